@@ -51,8 +51,8 @@ def test_a_turn_goes_from_the_api_to_postgresql(
     assert answer["statusCode"] == 200
     assert body["thread_id"] == THREAD
     assert RUN["prompt"] in body["response"]
-    told = {"source": "none", "degraded": [], "durability": "queue", "cached": True}
-    assert body["memory"] == told | {"context_tokens": 0, "omitted_exchanges": 0}
+    result = {"source": "none", "degraded": [], "durability": "queue", "cached": True}
+    assert body["memory"] == result | {"context_tokens": 0, "omitted_exchanges": 0}
     assert [json.loads(message)["exchange_id"] for message in queued] == [body["exchange_id"]]
     assert layers.cached_contents(THREAD) == [RUN["prompt"], body["response"]]
 

@@ -48,7 +48,7 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _goes_off(printed: str) -> bool:
+def _fires(printed: str) -> bool:
     assert (_ALARM["Statistic"], _ALARM["ComparisonOperator"]) == ("Sum", "GreaterThanThreshold")
     assert _ALARM["Dimensions"] == [{"Name": "service", "Value": {"Ref": "AgentService"}}]
     return _sum(printed) > float(_ALARM["Threshold"])
@@ -65,19 +65,19 @@ def test_an_issuer_that_is_down(
     now = 1_000_000.0
     keys = SigningKeys(f"{issuer.url}/jwks.json", clock=lambda: now)
     assert keys.find("one", "RS256") is not None
-    assert not _goes_off(capsys.readouterr().out)
+    assert not _fires(capsys.readouterr().out)
     issuer.status, issuer.body = status, body
     now += 301
     assert keys.find("one", "RS256") is not None
-    assert _goes_off(capsys.readouterr().out)
+    assert _fires(capsys.readouterr().out)
     now += 86_400
     with pytest.raises(SigningKeysUnavailable):
         keys.find("one", "RS256")
-    assert _goes_off(capsys.readouterr().out)
+    assert _fires(capsys.readouterr().out)
     issuer.status, issuer.body = 200, None
     now += 6
     assert keys.find("one", "RS256") is not None
-    assert not _goes_off(capsys.readouterr().out)
+    assert not _fires(capsys.readouterr().out)
 
 
 def test_a_caller_cannot_trigger_the_alarm(issuer: Issuer, capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,4 +88,4 @@ def test_a_caller_cannot_trigger_the_alarm(issuer: Issuer, capsys: pytest.Captur
         now += 11
         assert keys.find(f"forged-{number}", "RS256") is None
     assert issuer.fetches > 1
-    assert not _goes_off(capsys.readouterr().out)
+    assert not _fires(capsys.readouterr().out)

@@ -56,5 +56,5 @@ def test_they_hold_nothing_of_a_user() -> None:
     """Every page may read them, so they contain only the gateway's message and the request's id."""
     for name, response in _responses(Stage="local").items():
         (template,) = response["responseTemplates"].values()
-        told = {word.rstrip("\",}'") for word in template.replace(":", " ").replace(",", " ").split() if "$" in word}
-        assert {one.strip('"') for one in told} <= {"$context.error.messageString", "$context.requestId"}, name
+        result = {word.rstrip("\",}'") for word in template.replace(":", " ").replace(",", " ").split() if "$" in word}
+        assert {one.strip('"') for one in result} <= {"$context.error.messageString", "$context.requestId"}, name

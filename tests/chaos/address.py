@@ -21,7 +21,7 @@ class Address:
         self._lock = threading.Lock()
         threading.Thread(target=self._accept, name="address", daemon=True).start()
 
-    def lead_to(self, target: int, *, cuts: bool) -> None:
+    def redirect_to(self, target: int, *, cuts: bool) -> None:
         """Forward new connections to another server. With `cuts`, also close the open ones."""
         self._target = target
         if cuts:

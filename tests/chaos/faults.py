@@ -56,7 +56,7 @@ class Injector:
             "valkey killed": lambda fault: self._kill(fault, "valkey"),
             "valkey frozen": lambda fault: self._freeze(fault, "valkey"),
             "valkey restarted": lambda fault: self._restart(fault, "valkey", self._targets.stop_valkey),
-            "valkey comes back older": self._bring_back_older,
+            "valkey comes back older": self._restart_with_snapshot,
             "valkey fails over": self._fail_over,
             "valkey fails over to another day": lambda fault: self._fail_over(fault, days=_days(fault)),
             "valkey full": lambda fault: self._refuse_writes(fault, "full"),
@@ -158,12 +158,12 @@ class Injector:
             self._stopped.wait(fault.seconds)
         self._close(window, _AFTERMATH_SECONDS)
 
-    def _bring_back_older(self, fault: Fault) -> None:
+    def _restart_with_snapshot(self, fault: Fault) -> None:
         """Kill Valkey and restart it with an older snapshot: from a moment ago, or from this fault's last injection."""
         window = self._open(fault)
         self._valkey.take_snapshot(resend=bool(fault.picks % 2))
         self._stopped.wait(fault.seconds)
-        self._valkey.put_snapshot()
+        self._valkey.load_snapshot_at_start()
         pid = self._targets.pid("valkey")
         self._targets.kill(self._targets.tree("valkey"))
         self._watch(window, {"valkey": pid})
@@ -181,7 +181,7 @@ class Injector:
             self._stopped.wait(fault.seconds)
             self._valkey.fail_back()
         except BaseException:
-            self._valkey.give_up_standby()
+            self._valkey.discard_standby()
             raise
         self._close(window, _AFTERMATH_SECONDS)
 
@@ -192,7 +192,7 @@ class Injector:
             self._postgres.start_standby()
             self._postgres.fail_over()
         except BaseException:
-            self._postgres.give_up_standby()
+            self._postgres.discard_standby()
             raise
         self._stopped.wait(fault.seconds)
         self._postgres.fail_back()

@@ -62,18 +62,18 @@ class Postgres:
 
     def fail_over(self) -> None:
         """Disconnect the functions, promote the standby once it has all data, and redirect the functions."""
-        self._address.lead_to(1, cuts=True)
+        self._address.redirect_to(1, cuts=True)
         with psycopg.connect(self._admin_url, autocommit=True) as old, self._admin_of_standby() as standby:
             old.execute("select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'memory'")
             (at,) = old.execute("select pg_current_wal_flush_lsn()").fetchone() or ("",)
             replayed = "select coalesce(pg_last_wal_replay_lsn() >= %s::pg_lsn, false)"
             _wait(lambda: standby.execute(replayed, (at,)).fetchone() == (True,))
             standby.execute("select pg_promote()")
-        self._address.lead_to(self._standby.port, cuts=True)
+        self._address.redirect_to(self._standby.port, cuts=True)
 
     def fail_back(self) -> None:
         """Copy the promoted server's data to the stack's PostgreSQL, and redirect the functions to it."""
-        self._address.lead_to(1, cuts=True)
+        self._address.redirect_to(1, cuts=True)
         self._standby.stop()
         following = self._data_dir.with_name("postgres-next")
         shutil.copytree(self._standby.data_dir, following)
@@ -83,12 +83,12 @@ class Postgres:
         self._data_dir.rename(self._data_dir.with_name("postgres-old"))
         following.rename(self._data_dir)
         self._targets.wait_restarted("postgres", pid)
-        self._address.lead_to(self._port, cuts=True)
+        self._address.redirect_to(self._port, cuts=True)
         shutil.rmtree(self._data_dir.with_name("postgres-old"), ignore_errors=True)
 
-    def give_up_standby(self) -> None:
+    def discard_standby(self) -> None:
         """After a failed failover, go back to the unchanged primary."""
-        self._address.lead_to(self._port, cuts=True)
+        self._address.redirect_to(self._port, cuts=True)
         self._standby.kill()
 
     def _admin_of_standby(self) -> psycopg.Connection:

@@ -79,8 +79,8 @@ class Run:
 
     def _durability(self, answered: Sequence[Request]) -> str:
         """Return the best durability in the responses to an exchange's requests."""
-        told = {request.durability for request in answered}
-        return next(name for name in DURABILITIES if name in told)
+        result = {request.durability for request in answered}
+        return next(name for name in DURABILITIES if name in result)
 
     def table(self) -> str:
         """Return the figures as a table."""

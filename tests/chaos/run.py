@@ -125,13 +125,13 @@ def _break(
 
 
 def _wait(journal: Journal, size: Size, say: Callable[[str], None]) -> None:
-    told = 0.0
+    reported_at = 0.0
     while (elapsed := time.monotonic() - journal.began) < 2 * size.seconds:
         accepted = journal.accepted
         if elapsed >= size.seconds and accepted >= size.exchanges:
             return
-        if elapsed - told >= _PROGRESS_SECONDS:
-            told = elapsed
+        if elapsed - reported_at >= _PROGRESS_SECONDS:
+            reported_at = elapsed
             say(f"{elapsed:4.0f} s: {accepted} exchanges accepted, {len(journal.faults)} faults.")
         time.sleep(0.5)
 

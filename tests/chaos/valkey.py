@@ -47,7 +47,7 @@ class Valkey:
         """Make it refuse every write and answer every read for a while."""
         begin, end = {
             "full": (self._fill_memory, self._free_memory),
-            "without replicas": (self._ask_for_replicas, self._ask_for_none),
+            "without replicas": (self._set_min_replicas, self._reset_min_replicas),
             "cannot save": (self._fail_to_save, self._save_nothing),
         }[refusal]
         with _client(self._port) as client:
@@ -58,7 +58,7 @@ class Valkey:
                 end(client)
 
     def take_snapshot(self, *, resend: bool) -> None:
-        """Store its data for `put_snapshot`. Unless `resend`, an earlier snapshot is kept."""
+        """Store its data for `load_snapshot_at_start`. Unless `resend`, an earlier snapshot is kept."""
         if self._snapshot.exists() and not resend:
             return
         with _client(self._port) as client:
@@ -66,7 +66,7 @@ class Valkey:
         # Outside of the directory that a restart loads.
         shutil.move(self._data_dir / DUMP, self._snapshot)
 
-    def put_snapshot(self) -> None:
+    def load_snapshot_at_start(self) -> None:
         """Make its next start load the snapshot."""
         shutil.copy(self._snapshot, self._data_dir / DUMP)
 
@@ -88,7 +88,7 @@ class Valkey:
         with _client(self._standby.port) as standby, _client(self._port) as old:
             standby.replicaof("no", "one")
             old.replicaof("127.0.0.1", str(self._standby.port))
-        self._address.lead_to(self._standby.port, cuts=cuts)
+        self._address.redirect_to(self._standby.port, cuts=cuts)
 
     def fail_back(self) -> None:
         """Switch the roles of the two servers back without losing data, and stop the standby."""
@@ -96,12 +96,12 @@ class Valkey:
             _wait(lambda: _replication(old)["master_link_status"] == "up")
             standby.execute_command("FAILOVER")  # type: ignore[no-untyped-call]
             _wait(lambda: _replication(old)["role"] == "master")
-        self._address.lead_to(self._port, cuts=False)
+        self._address.redirect_to(self._port, cuts=False)
         self._standby.kill()
 
-    def give_up_standby(self) -> None:
+    def discard_standby(self) -> None:
         """After a failed failover, go back to the unchanged server."""
-        self._address.lead_to(self._port, cuts=True)
+        self._address.redirect_to(self._port, cuts=True)
         with suppress(redis.RedisError), _client(self._port) as client:
             client.replicaof("no", "one")
         self._standby.kill()
@@ -112,10 +112,10 @@ class Valkey:
     def _free_memory(self, client: redis.Redis) -> None:
         client.config_set("maxmemory", "0")
 
-    def _ask_for_replicas(self, client: redis.Redis) -> None:
+    def _set_min_replicas(self, client: redis.Redis) -> None:
         client.config_set("min-replicas-to-write", "1")
 
-    def _ask_for_none(self, client: redis.Redis) -> None:
+    def _reset_min_replicas(self, client: redis.Redis) -> None:
         client.config_set("min-replicas-to-write", "0")
 
     def _fail_to_save(self, client: redis.Redis) -> None:

@@ -190,16 +190,16 @@ class Judge:
         """Each id has one exchange, and each key has one answer."""
         answers = turn.answered
         if turn.move.naming == "key":
-            told = {(one.exchange_id, str(one.answer["response"])) for one in answers}
+            result = {(one.exchange_id, str(one.answer["response"])) for one in answers}
         elif turn.move.naming in {"uuid4", "uuid7"}:
-            told = {(one.exchange_id, "") for one in answers}
+            result = {(one.exchange_id, "") for one in answers}
         else:
             return
-        if len(told) > 1 and self._is_key_lost(turn):
+        if len(result) > 1 and self._is_key_lost(turn):
             self._verdict.keys_lost.append(_name(turn))
-        elif len(told) > 1:
+        elif len(result) > 1:
             durabilities = [(one.durability, one.is_replayed, round(one.sent, 2)) for one in answers]
-            self._verdict.answers.append(f"{_name(turn)}: {sorted({one for one, _ in told})} {durabilities}")
+            self._verdict.answers.append(f"{_name(turn)}: {sorted({one for one, _ in result})} {durabilities}")
 
     def _check_order(self) -> None:
         """In each caller's exchanges, one that was stored before another was sent must sort before it."""

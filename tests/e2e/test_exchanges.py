@@ -23,7 +23,7 @@ def _say(api: MemoryApi, thread_id: str) -> list[str]:
     return [str(api.invoked(f"q{n}", f"a{n}", thread_id=thread_id)["exchange_id"]) for n in range(3)]
 
 
-def _again(row: tuple[Any, ...], thread_id: str) -> str:
+def _old_message(row: tuple[Any, ...], thread_id: str) -> str:
     body = {"version": 1, "exchange_id": row[2], "thread_id": thread_id, "user_id": None, "document_ids": []}
     body |= {"user_message": "q1", "assistant_message": "a1", "created_at": row[4].isoformat()}
     return json.dumps(body)
@@ -38,7 +38,7 @@ def test_replaced_in_both_layers(api: MemoryApi, layers: Layers, queues: Queues,
     expected = ["q0", "a0", "new question", "new answer", "q2", "a2"]
     assert layers.cached_contents(thread_id) == layers.stored_contents(thread_id) == expected
     assert [row[2:] for row in layers.stored(thread_id)] == [row[2:] for row in before]
-    queues.put(_again(before[2], thread_id))
+    queues.put(_old_message(before[2], thread_id))
     queues.wait_empty()
     assert layers.cached_contents(thread_id) == layers.stored_contents(thread_id) == expected
     layers.forget_cached(f"thread:{thread_id}:messages")
@@ -62,7 +62,7 @@ def test_deleted_from_both_layers(api: MemoryApi, layers: Layers, queues: Queues
     named = _say(api, thread_id)
     before = layers.wait_stored(thread_id, 6)
     assert api.send("DELETE", _path(thread_id, named[1])).status_code == httpx.codes.NO_CONTENT
-    queues.put(_again(before[2], thread_id))
+    queues.put(_old_message(before[2], thread_id))
     queues.wait_empty()
     assert layers.cached_contents(thread_id) == layers.stored_contents(thread_id) == ["q0", "a0", "q2", "a2"]
     assert api.contents(thread_id) == ["q0", "a0", "q2", "a2"]

@@ -58,10 +58,10 @@ def _id_of(answer: httpx.Response) -> str:
 def test_from_the_answer_to_the_drain(api: MemoryApi, log: _Log, thread_id: str) -> None:
     """For a turn and for an exchange stored by a caller; each id is in its own lines."""
     run = api.send("POST", "/run", json={"prompt": "Hello", "thread_id": thread_id})
-    told = api.send("POST", "/invoked", json={"thread_id": thread_id, "user_message": "q", "assistant_message": "a"})
-    assert (run.status_code, told.status_code) == (200, 202)
-    assert _id_of(run) != _id_of(told)
-    for answer, route in ((run, "/run"), (told, "/invoked")):
+    result = api.send("POST", "/invoked", json={"thread_id": thread_id, "user_message": "q", "assistant_message": "a"})
+    assert (run.status_code, result.status_code) == (200, 202)
+    assert _id_of(run) != _id_of(result)
+    for answer, route in ((run, "/run"), (result, "/invoked")):
         line = log.find(_id_of(answer), "agent", "request")
         assert (line["correlation_id"], line["method"], line["route"]) == (_id_of(answer), "POST", route)
         assert line["status"] == answer.status_code

@@ -19,9 +19,9 @@ def test_from_the_gateway_to_the_drain(tmp_path: Path, thread_id: str) -> None:
         Collector() as collector,
         running(tmp_path, {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_SERVICE_NAME": "demo"}) as stack,
     ):
-        told = {"thread_id": thread_id, "user_message": "q", "assistant_message": "a"}
+        result = {"thread_id": thread_id, "user_message": "q", "assistant_message": "a"}
         headers = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
-        answer = stack.api.send("POST", "/invoked", json=told, headers=headers)
+        answer = stack.api.send("POST", "/invoked", json=result, headers=headers)
         assert answer.status_code == 202
         (request,) = collector.wait_for("POST /invoked")
         (sent,) = (span for span in collector.spans if span.name.startswith("send "))

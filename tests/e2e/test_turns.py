@@ -194,7 +194,7 @@ def test_requested_tools_are_called(api: MemoryApi, layers: Layers, thread_id: s
         api.run(f"{owner} likes pistachio", thread_id=f"old_{owner}", user_id=owner)
         layers.wait_stored(f"old_{owner}", 2)
 
-    told = api.run("What time is it?", tools=["current_time"], thread_id=thread_id, user_id=user_id)
+    result = api.run("What time is it?", tools=["current_time"], thread_id=thread_id, user_id=user_id)
     found = api.run(
         "Search my older conversations for pistachio",
         tools=["search_conversations"],
@@ -202,6 +202,6 @@ def test_requested_tools_are_called(api: MemoryApi, layers: Layers, thread_id: s
         user_id=user_id,
     )
 
-    assert "current_time answered:" in told["response"]
+    assert "current_time answered:" in result["response"]
     assert f"{user_id} likes pistachio" in found["response"]
     assert f"{user_id}_2 likes" not in found["response"]

@@ -16,7 +16,7 @@ from shared.models import SearchHit
 from shared.stores.archive import Archive, MessagePosition
 from shared.stores.postgres.archive import PostgresArchive
 from shared.testing import InMemoryArchive
-from tests.support.exchanges import MOMENT, exchange, exchanges, texts, told
+from tests.support.exchanges import MOMENT, contents_of, exchange, exchanges, texts
 
 
 @pytest.fixture(params=["real", "in memory"])
@@ -39,8 +39,8 @@ def test_pages_of_messages(archive: Archive) -> None:
     assert texts(archive.messages("t", 3, None, descending=False)) == ["q0", "a0", "q1"]
     assert texts(archive.messages("t", 3, None, descending=True)) == ["a4", "q4", "a3"]
     middle = MessagePosition(made[2].order, 0)
-    assert texts(archive.messages("t", 9, middle, descending=False)) == ["a2", *told(3, 4)]
-    assert texts(archive.messages("t", 9, middle, descending=True)) == told(0, 1)[::-1]
+    assert texts(archive.messages("t", 9, middle, descending=False)) == ["a2", *contents_of(3, 4)]
+    assert texts(archive.messages("t", 9, middle, descending=True)) == contents_of(0, 1)[::-1]
     assert archive.messages("other", 9, None, descending=False) == []
 
 

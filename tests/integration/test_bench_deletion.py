@@ -13,7 +13,7 @@ def test_it_measures_every_deletion(capsys: pytest.CaptureFixture[str], monkeypa
     """The benchmark finishes and reports each kind of deletion."""
     monkeypatch.setattr(sys, "argv", ["deletion", "--others", "0", "3000", "--exchanges", "2000"])
     assert deletion.main() == 0
-    told = capsys.readouterr().out
-    assert told.count("delete a thread of 20 beside") == 2
-    assert "delete a user with 2,000 exchanges: answered in" in told
-    assert "steps" in told
+    result = capsys.readouterr().out
+    assert result.count("delete a thread of 20 beside") == 2
+    assert "delete a user with 2,000 exchanges: answered in" in result
+    assert "steps" in result

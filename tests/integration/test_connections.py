@@ -16,7 +16,7 @@ from shared.settings import MemorySettings, RedisSettings
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.redis.cache import RedisCache
 from shared.stores.redis.connection import RedisConnection
-from tests.support.exchanges import exchange, exchanges, texts, told
+from tests.support.exchanges import contents_of, exchange, exchanges, texts
 from tests.support.servers import admin
 
 MakeProcess = Callable[..., Memory]
@@ -56,7 +56,7 @@ def test_redis_connections_that_died(process: MakeProcess, redis_client: redis.R
     for number in range(3):
         turn = Turn(memory, "t", None)
         recalled = turn.recall()
-        assert (texts(recalled.messages), recalled.degraded) == (told(*range(number)), [])
+        assert (texts(recalled.messages), recalled.degraded) == (contents_of(*range(number)), [])
         redis_client.client_kill_filter(_type="normal", skipme=True)
         receipt = turn.keep(f"q{number}", f"a{number}")
         assert (receipt.cached, receipt.degraded) == (True, [])
@@ -75,12 +75,12 @@ def test_a_command_without_permission(
         for each in (memory, memory, process()):
             for _ in range(2):
                 recalled = Turn(each, "t", "ana").recall()
-                assert texts(recalled.messages) == told(0) or recalled.degraded
+                assert texts(recalled.messages) == contents_of(0) or recalled.degraded
                 assert Turn(each, "u", "ana").keep("q1", "a1").durability == "queue"
     finally:
         with redis.Redis(host="127.0.0.1", port=valkey.port) as client:
             client.acl_setuser("default", enabled=True, categories=["+@all"])
-    assert texts(Turn(process(), "t", "ana").recall().messages) == told(0)
+    assert texts(Turn(process(), "t", "ana").recall().messages) == contents_of(0)
 
 
 def test_a_redis_that_refuses_the_connection(valkey: ValkeyServer) -> None:
@@ -125,12 +125,12 @@ def test_a_server_that_was_restarted(process: MakeProcess, valkey: ValkeyServer,
     """After a clean restart between two turns, the next turn succeeds."""
     memory = process()
     memory.archive.store(exchanges(2))
-    assert texts(Turn(memory, "t", None).recall().messages) == told(0, 1)
+    assert texts(Turn(memory, "t", None).recall().messages) == contents_of(0, 1)
     for server in (valkey, postgres):
         server.stop()
         server.start()
     recalled = Turn(memory, "t", None).recall()
-    assert (texts(recalled.messages), recalled.degraded) == (told(0, 1), [])
+    assert (texts(recalled.messages), recalled.degraded) == (contents_of(0, 1), [])
 
 
 @pytest.mark.parametrize("port", [1])

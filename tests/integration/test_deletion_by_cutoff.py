@@ -19,7 +19,7 @@ from shared.models import ExchangeTexts
 from shared.stores.archive import Window
 from shared.stores.redis.cache import RedisCache
 from shared.testing import InMemoryQueue
-from tests.support.exchanges import exchange, exchanges, texts, told
+from tests.support.exchanges import contents_of, exchange, exchanges, texts
 
 MakeMemory = Callable[..., Memory]
 MakeCache = Callable[..., RedisCache]
@@ -53,8 +53,8 @@ def test_an_exchange_accepted_between_the_two_layers(
     else:
         Users(deleter).forget("ana")
     assert (redis_client.llen("thread:t:messages"), redis_client.hlen("thread:t:pending")) == (2, 1)
-    assert _shown(process()) == (told(1), [])
-    assert _shown(other) == (told(1), [])
+    assert _shown(process()) == (contents_of(1), [])
+    assert _shown(other) == (contents_of(1), [])
 
 
 def test_the_deleters_own_later_exchange_stays(process: MakeMemory, redis_client: redis.Redis) -> None:
@@ -64,7 +64,7 @@ def test_the_deleters_own_later_exchange_stays(process: MakeMemory, redis_client
     Threads(memory).delete("t")
     _keep(memory, 1)
     redis_client.delete("thread:t:messages")
-    assert _shown(memory) == (told(1), [])
+    assert _shown(memory) == (contents_of(1), [])
     assert [each.user_message for each in memory.recent("t")] == ["q1"]
 
 
@@ -98,7 +98,7 @@ def test_an_append_that_redis_missed_and_a_later_deletion(
             with pytest.raises(StoreUnavailable):
                 cache.append(each, is_drained=False)
     cache.forget_threads({"t": early.order})
-    assert texts(cache.read("t", None).messages) == told(1)
+    assert texts(cache.read("t", None).messages) == contents_of(1)
 
 
 def test_many_threads_take_two_round_trips(real_cache: MakeCache, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,7 +161,7 @@ def test_a_drain_that_is_faster_than_the_append(
             patched.setattr(queue, "send", sent_and_drained)
             assert _keep(memory, int(has_list)) == "queue"
         assert redis_client.hgetall("thread:t:pending") == {}
-    assert _shown(process()) == (told(0, 1), [])
+    assert _shown(process()) == (contents_of(0, 1), [])
 
 
 def test_the_outbox_has_the_exchange_and_the_list_does_not(
@@ -195,7 +195,7 @@ def test_the_outbox_has_the_exchange_and_the_list_does_not(
     assert "redis" in receipt.degraded
     assert len(memory.cache.outbox(10)) == 1
     queue.is_down = False
-    assert _shown(memory) == (told(1), [])
+    assert _shown(memory) == (contents_of(1), [])
 
 
 def _refuse(client: redis.Redis, *, is_refusing: bool) -> None:
@@ -212,7 +212,7 @@ def test_a_users_deletion_that_redis_refused_is_completed_by_repeating_it(
     first, second = process(), process()
     _keep(first, 0)
     first.archive.store(list(first.recent("t")))
-    assert _shown(first) == (told(0), [])
+    assert _shown(first) == (contents_of(0), [])
     _refuse(redis_client, is_refusing=True)
     try:
         with pytest.raises(StoreUnavailable):
@@ -238,7 +238,7 @@ def test_the_sweep_completes_a_users_deletion_in_threads_that_only_redis_knows(
     assert redis_client.exists("thread:t:messages") == 0
     assert redis_client.hlen("thread:t:pending") == 0
     assert _keep(memory, 1) == "queue"
-    assert _shown(process()) == (told(1), [])
+    assert _shown(process()) == (contents_of(1), [])
 
 
 def test_restored_exchanges_are_removed_by_the_next_turn(process: MakeMemory, redis_client: redis.Redis) -> None:
@@ -252,7 +252,7 @@ def test_restored_exchanges_are_removed_by_the_next_turn(process: MakeMemory, re
     redis_client.flushall()
     redis_client.restore("thread:t:pending", 0, old)
     # Its queue is empty.
-    assert texts(Turn(process(InMemoryQueue()), "t", "ana").recall().messages) == told(9)
+    assert texts(Turn(process(InMemoryQueue()), "t", "ana").recall().messages) == contents_of(9)
     assert redis_client.hlen("thread:t:pending") == 0
 
 

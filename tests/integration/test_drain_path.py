@@ -16,7 +16,7 @@ from shared.memory.turn import Turn
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.redis.cache import RedisCache
 from shared.stores.sqs.queue import SqsQueue
-from tests.support.exchanges import exchange, exchanges, texts, told
+from tests.support.exchanges import contents_of, exchange, exchanges, texts
 from tests.support.queues import Queues
 
 MakeProcess = Callable[..., Memory]
@@ -49,8 +49,8 @@ def test_turns_reach_postgresql(
         Turn(memory, "t", "ana").keep(f"q{number}", f"a{number}", ["d1"])
     assert drain() == []
     rows = database.execute("select role, content from messages order by order_key, position").fetchall()
-    assert [content for _, content in rows] == told(*range(12))
-    assert texts(Turn(process(), "t", "ana").recall().messages) == told(*range(12))
+    assert [content for _, content in rows] == contents_of(*range(12))
+    assert texts(Turn(process(), "t", "ana").recall().messages) == contents_of(*range(12))
 
 
 def test_poison_in_a_batch(
@@ -70,7 +70,7 @@ def test_poison_in_a_batch(
     assert drain() == []
     dead = {body: attributes["reason"] for body, attributes in queues.dead()}
     assert dead == dict(zip(bodies, ["not_json", "unknown_version", "missing_field", "invalid_field"], strict=True))
-    assert texts(Turn(process(), "t", "ana").recall().messages) == told(0, 1, 2, 3)
+    assert texts(Turn(process(), "t", "ana").recall().messages) == contents_of(0, 1, 2, 3)
     assert queues.waiting() == (0, 0, 0)
 
 
@@ -89,7 +89,7 @@ def test_postgresql_down(
     assert len(drain()) == 3
     assert queues.waiting() == (0, 3, 0)
     postgres.start()
-    assert texts(Turn(process(), "t", None).recall().messages) == told(0, 1, 2)
+    assert texts(Turn(process(), "t", None).recall().messages) == contents_of(0, 1, 2)
     assert queues.dead() == []
 
 
@@ -118,7 +118,7 @@ def test_a_redelivery_after_a_deletion(
     Turn(memory, "t", "ana").keep("q1", "a1")
     queues.client.send_message(QueueUrl=queues.url, MessageBody=record["body"])
     assert drain() == []
-    assert texts(Turn(process(), "t", "ana").recall().messages) == told(1)
+    assert texts(Turn(process(), "t", "ana").recall().messages) == contents_of(1)
 
 
 def test_a_thousand_in_a_batch(real_queue: SqsQueue, queues: Queues, drain: Callable[[], list[str]]) -> None:

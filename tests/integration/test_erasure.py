@@ -26,7 +26,7 @@ from shared.stores.postgres import purge as postgres_purge
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.postgres.connection import PostgresConnection, sql
 from shared.stores.postgres.idempotency import PostgresKeys
-from tests.support.exchanges import MOMENT, exchange, exchanges, texts, told
+from tests.support.exchanges import MOMENT, contents_of, exchange, exchanges, texts
 
 Process = Callable[..., Memory]
 _LEFT = ("conversations", "messages", "conversation_documents", "thread_owners", "erasures", "user_erasures")
@@ -485,7 +485,7 @@ def test_a_turn_in_a_thread_of_a_user_who_is_deleted(process: Process) -> None:
     Users(memory).forget("ana")
     Turn(memory, "t", "ana").keep("q1", "a1")
     memory.archive.store(memory.queue.take())  # type: ignore[attr-defined]
-    assert texts(Turn(process(), "t", "ana").recall().messages) == told(1)
+    assert texts(Turn(process(), "t", "ana").recall().messages) == contents_of(1)
 
 
 def test_rows_stored_again_by_an_older_release(

@@ -29,7 +29,7 @@ from shared.stores.postgres.connection import PostgresConnection
 from shared.stores.postgres.idempotency import PostgresKeys
 from shared.stores.redis.cache import RedisCache
 from shared.testing import InMemoryArchive, InMemoryQueue
-from tests.support.exchanges import exchange, exchanges, refill, texts, told
+from tests.support.exchanges import contents_of, exchange, exchanges, refill, texts
 
 MakeProcess = Callable[..., Memory]
 MakeCache = Callable[..., RedisCache]
@@ -138,7 +138,7 @@ def test_a_queued_old_text_is_not_restored(
         _drain(memory, queue)
         redis_client.delete(LIST)
         for each in (memory, other, process()):
-            assert _shown(each) == [*told(0), "new question", "new answer", *told(2)]
+            assert _shown(each) == [*contents_of(0), "new question", "new answer", *contents_of(2)]
             assert _listed(redis_client) == _shown(each)
         queue.bodies += letters
     assert [revision for _, revision in _rows(database)] == [0, 0, 1, 1, 0, 0]
@@ -172,7 +172,7 @@ def test_a_stale_window(real_cache: MakeCache) -> None:
     cache.merge_stored([_revised(made[0], 1)])
     cache.refill("t", Window(made, is_all=True), asked)
     read = cache.read("t", None)
-    assert (texts(read.messages), read.is_whole) == (["q r1", "a r1", *told(1)], True)
+    assert (texts(read.messages), read.is_whole) == (["q r1", "a r1", *contents_of(1)], True)
 
 
 def test_without_redis(
@@ -182,7 +182,7 @@ def test_without_redis(
     memory, other = process(), process()
     named = _say(memory)
     _drain(memory, queue)
-    assert (_shown(memory), _shown(other)) == (told(0, 1, 2), told(0, 1, 2))
+    assert (_shown(memory), _shown(other)) == (contents_of(0, 1, 2), contents_of(0, 1, 2))
     valkey.freeze()
     receipt = Exchanges(memory).replace("t", named[1], NEW)
     assert (receipt.durability, receipt.cached, receipt.degraded) == ("postgres", False, ["redis"])
@@ -190,11 +190,11 @@ def test_without_redis(
     while Turn(memory, "t", None).recall().degraded:
         """Wait for the breaker's probe."""
     for each in (memory, other):
-        assert _shown(each) == [*told(0), "new question", "new answer", *told(2)]
+        assert _shown(each) == [*contents_of(0), "new question", "new answer", *contents_of(2)]
     redis_client.delete(LIST)
     refill(memory.cache, "t", Window([], is_all=False))
     _sweep(memory)
-    assert _shown(other) == [*told(0), "new question", "new answer", *told(2)]
+    assert _shown(other) == [*contents_of(0), "new question", "new answer", *contents_of(2)]
 
 
 def test_the_sweep_repairs_missed_changes(
@@ -206,9 +206,9 @@ def test_the_sweep_repairs_missed_changes(
     _drain(memory, queue)
     real_archive().replace_exchange("t", named[0], NEW)
     assert real_archive().delete_exchange("t", named[1]) == "deleted"
-    assert _listed(redis_client) == told(0, 1, 2)
+    assert _listed(redis_client) == contents_of(0, 1, 2)
     _sweep(memory)
-    assert _listed(redis_client) == ["new question", "new answer", *told(2)]
+    assert _listed(redis_client) == ["new question", "new answer", *contents_of(2)]
 
 
 def test_without_postgresql(process: MakeProcess, queue: InMemoryQueue, postgres: PostgresServer) -> None:
@@ -230,7 +230,7 @@ def test_without_postgresql(process: MakeProcess, queue: InMemoryQueue, postgres
         except StoreUnavailable:
             continue
         break
-    assert _shown(process()) == [*told(0), "q new1", "a new1", *told(2)]
+    assert _shown(process()) == [*contents_of(0), "q new1", "a new1", *contents_of(2)]
 
 
 # - deleting ---
@@ -246,20 +246,20 @@ def test_nothing_brings_a_deleted_exchange_back(
     Exchanges(other).delete("t", named[1])
     for _ in range(2):
         for each in (memory, other, process()):
-            assert _shown(each) == told(0, 2)
+            assert _shown(each) == contents_of(0, 2)
         _drain(memory, queue)
         _sweep(memory)
         assert "q1" not in str([redis_client.dump(key) for key in redis_client.scan_iter()])
         queue.bodies += letters
         redis_client.flushall()
-    assert [content for content, _ in _rows(database)] == told(0, 2)
+    assert [content for content, _ in _rows(database)] == contents_of(0, 2)
     for each in (memory, process()):
         with pytest.raises(ExchangeNotFound):
             Exchanges(each).replace("t", named[1], NEW)
         with pytest.raises(ExchangeNotFound):
             Exchanges(each).delete("t", named[1])
         assert Turn(each, "t", None).keep("again", "again", exchange_id=named[1]).durability == "none"
-    assert _shown(memory) == told(0, 2)
+    assert _shown(memory) == contents_of(0, 2)
 
 
 def test_a_late_append_of_a_deleted_exchange(real_cache: MakeCache, redis_client: redis.Redis) -> None:
@@ -269,7 +269,7 @@ def test_a_late_append_of_a_deleted_exchange(real_cache: MakeCache, redis_client
     cache.append(made[0], is_drained=False)
     cache.forget_exchanges("t", [made[1].exchange_id])
     assert cache.append(made[1], is_drained=False).cutoff == made[1].order
-    assert (_listed(redis_client), redis_client.hkeys(PENDING)) == (told(0), [str(made[0].exchange_id)])
+    assert (_listed(redis_client), redis_client.hkeys(PENDING)) == (contents_of(0), [str(made[0].exchange_id)])
 
 
 def test_a_merge_beside_the_deletion(real_cache: MakeCache, redis_client: redis.Redis) -> None:
@@ -280,15 +280,15 @@ def test_a_merge_beside_the_deletion(real_cache: MakeCache, redis_client: redis.
         cache.append(each, is_drained=True)
     cache.forget_exchanges("t", [made[1].exchange_id])
     cache.merge_stored([made[1]])
-    assert _listed(redis_client) == told(0, 2)
+    assert _listed(redis_client) == contents_of(0, 2)
     cache.refill("t", Window(made, is_all=True), asked)
-    assert _listed(redis_client) == told(0, 2)
+    assert _listed(redis_client) == contents_of(0, 2)
     refill(real_cache(), "t", Window([made[0], made[2]], is_all=True))
     redis_client.srem(DELETED, str(made[1].exchange_id))
     cache.merge_stored([made[1]])
     redis_client.sadd(DELETED, str(made[1].exchange_id))
     read = cache.read("t", None)
-    assert (texts(read.messages), read.is_whole) == (told(0, 2), False)
+    assert (texts(read.messages), read.is_whole) == (contents_of(0, 2), False)
 
 
 def test_a_deletion_during_a_read_of_postgresql(real_cache: MakeCache) -> None:
@@ -309,14 +309,14 @@ def test_the_seal_of_a_list(real_cache: MakeCache, gone: int) -> None:
     refill(whole, "t", Window(made, is_all=True))
     whole.forget_exchanges("t", [made[gone].exchange_id])
     read = whole.read("t", None)
-    assert (texts(read.messages), read.is_whole) == (told(*kept), True)
+    assert (texts(read.messages), read.is_whole) == (contents_of(*kept), True)
     window.forget_threads({"t": made[2].order})
     later = exchanges(3)
     refill(window, "t", Window(later, is_all=False))
     assert window.read("t", None).is_whole
     window.forget_exchanges("t", [later[gone].exchange_id])
     read = window.read("t", None)
-    assert (texts(read.messages), read.is_whole) == (told(*kept), False)
+    assert (texts(read.messages), read.is_whole) == (contents_of(*kept), False)
 
 
 def test_redis_that_lost_its_tombstones(process: MakeProcess, queue: InMemoryQueue, redis_client: redis.Redis) -> None:
@@ -326,7 +326,7 @@ def test_redis_that_lost_its_tombstones(process: MakeProcess, queue: InMemoryQue
     _drain(memory, queue)
     Exchanges(memory).delete("t", named[1])
     redis_client.flushall()
-    assert _shown(process()) == told(0, 2)
+    assert _shown(process()) == contents_of(0, 2)
     assert redis_client.smembers(DELETED) == {str(named[1])}
 
 
@@ -346,8 +346,8 @@ def test_an_older_release_beside_this_one(
             (named[1], position, role, content, kept.created_at),
         )
     _sweep(memory)
-    assert [content for content, _ in _rows(database)] == told(0, 2)
-    assert _listed(redis_client) == told(0, 2)
+    assert [content for content, _ in _rows(database)] == contents_of(0, 2)
+    assert _listed(redis_client) == contents_of(0, 2)
 
 
 def test_the_answer_to_a_key(process: MakeProcess, database: psycopg.Connection, database_url: str) -> None:

@@ -68,12 +68,12 @@ def test_a_standby_and_its_promotion(pair: tuple[PostgresServer, PostgresServer]
         for number, archive in enumerate(archives.values()):
             assert archive.store([exchange(number)]).stored == 1
             archive._connection.close()
-        proxy.lead_to(standby.port)
+        proxy.redirect_to(standby.port)
         for archive in archives.values():
             for use in (archive.ping, lambda a=archive: a.store([exchange()]), lambda a=archive: a.window("t", 9)):
                 with pytest.raises(StoreUnavailable):
                     use()
-        proxy.lead_to(primary.port)
+        proxy.redirect_to(primary.port)
         for number, archive in enumerate(archives.values()):
             # Connections of `any` reach the standby. A circuit breaker stays open for a second after its last probe.
             until(lambda archive=archive: _answers(archive))  # type: ignore[misc]
@@ -83,7 +83,7 @@ def test_a_standby_and_its_promotion(pair: tuple[PostgresServer, PostgresServer]
             (at,) = ours.execute("select pg_current_wal_lsn()").fetchone() or ("",)
             until(lambda: theirs.execute("select pg_last_wal_replay_lsn() >= %s::pg_lsn", (at,)).fetchone() == (True,))
             theirs.execute("select pg_promote()")
-            proxy.lead_to(standby.port)
+            proxy.redirect_to(standby.port)
             if how == "sessions are ended":
                 ours.execute("select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'memory'")
         if how != "sessions are ended":

@@ -16,7 +16,7 @@ from shared.memory.turn import Turn
 from shared.models import Exchange
 from shared.stores.redis.cache import RedisCache
 from shared.testing import InMemoryCache, InMemoryQueue
-from tests.support.exchanges import exchange, texts, told
+from tests.support.exchanges import contents_of, exchange, texts
 
 
 def _fork() -> tuple[Exchange, Exchange]:
@@ -24,7 +24,7 @@ def _fork() -> tuple[Exchange, Exchange]:
     return original, exchange(1, "copy", exchange_id=original.exchange_id, created_at=original.created_at)
 
 
-def _away(*_: object) -> Any:
+def _raise_unavailable(*_: object) -> Any:
     raise StoreUnavailable("redis", "injected")
 
 
@@ -45,11 +45,11 @@ def test_two_failed_appends(real_cache: Callable[..., RedisCache], monkeypatch: 
     for each in forked:
         cache.read(each.thread_id, None)
     with monkeypatch.context() as patch:
-        patch.setattr(cache._connection, "call", _away)
+        patch.setattr(cache._connection, "call", _raise_unavailable)
         for each in forked:
             with pytest.raises(StoreUnavailable):
                 cache.append(each, is_drained=False)
-    assert [texts(cache.read(each.thread_id, None).messages) for each in forked] == [told(0), told(1)]
+    assert [texts(cache.read(each.thread_id, None).messages) for each in forked] == [contents_of(0), contents_of(1)]
 
 
 def test_two_failed_appends_in_memory(cache: InMemoryCache) -> None:
@@ -79,5 +79,5 @@ def test_one_batch_drains_both(process: Callable[..., Memory], queue: InMemoryQu
     memory.cache.merge_stored(result.effective)
     Threads(memory).delete("original")
     redis_client.delete("thread:copy:messages")
-    assert texts(Turn(memory, "copy", None).recall().messages) == told(1)
+    assert texts(Turn(memory, "copy", None).recall().messages) == contents_of(1)
     assert Turn(memory, "original", None).recall().messages == []

@@ -18,7 +18,7 @@ from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.redis.cache import RedisCache
 from shared.stores.sqs.queue import SqsQueue
 from shared.testing import InMemoryQueue
-from tests.support.exchanges import exchange, texts, told
+from tests.support.exchanges import contents_of, exchange, texts
 from tests.support.proxy import CountingProxy
 from tests.support.queues import Queues
 from tests.support.sqs_server import SqsServer
@@ -73,16 +73,16 @@ def test_after_a_freeze_the_history_is_complete(
     memory, other = process(), process()
     for number in range(3):
         _tell(memory, number)
-    assert texts(Turn(other, "t", None).recall().messages) == told(0, 1, 2)
+    assert texts(Turn(other, "t", None).recall().messages) == contents_of(0, 1, 2)
     valkey.freeze()
     for number in range(3, 6):
         _tell(memory, number)
     memory.archive.store(queue.take())
     valkey.thaw()
     until(lambda: not {"redis"} & set(Turn(memory, "t", None).recall().degraded))
-    assert texts(Turn(memory, "t", None).recall().messages) == told(*range(6))
-    assert texts(Turn(process(), "t", None).recall().messages) == told(*range(6))
-    assert texts(Turn(other, "t", None).recall().messages) == told(*range(6))
+    assert texts(Turn(memory, "t", None).recall().messages) == contents_of(*range(6))
+    assert texts(Turn(process(), "t", None).recall().messages) == contents_of(*range(6))
+    assert texts(Turn(other, "t", None).recall().messages) == contents_of(*range(6))
 
 
 def test_missed_appends_are_retried_before_the_drain(process: MakeProcess, valkey: ValkeyServer) -> None:
@@ -93,8 +93,8 @@ def test_missed_appends_are_retried_before_the_drain(process: MakeProcess, valke
     _tell(memory, 1)
     valkey.thaw()
     until(lambda: Turn(memory, "t", None).recall().degraded == [])
-    assert texts(Turn(memory, "t", None).recall().messages) == told(0, 1)
-    assert texts(Turn(other, "t", None).recall().messages) == told(0, 1)
+    assert texts(Turn(memory, "t", None).recall().messages) == contents_of(0, 1)
+    assert texts(Turn(other, "t", None).recall().messages) == contents_of(0, 1)
 
 
 def test_a_frozen_postgres_delays_one_request(
@@ -174,8 +174,8 @@ def test_a_late_reply_is_not_used(valkey: ValkeyServer, postgres: PostgresServer
     valkey.thaw()
     postgres.thaw()
     until(lambda: Turn(memory, "two", None).recall().degraded == [])
-    assert texts(Turn(memory, "two", None).recall().messages) == told("two")
-    assert texts(Turn(memory, "one", None).recall().messages) == told("one")
+    assert texts(Turn(memory, "two", None).recall().messages) == contents_of("two")
+    assert texts(Turn(memory, "one", None).recall().messages) == contents_of("one")
 
 
 def test_a_redis_that_takes_no_writes_delays_one_request(

@@ -27,7 +27,7 @@ from shared.stores.redis.connection import RedisConnection
 from shared.stores.redis.idempotency import RedisKeys
 from shared.stores.redis.read import ReadCommands
 from shared.testing import InMemoryArchive, InMemoryKeys, InMemoryQueue
-from tests.support.exchanges import exchange, refill, texts, told
+from tests.support.exchanges import contents_of, exchange, refill, texts
 from tests.support.proxy import CountingProxy
 
 MakeMemory = Callable[..., Memory]
@@ -68,7 +68,7 @@ def test_an_older_snapshot(
     Users(memory).replace("ana", {"tone": "dry"})
     _keep(memory, 0)
     _drain(memory, queue)
-    assert _shown(memory) == (told(0), [])
+    assert _shown(memory) == (contents_of(0), [])
     redis_client.save()
     for number in (1, 2):
         _keep(memory, number)
@@ -78,10 +78,10 @@ def test_an_older_snapshot(
     valkey.start()
     reader = process() if is_new_process else memory
     recalled = Turn(reader, "t", "ana").recall()
-    assert (texts(recalled.messages), recalled.degraded) == (told(0, 1, 2), [])
+    assert (texts(recalled.messages), recalled.degraded) == (contents_of(0, 1, 2), [])
     assert recalled.preferences == {"tone": "warm"}
     _keep(reader, 3)
-    assert _shown(process()) == (told(0, 1, 2, 3), [])
+    assert _shown(process()) == (contents_of(0, 1, 2, 3), [])
     assert _source(process()) == "redis"
 
 
@@ -103,10 +103,10 @@ def test_an_older_snapshot_and_an_exchange_on_the_queue(
     _keep(memory, 1)
     valkey.kill()
     valkey.start()
-    assert _shown(process()) == (told(0), ["queue"])
-    assert _shown(memory) == (told(0, 1), ["queue"])
+    assert _shown(process()) == (contents_of(0), ["queue"])
+    assert _shown(memory) == (contents_of(0, 1), ["queue"])
     _drain(memory, queue)
-    assert _shown(process()) == (told(0, 1), [])
+    assert _shown(process()) == (contents_of(0, 1), [])
 
 
 def test_a_deletion_that_the_snapshot_has_not(
@@ -162,19 +162,19 @@ def test_a_redis_that_refuses_writes(
     memory, other = process(), process()
     _keep(memory, 0)
     _drain(memory, queue)
-    assert _shown(other) == (told(0), [])
+    assert _shown(other) == (contents_of(0), [])
     refuse(True)
     assert _keep(memory, 1) == ("queue", False)
-    assert _shown(memory) == (told(0, 1), ["redis"])
+    assert _shown(memory) == (contents_of(0, 1), ["redis"])
     assert _shown(other)[1] == ["redis"]
     with pytest.raises(StoreUnavailable, match="redis"):
         memory.cache.ping()
     memory.archive.store(queue.take())
     for reader in (memory, other, process()):
-        assert _shown(reader) == (told(0, 1), ["redis"])
+        assert _shown(reader) == (contents_of(0, 1), ["redis"])
     refuse(False)
     for reader in (other, memory, process()):
-        assert _shown(reader) == (told(0, 1), [])
+        assert _shown(reader) == (contents_of(0, 1), [])
     memory.cache.ping()
 
 
@@ -207,7 +207,7 @@ def test_a_user_whose_deletion_redis_refused(
     monkeypatch.setattr("shared.stores.redis.reader._PROBE_EVERY", 0.0)
     memory, other = process(), process()
     _keep(memory, 0)
-    assert _shown(other) == (told(0), [])
+    assert _shown(other) == (contents_of(0), [])
     refuse(True)
     with pytest.raises(StoreUnavailable, match="redis"):
         Users(memory).forget("ana")
@@ -283,12 +283,12 @@ def test_a_failover_behind_one_name(
         _drain(memory, queue)
         redis_client.replicaof("127.0.0.1", str(second_valkey.port))
         try:
-            proxy.lead_to(second_valkey.port)
+            proxy.redirect_to(second_valkey.port)
             assert _keep(memory, 2) == ("queue", True)
-            assert _shown(memory) == (told(0, 1, 2), ["queue"])
+            assert _shown(memory) == (contents_of(0, 1, 2), ["queue"])
             _drain(memory, queue)
             for reader in (memory, make()):
-                assert _shown(reader) == (told(0, 1, 2), [])
+                assert _shown(reader) == (contents_of(0, 1, 2), [])
             assert replica.llen("thread:t:messages") == 6
         finally:
             redis_client.replicaof("NO", "ONE")
@@ -307,13 +307,13 @@ def test_reads_on_a_connection_to_a_demoted_server(
     reader, writer = make(), make()
     _keep(writer, 0)
     _drain(writer, queue)
-    assert _shown(reader) == (told(0), [])
+    assert _shown(reader) == (contents_of(0), [])
     redis_client.replicaof("127.0.0.1", str(second_valkey.port))
     try:
-        proxy.lead_to(second_valkey.port)
+        proxy.redirect_to(second_valkey.port)
         _keep(writer, 1)
         _drain(writer, queue)
-        assert _shown(reader) == (told(0, 1), [])
+        assert _shown(reader) == (contents_of(0, 1), [])
     finally:
         redis_client.replicaof("NO", "ONE")
 
@@ -337,11 +337,11 @@ def test_a_new_connection_to_an_unknown_server(
         memory = process()
         _keep(memory, 0)
         _drain(memory, queue)
-        assert _shown(memory)[0] == told(0)
+        assert _shown(memory)[0] == contents_of(0)
         generation = memory.cache.read("t", None).state.generation
         assert process().cache.read("t", None).state.generation == generation
         redis_client.client_kill_filter(_type="normal", skipme=True)
-        assert _shown(memory)[0] == told(0)
+        assert _shown(memory)[0] == contents_of(0)
         assert memory.cache.read("t", None).state.generation != generation
     finally:
         redis_client.acl_setuser("default", enabled=True, commands=["+info"])
@@ -436,7 +436,7 @@ def test_redis_clock_was_set_forward_and_back(
         assert age is not None
         assert 0 <= age < 60
         _drain(memory, queue)
-        assert _shown(process()) == (told(*range(number + 1)), [])
+        assert _shown(process()) == (contents_of(*range(number + 1)), [])
 
 
 def test_a_server_whose_clock_is_behind(redis_client: redis.Redis, real_cache: Callable[..., RedisCache]) -> None:
@@ -490,7 +490,7 @@ def test_a_loss_between_the_two_trips_of_a_read(
     between()
     assert _shown(memory) == ([], ["queue"])
     _drain(memory, queue)
-    assert _shown(memory) == (told(0), [])
+    assert _shown(memory) == (contents_of(0), [])
 
 
 def test_a_loss_before_the_second_round_trip_of_a_sealed_list(

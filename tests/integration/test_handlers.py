@@ -113,9 +113,9 @@ def test_problems_name_the_gateways_request(make: Callable[..., dict[str, Any]],
     agent = load("functions.agent.handler")
     event = make("GET", "/threads/nothing")
     answer = agent.handler(event, Context())
-    told = json.loads(answer["body"])
-    assert (answer["statusCode"], told["status"], answer["isBase64Encoded"]) == (404, 404, False)
-    assert told["request_id"] == event["requestContext"]["requestId"]
+    result = json.loads(answer["body"])
+    assert (answer["statusCode"], result["status"], answer["isBase64Encoded"]) == (404, 404, False)
+    assert result["request_id"] == event["requestContext"]["requestId"]
     content_type = {name.lower(): value for name, value in answer["headers"].items()}["content-type"]
     assert content_type == "application/problem+json"
 
@@ -195,8 +195,8 @@ def test_direct_invocation(load: Import) -> None:
 )
 def test_a_bad_direct_invocation(event: Any, status: int, field: str, load: Import) -> None:
     """The result is the problem object, with its status and the field."""
-    told = load("functions.agent.handler").handler(event, Context())
-    assert (told["status"], told["errors"][0]["field"], told["request_id"]) == (status, field, "request-1")
+    result = load("functions.agent.handler").handler(event, Context())
+    assert (result["status"], result["errors"][0]["field"], result["request_id"]) == (status, field, "request-1")
 
 
 def test_a_start_that_cannot_work(load: Import, monkeypatch: pytest.MonkeyPatch) -> None:

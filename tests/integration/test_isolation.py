@@ -146,7 +146,7 @@ def world(make_world: Callable[[], World]) -> World:
 
 
 @pytest.fixture
-def bring_about(
+def create_situation(
     world: World, valkey: ValkeyServer, postgres: PostgresServer, redis_client: redis.Redis
 ) -> Callable[[str], str]:
     """Create a situation; return its thread."""
@@ -166,16 +166,16 @@ def bring_about(
     return bring
 
 
-def _told(answer: httpx.Response) -> tuple[int, dict[str, Any]]:
+def _comparable(answer: httpx.Response) -> tuple[int, dict[str, Any]]:
     """Return a response without values that vary between requests."""
     body = answer.json() if answer.content else {}
     return answer.status_code, {name: value for name, value in body.items() if name != "request_id"}
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
-def test_requests_without_a_valid_token(world: World, bring_about: Callable[[str], str], situation: str) -> None:
+def test_requests_without_a_valid_token(world: World, create_situation: Callable[[str], str], situation: str) -> None:
     """Every route returns a 401 without any user's data."""
-    thread_id = bring_about(situation)
+    thread_id = create_situation(situation)
     for name, headers in STRANGERS.items():
         made = headers(world.issuer)
         for sample in SAMPLES:
@@ -186,9 +186,9 @@ def test_requests_without_a_valid_token(world: World, bring_about: Callable[[str
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
-def test_another_user(world: World, bring_about: Callable[[str], str], situation: str) -> None:
+def test_another_user(world: World, create_situation: Callable[[str], str], situation: str) -> None:
     """A foreign thread returns a 404, like a missing one. Naming another user returns a 403, and nothing changes."""
-    thread_id = bring_about(situation)
+    thread_id = create_situation(situation)
     bob = world.bearer("bob")
     for sample in SAMPLES:
         if sample.is_on_thread:
@@ -196,7 +196,7 @@ def test_another_user(world: World, bring_about: Callable[[str], str], situation
             assert answer.status_code == (503 if situation == "postgres down" else 404), (sample.route, answer.text)
             if sample.names_user == "nobody":
                 missing = world.ask(sample, bob, "bob", thread_id="no-such-thread")
-                assert _told(answer) == _told(missing), sample.route
+                assert _comparable(answer) == _comparable(missing), sample.route
         elif sample.names_user == "path" or sample.is_for_operators:
             answer = world.ask(sample, bob)
             assert answer.status_code == 403, (sample.route, answer.text)
@@ -214,9 +214,9 @@ def test_another_user(world: World, bring_about: Callable[[str], str], situation
 
 @pytest.mark.parametrize("situation", SITUATIONS)
 @pytest.mark.parametrize("who", ["owner", "operator", "operator who names the owner"])
-def test_authorized_callers(world: World, bring_about: Callable[[str], str], situation: str, who: str) -> None:
+def test_authorized_callers(world: World, create_situation: Callable[[str], str], situation: str, who: str) -> None:
     """The owner and operators succeed, as far as the available layers allow."""
-    thread_id = bring_about(situation)
+    thread_id = create_situation(situation)
     headers = world.bearer("ana") if who == "owner" else world.bearer("ops", scope=OPERATOR)
     named = "ana" if who == "operator who names the owner" else None
     away = {"postgres down": NEEDS_POSTGRES, "redis down": NEEDS_REDIS}.get(situation, set())
@@ -242,7 +242,7 @@ def test_an_operator_acts_for_whom_they_name(world: World) -> None:
 
 @pytest.mark.parametrize("situation", SITUATIONS)
 def test_an_operator_in_anothers_thread(
-    world: World, bring_about: Callable[[str], str], situation: str, monkeypatch: pytest.MonkeyPatch
+    world: World, create_situation: Callable[[str], str], situation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The turn belongs to the thread's owner.
 
@@ -251,7 +251,7 @@ def test_an_operator_in_anothers_thread(
     operator, private = world.bearer("ops", scope=OPERATOR), "operators-own"
     assert world.app.ask("PUT", "/users/ops/preferences", {"tone": private}, headers=operator).status_code == 200
     assert world.say("ops", "ops-own", private) == 202
-    thread_id = bring_about(situation)
+    thread_id = create_situation(situation)
     searched: list[str | None] = []
     answering = AgentRunner.run
 

@@ -56,7 +56,7 @@ class World:
         idempotency = Idempotency(keys, Backlog(self.queue, archive))
         return Operations(memory, runner, idempotency, Inspection(memory, none, none, none))
 
-    def be_first(self) -> None:
+    def make_redis_new(self) -> None:
         """Make Redis a brand-new one that has lost nothing."""
         cache = self.cache()
         cache.read("other", None)
@@ -81,7 +81,7 @@ def world(
     """Create empty stores."""
     monkeypatch.setattr("shared.memory.backlog.MAX_WAIT_SECONDS", 0.0)
     made = World(real_cache, real_archive, queue, redis_client)
-    made.be_first()
+    made.make_redis_new()
     return made
 
 

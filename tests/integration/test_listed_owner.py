@@ -15,7 +15,7 @@ from shared.memory.turn import Turn
 from shared.memory.users import Users
 from shared.stores.redis.cache import RedisCache
 from shared.testing import InMemoryQueue
-from tests.support.exchanges import exchange, texts, told
+from tests.support.exchanges import contents_of, exchange, texts
 
 MakeProcess = Callable[..., Memory]
 
@@ -39,16 +39,16 @@ def memory(process: MakeProcess) -> Memory:
 def test_the_owner_costs_postgresql_nothing(memory: Memory, process: MakeProcess) -> None:
     """No process needs PostgreSQL for the owner. Redis' owner is valid while PostgreSQL is down."""
     for each in (memory, process()):
-        each.archive.window = each.archive.owner = each.archive.claim_ownership = _away  # type: ignore[method-assign,assignment]
+        each.archive.window = each.archive.owner = each.archive.claim_ownership = _raise_unavailable  # type: ignore[method-assign,assignment]
         turn = _turn(each, "ana")
-        assert texts(turn.recall().messages)[:2] == told(0)
+        assert texts(turn.recall().messages)[:2] == contents_of(0)
         assert turn.keep("q", "a").cached
         assert _turn(each, None, "service").recall().messages
         with pytest.raises(StoreUnavailable):
             _turn(each, "bob").recall()
 
 
-def _away(*_: object) -> None:
+def _raise_unavailable(*_: object) -> None:
     raise StoreUnavailable("postgres", "injected")
 
 
@@ -72,7 +72,7 @@ def test_an_unsealed_list_shows_no_owner(memory: Memory, redis_client: redis.Red
         memory.archive.window = note  # type: ignore[method-assign,assignment]
         with pytest.raises(ThreadNotFound):
             _turn(memory, "bob").recall()
-        assert texts(_turn(memory, "ana").recall().messages) == told(0)
+        assert texts(_turn(memory, "ana").recall().messages) == contents_of(0)
         assert asked == ["t", "t"]
         memory.archive.window = window  # type: ignore[method-assign]
 
@@ -85,7 +85,7 @@ def test_a_thread_of_several_users_has_no_owner(process: MakeProcess) -> None:
     assert memory.cache.peek("t").is_whole
     with pytest.raises(ThreadNotFound):
         _turn(memory, "bob").recall()
-    assert texts(_turn(memory, "ana").recall().messages) == told(0)
+    assert texts(_turn(memory, "ana").recall().messages) == contents_of(0)
 
 
 def test_an_owner_who_deleted_the_thread_while_a_turn_ran(memory: Memory, process: MakeProcess) -> None:
@@ -100,7 +100,7 @@ def test_an_owner_who_deleted_the_thread_while_a_turn_ran(memory: Memory, proces
     assert (receipt.durability, receipt.cached, receipt.degraded) == ("queue", True, [])
     queue = cast("InMemoryQueue", memory.queue)
     assert queue.take()[-1].exchange_id == receipt.exchange_id
-    assert texts(_turn(process(), "ana").recall().messages) == told(1)
+    assert texts(_turn(process(), "ana").recall().messages) == contents_of(1)
 
 
 def test_an_append_between_the_two_parts_of_a_deletion(
@@ -129,7 +129,7 @@ def test_an_append_between_the_two_parts_of_a_deletion(
     assert "late" not in str(redis_client.lrange("thread:t:messages", 0, -1))
     assert not redis_client.exists("thread:t:pending")
     assert _keep(other, "bob", 2) == "queue"
-    assert texts(_turn(memory, "bob").recall().messages) == told(2)
+    assert texts(_turn(memory, "bob").recall().messages) == contents_of(2)
     late = [each.user_id for each in other.archive.store(cast("InMemoryQueue", other.queue).take()).rejected_owner]
     assert late == ["ana"]
 
@@ -145,7 +145,7 @@ def test_a_condition_on_the_last_deletion(real_cache: Callable[..., RedisCache])
     for after in (made[1].order, made[2].order, None):
         cache.read("t", None)
         assert cache.append(made[3], is_drained=False, after=after).is_cached
-    assert texts(cache.peek("t").messages) == told(3)
+    assert texts(cache.peek("t").messages) == contents_of(3)
 
 
 @pytest.mark.parametrize("is_of_user", [False, True], ids=["the thread", "its user"])
@@ -167,6 +167,6 @@ def test_restored_exchanges_make_no_owner(
     other = process()
     assert not _turn(other, "bob").recall().messages
     assert _keep(other, "bob", 1) == "queue"
-    assert texts(_turn(process(), "bob").recall().messages) == told(1)
+    assert texts(_turn(process(), "bob").recall().messages) == contents_of(1)
     with pytest.raises(ThreadNotFound):
         _turn(process(), "ana").recall()

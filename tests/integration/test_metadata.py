@@ -60,11 +60,11 @@ def test_through_queue_drain_and_refill(
     outcome = Drain(memory.archive, memory.cache, SqsQueues(queues.settings())).run(queues.receive())
     assert (outcome.stored, outcome.dead) == (2, {})
     assert _stored(database) == _listed(redis_client) == expected
-    told = redis_client.lrange(LIST, 0, -1)
+    result = redis_client.lrange(LIST, 0, -1)
     redis_client.flushall()
     assert [each.metadata for each in Turn(process(), "t", None).recall().messages] == expected
     refilled = redis_client.lrange(LIST, 0, -1)
-    assert [_bare(entry) for entry in refilled] == [_bare(entry) for entry in told]
+    assert [_bare(entry) for entry in refilled] == [_bare(entry) for entry in result]
     assert _listed(redis_client) == expected
 
 

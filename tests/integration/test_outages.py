@@ -13,7 +13,7 @@ from shared.memory.turn import AppendResult, Turn
 from shared.memory.users import Users
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.sqs.queue import SqsQueue
-from tests.support.exchanges import texts, told
+from tests.support.exchanges import contents_of, texts
 from tests.support.queues import Queues
 from tests.support.sqs_server import SqsServer
 from tests.support.waiting import until
@@ -49,14 +49,14 @@ def test_redis_is_down(warm: Memory, valkey: ValkeyServer, queues: Queues, real_
     """PostgreSQL serves history and preferences. Exchanges stored meanwhile are there when Redis returns empty."""
     valkey.kill()
     recalled, receipt = _recall(warm), _keep(warm, 1)
-    assert (texts(recalled.messages), recalled.preferences) == (told(0), {"tone": "dry"})
+    assert (texts(recalled.messages), recalled.preferences) == (contents_of(0), {"tone": "dry"})
     assert (recalled.source, recalled.degraded) == ("postgres", ["redis"])
     assert (receipt.durability, receipt.cached, receipt.degraded) == ("queue", False, ["redis"])
     assert _drain(queues, real_archive()) == 1
-    assert texts(_recall(warm).messages) == told(0, 1)
+    assert texts(_recall(warm).messages) == contents_of(0, 1)
     valkey.start()
     until(lambda: "redis" not in _recall(warm).degraded)
-    assert (texts(_recall(warm).messages), _recall(warm).source) == (told(0, 1), "redis")
+    assert (texts(_recall(warm).messages), _recall(warm).source) == (contents_of(0, 1), "redis")
     assert _keep(warm, 2).cached
 
 
@@ -64,14 +64,14 @@ def test_postgresql_is_down(warm: Memory, postgres: PostgresServer, process: Mak
     """L1 serves its part. Other requests report that PostgreSQL did not respond."""
     postgres.kill()
     recalled, receipt = _recall(warm), _keep(warm, 1)
-    assert (texts(recalled.messages), recalled.source, recalled.degraded) == (told(0), "redis", [])
+    assert (texts(recalled.messages), recalled.source, recalled.degraded) == (contents_of(0), "redis", [])
     assert (receipt.durability, receipt.cached, receipt.degraded) == ("queue", True, [])
-    assert texts(_recall(warm).messages) == told(0, 1)
+    assert texts(_recall(warm).messages) == contents_of(0, 1)
     other = Turn(warm, "other", "bob").recall()
     assert (other.messages, other.preferences, other.source, other.degraded) == ([], {}, "none", ["postgres"])
     postgres.start()
     until(lambda: Turn(warm, "other", "bob").recall().degraded == [])
-    assert texts(_recall(process()).messages) == told(0, 1)
+    assert texts(_recall(process()).messages) == contents_of(0, 1)
 
 
 def test_both_down(warm: Memory, valkey: ValkeyServer, postgres: PostgresServer) -> None:
@@ -101,7 +101,7 @@ def test_sqs_and_postgresql_are_down(warm: Memory, sqs: SqsServer, postgres: Pos
     receipt = _keep(warm, 1)
     assert (receipt.durability, receipt.cached, receipt.degraded) == ("redis", True, ["queue", "postgres"])
     assert len(warm.cache.outbox(9)) == 1
-    assert texts(_recall(warm).messages) == told(0, 1)
+    assert texts(_recall(warm).messages) == contents_of(0, 1)
 
 
 def test_all_stores_down(warm: Memory, sqs: SqsServer, postgres: PostgresServer, valkey: ValkeyServer) -> None:
@@ -120,7 +120,7 @@ def test_no_thread_and_no_user(warm: Memory) -> None:
     assert Turn(warm, None, None).recall() == Recall([], {}, "none", [])
     assert Turn(warm, None, "ana").recall() == Recall([], {"tone": "dry"}, "redis", [])
     assert Turn(warm, None, "ana").keep("q", "a") == AppendResult(None, "none", cached=False)
-    assert texts(Turn(warm, "t", None).recall().messages) == told(0)
+    assert texts(Turn(warm, "t", None).recall().messages) == contents_of(0)
 
 
 def test_redis_is_down_while_preferences_change(warm: Memory, valkey: ValkeyServer, process: MakeProcess) -> None:

@@ -13,7 +13,7 @@ from shared.memory.memory import Memory
 from shared.memory.turn import Turn
 from shared.memory.users import Users
 from shared.testing import InMemoryQueue
-from tests.support.exchanges import exchanges, texts, told
+from tests.support.exchanges import contents_of, exchanges, texts
 
 MakeProcess = Callable[..., Memory]
 LIST, HASH = "thread:t:messages", "user:ana:preferences"
@@ -39,7 +39,7 @@ def test_an_expired_list(process: MakeProcess, redis_client: redis.Redis, queue:
     memory.archive.store(queue.take())
     redis_client.delete(LIST)
     Turn(other, "t", "ana").keep("q2", "a2")
-    assert _recall(memory) == told(0, 1, 2)
+    assert _recall(memory) == contents_of(0, 1, 2)
     assert Turn(memory, "t", "ana").recall().source == "redis"
     assert 86_000 < redis_client.ttl(LIST) <= 86_400
 
@@ -49,8 +49,8 @@ def test_an_evicted_list_before_the_drain(process: MakeProcess, redis_client: re
     memory = process()
     _tell(memory, 0, 1)
     redis_client.delete(LIST)
-    assert _recall(process()) == told(0, 1)
-    assert _recall(memory) == told(0, 1)
+    assert _recall(process()) == contents_of(0, 1)
+    assert _recall(memory) == contents_of(0, 1)
 
 
 def test_evicted_with_all_that_belongs_to_it(process: MakeProcess, redis_client: redis.Redis) -> None:
@@ -58,7 +58,7 @@ def test_evicted_with_all_that_belongs_to_it(process: MakeProcess, redis_client:
     memory = process()
     _tell(memory, 0, 1)
     redis_client.delete(LIST, "thread:t:pending", "thread:t:claim")
-    assert _recall(memory) == told(0, 1)
+    assert _recall(memory) == contents_of(0, 1)
 
 
 def test_redis_restarted_empty(process: MakeProcess, valkey: ValkeyServer, queue: InMemoryQueue) -> None:
@@ -71,9 +71,13 @@ def test_redis_restarted_empty(process: MakeProcess, valkey: ValkeyServer, queue
     valkey.start()
     for each in (memory, process()):
         recalled = Turn(each, "t", "ana").recall()
-        assert (texts(recalled.messages), recalled.preferences, recalled.degraded) == (told(0, 1), {"tone": "dry"}, [])
+        assert (texts(recalled.messages), recalled.preferences, recalled.degraded) == (
+            contents_of(0, 1),
+            {"tone": "dry"},
+            [],
+        )
     _tell(memory, 2)
-    assert _recall(process()) == told(0, 1, 2)
+    assert _recall(process()) == contents_of(0, 1, 2)
 
 
 def test_redis_restarted_empty_before_the_drain(
@@ -85,18 +89,18 @@ def test_redis_restarted_empty_before_the_drain(
     valkey.kill()
     valkey.start()
     recalled = Turn(memory, "t", "ana").recall()
-    assert texts(recalled.messages) == told(0)
-    stranger = Turn(process(), "t", "ana").recall()
-    assert texts(stranger.messages) == told(0) or stranger.degraded == ["queue"]
+    assert texts(recalled.messages) == contents_of(0)
+    other_process = Turn(process(), "t", "ana").recall()
+    assert texts(other_process.messages) == contents_of(0) or other_process.degraded == ["queue"]
     memory.archive.store(queue.take())
-    assert texts(Turn(process(), "t", "ana").recall().messages) == told(0)
+    assert texts(Turn(process(), "t", "ana").recall().messages) == contents_of(0)
 
 
 def test_exchanges_that_only_postgresql_has(process: MakeProcess) -> None:
     """A process loads such a thread with its window, once."""
     memory = process()
     memory.archive.store(exchanges(60))
-    assert _recall(memory) == told(*range(10, 60))
+    assert _recall(memory) == contents_of(*range(10, 60))
     assert Turn(memory, "t", "ana").recall().source == "redis"
 
 
@@ -128,11 +132,11 @@ def test_a_smaller_and_a_larger_window(process: MakeProcess, queue: InMemoryQueu
     memory = process()
     _tell(memory, *range(8))
     memory.archive.store(queue.take())
-    assert texts(Turn(process(max_thread_messages=3), "t", "ana").recall().messages) == told(5, 6, 7)
+    assert texts(Turn(process(max_thread_messages=3), "t", "ana").recall().messages) == contents_of(5, 6, 7)
     small = process(max_thread_messages=4)
     _tell(small, 8)
     memory.archive.store(queue.take())
-    assert texts(Turn(process(), "t", "ana").recall().messages) == told(*range(9))
+    assert texts(Turn(process(), "t", "ana").recall().messages) == contents_of(*range(9))
 
 
 def test_a_repetition_in_postgresql_keeps_its_first_position(process: MakeProcess) -> None:
@@ -146,4 +150,4 @@ def test_a_repetition_in_postgresql_keeps_its_first_position(process: MakeProces
     queue.is_down = True
     assert Turn(memory, "t", None).keep("q9", "a9", exchange_id=name).durability == "postgres"
     for reader in (memory, process(queue, max_thread_messages=2)):
-        assert texts(Turn(reader, "t", None).recall().messages) == told(1, 2)
+        assert texts(Turn(reader, "t", None).recall().messages) == contents_of(1, 2)

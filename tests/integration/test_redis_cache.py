@@ -17,7 +17,7 @@ from shared.models import Exchange
 from shared.stores.archive import Window
 from shared.stores.cache import CacheRead
 from shared.stores.redis.cache import RedisCache
-from tests.support.exchanges import exchange, exchanges, refill, texts, told
+from tests.support.exchanges import contents_of, exchange, exchanges, refill, texts
 
 MakeCache = Callable[..., RedisCache]
 LIST, HASH = "thread:t:messages", "user:ana:preferences"
@@ -87,16 +87,16 @@ def test_the_list_holds_the_window(real_cache: MakeCache, redis_client: redis.Re
     for each in exchanges(53):
         cache.append(each, is_drained=False)
     assert redis_client.llen(LIST) == 100
-    assert _read(cache) == (told(*range(3, 53)), True)
+    assert _read(cache) == (contents_of(*range(3, 53)), True)
 
 
 def test_a_short_list_is_complete_only_with_a_seal(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     """After an expiry a new exchange is only in the undrained hash. It does not count as the thread."""
     cache = real_cache()
     refill(cache, "t", _whole(exchanges(2)))
-    assert _read(cache) == (told(0, 1), True)
+    assert _read(cache) == (contents_of(0, 1), True)
     cache.append(exchange(2), is_drained=False)
-    assert _read(cache) == (told(0, 1, 2), True)
+    assert _read(cache) == (contents_of(0, 1, 2), True)
     redis_client.delete(LIST)
     cache.append(exchange(3), is_drained=False)
     assert redis_client.exists(LIST) == 0
@@ -108,7 +108,7 @@ def test_a_part_of_a_long_thread_is_not_complete(real_cache: MakeCache) -> None:
     """L2 had older exchanges than its window."""
     cache = real_cache()
     refill(cache, "t", Window(exchanges(2), is_all=False))
-    assert _read(cache) == (told(0, 1), False)
+    assert _read(cache) == (contents_of(0, 1), False)
 
 
 def test_the_first_exchange_of_a_new_thread_makes_a_complete_list(real_cache: MakeCache) -> None:
@@ -116,7 +116,7 @@ def test_the_first_exchange_of_a_new_thread_makes_a_complete_list(real_cache: Ma
     one, other = real_cache(), real_cache()
     refill(one, "t", NOTHING)
     one.append(exchange(0), is_drained=False)
-    assert _read(other) == (told(0), True)
+    assert _read(other) == (contents_of(0), True)
     refill(other, "t2", NOTHING)
     one.append(exchange(0, "t2"), is_drained=False)
     assert one.read("t2", None).is_whole
@@ -129,7 +129,7 @@ def test_two_that_found_the_thread_new(real_cache: MakeCache) -> None:
     refill(other, "t", NOTHING)
     one.append(exchange(0), is_drained=False)
     other.append(exchange(1), is_drained=False)
-    assert _read(one)[0] == told(0, 1)
+    assert _read(one)[0] == contents_of(0, 1)
 
 
 def test_a_thread_that_was_new_and_whose_list_was_lost(real_cache: MakeCache, redis_client: redis.Redis) -> None:
@@ -174,8 +174,8 @@ def test_a_drain_of_many_threads(real_cache: MakeCache) -> None:
     for thread in ("a", "b"):
         refill(cache, thread, _whole(exchanges(1, thread)))
     cache.merge_stored([exchange(1, "a"), exchange(2, "b"), exchange(3, "c"), exchange(4, "a")])
-    assert texts(cache.read("a", None).messages) == told(0, 1, 4)
-    assert texts(cache.read("b", None).messages) == told(0, 2)
+    assert texts(cache.read("a", None).messages) == contents_of(0, 1, 4)
+    assert texts(cache.read("b", None).messages) == contents_of(0, 2)
     assert cache.read("c", None).messages == []
 
 
@@ -200,7 +200,7 @@ def test_a_deleted_thread_accepts_only_newer_exchanges(real_cache: MakeCache) ->
     cache.merge_stored(old)
     cache.recheck_thread("t", Window([*old, new], is_all=True, cutoff=cutoff))
     read = cache.read("t", None)
-    assert (texts(read.messages), read.cutoff, cache.peek("t").pending) == (told("new"), cutoff, [new])
+    assert (texts(read.messages), read.cutoff, cache.peek("t").pending) == (contents_of("new"), cutoff, [new])
 
 
 def test_l2_reminds_l1_of_a_deletion(real_cache: MakeCache) -> None:
@@ -278,7 +278,7 @@ def test_entries_of_the_seeds_own_code(real_cache: MakeCache, redis_client: redi
     redis_client.rpush(LIST, json.dumps({"role": "user", "content": "Hi"}), "no json")
     cache = real_cache()
     cache.append(exchange(0), is_drained=False)
-    assert _read(cache) == (["Hi", *told(0)], False)
+    assert _read(cache) == (["Hi", *contents_of(0)], False)
 
 
 def test_a_key_of_another_type(real_cache: MakeCache, redis_client: redis.Redis) -> None:
@@ -287,7 +287,7 @@ def test_a_key_of_another_type(real_cache: MakeCache, redis_client: redis.Redis)
     cache = real_cache()
     assert _read(cache) == ([], False)
     assert cache.append(exchange(0), is_drained=False).cutoff is None
-    assert _read(cache)[0] == told(0)
+    assert _read(cache)[0] == contents_of(0)
 
 
 def test_preferences_that_are_not_utf_8(real_cache: MakeCache, redis_client: redis.Redis) -> None:
@@ -311,11 +311,11 @@ def test_out_of_memory(real_cache: MakeCache, redis_client: redis.Redis) -> None
     try:
         with pytest.raises(StoreUnavailable, match="redis"):
             cache.append(exchange(1), is_drained=False)
-        assert _read(cache)[0] == told(0)
+        assert _read(cache)[0] == contents_of(0)
     finally:
         redis_client.config_set("maxmemory", "0")
     cache.read("t", None)
-    assert _read(cache)[0] == told(0, 1)
+    assert _read(cache)[0] == contents_of(0, 1)
 
 
 def test_without_thread_and_user_no_server_is_called(real_cache: MakeCache) -> None:

@@ -73,7 +73,7 @@ def _invoked(turn: Turn, number: int) -> None:
     asyncio.run(both())
 
 
-def _begun(memory: Memory) -> Turn:
+def _loaded_turn(memory: Memory) -> Turn:
     """Return a turn whose context was loaded."""
     turn = Turn(memory, "t", "ana")
     turn.recall()
@@ -82,7 +82,7 @@ def _begun(memory: Memory) -> Turn:
 
 def test_invoking_is_one_round_trip(watched: Watched) -> None:
     """`invoking` reads history and preferences together, without PostgreSQL and new connections."""
-    _invoked(_begun(watched.memory), 0)
+    _invoked(_loaded_turn(watched.memory), 0)
     for _ in range(3):
         assert watched.costs(lambda: _invoking(watched.memory)) == (1, 0, 0)
     assert _invoking(watched.memory) == (
@@ -93,16 +93,16 @@ def test_invoking_is_one_round_trip(watched: Watched) -> None:
 
 def test_invoked_is_one_round_trip(watched: Watched) -> None:
     """`invoked` needs no PostgreSQL and no new connection. A thread's first exchange may take one more round trip."""
-    _invoked(_begun(watched.memory), 0)
+    _invoked(_loaded_turn(watched.memory), 0)
     for number in range(1, 4):
-        turn = _begun(watched.memory)
+        turn = _loaded_turn(watched.memory)
         assert watched.costs(lambda turn=turn, number=number: _invoked(turn, number)) == (1, 0, 0)  # type: ignore[misc]
 
 
 def test_a_full_window_is_one_round_trip(watched: Watched) -> None:
     """One reply has a hundred messages."""
     for number in range(55):
-        _invoked(_begun(watched.memory), number)
+        _invoked(_loaded_turn(watched.memory), number)
     assert watched.costs(lambda: _invoking(watched.memory)) == (1, 0, 0)
     assert _invoking(watched.memory)[0].count("\n") == 100
 

@@ -8,7 +8,7 @@ from typing import Any
 import redis
 
 from shared.stores.redis.cache import RedisCache
-from tests.support.exchanges import exchange, texts, told
+from tests.support.exchanges import contents_of, exchange, texts
 
 MakeCache = Callable[..., RedisCache]
 
@@ -41,7 +41,7 @@ def test_a_server_that_has_forgotten_the_scripts(real_cache: MakeCache, redis_cl
     _turn(cache, 0)
     redis_client.script_flush()
     _turn(cache, 1)
-    assert texts(cache.read("t", None).messages) == told(0, 1)
+    assert texts(cache.read("t", None).messages) == contents_of(0, 1)
 
 
 def test_a_user_who_may_load_no_script(real_cache: MakeCache, redis_client: redis.Redis) -> None:
@@ -53,7 +53,7 @@ def test_a_user_who_may_load_no_script(real_cache: MakeCache, redis_client: redi
         _turn(cache, 0)
         _turn(cache, 1)
         assert _commands(redis_client)["eval"] > 0
-        assert texts(cache.read("t", None).messages) == told(0, 1)
+        assert texts(cache.read("t", None).messages) == contents_of(0, 1)
     finally:
         redis_client.acl_setuser("default", enabled=True, commands=["+script"])
         redis_client.acl_log_reset()

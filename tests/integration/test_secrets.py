@@ -119,7 +119,7 @@ def test_an_id_is_an_id(
 def _drive(agent: ModuleType, sync: ModuleType, issuer: Issuer) -> list[str]:
     """Send valid and invalid requests and records with the marker; return the responses."""
     operator = bearer(issuer.token(f"ops-{MARKER}", scope=OPERATOR))
-    told = []
+    result = []
     for sample in SAMPLES:
         path = sample.path(f"t-{MARKER}", f"u-{MARKER}")
         fields = {**(sample.fields or {}), "prompt": MARKER, "user_message": MARKER, "assistant_message": MARKER}
@@ -134,12 +134,12 @@ def _drive(agent: ModuleType, sync: ModuleType, issuer: Issuer) -> list[str]:
             for headers in (operator, {}, bearer(f"{MARKER}.{MARKER}.{MARKER}"), {"Authorization": f"Basic {MARKER}"}):
                 answer = _ask(agent, sample.method, path, body, headers, user_id=f"u-{MARKER}", cursor=MARKER)
                 if answer["statusCode"] >= 400:
-                    told.append(answer["body"])
+                    result.append(answer["body"])
     for action in ("run", "invoking", "invoked", MARKER):
         agent.handler({"action": action, "prompt": MARKER, "user_message": MARKER, "thread_id": 1}, Context())
     sync.handler({"Records": [_record(body) for body in _records()]}, Context())
     sync.handler({"source": "aws.events"}, Context())
-    return told
+    return result
 
 
 def _records() -> list[str]:
@@ -175,7 +175,7 @@ def secret_database_url(postgres: PostgresServer, database_url: str) -> Iterator
 
 
 @pytest.fixture
-def take_away(valkey: ValkeyServer, postgres: PostgresServer, sqs: SqsServer) -> Callable[[str], None]:
+def stop_servers(valkey: ValkeyServer, postgres: PostgresServer, sqs: SqsServer) -> Callable[[str], None]:
     """Stop servers; their fixtures restart them."""
     stops = {"redis": valkey.kill, "postgres": postgres.kill, "sqs": sqs.stop}
 
@@ -194,7 +194,7 @@ def test_no_text_and_no_secret_is_written(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
     secret_database_url: str,
-    take_away: Callable[[str], None],
+    stop_servers: Callable[[str], None],
     down: str,
 ) -> None:
     """Neither function logs them during any outage. A problem has no password, token or text."""
@@ -205,7 +205,7 @@ def test_no_text_and_no_secret_is_written(
         logging.getLogger(name).setLevel(logging.DEBUG)
     health = json.loads(_ask(agent, "GET", "/health", None, {})["body"])
     assert health["status"] == "ok"
-    take_away(down)
+    stop_servers(down)
     problems = _drive(agent, sync, issuer)
     written = capfd.readouterr()
     for line in (written.out + written.err).splitlines():
@@ -222,7 +222,7 @@ def test_rows_that_postgresql_quotes(
     caplog: pytest.LogCaptureFixture,
     agent: ModuleType,
     issuer: Issuer,
-    take_away: Callable[[str], None],
+    stop_servers: Callable[[str], None],
     database: psycopg.Connection,
     sqlstate: str,
     status: int,
@@ -237,7 +237,7 @@ def test_rows_that_postgresql_quotes(
             f" using errcode = '{sqlstate}', detail = 'Failing row contains (' || new.content || ')'; end $$"
         )
         database.execute("create trigger refuse before insert on messages for each row execute function refuse()")
-    take_away("sqs")
+    stop_servers("sqs")
     kept = {"thread_id": "t", "user_message": MARKER, "assistant_message": MARKER}
     answer = _ask(agent, "POST", "/invoked", kept, bearer(issuer.token("ana")))
     assert answer["statusCode"] == status, answer["body"]

@@ -142,7 +142,7 @@ class FaultyRedis(RedisConnection):
         """Send the commands that `fill` queues, or fail."""
         fault = self._faults.strike("redis")
         if fault is None:
-            return self._told(fill)
+            return self._send(fill)
         with self.breaker.guard((redis.ConnectionError, redis.TimeoutError)):
             if fault.kind == "before":
                 raise redis.ConnectionError("injected")
@@ -156,9 +156,9 @@ class FaultyRedis(RedisConnection):
             pipe.execute(raise_on_error=False)
             if fault.kind != "twice":
                 raise redis.TimeoutError("injected")
-        return self._told(fill)
+        return self._send(fill)
 
-    def _told(self, fill: Callable[[Pipeline], object]) -> list[Any]:
+    def _send(self, fill: Callable[[Pipeline], object]) -> list[Any]:
         """Send the commands that `fill` queues, and return the replies with the server's clock offset."""
         names: list[str] = []
 
@@ -197,8 +197,8 @@ class PassiveRedis(RedisConnection):
         is_read = [command[0][0] in _READS for command in commands]
         pipe.command_stack = [command for command, one in zip(commands, is_read, strict=True) if one]
         replies = iter(pipe.execute(raise_on_error=False))
-        told = [next(replies) if one else None for one in is_read]
-        return _by_clock([command[0][0] for command in commands], told, self._faults)
+        result = [next(replies) if one else None for one in is_read]
+        return _by_clock([command[0][0] for command in commands], result, self._faults)
 
 
 class FaultyPostgres(PostgresConnection):

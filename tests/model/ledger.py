@@ -24,7 +24,7 @@ class Entry:
         ids: The ids in the responses.
         keeper: The process that responded last.
         is_accepted: Whether a response named a durable store.
-        is_unheard: Whether L1 may lack it: its append failed, or L1 lost it.
+        is_missing_in_cache: Whether L1 may lack it: its append failed, or L1 lost it.
         is_forgotten: Whether L1 lost it, so that the keeper may not show it either.
         is_lost: Whether the only store that had it lost it (the outbox of an emptied Redis).
         was_lost: Whether L1 was emptied or restored while only L1 had it.
@@ -45,7 +45,7 @@ class Entry:
     fate: Fate = "live"
     durability: str = "none"
     is_accepted: bool = False
-    is_unheard: bool = True
+    is_missing_in_cache: bool = True
     is_forgotten: bool = False
     is_lost: bool = False
     was_lost: bool = False
@@ -75,7 +75,7 @@ class Entry:
             self.awaited = text
         self.is_stored = receipt.durability == "postgres"
         self.retired |= before - {text}
-        self.is_unheard = not receipt.cached
+        self.is_missing_in_cache = not receipt.cached
         self.keeper, self.is_accepted, self.is_forgotten = keeper, True, False
 
     def warm_up(self, stored: set[str]) -> None:
@@ -87,7 +87,7 @@ class Entry:
         """Return whether a turn of this process may lack it without a degraded layer."""
         if not self.is_accepted or self.fate != "live" or self.is_lost:
             return True
-        return self.is_unheard and (self.is_forgotten or reader is not self.keeper)
+        return self.is_missing_in_cache and (self.is_forgotten or reader is not self.keeper)
 
     def answered(self, receipt: AppendResult) -> None:
         """Record a response."""
@@ -96,7 +96,7 @@ class Entry:
         if receipt.durability == "none":
             return
         self.durability = receipt.durability
-        self.is_unheard = not receipt.cached and (self.is_unheard or not self.is_accepted)
+        self.is_missing_in_cache = not receipt.cached and (self.is_missing_in_cache or not self.is_accepted)
         self.is_accepted = True
 
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from shared.memory.turn import Turn
+from tests.model.actions import POISON, Actions, Meanwhile, StartedTurn
 from tests.model.checks import Before, check_recall, check_stored, violated
-from tests.model.doings import POISON, Begun, Doings, Meanwhile
 from tests.model.faults import Demoted, Fault, Store
-from tests.model.queue import Letter
+from tests.model.queue import SqsMessage
 from tests.model.world import SKEWS, World
 
 STORES: tuple[Store, ...] = ("redis", "postgres", "queue")
@@ -25,8 +25,8 @@ faults = st.none() | st.builds(
     st.sampled_from(["before", "after", "part", "twice", "refused"]),
     st.integers(1, 6),
 )
-doings = st.sampled_from(["drain", "say", "recall", "evict", "restart", "delete", "replace", "remove", "sweep"])
-interruptions = st.one_of(st.none(), st.none(), st.tuples(st.integers(0, 6), st.lists(doings, min_size=1, max_size=2)))
+actions = st.sampled_from(["drain", "say", "recall", "evict", "restart", "delete", "replace", "remove", "sweep"])
+interruptions = st.one_of(st.none(), st.none(), st.tuples(st.integers(0, 6), st.lists(actions, min_size=1, max_size=2)))
 # None: the product creates the id. Otherwise one of few ids, so that ids repeat.
 names = st.one_of(st.none(), st.none(), st.tuples(st.sampled_from(["4", "7 past", "7", "7 ahead"]), st.integers(0, 1)))
 Name = tuple[str, int] | None
@@ -45,36 +45,36 @@ class MemoryMachine(RuleBasedStateMachine):
     def __init__(self, world: World) -> None:
         super().__init__()
         self.world = world
-        self.doings = Doings(world)
-        self.ledger = self.doings.ledger
+        self.actions = Actions(world)
+        self.ledger = self.actions.ledger
         self.has_begun = False
 
     @rule(place=places, number=threads, kind=names, fault=faults, meanwhile=interruptions)
     def converse(self, place: int, number: int, kind: Name, fault: Fault | None, meanwhile: Meanwhile) -> None:
         """A complete turn."""
-        with self.doings.during(place, self.doings.thread(number), fault, meanwhile):
-            self.doings.keep(self.doings.recalled(place, self.doings.thread(number)), self.doings.name(kind))
+        with self.actions.during(place, self.actions.thread(number), fault, meanwhile):
+            self.actions.keep(self.actions.load_context(place, self.actions.thread(number)), self.actions.name(kind))
 
     @rule(target=turns, place=places, number=threads, fault=faults, meanwhile=interruptions)
-    def ask(self, place: int, number: int, fault: Fault | None, meanwhile: Meanwhile) -> Begun:
+    def ask(self, place: int, number: int, fault: Fault | None, meanwhile: Meanwhile) -> StartedTurn:
         """The first half of a turn."""
-        with self.doings.during(place, self.doings.thread(number), fault, meanwhile):
-            return self.doings.recalled(place, self.doings.thread(number))
+        with self.actions.during(place, self.actions.thread(number), fault, meanwhile):
+            return self.actions.load_context(place, self.actions.thread(number))
 
-    @rule(begun=consumes(turns), kind=names, fault=faults, meanwhile=interruptions)
-    def answer(self, begun: Begun, kind: Name, fault: Fault | None, meanwhile: Meanwhile) -> None:
+    @rule(started=consumes(turns), kind=names, fault=faults, meanwhile=interruptions)
+    def answer(self, started: StartedTurn, kind: Name, fault: Fault | None, meanwhile: Meanwhile) -> None:
         """The second half, after any other steps."""
-        with self.doings.during(0, begun.thread, fault, meanwhile):
-            self.doings.keep(begun, self.doings.name(kind))
+        with self.actions.during(0, started.thread, fault, meanwhile):
+            self.actions.keep(started, self.actions.name(kind))
 
     @rule(place=places, number=threads, kind=names, fault=faults, meanwhile=interruptions)
     def tell(self, place: int, number: int, kind: Name, fault: Fault | None, meanwhile: Meanwhile) -> None:
         """A caller stores an exchange without reading first."""
-        memory, thread = self.world.sandboxes[place], self.doings.thread(number)
-        with self.doings.during(place, thread, fault, meanwhile):
-            self.doings.keep(
-                Begun(Turn(memory, thread, self.doings.user(thread)), thread, memory, [], self.doings.losses),
-                self.doings.name(kind),
+        memory, thread = self.world.sandboxes[place], self.actions.thread(number)
+        with self.actions.during(place, thread, fault, meanwhile):
+            self.actions.keep(
+                StartedTurn(Turn(memory, thread, self.actions.user(thread)), thread, memory, [], self.actions.losses),
+                self.actions.name(kind),
             )
 
     @rule(
@@ -86,28 +86,28 @@ class MemoryMachine(RuleBasedStateMachine):
     def drain(self, chosen: list[int], fault: Fault | None, meanwhile: Meanwhile, *, is_killed: bool) -> None:
         """Drain a part of the queue in any order; an empty choice is all of it."""
         waiting = self.world.queue.waiting
-        letters = [waiting[at] for at in chosen if at < len(waiting)] or list(waiting)
-        with self.doings.during(0, self.doings.thread(0), fault, meanwhile):
-            self.doings.deliver(letters, is_killed=is_killed)
+        sqs_messages = [waiting[at] for at in chosen if at < len(waiting)] or list(waiting)
+        with self.actions.during(0, self.actions.thread(0), fault, meanwhile):
+            self.actions.deliver(sqs_messages, is_killed=is_killed)
 
     @rule(chosen=st.lists(st.integers(0, 20), min_size=1, max_size=3), fault=faults)
     def redeliver(self, chosen: list[int], fault: Fault | None) -> None:
         """Deliver messages again that were drained and deleted before."""
         history = self.world.queue.history
-        letters = [Letter(history[-1 - at].body, "again") for at in chosen if at < len(history)]
-        with self.doings.during(0, self.doings.thread(0), fault, None):
-            self.doings.deliver(letters, is_killed=True)
+        sqs_messages = [SqsMessage(history[-1 - at].body, "again") for at in chosen if at < len(history)]
+        with self.actions.during(0, self.actions.thread(0), fault, None):
+            self.actions.deliver(sqs_messages, is_killed=True)
 
     @rule(fault=faults, meanwhile=interruptions)
     def sweep(self, fault: Fault | None, meanwhile: Meanwhile) -> None:
         """The scheduled sweep."""
-        with self.doings.during(0, self.doings.thread(0), fault, meanwhile):
+        with self.actions.during(0, self.actions.thread(0), fault, meanwhile):
             note(f"   {self.world.sweep.run()}")
 
     @rule(number=threads, everything=st.booleans())
     def evict(self, number: int, *, everything: bool) -> None:
         """Expire a list, or evict everything that Redis has of a thread."""
-        thread = self.doings.thread(number)
+        thread = self.actions.thread(number)
         self.world.client.delete(f"thread:{thread}:messages")
         if everything:
             self.world.client.delete(
@@ -116,13 +116,13 @@ class MemoryMachine(RuleBasedStateMachine):
             # As after an eviction, Redis' counter differs from the recorded value.
             if not self.world.is_refusing:
                 self.world.client.hincrby("memory:epoch", "evictions", -1)
-            self.doings.losses += 1
-            self.doings.lose([thread], self.doings.outbox())
+            self.actions.losses += 1
+            self.actions.lose([thread], self.actions.outbox())
 
     @rule(how=st.integers(0, 99))
     def restart_redis(self, how: int) -> None:
         """Empty Redis; sometimes by a new process, or together with all of PostgreSQL's connections."""
-        self.doings.restart(really=how == 99)
+        self.actions.restart(really=how == 99)
         if how % 10 == 9:
             self.world.cut_postgres()
 
@@ -134,7 +134,7 @@ class MemoryMachine(RuleBasedStateMachine):
     @rule()
     def restore_older_data(self) -> None:
         """Restart Redis with its dump, or promote the replica."""
-        self.doings.restore()
+        self.actions.restore()
 
     @rule(is_refusing=st.booleans())
     def refuse_writes(self, *, is_refusing: bool) -> None:
@@ -144,31 +144,31 @@ class MemoryMachine(RuleBasedStateMachine):
     @rule(place=places, number=threads, key=st.integers(0, 1), fault=faults, meanwhile=interruptions)
     def run_once(self, place: int, number: int, key: int, fault: Fault | None, meanwhile: Meanwhile) -> None:
         """A request with an `Idempotency-Key`, possibly repeated."""
-        with self.doings.during(place, self.doings.thread(number), fault, meanwhile):
-            self.doings.run_once(place, self.doings.thread(number), key)
+        with self.actions.during(place, self.actions.thread(number), fault, meanwhile):
+            self.actions.run_once(place, self.actions.thread(number), key)
 
     @rule(place=places, number=threads, fault=faults, meanwhile=interruptions, is_user=st.booleans())
     def delete(self, place: int, number: int, fault: Fault | None, meanwhile: Meanwhile, *, is_user: bool) -> None:
         """Delete a thread or a user, possibly halfway."""
-        with self.doings.during(place, self.doings.thread(number), fault, meanwhile):
+        with self.actions.during(place, self.actions.thread(number), fault, meanwhile):
             if is_user:
-                self.doings.delete_user(place)
+                self.actions.delete_user(place)
             else:
-                self.doings.delete(place, self.doings.thread(number))
+                self.actions.delete(place, self.actions.thread(number))
 
     @rule(place=places, number=threads, which=st.integers(-4, -1), fault=faults, meanwhile=interruptions)
     def replace_exchange(self, place: int, number: int, which: int, fault: Fault | None, meanwhile: Meanwhile) -> None:
         """Replace an exchange, possibly halfway."""
-        thread = self.doings.thread(number)
-        with self.doings.during(place, thread, fault, meanwhile):
-            self.doings.replace(place, self.doings.entry(thread, which))
+        thread = self.actions.thread(number)
+        with self.actions.during(place, thread, fault, meanwhile):
+            self.actions.replace(place, self.actions.entry(thread, which))
 
     @rule(place=places, number=threads, which=st.integers(-4, -1), fault=faults, meanwhile=interruptions)
     def remove_exchange(self, place: int, number: int, which: int, fault: Fault | None, meanwhile: Meanwhile) -> None:
         """Delete an exchange, possibly halfway."""
-        thread = self.doings.thread(number)
-        with self.doings.during(place, thread, fault, meanwhile):
-            self.doings.remove(place, self.doings.entry(thread, which))
+        thread = self.actions.thread(number)
+        with self.actions.during(place, thread, fault, meanwhile):
+            self.actions.remove(place, self.actions.entry(thread, which))
 
     @rule(down=st.sampled_from([(), (), *((store,) for store in STORES), ("queue", "postgres"), STORES]))
     def set_outages(self, down: tuple[Store, ...]) -> None:
@@ -205,23 +205,23 @@ class MemoryMachine(RuleBasedStateMachine):
         waiting = self.world.queue.waiting
         if at >= len(waiting):
             return
-        letter = waiting[at]
-        self.world.queue.kill(letter)
+        sqs_message = waiting[at]
+        self.world.queue.kill(sqs_message)
         for entry in self.ledger.entries:
             texts = entry.texts if entry.awaited is None else {entry.awaited}
-            if entry.was_flushed and any(f'"u {text}"' in letter.body for text in texts):
-                entry.is_unheard = entry.is_forgotten = True
+            if entry.was_flushed and any(f'"u {text}"' in sqs_message.body for text in texts):
+                entry.is_missing_in_cache = entry.is_forgotten = True
 
     @rule()
     def redrive(self) -> None:
         """Move all dead letters back."""
-        self.doings.redrive()
+        self.actions.redrive()
 
     @rule()
     def poison(self) -> None:
         """Send an invalid message."""
         self.world.queue.put(POISON)
-        self.doings.poison += 1
+        self.actions.poison += 1
 
     @rule(place=st.integers(0, len(SKEWS)))
     def replace(self, place: int) -> None:
@@ -238,7 +238,7 @@ class MemoryMachine(RuleBasedStateMachine):
         self.world.faults.down.clear()
         self.world.faults.clocks.clear()
         with self.world.faults.during(None):
-            self.doings.come_to_rest()
+            self.actions.come_to_rest()
 
     # --- invariants ---
 
@@ -248,12 +248,12 @@ class MemoryMachine(RuleBasedStateMachine):
         if self.has_begun:
             type(self).steps += 1
         self.has_begun = True
-        with self.doings.noting_failure():
+        with self.actions.recording_failure():
             self.check_contents()
 
     def check_contents(self) -> None:
         """Check L2's contents and a new process' context."""
-        check_stored(self.ledger, self.world.rows(self.doings.all_threads))
+        check_stored(self.ledger, self.world.rows(self.actions.all_threads))
         if self.world.queue.near_max_receives:
             violated("Isolated failure", f"{self.world.queue.near_max_receives} was given up")
         for thread in sorted({entry.thread for entry in self.ledger.entries}):
@@ -263,5 +263,5 @@ class MemoryMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """End every example at rest, unless it has failed."""
-        if self.doings.is_sound:
+        if self.actions.is_sound:
             self.check_at_rest()

@@ -52,7 +52,7 @@ class World:
 
     Attributes:
         accepted: Accepted exchanges that were not deleted since.
-        unheard: Exchanges that Redis refused. Only PostgreSQL has them until a new generation or the drain's update.
+        refused: Exchanges that Redis refused. Only PostgreSQL has them until a new generation or the drain's update.
         gone: Exchanges that a finished deletion has removed.
         may_lack: Whether Redis may have lost exchanges that only the queue has, too recently for the drain to be done.
         waiting: The messages on the queue at the time of that loss.
@@ -64,7 +64,7 @@ class World:
     cutoff: int = 0
     queue: Exchanges = NONE
     accepted: Exchanges = NONE
-    unheard: Exchanges = NONE
+    refused: Exchanges = NONE
     gone: Exchanges = NONE
     may_lack: bool = False
     waiting: Exchanges = NONE
@@ -170,7 +170,7 @@ class Model:
         redis = world.redis
         match process.at:
             case "list":
-                must, never = world.accepted - world.unheard, world.gone
+                must, never = world.accepted - world.refused, world.gone
                 listed = redis.listed
                 if listed is None:
                     listed = Listed(token=process.name)
@@ -263,9 +263,9 @@ class Model:
                 pending = redis.pending | one if self.rules.append_fills_pending else redis.pending
                 yield replace(world, redis=replace(redis, pending=pending)), replace(process, at="merge")
                 if world.refusals:
-                    unheard = world.unheard | one
+                    refused = world.refused | one
                     yield (
-                        replace(world, refusals=world.refusals - 1, accepted=world.accepted | one, unheard=unheard),
+                        replace(world, refusals=world.refusals - 1, accepted=world.accepted | one, refused=refused),
                         Process(process.kind, process.name, "make up", known=process.known),
                     )
             case "merge":
@@ -284,13 +284,13 @@ class Model:
                 after = replace(
                     redis,
                     generation=made,
-                    pending=redis.pending | world.unheard,
-                    listed=self.merged(redis.listed, world.unheard),
+                    pending=redis.pending | world.refused,
+                    listed=self.merged(redis.listed, world.refused),
                 )
                 if not self.rules.failure_is_made_up_for:
                     after, made = redis, world.generations
                 yield (
-                    replace(world, redis=after, generations=made, unheard=NONE),
+                    replace(world, redis=after, generations=made, refused=NONE),
                     replace(process, at="end"),
                 )
 
@@ -316,8 +316,8 @@ class Model:
                 after = replace(redis, listed=listed, pending=redis.pending - process.window)
                 yield replace(world, redis=after), replace(process, at="delete")
             case _:
-                unheard = world.unheard - process.window
-                yield replace(world, queue=world.queue - process.window, unheard=unheard), replace(process, at="end")
+                refused = world.refused - process.window
+                yield replace(world, queue=world.queue - process.window, refused=refused), replace(process, at="end")
 
     def delete(self, world: World, process: Process) -> Iterator[tuple[World, Process]]:
         """PostgreSQL first, then the tombstone, the list, and the undrained exchanges."""

@@ -17,7 +17,7 @@ _numbers = itertools.count(1)
 
 
 @dataclass
-class Letter:
+class SqsMessage:
     """A message.
 
     Attributes:
@@ -52,44 +52,44 @@ class ControlledQueue:
     def __init__(self, faults: Faults, on_send: Callable[[Exchange], None]) -> None:
         self._faults = faults
         self._on_send = on_send
-        self.waiting: list[Letter] = []
-        self.history: list[Letter] = []
-        self.dead: list[Letter] = []
-        self.near_max_receives: list[Letter] = []
+        self.waiting: list[SqsMessage] = []
+        self.history: list[SqsMessage] = []
+        self.dead: list[SqsMessage] = []
+        self.near_max_receives: list[SqsMessage] = []
 
     def put(self, body: str) -> None:
         """Add a body to the queue."""
-        self.waiting.append(Letter(body, f"message-{next(_numbers)}"))
+        self.waiting.append(SqsMessage(body, f"message-{next(_numbers)}"))
 
-    def receive(self, letters: Sequence[Letter]) -> list[dict[str, Any]]:
+    def receive(self, sqs_messages: Sequence[SqsMessage]) -> list[dict[str, Any]]:
         """Return an event of the messages; those with too many receives go to the dead-letter queue instead."""
         event = []
-        for letter in letters:
-            letter.receives += 1
-            if letter.receives > _MAX_RECEIVES:
-                self.waiting.remove(letter)
-                self.near_max_receives.append(letter)
-                self.dead.append(letter)
+        for sqs_message in sqs_messages:
+            sqs_message.receives += 1
+            if sqs_message.receives > _MAX_RECEIVES:
+                self.waiting.remove(sqs_message)
+                self.near_max_receives.append(sqs_message)
+                self.dead.append(sqs_message)
             else:
-                event.append(letter.record())
+                event.append(sqs_message.record())
         return event
 
-    def delete(self, letters: Sequence[Letter], failed: Sequence[str]) -> None:
+    def delete(self, sqs_messages: Sequence[SqsMessage], failed: Sequence[str]) -> None:
         """Delete messages like the event source mapping."""
-        for letter in letters:
-            if letter.name not in failed and letter in self.waiting:
-                self.waiting.remove(letter)
-                self.history.append(letter)
+        for sqs_message in sqs_messages:
+            if sqs_message.name not in failed and sqs_message in self.waiting:
+                self.waiting.remove(sqs_message)
+                self.history.append(sqs_message)
 
-    def kill(self, letter: Letter) -> None:
+    def kill(self, sqs_message: SqsMessage) -> None:
         """Move a waiting message to the dead-letter queue."""
-        self.waiting.remove(letter)
-        self.dead.append(letter)
+        self.waiting.remove(sqs_message)
+        self.dead.append(sqs_message)
 
-    def redrive(self, letter: Letter) -> None:
+    def redrive(self, sqs_message: SqsMessage) -> None:
         """Move a dead letter back as a new message."""
-        self.dead.remove(letter)
-        self.put(letter.body)
+        self.dead.remove(sqs_message)
+        self.put(sqs_message.body)
 
     # - the agent function's methods ---
 
@@ -111,11 +111,11 @@ class ControlledQueue:
     def dead_letter(self, message: SqsRecord, reason: str, detail: str) -> None:
         """Add a message to the dead-letter queue."""
         del detail
-        self._faults.hit_queue(lambda: self.dead.append(Letter(message.body, reason)))
+        self._faults.hit_queue(lambda: self.dead.append(SqsMessage(message.body, reason)))
 
     def dead_letter_body(self, body: str, error: InvalidRecord, _: str | None) -> None:
         """Add a body to the dead-letter queue."""
-        self._faults.hit_queue(lambda: self.dead.append(Letter(body, error.reason)))
+        self._faults.hit_queue(lambda: self.dead.append(SqsMessage(body, error.reason)))
 
     def change_visibility(self, messages: Sequence[SqsRecord], seconds: int) -> None:
         """Do nothing: messages wait until the test chooses them."""

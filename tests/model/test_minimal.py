@@ -22,7 +22,7 @@ from shared.stores.archive import Window
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.redis.cache import RedisCache
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
-from tests.support.exchanges import exchange, exchanges, refill, texts, told
+from tests.support.exchanges import contents_of, exchange, exchanges, refill, texts
 
 MakeMemory = Callable[..., Memory]
 MakeCache = Callable[..., RedisCache]
@@ -41,8 +41,8 @@ def _recall(memory: Memory, thread_id: str = "t", user_id: str | None = None) ->
 
 
 def _shown(memory: Memory) -> tuple[list[str], list[str]]:
-    recalled = _recall(memory)
-    return texts(recalled.messages), recalled.degraded
+    load_context = _recall(memory)
+    return texts(load_context.messages), load_context.degraded
 
 
 def _keep(memory: Memory, number: int, exchange_id: UUID | None = None, user_id: str | None = None) -> str:
@@ -59,7 +59,7 @@ def _sweep(memory: Memory) -> None:
     assert swept.skipped == []
 
 
-def _away(*_: object) -> Any:
+def _raise_unavailable(*_: object) -> Any:
     raise StoreUnavailable("postgres", "injected")
 
 
@@ -74,7 +74,7 @@ def test_a_full_list_with_a_gap(real_cache: MakeCache) -> None:
     cache.merge_stored(made[:1])
     cache.append(made[3], is_drained=False)
     read = cache.read("t", None)
-    assert (texts(read.messages), read.is_whole) == (told(0, 2, 3), False)
+    assert (texts(read.messages), read.is_whole) == (contents_of(0, 2, 3), False)
 
 
 def test_a_full_list_stays_complete(real_cache: MakeCache) -> None:
@@ -86,7 +86,7 @@ def test_a_full_list_stays_complete(real_cache: MakeCache) -> None:
         cache.merge_stored([each])
     cache.merge_stored(made[:1])
     read = cache.read("t", None)
-    assert (texts(read.messages), read.is_whole) == (told(3, 4, 5), True)
+    assert (texts(read.messages), read.is_whole) == (contents_of(3, 4, 5), True)
 
 
 def test_an_exchange_appended_during_a_read_of_l2(real_cache: MakeCache, redis_client: redis.Redis) -> None:
@@ -111,9 +111,9 @@ def test_a_window_without_older_rows_known_is_not_sealed(
     Turn(memory, "t", None).keep("q4", "a4", exchange_id=uuid4())
     redis_client.delete(LIST)
     with monkeypatch.context() as patched:
-        patched.setattr(memory.archive, "stored", _away)
+        patched.setattr(memory.archive, "stored", _raise_unavailable)
         assert _recall(memory).degraded == ["postgres"]
-    assert _shown(process(max_thread_messages=3)) == (told(2, 3, 4), [])
+    assert _shown(process(max_thread_messages=3)) == (contents_of(2, 3, 4), [])
 
 
 def test_a_first_l1_that_was_lost(process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis) -> None:
@@ -135,7 +135,7 @@ def test_a_list_and_its_second_place_evicted(
     _keep(memory, 0)
     _drain(memory, queue)
     _keep(memory, 1)
-    assert (_shown(process()), _recall(process(), "other").degraded) == ((told(0, 1), []), [])
+    assert (_shown(process()), _recall(process(), "other").degraded) == ((contents_of(0, 1), []), [])
     redis_client.config_set("maxmemory-policy", "volatile-random")
     try:
         redis_client.config_set("maxmemory", "1")
@@ -145,9 +145,9 @@ def test_a_list_and_its_second_place_evicted(
         redis_client.config_set("maxmemory", "0")
         redis_client.config_set("maxmemory-policy", "noeviction")
     assert (redis_client.exists(LIST, "thread:t:pending"), redis_client.exists("memory:epoch")) == (0, 1)
-    assert _shown(process()) == (told(0), ["queue"])
+    assert _shown(process()) == (contents_of(0), ["queue"])
     _drain(memory, queue)
-    assert _shown(process()) == (told(0, 1), [])
+    assert _shown(process()) == (contents_of(0, 1), [])
 
 
 def test_evictions_without_the_right_to_read_them(process: MakeMemory, redis_client: redis.Redis) -> None:
@@ -186,7 +186,7 @@ def test_a_name_that_comes_again_when_its_exchange_has_left_the_window(
     _keep(other, 9, name)
     _drain(one, queue)
     _sweep(one)
-    assert _shown(other) == _shown(one) == (told(2, 3, 4), [])
+    assert _shown(other) == _shown(one) == (contents_of(2, 3, 4), [])
 
 
 def test_an_exchange_that_l1_refused_is_not_appended_later(
@@ -195,7 +195,7 @@ def test_an_exchange_that_l1_refused_is_not_appended_later(
     """No other store had it, so the caller was told that no store has it."""
     cache = real_cache()
     with monkeypatch.context() as patched:
-        patched.setattr(cache._connection, "call", _away)
+        patched.setattr(cache._connection, "call", _raise_unavailable)
         with pytest.raises(StoreUnavailable):
             cache.append(exchange(1), is_drained=False, in_outbox=True)
     assert (list(cache.read("t", None).messages), cache.outbox(10)) == ([], [])
@@ -207,7 +207,7 @@ def test_the_outbox_is_filled_with_the_list(real_cache: MakeCache) -> None:
     cache.read("t", None)
     cache.append(made, is_drained=False, in_outbox=True)
     read = cache.read("t", None)
-    assert (texts(read.messages), read.pending, cache.outbox(10)) == (told(1), [made], [made.to_wire()])
+    assert (texts(read.messages), read.pending, cache.outbox(10)) == (contents_of(1), [made], [made.to_wire()])
 
 
 def test_an_exchange_after_a_deletion_ahead_of_the_clock(
@@ -221,7 +221,7 @@ def test_an_exchange_after_a_deletion_ahead_of_the_clock(
     redis_client.flushall()
     assert _keep(process(), 2, user_id="ana") == "queue"
     _drain(memory, queue)
-    assert _shown(process()) == (told(2), [])
+    assert _shown(process()) == (contents_of(2), [])
 
 
 # --- Causal ---
@@ -233,9 +233,9 @@ def test_a_turn_loaded_by_one_process_and_stored_by_another(process: MakeMemory,
     ahead._clock = lambda: time.time() + 5
     ahead._clock_offset, ahead._started_at = 0.0, ahead._clock() - time.monotonic()
     ahead.cache.append(ahead.name(exchange(1)), is_drained=False)
-    assert _shown(process())[0] == told(1)
+    assert _shown(process())[0] == contents_of(1)
     _keep(process(), 2)
-    assert _shown(process())[0] == told(1, 2)
+    assert _shown(process())[0] == contents_of(1, 2)
     assert len(queue.bodies) == 1
 
 
@@ -269,7 +269,7 @@ def test_an_append_retried_after_the_deletion(
     """L1 was down for one process while another deleted the thread: nothing of it is restored."""
     one, other, late = real_cache(), real_cache(), exchange(1, user_id="ana")
     with monkeypatch.context() as patched:
-        patched.setattr(one._connection, "call", _away)
+        patched.setattr(one._connection, "call", _raise_unavailable)
         with pytest.raises(StoreUnavailable):
             one.append(late, is_drained=False)
     cutoff = ExchangeIds().new(after=late.order)
@@ -288,12 +288,12 @@ def test_a_retried_append(real_cache: MakeCache, monkeypatch: pytest.MonkeyPatch
     one, other, late = real_cache(), real_cache(), exchange(1)
     other.read("t", None)
     with monkeypatch.context() as patched:
-        patched.setattr(one._connection, "call", _away)
+        patched.setattr(one._connection, "call", _raise_unavailable)
         with pytest.raises(StoreUnavailable):
             one.append(late, is_drained=False)
     one.ping()
     read = other.read("t", None)
-    assert (texts(read.messages), read.pending, read.is_whole) == (told(1), [late], False)
+    assert (texts(read.messages), read.pending, read.is_whole) == (contents_of(1), [late], False)
 
 
 def test_a_window_from_before_the_deletion(process: MakeMemory, redis_client: redis.Redis) -> None:
@@ -338,7 +338,7 @@ def test_a_user_deleted_after_half_of_a_threads_deletion(
     _keep(memory, 1, user_id="ana")
     _drain(memory, queue)
     redis_client.flushall()
-    assert _shown(process())[0] == told(1)
+    assert _shown(process())[0] == contents_of(1)
     memory.archive.forget_thread("t", memory.new_id("t"))
     Users(process()).forget("ana")
     assert redis_client.lrange(LIST, 0, -1) == []
@@ -352,6 +352,6 @@ def test_a_process_own_memory_of_a_deleted_thread(
     _keep(memory, 1)
     Threads(process()).delete("t")
     redis_client.flushall()
-    monkeypatch.setattr(memory.archive, "window", _away)
+    monkeypatch.setattr(memory.archive, "window", _raise_unavailable)
     assert _shown(memory) == ([], ["postgres"])
     assert len(queue.bodies) == 1

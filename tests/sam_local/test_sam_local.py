@@ -19,8 +19,8 @@ def test_a_turn(
     body = json.loads(answer["body"])
 
     assert answer["statusCode"] == 200
-    told = {"source": "none", "degraded": [], "durability": "queue", "cached": True}
-    assert body["memory"] == told | {"context_tokens": 0, "omitted_exchanges": 0}
+    result = {"source": "none", "degraded": [], "durability": "queue", "cached": True}
+    assert body["memory"] == result | {"context_tokens": 0, "omitted_exchanges": 0}
     assert layers.cached_contents(THREAD) == [RUN["prompt"], body["response"]]
     queued = running_sqs.client().receive_message(QueueUrl=sqs_queues["SYNC__QUEUE_URL"])["Messages"]
     assert [json.loads(message["Body"])["exchange_id"] for message in queued] == [body["exchange_id"]]

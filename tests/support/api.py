@@ -76,10 +76,10 @@ def problem(response: httpx.Response, status: int, *fields: str) -> dict[str, An
     """Check that a response is a problem about these fields, and return it."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
-    told: dict[str, Any] = response.json()
-    assert told["status"] == status
-    assert {"type", "title", "detail", "request_id"} <= told.keys()
+    result: dict[str, Any] = response.json()
+    assert result["status"] == status
+    assert {"type", "title", "detail", "request_id"} <= result.keys()
     assert "Traceback" not in response.text
-    assert [error["field"] for error in told.get("errors", [])] == list(fields)
-    assert all(error.keys() == {"field", "in", "detail"} for error in told.get("errors", []))
-    return told
+    assert [error["field"] for error in result.get("errors", [])] == list(fields)
+    assert all(error.keys() == {"field", "in", "detail"} for error in result.get("errors", []))
+    return result

@@ -47,7 +47,7 @@ def texts(messages: Iterable[Message]) -> list[str]:
     return [message.content for message in messages]
 
 
-def told(*numbers: int | str) -> list[str]:
+def contents_of(*numbers: int | str) -> list[str]:
     """Return the contents of numbered exchanges."""
     return [f"{side}{number}" for number in numbers for side in "qa"]
 

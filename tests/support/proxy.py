@@ -40,7 +40,7 @@ class CountingProxy:
         self._wake, self._woken = socket.socketpair()
         self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
 
-    def lead_to(self, port: int) -> None:
+    def redirect_to(self, port: int) -> None:
         """Forward new connections to another server; open ones stay."""
         self._target = port
 

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from tests.support.api import Api, problem
-from tests.support.exchanges import exchanges, told
+from tests.support.exchanges import contents_of, exchanges
 
 TOLD = {"thread_id": "t", "user_message": "q", "assistant_message": "a"}
 AWKWARD = [
@@ -225,9 +225,9 @@ def test_threads(api: Api) -> None:
     thread = api.ask("GET", "/threads/t1").json()
     assert (thread["title"], thread["message_count"], thread["document_ids"]) == ("Mine", 6, [])
     messages = api.ask("GET", "/threads/t1/messages", query={"limit": "4"}).json()
-    assert [message["content"] for message in messages["items"]] == told(0, 1)
+    assert [message["content"] for message in messages["items"]] == contents_of(0, 1)
     last = api.ask("GET", "/threads/t1/messages", query={"cursor": messages["next_cursor"]}).json()
-    assert ([message["content"] for message in last["items"]], last["next_cursor"]) == (told(2), None)
+    assert ([message["content"] for message in last["items"]], last["next_cursor"]) == (contents_of(2), None)
     newest = api.ask("GET", "/threads/t1/messages", query={"limit": "1", "order": "desc"}).json()
     assert [message["content"] for message in newest["items"]] == ["a2"]
     assert (api.ask("DELETE", "/threads/t1").status_code, api.ask("DELETE", "/threads/t1").status_code) == (204, 404)

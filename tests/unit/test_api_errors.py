@@ -71,8 +71,8 @@ def test_a_body_that_is_not_an_object(body: object, api: Api) -> None:
 )
 def test_a_faulty_field(path: str, body: dict[str, Any], field: str, api: Api) -> None:
     """The API returns a 422 with the field's name, and stores nothing."""
-    told = problem(api.ask("POST", path, body), 422, field)
-    assert told["errors"][0]["in"] == "body"
+    refusal = problem(api.ask("POST", path, body), 422, field)
+    assert refusal["errors"][0]["in"] == "body"
     assert api.is_untouched()
 
 
@@ -142,8 +142,8 @@ def test_text_of_any_script(text: str, api: Api) -> None:
 def test_a_faulty_query(path: str, query: dict[str, str], field: str, api: Api) -> None:
     """The problem names the parameter and the location `query`."""
     api.archive.store(exchanges(1))
-    told = problem(api.ask("GET", path, query=query), 422, field)
-    assert told["errors"][0]["in"] == "query"
+    refusal = problem(api.ask("GET", path, query=query), 422, field)
+    assert refusal["errors"][0]["in"] == "query"
 
 
 def test_a_cursor_of_another_list(api: Api) -> None:
@@ -174,15 +174,15 @@ def test_a_text_of_a_wrong_length_is_reported_in_characters(
     method: str, path: str, body: dict[str, Any], field: str, detail: str, api: Api
 ) -> None:
     """The problem reports a wrong length in characters, and a wrong name as a wrong name."""
-    told = problem(api.ask(method, path, body), 422, field)
-    assert told["errors"][0]["detail"] == detail
+    refusal = problem(api.ask(method, path, body), 422, field)
+    assert refusal["errors"][0]["detail"] == detail
 
 
 @pytest.mark.parametrize("path", ["/threads/" + "x" * 300, "/threads/a%00b", "/threads/%FF", "/threads/%0A"])
 def test_a_faulty_path(path: str, api: Api) -> None:
     """The API refuses invalid ids in the path."""
-    told = problem(api.ask("GET", path), 422, "thread_id")
-    assert told["errors"][0]["in"] == "path"
+    refusal = problem(api.ask("GET", path), 422, "thread_id")
+    assert refusal["errors"][0]["in"] == "path"
 
 
 @pytest.mark.parametrize("dots", [".", ".."])
@@ -196,8 +196,8 @@ def test_ids_that_no_browser_can_send(dots: str, api: Api) -> None:
             problem(api.ask("POST", path, {**body, field: dots}), 422, field)
     encoded = dots.replace(".", "%2E")
     for path, field in ((f"/threads/{encoded}/messages", "thread_id"), (f"/users/{encoded}/preferences", "user_id")):
-        told = problem(api.ask("GET", path), 422, field)
-        assert "browsers" in told["errors"][0]["detail"]
+        refusal = problem(api.ask("GET", path), 422, field)
+        assert "browsers" in refusal["errors"][0]["detail"]
     problem(api.ask("GET", "/threads", query={"user_id": dots}), 422, "user_id")
     assert api.is_untouched()
     assert api.ask("POST", "/invoked", {**INVOKED, "document_ids": [dots]}).status_code == 202
@@ -327,6 +327,6 @@ def test_the_same_key_twice(api: Api) -> None:
 @pytest.mark.parametrize("key", ["", "x" * 256])
 def test_a_faulty_key(key: str, api: Api) -> None:
     """The problem's location is `header`."""
-    told = problem(api.ask("POST", "/run", RUN, headers={"Idempotency-Key": key}), 422, "Idempotency-Key")
-    assert told["errors"][0]["in"] == "header"
+    refusal = problem(api.ask("POST", "/run", RUN, headers={"Idempotency-Key": key}), 422, "Idempotency-Key")
+    assert refusal["errors"][0]["in"] == "header"
     assert api.is_untouched()

@@ -57,9 +57,9 @@ def test_no_token(guarded_api: Api, sample: Sample) -> None:
     """The API returns a 401 with a challenge before it reads the request."""
     for body in (b"", b"no json", b"{}"):
         answer = guarded_api.ask(sample.method, sample.path("t", "ana"), content=body)
-        told = problem(answer, 401)
+        refusal = problem(answer, 401)
         assert answer.headers["www-authenticate"] == 'Bearer realm="hybrid-memory"'
-        assert "errors" not in told
+        assert "errors" not in refusal
 
 
 @each_route
@@ -102,8 +102,8 @@ def test_another_user(guarded_api: Api, issuer: Issuer, sample: Sample) -> None:
         headers=bearer(issuer.token("bob")),
         query=sample.query("ana"),
     )
-    told = problem(answer, 403, "user_id")
-    assert told["errors"][0]["in"] == sample.names_user
+    refusal = problem(answer, 403, "user_id")
+    assert refusal["errors"][0]["in"] == sample.names_user
     assert guarded_api.is_untouched() == before
 
 
@@ -138,8 +138,8 @@ def test_a_user_left_out_is_the_tokens(guarded_api: Api, issuer: Issuer) -> None
 
 def test_without_a_guard_the_user_has_to_be_named(api: Api) -> None:
     """Without authentication, a request must name the user."""
-    told = problem(api.ask("GET", "/threads"), 422, "user_id")
-    assert told["errors"][0]["in"] == "query"
+    refusal = problem(api.ask("GET", "/threads"), 422, "user_id")
+    assert refusal["errors"][0]["in"] == "query"
 
 
 @pytest.mark.parametrize("header", ["bearer {}", "BEARER {}", "Bearer   {}  "])

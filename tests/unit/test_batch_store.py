@@ -18,7 +18,7 @@ _POLICY = StatementRefused("42501: new row violates row-level security policy", 
 _MISSING = StatementRefused("42P01: no such table", is_about_a_row=False)
 
 
-class Unwilling(InMemoryArchive):
+class FaultyArchive(InMemoryArchive):
     """L2 that refuses some exchanges, takes time for each, and aborts statements that exceed its timeout.
 
     Attributes:
@@ -55,13 +55,13 @@ class Unwilling(InMemoryArchive):
 
 
 @pytest.fixture
-def archive() -> Unwilling:
+def archive() -> FaultyArchive:
     """Return L2."""
-    return Unwilling()
+    return FaultyArchive()
 
 
 @pytest.fixture
-def store(archive: Unwilling) -> Callable[..., BatchResult]:
+def store(archive: FaultyArchive) -> Callable[..., BatchResult]:
     """Store a batch, with the clock that L2 advances."""
     made = BatchStore(archive, clock=lambda: archive.now)
 
@@ -79,7 +79,7 @@ def _texts(found: Sequence[Exchange]) -> set[str]:
     "error",
     [InvalidRecord("refused_by_postgres", "23514: no"), _TRIGGER, _POLICY, _MISSING, RecursionError(), KeyError("x")],
 )
-def test_any_error_of_one_record(error: Exception, store: Callable[..., BatchResult], archive: Unwilling) -> None:
+def test_any_error_of_one_record(error: Exception, store: Callable[..., BatchResult], archive: FaultyArchive) -> None:
     """The store finds the record that fails for any reason. It refuses only this record, and reports the reason."""
     archive.errors = {"q617": error}
     result = store(exchanges(1_000))
@@ -95,7 +95,7 @@ def test_any_error_of_one_record(error: Exception, store: Callable[..., BatchRes
 @pytest.mark.parametrize("error", [_TRIGGER, _POLICY, _MISSING, KeyError("x"), InvalidRecord("refused", "23502: no")])
 @pytest.mark.parametrize("many", [1, 2, 50])
 def test_an_error_of_postgresql_itself(
-    error: Exception, many: int, store: Callable[..., BatchResult], archive: Unwilling
+    error: Exception, many: int, store: Callable[..., BatchResult], archive: FaultyArchive
 ) -> None:
     """PostgreSQL's own error is no record's fault, so all records wait."""
     archive.errors = dict.fromkeys((f"q{number}" for number in range(many)), error)
@@ -105,21 +105,21 @@ def test_an_error_of_postgresql_itself(
 
 
 @pytest.mark.parametrize("many", [1, 50])
-def test_a_batch_of_bad_ones(many: int, store: Callable[..., BatchResult], archive: Unwilling) -> None:
+def test_a_batch_of_bad_ones(many: int, store: Callable[..., BatchResult], archive: FaultyArchive) -> None:
     """PostgreSQL accepts a test exchange, so the store refuses the records."""
     archive.errors = dict.fromkeys((f"q{number}" for number in range(many)), _TRIGGER)
     result = store(exchanges(many))
     assert (len(result.refused), result.waiting) == (many, [])
 
 
-def test_a_right_that_one_table_lacks(store: Callable[..., BatchResult], archive: Unwilling) -> None:
+def test_a_right_that_one_table_lacks(store: Callable[..., BatchResult], archive: FaultyArchive) -> None:
     """Other records are stored, and the record that needs the privilege waits."""
     archive.errors, archive.trial = {"q3": _POLICY}, _POLICY
     result = store(exchanges(8))
     assert (result.merged().stored, result.refused, _texts(result.waiting)) == (7, [], {"q3"})
 
 
-def test_a_trigger_that_refuses_the_test_exchange(store: Callable[..., BatchResult], archive: Unwilling) -> None:
+def test_a_trigger_that_refuses_the_test_exchange(store: Callable[..., BatchResult], archive: FaultyArchive) -> None:
     """The trigger accepted other records, so it refuses this one."""
     archive.errors, archive.trial = {"q3": _TRIGGER}, _TRIGGER
     result = store(exchanges(8))
@@ -127,7 +127,7 @@ def test_a_trigger_that_refuses_the_test_exchange(store: Callable[..., BatchResu
 
 
 def test_a_refusal_that_does_not_last(
-    store: Callable[..., BatchResult], archive: Unwilling, monkeypatch: pytest.MonkeyPatch
+    store: Callable[..., BatchResult], archive: FaultyArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A privilege that is missing for a moment refuses nothing permanently, because each record is retried once."""
     archive.errors = {"q0": _POLICY}
@@ -136,7 +136,7 @@ def test_a_refusal_that_does_not_last(
     assert (result.merged().stored, result.refused, result.waiting) == (1, [], [])
 
 
-def test_l2_is_called_once_during_an_outage(store: Callable[..., BatchResult], archive: Unwilling) -> None:
+def test_l2_is_called_once_during_an_outage(store: Callable[..., BatchResult], archive: FaultyArchive) -> None:
     """The store calls L2 once during an outage, not once per part."""
     archive.errors = {"q2": StoreUnavailable("postgres", "circuit open")}
     archive.each, archive.limit = 0.001, 0.25
@@ -146,7 +146,7 @@ def test_l2_is_called_once_during_an_outage(store: Callable[..., BatchResult], a
 
 
 @pytest.mark.parametrize("each", [0.0005, 0.002, 0.02, 0.2, 2.9])
-def test_a_slow_l2_makes_progress(each: float, archive: Unwilling) -> None:
+def test_a_slow_l2_makes_progress(each: float, archive: FaultyArchive) -> None:
     """The store makes progress at any speed, even if each invocation is a new process."""
     archive.each = each
     stored = 0
@@ -164,7 +164,7 @@ def test_a_slow_l2_makes_progress(each: float, archive: Unwilling) -> None:
     assert (result.merged().stored + result.merged().duplicates) * each >= 0.5 * (archive.now - began)
 
 
-def test_no_transaction_begins_too_late(store: Callable[..., BatchResult], archive: Unwilling) -> None:
+def test_no_transaction_begins_too_late(store: Callable[..., BatchResult], archive: FaultyArchive) -> None:
     """The store respects the invocation's deadline. The remaining records wait and are not refused."""
     archive.base = 2.0
     archive.errors = {"q0": _TRIGGER}
@@ -179,14 +179,14 @@ def test_at_least_one_is_tried(store: Callable[..., BatchResult]) -> None:
     assert store(exchanges(3), -1.0).merged().stored == 3
 
 
-def test_one_that_takes_too_long_alone(store: Callable[..., BatchResult], archive: Unwilling) -> None:
+def test_one_that_takes_too_long_alone(store: Callable[..., BatchResult], archive: FaultyArchive) -> None:
     """The slow record waits, and the others are stored."""
     archive.errors = {"q5": StoreBusy("postgres", "55P03: lock not available")}
     result = store(exchanges(256), 3_600.0)
     assert (result.merged().stored, _texts(result.waiting), result.refused) == (255, {"q5"}, [])
 
 
-def test_its_size_grows_again(store: Callable[..., BatchResult], archive: Unwilling) -> None:
+def test_its_size_grows_again(store: Callable[..., BatchResult], archive: FaultyArchive) -> None:
     """The batch size grows again while L2 is fast."""
     archive.each = 0.02
     store(exchanges(1_000))

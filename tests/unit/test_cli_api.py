@@ -16,7 +16,7 @@ from cli.api import format_error, is_outage, open_api
 from cli.main import app
 from hybrid_memory_client import ApiError, ConnectionFailed, MemoryClient, MemoryClientError, NotThisApi
 from shared.errors import SettingsError
-from tests.support.played_api import API_URL, play_api, problem, thread
+from tests.support.fake_api import API_URL, problem, thread, use_fake_api
 
 Handler = Callable[[httpx.Request], httpx.Response]
 _HEALTH = {"status": "ok", "redis": "ok", "postgres": "ok", "queue": "ok"}
@@ -171,7 +171,7 @@ def test_a_refusal(
 @pytest.mark.parametrize(("answer", "code"), [(problem(503), 3), (problem(404), 2), (httpx.ReadTimeout("late"), 3)])
 def test_exit_codes(answer: httpx.Response | Exception, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A temporary error has exit code 3, and a usage error has exit code 2. With `--json` the message is JSON."""
-    play_api(monkeypatch, _answers(*[answer] * 3)[0])
+    use_fake_api(monkeypatch, _answers(*[answer] * 3)[0])
     result = CliRunner().invoke(app, ["threads", "show", "t", "--json"])
     assert (result.exit_code, result.stdout) == (code, "")
     assert result.stderr.startswith('{"error": "The API')
@@ -179,7 +179,7 @@ def test_exit_codes(answer: httpx.Response | Exception, code: int, monkeypatch: 
 
 def test_values_that_cannot_be_stored(monkeypatch: pytest.MonkeyPatch) -> None:
     """Such a value is a usage error, and the command sends nothing."""
-    play_api(monkeypatch, _answers()[0])
+    use_fake_api(monkeypatch, _answers()[0])
     result = CliRunner().invoke(app, ["prefs", "set", "u", "tone=a\ud800"])
     assert (result.exit_code, result.stderr) == (2, "Error: tone: must not hold lone surrogates.\n")
 
@@ -244,7 +244,7 @@ def test_a_list_by_pages(monkeypatch: pytest.MonkeyPatch) -> None:
         shown = CliRunner().invoke(app, ["threads", "list", "--user", "u", *words]).stdout
         return shown.splitlines()[-1], asked
 
-    play_api(monkeypatch, handle)
+    use_fake_api(monkeypatch, handle)
     assert read("--all") == ("450 threads.", [200, 200, 200])
     assert read("--limit", "450") == ("450 threads.", [200, 200, 200])
     assert read("--limit", "449") == ("449 threads, and there are more: see --all.", [200, 200, 200])

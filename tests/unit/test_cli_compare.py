@@ -17,7 +17,7 @@ GENERATION = "1764000000.000000"
 FIRST = ending("first", GENERATION)
 
 
-def _made(count: int, start: datetime = MOMENT) -> list[Exchange]:
+def _new_exchanges(count: int, start: datetime = MOMENT) -> list[Exchange]:
     ids = [exchange().exchange_id for _ in range(count)]
     return [
         exchange(number, exchange_id=made, created_at=start + timedelta(seconds=number))
@@ -46,14 +46,14 @@ def _kinds(result: Comparison) -> list[str]:
 
 def test_the_same() -> None:
     """Equal exchanges in the same order are no difference."""
-    made = _made(3)
+    made = _new_exchanges(3)
     result = _compare(_entries(made, is_whole=True), made)
     assert (result.differences, result.exchanges, result.pending, result.is_partial) == ([], 3, 0, False)
 
 
 def test_a_list_that_is_shorter() -> None:
     """Only a list sealed as complete must contain the thread's beginning."""
-    made = _made(4)
+    made = _new_exchanges(4)
     result = _compare(_entries(made[2:]), made)
     assert (_kinds(result), result.is_partial) == ([], True)
     assert _kinds(_compare(_entries(made[2:], is_whole=True), made)) == ["missing", "missing"]
@@ -61,14 +61,14 @@ def test_a_list_that_is_shorter() -> None:
 
 def test_a_hole() -> None:
     """An exchange missing in the middle or at the end of the list is a difference."""
-    made = _made(4)
+    made = _new_exchanges(4)
     assert _kinds(_compare(_entries([made[0], *made[2:]]), made)) == ["missing"]
     assert _kinds(_compare(_entries(made[:3]), made)) == ["missing"]
 
 
 def test_lost_on_the_way() -> None:
     """An old exchange that only the list has is a difference, at any position."""
-    made = _made(4)
+    made = _new_exchanges(4)
     for lost in range(4):
         result = _compare(_entries(made), [each for each in made if each is not made[lost]])
         assert [(d.kind, d.exchange_id) for d in result.differences] == [("not_stored", made[lost].exchange_id)]
@@ -76,7 +76,7 @@ def test_lost_on_the_way() -> None:
 
 def test_on_the_way() -> None:
     """A young exchange that only one layer has is pending."""
-    old, young = _made(2), _made(2, LATER)
+    old, young = _new_exchanges(2), _new_exchanges(2, LATER)
     now = LATER + timedelta(seconds=100)
     result = _compare(_entries([*old, *young]), old, now)
     assert (_kinds(result), result.pending) == ([], 2)
@@ -86,7 +86,7 @@ def test_on_the_way() -> None:
 
 def test_other_text() -> None:
     """One different character is a difference, and the text is not shown."""
-    made = _made(2)
+    made = _new_exchanges(2)
     entries = _entries(made)
     entries[1] = entries[1].replace(b'"a0"', b'"a0 "')
     (difference,) = _compare(entries, made).differences
@@ -96,21 +96,21 @@ def test_other_text() -> None:
 
 def test_half_an_exchange() -> None:
     """An exchange without its answer is a difference."""
-    made = _made(2)
+    made = _new_exchanges(2)
     assert _kinds(_compare(_entries(made)[:-1], made)) == ["content"]
 
 
 @pytest.mark.parametrize("places", [[2, 3, 0, 1], [0, 2, 1, 3], [1, 0, 2, 3]])
 def test_another_order(places: list[int]) -> None:
     """Another order of exchanges or messages is a difference."""
-    made = _made(2)
+    made = _new_exchanges(2)
     entries = _entries(made)
     assert _kinds(_compare([entries[place] for place in places], made)) == ["order"]
 
 
 def test_twice() -> None:
     """An exchange that is twice in the list is a difference."""
-    made = _made(2)
+    made = _new_exchanges(2)
     assert _kinds(_compare(_entries([*made, made[1]]), made)) == ["duplicate"]
 
 
@@ -134,18 +134,18 @@ def test_twice() -> None:
 )
 def test_a_strange_entry(entry: bytes) -> None:
     """An unreadable entry is reported with its position."""
-    made = _made(1)
+    made = _new_exchanges(1)
     (difference,) = _compare([*_entries(made), entry], made).differences
     assert (difference.kind, difference.detail) == ("unreadable", "entry 2 has no valid exchange")
 
 
 def test_a_list_of_strange_entries_only() -> None:
     """If no entry of a list is readable, no exchanges are reported as missing."""
-    assert _kinds(_compare([b"x"], _made(2))) == ["unreadable"]
+    assert _kinds(_compare([b"x"], _new_exchanges(2))) == ["unreadable"]
 
 
 def test_ages_are_reported() -> None:
     """A difference includes the exchange's age."""
-    made = _made(1, datetime(2026, 1, 1, tzinfo=UTC))
+    made = _new_exchanges(1, datetime(2026, 1, 1, tzinfo=UTC))
     (difference,) = _compare(_entries(made), [], datetime(2026, 1, 1, 0, 5, tzinfo=UTC)).differences
     assert difference.detail == "accepted 300 s ago"

@@ -25,7 +25,7 @@ MakeStack = Callable[[Path], Path]
 
 
 @pytest.fixture(autouse=True)
-def _nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _no_deployment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in (*SETTINGS, *REDIS):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.main import app
-from tests.support.played_api import API_URL, message, play_api, problem, thread
+from tests.support.fake_api import API_URL, message, problem, thread, use_fake_api
 
 NOTHING = {"visible": 0, "in_flight": 0, "delayed": 0, "oldest_age_seconds": None}
 STATUS: dict[str, Any] = {
@@ -50,7 +50,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, status: list[httpx.Resp
         return httpx.Response(200, json=pages[request.url.path])
 
     monkeypatch.chdir(tmp_path)
-    play_api(monkeypatch, handle)
+    use_fake_api(monkeypatch, handle)
     return lambda *words: CliRunner().invoke(app, words)
 
 

@@ -21,7 +21,7 @@ from cli.output import duration, moment, plain_table, print_table, printable, pr
 from shared.errors import StoreUnavailable
 from shared.stores.sqs.messages import QueuedMessage
 from tests.support.exchanges import exchange
-from tests.support.played_api import API_URL, play_api, problem
+from tests.support.fake_api import API_URL, problem, use_fake_api
 
 ROOT = Path(__file__).parents[2]
 
@@ -96,8 +96,8 @@ def test_an_output_that_takes_nothing(words: str, redirection: str, code: int) -
     result = subprocess.run(
         ["/bin/sh", "-c", line, sys.executable], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
     )
-    told = "Error: The output cannot be written: No space left on device.\n" if code else ""
-    assert (result.returncode, result.stderr) == (code, told)
+    reply = "Error: The output cannot be written: No space left on device.\n" if code else ""
+    assert (result.returncode, result.stderr) == (code, reply)
 
 
 def test_the_version() -> None:
@@ -119,7 +119,7 @@ def test_addresses_are_printed_with_verbose(words: list[str], monkeypatch: pytes
 @pytest.mark.parametrize("token", [{}, {"HYBRID_MEMORY_TOKEN": "operators"}])
 def test_threads_without_a_user(token: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The message names the option, not the API's field."""
-    play_api(monkeypatch, lambda _: problem(422, detail="user_id: is needed", errors=[]))
+    use_fake_api(monkeypatch, lambda _: problem(422, detail="user_id: is needed", errors=[]))
     result = CliRunner().invoke(app, ["threads", "list"], env=token)
     assert result.exit_code == 2
     assert result.stderr.startswith("Error: Give --user ID.")
@@ -159,14 +159,14 @@ def test_moments() -> None:
 
 def test_a_dead_letter_without_its_text() -> None:
     """The description has ids and reasons, but no texts."""
-    told = exchange("secret", "thread", "user")
+    reply = exchange("secret", "thread", "user")
     now = datetime.now(UTC)
-    letter = QueuedMessage("m", told.to_wire(), now - timedelta(seconds=5), 3, True, {"reason": "not_json"})
+    letter = QueuedMessage("m", reply.to_wire(), now - timedelta(seconds=5), 3, True, {"reason": "not_json"})
     described = describe(letter, now)
     assert "secret" not in str(described)
     assert (described["thread_id"], described["user_id"]) == ("thread", "user")
     assert (described["age_seconds"], described["receive_count"], described["reason"]) == (5.0, 3, "not_json")
-    assert has_id(letter, str(told.exchange_id))
+    assert has_id(letter, str(reply.exchange_id))
     assert has_id(letter, "m")
     assert not has_id(letter, "n")
 
@@ -222,7 +222,7 @@ def test_a_users_erasure_in_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json={} if "preferences" in request.url.path else {"items": [], "next_cursor": None})
 
-    play_api(monkeypatch, answer)
+    use_fake_api(monkeypatch, answer)
     monkeypatch.setattr(connect, "postgres_user_data", lambda _: _Counts())
     for user, places, known in (("ada", True, 7), ("away", True, None), ("ada", False, None)):
         named = ["--api-url", API_URL, *(["--database-url", "postgresql://h/d"] if places else [])]

@@ -17,7 +17,7 @@ from cli.api import open_api
 from cli.diagnostics import Finding
 from cli.smoke_steps import SmokeTest
 from hybrid_memory_client import MemoryClient
-from tests.support.played_api import API_URL, message, problem
+from tests.support.fake_api import API_URL, message, problem
 
 HEALTH = {"status": "ok", "redis": "ok", "postgres": "ok", "queue": "ok"}
 _UNANSWERED = httpx.ReadTimeout("late")

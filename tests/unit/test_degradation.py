@@ -11,7 +11,7 @@ from shared.memory.memory import Memory
 from shared.memory.recall import Recall
 from shared.memory.turn import AppendResult, Turn
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
-from tests.support.exchanges import texts, told
+from tests.support.exchanges import contents_of, texts
 
 MakeMemory = Callable[..., Memory]
 
@@ -39,7 +39,7 @@ def test_redis_is_down(process: Memory, cache: InMemoryCache, queue: InMemoryQue
     """PostgreSQL serves history and preferences. The exchange is durable and not cached."""
     cache.is_down = True
     recalled, receipt = _recall(process), _keep(process, 1)
-    assert texts(recalled.messages) == told(0)
+    assert texts(recalled.messages) == contents_of(0)
     assert (recalled.preferences, recalled.source, recalled.degraded) == ({"tone": "dry"}, "postgres", ["redis"])
     assert (receipt.durability, receipt.cached, receipt.degraded) == ("queue", False, ["redis"])
     assert len(queue.bodies) == 1
@@ -51,7 +51,7 @@ def test_redis_back(process: Memory, cache: InMemoryCache, archive: InMemoryArch
     _keep(process, 1)
     archive.store(queue.take())
     cache.is_down = False
-    assert texts(_recall(process).messages) == told(0, 1)
+    assert texts(_recall(process).messages) == contents_of(0, 1)
     assert _recall(process).degraded == []
 
 
@@ -59,9 +59,9 @@ def test_postgresql_is_down(process: Memory, archive: InMemoryArchive) -> None:
     """L1 serves turns, and needs no L2 for cached data."""
     archive.is_down = True
     recalled, receipt = _recall(process), _keep(process, 1)
-    assert (texts(recalled.messages), recalled.source, recalled.degraded) == (told(0), "redis", [])
+    assert (texts(recalled.messages), recalled.source, recalled.degraded) == (contents_of(0), "redis", [])
     assert (receipt.durability, receipt.cached, receipt.degraded) == ("queue", True, [])
-    assert texts(_recall(process).messages) == told(0, 1)
+    assert texts(_recall(process).messages) == contents_of(0, 1)
 
 
 def test_postgresql_is_down_and_the_list_is_lost(
@@ -75,8 +75,8 @@ def test_postgresql_is_down_and_the_list_is_lost(
     cache.lose_everything()
     recalled = _recall(process)
     assert (texts(recalled.messages), recalled.preferences, recalled.degraded) == ([], {}, ["postgres"])
-    stranger = _recall(memory())
-    assert (stranger.messages, stranger.source, stranger.degraded) == ([], "none", ["postgres"])
+    other_process = _recall(memory())
+    assert (other_process.messages, other_process.source, other_process.degraded) == ([], "none", ["postgres"])
 
 
 def test_postgresql_is_down_and_the_thread_is_new(memory: MakeMemory, archive: InMemoryArchive) -> None:
@@ -85,7 +85,7 @@ def test_postgresql_is_down_and_the_thread_is_new(memory: MakeMemory, archive: I
     made = memory()
     for number in range(3):
         recalled = _recall(made)
-        assert (texts(recalled.messages), recalled.degraded) == (told(*range(number)), ["postgres"])
+        assert (texts(recalled.messages), recalled.degraded) == (contents_of(*range(number)), ["postgres"])
         assert _keep(made, number).cached
 
 
@@ -156,7 +156,11 @@ def test_redis_fails_between_the_read_and_the_refill(
 
     archive.window = window_and_then  # type: ignore[method-assign,assignment]
     recalled = _recall(memory())
-    assert (texts(recalled.messages), recalled.preferences, recalled.degraded) == (told(0), {"tone": "dry"}, ["redis"])
+    assert (texts(recalled.messages), recalled.preferences, recalled.degraded) == (
+        contents_of(0),
+        {"tone": "dry"},
+        ["redis"],
+    )
 
 
 def test_no_thread(process: Memory, cache: InMemoryCache) -> None:
@@ -170,5 +174,5 @@ def test_no_thread(process: Memory, cache: InMemoryCache) -> None:
 def test_no_user(process: Memory) -> None:
     """A turn without a user has no preferences, but uses the thread."""
     recalled = Turn(process, "t", None).recall()
-    assert (texts(recalled.messages), recalled.preferences) == (told(0), {})
+    assert (texts(recalled.messages), recalled.preferences) == (contents_of(0), {})
     assert Turn(process, "t", None).keep("q1", "a1").durability == "queue"

@@ -21,7 +21,7 @@ from shared.ids import ExchangeIds
 from shared.models import Exchange
 from shared.stores.archive import StoreResult, Window
 from shared.testing import InMemoryArchive, InMemoryCache
-from tests.support.exchanges import exchange, exchanges, refill, told
+from tests.support.exchanges import contents_of, exchange, exchanges, refill
 
 # SQS's maximum.
 MAX_RECEIVES: Final = 1_000
@@ -50,7 +50,7 @@ class NotedQueue:
         self.postponed += [(message.message_id, seconds) for message in messages]
 
 
-class Picky(InMemoryArchive):
+class RefusingArchive(InMemoryArchive):
     """An L2 that refuses batches with certain texts, like PostgreSQL, and counts its calls."""
 
     refused: frozenset[str] = frozenset()
@@ -65,9 +65,9 @@ class Picky(InMemoryArchive):
 
 
 @pytest.fixture
-def archive() -> Picky:
+def archive() -> RefusingArchive:
     """Return L2's in-memory twin, which may refuse exchanges."""
-    return Picky()
+    return RefusingArchive()
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def sqs_queue() -> NotedQueue:
 
 
 @pytest.fixture
-def run(archive: Picky, cache: InMemoryCache, sqs_queue: NotedQueue) -> Callable[..., DrainResult]:
+def run(archive: RefusingArchive, cache: InMemoryCache, sqs_queue: NotedQueue) -> Callable[..., DrainResult]:
     """Drain a batch with the longest delays that jitter allows."""
     return Drain(archive, cache, sqs_queue, random=lambda: 1.0).run
 
@@ -101,7 +101,7 @@ def _records(bodies: Sequence[str | Exchange]) -> list[dict[str, Any]]:
     return [_record(body, number) for number, body in enumerate(bodies)]
 
 
-def test_a_batch_is_stored_at_once(run: Callable[..., DrainResult], archive: Picky) -> None:
+def test_a_batch_is_stored_at_once(run: Callable[..., DrainResult], archive: RefusingArchive) -> None:
     """The drain calls L2 once, whatever the size of the batch."""
     made = exchanges(100)
     outcome = run(_records(made))
@@ -111,13 +111,13 @@ def test_a_batch_is_stored_at_once(run: Callable[..., DrainResult], archive: Pic
     assert archive.sizes == (100,)
 
 
-def test_an_empty_batch(run: Callable[..., DrainResult], archive: Picky) -> None:
+def test_an_empty_batch(run: Callable[..., DrainResult], archive: RefusingArchive) -> None:
     """The drain calls no store for an empty batch."""
     assert run([]) == DrainResult()
     assert archive.calls == []
 
 
-def test_the_same_batch_again(run: Callable[..., DrainResult], archive: Picky) -> None:
+def test_the_same_batch_again(run: Callable[..., DrainResult], archive: RefusingArchive) -> None:
     """A redelivered batch changes nothing and causes no failure."""
     records = _records(exchanges(3))
     run(records)
@@ -137,7 +137,7 @@ def test_the_same_batch_again(run: Callable[..., DrainResult], archive: Picky) -
     ],
 )
 def test_an_invalid_record_is_dead_lettered_alone(
-    body: str, reason: str, run: Callable[..., DrainResult], archive: Picky, sqs_queue: NotedQueue
+    body: str, reason: str, run: Callable[..., DrainResult], archive: RefusingArchive, sqs_queue: NotedQueue
 ) -> None:
     """The rest of the batch is stored, and the queue is empty."""
     made = exchanges(4)
@@ -148,7 +148,7 @@ def test_an_invalid_record_is_dead_lettered_alone(
 
 
 def test_a_refused_record_is_found_by_halving(
-    run: Callable[..., DrainResult], archive: Picky, sqs_queue: NotedQueue
+    run: Callable[..., DrainResult], archive: RefusingArchive, sqs_queue: NotedQueue
 ) -> None:
     """The drain dead-letters one record of a thousand alone. The number of calls to L2 grows logarithmically."""
     archive.refused = frozenset({"q617"})
@@ -158,7 +158,9 @@ def test_a_refused_record_is_found_by_halving(
     assert len(archive.sizes) <= 2 * 11
 
 
-def test_several_that_l2_refuses(run: Callable[..., DrainResult], archive: Picky, sqs_queue: NotedQueue) -> None:
+def test_several_that_l2_refuses(
+    run: Callable[..., DrainResult], archive: RefusingArchive, sqs_queue: NotedQueue
+) -> None:
     """The drain finds each refused record, also at the ends of the batch."""
     archive.refused = frozenset({"q0", "q7", "q8", "q15"})
     outcome = run(_records(exchanges(16)))
@@ -176,7 +178,7 @@ def test_a_dead_letter_queue_that_is_down(run: Callable[..., DrainResult], sqs_q
     ("receives", "seconds"), [(1, 2), (2, 4), (5, 32), (6, 60), (7, 60), (11, 60), (240, 60), (241, 600), (9_999, 600)]
 )
 def test_a_database_that_is_down(
-    receives: int, seconds: int, run: Callable[..., DrainResult], archive: Picky, sqs_queue: NotedQueue
+    receives: int, seconds: int, run: Callable[..., DrainResult], archive: RefusingArchive, sqs_queue: NotedQueue
 ) -> None:
     """All messages stay in the queue, hidden for increasing times; nothing is sent to any queue."""
     archive.is_down = True
@@ -185,7 +187,7 @@ def test_a_database_that_is_down(
     assert (sqs_queue.postponed, sqs_queue.dead) == ([("m1", seconds)], [])
 
 
-def test_a_failed_batch_returns_together(archive: Picky, cache: InMemoryCache, sqs_queue: NotedQueue) -> None:
+def test_a_failed_batch_returns_together(archive: RefusingArchive, cache: InMemoryCache, sqs_queue: NotedQueue) -> None:
     """The failed messages return as one batch, but not at the same moment as the next batch."""
     archive.is_down = True
     draws = iter([0.0, 0.5, 1.0])
@@ -196,7 +198,9 @@ def test_a_failed_batch_returns_together(archive: Picky, cache: InMemoryCache, s
 
 
 @pytest.mark.parametrize("hours", [1, 16, 90])
-def test_no_outage_makes_a_dead_letter(hours: int, archive: Picky, cache: InMemoryCache, sqs_queue: NotedQueue) -> None:
+def test_no_outage_makes_a_dead_letter(
+    hours: int, archive: RefusingArchive, cache: InMemoryCache, sqs_queue: NotedQueue
+) -> None:
     """After hours or days of outage, a message has enough receives left, with any jitter."""
     archive.is_down = True
     run = Drain(archive, cache, sqs_queue, random=lambda: 0.0).run
@@ -233,7 +237,9 @@ def test_the_function_sends_nothing_to_its_own_queue() -> None:
     assert sends == [{"Fn::GetAtt": ["ExchangeDeadLetterQueue", "Arn"]}]
 
 
-def test_a_queue_that_hides_nothing(run: Callable[..., DrainResult], archive: Picky, sqs_queue: NotedQueue) -> None:
+def test_a_queue_that_hides_nothing(
+    run: Callable[..., DrainResult], archive: RefusingArchive, sqs_queue: NotedQueue
+) -> None:
     """The message stays in the queue, and returns at the latest after its visibility timeout."""
     archive.is_down = True
     sqs_queue.broken = {"postpone"}
@@ -249,11 +255,13 @@ def test_l1_gets_l2s_exchanges(run: Callable[..., DrainResult], cache: InMemoryC
     later = Exchange(named, "t", None, "qlater", "alater", first.created_at + timedelta(hours=1))
     cache.append(later, is_drained=False)
     run(_records([later, exchange(2)]))
-    assert [content for _, content in cache.contents("t")] == told("first", 2)
+    assert [content for _, content in cache.contents("t")] == contents_of("first", 2)
     assert cache.pending["t"] == {}
 
 
-def test_an_outage_of_l1_fails_no_batch(run: Callable[..., DrainResult], cache: InMemoryCache, archive: Picky) -> None:
+def test_an_outage_of_l1_fails_no_batch(
+    run: Callable[..., DrainResult], cache: InMemoryCache, archive: RefusingArchive
+) -> None:
     """The drain stores the batch and records that L1 needs an update."""
     cache.is_down = True
     outcome = run(_records([exchange(0, "t1"), exchange(1, "t2"), exchange(2, "t1")]))
@@ -262,7 +270,7 @@ def test_an_outage_of_l1_fails_no_batch(run: Callable[..., DrainResult], cache: 
 
 
 def test_l1s_missing_update_cannot_be_recorded(
-    run: Callable[..., DrainResult], cache: InMemoryCache, archive: Picky
+    run: Callable[..., DrainResult], cache: InMemoryCache, archive: RefusingArchive
 ) -> None:
     """SQS redelivers the batch, and the drain updates L1 with the duplicates."""
     cache.is_down = True
@@ -285,7 +293,7 @@ def _ahead(days: float, named: UUID | None) -> Exchange:
 @pytest.mark.parametrize("named", [None, UUID(int=5)])
 @pytest.mark.parametrize("days", [0.1, 2, 30, 300])
 def test_a_record_of_a_clock_that_is_ahead(
-    days: float, named: UUID | None, run: Callable[..., DrainResult], archive: Picky, sqs_queue: NotedQueue
+    days: float, named: UUID | None, run: Callable[..., DrainResult], archive: RefusingArchive, sqs_queue: NotedQueue
 ) -> None:
     """The drain stores the record, because the API has accepted it."""
     ahead = _ahead(days, named)
@@ -308,7 +316,7 @@ def test_a_drain_whose_clock_is_behind(
 
 @pytest.mark.parametrize("named", [None, UUID(int=5)])
 def test_a_record_from_a_far_future(
-    named: UUID | None, run: Callable[..., DrainResult], archive: Picky, sqs_queue: NotedQueue
+    named: UUID | None, run: Callable[..., DrainResult], archive: RefusingArchive, sqs_queue: NotedQueue
 ) -> None:
     """No clock explains such an id, and its exchange would stay at the thread's end forever.
 
@@ -320,7 +328,7 @@ def test_a_record_from_a_far_future(
     assert len(archive.exchanges("t")) == 1
 
 
-def test_exchanges_deleted_meanwhile_are_dropped(run: Callable[..., DrainResult], archive: Picky) -> None:
+def test_exchanges_deleted_meanwhile_are_dropped(run: Callable[..., DrainResult], archive: RefusingArchive) -> None:
     """The drain neither stores a deleted exchange nor reports a failure."""
     old, new = exchanges(2)
     archive.forget_thread("t", old.order)
@@ -339,12 +347,12 @@ def test_logs_hold_no_text(run: Callable[..., DrainResult], caplog: pytest.LogCa
     with caplog.at_level("DEBUG"):
         run(_records(['{"version": 1, "user_message": "secret', exchange("secret")]))
     assert "secret" not in caplog.text
-    (buried,) = [record for record in caplog.records if record.levelname == "ERROR"]
-    assert (buried.__dict__["message_id"], buried.__dict__["reason"]) == ("m0", "not_json")
+    (dead_letter,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert (dead_letter.__dict__["message_id"], dead_letter.__dict__["reason"]) == ("m0", "not_json")
 
 
 def test_an_exchange_of_another_user_in_a_claimed_thread(
-    run: Callable[..., DrainResult], archive: Picky, sqs_queue: NotedQueue
+    run: Callable[..., DrainResult], archive: RefusingArchive, sqs_queue: NotedQueue
 ) -> None:
     """The drain dead-letters the other user's exchange with the reason.
 
@@ -377,7 +385,7 @@ def test_a_hanging_dead_letter_queue_is_called_once(run: Callable[..., DrainResu
 def test_an_unexpected_parser_error(
     error: type[Exception],
     run: Callable[..., DrainResult],
-    archive: Picky,
+    archive: RefusingArchive,
     sqs_queue: NotedQueue,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -400,7 +408,7 @@ def test_an_unexpected_parser_error(
 def test_l1_that_fails_in_an_unknown_way(
     error: Exception,
     run: Callable[..., DrainResult],
-    archive: Picky,
+    archive: RefusingArchive,
     cache: InMemoryCache,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -54,7 +54,7 @@ def _ask(app: Any, event: dict[str, Any], base_path: str = "/") -> dict[str, Any
         loop.close()
 
 
-def _told(answer: dict[str, Any]) -> Any:
+def _body(answer: dict[str, Any]) -> Any:
     text = base64.b64decode(answer["body"]).decode() if answer["isBase64Encoded"] else answer["body"]
     return json.loads(text)
 
@@ -64,9 +64,9 @@ def _told(answer: dict[str, Any]) -> Any:
 def test_any_headers(api: Api, source: events.Source, headers: dict[str, Any] | None) -> None:
     """No header changes how the event is parsed."""
     answer = _ask(api.app, source("GET", "/users/ana/preferences", headers=headers))
-    assert (answer["statusCode"], _told(answer)) == (200, {})
+    assert (answer["statusCode"], _body(answer)) == (200, {})
     answer = _ask(api.app, source("POST", "/invoking", headers=headers, body='{"thread_id": "t"}'))
-    assert (answer["statusCode"], _told(answer)["context"]) == (200, "")
+    assert (answer["statusCode"], _body(answer)["context"]) == (200, "")
 
 
 @pytest.mark.parametrize("source", events.SOURCES)
@@ -144,7 +144,7 @@ def test_a_query_that_names_something_twice(api: Api, source: events.Source, que
     A load balancer with single values passes on only the last one.
     """
     answer = _ask(api.app, source("GET", "/threads", query=query))
-    assert (answer["statusCode"], _told(answer)["detail"][-22:]) == (400, "is in the query twice.")
+    assert (answer["statusCode"], _body(answer)["detail"][-22:]) == (400, "is in the query twice.")
 
 
 @pytest.mark.parametrize("source", events.SOURCES)
@@ -196,11 +196,11 @@ _TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=2
 def test_an_id_is_the_same_by_every_source(source: events.Source, name: str, base: str) -> None:
     """The API decodes the id as the client encoded it, whatever the source decodes."""
     event = source("GET", f"{base}/threads/{quote(name, safe='')}", query=f"q={quote(name, safe='')}&r=2")
-    assert _told(_ask(_echo(), event, "/memory")) == {"id": name, "query": [["q", name], ["r", "2"]]}
+    assert _body(_ask(_echo(), event, "/memory")) == {"id": name, "query": [["q", name], ["r", "2"]]}
 
 
 @given(st.sampled_from(events.SOURCES), _TEXT, _TEXT)
 def test_any_id_is_the_same_by_every_source(source: events.Source, name: str, value: str) -> None:
     """The path and the query may contain any text."""
     event = source("GET", f"/threads/{quote(name, safe='')}", query=f"q={quote(value, safe='')}")
-    assert _told(_ask(_echo(), event)) == {"id": name, "query": [["q", value]]}
+    assert _body(_ask(_echo(), event)) == {"id": name, "query": [["q", value]]}

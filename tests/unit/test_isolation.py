@@ -21,7 +21,7 @@ class ProcessEnded(BaseException):
     """An exception that no code catches, like the end of a process."""
 
 
-class Fragile(InMemoryArchive):
+class CrashingArchive(InMemoryArchive):
     """An L2 that kills the process on certain texts, and can be down or busy."""
 
     ends: frozenset[str] = frozenset()
@@ -43,7 +43,7 @@ class Fragile(InMemoryArchive):
 class World:
     """A queue that delivers all messages at once, and processes that can end."""
 
-    archive: Fragile = field(default_factory=Fragile)
+    archive: CrashingArchive = field(default_factory=CrashingArchive)
     cache: InMemoryCache = field(default_factory=InMemoryCache)
     attempts: InMemoryAttempts = field(default_factory=InMemoryAttempts)
     waiting: dict[str, str] = field(default_factory=dict)
@@ -140,7 +140,7 @@ def test_a_batch_that_only_together_ends_the_process(world: World) -> None:
     """The drain stores all records one by one and dead-letters none."""
     world.send(10)
 
-    class Large(Fragile):
+    class Large(CrashingArchive):
         def store(self, exchanges: Sequence[Exchange]) -> StoreResult:
             """End the process for a large batch."""
             if len(exchanges) > 5:

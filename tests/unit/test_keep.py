@@ -15,7 +15,7 @@ from shared.memory.threads import Threads
 from shared.memory.turn import AppendResult, Turn
 from shared.models import Exchange
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
-from tests.support.exchanges import exchange, exchanges, texts, told
+from tests.support.exchanges import contents_of, exchange, exchanges, texts
 
 MakeMemory = Callable[..., Memory]
 
@@ -61,7 +61,7 @@ def test_a_stored_exchange_is_in_the_next_turn(memory: MakeMemory) -> None:
     made = memory()
     for number in range(3):
         _keep(made, number)
-        assert _shown(made) == _shown(memory()) == told(*range(number + 1))
+        assert _shown(made) == _shown(memory()) == contents_of(*range(number + 1))
 
 
 def test_an_id_sorts_after_the_loaded_exchanges(memory: MakeMemory, archive: InMemoryArchive) -> None:
@@ -74,7 +74,7 @@ def test_an_id_sorts_after_the_loaded_exchanges(memory: MakeMemory, archive: InM
     receipt = turn.keep("q1", "a1")
     assert receipt.exchange_id is not None
     assert receipt.exchange_id > ahead
-    assert _shown(memory()) == told(0, 1)
+    assert _shown(memory()) == contents_of(0, 1)
 
 
 def test_a_clock_days_ahead_does_not_affect_the_thread(memory: MakeMemory, archive: InMemoryArchive) -> None:
@@ -97,7 +97,7 @@ def test_processes_adopt_l1s_clock(memory: MakeMemory) -> None:
     ids = [exchange_id for exchange_id in made if exchange_id]
     assert ids == sorted(ids)
     assert all(abs(milliseconds_of(each) / 1000 - time.time()) < 4 for each in ids)
-    assert _shown(slow) == told(0, 1, 2, 3)
+    assert _shown(slow) == contents_of(0, 1, 2, 3)
 
 
 def test_an_append_without_a_read_uses_l1s_clock(memory: MakeMemory, cache: InMemoryCache) -> None:
@@ -122,7 +122,7 @@ def test_the_same_id_twice_is_one_exchange(
     """The first exchange stays, in L1 and in L2."""
     assert _keep(memory(), 1, exchange_id) == AppendResult(exchange_id, "queue", cached=True)
     assert _keep(memory(), 2, exchange_id).exchange_id == exchange_id
-    assert _shown(memory()) == told(1)
+    assert _shown(memory()) == contents_of(1)
     archive.store(list(reversed(queue.take())))
     assert [each.user_message for each in archive.exchanges("t")] == ["q1"]
 
@@ -136,7 +136,7 @@ def test_an_id_without_a_time_is_ordered_by_its_acceptance(
     _keep(made, 1, UUID(int=7))
     _keep(made, 2)
     archive.store(queue.take())
-    assert _shown(made) == told(0, 1, 2)
+    assert _shown(made) == contents_of(0, 1, 2)
     assert [each.user_message for each in archive.exchanges("t")] == ["q0", "q1", "q2"]
 
 
@@ -156,7 +156,7 @@ def test_an_exchange_after_a_deletion_begins_a_new_thread(
     _erase(made)
     _keep(made, 1)
     archive.store(queue.take())
-    assert _shown(memory()) == told(1)
+    assert _shown(memory()) == contents_of(1)
     assert [each.user_message for each in archive.exchanges("t")] == ["q1"]
 
 
@@ -173,7 +173,7 @@ def test_a_deletion_by_a_clock_ahead(
     assert named in (None, receipt.exchange_id)
     archive.store(queue.take())
     assert [each.user_message for each in archive.exchanges("t")] == ["q1"]
-    assert _shown(memory()) == told(1)
+    assert _shown(memory()) == contents_of(1)
 
 
 def test_an_old_id_repeated_after_the_deletion(memory: MakeMemory, queue: InMemoryQueue) -> None:

@@ -93,7 +93,7 @@ def _failing(fault: _Fault, **how: Any) -> Iterator[None]:
     fault.layer = ""
 
 
-def _held(api: Api) -> Any:
+def _durable_contents(api: Api) -> Any:
     """Return the durable contents of all stores, without claims and cached copies."""
     archive = api.archive
     kept = [each for thread in archive._conversations.values() for each in thread.exchanges.values()]
@@ -151,13 +151,13 @@ def test_the_reported_outcome_is_true(
         _prepare(api, thread_id, headers, is_drained="drained" in situation)
         if "cold" in situation:
             api.cache.lose_everything()
-        before = _held(api)
+        before = _durable_contents(api)
         key = f"k{at}" if is_after else None
         with _failing(fault, layer=layer, at=at, is_after=is_after):
             answer = _ask(api, sample, thread_id, headers, key)
         is_auth_enabled, at = bool(fault.names), at + 1
         if answer.status_code == 503:
-            _check(sample, layer, fault, answer.json()["detail"], before, _held(api))
+            _check(sample, layer, fault, answer.json()["detail"], before, _durable_contents(api))
             again = _ask(api, sample, thread_id, headers, key)
             assert again.status_code in {sample.success, 404}, (sample.route, again.text)
         else:
@@ -165,17 +165,17 @@ def test_the_reported_outcome_is_true(
 
 
 def _check(sample: Sample, layer: str, fault: _Fault, detail: str, before: Any, after: Any) -> None:
-    told = f"{sample.route} at {fault.names}: {detail}"
-    assert detail.startswith(_LAYERS[layer] + " is not responding, so "), told
-    assert ". Repeat the request" in detail, told
+    result = f"{sample.route} at {fault.names}: {detail}"
+    assert detail.startswith(_LAYERS[layer] + " is not responding, so "), result
+    assert ". Repeat the request" in detail, result
     if "nothing was changed" in detail or "not stored" in detail or "nothing was stored" in detail:
-        assert before == after, told
+        assert before == after, result
     elif "or not: the answer was lost" in detail:
-        assert fault.is_after, told
-        assert layer == "postgres", told
+        assert fault.is_after, result
+        assert layer == "postgres", result
     else:
-        assert "PostgreSQL and may still be" in detail, told
-        assert before != after, told
+        assert "PostgreSQL and may still be" in detail, result
+        assert before != after, result
 
 
 def test_the_table_knows_every_operation(guarded_api: Api) -> None:

@@ -135,13 +135,13 @@ def _two_tools() -> None:
         ),
     ],
 )
-def test_a_plugin_that_cannot_work(register: Any, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plugin_that_cannot_work(register: Any, reply: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The start fails with a message that names the variable."""
     module = ModuleType("made_for_the_test")
     if register:
         module.__dict__["register"] = register
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    with pytest.raises(SettingsError, match=f"^AGENT__PLUGINS.*{told}"):
+    with pytest.raises(SettingsError, match=f"^AGENT__PLUGINS.*{reply}"):
         AgentRunner(AgentSettings(plugins=module.__name__), Search())
 
 
@@ -194,7 +194,7 @@ def test_a_tool_that_fails(made: Any, monkeypatch: pytest.MonkeyPatch, caplog: p
     ("result", "told"),
     [(7, "7"), (None, "null"), ({"a": ["\u00fc"]}, '{"a": ["\u00fc"]}'), ("lone \ud800", "lone ?"), (b"x", "b'x'")],
 )
-def test_a_result_other_than_text_becomes_text(result: object, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_result_other_than_text_becomes_text(result: object, reply: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other values become JSON, without characters that a request cannot contain."""
 
     def returns(_: ToolContext) -> Any:
@@ -203,7 +203,7 @@ def test_a_result_other_than_text_becomes_text(result: object, told: str, monkey
 
     registry.add_tool(returns)
     _calls(monkeypatch, returns={})
-    assert f"returns answered: {told}" in _run(
+    assert f"returns answered: {reply}" in _run(
         AgentRunner(AgentSettings(model="offline"), Search()), "assistant", ["returns"]
     ).replace('"b', "b")
 
@@ -284,9 +284,9 @@ def _takes_what_is_not_there(_: ToolContext, thing: NotThere) -> str:  # type: i
         (_takes_what_is_not_there, "a parameter that no model can pass: .*NotThere"),
     ],
 )
-def test_invalid_tools(tool: Any, told: str) -> None:
+def test_invalid_tools(tool: Any, reply: str) -> None:
     """The registry refuses an invalid tool when it is added, at the start."""
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=reply):
         registry.add_tool(tool)
 
 
@@ -304,11 +304,11 @@ def test_a_register_that_exits(monkeypatch: pytest.MonkeyPatch) -> None:
     _is_refused(lambda: sys.exit(3), "SystemExit: 3", monkeypatch)
 
 
-def _is_refused(register: Any, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def _is_refused(register: Any, reply: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("made_for_the_test")
     module.__dict__["register"] = register
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    with pytest.raises(SettingsError, match=f"^AGENT__PLUGINS.*{told}"):
+    with pytest.raises(SettingsError, match=f"^AGENT__PLUGINS.*{reply}"):
         AgentRunner(AgentSettings(model="offline", plugins=module.__name__), Search())
 
 

@@ -15,7 +15,7 @@ from shared.memory.turn import Turn
 from shared.settings import MemorySettings
 from shared.stores.archive import Window
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
-from tests.support.exchanges import exchange, exchanges, refill, texts, told
+from tests.support.exchanges import contents_of, exchange, exchanges, refill, texts
 
 MakeMemory = Callable[..., Memory]
 
@@ -55,7 +55,7 @@ def test_a_hit_reads_l1_only(memory: MakeMemory, cache: InMemoryCache, archive: 
     archive.calls.clear()
     cache.calls.clear()
     recalled = _recall(made, "t", "ana")
-    assert (texts(recalled.messages), recalled.source, recalled.degraded) == (told(0), "redis", [])
+    assert (texts(recalled.messages), recalled.source, recalled.degraded) == (contents_of(0), "redis", [])
     assert (cache.calls, archive.calls) == (["read"], [])
 
 
@@ -63,8 +63,8 @@ def test_a_lost_list_is_refilled_from_l2(memory: MakeMemory, cache: InMemoryCach
     """L2 serves the first read, and L1 serves the second."""
     archive.store(exchanges(3))
     first, second = _recall(memory()), _recall(memory())
-    assert (texts(first.messages), first.source) == (told(0, 1, 2), "postgres")
-    assert (texts(second.messages), second.source) == (told(0, 1, 2), "redis")
+    assert (texts(first.messages), first.source) == (contents_of(0, 1, 2), "postgres")
+    assert (texts(second.messages), second.source) == (contents_of(0, 1, 2), "redis")
     assert cache.contents("t")[0] == ("user", "q0")
 
 
@@ -76,9 +76,9 @@ def test_an_expired_list_and_a_new_exchange_do_not_hide_the_past(
     cache.lose_thread("t")
     cache.append(exchange(3), is_drained=False)
     recalled = _recall(memory())
-    assert texts(recalled.messages) == told(0, 1, 2, 3)
+    assert texts(recalled.messages) == contents_of(0, 1, 2, 3)
     assert recalled.source == "postgres"
-    assert texts(_recall(memory()).messages) == told(0, 1, 2, 3)
+    assert texts(_recall(memory()).messages) == contents_of(0, 1, 2, 3)
 
 
 def test_a_key_evicted_before_the_drain_is_read_from_its_second_place(
@@ -87,7 +87,7 @@ def test_a_key_evicted_before_the_drain_is_read_from_its_second_place(
     """An exchange that only the queue and L1 have survives the loss of the list, for every process."""
     Turn(memory(), "t", None).keep("q0", "a0")
     cache.lose_thread("t")
-    assert texts(_recall(memory()).messages) == told(0)
+    assert texts(_recall(memory()).messages) == contents_of(0)
     assert archive.exchanges("t") == []
 
 
@@ -99,7 +99,7 @@ def test_a_window_full_of_exchanges_is_trusted(archive: InMemoryArchive) -> None
     for each in exchanges(3):
         small.append(each, is_drained=False)
     made = Memory(small, archive, InMemoryQueue(), settings)
-    assert texts(_recall(made).messages) == told(1, 2)
+    assert texts(_recall(made).messages) == contents_of(1, 2)
     assert archive.calls == []
 
 
@@ -107,7 +107,7 @@ def test_the_window_is_the_newest(archive: InMemoryArchive, memory: MakeMemory) 
     """L1 and the result have the newest fifty of sixty exchanges."""
     archive.store(exchanges(60))
     for _ in range(2):
-        assert texts(_recall(memory()).messages) == told(*range(10, 60))
+        assert texts(_recall(memory()).messages) == contents_of(*range(10, 60))
 
 
 def test_undrained_and_stored_exchanges_are_merged(
@@ -118,7 +118,7 @@ def test_undrained_and_stored_exchanges_are_merged(
     archive.store(all_of_them[:2] + all_of_them[3:5])
     for each in all_of_them[1:4] + all_of_them[5:]:
         cache.append(each, is_drained=False)
-    assert texts(_recall(memory()).messages) == told(*range(6))
+    assert texts(_recall(memory()).messages) == contents_of(*range(6))
 
 
 def test_entries_of_another_program_come_first(
@@ -128,7 +128,7 @@ def test_entries_of_another_program_come_first(
     cache.lists["t"] = [b'{"role":"user","content":"theirs"}']
     archive.store(exchanges(1))
     recalled = _recall(memory())
-    assert texts(recalled.messages) == ["theirs", *told(0)]
+    assert texts(recalled.messages) == ["theirs", *contents_of(0)]
     assert recalled.messages[0].to_json() == {
         "role": "user",
         "content": "theirs",
@@ -143,7 +143,7 @@ def test_an_unreadable_entry(entry: bytes, memory: MakeMemory, cache: InMemoryCa
     archive.store(exchanges(2))
     _recall(memory())
     cache.lists["t"].append(entry)
-    assert texts(_recall(memory()).messages) == told(0, 1)
+    assert texts(_recall(memory()).messages) == contents_of(0, 1)
 
 
 def test_an_exchange_stored_before_the_first_read(memory: MakeMemory, queue: InMemoryQueue) -> None:
@@ -151,7 +151,7 @@ def test_an_exchange_stored_before_the_first_read(memory: MakeMemory, queue: InM
     made = memory()
     Turn(made, "t", None).keep("q0", "a0")
     _recall(made, None, "ana")
-    assert texts(_recall(memory()).messages) == told(0)
+    assert texts(_recall(memory()).messages) == contents_of(0)
     assert len(queue.bodies) == 1
 
 
@@ -179,7 +179,7 @@ def test_an_emptied_l1_waits_for_the_drain(
 
     queue.depth = drain_meanwhile  # type: ignore[method-assign]
     recalled = _recall(memory())
-    assert (texts(recalled.messages), recalled.degraded) == (told(0), [])
+    assert (texts(recalled.messages), recalled.degraded) == (contents_of(0), [])
 
 
 def test_an_emptied_l1_is_degraded_while_messages_wait(
@@ -198,14 +198,14 @@ def test_an_emptied_l1_is_degraded_while_messages_wait(
     cache.lose_everything()
     for _ in range(2):
         recalled = _recall(memory())
-        assert (texts(recalled.messages), recalled.degraded) == (told(0), ["queue"])
+        assert (texts(recalled.messages), recalled.degraded) == (contents_of(0), ["queue"])
     queue.is_down = True
     assert _recall(memory()).degraded == ["queue"]
     queue.is_down = False
     archive.store(queue.take())
     for _ in range(2):
         recalled = _recall(memory())
-        assert (texts(recalled.messages), recalled.degraded) == (told(0, 1), [])
+        assert (texts(recalled.messages), recalled.degraded) == (contents_of(0, 1), [])
     assert cache.lost_at is not None
 
 

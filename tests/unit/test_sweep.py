@@ -13,23 +13,25 @@ from shared.memory.memory import Memory
 from shared.memory.turn import Turn
 from shared.memory.users import Users
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
-from tests.support.exchanges import exchange, exchanges, texts, told
+from tests.support.exchanges import contents_of, exchange, exchanges, texts
 
 MakeMemory = Callable[..., Memory]
 
 
 @pytest.fixture
-def buried() -> list[tuple[str, str]]:
+def dead_letters() -> list[tuple[str, str]]:
     """Record dead letters."""
     return []
 
 
 @pytest.fixture
-def run(archive: InMemoryArchive, cache: InMemoryCache, buried: list[tuple[str, str]]) -> Callable[[], SweepResult]:
+def run(
+    archive: InMemoryArchive, cache: InMemoryCache, dead_letters: list[tuple[str, str]]
+) -> Callable[[], SweepResult]:
     """Sweep once."""
 
     def dead_letter_body(body: str, error: InvalidRecord, _: str | None) -> None:
-        buried.append((body, error.reason))
+        dead_letters.append((body, error.reason))
 
     archive.old_rows = {"idempotency_keys": 3}
     return Sweep(archive, cache, window=50, dead_letter_body=dead_letter_body).run
@@ -52,7 +54,7 @@ def test_a_clock_that_is_days_off(
 
 
 def test_the_outbox_is_emptied(
-    run: Callable[[], SweepResult], cache: InMemoryCache, archive: InMemoryArchive, buried: list[tuple[str, str]]
+    run: Callable[[], SweepResult], cache: InMemoryCache, archive: InMemoryArchive, dead_letters: list[tuple[str, str]]
 ) -> None:
     """The sweep empties the outbox in batches, and stores a repeated exchange once. It dead-letters invalid ones."""
     made = exchanges(450)
@@ -61,7 +63,7 @@ def test_the_outbox_is_emptied(
     cache.outbox_bodies.insert(5, "no json")
     swept = run()
     assert (swept.stored, swept.refused, swept.skipped) == (450, 1, [])
-    assert buried == [("no json", "not_json")]
+    assert dead_letters == [("no json", "not_json")]
     assert (cache.outbox_bodies, archive.exchanges("t")) == ([], made)
 
 
@@ -130,8 +132,8 @@ def test_lists_are_repaired(
     cache._late.clear()  # the process that stored it has ended
     swept = run()
     assert (swept.repaired, swept.skipped) == (1, [])
-    assert [content for _, content in cache.contents("t")] == told(0, 1)
-    assert texts(Turn(made, "t", None).recall().messages) == told(0, 1)
+    assert [content for _, content in cache.contents("t")] == contents_of(0, 1)
+    assert texts(Turn(made, "t", None).recall().messages) == contents_of(0, 1)
     assert run().repaired == 0
     assert archive.invalidations(9) == []
 

@@ -16,7 +16,7 @@ from shared.memory.threads import Threads
 from shared.memory.turn import Turn
 from shared.models import Exchange, Message
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
-from tests.support.exchanges import exchange, exchanges, texts, told
+from tests.support.exchanges import contents_of, exchange, exchanges, texts
 
 MakeMemory = Callable[..., Memory]
 
@@ -53,8 +53,8 @@ def test_pages_hold_every_message_once(
     archive.store(made[:drained])
     for each in made[max(0, drained - 1) :]:
         cache.append(each, is_drained=False)
-    assert texts(_all(threads, limit)) == told(*range(5))
-    assert texts(_all(threads, limit, descending=True)) == told(*range(5))[::-1]
+    assert texts(_all(threads, limit)) == contents_of(*range(5))
+    assert texts(_all(threads, limit, descending=True)) == contents_of(*range(5))[::-1]
 
 
 def test_undrained_ones_between_drained_ones(threads: Threads, cache: InMemoryCache, archive: InMemoryArchive) -> None:
@@ -64,7 +64,7 @@ def test_undrained_ones_between_drained_ones(threads: Threads, cache: InMemoryCa
     for each in made[1::2]:
         cache.append(each, is_drained=False)
     for limit in (1, 3, 4):
-        assert texts(_all(threads, limit)) == told(*range(6))
+        assert texts(_all(threads, limit)) == contents_of(*range(6))
 
 
 def test_an_undrained_thread_is_a_thread(threads: Threads, cache: InMemoryCache, archive: InMemoryArchive) -> None:
@@ -116,7 +116,7 @@ def test_entries_of_another_program_make_no_thread(threads: Threads, cache: InMe
     with pytest.raises(ThreadNotFound):
         threads.get("t")
     cache.append(exchange(0), is_drained=False)
-    assert texts(_all(threads, 9)) == told(0)
+    assert texts(_all(threads, 9)) == contents_of(0)
 
 
 def test_threads_newest_first(threads: Threads, archive: InMemoryArchive) -> None:
@@ -157,9 +157,9 @@ def test_a_page_fits_an_answer(threads: Threads, archive: InMemoryArchive, monke
     archive.store(exchanges(4))
     first = threads.messages("t", 200, None, descending=False)
     assert len(first.items) == 2
-    assert texts(_all(threads, 200)) == told(*range(4))
+    assert texts(_all(threads, 200)) == contents_of(*range(4))
     monkeypatch.setattr(module, "fit_to_event", lambda items, to_json: sizes.fit_to_event(items, to_json, 1))
-    assert texts(_all(threads, 200)) == told(*range(4))
+    assert texts(_all(threads, 200)) == contents_of(*range(4))
 
 
 def test_a_new_title_stays(threads: Threads, archive: InMemoryArchive) -> None:
@@ -250,7 +250,7 @@ def test_l1_down(threads: Threads, cache: InMemoryCache, archive: InMemoryArchiv
     archive.store(exchanges(1))
     cache.is_down = True
     page = threads.messages("t", 9, None, descending=False)
-    assert (texts(page.items), page.degraded) == (told(0), ["redis"])
+    assert (texts(page.items), page.degraded) == (contents_of(0), ["redis"])
     with pytest.raises(StoreUnavailable, match="redis"):
         threads.messages("other", 9, None, descending=False)
     with pytest.raises(StoreUnavailable, match="redis"):
@@ -264,7 +264,7 @@ def test_l2_down(threads: Threads, memory: MakeMemory, archive: InMemoryArchive)
     Turn(made, "t", "ana").keep("q0", "a0")
     archive.is_down = True
     page = threads.messages("t", 9, None, descending=False)
-    assert (texts(page.items), page.degraded) == (told(0), ["postgres"])
+    assert (texts(page.items), page.degraded) == (contents_of(0), ["postgres"])
     for use in (
         lambda: threads.messages("other", 9, None, descending=False),
         lambda: threads.get("t"),

@@ -45,8 +45,8 @@ def test_time_in_a_zone() -> None:
 
 def test_time_now() -> None:
     """By default, a run uses the real clock."""
-    told = datetime.fromisoformat(current_time(ToolContext(FakeSearch(), None, None)))
-    assert abs((datetime.now(UTC) - told).total_seconds()) < 60
+    result = datetime.fromisoformat(current_time(ToolContext(FakeSearch(), None, None)))
+    assert abs((datetime.now(UTC) - result).total_seconds()) < 60
 
 
 @pytest.mark.parametrize("zone", ["Mars/Olympus", "../../etc/passwd", "/etc/passwd", "a\x00b", "America", "x" * 5000])

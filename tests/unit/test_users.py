@@ -14,7 +14,7 @@ from shared.memory.threads import Threads
 from shared.memory.turn import Turn
 from shared.memory.users import Users
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
-from tests.support.exchanges import exchange, texts, told
+from tests.support.exchanges import contents_of, exchange, texts
 
 MakeMemory = Callable[..., Memory]
 
@@ -107,7 +107,7 @@ def test_a_user_is_forgotten(
         with pytest.raises(ThreadNotFound):
             Threads(memory()).get(thread)
     assert users.preferences("ana") == {}
-    assert texts(Turn(made, "t3", "bob").recall().messages) == told(0)
+    assert texts(Turn(made, "t3", "bob").recall().messages) == contents_of(0)
     users.forget("ana")
     assert cache.contents("t1") == []
 
@@ -129,7 +129,7 @@ def test_a_deleted_user_may_return(
     users.forget("ana")
     Turn(made, "t", "ana").keep("q1", "a1")
     archive.store(queue.take())
-    assert texts(Turn(memory(), "t", "ana").recall().messages) == told(1)
+    assert texts(Turn(memory(), "t", "ana").recall().messages) == contents_of(1)
 
 
 def test_a_thread_written_to_while_its_user_is_forgotten(

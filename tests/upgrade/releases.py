@@ -102,7 +102,7 @@ class Agent(Function):
         answer: dict[str, Any] = self.ask({"action": "invoking", "thread_id": thread_id, "user_id": user_id})
         return answer
 
-    def told(self, thread_id: str, user_id: str | None = None, *, is_drained: bool = False) -> list[str]:
+    def user_messages(self, thread_id: str, user_id: str | None = None, *, is_drained: bool = False) -> list[str]:
         """Return the users' messages in the response of `/invoking`, and check that each has its answer.
 
         Unless everything is drained, the queue may be reported as degraded.
@@ -193,7 +193,7 @@ class Releases:
         assert isinstance(made, Sync)
         return made
 
-    def settle(self, release: Release) -> None:
+    def drain_and_sweep(self, release: Release) -> None:
         """Let a release's sync function drain and sweep everything."""
         self.sync(release).sweep()
         self.sync(release).drain(self.queues)

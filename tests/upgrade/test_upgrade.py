@@ -36,7 +36,7 @@ def _check(releases: Releases, rows: psycopg.Connection, thread_id: str, user_id
     """Check that PostgreSQL and both releases have exactly these texts of a thread, in this order."""
     assert _stored(rows, thread_id) == texts
     for release in RELEASES:
-        assert releases.agent(release).told(thread_id, user_id, is_drained=True) == texts, release
+        assert releases.agent(release).user_messages(thread_id, user_id, is_drained=True) == texts, release
 
 
 def test_the_new_schema_under_running_old_processes(make: Callable[[str], Releases], old_database: str) -> None:
@@ -51,7 +51,7 @@ def test_the_new_schema_under_running_old_processes(make: Callable[[str], Releas
     agent.say("gone", "private", "ana")
     migrate(releases.roots["this"], old_database)
     agent.say("t", "four", "ana")
-    assert agent.told("t", "ana") == ["one", "two", "three", "four"]
+    assert agent.user_messages("t", "ana") == ["one", "two", "three", "four"]
     sync.drain(releases.queues)
     sync.sweep()
     agent.do("DELETE", "/threads/gone")
@@ -72,8 +72,8 @@ def test_each_agent_with_each_drain(
     for number in range(3):
         agent.say("t", f"{number}", "ana", metadata={"number": number}, document_ids=[f"d{number}"])
     for release in RELEASES:
-        assert upgraded.agent(release).told("t", "ana") == ["0", "1", "2"], release
-    upgraded.settle(drains)
+        assert upgraded.agent(release).user_messages("t", "ana") == ["0", "1", "2"], release
+    upgraded.drain_and_sweep(drains)
     _check(upgraded, rows, "t", "ana", ["0", "1", "2"])
     for release in RELEASES:
         assert upgraded.agent(release).do("GET", "/threads/t")["document_ids"] == ["d0", "d1", "d2"]
@@ -92,8 +92,8 @@ def test_everything_that_one_release_wrote(
         first.say("t", f"{number}", "ana")
         first.say("gone", f"private {number}", "ana")
         first.say("bobs", f"bob {number}", "bob")
-    upgraded.settle(writes)
-    assert first.told("t", "ana") == ["0", "1", "2"]
+    upgraded.drain_and_sweep(writes)
+    assert first.user_messages("t", "ana") == ["0", "1", "2"]
     first.say("t", "not drained", "ana")
     first.say("bobs", "bob, not drained", "bob")
     first.do("PUT", "/users/ana/preferences", {"tone": "dry", "language": "fr"})
@@ -102,14 +102,14 @@ def test_everything_that_one_release_wrote(
     first.do("DELETE", "/threads/gone")
     first.do("DELETE", "/users/bob")
 
-    assert other.told("t", "ana") == ["0", "1", "2", "not drained"]
+    assert other.user_messages("t", "ana") == ["0", "1", "2", "not drained"]
     assert other.recall("t", "ana")["preferences"] == {"tone": "dry"}
-    assert other.told("gone", "ana") == []
-    assert other.told("bobs", "bob") == []
+    assert other.user_messages("gone", "ana") == []
+    assert other.user_messages("bobs", "bob") == []
     assert other.do("GET", "/threads/t")["title"] == "mine"
     other.say("t", "by the other", "ana")
     other.say("gone", "anew", "ana")
-    upgraded.settle(reads)
+    upgraded.drain_and_sweep(reads)
     _check(upgraded, rows, "t", "ana", ["0", "1", "2", "not drained", "by the other"])
     _check(upgraded, rows, "gone", "ana", ["anew"])
     _check(upgraded, rows, "bobs", "bob", [])
@@ -117,7 +117,7 @@ def test_everything_that_one_release_wrote(
     assert first.recall("t", "ana")["preferences"] == {"tone": "warm"}
 
     redis_client.flushall()
-    upgraded.settle(reads)
+    upgraded.drain_and_sweep(reads)
     assert other.recall("t", "ana")["preferences"] == {"tone": "warm"}
     assert [each["content"] for each in other.recall("gone", "ana")["messages"]] == ["anew", "re anew"]
     assert other.recall("bobs", "bob")["messages"] == []
@@ -132,7 +132,7 @@ def test_an_outbox_of_the_other_release(
     away["DATABASE__URL"] = "postgresql://memory:memory@127.0.0.1:9/memory"
     cut_off = upgraded.agent(writes, "cut off", **away)
     assert [cut_off.say("t", text, "ana")["durability"] for text in ("one", "two")] == ["redis", "redis"]
-    upgraded.settle(sweeps)
+    upgraded.drain_and_sweep(sweeps)
     _check(upgraded, rows, "t", "ana", ["one", "two"])
 
 
@@ -171,7 +171,7 @@ def test_a_deletion_ahead_of_the_drain(
     upgraded.agent(deletes).say("u", "after", "bob")
     for body in bodies:
         upgraded.queues.client.send_message(QueueUrl=upgraded.queues.url, MessageBody=body)
-    upgraded.settle(drains)
+    upgraded.drain_and_sweep(drains)
     _check(upgraded, rows, "t", "ana", ["after"])
     _check(upgraded, rows, "u", "bob", ["after"])
     _check(upgraded, rows, "kept", "eve", ["before"])
@@ -182,7 +182,7 @@ def test_any_order_of_both_releases(seed: int, upgraded: Releases, rows: psycopg
     """Both releases run concurrently, as during a deployment, in a random order of steps."""
     draw = random.Random(seed)  # noqa: S311 - reproducible, not for security
     users = {"t0": "ana", "t1": "ana", "t2": "bob", "t3": None}
-    told: dict[str, list[str]] = {thread_id: [] for thread_id in users}
+    user_messages: dict[str, list[str]] = {thread_id: [] for thread_id in users}
     for number in range(60):
         thread_id = draw.choice(list(users))
         user_id = users[thread_id]
@@ -190,20 +190,20 @@ def test_any_order_of_both_releases(seed: int, upgraded: Releases, rows: psycopg
         match draw.choices(["say", "look", "drain", "sweep", "delete thread", "delete user"], [10, 6, 4, 1, 1, 0.5])[0]:
             case "say":
                 assert agent.say(thread_id, f"{thread_id} {number}", user_id)["durability"] == "queue"
-                told[thread_id].append(f"{thread_id} {number}")
+                user_messages[thread_id].append(f"{thread_id} {number}")
             case "look":
-                assert agent.told(thread_id, user_id) == told[thread_id]
+                assert agent.user_messages(thread_id, user_id) == user_messages[thread_id]
             case "drain":
                 sync.drain(upgraded.queues)
             case "sweep":
                 sync.sweep()
             case "delete thread":
                 agent.http("DELETE", f"/threads/{thread_id}")
-                told[thread_id] = []
+                user_messages[thread_id] = []
             case "delete user" if user_id is not None:
                 agent.do("DELETE", f"/users/{user_id}")
-                told |= {each: [] for each, owner in users.items() if owner == user_id}
-    upgraded.settle(draw.choice(RELEASES))
-    for thread_id, texts in told.items():
+                user_messages |= {each: [] for each, owner in users.items() if owner == user_id}
+    upgraded.drain_and_sweep(draw.choice(RELEASES))
+    for thread_id, texts in user_messages.items():
         _check(upgraded, rows, thread_id, users[thread_id], texts)
     assert upgraded.queues.dead() == []

@@ -23,8 +23,8 @@ def _say_three(upgraded: Releases, release: Release) -> list[str]:
     """Store and drain three exchanges; return their ids."""
     agent = upgraded.agent(release)
     ids = [agent.say("t", text, "ana")["exchange_id"] for text in ("one", "two", "three")]
-    upgraded.settle(release)
-    assert agent.told("t", "ana", is_drained=True) == ["one", "two", "three"]
+    upgraded.drain_and_sweep(release)
+    assert agent.user_messages("t", "ana", is_drained=True) == ["one", "two", "three"]
     return ids
 
 
@@ -33,7 +33,7 @@ def _bodies(upgraded: Releases, release: Release) -> tuple[list[str], list[str]]
     agent = upgraded.agent(release)
     ids = [agent.say("t", text, "ana")["exchange_id"] for text in ("one", "two", "three")]
     bodies = [record["body"] for record in upgraded.queues.receive(visibility=0)]
-    upgraded.settle(release)
+    upgraded.drain_and_sweep(release)
     return bodies, ids
 
 
@@ -50,35 +50,35 @@ def test_a_replaced_exchange_after_a_rollback(
     bodies, ids = _bodies(upgraded, kept_by)
     this, previous = upgraded.agent("this"), upgraded.agent("previous")
     this.do("PUT", f"/threads/t/exchanges/{ids[1]}", _NEW)
-    assert previous.told("t", "ana") == ["one", "anew", "three"]
+    assert previous.user_messages("t", "ana") == ["one", "anew", "three"]
     _send(upgraded, bodies)
-    upgraded.settle("previous")
+    upgraded.drain_and_sweep("previous")
     previous.say("t", "four", "ana")
-    upgraded.settle("previous")
+    upgraded.drain_and_sweep("previous")
     assert _texts(rows) == ["one", "anew", "three", "four"]
     for agent in (previous, this):
-        assert agent.told("t", "ana", is_drained=True) == ["one", "anew", "three", "four"]
+        assert agent.user_messages("t", "ana", is_drained=True) == ["one", "anew", "three", "four"]
     redis_client.flushall()
-    upgraded.settle("previous")
+    upgraded.drain_and_sweep("previous")
     for agent in (previous, this):
-        assert agent.told("t", "ana") == ["one", "anew", "three", "four"]
+        assert agent.user_messages("t", "ana") == ["one", "anew", "three", "four"]
 
 
 def test_a_deleted_exchange_that_the_release_before_stores_again(upgraded: Releases, rows: psycopg.Connection) -> None:
     """A redelivery restores it there; this release's sweep removes it again, in both layers."""
     bodies, ids = _bodies(upgraded, "this")
     upgraded.agent("this").do("DELETE", f"/threads/t/exchanges/{ids[1]}")
-    assert upgraded.agent("previous").told("t", "ana") == ["one", "three"]
+    assert upgraded.agent("previous").user_messages("t", "ana") == ["one", "three"]
     assert _texts(rows) == ["one", "three"]
     _send(upgraded, bodies)
     upgraded.sync("previous").drain(upgraded.queues)
     # Impossible for a process that does not know tombstones of exchanges.
     assert _texts(rows) == ["one", "two", "three"]
-    assert upgraded.agent("this").told("t", "ana") == ["one", "three"]
-    upgraded.settle("this")
+    assert upgraded.agent("this").user_messages("t", "ana") == ["one", "three"]
+    upgraded.drain_and_sweep("this")
     assert _texts(rows) == ["one", "three"]
     for release in RELEASES:
-        assert upgraded.agent(release).told("t", "ana", is_drained=True) == ["one", "three"], release
+        assert upgraded.agent(release).user_messages("t", "ana", is_drained=True) == ["one", "three"], release
 
 
 def test_a_replacement_on_the_queue_of_a_drain_that_does_not_know_it(
@@ -93,10 +93,10 @@ def test_a_replacement_on_the_queue_of_a_drain_that_does_not_know_it(
     assert attributes["reason"] == "unknown_version"
     assert _texts(rows) == ["one", "two", "three"]
     _send(upgraded, [body])
-    upgraded.settle("this")
+    upgraded.drain_and_sweep("this")
     assert _texts(rows) == ["one", "anew", "three"]
     for release in RELEASES:
-        assert upgraded.agent(release).told("t", "ana", is_drained=True) == ["one", "anew", "three"], release
+        assert upgraded.agent(release).user_messages("t", "ana", is_drained=True) == ["one", "anew", "three"], release
 
 
 @pytest.mark.parametrize(("writes", "reads"), [RELEASES, RELEASES[::-1]])
@@ -114,7 +114,7 @@ def test_whose_a_thread_is(
     assert ask(upgraded.agent(writes), "ana", "POST", "/invoked", exchange)[0] == 202
     for step in ("on the queue", "drained", "Redis empty"):
         if step == "drained":
-            upgraded.settle(reads)
+            upgraded.drain_and_sweep(reads)
         if step == "Redis empty":
             redis_client.flushall()
         for release in (reads, writes):

@@ -31,7 +31,7 @@ class Context:
         return max(0, round((self._deadline - time.monotonic()) * 1000))
 
 
-def told(error: BaseException) -> dict[str, Any]:
+def error_response(error: BaseException) -> dict[str, Any]:
     """Return an exception in Lambda's format."""
     return {
         "error": {
@@ -58,7 +58,7 @@ def main() -> None:
     try:
         handler = getattr(importlib.import_module(module), name)
     except BaseException as error:  # noqa: BLE001 - every error is reported to LocalStack
-        say(answers, told(error))
+        say(answers, error_response(error))
         return
     say(answers, {"ready": True})
     for line in sys.stdin:
@@ -68,7 +68,7 @@ def main() -> None:
                 "answer": handler(json.loads(invocation["event"]), Context(invocation["request_id"], invocation["arn"]))
             }
         except Exception as error:  # noqa: BLE001 - a failed invocation is a result, too
-            answer = told(error)
+            answer = error_response(error)
         sys.stdout.flush()
         say(answers, answer)
 

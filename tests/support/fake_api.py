@@ -16,7 +16,7 @@ API_URL: Final = "https://api.example/prod"
 _TIME: Final = "2026-11-22T16:08:00.139000Z"
 
 
-def play_api(monkeypatch: pytest.MonkeyPatch, handle: Callable[[httpx.Request], httpx.Response]) -> None:
+def use_fake_api(monkeypatch: pytest.MonkeyPatch, handle: Callable[[httpx.Request], httpx.Response]) -> None:
     """Let commands use an API whose responses come from `handle`."""
     monkeypatch.setenv("HYBRID_MEMORY_API_URL", API_URL)
     monkeypatch.setattr("cli.connect.open_api", partial(open_api, transport=httpx.MockTransport(handle)))

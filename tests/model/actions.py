@@ -32,7 +32,7 @@ from tests.model.checks import (
 )
 from tests.model.faults import Fault
 from tests.model.ledger import Entry, Ledger
-from tests.model.queue import Letter
+from tests.model.queue import SqsMessage
 from tests.model.world import SKEWS, WINDOW, World
 
 THREADS = 3
@@ -44,12 +44,12 @@ Meanwhile = tuple[int, list[str]] | None
 
 
 @dataclass(eq=False)
-class Begun:
+class StartedTurn:
     """A turn that has its context and no answer yet.
 
     Attributes:
         losses: How often Redis had lost deletions when the turn began.
-        is_untold: Whether Redis had lost a deletion of the thread then, and PostgreSQL did not respond.
+        is_deletion_unknown: Whether Redis had lost a deletion of the thread then, and PostgreSQL did not respond.
     """
 
     turn: Turn
@@ -57,16 +57,16 @@ class Begun:
     memory: Memory
     shown: list[Shown]
     losses: int = 0
-    is_untold: bool = False
+    is_deletion_unknown: bool = False
 
 
-class Doings:
+class Actions:
     """All actions, with the callers' knowledge."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.ledger = Ledger()
-        self.keeping: Entry | None = None
+        self.storing: Entry | None = None
         self.poison = 0
         # How often Redis has lost deletions.
         self.losses = 0
@@ -107,48 +107,48 @@ class Doings:
         self.world.faults.struck.clear()
         act: tuple[int, Callable[[], None]] | None = None
         if meanwhile is not None:
-            other, doings = (place + 1) % len(SKEWS), meanwhile[1]
-            act = meanwhile[0], lambda: self.do_all(doings, other, thread)
-        with self.noting_failure(), self.world.faults.during(fault, act):
+            other, actions = (place + 1) % len(SKEWS), meanwhile[1]
+            act = meanwhile[0], lambda: self.do_all(actions, other, thread)
+        with self.recording_failure(), self.world.faults.during(fault, act):
             yield
 
     @contextmanager
-    def noting_failure(self) -> Iterator[None]:
+    def recording_failure(self) -> Iterator[None]:
         """Record a failed check of the block."""
         self.is_sound, was_sound = False, self.is_sound
         yield
         self.is_sound = was_sound
 
-    def do_all(self, doings: list[str], place: int, thread: str) -> None:
+    def do_all(self, actions: list[str], place: int, thread: str) -> None:
         """Do several actions as another process."""
-        for doing in doings:
-            self.do(doing, place, thread)
+        for action in actions:
+            self.do(action, place, thread)
 
-    def do(self, doing: str, place: int, thread: str) -> None:
+    def do(self, action: str, place: int, thread: str) -> None:
         """Do one action as another process, without a fault."""
-        note(f"   meanwhile: {doing} by {place}")
-        if doing == "drain":
+        note(f"   meanwhile: {action} by {place}")
+        if action == "drain":
             self.deliver(list(self.world.queue.waiting), is_killed=False)
-        elif doing == "say":
-            self.keep(self.recalled(place, thread), None)
-        elif doing == "recall":
-            self.recalled(place, thread)
-        elif doing == "evict":
+        elif action == "say":
+            self.keep(self.load_context(place, thread), None)
+        elif action == "recall":
+            self.load_context(place, thread)
+        elif action == "evict":
             self.world.client.delete(f"thread:{thread}:messages")
-        elif doing == "restart":
+        elif action == "restart":
             self.restart(really=False)
-        elif doing == "delete":
+        elif action == "delete":
             self.delete(place, thread)
-        elif doing == "replace":
+        elif action == "replace":
             self.replace(place, self.entry(thread, -1))
-        elif doing == "remove":
+        elif action == "remove":
             self.remove(place, self.entry(thread, -1))
-        elif doing == "sweep":
+        elif action == "sweep":
             self.world.sweep.run()
 
     # - actions, for rules and for other processes ---
 
-    def recalled(self, place: int, thread: str) -> Begun:
+    def load_context(self, place: int, thread: str) -> StartedTurn:
         """Load a turn's context, and check it."""
         memory = self.world.sandboxes[place]
         before = Before.now(self.ledger, thread, memory)
@@ -157,28 +157,28 @@ class Doings:
         recall = turn.recall()
         note(f"   {thread} by {place}: {[m.content for m in recall.messages[::2]]} {recall.source} {recall.degraded}")
         shown = check_recall(self.world, self.ledger, thread, recall, memory, before)
-        is_untold = "postgres" in recall.degraded and not is_deletion_cached
-        return Begun(turn, thread, memory, shown, self.losses, is_untold)
+        is_deletion_unknown = "postgres" in recall.degraded and not is_deletion_cached
+        return StartedTurn(turn, thread, memory, shown, self.losses, is_deletion_unknown)
 
-    def keep(self, begun: Begun, name: UUID | None) -> tuple[Entry, str]:
+    def keep(self, started: StartedTurn, name: UUID | None) -> tuple[Entry, str]:
         """Store a turn's exchange, check its position, and return it."""
-        was_named = any(entry.name == name for entry in self.ledger.of(begun.thread)) if name else False
-        entry, text = self.ledger.say(begun.thread, name, begun.memory)
-        outer, self.keeping = self.keeping, entry
+        was_named = any(entry.name == name for entry in self.ledger.of(started.thread)) if name else False
+        entry, text = self.ledger.say(started.thread, name, started.memory)
+        outer, self.storing = self.storing, entry
         try:
-            receipt = begun.turn.keep(f"u {text}", f"a {text}", exchange_id=name)
+            receipt = started.turn.keep(f"u {text}", f"a {text}", exchange_id=name)
         finally:
-            self.keeping = outer
+            self.storing = outer
         note(f"   {text} {receipt}")
         entry.answered(receipt)
         if receipt.durability != "none":
-            self.doubt_deletion(entry, begun, text, is_dated_by_caller=bool(name and is_time_ordered(name)))
+            self.allow_loss_by_deletion(entry, started, text, is_dated_by_caller=bool(name and is_time_ordered(name)))
         if was_named or receipt.durability == "none" or (name and is_time_ordered(name)):
             return entry, text
         order = self.world.order_of(text)
         if not self.world.faults.struck and not self.world.faults.down:
             self.check_date(order, text)
-        late = [one for one in begun.shown if one.order >= order]
+        late = [one for one in started.shown if one.order >= order]
         if late:
             violated("Causal", f"{text} at {order} was told {late}")
         return entry, text
@@ -189,34 +189,36 @@ class Doings:
         if not -60 < ahead < _MAX_NAMED_AHEAD:
             violated("Causal", f"{text} is dated {ahead:.0f} s ahead, and two of three clocks are right")
 
-    def doubt_deletion(self, entry: Entry, begun: Begun, text: str, *, is_dated_by_caller: bool) -> None:
+    def allow_loss_by_deletion(
+        self, entry: Entry, started: StartedTurn, text: str, *, is_dated_by_caller: bool
+    ) -> None:
         """Record an exchange that an earlier deletion may remove without the writer's knowledge.
 
         The caller's own id dates it before the deletion; or Redis did not respond, and this clock is behind.
         """
-        is_blind = "redis" in self.world.faults.struck or begun.is_untold or begun.losses != self.losses
+        is_blind = "redis" in self.world.faults.struck or started.is_deletion_unknown or started.losses != self.losses
         if entry.fate == "live" and (is_dated_by_caller or is_blind):
-            cutoffs = self.world.cutoffs([begun.thread], [self.user(begun.thread) or ""])
+            cutoffs = self.world.cutoffs([started.thread], [self.user(started.thread) or ""])
             if str(self.world.order_of(text)) <= max(cutoffs.values(), default=""):
                 entry.fate = "unsure"
-        if entry.fate == "live" and self.world.is_removed(begun.thread, entry.exchange_id):
+        if entry.fate == "live" and self.world.is_removed(started.thread, entry.exchange_id):
             entry.fate = "unsure"
 
-    def deliver(self, letters: list[Letter], *, is_killed: bool) -> None:
+    def deliver(self, sqs_messages: list[SqsMessage], *, is_killed: bool) -> None:
         """Let the sync function drain messages. A killed one reports no result."""
-        event = self.world.queue.receive(letters)
+        event = self.world.queue.receive(sqs_messages)
         if not event:
             return
         outcome = self.world.drain.run(event)
         note(f"   drained {outcome}")
         if not is_killed:
-            self.world.queue.delete(letters, outcome.failed)
-        bodies = [letter.body for letter in letters if letter.name not in outcome.failed]
+            self.world.queue.delete(sqs_messages, outcome.failed)
+        bodies = [sqs_message.body for sqs_message in sqs_messages if sqs_message.name not in outcome.failed]
         if not outcome.is_cache_behind:
             for entry in self.ledger.entries:
                 texts = entry.texts if entry.awaited is None else {entry.awaited}
                 if any(f'"u {text}"' in body for body in bodies for text in texts):
-                    entry.is_unheard, entry.awaited = False, None
+                    entry.is_missing_in_cache, entry.awaited = False, None
 
     def is_ahead(self, entry: Entry) -> bool:
         """Return whether the entry sorts after the current time."""
@@ -264,9 +266,9 @@ class Doings:
             return
         if name in self.answered and not self.is_gone(*self.answered[name]):
             violated("Idempotent", f"a key ran again whose request had said {self.answered[name][1]}")
-        begun = self.recalled(place, thread)
+        started = self.load_context(place, thread)
         with serving_key(claim.keyed):
-            self.answered[name] = self.keep(begun, claim.exchange_id)
+            self.answered[name] = self.keep(started, claim.exchange_id)
         claim.complete({"response": "done", "thread_id": thread, "exchange_id": str(claim.exchange_id)})
 
     def is_gone(self, entry: Entry, text: str) -> bool:
@@ -276,11 +278,11 @@ class Doings:
         """
         if entry.durability == "none" or (entry.durability == "redis" and entry.was_lost):
             return True
-        return any(f'"u {text}"' in letter.body for letter in self.world.queue.dead)
+        return any(f'"u {text}"' in sqs_message.body for sqs_message in self.world.queue.dead)
 
     def lose(self, threads: list[str], in_outbox: str = "") -> list[Entry]:
         """Record that L1 has lost all threads; return the exchanges that neither the queue nor L1 has."""
-        waiting = in_outbox + "".join(letter.body for letter in self.world.queue.waiting)
+        waiting = in_outbox + "".join(sqs_message.body for sqs_message in self.world.queue.waiting)
         stored = {row.content[2:] for row in self.world.rows(threads)}
         nowhere = []
         for entry in self.ledger.entries:
@@ -289,7 +291,7 @@ class Doings:
             current = entry.texts if entry.awaited is None else {entry.awaited}
             entry.was_flushed = not current & stored
             if entry.was_flushed and not any(f'"u {text}"' in waiting for text in current):
-                entry.is_unheard = entry.is_forgotten = True
+                entry.is_missing_in_cache = entry.is_forgotten = True
                 nowhere.append(entry)
         return nowhere
 
@@ -303,11 +305,11 @@ class Doings:
         self._deleting(self.all_threads[:2], lambda: users.forget(str(user)))
 
     def _deleting(self, wanted: list[str], act: Callable[[], None]) -> None:
-        beside = self.keeping
+        beside = self.storing
         for entry in self.ledger.entries:
             # A deletion reaches up to the current time and up to all exchanges that it reads. It does not reach an id
             # from the future that is only in the queue, chosen by a caller or generated after such an id.
-            is_hidden = entry.is_unheard or entry.was_flushed
+            is_hidden = entry.is_missing_in_cache or entry.was_flushed
             if entry.thread in wanted and entry.fate != "erased" and is_hidden and self.is_ahead(entry):
                 entry.fate, entry.is_beyond = "unsure", True
         said_before = list(self.ledger.entries)
@@ -338,7 +340,7 @@ class Doings:
         """Return one of the last exchanges of a thread; None if there is none."""
         # An id that is reused after a deletion belongs to the newest exchange.
         newest = {entry.exchange_id: entry for entry in self.ledger.of(thread) if entry.ids}
-        known = [entry for entry in newest.values() if entry is not self.keeping]
+        known = [entry for entry in newest.values() if entry is not self.storing]
         return known[number % len(known)] if known else None
 
     def replace(self, place: int, entry: Entry | None) -> None:
@@ -377,7 +379,7 @@ class Doings:
         """Delete an exchange."""
         if entry is None or entry.exchange_id is None:
             return
-        exchanges, beside = Exchanges(self.world.sandboxes[place]), self.keeping
+        exchanges, beside = Exchanges(self.world.sandboxes[place]), self.storing
         was_known = not entry.may_miss(self.world.sandboxes[place]) and not entry.was_flushed
         was_live = entry.fate == "live"
         if was_live:
@@ -398,8 +400,8 @@ class Doings:
 
     def redrive(self) -> None:
         """Move all dead letters back to the queue."""
-        for letter in list(self.world.queue.dead):
-            self.world.queue.redrive(letter)
+        for sqs_message in list(self.world.queue.dead):
+            self.world.queue.redrive(sqs_message)
 
     def come_to_rest(self) -> None:
         """Drain and sweep everything, and check the guarantees at rest."""
@@ -417,7 +419,7 @@ class Doings:
             violated("Durable", "the queue or the outbox does not become empty")
         if swept.skipped:
             violated("Durable", f"the sweep skipped {swept.skipped}")
-        dead = [letter.body for letter in self.world.queue.dead]
+        dead = [sqs_message.body for sqs_message in self.world.queue.dead]
         if set(dead) - {POISON} or len(dead) < self.poison:
             violated("Isolated failure", f"of {self.poison} bad messages, the dead-letter queue has {dead}")
         self.check_quiet()
@@ -427,7 +429,7 @@ class Doings:
         rows = self.world.rows(self.all_threads)
         stored = {(row.thread_id, row.content[2:]) for row in rows}
         for entry in self.ledger.entries:
-            entry.is_unheard = entry.is_forgotten = entry.was_flushed = False
+            entry.is_missing_in_cache = entry.is_forgotten = entry.was_flushed = False
             if entry.fate == "unsure":
                 entry.is_beyond = False
                 entry.fate = "live" if any((entry.thread, text) in stored for text in entry.texts) else "erased"
@@ -439,10 +441,10 @@ class Doings:
             check_erased(self.ledger, self.world.everything_cached())
         for place in range(len(SKEWS)):
             for thread in self.all_threads:
-                begun = self.recalled(place, thread)
+                started = self.load_context(place, thread)
                 window = [row.content[2:] for row in rows if row.thread_id == thread][::2][-WINDOW:]
-                if begun.turn.recall().degraded or [one.text for one in begun.shown] != window:
-                    violated("Whole", f"{begun.turn.recall()} after quiet; PostgreSQL has {window}")
+                if started.turn.recall().degraded or [one.text for one in started.shown] != window:
+                    violated("Whole", f"{started.turn.recall()} after quiet; PostgreSQL has {window}")
         # Restored data of an older Redis is removed when its thread is read.
         self.world.was_restored = False
         check_same(self.world, self.all_threads, rows)
