@@ -1,4 +1,4 @@
-"""Fixtures of all tests: in-memory stores, and real servers with a new database and an empty cache."""
+"""Fixtures of all tests provide in-memory stores, and real servers with a new database and an empty cache."""
 
 from __future__ import annotations
 
@@ -83,19 +83,19 @@ def _one_loader() -> Iterator[None]:
 
 @pytest.fixture
 def cache() -> InMemoryCache:
-    """L1's in-memory twin, empty."""
+    """Return L1's empty in-memory twin."""
     return InMemoryCache()
 
 
 @pytest.fixture
 def archive() -> InMemoryArchive:
-    """L2's in-memory twin, empty."""
+    """Return L2's empty in-memory twin."""
     return InMemoryArchive()
 
 
 @pytest.fixture
 def queue() -> InMemoryQueue:
-    """The queue's in-memory twin, empty."""
+    """Return the queue's empty in-memory twin."""
     return InMemoryQueue()
 
 
@@ -111,7 +111,7 @@ def memory(cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue)
 
 @pytest.fixture
 def inspection(cache: InMemoryCache, queue: InMemoryQueue) -> Callable[[Memory], Inspection]:
-    """Create an inspector of a memory on the in-memory stores; the dead-letter queue is empty."""
+    """Create an inspector of a memory on the in-memory stores. The dead-letter queue is empty."""
     return lambda memory: Inspection(
         memory, InMemoryCacheInspector(cache), InMemoryQueueInspector(queue), InMemoryQueueInspector(InMemoryQueue())
     )
@@ -124,7 +124,7 @@ def operations(
     archive: InMemoryArchive,
     queue: InMemoryQueue,
 ) -> Operations:
-    """The operations on the in-memory stores and the offline model."""
+    """Return the operations on the in-memory stores and the offline model."""
     runner = AgentRunner(AgentSettings(model="offline"), archive.search)
     keys = Idempotency([InMemoryKeys("redis"), InMemoryKeys("postgres")], Backlog(queue, archive))
     made = memory()
@@ -133,7 +133,7 @@ def operations(
 
 @pytest.fixture(scope="session")
 def open_app() -> tuple[FastAPI, Current]:
-    """The application without authentication, and its operations; tests use `api`."""
+    """Return the application without authentication, and its operations. Tests use `api`."""
     current = Current()
     return create_app(cast("Operations", current)), current
 
@@ -146,7 +146,7 @@ def api(
     archive: InMemoryArchive,
     queue: InMemoryQueue,
 ) -> Api:
-    """The API on the in-memory stores, without authentication."""
+    """Return the API on the in-memory stores, without authentication."""
     app, current = open_app
     current.target = operations
     return Api(app, cache, archive, queue)
@@ -157,21 +157,21 @@ def api(
 
 @pytest.fixture(scope="session")
 def running_issuer() -> Iterator[Issuer]:
-    """An issuer of tokens with its JWK set; tests use `issuer`."""
+    """Start an issuer of tokens with its JWK set. Tests use `issuer`."""
     with Issuer() as running:
         yield running
 
 
 @pytest.fixture
 def issuer(running_issuer: Issuer) -> Issuer:
-    """An issuer of tokens whose JWK set is available."""
+    """Return an issuer of tokens whose JWK set is available."""
     running_issuer.status, running_issuer.body, running_issuer.delay = 200, None, 0.0
     return running_issuer
 
 
 @pytest.fixture(scope="session")
 def guarded_app() -> tuple[FastAPI, Current, Current]:
-    """The application with authentication, its operations and its token verifier; tests use `guarded_api`."""
+    """Return the application with authentication, its operations and its token verifier. Tests use `guarded_api`."""
     current, verifier = Current(), Current()
     return create_app(cast("Operations", current), Guard(cast("TokenVerifier", verifier))), current, verifier
 
@@ -185,7 +185,7 @@ def guarded_api(
     queue: InMemoryQueue,
     issuer: Issuer,
 ) -> Api:
-    """The API on the in-memory stores, with the issuer's tokens required."""
+    """Return the API on the in-memory stores. It requires the issuer's tokens."""
     app, current, verifier = guarded_app
     current.target, verifier.target = operations, TokenVerifier(issuer.settings())
     return Api(app, cache, archive, queue)
@@ -196,7 +196,7 @@ def guarded_api(
 
 @pytest.fixture(scope="session")
 def running_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """PostgreSQL with a migrated template database; tests use `postgres`."""
+    """Start PostgreSQL with a migrated template database. Tests use `postgres`."""
     directory = in_memory(tmp_path_factory.mktemp("postgres"))
     with directory as found, PostgresServer(found / "data") as server:
         with admin(server) as connection:
@@ -211,14 +211,14 @@ def running_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postg
 
 @pytest.fixture(scope="session")
 def running_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
-    """Valkey; tests use `valkey`."""
+    """Start Valkey. Tests use `valkey`."""
     with ValkeyServer(tmp_path_factory.mktemp("valkey") / "data") as server:
         yield server
 
 
 @pytest.fixture
 def postgres(running_postgres: PostgresServer) -> Iterator[PostgresServer]:
-    """PostgreSQL; a test may kill or freeze it."""
+    """Return PostgreSQL. A test may kill or freeze it."""
     yield running_postgres
     running_postgres.thaw()
     running_postgres.start()
@@ -226,7 +226,7 @@ def postgres(running_postgres: PostgresServer) -> Iterator[PostgresServer]:
 
 @pytest.fixture
 def valkey(running_valkey: ValkeyServer) -> Iterator[ValkeyServer]:
-    """An empty Valkey; a test may kill or freeze it."""
+    """Return an empty Valkey. A test may kill or freeze it."""
     running_valkey.start()
     with redis.Redis(port=running_valkey.port, host="127.0.0.1") as client:
         client.flushall()
@@ -267,14 +267,14 @@ def database_url(new_database: Callable[..., str]) -> str:
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[psycopg.Connection]:
-    """A separate connection to that database."""
+    """Open a separate connection to that database."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         yield connection
 
 
 @pytest.fixture
 def redis_client(valkey: ValkeyServer) -> Iterator[redis.Redis]:
-    """A separate Redis client."""
+    """Return a separate Redis client."""
     with redis.Redis(host="127.0.0.1", port=valkey.port, decode_responses=True) as client:
         yield client
 
@@ -284,7 +284,7 @@ def redis_client(valkey: ValkeyServer) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def real_cache(valkey: ValkeyServer) -> Iterator[Callable[..., RedisCache]]:
-    """Create another process' L1; keyword arguments are settings."""
+    """Create another process' L1. Keyword arguments are settings."""
     made: list[RedisConnection] = []
 
     def make(port: int | None = None, **settings: int) -> RedisCache:
@@ -316,14 +316,14 @@ def real_archive(database_url: str) -> Iterator[Callable[..., PostgresArchive]]:
 
 @pytest.fixture(scope="session")
 def running_sqs() -> Iterator[SqsServer]:
-    """Moto's SQS on a socket; tests use `sqs`."""
+    """Start moto's SQS on a socket. Tests use `sqs`."""
     with SqsServer() as server:
         yield server
 
 
 @pytest.fixture
 def sqs(running_sqs: SqsServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqsServer]:
-    """SQS as the functions' client finds it; a test may stop or freeze it."""
+    """Return SQS as the functions' client finds it. A test may stop or freeze it."""
     for name, value in running_sqs.environment().items():
         monkeypatch.setenv(name, value)
     running_sqs.requests.clear()
@@ -335,7 +335,7 @@ def sqs(running_sqs: SqsServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sqs
 
 @pytest.fixture
 def queues(sqs: SqsServer) -> Queues:
-    """A new exchange queue and its dead-letter queue."""
+    """Create a new exchange queue and its dead-letter queue."""
     client, number = sqs.client(), next(_numbers)
     urls = [client.create_queue(QueueName=f"{kind}-{number}")["QueueUrl"] for kind in ("exchanges", "dead")]
     sqs.requests.clear()
@@ -344,7 +344,7 @@ def queues(sqs: SqsServer) -> Queues:
 
 @pytest.fixture
 def real_queue(queues: Queues) -> SqsQueue:
-    """A process' exchange queue."""
+    """Return a process' exchange queue."""
     return SqsQueue(queues.settings())
 
 
@@ -352,7 +352,7 @@ def real_queue(queues: Queues) -> SqsQueue:
 def process(
     real_cache: Callable[..., RedisCache], real_archive: Callable[..., PostgresArchive], queue: InMemoryQueue
 ) -> Callable[..., Memory]:
-    """Create another process' memory on real PostgreSQL and Valkey; the queue is in memory by default."""
+    """Create another process' memory on real PostgreSQL and Valkey. The queue is in memory by default."""
 
     def make(exchange_queue: ExchangeQueue | None = None, **settings: int) -> Memory:
         return Memory(

@@ -1,4 +1,4 @@
-"""The built artifacts, an interpreter that can run them, and a stack whose servers they use."""
+"""Fixtures provide the built artifacts, an interpreter that can run them, and a stack whose servers they use."""
 
 from __future__ import annotations
 
@@ -142,11 +142,11 @@ def run(
 
 @pytest.fixture(scope="session")
 def agent(run: Callable[..., Invocable]) -> Invocable:
-    """The built agent function, running."""
+    """Run the built agent function."""
     return run("agent")
 
 
 @pytest.fixture(scope="session")
 def sync(run: Callable[..., Invocable]) -> Invocable:
-    """The built sync function, running."""
+    """Run the built sync function."""
     return run("sync")

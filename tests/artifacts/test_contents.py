@@ -1,4 +1,4 @@
-"""An artifact's contents and size, and that equal inputs produce equal bytes."""
+"""An artifact has a limited size and defined contents. Equal inputs produce equal bytes."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_nothing_changed_so_nothing_differs(artifacts: dict[str, Path], function
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_an_artifact_for_the_other_architecture(artifacts: dict[str, Path], function: str, tmp_path: Path) -> None:
-    """Every library in it is built for that architecture, and its size is within the limit."""
+    """Every library in the artifact is built for that architecture, and its size is within the limit."""
     other = next(name for name in PLATFORMS if _MACHINES[name] != _machine(artifacts[function]))
     _build(function, tmp_path, other)
 
@@ -70,7 +70,7 @@ def test_an_artifact_for_the_other_architecture(artifacts: dict[str, Path], func
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_files_that_are_not_in_the_artifact(artifacts: dict[str, Path], function: str) -> None:
-    """It has no tests, documents, types, build files, or packages of the runtime."""
+    """The artifact has no tests, documents, types, build files, or packages of the runtime."""
     paths = sorted(path.relative_to(artifacts[function]).as_posix() for path in artifacts[function].rglob("*"))
 
     assert [path for path in paths if _UNWANTED.search(path)] == []

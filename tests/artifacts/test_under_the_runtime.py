@@ -1,4 +1,4 @@
-"""The built artifacts, run as on Lambda against real servers, with the sample events."""
+"""The built artifacts run as on Lambda against real servers, with the sample events."""
 
 from __future__ import annotations
 
@@ -183,5 +183,5 @@ def test_poison_goes_to_the_dead_letter_queue(sync: Invocable, layers: Layers, q
 
 @pytest.mark.parametrize("event", [{}, {"source": "aws.events"}], ids=["empty", "scheduled"])
 def test_the_sweep_runs(sync: Invocable, event: dict[str, Any]) -> None:
-    """The schedule's event is answered."""
+    """The function answers the schedule's event."""
     assert sync.invoke(event).keys() >= {"stored", "repaired"}

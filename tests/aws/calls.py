@@ -1,4 +1,4 @@
-"""Finds the AWS actions that the functions' code calls."""
+"""A search finds the AWS actions that the functions' code calls."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BATCHES: Final = {
     "ChangeMessageVisibilityBatch": "ChangeMessageVisibility",
     "DeleteMessageBatch": "DeleteMessage",
 }
-# Presigned requests: a token for one of these requires the role's permission.
+# These are presigned requests. A token for one of them requires the role's permission.
 _SIGNED: Final = {"database_token": "rds-db:connect", "cache_token": "elasticache:Connect"}
 _OPERATORS: Final = {ROOT / "shared" / "stores" / "sqs" / name for name in ("admin.py", "age.py", "emulator.py")}
 """What the command line asks of a queue, and the agent function counts messages with; a test records that."""

@@ -1,4 +1,4 @@
-"""The template with its conditions and `Fn::If` evaluated for given parameters."""
+"""The template has its conditions and `Fn::If` evaluated for given parameters."""
 
 from __future__ import annotations
 

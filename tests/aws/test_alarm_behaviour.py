@@ -1,4 +1,4 @@
-"""Evaluates alarms with metrics that a function really prints, as CloudWatch would."""
+"""The tests evaluate alarms with metrics that a function really prints, as CloudWatch would."""
 
 from __future__ import annotations
 

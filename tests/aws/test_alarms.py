@@ -1,4 +1,4 @@
-"""Every alarm has a metric that the code writes, uses a share where a count would mislead, and has a threshold."""
+"""Every alarm has a threshold and a metric that the code writes. It uses a share where a count would mislead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A change of the API's definition creates a new deployment; otherwise callers would use the old definition."""
+"""A change of the API's definition creates a new deployment. Otherwise callers would use the old definition."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _DEPENDS_ON: Final = sorted(_parameters(_TEMPLATE["Resources"]["Api"]["Propertie
 
 
 def test_the_definitions_parameters_are_found() -> None:
-    """Parameters in its conditions are found."""
+    """The search finds the parameters in the definition's conditions."""
     assert {"Stage", "ApiKeyRequired"} <= set(_DEPENDS_ON)
     assert _parameters({"Fn::If": ["NeedsApiKey", 1, 2]}) == {"Stage", "ApiKeyRequired"}
     assert _parameters({"Fn::Sub": "${CorsOrigins}"}) == {"CorsOrigins"}

@@ -59,7 +59,7 @@ def _may(client: redis.Redis, user: str, command: str) -> bool:
 
 
 def test_every_command_that_the_code_sends(redis_client: redis.Redis, user: str) -> None:
-    """Includes the commands of the scripts, which the server checks one by one."""
+    """The user may send the commands of the scripts too. The server checks them one by one."""
     sent = _sent()
     assert {"eval", "lrange", "hgetall", "rpush", "time", "zadd", "lset"} <= sent
     assert [command for command in sorted(sent) if not _may(redis_client, user, command)] == []
@@ -70,14 +70,14 @@ def test_every_command_that_the_code_sends(redis_client: redis.Redis, user: str)
     ["flushall", "flushdb", "keys", "config|get", "shutdown", "acl|list", "debug", "monitor", "replicaof", "blpop"],
 )
 def test_no_unneeded_permission(redis_client: redis.Redis, user: str, command: str) -> None:
-    """No command that empties the server, lists all keys, or changes permissions."""
+    """The user may send no command that empties the server, lists all keys, or changes permissions."""
     assert not _may(redis_client, user, command)
 
 
 def test_a_turn_as_this_user(
     valkey: ValkeyServer, redis_client: redis.Redis, user: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An exchange is stored and read, and the server refused no command."""
+    """The turn stores and reads an exchange, and the server refuses no command."""
     # The log belongs to the server, so it may have entries of other tests in this process.
     redis_client.execute_command("ACL", "LOG", "RESET")  # type: ignore[no-untyped-call]
     monkeypatch.setattr(redis_connection, "cache_token", lambda *_: "token")

@@ -1,4 +1,4 @@
-"""API Gateway's own responses, and the origins that may read them."""
+"""API Gateway sends its own responses, and some origins may read them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_no_page_may_read_any_without_origins() -> None:
 
 
 def test_they_hold_nothing_of_a_user() -> None:
-    """Every page may read them, so they contain only the gateway's message and the request's id."""
+    """Every page may read the responses, so they contain only the gateway's message and the request's id."""
     for name, response in _responses(Stage="local").items():
         (template,) = response["responseTemplates"].values()
         result = {word.rstrip("\",}'") for word in template.replace(":", " ").replace(",", " ").split() if "$" in word}

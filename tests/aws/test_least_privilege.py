@@ -25,7 +25,7 @@ _BEDROCK: Final = {
     "arn:${AWS::Partition}:bedrock:*::foundation-model/*",
 }
 
-# By function: the actions of its code with their resources, and the actions of Lambda.
+# The table lists by function the actions of its code with their resources, and the actions of Lambda.
 _TABLE: Final[dict[str, tuple[dict[str, set[str]], set[str]]]] = {
     "AgentFunction": (
         {
@@ -58,7 +58,7 @@ _ENTRIES: Final = {
     "SyncFunction": "functions.sync.handler",
     "MigrateFunction": "infra.migrations.handler",
 }
-# In code that two functions share, but not used by this one.
+# This code is shared by two functions, but this one does not use it.
 _NOT_ITS_OWN: Final = {
     "AgentFunction": set[str](),
     # The queue's sender and its depth are in one class with the client's factory.
@@ -76,7 +76,7 @@ def roles_of_the_templates() -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("function", _TABLE)
 def test_a_role_allows_this_and_no_more(roles: dict[str, dict[str, Any]], function: str) -> None:
-    """Compared by action and resource."""
+    """The role's actions and resources equal the table's."""
     code, service = _TABLE[function]
     found = allowed(roles[function])
     assert set(found) == set(code) | service
@@ -85,7 +85,7 @@ def test_a_role_allows_this_and_no_more(roles: dict[str, dict[str, Any]], functi
 
 @pytest.mark.parametrize("function", _TABLE)
 def test_the_code_needs_this_and_no_less(function: str) -> None:
-    """The code's actions and the table's are equal."""
+    """The code's actions equal the table's."""
     code, service = _TABLE[function]
     needed = actions(_ENTRIES[function])
     assert needed - _NOT_ITS_OWN[function] == set(code)

@@ -23,7 +23,7 @@ _NOT_OF_A_VERSION: Final = {"AgentConcurrency"}
 
 @pytest.mark.parametrize("given", ["", "none", "jwt"])
 def test_a_local_stage_on_aws_requires_tokens(given: str) -> None:
-    """A default stage, deployed to AWS by mistake, requires tokens."""
+    """A stage that is deployed to AWS by mistake with the default name requires tokens."""
     assert Evaluated(_AWS, AuthMode=given).environment()["AUTH__MODE"] == "jwt"
 
 

@@ -1,4 +1,4 @@
-"""Existing stores: how the functions and the migration sign in, and the permissions of their roles."""
+"""Existing stores need a way for the functions and the migration to sign in, and permissions of their roles."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _stack(name: str) -> dict[str, Any]:
     ids=["passwords", "iam", "secrets"],
 )
 def test_the_functions_sign_in(given: dict[str, str], auth: str, password: Any, actions: set[str]) -> None:
-    """By password, IAM or secret; each role has exactly the permissions for that."""
+    """The functions sign in by password, IAM or secret. Each role has exactly the permissions for that."""
     evaluated = Evaluated(_AWS, **_YOURS, **given)
     environment = evaluated.environment()
     assert (environment["DATABASE__AUTH"], environment["REDIS__AUTH"]) == (auth, auth)
@@ -52,7 +52,7 @@ def test_the_functions_sign_in(given: dict[str, str], auth: str, password: Any, 
 
 
 def test_created_stores_are_signed_in_to_by_iam() -> None:
-    """The parameters for existing stores are ignored then."""
+    """The deployment then ignores the parameters for existing stores."""
     environment = Evaluated(_AWS, Stage="prod", **_SECRETS).environment()
     assert (environment["DATABASE__AUTH"], environment["REDIS__AUTH"]) == ("iam", "iam")
     assert (environment["DATABASE__SECRET_ARN"], environment["REDIS__SECRET_ARN"]) == ("", "")
@@ -60,7 +60,10 @@ def test_created_stores_are_signed_in_to_by_iam() -> None:
 
 @pytest.mark.parametrize("url", ["", "postgresql://owner@host/memory"])
 def test_a_migration_of_yours(url: str) -> None:
-    """With a migration URL, the deployment migrates and the functions depend on it; otherwise an operator migrates."""
+    """With a migration URL, the deployment migrates and the functions depend on it.
+
+    Otherwise an operator migrates.
+    """
     evaluated = Evaluated(_AWS, **_YOURS, MigrationDatabaseUrl=url)
     assert evaluated.holds(evaluated.template["Resources"]["MigrationStack"]["Condition"]) == bool(url)
     assert ("MigrationStack" in str(evaluated.environment()["SCHEMA_REVISION"])) == bool(url)
@@ -80,7 +83,7 @@ def test_the_migration_gets_yours_and_makes_no_user() -> None:
 
 @pytest.mark.parametrize("name", ["DatabaseUrl", "MigrationDatabaseUrl", "RedisPassword"])
 def test_a_secret_is_not_shown(name: str) -> None:
-    """The console does not show it, and it is not passed to a nested stack that would show it."""
+    """The console does not show the secret, and no nested stack gets it that would show it."""
     assert Evaluated(_AWS).template["Parameters"][name]["NoEcho"] is True
     assert _stack("migration")["Parameters"]["DatabaseUrl"]["NoEcho"] is True
 
@@ -95,7 +98,7 @@ def test_a_secret_is_not_shown(name: str) -> None:
     ],
 )
 def test_the_database_is_protected_from_deletion(given: dict[str, str], protected: str) -> None:
-    """Protected depending on the stage, or as the parameter says; a deletion leaves a snapshot."""
+    """The stage or the parameter decides on the protection. A deletion leaves a snapshot."""
     evaluated = Evaluated(_AWS, **given)
     handed = evaluated.chosen(evaluated.template["Resources"]["DatabaseStack"]["Properties"]["Parameters"])
     assert handed["DeletionProtection"] == protected
@@ -114,7 +117,7 @@ def test_agents_and_tools_of_your_own() -> None:
 
 
 def test_the_drain_cannot_wake_itself() -> None:
-    """It sends nothing to its own trigger, so Lambda's recursion detection does not apply."""
+    """The drain sends nothing to its own trigger, so Lambda's recursion detection does not apply."""
     evaluated = Evaluated(_AWS, Stage="prod")
     allowed = statements(evaluated.chosen(evaluated.template["Resources"]["SyncRole"]))
     sends = [one["Resource"] for one in allowed if "sqs:SendMessage" in one["Action"]]

@@ -1,4 +1,4 @@
-"""The template as SAM transforms it on AWS, with values for its parameters."""
+"""SAM transforms the template as on AWS, with values for its parameters."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Benchmarks of the memory's hot paths, compared with the bare servers."""
+"""The benchmarks measure the memory's hot paths and compare them with the bare servers."""

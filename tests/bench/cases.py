@@ -1,4 +1,4 @@
-"""The cases: append, read, hydrate, store, and a whole invocation."""
+"""The benchmark has these cases: append, read, hydrate, store, and a whole invocation."""
 
 from __future__ import annotations
 

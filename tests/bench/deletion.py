@@ -1,4 +1,7 @@
-"""`python -m tests.bench.deletion`: `make bench-deletion`. Measures deletions beside many rows of other users."""
+"""`make bench-deletion` runs `python -m tests.bench.deletion`.
+
+It measures deletions beside many rows of other users.
+"""
 
 from __future__ import annotations
 

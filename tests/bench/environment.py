@@ -1,4 +1,4 @@
-"""The cores of a benchmark, and the environment of the agent function."""
+"""The environment sets the cores of a benchmark and the agent function's variables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The minimum cost of the bare servers: bytes on a socket, and SQL on a plain connection."""
+"""The bare servers have a minimum cost: bytes on a socket, and SQL on a plain connection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import psycopg
 from shared.models import Exchange
 from shared.stores.archive import HEALTH_GAP_SECONDS
 
-# The minimum work of an append: push two entries, trim the window, set the expiry.
+# An append does at least this work: push two entries, trim the window, set the expiry.
 APPEND_SCRIPT: Final = """\
 redis.call('RPUSH', KEYS[1], ARGV[1], ARGV[2])
 redis.call('LTRIM', KEYS[1], -100, -1)

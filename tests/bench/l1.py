@@ -1,6 +1,6 @@
-"""`python -m tests.bench.l1`: L1 alone, with client and server on one core.
+"""`python -m tests.bench.l1` measures L1 alone, with client and server on one core.
 
-Prints ratios to a raw socket and to redis-py. With `--growth`, it measures reading and appending with more threads,
+It prints ratios to a raw socket and to redis-py. With `--growth`, it measures reading and appending with more threads,
 longer threads and more undrained exchanges.
 """
 

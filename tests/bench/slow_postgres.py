@@ -1,7 +1,7 @@
-"""`make bench-slow-postgres`: drains batches of 1,000 into a PostgreSQL that is suspended most of the time.
+"""`make bench-slow-postgres` drains batches of 1,000 into a PostgreSQL that is suspended most of the time.
 
-A backlog meets a database that is too small: each batch takes longer than the statement timeout. Records must be stored
-continuously, in proportion to the database's capacity.
+A backlog meets a database that is too small: each batch takes longer than the statement timeout. Records must be
+stored continuously, in proportion to the database's capacity.
 """
 
 from __future__ import annotations

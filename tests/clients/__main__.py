@@ -1,4 +1,4 @@
-"""Builds the Python client's wheel and tests it on the embedded stack, alone and with each framework.
+"""The command builds the Python client's wheel and tests it on the embedded stack, alone and with each framework.
 
 Usage: python -m tests.clients [a framework's name …]
 """

@@ -1,4 +1,4 @@
-"""docker-compose.yml: pinned images, health checks, one network for the functions, ports on this machine only."""
+"""docker-compose.yml has pinned images, health checks, one network, and ports on this machine only."""
 
 import re
 from pathlib import Path

@@ -46,7 +46,7 @@ def test_no_condition_is_left_to_sam(given: dict[str, Any], variables: dict[str,
 
 
 def test_every_host_is_a_service_of_the_compose_file(variables: dict[str, str]) -> None:
-    """With the service's port, and PostgreSQL's user, password and database."""
+    """The file has the service's port, and PostgreSQL's user, password and database."""
     services = yaml.safe_load((_ROOT / "docker-compose.yml").read_text())["services"]
     hosts = {urlsplit(value).hostname for value in variables.values() if "://" in value} | {variables["REDIS__HOST"]}
     postgres = services["postgres"]["environment"]

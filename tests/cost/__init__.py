@@ -1,1 +1,1 @@
-"""`make cost`: the cost of a million turns, from measured units and assumed prices."""
+"""`make cost` computes the cost of a million turns, from measured units and assumed prices."""

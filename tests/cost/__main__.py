@@ -1,4 +1,4 @@
-"""`python -m tests.cost`: measures, and rewrites the measured part of docs/cost.md."""
+"""`python -m tests.cost` measures, and rewrites the measured part of docs/cost.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Invalid input: a problem that names the field, and nothing stored."""
+"""Invalid input returns a problem that names the field, and stores nothing."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""The command line on the deployed API: threads, users and preferences."""
+"""The command line works with the deployed API: threads, users and preferences."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ IDS = ["a/b/messages", "...", "Zoë-名前-🧠 ü", "100%2F#?&", "[red]x[/red]"
 
 @pytest.mark.parametrize("kind", IDS)
 def test_a_thread_by_any_id(cli: CommandLine, api: MemoryApi, layers: Layers, user_id: str, kind: str) -> None:
-    """It is listed, shown, exported and deleted; a preview changes nothing, and a missing thread has exit code 2."""
+    """The commands list, show, export and delete the thread.
+
+    A preview changes nothing, and a missing thread has exit code 2.
+    """
     thread_id = f"{uuid4().hex}{kind}"
     metadata = {"tool": "\x1b[1m", "größe": [1]}
     said = {"document_ids": ["a.pdf"], "metadata": metadata}
@@ -73,7 +76,7 @@ def test_a_thread_by_any_id(cli: CommandLine, api: MemoryApi, layers: Layers, us
 
 
 def test_deleting_several_needs_all_of_them(cli: CommandLine, api: MemoryApi, layers: Layers, thread_id: str) -> None:
-    """If one does not exist, none is deleted."""
+    """The command deletes none if one does not exist."""
     api.invoked("q", "a", thread_id=thread_id)
     layers.wait_stored(thread_id, 2)
     cli.run("threads", "delete", thread_id, "nothing-of-this-name", "--yes", code=2)
@@ -135,7 +138,7 @@ def test_an_export_of_thousands_during_new_exchanges(
 def test_an_export_that_is_interrupted(
     cli: CommandLine, deployment: Deployment, thread_id: str, tmp_path: Path
 ) -> None:
-    """Ctrl-C ends it with a message and leaves no partial file."""
+    """Ctrl-C ends the export with a message and leaves no partial file."""
     _store(deployment, exchanges(2_000, thread_id))
     command = cli.command("threads", "export", thread_id, "--output", str(tmp_path / "file"))
     with subprocess.Popen(command, stderr=subprocess.PIPE, env=cli.environment(), encoding="utf-8") as process:
@@ -217,7 +220,7 @@ def test_forget_reports_each_store(
 def test_dead_letters_of_a_deleted_user_are_reported(
     cli: CommandLine, aws: Aws, deployment: Deployment, stack: StackProcess | None, user_id: str
 ) -> None:
-    """A dead letter's text is left, which is exit code 1; the search does not change the queue."""
+    """The text of a dead letter is left, which is exit code 1. The search does not change the queue."""
     (letter,) = exchanges(1, uuid4().hex, user_id)
     cli.run("dlq", "purge", "--yes")
     aws.sqs.send_message(QueueUrl=deployment.dlq_url, MessageBody=letter.to_wire())
@@ -237,7 +240,7 @@ def test_dead_letters_of_a_deleted_user_are_reported(
 
 
 def test_preferences(cli: CommandLine, user_id: str) -> None:
-    """Set some, read one, and remove one after a preview."""
+    """The commands set some preferences, read one, and remove one after a preview."""
     assert cli.json("prefs", "set", user_id, "tone=brief", "formula=a=b", "empty=")["preferences"] == {
         "tone": "brief",
         "formula": "a=b",
@@ -275,7 +278,7 @@ def test_preferences(cli: CommandLine, user_id: str) -> None:
     ],
 )
 def test_wrong_usage(cli: CommandLine, words: list[str], told: str) -> None:
-    """Exit code 2 and a message."""
+    """A wrong command has exit code 2 and a message."""
     done = cli.run(*words, code=2)
     assert told in done.stderr
     assert done.stdout == ""
@@ -299,13 +302,13 @@ def test_the_apis_address_is_unknown(cli: CommandLine) -> None:
     ],
 )
 def test_an_unreachable_api(cli: CommandLine, words: list[str]) -> None:
-    """Exit code 3, one message with its address, and no standard output."""
+    """The command has exit code 3, one message with the API's address, and no standard output."""
     done = cli.run("--api-url", "http://127.0.0.1:1/local", *words, code=3)
     assert (done.stdout, done.stderr) == ("", "Error: The API cannot be reached at 127.0.0.1:1 (ConnectError).\n")
 
 
 def test_another_server_or_stage(cli: CommandLine, deployment: Deployment) -> None:
-    """Another stage or another server is a usage error that says so."""
+    """Another stage or another server is a usage error. The message says so."""
     away = f"{deployment.api_url}/elsewhere"
     assert "404" in cli.run("--api-url", away, "threads", "show", "x", code=2).stderr
 

@@ -1,4 +1,4 @@
-"""`doctor` and `migrate` on the deployed system, with all servers and without one."""
+"""A deployed system passes `doctor` and `migrate`, with all servers and without one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line on a deployment that requires tokens."""
+"""The command line works on a deployment that requires tokens."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def cli(guarded: StackProcess, tmp_path: Path) -> CommandLine:
 
 
 def test_without_a_token(cli: CommandLine) -> None:
-    """The command is refused with advice; `doctor` reports the same."""
+    """The API refuses the command, which prints advice. `doctor` reports the same."""
     done = cli.run("prefs", "get", "ana", code=2)
     assert "401" in done.stderr
     assert "HYBRID_MEMORY_TOKEN" in done.stderr
@@ -48,7 +48,7 @@ def test_without_a_token(cli: CommandLine) -> None:
 
 
 def test_with_a_token(cli: CommandLine, issuer: Issuer) -> None:
-    """It acts only for the token's user and never prints the token, from the environment or the option."""
+    """The command acts only for the token's user. It never prints the token, from the environment or the option."""
     token = issuer.token("ana")
     done = cli.run("prefs", "set", "ana", "tone=brief", HYBRID_MEMORY_TOKEN=token)
     assert token not in done.stdout + done.stderr
@@ -61,7 +61,7 @@ def test_with_a_token(cli: CommandLine, issuer: Issuer) -> None:
 
 
 def test_with_an_operators_token(cli: CommandLine, issuer: Issuer) -> None:
-    """It may act for any user."""
+    """An operator's token may act for any user."""
     token = issuer.token("root", scope=OPERATOR)
     cli.run("prefs", "set", "carl", "tone=long", HYBRID_MEMORY_TOKEN=token)
     done = cli.run("users", "forget", "carl", "--yes", "--json", HYBRID_MEMORY_TOKEN=token)
@@ -69,7 +69,10 @@ def test_with_an_operators_token(cli: CommandLine, issuer: Issuer) -> None:
 
 
 def test_smoke_as_two_users(cli: CommandLine, issuer: Issuer) -> None:
-    """Only the URL and the tokens are needed. The other user does not see the thread, which is deleted at the end."""
+    """The smoke test needs only the URL and the tokens.
+
+    The other user does not see the thread, which is deleted at the end.
+    """
     token, other = issuer.token("ana"), issuer.token("bob")
     command = [str(SCRIPT), f"--api-url={cli.api_url}", "smoke"]
     done = cli.run(
@@ -86,7 +89,7 @@ def test_smoke_as_two_users(cli: CommandLine, issuer: Issuer) -> None:
     ("mine", "other", "check"), [("", "", "write"), ("ana", "ana", "isolation"), ("ana", "operator", "isolation")]
 )
 def test_smoke_that_finds_something(cli: CommandLine, issuer: Issuer, mine: str, other: str, check: str) -> None:
-    """No token, the same user's token twice, an operator's token as the other."""
+    """The smoke test finds a missing token, the same user's token twice, and an operator's token as the other one."""
     given = {"HYBRID_MEMORY_TOKEN": issuer.token(mine)} if mine else {}
     if other:
         scope = OPERATOR if other == "operator" else ""
@@ -97,6 +100,6 @@ def test_smoke_that_finds_something(cli: CommandLine, issuer: Issuer, mine: str,
 
 
 def test_smoke_of_nothing(cli: CommandLine) -> None:
-    """Without an API, the exit code is 3."""
+    """The exit code is 3 without an API."""
     done = cli.run("smoke", code=3, command=[str(SCRIPT), "--api-url=http://127.0.0.1:1", "smoke"])
     assert "UNREACHABLE" in done.stdout

@@ -1,4 +1,4 @@
-"""The compose deployment on any AWS endpoint: the same template, deployed by the same code."""
+"""The compose deployment works on any AWS endpoint, with the same template and the same code."""
 
 from collections.abc import Iterator
 from pathlib import Path

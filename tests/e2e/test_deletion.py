@@ -1,4 +1,4 @@
-"""Deletion from both layers, including queued exchanges."""
+"""A deletion reaches both layers, including queued exchanges."""
 
 import json
 
@@ -136,6 +136,6 @@ def test_a_deleted_user_can_come_back_as_a_new_one(
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_deleting_an_unknown_user_succeeds(api: MemoryApi, user_id: str, times: int) -> None:
-    """The deletion of an unknown user succeeds, repeatedly."""
+    """The deletion of an unknown user succeeds, even repeatedly."""
     for _ in range(times):
         assert api.send("DELETE", f"/users/{user_id}").status_code == httpx.codes.NO_CONTENT

@@ -1,4 +1,4 @@
-"""The API's health, its OpenAPI description, and the pages."""
+"""The API serves its health, its OpenAPI description, and the pages."""
 
 import re
 from typing import Any
@@ -26,14 +26,14 @@ _ROUTES = {
 
 
 def test_health_names_every_layer(api: MemoryApi) -> None:
-    """All layers respond, and each is listed."""
+    """All layers respond, and the response lists each."""
     assert api.call("GET", "/health") == {"status": "ok", "redis": "ok", "postgres": "ok", "queue": "ok"}
 
 
 def test_health_leaves_nothing_on_the_queue(api: MemoryApi, aws: Aws, deployment: Deployment) -> None:
-    """Neither a visible nor a delayed message, which would become a dead letter.
+    """The health check leaves neither a visible nor a delayed message.
 
-    Until then the queue would not count as empty.
+    Such a message would become a dead letter. Until then the queue would not count as empty.
     """
     api.call("GET", "/health")
     names: Any = ["ApproximateNumberOfMessagesDelayed"]
@@ -50,7 +50,7 @@ def test_the_description_holds_every_route(api: MemoryApi) -> None:
 
 
 def test_the_api_serves_its_documentation_page(api: MemoryApi) -> None:
-    """The page and all its files come from the API itself."""
+    """The API serves the page and all its files."""
     page = api.send("GET", "/docs")
 
     assert page.status_code == 200
@@ -63,7 +63,7 @@ def test_the_api_serves_its_documentation_page(api: MemoryApi) -> None:
 
 
 def test_the_page_is_found_without_its_slash(api: MemoryApi) -> None:
-    """The URL without the slash redirects to the page; its files come from the API itself."""
+    """The URL without the slash redirects to the page. The API serves the page's files."""
     without_ending = str(api.http.base_url).rstrip("/")
     page = httpx.get(without_ending, follow_redirects=True, trust_env=False)
 
@@ -77,7 +77,7 @@ def test_the_page_is_found_without_its_slash(api: MemoryApi) -> None:
 
 
 def test_the_status_of_the_queues(api: MemoryApi) -> None:
-    """The queues and the outbox are counted."""
+    """The status counts the queues and the outbox."""
     status = api.call("GET", "/status")
 
     assert status["degraded"] == []

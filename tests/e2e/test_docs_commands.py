@@ -1,4 +1,4 @@
-"""Runs every command of the README and of `docs/`, page by page, as a reader would."""
+"""The tests run every command of the README and of `docs/`, page by page, as a reader would."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An outage of Redis and PostgreSQL: the agent answers without memory, and the queue stores the exchange."""
+"""Redis and PostgreSQL are down. The agent answers without memory, and the queue stores the exchange."""
 
 import pytest
 
@@ -12,7 +12,7 @@ from tests.e2e.waiting import eventually
 def test_the_agent_runs_without_memory_and_nothing_is_lost(
     api: MemoryApi, layers: Layers, servers: Servers, thread_id: str, user_id: str, how: str
 ) -> None:
-    """With both layers down, the answer has no memory and says so; afterwards the history is complete."""
+    """The answer has no memory and says so while both layers are down. Afterwards the history is complete."""
     api.run("before", thread_id=thread_id, user_id=user_id)
     layers.wait_stored(thread_id, 2)
 

@@ -1,4 +1,4 @@
-"""Direct invocations of the Lambda functions with sample events, both kinds of API events, and invalid events."""
+"""Sample events, both kinds of API events, and invalid events invoke the Lambda functions directly."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""Replaces and deletes single exchanges through the gateway, in both layers and in the queue."""
+"""Single exchanges are replaced and deleted through the gateway, in both layers and in the queue."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ def _old_message(row: tuple[Any, ...], thread_id: str) -> str:
 
 
 def test_replaced_in_both_layers(api: MemoryApi, layers: Layers, queues: Queues, thread_id: str) -> None:
-    """It keeps its position. A redelivery of the old text changes nothing, even after a loss of the list."""
+    """The exchange keeps its position.
+
+    A redelivery of the old text changes nothing, even after a loss of the list.
+    """
     named = _say(api, thread_id)
     before = layers.wait_stored(thread_id, 6)
     answer = api.call("PUT", _path(thread_id, named[1]), json=NEW)
@@ -58,7 +61,7 @@ def test_replacing_a_queued_exchange(api: MemoryApi, layers: Layers, queues: Que
 
 
 def test_deleted_from_both_layers(api: MemoryApi, layers: Layers, queues: Queues, thread_id: str) -> None:
-    """Neither a redelivery nor a second request restores it."""
+    """Neither a redelivery nor a second request restores the exchange."""
     named = _say(api, thread_id)
     before = layers.wait_stored(thread_id, 6)
     assert api.send("DELETE", _path(thread_id, named[1])).status_code == httpx.codes.NO_CONTENT
@@ -75,7 +78,7 @@ def test_deleted_from_both_layers(api: MemoryApi, layers: Layers, queues: Queues
 
 
 def test_deleting_a_queued_exchange(api: MemoryApi, layers: Layers, queues: Queues, thread_id: str) -> None:
-    """The drain drops it; the thread stays, without exchanges."""
+    """The drain drops the exchange. The thread stays, without exchanges."""
     with queues.paused_drain():
         named = api.invoked("q0", "a0", thread_id=thread_id)["exchange_id"]
         assert api.send("DELETE", _path(thread_id, named)).status_code == httpx.codes.NO_CONTENT
@@ -87,7 +90,7 @@ def test_deleting_a_queued_exchange(api: MemoryApi, layers: Layers, queues: Queu
 
 
 def test_regenerate_and_edit(api: MemoryApi, layers: Layers, thread_id: str) -> None:
-    """The turn gets the history before the replaced exchange; a retry returns the same response."""
+    """The turn gets the history before the replaced exchange. A retry returns the same response."""
     first = api.run("My name is Ada", thread_id=thread_id)
     second = api.run("What is my nmae?", thread_id=thread_id)
     body = {"thread_id": thread_id, "replaces": second["exchange_id"]}

@@ -1,4 +1,4 @@
-"""Checks the API against its description, with valid and invalid requests."""
+"""The API agrees with its description, for valid and invalid requests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ _SETTINGS = Path(__file__).parent / "openapi"
 
 
 def test_every_answer_is_described(deployment: Deployment, api: MemoryApi, layers: Layers, tmp_path: Path) -> None:
-    """No 5xx; only described statuses, content types and bodies; valid requests succeed, invalid ones are refused."""
+    """The API returns no 5xx, and only described statuses, content types and bodies.
+
+    It accepts valid requests and refuses invalid ones.
+    """
     for name in ODD_IDS:  # so that some requests name existing data
         api.invoked("Hello", "Hi", thread_id=name)
     layers.wait_stored(ODD_IDS[-1], 2)

@@ -1,4 +1,4 @@
-"""Invalid messages go to the dead-letter queue with their reason, and the rest of the batch is stored."""
+"""Invalid messages go to the dead-letter queue with their reason. The rest of the batch is stored."""
 
 import json
 from typing import Any
@@ -25,7 +25,7 @@ def _message(thread_id: str, **changes: Any) -> dict[str, Any]:
 
 
 def test_bad_messages_are_dead_letters_and_good_ones_are_stored(layers: Layers, queues: Queues, thread_id: str) -> None:
-    """In one batch, malformed, unknown, incomplete and unfit records become dead letters; the others are stored."""
+    """Malformed, unknown, incomplete and unfit records of one batch become dead letters. The others are stored."""
     marker = f"poison-{uuid4().hex}"
     unnamed = _message(marker)
     del unnamed["user_message"]

@@ -1,4 +1,4 @@
-"""An outage of PostgreSQL: Redis serves turns, the queue keeps the exchanges, and the drain stores them afterwards."""
+"""PostgreSQL is down. Redis serves turns, the queue keeps the exchanges, and the drain stores them afterwards."""
 
 import time
 from uuid import uuid4
@@ -40,9 +40,9 @@ def _healthy_recall(api: MemoryApi, thread_id: str) -> Json:
 def test_turns_go_on_from_redis(
     api: MemoryApi, layers: Layers, queues: Queues, servers: Servers, known: tuple[str, str], how: str
 ) -> None:
-    """A cached thread is served normally.
+    """Redis serves a cached thread normally.
 
-    Its exchanges wait in the queue and are stored afterwards, in order, each once.
+    Its exchanges wait in the queue. They are stored afterwards, in order, each once.
     """
     thread_id, _ = known
     with getattr(servers, how)("postgres"):
@@ -69,7 +69,7 @@ def test_turns_go_on_from_redis(
 def test_a_new_thread_reports_the_unavailable_layer(
     api: MemoryApi, layers: Layers, servers: Servers, thread_id: str, user_id: str
 ) -> None:
-    """An outage is not reported as an empty history: the response names the layer and has an answer."""
+    """The response names the layer and has an answer. An outage is not reported as an empty history."""
     with servers.killed("postgres"):
         answer = api.run("Hello", thread_id=thread_id, user_id=user_id)
         again = api.run("Again", thread_id=thread_id, user_id=user_id)
@@ -114,7 +114,7 @@ def test_a_frozen_postgres_costs_one_request_its_timeout(api: MemoryApi, servers
 
 
 def test_requests_that_need_postgresql_return_503(api: MemoryApi, servers: Servers, known: tuple[str, str]) -> None:
-    """Listing, renaming, deleting and changing preferences return 503; reading a cached thread works."""
+    """Listing, renaming, deleting and changing preferences return a 503. Reading a cached thread works."""
     thread_id, user_id = known
     requests: tuple[tuple[str, str, Json], ...] = (
         ("GET", "/threads", {"params": {"user_id": user_id}}),

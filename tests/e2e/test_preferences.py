@@ -1,4 +1,4 @@
-"""Preferences over HTTP, in the Redis hash, in the table, and in the agent's instructions."""
+"""Preferences work over HTTP, in the Redis hash, in the table, and in the agent's instructions."""
 
 import httpx
 

@@ -1,4 +1,4 @@
-"""The Python client with the deployed system."""
+"""The Python client works with the deployed system."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.e2e.waiting import eventually
 
 @pytest.fixture
 def client(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryClient]:
-    """A client, in an environment with an unreachable proxy."""
+    """Return a client, in an environment with an unreachable proxy."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     with MemoryClient(deployment.api_url) as made:
@@ -31,7 +31,7 @@ def client(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 
 def test_a_turn_and_everything_about_it(client: MemoryClient, thread_id: str, user_id: str) -> None:
-    """Every route, from the first turn to the deletion."""
+    """The client uses every route, from the first turn to the deletion."""
     client.replace_preferences(user_id, {"tone": "brief", "language": "Python"})
     first = client.run("My name is Ada.", thread_id=thread_id, user_id=user_id, document_ids=["contract.pdf"])
     assert (first.memory.durability, first.is_replayed, first.thread_id) == ("queue", False, thread_id)
@@ -64,7 +64,7 @@ def test_a_turn_and_everything_about_it(client: MemoryClient, thread_id: str, us
 
 
 def test_one_key_is_one_run(client: MemoryClient, thread_id: str) -> None:
-    """The second call returns the first one's answer."""
+    """The second call returns the first call's answer."""
     first = client.run("Hello", thread_id=thread_id, idempotency_key="k-" + thread_id)
     again = client.run("Hello", thread_id=thread_id, idempotency_key="k-" + thread_id)
     assert again.is_replayed
@@ -72,7 +72,7 @@ def test_one_key_is_one_run(client: MemoryClient, thread_id: str) -> None:
 
 
 def test_metadata(client: MemoryClient, layers: Layers, thread_id: str, user_id: str) -> None:
-    """Metadata is equal from Redis, from PostgreSQL, and from both."""
+    """Redis, PostgreSQL and both together return equal metadata."""
     beside: dict[str, object] = {
         "tool_calls": [{"name": "weather", "arguments": {"city": "Köln 🎉", "days": 3.0}}],
         "b": None,
@@ -89,7 +89,7 @@ def test_metadata(client: MemoryClient, layers: Layers, thread_id: str, user_id:
 
 
 def test_a_fault_names_its_field(client: MemoryClient) -> None:
-    """An error that only the service detects. The client refuses invalid JSON before it sends a request."""
+    """Only the service detects this error. The client refuses invalid JSON before it sends a request."""
     with pytest.raises(InvalidRequest) as caught:
         client.invoked("a", "b", thread_id="..")
     assert [each.field for each in caught.value.errors] == ["thread_id"]
@@ -100,7 +100,7 @@ def test_a_fault_names_its_field(client: MemoryClient) -> None:
 
 @pytest.mark.parametrize("name", ["a/b", "...", "a?b#c", "50%", "ü 🎉", "/", "a//b/messages"])
 def test_any_id_gets_there(client: MemoryClient, thread_id: str, name: str) -> None:
-    """Any valid id works."""
+    """The client sends any valid id unchanged."""
     named = f"{name}{thread_id}"
     client.invoked("q", "a", thread_id=named)
     assert client.read_messages(named, limit=1).items[0].content == "q"

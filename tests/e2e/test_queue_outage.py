@@ -1,4 +1,4 @@
-"""An outage of SQS: PostgreSQL stores exchanges directly, otherwise Redis, and the response names the store."""
+"""SQS is down. PostgreSQL stores exchanges directly, otherwise Redis, and the response names the store."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ _SCHEDULED = {"source": "aws.events", "detail-type": "Scheduled Event", "detail"
 
 @pytest.fixture(autouse=True, scope="module")
 def no_queue(aws: Aws, deployment: Deployment, api: MemoryApi, request: pytest.FixtureRequest) -> Iterator[None]:
-    """Delete the queue; after the tests the emulator restarts with a new deployment."""
+    """Delete the queue. After the tests the emulator restarts with a new deployment."""
     stack = request.getfixturevalue("stack")
     aws.sqs.delete_queue(QueueUrl=deployment.queue_url)
     yield

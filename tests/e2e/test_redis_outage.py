@@ -1,4 +1,4 @@
-"""An outage of Redis: PostgreSQL serves the memory, the response says so, and recovery needs no restart."""
+"""Redis is down. PostgreSQL serves the memory, the response says so, and recovery needs no restart."""
 
 import statistics
 import time

@@ -1,4 +1,4 @@
-"""Dead letters: moved there by SQS, and moved back with `hybrid-memory`."""
+"""SQS moves dead letters to their queue, and `hybrid-memory` moves them back."""
 
 import json
 import subprocess
@@ -81,7 +81,7 @@ def test_redriven_dead_letters_are_stored(
     stack: StackProcess | None,
     thread_id: str,
 ) -> None:
-    """Dead letters that are valid by now are stored in order; an invalid one returns with its reason and id."""
+    """Dead letters that are valid by now are stored in order. An invalid one returns with its reason and id."""
     bad = f"{thread_id} is not JSON"
     bodies = [_body(thread_id, f"question {number}") for number in range(12)]
     for body in bodies:

@@ -44,7 +44,7 @@ class _Log:
 
 @pytest.fixture
 def log(stack: StackProcess | None) -> _Log:
-    """The functions' log."""
+    """Return the functions' log."""
     assert stack is not None
     return _Log(stack)
 
@@ -56,7 +56,7 @@ def _id_of(answer: httpx.Response) -> str:
 
 
 def test_from_the_answer_to_the_drain(api: MemoryApi, log: _Log, thread_id: str) -> None:
-    """For a turn and for an exchange stored by a caller; each id is in its own lines."""
+    """A turn's id and a stored exchange's id are each in their own log lines."""
     run = api.send("POST", "/run", json={"prompt": "Hello", "thread_id": thread_id})
     result = api.send("POST", "/invoked", json={"thread_id": thread_id, "user_message": "q", "assistant_message": "a"})
     assert (run.status_code, result.status_code) == (200, 202)
@@ -79,7 +79,7 @@ def test_a_problem_has_one_line(api: MemoryApi, log: _Log, method: str, path: st
 
 
 def test_preflights_and_pages_elsewhere(api: MemoryApi) -> None:
-    """They have an id too, and pages may read it."""
+    """Preflight requests and foreign pages get an id too, and pages may read it."""
     asked = {"Origin": "http://localhost:5173", "Access-Control-Request-Method": "POST"}
     assert _id_of(api.send("OPTIONS", "/run", headers=asked))
     answer = api.send("GET", "/health", headers={"Origin": "http://localhost:5173"})
@@ -88,7 +88,7 @@ def test_preflights_and_pages_elsewhere(api: MemoryApi) -> None:
 
 @pytest.mark.parametrize("theirs", ["chosen-by-the-client", "x" * 5_000, "\N{LATIN SMALL LETTER E WITH ACUTE}", "a\tb"])
 def test_a_clients_id_is_ignored(api: MemoryApi, log: _Log, thread_id: str, theirs: str) -> None:
-    """Ids that a client sends are ignored."""
+    """The functions ignore ids that a client sends."""
     headers = {name: theirs.encode() for name in ("X-Request-Id", "X-Amzn-Trace-Id")}
     body = {"thread_id": thread_id, "user_message": "q", "assistant_message": "a"}
     answer = api.send("POST", "/invoked", json=body, headers=headers)
@@ -107,7 +107,7 @@ def test_without_a_gateway(functions: Functions, aws: Aws, deployment: Deploymen
 
 
 def test_a_dead_letter_keeps_the_id(aws: Aws, deployment: Deployment, queues: Queues, log: _Log) -> None:
-    """The drain's log line has it, and the dead letter's attributes."""
+    """The drain's log line has the id. The dead letter's attributes have it, too."""
     named, body = str(uuid4()), f"{uuid4()} is not JSON"
     attribute: Any = {"request_id": {"DataType": "String", "StringValue": named}}
     aws.sqs.send_message(QueueUrl=deployment.queue_url, MessageBody=body, MessageAttributes=attribute)

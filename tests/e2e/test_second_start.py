@@ -1,4 +1,4 @@
-"""A stop and a restart keep the data and apply new settings."""
+"""The data survives a stop and a restart, and the restart applies new settings."""
 
 from pathlib import Path
 

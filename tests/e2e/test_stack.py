@@ -1,4 +1,4 @@
-"""`make run`: published addresses, settings of the functions, restarts, and data that survives."""
+"""`make run` publishes addresses, passes settings to the functions, restarts servers, and keeps the data."""
 
 import json
 import stat
@@ -75,7 +75,10 @@ def test_the_printed_commands_work(stack: StackProcess, api: MemoryApi) -> None:
 
 
 def test_settings_reach_the_functions(other: OtherStack, thread_id: str, user_id: str) -> None:
-    """A window of two exchanges, a list that expires in an hour, preferences that expire in two days."""
+    """The functions use the settings.
+
+    The window has two exchanges, a list expires in an hour, and preferences expire in two days.
+    """
     for number in range(4):
         other.api.invoked(f"question {number}", f"answer {number}", thread_id=thread_id)
     other.api.put_preferences(user_id, {"tone": "brief"})

@@ -1,4 +1,4 @@
-"""The formats in Redis and PostgreSQL that other programs rely on."""
+"""Redis and PostgreSQL have the formats that other programs rely on."""
 
 from uuid import UUID
 

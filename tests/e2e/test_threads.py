@@ -1,4 +1,4 @@
-"""Threads: listed, read and renamed, in pages."""
+"""Threads are listed, read and renamed, in pages."""
 
 from typing import Any
 

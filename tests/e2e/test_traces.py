@@ -1,4 +1,4 @@
-"""Traces of the embedded stack, from API Gateway through the queue to the drain."""
+"""Traces of the embedded stack lead from API Gateway through the queue to the drain."""
 
 from __future__ import annotations
 

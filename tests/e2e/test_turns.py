@@ -1,4 +1,4 @@
-"""Turns: the agent's context, the caller's response, and the stored exchange."""
+"""A turn gives the agent its context and the caller a response, and stores the exchange."""
 
 from uuid import UUID
 
@@ -47,7 +47,7 @@ def test_a_second_turn_is_served_by_redis(api: MemoryApi, thread_id: str) -> Non
 
 
 def test_the_context_is_the_text_of_the_seed(api: MemoryApi, thread_id: str, user_id: str) -> None:
-    """Conversation, blank line, preferences, exactly in the seed's format."""
+    """The context is conversation, blank line and preferences, exactly in the seed's format."""
     api.put_preferences(user_id, {"preferred_language": "Python", "expertise_level": "intermediate"})
     first = api.invoked("Hello", "Hi there! How can I help?", thread_id=thread_id, user_id=user_id)
     second = api.invoked(
@@ -80,7 +80,7 @@ def test_the_context_is_the_text_of_the_seed(api: MemoryApi, thread_id: str, use
 
 
 def test_absent_parts_leave_no_blank_lines(api: MemoryApi, thread_id: str, user_id: str) -> None:
-    """A context with one part consists of that part; without any it is empty."""
+    """A context with one part consists of that part. Without any part it is empty."""
     assert api.invoking(thread_id=thread_id, user_id=user_id)["context"] == ""
     api.put_preferences(user_id, {"tone": "brief"})
     assert api.invoking(thread_id=thread_id, user_id=user_id)["context"] == "User preferences:\ntone: brief"
@@ -89,7 +89,7 @@ def test_absent_parts_leave_no_blank_lines(api: MemoryApi, thread_id: str, user_
 
 
 def test_without_a_thread_nothing_is_remembered(api: MemoryApi, user_id: str) -> None:
-    """Without a thread there is no thread memory and no error; preferences are in the context."""
+    """Without a thread there is no thread memory and no error. Preferences are in the context."""
     api.put_preferences(user_id, {"tone": "brief"})
 
     for _ in range(2):
@@ -113,7 +113,7 @@ def test_without_a_thread_nothing_is_remembered(api: MemoryApi, user_id: str) ->
 
 
 def test_without_a_user_no_preferences_are_used(api: MemoryApi, layers: Layers, thread_id: str) -> None:
-    """Without a user there are no preferences and no error; the thread is remembered."""
+    """Without a user there are no preferences and no error. The thread is remembered."""
     api.run("Hello", thread_id=thread_id)
 
     answer = api.run("Again", thread_id=thread_id)
@@ -189,7 +189,7 @@ def test_an_exchange_too_large_for_the_queue_is_stored_directly(api: MemoryApi, 
 
 
 def test_requested_tools_are_called(api: MemoryApi, layers: Layers, thread_id: str, user_id: str) -> None:
-    """The time is returned, and only the user's own older conversations are found."""
+    """The answer has the time. The search finds only the user's own older conversations."""
     for owner in (user_id, f"{user_id}_2"):
         api.run(f"{owner} likes pistachio", thread_id=f"old_{owner}", user_id=owner)
         layers.wait_stored(f"old_{owner}", 2)

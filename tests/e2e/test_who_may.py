@@ -1,4 +1,4 @@
-"""Authorization through the gateway and both functions: tokens of a local issuer, two users, an operator."""
+"""The gateway and both functions authorize tokens of a local issuer, two users and an operator."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ pytestmark = pytest.mark.embedded("which start and stop stacks of their own")
 
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[Issuer]:
-    """An issuer of tokens."""
+    """Return an issuer of tokens."""
     with Issuer() as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def guarded(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OtherStack]:
-    """A stack that requires the issuer's tokens."""
+    """Run a stack that requires the issuer's tokens."""
     with running(tmp_path_factory.mktemp("guarded"), issuer.environment()) as made:
         yield made
 
@@ -38,7 +38,7 @@ def _invoke(guarded: OtherStack, text: str, thread_id: str, headers: dict[str, s
 
 
 def test_no_request_without_a_token_succeeds(guarded: OtherStack, issuer: Issuer) -> None:
-    """401 on every protected route; open routes need no token."""
+    """Every protected route returns a 401. Open routes need no token."""
     for headers in (
         {},
         bearer(issuer.token(exp=1)),
@@ -59,7 +59,7 @@ def test_no_request_without_a_token_succeeds(guarded: OtherStack, issuer: Issuer
 
 
 def test_a_thread_belongs_to_its_owner(guarded: OtherStack, issuer: Issuer) -> None:
-    """While queued, when drained, with Redis down, and after it restarted empty."""
+    """Only the owner reads the thread: queued, drained, with Redis down, and after Redis restarted empty."""
     thread_id = f"conv_{uuid4().hex}"
     ana, bob = bearer(issuer.token("ana")), bearer(issuer.token("bob"))
     operator = bearer(issuer.token("ops", scp=[OPERATOR]))
@@ -95,7 +95,7 @@ def test_a_thread_belongs_to_its_owner(guarded: OtherStack, issuer: Issuer) -> N
 
 
 def test_direct_invocation_is_trusted(guarded: OtherStack, issuer: Issuer) -> None:
-    """It acts for the user that it names; without one, for the owner of the thread."""
+    """The invocation acts for the user that it names. Without a name, it acts for the owner of the thread."""
     deployment = from_stack(guarded.process.info)
     aws = connect(deployment.endpoint_url, deployment.region)
     functions = Functions(aws, deployment)

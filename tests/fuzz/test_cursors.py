@@ -1,4 +1,4 @@
-"""Pagination cursors: any text is a page or a refusal, even a cursor that was built deliberately."""
+"""Any text as a cursor returns a page or a refusal, even a cursor that was built deliberately."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def _read(cursor: str) -> None:
 @rubbish.fuzz
 @given(rubbish.any_text | rubbish.damaged_text(encode("messages:asc:t", _GOOD)))
 def test_any_text(cursor: str) -> None:
-    """Random text, and valid cursors with a changed part."""
+    """The API handles random text, and valid cursors with a changed part."""
     _read(cursor)
 
 
 @rubbish.fuzz
 @given(_places)
 def test_forged_cursors(place: list[Any]) -> None:
-    """The checksum in a cursor detects mistakes; an invalid position with a valid checksum is refused, too."""
+    """A checksum in a cursor detects mistakes. An invalid position with a valid checksum is refused, too."""
     for listing in ("messages:asc:t", "messages:desc:t", "threads:u"):
         try:
             cursor = encode(listing, place)
@@ -67,7 +67,7 @@ def test_forged_cursors(place: list[Any]) -> None:
 @rubbish.fuzz
 @given(st.binary(max_size=40))
 def test_checked_noise(content: bytes) -> None:
-    """A valid checksum around data that is not JSON."""
+    """The API refuses a valid checksum around data that is not JSON."""
     raw = _check("messages:asc:t", content) + content
     _read(base64.urlsafe_b64encode(raw).decode().rstrip("="))
 
@@ -75,7 +75,7 @@ def test_checked_noise(content: bytes) -> None:
 @rubbish.fuzz
 @given(rubbish.any_text, st.lists(st.text(st.characters(exclude_categories=["Cs"])) | st.integers(0, 1), max_size=3))
 def test_a_position_is_decoded(listing: str, place: list[str | int]) -> None:
-    """Any position is decoded unchanged; a cursor of another list is invalid."""
+    """The decoder returns any position unchanged. A cursor of another list is invalid."""
     if any("\ud800" <= character <= "\udfff" for character in listing):
         return
     cursor = encode(listing, place)

@@ -1,4 +1,4 @@
-"""The sync function with random records: one record never fails a batch, and none is dropped unparsed."""
+"""Random records reach the sync function. One record never fails a batch, and none is dropped unparsed."""
 
 from __future__ import annotations
 
@@ -51,7 +51,10 @@ def _drained(records: Sequence[object]) -> tuple[InMemoryArchive, list[tuple[str
 @rubbish.fuzz
 @given(st.data(), st.integers(0, 5))
 def test_one_record_fails_no_batch(data: st.DataObject, many: int) -> None:
-    """Every record has the same outcome as alone, stored or dead-lettered with a reason; the valid one is stored."""
+    """Every record has the same outcome as alone: stored, or dead-lettered with a reason.
+
+    The valid record is stored.
+    """
     others = [data.draw(rubbish.records(number)) for number in range(many)]
     at = data.draw(st.integers(0, many))
 
@@ -65,7 +68,7 @@ def test_one_record_fails_no_batch(data: st.DataObject, many: int) -> None:
 @rubbish.fuzz
 @given(rubbish.values | rubbish.damaged_fields(_RECORD))
 def test_a_malformed_record(record: Any) -> None:
-    """It is parsed, or refused with its message id; its receive count fits an exponent."""
+    """The record is parsed, or refused with its message id. Its receive count fits an exponent."""
     try:
         message, reason = SqsRecord.from_record(record), ""
     except InvalidRecord as refused:
@@ -81,7 +84,7 @@ def test_a_malformed_record(record: Any) -> None:
     ("record", "name"), [({"messageId": "m1", "body": 1}, "m1"), ({}, "-"), (None, "-"), ("x", "-")]
 )
 def test_a_record_that_cannot_be_dead_lettered_stays(record: Any, name: str) -> None:
-    """If the dead-letter queue is down, the response names the record; a record without an id fails the batch."""
+    """The response names the record if the dead-letter queue is down. A record without an id fails the batch."""
     outcome = Drain(InMemoryArchive(), InMemoryCache(), _Queue(is_away=True)).run([record, _RECORD])
 
     assert outcome.failed == [name]

@@ -1,4 +1,4 @@
-"""The parser of queue records: a body is exactly an exchange, or refused with a reason."""
+"""A queue record's body is exactly an exchange, or the parser refuses it with a reason."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _check(body: Any) -> None:
 @rubbish.fuzz
 @given(rubbish.bodies())
 def test_any_body(body: str) -> None:
-    """As text, and as bytes if it can be encoded."""
+    """The parser accepts a body as text, and as bytes if it can be encoded."""
     _check(body)
     _check(body.encode(errors="surrogatepass"))
 
@@ -55,21 +55,21 @@ def test_any_body(body: str) -> None:
 @rubbish.fuzz
 @given(strategies.exchanges(), st.data())
 def test_damaged_bytes(made: Exchange, data: st.DataObject) -> None:
-    """Valid bodies with changed bytes, including invalid UTF-8."""
+    """The parser handles valid bodies with changed bytes, including invalid UTF-8."""
     _check(data.draw(rubbish.damaged_bytes(made.to_wire().encode())))
 
 
 @rubbish.fuzz
 @given(st.binary(max_size=200))
 def test_noise(body: bytes) -> None:
-    """Random bytes."""
+    """The parser handles random bytes."""
     _check(body)
 
 
 @rubbish.fuzz
 @given(strategies.exchanges(), rubbish.any_text, rubbish.values)
 def test_unknown_fields_change_nothing(made: Exchange, name: str, value: Any) -> None:
-    """A field of a later version is ignored, whatever its value."""
+    """The parser ignores a field of a later version, whatever its value."""
     record = json.loads(made.to_wire())
     if name in record:
         return

@@ -1,4 +1,4 @@
-"""Random data in Redis: reading returns the readable part and never fails."""
+"""Redis has random data. Reading returns the readable part and never fails."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _noise = st.binary(max_size=20) | rubbish.values.map(lambda value: rubbish.as_js
 
 @st.composite
 def _entries(draw: st.DrawFn) -> bytes:
-    """Return an entry of a list: the project's own, with damaged fields or bytes, sealed, or random."""
+    """Return an entry of a list: one of the project's own, damaged, sealed, or random."""
     good = draw(st.sampled_from(_OWN) | strategies.exchanges().map(lambda made: encode(made)[0]))
     mark = draw(st.sampled_from([b"", b',"first":true}', b',"whole":true}', b',"first":"1.5"}', b',"whole":"1.5"}']))
     return draw(
@@ -77,7 +77,7 @@ def test_any_entry(entries: list[bytes]) -> None:
 
 @pytest.fixture
 def cache(real_cache: Callable[..., RedisCache]) -> RedisCache:
-    """A process' L1, which keeps its state between examples."""
+    """Return a process' L1, which keeps its state between examples."""
     return real_cache(max_thread_messages=3)
 
 
@@ -151,7 +151,10 @@ def test_any_key_may_hold_anything(cache: RedisCache, valkey: ValkeyServer, data
 def test_the_sweep_gets_past_anything(
     cache: RedisCache, valkey: ValkeyServer, waiting: list[bytes], begun: list[bytes]
 ) -> None:
-    """Each exchange in the outbox is stored or dead-lettered; foreign entries among the threads stop nothing."""
+    """The sweep stores or dead-letters each exchange in the outbox.
+
+    Foreign entries among the threads stop nothing.
+    """
     buried: list[str] = []
 
     def dead_letter_body(body: str, error: InvalidRecord, _: str | None) -> None:

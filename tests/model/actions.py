@@ -1,4 +1,4 @@
-"""The actions of callers, servers and other processes, each with its checks."""
+"""Actions of callers, servers and other processes, each with its checks."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ THREADS = 3
 # Callers create ids ten minutes ahead; later exchanges sort after them.
 _MAX_NAMED_AHEAD = 700
 POISON = '{"version":1,"exchange_id":"no id"}'
-# Another process' action during an operation: before which call, and what.
+# Another process' action during an operation: the number of the call before it, and the actions.
 Meanwhile = tuple[int, list[str]] | None
 
 
@@ -61,7 +61,7 @@ class StartedTurn:
 
 
 class Actions:
-    """All actions, with the callers' knowledge."""
+    """The actions know what the callers know."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -88,7 +88,7 @@ class Actions:
 
     @property
     def all_threads(self) -> list[str]:
-        """Every thread."""
+        """Return every thread."""
         return [self.thread(number) for number in range(THREADS)]
 
     def name(self, kind: tuple[str, int] | None) -> UUID | None:
@@ -194,7 +194,7 @@ class Actions:
     ) -> None:
         """Record an exchange that an earlier deletion may remove without the writer's knowledge.
 
-        The caller's own id dates it before the deletion; or Redis did not respond, and this clock is behind.
+        The caller's own id may date it before the deletion. Or Redis did not respond, and this clock is behind.
         """
         is_blind = "redis" in self.world.faults.struck or started.is_deletion_unknown or started.losses != self.losses
         if entry.fate == "live" and (is_dated_by_caller or is_blind):
@@ -205,7 +205,7 @@ class Actions:
             entry.fate = "unsure"
 
     def deliver(self, sqs_messages: list[SqsMessage], *, is_killed: bool) -> None:
-        """Let the sync function drain messages. A killed one reports no result."""
+        """Let the sync function drain messages. A killed function reports no result."""
         event = self.world.queue.receive(sqs_messages)
         if not event:
             return
@@ -274,7 +274,7 @@ class Actions:
     def is_gone(self, entry: Entry, text: str) -> bool:
         """Return whether no store needs to have an exchange and its key.
 
-        No store accepted it, only the outbox of a lost Redis had it, or it is a dead letter.
+        Either no store accepted it, or only the outbox of a lost Redis had it, or it is a dead letter.
         """
         if entry.durability == "none" or (entry.durability == "redis" and entry.was_lost):
             return True
@@ -445,7 +445,7 @@ class Actions:
                 window = [row.content[2:] for row in rows if row.thread_id == thread][::2][-WINDOW:]
                 if started.turn.recall().degraded or [one.text for one in started.shown] != window:
                     violated("Whole", f"{started.turn.recall()} after quiet; PostgreSQL has {window}")
-        # Restored data of an older Redis is removed when its thread is read.
+        # An older Redis' restored data is removed when its thread is read.
         self.world.was_restored = False
         check_same(self.world, self.all_threads, rows)
         check_erased(self.ledger, self.world.everything_cached())

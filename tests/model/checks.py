@@ -1,4 +1,4 @@
-"""The guarantees as checks; a failing check names its guarantee."""
+"""The checks state the guarantees. A failing check names its guarantee."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.model.world import WINDOW, Stored, World
 
 
 def violated(guarantee: str, what: str) -> NoReturn:
-    """Fail.
+    """Fail with the guarantee's name.
 
     Raises:
         AssertionError: Always.
@@ -59,7 +59,7 @@ class Before:
 
     @classmethod
     def now(cls, ledger: Ledger, thread: str, reader: Memory | None) -> Before:
-        """Record them."""
+        """Record the exchanges as of now."""
         entries = ledger.of(thread)
         required = {entry for entry in entries if not entry.may_miss(reader)}
         retired = {text for entry in entries if not entry.may_be_outdated(reader) for text in entry.retired}
@@ -69,7 +69,10 @@ class Before:
 def check_recall(
     world: World, ledger: Ledger, thread: str, recall: Recall, reader: Memory | None, before: Before
 ) -> list[Shown]:
-    """Check a turn's context: *Erased*, *Idempotent*, *Same* order, and without a degraded layer *Whole*."""
+    """Check that a context is *Erased*, *Idempotent* and in the *Same* order.
+
+    Without a degraded layer, it is also *Whole*.
+    """
     shown = pairs(recall.messages)
     by_text = ledger.by_text(thread)
     entries = [by_text[one.text] if one.text in by_text else violated("Erased", f"{one} is foreign") for one in shown]
@@ -95,7 +98,7 @@ def check_recall(
 
 
 def check_stored(ledger: Ledger, rows: Iterable[Stored]) -> None:
-    """Check L2's contents at any time: *Erased*, *Idempotent*."""
+    """Check that L2's contents are *Erased* and *Idempotent* at any time."""
     seen: dict[tuple[Entry, int], str] = {}
     for row in rows:
         text = row.content[2:]
@@ -110,7 +113,7 @@ def check_stored(ledger: Ledger, rows: Iterable[Stored]) -> None:
 
 
 def check_durable(ledger: Ledger, rows: Sequence[Stored]) -> None:
-    """Check *Durable* at rest."""
+    """Check that the exchanges are *Durable* at rest."""
     for thread in {entry.thread for entry in ledger.entries}:
         stored = [row for row in rows if row.thread_id == thread]
         contents = [row.content for row in stored]
@@ -121,7 +124,7 @@ def check_durable(ledger: Ledger, rows: Sequence[Stored]) -> None:
 
 
 def check_same(world: World, threads: Sequence[str], rows: Sequence[Stored]) -> None:
-    """Check *Same* at rest. A list without a seal may be shorter, but not different."""
+    """Check that the layers are the *Same* at rest. A list without a seal may be shorter, but not different."""
     generation = world.client.hget("memory:epoch", "doubt") or ""
     for thread in threads:
         stored = [row for row in rows if row.thread_id == thread]
@@ -137,7 +140,7 @@ def check_same(world: World, threads: Sequence[str], rows: Sequence[Stored]) -> 
 
 
 def check_erased(ledger: Ledger, cached: dict[str, str]) -> None:
-    """Check *Erased* at rest: no key of Redis contains a deleted or replaced text."""
+    """Check that no key of Redis contains a deleted or replaced text at rest (*Erased*)."""
     for entry in ledger.entries:
         gone = entry.texts if entry.fate == "erased" else entry.retired
         for key, value in cached.items():

@@ -1,4 +1,4 @@
-"""Stores with injected faults: at the n-th call of an operation, before its effect, after it, or halfway."""
+"""The stores have injected faults: at the n-th call of an operation, before its effect, after it, or halfway."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from shared.stores.postgres.connection import PostgresConnection
 from shared.stores.redis.connection import Pipeline, RedisConnection
 
 Store = Literal["redis", "postgres", "queue"]
-# `after`: the call had its effect, its response was lost. `part`: it had a part of its effect (Redis), or was rolled
-# back (PostgreSQL). `twice`: its response was lost, and it was sent again. `refused`: the server responds with an
+# `after`: the call had its effect, and its response was lost. `part`: Redis had a part of the effect, or PostgreSQL
+# rolled it back. `twice`: the response was lost, and the call was sent again. `refused`: the server responds with an
 # error.
 Kind = Literal["before", "after", "part", "twice", "refused"]
 # The sessions on a demoted PostgreSQL: ended by it; unable to begin a writing transaction, as on a standby; or able to

@@ -1,4 +1,4 @@
-"""The callers' knowledge: stored, answered and deleted exchanges."""
+"""The ledger has the callers' knowledge: stored, answered and deleted exchanges."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from uuid import UUID
 from shared.memory.memory import Memory
 from shared.memory.turn import AppendResult
 
-# `unsure`: a deletion failed or ran concurrently, so both outcomes are correct until the next successful deletion.
+# `unsure`: a deletion failed or ran concurrently. Both outcomes are correct until the next successful deletion.
 Fate = Literal["live", "unsure", "erased"]
 
 
@@ -69,7 +69,7 @@ class Entry:
     def replaced(self, receipt: AppendResult, text: str, before: set[str], keeper: Memory) -> None:
         """Record the response to a replacement."""
         if receipt.durability == "redis" or self.awaited is not None:
-            # Lost with the outbox, or numbered without knowledge of the queued one.
+            # The exchange was lost with the outbox, or numbered without knowledge of the queued one.
             self.is_unclear = True
         if receipt.durability == "queue":
             self.awaited = text
@@ -84,7 +84,7 @@ class Entry:
         self.retired = self.texts - stored if self.replacements else set()
 
     def may_miss(self, reader: Memory | None) -> bool:
-        """Return whether a turn of this process may lack it without a degraded layer."""
+        """Return whether a turn of this process may lack the exchange without a degraded layer."""
         if not self.is_accepted or self.fate != "live" or self.is_lost:
             return True
         return self.is_missing_in_cache and (self.is_forgotten or reader is not self.keeper)
@@ -137,7 +137,7 @@ class Ledger:
     def delete(
         self, entries: Iterable[Entry], threads: Iterable[str], *, is_complete: bool, beside: Entry | None
     ) -> None:
-        """Record a deletion of threads; `beside` is being stored at the same time."""
+        """Record a deletion of threads. The exchange `beside` is being stored at the same time."""
         wanted = set(threads)
         for entry in entries:
             if entry.thread not in wanted or entry.fate == "erased" or entry.is_beyond:

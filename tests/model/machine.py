@@ -1,4 +1,4 @@
-"""The rules: all actions of callers, servers, networks and processes, in any order."""
+"""The rules are all actions of callers, servers, networks and processes, in any order."""
 
 from __future__ import annotations
 
@@ -51,25 +51,25 @@ class MemoryMachine(RuleBasedStateMachine):
 
     @rule(place=places, number=threads, kind=names, fault=faults, meanwhile=interruptions)
     def converse(self, place: int, number: int, kind: Name, fault: Fault | None, meanwhile: Meanwhile) -> None:
-        """A complete turn."""
+        """Run a complete turn."""
         with self.actions.during(place, self.actions.thread(number), fault, meanwhile):
             self.actions.keep(self.actions.load_context(place, self.actions.thread(number)), self.actions.name(kind))
 
     @rule(target=turns, place=places, number=threads, fault=faults, meanwhile=interruptions)
     def ask(self, place: int, number: int, fault: Fault | None, meanwhile: Meanwhile) -> StartedTurn:
-        """The first half of a turn."""
+        """Run the first half of a turn."""
         with self.actions.during(place, self.actions.thread(number), fault, meanwhile):
             return self.actions.load_context(place, self.actions.thread(number))
 
     @rule(started=consumes(turns), kind=names, fault=faults, meanwhile=interruptions)
     def answer(self, started: StartedTurn, kind: Name, fault: Fault | None, meanwhile: Meanwhile) -> None:
-        """The second half, after any other steps."""
+        """Run the second half of a turn, after any other steps."""
         with self.actions.during(0, started.thread, fault, meanwhile):
             self.actions.keep(started, self.actions.name(kind))
 
     @rule(place=places, number=threads, kind=names, fault=faults, meanwhile=interruptions)
     def tell(self, place: int, number: int, kind: Name, fault: Fault | None, meanwhile: Meanwhile) -> None:
-        """A caller stores an exchange without reading first."""
+        """Store a caller's exchange without reading first."""
         memory, thread = self.world.sandboxes[place], self.actions.thread(number)
         with self.actions.during(place, thread, fault, meanwhile):
             self.actions.keep(
@@ -84,7 +84,7 @@ class MemoryMachine(RuleBasedStateMachine):
         is_killed=st.booleans(),
     )
     def drain(self, chosen: list[int], fault: Fault | None, meanwhile: Meanwhile, *, is_killed: bool) -> None:
-        """Drain a part of the queue in any order; an empty choice is all of it."""
+        """Drain a part of the queue in any order. An empty choice drains all of it."""
         waiting = self.world.queue.waiting
         sqs_messages = [waiting[at] for at in chosen if at < len(waiting)] or list(waiting)
         with self.actions.during(0, self.actions.thread(0), fault, meanwhile):
@@ -100,7 +100,7 @@ class MemoryMachine(RuleBasedStateMachine):
 
     @rule(fault=faults, meanwhile=interruptions)
     def sweep(self, fault: Fault | None, meanwhile: Meanwhile) -> None:
-        """The scheduled sweep."""
+        """Run the scheduled sweep."""
         with self.actions.during(0, self.actions.thread(0), fault, meanwhile):
             note(f"   {self.world.sweep.run()}")
 
@@ -143,7 +143,7 @@ class MemoryMachine(RuleBasedStateMachine):
 
     @rule(place=places, number=threads, key=st.integers(0, 1), fault=faults, meanwhile=interruptions)
     def run_once(self, place: int, number: int, key: int, fault: Fault | None, meanwhile: Meanwhile) -> None:
-        """A request with an `Idempotency-Key`, possibly repeated."""
+        """Send a request with an `Idempotency-Key`, possibly a repeated one."""
         with self.actions.during(place, self.actions.thread(number), fault, meanwhile):
             self.actions.run_once(place, self.actions.thread(number), key)
 
@@ -178,18 +178,18 @@ class MemoryMachine(RuleBasedStateMachine):
 
     @rule(how=st.sampled_from(["ended", "standby", "read only"]))
     def fail_over(self, how: Demoted) -> None:
-        """Promote a standby of PostgreSQL behind the same address; sessions on the old server continue or end."""
+        """Promote a standby of PostgreSQL behind the same address. Sessions on the old server continue or end."""
         self.world.faults.primary += 1
         self.world.faults.demoted = how
 
     @rule(whose=st.sampled_from([None, None, "redis", "postgres", *range(len(SKEWS))]), days=st.sampled_from([-2, 2]))
     def set_clock(self, whose: Store | int | None, days: int) -> None:
-        """Set one machine's clock off by days; the others are right."""
+        """Set one machine's clock off by days. The other clocks are right."""
         self.world.faults.clocks = {} if whose is None else {whose: days * 86_400.0}
 
     @rule()
     def time_passes(self) -> None:
-        """When everything is drained: 200 seconds have passed since Redis lost data, with all stores up."""
+        """Let 200 seconds pass since Redis lost data, with all stores up. Everything is drained."""
         world = self.world
         is_quiet = not world.queue.waiting and not world.client.exists("outbox:exchanges")
         if is_quiet and world.client.hexists("memory:epoch", "began") and not world.is_refusing:
@@ -233,7 +233,10 @@ class MemoryMachine(RuleBasedStateMachine):
 
     @rule()
     def check_at_rest(self) -> None:
-        """At rest, with all stores up and everything drained and swept, every guarantee holds without exceptions."""
+        """Check that every guarantee holds without exceptions at rest.
+
+        All stores are up, and everything is drained and swept.
+        """
         self.world.refuse_writes(is_refusing=False)
         self.world.faults.down.clear()
         self.world.faults.clocks.clear()
@@ -244,7 +247,7 @@ class MemoryMachine(RuleBasedStateMachine):
 
     @invariant()
     def holds(self) -> None:
-        """After every step, check for a new process that reads without writing."""
+        """Check the guarantees after every step, for a new process that reads without writing."""
         if self.has_begun:
             type(self).steps += 1
         self.has_begun = True

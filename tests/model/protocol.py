@@ -98,7 +98,7 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """The rules of the protocol, each of which can be turned off to check that the model notices.
+    """The rules of the protocol. A test turns each one off to check that the model notices.
 
     Attributes:
         window: Maximum number of exchanges in the list.
@@ -166,7 +166,7 @@ class Model:
     # --- processes ---
 
     def read(self, world: World, process: Process, then: str) -> Iterator[tuple[World, Process]]:
-        """A turn's first half."""
+        """Run a turn's first half."""
         redis = world.redis
         match process.at:
             case "list":
@@ -198,7 +198,7 @@ class Model:
                 yield from self.ask(world, process, then)
 
     def ask(self, world: World, process: Process, then: str) -> Iterator[tuple[World, Process]]:
-        """For a reader without a sealed list: read PostgreSQL's window, refill the list, and return the result."""
+        """Read PostgreSQL's window, refill the list, and return the result, for a reader without a sealed list."""
         match process.at:
             case "queue":
                 yield world, replace(process, at="window", is_degraded=world.may_lack and bool(world.queue))
@@ -253,7 +253,7 @@ class Model:
             raise ViolationError(f"{process.name} is shown {sorted(shown & process.never)}, which was deleted")
 
     def keep(self, world: World, process: Process) -> Iterator[tuple[World, Process]]:
-        """A turn's second half."""
+        """Run a turn's second half."""
         redis, exchange = world.redis, process.exchange
         one = frozenset({exchange})
         match process.at:
@@ -295,7 +295,7 @@ class Model:
                 )
 
     def drain(self, world: World, process: Process) -> Iterator[tuple[World, Process]]:
-        """PostgreSQL first, then the list, then the undrained exchanges, then the queue."""
+        """Update PostgreSQL first, then the list, then the undrained exchanges, then the queue."""
         redis = world.redis
         match process.at:
             case "store":
@@ -320,7 +320,7 @@ class Model:
                 yield replace(world, queue=world.queue - process.window, refused=refused), replace(process, at="end")
 
     def delete(self, world: World, process: Process) -> Iterator[tuple[World, Process]]:
-        """PostgreSQL first, then the tombstone, the list, and the undrained exchanges."""
+        """Update PostgreSQL first, then the tombstone, the list, and the undrained exchanges."""
         redis = world.redis
         match process.at:
             case "store":

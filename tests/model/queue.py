@@ -1,4 +1,4 @@
-"""The exchange queue and its dead-letter queue in memory, with delivery controlled by the test."""
+"""The exchange queue and its dead-letter queue are in memory. The test controls the delivery."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class ControlledQueue:
         return self._faults.hit_queue(lambda: len(self.waiting))
 
     def ping(self) -> None:
-        """Return if it responds."""
+        """Return if the queue responds."""
         self._faults.hit_queue(lambda: None)
 
     # - the sync function's methods ---
@@ -138,4 +138,4 @@ class HonestQueue:
         return len(self._queue.waiting)
 
     def ping(self) -> None:
-        """Return."""
+        """Return at once."""

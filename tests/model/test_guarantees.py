@@ -56,7 +56,7 @@ IS_RANDOM = os.environ.get("MODEL_RANDOM", "0") == "1"
 
 @pytest.fixture
 def world(valkey: ValkeyServer, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """The system under test."""
+    """Create the system under test."""
     monkeypatch.setattr("shared.memory.backlog.MAX_WAIT_SECONDS", -1.0)
     # Each read tests whether Redis accepts writes, as one second after the last test.
     monkeypatch.setattr("shared.stores.redis.reader._PROBE_EVERY", 0.0)
@@ -68,7 +68,7 @@ def world(valkey: ValkeyServer, database_url: str, monkeypatch: pytest.MonkeyPat
 
 
 def test_every_guarantee_holds_in_any_order(world: World) -> None:
-    """By default at least ten thousand steps, the same in every run."""
+    """The test runs at least ten thousand steps by default, the same ones in every run."""
     MemoryMachine.steps = 0
     run_state_machine_as_test(
         lambda: MemoryMachine(world),  # type: ignore[arg-type] # a factory is allowed instead of the class, as documented

@@ -105,7 +105,7 @@ def test_an_exchange_appended_during_a_read_of_l2(real_cache: MakeCache, redis_c
 def test_a_window_without_older_rows_known_is_not_sealed(
     process: MakeMemory, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """L2 returned the window and then went down: undrained exchanges are missing, so the list is not complete."""
+    """L2 returned the window and then went down. Undrained exchanges are missing, so the list is not complete."""
     memory = process(max_thread_messages=3)
     memory.archive.store(exchanges(4))
     Turn(memory, "t", None).keep("q4", "a4", exchange_id=uuid4())
@@ -130,7 +130,7 @@ def test_a_first_l1_that_was_lost(process: MakeMemory, queue: InMemoryQueue, red
 def test_a_list_and_its_second_place_evicted(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
 ) -> None:
-    """Redis evicted both before the drain: missing exchanges are reported until the queue was empty."""
+    """Redis evicted both before the drain. The response reports missing exchanges until the queue was empty."""
     memory = process()
     _keep(memory, 0)
     _drain(memory, queue)
@@ -166,7 +166,7 @@ def test_evictions_without_the_right_to_read_them(process: MakeMemory, redis_cli
 def test_an_exchange_that_no_store_has_is_not_shown(
     cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue, memory: MakeMemory
 ) -> None:
-    """Not even by an L1 that recovers."""
+    """Not even an L1 that recovers shows the exchange."""
     made = memory()
     cache.is_down = archive.is_down = queue.is_down = True
     assert _keep(made, 1) == "none"
@@ -192,7 +192,7 @@ def test_a_name_that_comes_again_when_its_exchange_has_left_the_window(
 def test_an_exchange_that_l1_refused_is_not_appended_later(
     real_cache: MakeCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No other store had it, so the caller was told that no store has it."""
+    """No other store had the exchange, and the caller's response said so."""
     cache = real_cache()
     with monkeypatch.context() as patched:
         patched.setattr(cache._connection, "call", _raise_unavailable)
@@ -243,7 +243,7 @@ def test_a_turn_loaded_by_one_process_and_stored_by_another(process: MakeMemory,
 
 
 def test_a_deletion_cut_short(process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis) -> None:
-    """L2 deleted, and the process died before it updated L1: the sweep does it."""
+    """L2 deleted, and the process died before it updated L1. The sweep updates it."""
     memory = process()
     _keep(memory, 1)
     _drain(memory, queue)
@@ -255,7 +255,7 @@ def test_a_deletion_cut_short(process: MakeMemory, queue: InMemoryQueue, redis_c
 
 
 def test_a_deletion_of_a_user_with_an_id_ahead(process: MakeMemory, queue: InMemoryQueue) -> None:
-    """An undrained exchange is deleted too, whatever time its id has."""
+    """The deletion includes an undrained exchange, whatever time its id has."""
     memory = process()
     _keep(memory, 1, ExchangeIds().new(now=time.time() + 60), "ana")
     Users(process()).forget("ana")
@@ -266,7 +266,7 @@ def test_a_deletion_of_a_user_with_an_id_ahead(process: MakeMemory, queue: InMem
 def test_an_append_retried_after_the_deletion(
     real_cache: MakeCache, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    """L1 was down for one process while another deleted the thread: nothing of it is restored."""
+    """L1 was down for one process while another deleted the thread. Nothing of the thread is restored."""
     one, other, late = real_cache(), real_cache(), exchange(1, user_id="ana")
     with monkeypatch.context() as patched:
         patched.setattr(one._connection, "call", _raise_unavailable)
@@ -284,7 +284,7 @@ def test_an_append_retried_after_the_deletion(
 
 
 def test_a_retried_append(real_cache: MakeCache, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is in the undrained hash too, until the drain."""
+    """The exchange is in the undrained hash too, until the drain."""
     one, other, late = real_cache(), real_cache(), exchange(1)
     other.read("t", None)
     with monkeypatch.context() as patched:
@@ -333,7 +333,7 @@ def test_exchanges_that_the_drain_drops_leave_l1(
 def test_a_user_deleted_after_half_of_a_threads_deletion(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
 ) -> None:
-    """L2 has deleted the thread, and L1 was refilled before: the list still belongs to the user."""
+    """L2 has deleted the thread, and L1 was refilled before. The list still belongs to the user."""
     memory = process()
     _keep(memory, 1, user_id="ana")
     _drain(memory, queue)
@@ -347,7 +347,10 @@ def test_a_user_deleted_after_half_of_a_threads_deletion(
 def test_a_process_own_memory_of_a_deleted_thread(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Deleted elsewhere, lost by L1, L2 down: the thread is not shown, and L2 is reported as degraded."""
+    """The thread was deleted elsewhere, L1 lost it, and L2 is down.
+
+    No reader sees the thread, and L2 is reported as degraded.
+    """
     memory = process()
     _keep(memory, 1)
     Threads(process()).delete("t")

@@ -1,4 +1,4 @@
-"""Every interleaving of a small protocol: no reader gets less than guaranteed, or deleted exchanges."""
+"""A small protocol guarantees in every interleaving that no reader gets too little, or deleted exchanges."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ SETUPS: Final[dict[str, tuple[World, tuple[Process, ...]]]] = {
 
 @pytest.mark.parametrize("setup", SETUPS)
 def test_no_interleaving_breaks_a_guarantee(setup: str) -> None:
-    """All states, up to the limit."""
+    """The test visits all states, up to the limit."""
     world, processes = SETUPS[setup]
     assert explore(world, processes, Protocol(), STATES) > 100
 
@@ -62,7 +62,7 @@ def test_no_interleaving_breaks_a_guarantee(setup: str) -> None:
     ],
 )
 def test_each_rule_is_needed(broken: Protocol, setup: str) -> None:
-    """Without it, some interleaving breaks a guarantee."""
+    """Without this rule, some interleaving breaks a guarantee."""
     world, processes = SETUPS[setup]
     with pytest.raises(ViolationError):
         explore(world, processes, broken, 20 * STATES)

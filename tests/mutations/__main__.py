@@ -1,4 +1,4 @@
-"""`python -m tests.mutations`: breaks each guarantee in a copy of the project, and expects a test to fail."""
+"""`python -m tests.mutations` breaks each guarantee in a copy of the project, and expects a test to fail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deliberate breaks: at least one for each guarantee, and the smallest tests that must notice it."""
+"""Each guarantee has at least one deliberate break, and the smallest tests that must notice it."""
 
 from __future__ import annotations
 

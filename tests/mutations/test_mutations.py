@@ -10,7 +10,7 @@ from tests.mutations.trial import Trial
 
 @pytest.fixture(scope="session")
 def trial(tmp_path_factory: pytest.TempPathFactory) -> Trial:
-    """One copy of the project for all breaks; each is undone before the next."""
+    """Return one copy of the project for all breaks. Each break is undone before the next."""
     return Trial(tmp_path_factory.mktemp("mutations"))
 
 

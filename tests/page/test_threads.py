@@ -161,7 +161,7 @@ def test_preferences_are_edited_in_place(chat: ChatPage, api: MemoryApi) -> None
 
 
 def test_a_preference_that_was_saved_stays(chat: ChatPage, api: MemoryApi) -> None:
-    """A response from before the change is outdated; the page reads the preferences again at once."""
+    """A response from before the change is outdated. The page reads the preferences again at once."""
     api.put_preferences(chat.user_id, {"tone": "brief"})
     chat.page.reload()
     tone = chat.panel(re.compile("^What the agent knows about")).get_by_label("tone", exact=True)

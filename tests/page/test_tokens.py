@@ -1,4 +1,4 @@
-"""The page of a deployment with authentication: each user's own threads, and the queues for operators only."""
+"""The page of a deployment with authentication shows each user's own threads. Only operators see the queues."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _give(chat: ChatPage, token: str) -> None:
 
 
 def test_users_see_their_own_threads(context: BrowserContext, page_url: str, issuer: Issuer) -> None:
-    """The token identifies the user; a thread belongs to its owner; only operators see the queues."""
+    """The token identifies the user. A thread belongs to its owner, and only operators see the queues."""
     thread_id, ana = f"diary-{uuid4().hex[:6]}", f"ana-{uuid4().hex[:6]}"
     chat = _sign_in(context, page_url, issuer.token(ana), thread_id)
     expect(chat.page.get_by_label("User", exact=True)).to_have_value(ana)

@@ -30,7 +30,7 @@ _NETWORK = "hybrid-memory-test"
 
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """Return a Docker engine; without one the tests are skipped with a message."""
+    """Return a Docker engine. Without one the tests are skipped with a message."""
     with ExitStack() as stack:
         try:
             running = stack.enter_context(Engine(tmp_path_factory.mktemp("engine")))
@@ -41,7 +41,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def image(engine: Engine) -> Iterator[str]:
-    """Return the substitute for Lambda's image; it is removed after the tests."""
+    """Return the substitute for Lambda's image, which is removed after the tests."""
     version = runtime_version()
     python = find_python(version)
     assert python, f"no Python {version} here to make the image of: install one, or name it with {OVERRIDE}"
@@ -83,7 +83,7 @@ def invoke(
     running_sqs: SqsServer,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Callable[[str, str], Any]]:
-    """Invoke a function with a sample event by the README's command; return its result."""
+    """Invoke a function with a sample event by the README's command. Return its result."""
     assert layers
     assert sqs_queues
     home = tmp_path_factory.mktemp("home")

@@ -1,4 +1,4 @@
-"""`sam local invoke` as in the README, with its environment file."""
+"""`sam local invoke` works as in the README, with its environment file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API on in-memory stores, called by HTTP without a socket."""
+"""Tests call the API on in-memory stores by HTTP without a socket."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Api:
         headers: dict[str, str] | None = None,
         query: dict[str, str] | None = None,
     ) -> httpx.Response:
-        """Send a request; the path is percent-encoded as by a client."""
+        """Send a request. The path is percent-encoded as by a client."""
         given = content if content is not None else None if body is None else orjson.dumps(body)
         sent = {"content-type": "application/json", **(headers or {})}
 
@@ -66,7 +66,7 @@ class Api:
         return asyncio.run(send())
 
     def is_untouched(self) -> bool:
-        """Return whether all stores are empty; a list that is known to be empty does not count."""
+        """Return whether all stores are empty. A list that is known to be empty does not count."""
         lists = any(map(self.cache.contents, self.cache.lists))
         stored = any(map(self.archive.exchanges, self.archive._conversations))
         return not (lists or self.cache.hashes or self.cache.outbox_bodies or self.queue.bodies or stored)

@@ -109,7 +109,7 @@ class Collector:
         self._gate.clear()
 
     def thaw(self) -> None:
-        """Respond, also to the requests of the meantime."""
+        """Respond again, and also to the requests of the meantime."""
         self._gate.set()
 
     def __enter__(self) -> Self:

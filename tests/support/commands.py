@@ -24,7 +24,7 @@ _STANDS_FOR: Final = {"uuid": _UUID, "time": _TIME, "cursor": r"[\w-]+", "length
 
 @dataclass(frozen=True)
 class Command:
-    """A command with the documented output, which is '' if there is none."""
+    """A command with its documented output. The output is '' if there is none."""
 
     line: int
     text: str
@@ -57,7 +57,7 @@ class Block:
 
     @property
     def commands(self) -> list[Command]:
-        """The block's commands: every line of `sh`, or the text after `$ ` in `console`."""
+        """Return the block's commands: every line of `sh`, or the text after `$ ` in `console`."""
         return list(_of_console(self) if self.kind == "console" else _of_sh(self))
 
 

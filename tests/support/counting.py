@@ -1,4 +1,4 @@
-"""Counts a request's calls of the project's own functions, and their files."""
+"""A counter lists a request's calls of the project's own functions, and their files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Calls:
 
     @property
     def files(self) -> set[str]:
-        """The functions' files."""
+        """Return the functions' files."""
         return {file for file, _ in self.names}
 
 

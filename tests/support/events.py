@@ -1,4 +1,4 @@
-"""Events of one request in the formats of a REST API, an HTTP API, a function URL and a load balancer."""
+"""A request becomes an event in the formats of a REST API, an HTTP API, a function URL and a load balancer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Source = Callable[..., dict[str, Any]]
 def rest(
     method: str, path: str, *, headers: dict[str, Any] | None = None, query: str = "", body: Any = None
 ) -> dict[str, Any]:
-    """A REST API: the path as sent, the query decoded."""
+    """Return a REST API's event: the path as sent, the query decoded."""
     values = parse_qs(query, keep_blank_values=True)
     return {
         "resource": "/{proxy+}",
@@ -39,14 +39,14 @@ def rest(
 def http_api(
     method: str, path: str, *, headers: dict[str, Any] | None = None, query: str = "", body: Any = None
 ) -> dict[str, Any]:
-    """An HTTP API (2.0): the path decoded and prefixed with its stage, the query as sent."""
+    """Return an HTTP API's event (2.0): the path decoded and prefixed with its stage, the query as sent."""
     return _second(method, f"/prod{unquote(path)}", "abc.execute-api.eu-west-1.amazonaws.com", headers, query, body)
 
 
 def function_url(
     method: str, path: str, *, headers: dict[str, Any] | None = None, query: str = "", body: Any = None
 ) -> dict[str, Any]:
-    """A function URL: path and query as sent."""
+    """Return a function URL's event: path and query as sent."""
     return _second(method, path, "abc.lambda-url.eu-west-1.on.aws", headers, query, body)
 
 
@@ -70,7 +70,7 @@ def _second(
 def balancer(
     method: str, path: str, *, headers: dict[str, Any] | None = None, query: str = "", body: Any = None
 ) -> dict[str, Any]:
-    """A load balancer with multi-value headers: nothing is decoded."""
+    """Return an event of a load balancer with multi-value headers, which decodes nothing."""
     pairs = [pair.partition("=")[::2] for pair in query.split("&") if pair]
     return {
         "requestContext": {"elb": {"targetGroupArn": "arn"}},
@@ -86,7 +86,7 @@ def balancer(
 def plain_balancer(
     method: str, path: str, *, headers: dict[str, Any] | None = None, query: str = "", body: Any = None
 ) -> dict[str, Any]:
-    """A load balancer with single values, which passes on only the last one."""
+    """Return an event of a load balancer with single values, which passes on only the last one."""
     event = balancer(method, path, headers=None, query=query, body=body)
     values = event.pop("multiValueQueryStringParameters")
     del event["multiValueHeaders"]

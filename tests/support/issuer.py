@@ -80,7 +80,7 @@ class Issuer:
         headers: Any = None,
         **claims: Any,
     ) -> str:
-        """Return a token of this user; a claim that is None is left out."""
+        """Return a token of this user. A claim that is None is left out."""
         key = key or self.keys[kid]
         algorithm = "RS256" if isinstance(key, rsa.RSAPrivateKey) else "ES256"
         return jwt.encode(self.claims(user, **claims), key, algorithm, {"kid": kid, **(headers or {})})

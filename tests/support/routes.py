@@ -1,4 +1,4 @@
-"""Every route with a sample request, for the tests of authorization."""
+"""Every route has a sample request, for the tests of authorization."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Sample:
 
     @property
     def method(self) -> str:
-        """The HTTP method."""
+        """Return the HTTP method."""
         return self.route.split()[0]
 
     def path(self, thread_id: str, user_id: str) -> str:

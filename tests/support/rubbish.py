@@ -1,6 +1,6 @@
-"""Hypothesis strategies of invalid input: damaged valid values, and random ones.
+"""Hypothesis strategies make invalid input: damaged valid values, and random ones.
 
-`FUZZ_EXAMPLES=100000 pytest tests/fuzz` runs longer, with other examples each time; by default they are the same.
+`FUZZ_EXAMPLES=100000 pytest tests/fuzz` runs longer, with other examples each time. By default they are the same.
 """
 
 from __future__ import annotations

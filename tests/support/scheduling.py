@@ -11,13 +11,13 @@ _STACK: Final = ("tests/chaos/", "tests/e2e/", "tests/integration/test_local_sta
 
 
 def scope_of(test: str) -> str:
-    """Return the group of tests that must run in one process; a test's own name if it may run in any."""
+    """Return the group of tests that must run in one process. A test that may run in any process is its own group."""
     return "stack" if test.startswith(_STACK) else test
 
 
 # pytest-xdist has a mark for this (`xdist_group`), which does not work with pytest 9.2.
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist ships no types
-    """The tests of the embedded stack run first in one process; other tests run in any process."""
+    """The tests of the embedded stack run first in one process. Other tests run in any process."""
 
     def _split_scope(self, nodeid: str) -> str:
         return scope_of(nodeid)

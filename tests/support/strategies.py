@@ -1,4 +1,4 @@
-"""Hypothesis strategies: ids, times, texts and exchanges, drawn from small pools so that they collide."""
+"""Hypothesis strategies draw ids, times, texts and exchanges from small pools, so that they collide."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""This release and the previous one on one schema, one Redis and one queue."""
+"""This release and the previous one share one schema, one Redis and one queue."""

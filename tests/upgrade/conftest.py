@@ -1,4 +1,4 @@
-"""Fixtures of the upgrade tests: both releases on one Redis, one queue and one database."""
+"""Fixtures of the upgrade tests start both releases on one Redis, one queue and one database."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.upgrade.releases import Release, Releases, migrate
 
 @pytest.fixture(scope="session")
 def roots(tmp_path_factory: pytest.TempPathFactory) -> dict[Release, Path]:
-    """The directories of both releases."""
+    """Return the directories of both releases."""
     return {"previous": unpack(tmp_path_factory.mktemp("previous")), "this": PROJECT_ROOT}
 
 
@@ -82,12 +82,12 @@ def upgraded_database(new_database: Callable[..., str], schemas: tuple[str, str]
 
 @pytest.fixture
 def upgraded(make: Callable[[str], Releases], upgraded_database: str) -> Releases:
-    """Both releases, on this release's schema."""
+    """Start both releases on this release's schema."""
     return make(upgraded_database)
 
 
 @pytest.fixture
 def rows(upgraded_database: str) -> Iterator[psycopg.Connection]:
-    """A separate connection."""
+    """Open a separate connection."""
     with psycopg.connect(upgraded_database, autocommit=True) as connection:
         yield connection

@@ -59,7 +59,7 @@ class Function:
         self._read()
 
     def ask(self, event: object) -> Any:
-        """Invoke it and return its result.
+        """Invoke the function and return its result.
 
         Raises:
             AssertionError: The process ended instead.
@@ -78,7 +78,7 @@ class Function:
         return line
 
     def close(self) -> None:
-        """Stop it."""
+        """Stop the function."""
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()

@@ -17,7 +17,7 @@ import redis
 from tests.upgrade.releases import RELEASES, Agent, Release, Releases, migrate
 
 _PAIRS = list(product(RELEASES, RELEASES))
-# Upgrade and rollback.
+# The tests cover an upgrade and a rollback.
 _CHANGES: list[tuple[Release, Release]] = [RELEASES, ("this", "previous")]
 _ROWS = """
     select m.content from messages m join conversations c on c.id = m.conversation_id
@@ -40,7 +40,7 @@ def _check(releases: Releases, rows: psycopg.Connection, thread_id: str, user_id
 
 
 def test_the_new_schema_under_running_old_processes(make: Callable[[str], Releases], old_database: str) -> None:
-    """The migrations only add: processes of the previous release keep working."""
+    """The migrations only add, so processes of the previous release keep working."""
     releases = make(old_database)
     agent, sync = releases.agent("previous"), releases.sync("previous")
     agent.say("t", "one", "ana")
@@ -86,7 +86,7 @@ def test_each_agent_with_each_drain(
 def test_everything_that_one_release_wrote(
     writes: Release, reads: Release, upgraded: Releases, rows: psycopg.Connection, redis_client: redis.Redis
 ) -> None:
-    """Upgrade and rollback: sealed lists, undrained exchanges, preferences, deletions, titles."""
+    """Sealed lists, undrained exchanges, preferences, deletions and titles survive an upgrade and a rollback."""
     first, other = upgraded.agent(writes), upgraded.agent(reads)
     for number in range(3):
         first.say("t", f"{number}", "ana")
@@ -127,7 +127,7 @@ def test_everything_that_one_release_wrote(
 def test_an_outbox_of_the_other_release(
     writes: Release, sweeps: Release, upgraded: Releases, rows: psycopg.Connection
 ) -> None:
-    """Exchanges in the outbox at the change are stored by the other release's sweep."""
+    """The other release's sweep stores exchanges that were in the outbox at the change."""
     away = {"SYNC__QUEUE_URL": "http://127.0.0.1:9/queue", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
     away["DATABASE__URL"] = "postgresql://memory:memory@127.0.0.1:9/memory"
     cut_off = upgraded.agent(writes, "cut off", **away)

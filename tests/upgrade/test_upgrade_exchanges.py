@@ -1,4 +1,4 @@
-"""New features of this release, replacing and deleting an exchange, beside the previous one and after a rollback."""
+"""This release replaces and deletes an exchange, beside the previous release and after a rollback."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ def test_a_replaced_exchange_after_a_rollback(
 
 
 def test_a_deleted_exchange_that_the_release_before_stores_again(upgraded: Releases, rows: psycopg.Connection) -> None:
-    """A redelivery restores it there; this release's sweep removes it again, in both layers."""
+    """A redelivery restores the exchange there. This release's sweep removes it again, in both layers."""
     bodies, ids = _bodies(upgraded, "this")
     upgraded.agent("this").do("DELETE", f"/threads/t/exchanges/{ids[1]}")
     assert upgraded.agent("previous").user_messages("t", "ana") == ["one", "three"]
     assert _texts(rows) == ["one", "three"]
     _send(upgraded, bodies)
     upgraded.sync("previous").drain(upgraded.queues)
-    # Impossible for a process that does not know tombstones of exchanges.
+    # A process that does not know tombstones of exchanges cannot do this.
     assert _texts(rows) == ["one", "two", "three"]
     assert upgraded.agent("this").user_messages("t", "ana") == ["one", "three"]
     upgraded.drain_and_sweep("this")
@@ -84,7 +84,7 @@ def test_a_deleted_exchange_that_the_release_before_stores_again(upgraded: Relea
 def test_a_replacement_on_the_queue_of_a_drain_that_does_not_know_it(
     upgraded: Releases, rows: psycopg.Connection
 ) -> None:
-    """It is dead-lettered with the reason; moved back after the deployment, it is stored."""
+    """The drain dead-letters it with the reason. Moved back after the deployment, it is stored."""
     ids = _say_three(upgraded, "this")
     cut_off = upgraded.agent("this", "cut off", DATABASE__URL="postgresql://memory:memory@127.0.0.1:9/memory")
     assert cut_off.do("PUT", f"/threads/t/exchanges/{ids[1]}", _NEW)["durability"] == "queue"

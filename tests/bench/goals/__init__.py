@@ -1,1 +1,1 @@
-"""The speed goals, measured side by side in one run, with client and servers on one core."""
+"""The speed goals are measured side by side in one run, with client and servers on one core."""

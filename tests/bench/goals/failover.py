@@ -28,10 +28,10 @@ from tests.bench.goals.scene import Scene
 _LENGTH: Final = 200
 _PROCESSES: Final = 8
 _BATCH: Final = 1_000
-# Of the threads, one in as many is read for comparison.
+# One of this many threads is read for comparison.
 _PART: Final = 10
 _HOT: Final = "failover-hot"
-# For each read of a list that is not sealed, at most.
+# This is the maximum for each read of a list that is not sealed.
 _QUERIES: Final = 2.0
 _HEALTHY: Final = """
 insert into drain_health values (1, now() - interval '1 hour', now() + interval '1 day')
@@ -79,7 +79,7 @@ def failover(scene: Scene) -> Iterator[Figure]:
 
 def _fill(scene: Scene, client: redis.Redis, names: Sequence[str]) -> None:
     """Store an exchange of each thread, and seal its list."""
-    # Neither the first Redis, nor a stack that has just started.
+    # The Redis is not the first one, and the stack has not just started.
     scene.archive.log_empty_cache()
     scene.connection.execute(_HEALTHY)
     generation = scene.cache.read("failover", None).state.generation or ""

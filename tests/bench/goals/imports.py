@@ -1,4 +1,4 @@
-"""The import time of each function in a new process, compared with importing its packages."""
+"""Each function's import time in a new process is compared with importing its packages."""
 
 from __future__ import annotations
 

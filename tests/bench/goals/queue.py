@@ -1,4 +1,4 @@
-"""The client's cost of sending an exchange to SQS: the thread's CPU time with a server that responds at once."""
+"""Sending an exchange to SQS costs the client CPU time of its thread. The server responds at once."""
 
 from __future__ import annotations
 

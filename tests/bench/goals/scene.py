@@ -32,7 +32,7 @@ PREFERENCES: Final = {f"preference_{number}": f"value {number}" for number in ra
 LENGTHS: Final = (200, 800)
 _WORDS: Final = "How do I keep a list sorted while I insert into it? Use bisect.insort. "
 
-# An id that is made after one of the future is a millisecond later.
+# An id that is made after an id of the future is a millisecond later.
 _STEP: Final = timedelta(milliseconds=2)
 
 Event = dict[str, Any]

@@ -1,4 +1,4 @@
-"""Draining a batch compared with a bare COPY, and reading an uncached thread compared with the query alone."""
+"""Draining a batch is compared with a bare COPY, and reading an uncached thread with the query alone."""
 
 from __future__ import annotations
 
@@ -70,14 +70,14 @@ def _hydrate(scene: Scene, length: int) -> Iterator[Figure]:
     scene.connection.execute(_FILL, wanted)
     scene.connection.execute("vacuum analyze")
     query = sql("window")
-    # psycopg prepares what it has run five times. The product cannot: behind a pooler, the next transaction may have
-    # another session.
+    # psycopg prepares a statement that it has run five times. The product cannot, because behind a pooler the next
+    # transaction may have another session.
     unprepared = psycopg.connect(scene.connection.info.dsn, password=scene.connection.info.password, autocommit=True)
     unprepared.prepare_threshold = None
     floors, plain, works = [], [], []
     for number in range(scene.sizes.repetitions):
         thread_id = f"{user}-{number * 7919 % threads + 1}"
-        # So that neither is the first to read the thread from disk.
+        # Neither query is the first to read the thread from disk.
         scene.archive.window(thread_id, WINDOW)
         read = scene.cache.read(thread_id, None)
         asked = window_parameters(thread_id, WINDOW)

@@ -1,4 +1,4 @@
-"""Reading a window and appending to it: in the store, by direct invocation, and by a REST event."""
+"""A turn reads a window and appends to it: in the store, by direct invocation, and by a REST event."""
 
 from __future__ import annotations
 
@@ -101,7 +101,8 @@ def _appends(scene: Scene, client: redis.Redis, length: int) -> Iterator[Figure]
 
     def prepare() -> None:
         client.delete(f"thread:{thread_id}:pending")
-        # Each in a millisecond of its own, so that its order key is newer than the tail's, as one that people send is.
+        # Each exchange has its own millisecond. So its order key is newer than the tail's, like that of a user's
+        # exchange.
         ordered.append(scene.later(thread_id, length))
         random.append(scene.later(thread_id, length, is_random=True))
 
@@ -124,7 +125,7 @@ def _appends(scene: Scene, client: redis.Redis, length: int) -> Iterator[Figure]
 
 
 def _server_microseconds(scene: Scene, client: redis.Redis, thread_id: str, length: int, *, is_random: bool) -> float:
-    """Return what the server spends in the script of one append."""
+    """Return the time that the server spends in the script of one append."""
     exchanges = [scene.later(thread_id, length, is_random=is_random) for _ in range(scene.sizes.repetitions)]
     spent = _in_scripts(client)
     for exchange in exchanges:

@@ -1,4 +1,4 @@
-"""Invalid values are refused before a request is sent, with one error type that names the field."""
+"""The client refuses invalid values before it sends a request, with one error type that names the field."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ BAD: list[Any] = [
 @pytest.mark.parametrize("kind", [MemoryClient, AsyncMemoryClient])
 @pytest.mark.parametrize("value", BAD, ids=lambda value: type(value).__name__)
 def test_invalid_metadata_is_refused(kind: type[MemoryClient | AsyncMemoryClient], value: object) -> None:
-    """Invalid values are refused at any depth."""
+    """The client refuses invalid values at any depth."""
     for metadata in ({"k": value}, {"k": [1, {"l": value}]}):
         for call in ("invoked", "run"):
             caller = Caller(kind)
@@ -94,7 +94,7 @@ def test_an_invalid_text_is_reported_with_its_field(
 
 @pytest.mark.parametrize("key", ["key\n", "ключ"])
 def test_a_key_that_no_header_holds_is_refused(key: str) -> None:
-    """An invalid key is refused instead of being changed."""
+    """The client refuses an invalid key and does not change it."""
     with pytest.raises(CannotBeKept, match="idempotency_key"):
         Caller(MemoryClient).run("q", idempotency_key=key)
 
@@ -128,7 +128,7 @@ def test_the_rules_are_the_services(value: object) -> None:
 @pytest.mark.parametrize("kind", [MemoryClient, AsyncMemoryClient])
 @pytest.mark.parametrize("key", [" k", "k ", "a\nb", "\u00fc", 5, b"k"])
 def test_a_key_that_no_header_holds(kind: type[MemoryClient | AsyncMemoryClient], key: Any) -> None:
-    """HTTP would drop spaces at its ends, and refuse the rest."""
+    """HTTP would drop spaces at the key's ends, and refuse the rest."""
     caller = Caller(kind)
     with pytest.raises(CannotBeKept, match="idempotency_key"):
         caller.run("q", idempotency_key=key)
@@ -137,7 +137,7 @@ def test_a_key_that_no_header_holds(kind: type[MemoryClient | AsyncMemoryClient]
 
 @pytest.mark.parametrize("kind", [MemoryClient, AsyncMemoryClient])
 def test_a_header_that_http_cannot_hold(kind: type[MemoryClient | AsyncMemoryClient]) -> None:
-    """It is no lost connection, which would be tried again, and the error does not repeat the token."""
+    """The error is not a lost connection, which would be retried. It does not repeat the token."""
     caller = Caller(kind, httpx.LocalProtocolError("Illegal header value b'Bearer secret\\n'"))
     with pytest.raises(CannotBeKept, match="header") as caught:
         caller.health()
@@ -147,7 +147,7 @@ def test_a_header_that_http_cannot_hold(kind: type[MemoryClient | AsyncMemoryCli
 
 @pytest.mark.parametrize("kind", [MemoryClient, AsyncMemoryClient])
 def test_an_empty_id_is_not_taken_for_none(kind: type[MemoryClient | AsyncMemoryClient]) -> None:
-    """The service refuses it; without it the exchange would have an id that its caller does not know."""
+    """The service refuses an empty id. Without an id the exchange would have one that its caller does not know."""
     for name in ("exchange_id", "replaces"):
         caller = Caller(kind, refusal(422))
         with pytest.raises(InvalidRequest):

@@ -1,4 +1,4 @@
-"""The clients' retries and exceptions."""
+"""The clients retry calls and raise exceptions."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_an_exchange_is_repeated_under_one_id(make: Make) -> None:
 
 
 def test_an_exchange_takes_the_callers_id(make: Make) -> None:
-    """As a UUID or as a text."""
+    """The id may be a UUID or a text."""
     caller = make(ok(KEPT, 202))
     caller.invoked("q", "a", thread_id="t", exchange_id=UUID(int=5))
     assert caller.bodies()[0]["exchange_id"] == str(UUID(int=5))
@@ -132,7 +132,7 @@ def test_other_conflicts_are_raised(make: Make) -> None:
 
 
 def test_the_last_failure_is_raised(make: Make) -> None:
-    """After the policy's number of attempts."""
+    """The client raises the failure after the policy's number of attempts."""
     caller = make(*[refusal(503, "0")] * 9, retry=RetryPolicy(attempts=3))
     with pytest.raises(Unavailable):
         caller.read_thread("t")
@@ -149,7 +149,7 @@ def test_a_lost_connection_is_raised_with_its_cause(make: Make) -> None:
 
 @pytest.mark.parametrize("name", ["delete_thread", "delete_preferences", "delete_user"])
 def test_a_deletion_whose_answer_was_lost_is_done(make: Make, name: str) -> None:
-    """The retry finds nothing to delete, so the deletion has succeeded."""
+    """The retry finds nothing to delete. So the deletion has succeeded."""
     assert getattr(make(refusal(503, "0"), refusal(404)), name)("t") is None
 
 
@@ -195,7 +195,7 @@ def test_waits_grow_and_are_bounded() -> None:
 
 
 def test_a_policy_is_checked() -> None:
-    """Invalid values are refused at construction."""
+    """The constructor refuses invalid values."""
     with pytest.raises(ValueError, match="at least one attempt"):
         RetryPolicy(attempts=0)
     with pytest.raises(ValueError, match="number of seconds"):
@@ -209,7 +209,7 @@ def test_a_policy_is_checked() -> None:
     [(None, None), ("3", 3.0), ("-3", 0.0), ("soon", None), ("nan", None), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0)],
 )
 def test_retry_after_is_a_number_or_a_date(header: str | None, seconds: float | None) -> None:
-    """Other values are ignored."""
+    """The client ignores other values."""
     assert retry_after(header) == seconds
 
 
@@ -270,7 +270,7 @@ def test_a_text_for_a_list_is_an_error(make: Make) -> None:
     "url", ["localhost:8000", "ftp://x", "http://", "https://x/?a=1", "https://x/?", "https://x/#"]
 )
 def test_a_url_is_checked(url: str) -> None:
-    """Invalid URLs are refused at construction."""
+    """The constructor refuses an invalid URL."""
     with pytest.raises(ValueError, match="must be like"):
         MemoryClient(url)
 
@@ -289,7 +289,7 @@ def test_a_refused_token_is_renewed_once(make: Make) -> None:
 
 
 def test_a_token_refused_twice_is_raised(make: Make) -> None:
-    """There is no third attempt."""
+    """The client makes no third attempt."""
     caller = make(refusal(401), refusal(401), auth=lambda: "old")
     with pytest.raises(NotAuthenticated):
         caller.health()
@@ -304,7 +304,7 @@ def test_a_fixed_token_is_sent_once(make: Make) -> None:
 
 
 def test_a_token_may_be_a_text_or_httpx_own(make: Make) -> None:
-    """A fixed token, or any `httpx.Auth`."""
+    """A token is a fixed text, or any `httpx.Auth`."""
     caller = make(ok({}), auth="fixed")
     caller.read_preferences("u")
     assert caller.requests[0].headers["Authorization"] == "Bearer fixed"

@@ -1,4 +1,4 @@
-"""Items are read back from exchanges for any kind, number and retractions."""
+"""The reader returns items from exchanges, whatever their kind, number and retractions."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _read(messages: list[Message]) -> list[Any]:
 
 @given(st.lists(st.one_of(added, taken_back), max_size=6))
 def test_items_that_were_not_retracted_are_read(doings: list[list[tuple[Any, Texts]] | None]) -> None:
-    """Items are read in order and unchanged, even if exchanges are small and a large item is split."""
+    """The reader returns items in order and unchanged, even if exchanges are small and a large item is split."""
     kept: list[tuple[UUID, Draft]] = []
     expected: list[Any] = []
     limits = patch.multiple("hybrid_memory_client._items", _MOST_BYTES=2_000, _MOST_ITEM_BYTES=1_200)
@@ -83,7 +83,7 @@ def test_items_that_were_not_retracted_are_read(doings: list[list[tuple[Any, Tex
 
 
 def test_items_of_an_older_version_are_read() -> None:
-    """Items without ids and counting retractions, together with newer ones."""
+    """The reader returns items without ids and counting retractions, together with newer ones."""
     old = [
         Draft(Texts("q", LONG), {KIND: {"items": [{"n": 1}, {"n": 2, "said": {"$exchange": "assistant"}}]}}),
         Draft(Texts(), {KIND: {"items": [{"n": 3}, {"n": 4}]}}),
@@ -115,7 +115,7 @@ def test_a_long_text_is_stored_once() -> None:
 @pytest.mark.parametrize("size", [60_000, 99_000, 250_000, 2_000_000])
 @pytest.mark.parametrize("is_said", [False, True])
 def test_a_large_item_is_stored_in_parts(size: int, *, is_said: bool) -> None:
-    """An item may have any size; other readers see the beginning of a long text."""
+    """An item may have any size. Other readers see the beginning of a long text."""
     text = "".join(f"{number:x}" for number in range(size // 4))[:size].ljust(size, "ü")
     item = {"data": text, "again": [text[1:]]}
     kept = _kept([({"n": 1}, Texts(user="q")), (item, Texts(assistant=text if is_said else "")), ({"n": 2}, Texts())])
@@ -127,13 +127,13 @@ def test_a_large_item_is_stored_in_parts(size: int, *, is_said: bool) -> None:
 
 
 def test_an_item_larger_than_the_limit_is_refused() -> None:
-    """It is refused before a request is sent."""
+    """The client refuses the item before it sends a request."""
     with patch("hybrid_memory_client._items._MOST_PARTS", 1), pytest.raises(CannotBeKept, match="larger"):
         records([({"text": "".join(map(str, range(200_000)))}, Texts())])
 
 
 def test_an_item_with_missing_parts() -> None:
-    """The history is refused, or continues without the item."""
+    """The reader refuses the history, or continues without the item."""
     head, *parts = _kept([({"data": "".join(map(str, range(90_000)))}, Texts(user="q"))])
     messages = _newest_first(_named([head, *parts[1:]]))
     for may_lack in (False, True):
@@ -155,7 +155,7 @@ def test_many_items_need_several_exchanges() -> None:
 
 
 def test_an_item_in_two_exchanges_is_read_once() -> None:
-    """A replacement whose response was lost, and the exchange that was stored instead."""
+    """A lost response to a replacement leaves the replacement and the exchange that was stored in its place."""
     first, second = records([({"n": 1}, Texts(user="q")), ({"n": 2}, Texts())])
     made = [combined_draft(KIND, [first, second]), combined_draft(KIND, [second])]
     assert _read(_newest_first(_named([draft for draft in made if draft]))) == [{"n": 1}, {"n": 2}]
@@ -172,7 +172,7 @@ def test_items_changed_by_json_are_refused(item: object) -> None:
 
 
 def test_refused_items_may_be_replaced_or_left_out() -> None:
-    """The application decides."""
+    """The application decides about the refused item."""
     given: list[Any] = ["a", circle, "\x00", object(), "b"]
 
     def instead(value: Any, error: CannotBeKept) -> Any:
@@ -192,7 +192,7 @@ def test_refused_items_may_be_replaced_or_left_out() -> None:
 
 
 def test_steps_are_for_showing() -> None:
-    """Steps are cut, because they are for display only."""
+    """The client cuts steps, because they are for display only."""
     steps = tuple(Step("tool_call", f"c{number}", "weather", "ü" * 1_000) for number in range(100))
     (draft,) = drafts(KIND, records([({}, Texts(user="q", steps=steps))]))
     assert draft.metadata["steps"][0] == {"type": "tool_call", "id": "c0", "name": "weather", "text": "ü" * 200}

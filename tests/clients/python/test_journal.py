@@ -1,4 +1,4 @@
-"""A journal whose items could not all be stored."""
+"""A journal could not store all its items."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _journal(memory: Memory, client: MemoryClient | None = None) -> Journal:
 
 @pytest.mark.parametrize("can_replace", [True, False])
 def test_a_replaceable_turn_is_one_exchange(*, can_replace: bool) -> None:
-    """Otherwise its steps are exchanges of kind `step`; the items read are equal."""
+    """Otherwise the steps are exchanges of kind `step`. The items read are equal."""
     memory = Memory()
     memory.can_replace = can_replace
     client = memory.sync()
@@ -162,7 +162,7 @@ def test_a_concurrent_item_is_not_retracted() -> None:
 
 
 def test_reading_one_item_requests_one_exchange() -> None:
-    """Not a page of 200 messages."""
+    """Reading one item does not request a page of 200 messages."""
     memory = Memory()
     for number in range(50):
         _journal(memory).append([({"n": number}, Texts(user="x"))])
@@ -172,7 +172,7 @@ def test_reading_one_item_requests_one_exchange() -> None:
 
 
 def test_without_redis_a_history_is_read() -> None:
-    """It is refused only if exchanges of this process or queued exchanges may be missing."""
+    """The history is refused only if exchanges of this process or queued exchanges may be missing."""
     memory = Memory()
     client = memory.sync()
     _journal(memory, client).append([PROMPT])

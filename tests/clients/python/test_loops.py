@@ -1,4 +1,4 @@
-"""One asynchronous client on successive event loops, over real connections."""
+"""One asynchronous client works on successive event loops, over real connections."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class _Server(ThreadingHTTPServer):
 
 @pytest.fixture
 def server() -> Iterator[_Server]:
-    """A server that keeps connections open."""
+    """Start a server that keeps connections open."""
     with _Server(("127.0.0.1", 0), _Handler) as made:
         thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -95,7 +95,7 @@ def test_loops_in_several_threads(server: _Server) -> None:
 
 
 def test_closing_closes_and_a_later_call_opens_again(server: _Server) -> None:
-    """In the same loop, and after a cancelled request."""
+    """The client opens connections again in the same loop, and after a cancelled request."""
     client = _client(server)
 
     async def check() -> None:
@@ -114,7 +114,7 @@ def test_closing_closes_and_a_later_call_opens_again(server: _Server) -> None:
 
 
 def test_a_client_that_is_dropped(server: _Server) -> None:
-    """Its connections close with the loop."""
+    """The client's connections close with the loop."""
 
     async def check() -> None:
         await _client(server).health()

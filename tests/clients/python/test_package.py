@@ -1,4 +1,4 @@
-"""The package's contents."""
+"""The package has certain contents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A base URL of another server, or of none."""
+"""The base URL belongs to another server, or to none."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_another_servers_response_is_described() -> None:
 
 @pytest.mark.parametrize("location", ["https://sso.example/login"])
 def test_a_redirection_names_its_target(location: str) -> None:
-    """It is not followed: the token would be sent there, and a POST would become a GET."""
+    """The client does not follow it. Otherwise it would send the token there, and a POST would become a GET."""
     with pytest.raises(NotThisApi, match=location):
         Caller(MemoryClient, httpx.Response(302, headers={"Location": location})).health()
 
@@ -101,14 +101,14 @@ def test_a_gateways_error_is_typed_at_any_url() -> None:
     "url", ["http://127.0.0.1:9/x", "https://127.0.0.1:9", "http://no-such-host.invalid"], ids=["port", "tls", "name"]
 )
 def test_no_answer_is_one_kind_of_error(url: str) -> None:
-    """No server, or no such host name."""
+    """The error is the same for a missing server and an unknown host name."""
     with MemoryClient(url, retry=RetryPolicy(attempts=1)) as client, pytest.raises(ConnectionFailed, match=url[:12]):
         client.health()
 
 
 @pytest.mark.parametrize("url", ["http://a b", "http://[::1", "http://x:port", "https:///stage", ""])
 def test_a_malformed_url_is_refused_at_the_start(url: str) -> None:
-    """At construction instead of at the first call."""
+    """The constructor refuses the URL, not the first call."""
     with pytest.raises(ValueError, match="must be like"):
         MemoryClient(url)
 
