@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote_to_bytes
 
+from fastapi.exceptions import RequestValidationError
 from mangum.types import ASGI, Receive, Scope, Send
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -60,7 +61,8 @@ def _check_query(query: bytes) -> None:
     for name, _ in parse_qsl(query.decode(), keep_blank_values=True) if b"&" in query else ():
         if name in seen:
             # As in a body: one reader takes the first, another the last.
-            raise HTTPException(HTTPStatus.BAD_REQUEST, f"{name[:100]}: is in the query twice.")
+            repeated = {"type": "repeated", "loc": ("query", name[:100]), "msg": "is in the query twice"}
+            raise RequestValidationError([repeated])
         seen.add(name)
 
 
