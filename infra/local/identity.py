@@ -42,7 +42,7 @@ class Identity:
         return [*launcher, "--", *program]
 
 
-def _named(uid: int) -> bool:
+def _has_name(uid: int) -> bool:
     try:
         pwd.getpwuid(uid)
     except KeyError:
@@ -52,7 +52,7 @@ def _named(uid: int) -> bool:
 
 def _candidates(directory: Path) -> list[Identity]:
     """List the identities to try, best first."""
-    if os.geteuid() != 0 and _named(os.geteuid()):
+    if os.geteuid() != 0 and _has_name(os.geteuid()):
         return [Identity()]
     # initdb looks its user up by name, so the user must exist; any existing user will do.
     others = [entry for entry in pwd.getpwall() if entry.pw_uid != 0]
@@ -66,14 +66,14 @@ def _candidates(directory: Path) -> list[Identity]:
     if os.geteuid() == 0:
         users = [other]
         outside = directory.parent.stat().st_uid
-        if outside != 0 and _named(outside):
+        if outside != 0 and _has_name(outside):
             users.insert(0, pwd.getpwuid(outside))  # a clone owned by an ordinary user
         kinds = ["capable", "user"] if sys.platform == "linux" else ["user"]
         identities += [Identity(kind, user.pw_uid, user.pw_gid) for user in users for kind in kinds]
     return identities
 
 
-def _give(directory: Path, identity: Identity) -> None:
+def _change_owner(directory: Path, identity: Identity) -> None:
     """Make the identity's user the owner of the directory and all files in it."""
     for path in [directory, *directory.rglob("*")]:
         if path.lstat().st_uid != identity.owner:
@@ -91,7 +91,7 @@ def unprivileged_identity(directory: Path, program: Path) -> Identity:
     """
     for identity in _candidates(directory):
         try:
-            _give(directory, identity)
+            _change_owner(directory, identity)
             probe = subprocess.run(
                 identity.command([str(program), "--version"], must_write=directory),
                 stdin=subprocess.DEVNULL,

@@ -141,9 +141,9 @@ def _fitting(exchanges: Sequence[list[Fields]], preferences: Mapping[str, str]) 
     if characters < _SURELY_SHORT:
         return exchanges
     bytes_left = MAX_BYTES - 2 * size_in_event(preferences)
-    count = fit_to_event(reversed(exchanges), _said_twice, bytes_left)
+    count = fit_to_event(reversed(exchanges), _as_sent, bytes_left)
     return exchanges[len(exchanges) - count :]
 
 
-def _said_twice(exchange: list[Fields]) -> object:
+def _as_sent(exchange: list[Fields]) -> object:
     return [[shown, shown["role"], shown["content"]] for shown in ListedMessages(exchange).to_json()]

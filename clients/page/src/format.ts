@@ -14,11 +14,11 @@ export function age(seconds: number): string {
 
 /** Formats the remaining time as a clock: `23:59:41`; from two days on with the days before it. */
 export function countdown(seconds: number): string {
-  const left = Math.max(0, Math.floor(seconds));
+  const wholeSeconds = Math.max(0, Math.floor(seconds));
   const pad = (value: number): string => String(value).padStart(2, '0');
-  const hours = Math.floor(left / 3_600);
+  const hours = Math.floor(wholeSeconds / 3_600);
   const days = hours < 48 ? 0 : Math.floor(hours / 24);
-  const clock = `${pad(hours - days * 24)}:${pad(Math.floor(left / 60) % 60)}:${pad(left % 60)}`;
+  const clock = `${pad(hours - days * 24)}:${pad(Math.floor(wholeSeconds / 60) % 60)}:${pad(wholeSeconds % 60)}`;
   return days > 0 ? `${days} d ${clock}` : clock;
 }
 

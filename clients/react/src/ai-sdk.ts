@@ -139,14 +139,14 @@ export class HybridMemoryChatTransport implements ChatTransport<HybridMemoryUIMe
   }
 
   #exchangeOf(id: string): string | undefined {
-    const known = Array.from(this.#threads.values(), (thread) => thread.exchangeOf({ id, metadata: undefined }));
-    return known.find((exchange) => exchange !== undefined);
+    const exchanges = Array.from(this.#threads.values(), (thread) => thread.exchangeOf({ id, metadata: undefined }));
+    return exchanges.find((exchange) => exchange !== undefined);
   }
 
   #thread(threadId: string): ChatThread {
-    const known = this.#threads.get(threadId) ?? new ChatThread();
-    this.#threads.set(threadId, known);
-    return known;
+    const thread = this.#threads.get(threadId) ?? new ChatThread();
+    this.#threads.set(threadId, thread);
+    return thread;
   }
 
   #connection(more: HeadersInit | undefined): Connection {

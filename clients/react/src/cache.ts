@@ -83,10 +83,10 @@ export function dropOtherThreads(prefixes: readonly string[]): void {
 
 function textOf({ messages, unsent, cursor }: CachedThread): string | undefined {
   for (let count = Math.min(messages.length, MAX_MESSAGES); count > 0; count = Math.floor(count / 2)) {
-    const kept = messages.slice(-count).map(({ error: _, ...message }) => message);
-    const requests = unsent.filter((each) => kept.some(({ exchangeId }) => exchangeId === each.exchangeId));
+    const newest = messages.slice(-count).map(({ error: _, ...message }) => message);
+    const requests = unsent.filter((each) => newest.some(({ exchangeId }) => exchangeId === each.exchangeId));
     const isWhole = count === messages.length;
-    const text = JSON.stringify({ messages: kept, unsent: requests, ...(isWhole && { cursor }) });
+    const text = JSON.stringify({ messages: newest, unsent: requests, ...(isWhole && { cursor }) });
     if (text.length <= MAX_CHARACTERS_PER_THREAD) return text;
   }
   return undefined;

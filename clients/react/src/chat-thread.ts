@@ -52,9 +52,9 @@ export class ChatThread {
   show(exchanges: Iterable<string>): void {
     let position = this.#order.length;
     for (const exchange of exchanges) {
-      const known = this.#order.indexOf(exchange);
-      if (known < 0) this.#order.splice(position, 0, exchange);
-      position = (known < 0 ? position : known) + 1;
+      const index = this.#order.indexOf(exchange);
+      if (index < 0) this.#order.splice(position, 0, exchange);
+      position = (index < 0 ? position : index) + 1;
       this.#stored.add(exchange);
     }
   }

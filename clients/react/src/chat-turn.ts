@@ -31,7 +31,7 @@ export interface Turn {
 const PAGE_SIZE = 200;
 
 /** Loads the history to find the exchange of a message, and the exchanges after it. */
-export async function lookUp(turn: Turn, known: string | undefined): Promise<string | undefined> {
+export async function lookUp(turn: Turn, knownId: string | undefined): Promise<string | undefined> {
   const { connection, thread, request, previous, signal } = turn;
   const stored = new Map<string, string>();
   let cursor: string | null = null;
@@ -41,22 +41,22 @@ export async function lookUp(turn: Turn, known: string | undefined): Promise<str
       if (id !== null) stored.set(id, role === 'user' ? content : (stored.get(id) ?? ''));
     }
     cursor = page.next_cursor;
-  } while (cursor !== null && !stored.has(known ?? previous ?? ''));
+  } while (cursor !== null && !stored.has(knownId ?? previous ?? ''));
   const ids = [...stored.keys()].reverse();
-  const place = known === undefined ? ids.indexOf(previous ?? '') + 1 : ids.indexOf(known);
-  if (known !== undefined) {
+  const place = knownId === undefined ? ids.indexOf(previous ?? '') + 1 : ids.indexOf(knownId);
+  if (knownId !== undefined) {
     if (place >= 0) thread.show(ids.slice(place));
-    return known;
+    return knownId;
   }
   if (ids.length > 0 && !turn.isFirst && place === 0) {
     const detail = 'The memory cannot tell which message this one replaces. Nothing was sent.';
     throw new AgentChatError({ status: 0, title: 'Not sent', detail });
   }
-  const found = ids[place];
+  const exchangeId = ids[place];
   // A question without an answer is not stored.
-  if (found === undefined || (turn.isRegenerated && stored.get(found) !== request.prompt)) return undefined;
+  if (exchangeId === undefined || (turn.isRegenerated && stored.get(exchangeId) !== request.prompt)) return undefined;
   thread.show(ids.slice(place));
-  return found;
+  return exchangeId;
 }
 
 function attemptAt(thread: ChatThread, request: RunRequest, exchangeId: string | undefined): Attempt {
@@ -114,18 +114,18 @@ function replaceId(thread: ChatThread, attempt: Attempt, isMissingNow: boolean):
 /** Deletes exchanges, newest first, so that a failure leaves a conversation without gaps. */
 export async function deleteAll(turn: Turn, exchanges: readonly string[], soFar: string): Promise<void> {
   const { connection, thread, request, signal } = turn;
-  const left = [...exchanges];
-  for (const exchange of left) thread.outdated.add(exchange);
-  for (let last = left.at(-1); last !== undefined; last = left.at(-1)) {
+  const remaining = [...exchanges];
+  for (const exchange of remaining) thread.outdated.add(exchange);
+  for (let last = remaining.at(-1); last !== undefined; last = remaining.at(-1)) {
     try {
       await deleteExchange(connection, request.thread_id, last, signal);
     } catch (error) {
       const { status, detail, isAbort } = error as AgentChatError;
-      const count = left.length === 1 ? 'one later message' : `${String(left.length)} later messages`;
+      const count = remaining.length === 1 ? 'one later message' : `${String(remaining.length)} later messages`;
       const message = `${soFar}, but ${count} could not be deleted. Try again to finish it. ${detail}`;
       throw new AgentChatError({ status, title: 'Not finished', detail: message, isAbort, cause: error });
     }
     thread.forget(last);
-    left.pop();
+    remaining.pop();
   }
 }

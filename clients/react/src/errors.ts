@@ -85,16 +85,16 @@ export function unreadable(response: Response, cause?: unknown): AgentChatError 
   return new AgentChatError({ status: response.status, title, detail, requestId, isForeign: true, cause });
 }
 
-/** Returns the error of a request that cannot be written: a value that JSON has not, an id that no address can hold. */
+/** Returns the error of a request that cannot be sent: a value is not JSON, or an id does not fit into a URL. */
 export function unsendable(cause: unknown): AgentChatError {
-  const detail = 'The message, its metadata or the id of its thread holds something that cannot be sent.';
+  const detail = 'The message, its metadata or its thread id has a value that cannot be sent.';
   return new AgentChatError({ status: 400, title: 'Not sent', detail, cause });
 }
 
 /** Returns the error of a response with an error status. */
 export async function errorOf(response: Response): Promise<AgentChatError> {
   const problem = await problemOf(response);
-  // Any server answers so where it has no such route, and this API always with a problem.
+  // Any server uses these statuses for an unknown route. This API always adds a problem.
   if (NO_ROUTE.has(response.status) && problem['status'] !== response.status) return unreadable(response);
   const field = (name: string): string | undefined => {
     const value = problem[name];

@@ -99,8 +99,8 @@ async function fetchResponse(
   request: RetryableRequest<unknown>,
   signal: AbortSignal,
 ): Promise<Response> {
-  const given = typeof connection.headers === 'function' ? await connection.headers() : connection.headers;
-  const headers = new Headers(given);
+  const connectionHeaders = typeof connection.headers === 'function' ? await connection.headers() : connection.headers;
+  const headers = new Headers(connectionHeaders);
   headers.set('Accept', 'application/json, application/problem+json');
   for (const [name, value] of Object.entries(request.headers ?? {})) headers.set(name, value);
   const init: RequestInit = { method: request.method ?? 'GET', headers, signal };

@@ -50,14 +50,14 @@ export function mergeMessages(
   };
   for (const message of new Map(server.map((each) => [keyOf(each), each])).values()) {
     const key = keyOf(message);
-    const known = localByKey.get(key);
-    if (!known) {
+    const localMessage = localByKey.get(key);
+    if (!localMessage) {
       added.push(message);
       continue;
     }
     flush();
     anchor = key;
-    merged.push(withServer(known, message));
+    merged.push(withServer(localMessage, message));
   }
   flush();
   return merged;

@@ -171,13 +171,13 @@ export class ChatStore implements ChatActions, ChatContext {
   #resolveOwn(thread: Thread): Thread {
     const scope = scopeFor(this.options).name;
     const persist = this.options.persist ?? 'session';
-    const known = restoreThreadId(persist, scope);
+    const storedId = restoreThreadId(persist, scope);
     const isEmptyNew = this.#unused.has(thread.key) && thread.messages.length === 0 && !this.#lastNewThread;
-    if (known === undefined || known === thread.id || !isEmptyNew) {
+    if (storedId === undefined || storedId === thread.id || !isEmptyNew) {
       storeThreadId(persist, scope, thread.id);
       return thread;
     }
-    this.#own.set(scope, known);
+    this.#own.set(scope, storedId);
     return this.threadFor(this.options);
   }
 

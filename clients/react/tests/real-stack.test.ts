@@ -6,10 +6,10 @@ import { HybridMemoryChatTransport } from '../src/ai-sdk.js';
 import { chat } from './chat.js';
 import { server } from './server.js';
 
-/** Where a stack runs, as by `make run`: its `api_url`. Without it there is nothing to test. */
+/** The `api_url` of a running stack, for example of `make run`. Without it the test is skipped. */
 const api = process.env['API_URL'];
 
-/** Past the DOM of the tests, which asks for CORS as a browser does. */
+/** A fetch that bypasses the DOM of the tests, which enforces CORS as a browser does. */
 const plain: typeof fetch = (input, init) =>
   new Promise((resolve, reject) => {
     const headers = Object.fromEntries(new Headers(init?.headers));

@@ -133,7 +133,7 @@ test('what was deleted or replaced elsewhere meanwhile is not shown again', asyn
   expect(stored()).toEqual([]);
 });
 
-test('what a layer that is away would tell is not dropped', async () => {
+test('messages that only an unavailable layer has are not dropped', async () => {
   const memory = serve({
     read: (count) => (count === 2 ? Response.json({ items: [], next_cursor: null, degraded: ['redis'] }) : undefined),
   });

@@ -38,7 +38,7 @@ test('a message keeps its id from the first render to the reload, and is never m
   expect(question?.id).toBe(`${memory.runs[0]?.body.exchange_id ?? ''}:user`);
 });
 
-test('the request names thread, user and exchange, and what the options ask of every turn', async () => {
+test('the request has the thread, the user, the exchange and the fields of the option `request`', async () => {
   const memory = serve();
   const shown = chat({
     threadId: 't',
@@ -66,7 +66,7 @@ test('every send goes to the same thread', async () => {
   expect(new Set(memory.runs.map(({ body }) => body.thread_id))).toEqual(new Set([shown.now.threadId]));
 });
 
-test('a second send while busy waits for the first, and both answers stand behind their questions', async () => {
+test('a second message waits for the first answer, and each answer follows its question', async () => {
   const { opened, open } = gate();
   const memory = serve({ run: (_, count) => (count === 1 ? opened : undefined) });
   const shown = chat();
@@ -88,7 +88,7 @@ test('the same text twice is two messages', async () => {
   expect(shown.texts).toEqual(['yes', 'You said: yes', 'yes', 'You said: yes']);
 });
 
-test('lastContext and the answer say which layers served the turn, and what it took', async () => {
+test('lastContext and the answer have the layers that served the turn, and its durations', async () => {
   serve({
     run: ({ body }) =>
       HttpResponse.json(answerTo(body, { source: 'postgres', degraded: ['redis'] }), {
@@ -108,7 +108,7 @@ test('lastContext and the answer say which layers served the turn, and what it t
   expect(shown.now.messages[1]?.context).toBe(shown.now.lastContext);
 });
 
-test('a failed send keeps its text, does not reject, and says why in the words of the problem', async () => {
+test('a failed message keeps its text, does not reject, and has the error of the problem', async () => {
   serve({ run: () => problem(503, 'redis did not answer.', { 'Retry-After': '7' }) });
   const onError = vi.fn();
   const onFinish = vi.fn();
@@ -136,7 +136,7 @@ test('a failed send keeps its text, does not reject, and says why in the words o
   expect(shown.now.messages).toMatchObject([{ content: 'Hello', status: 'failed' }]);
 });
 
-test('retry sends the very same request, and the turn is one', async () => {
+test('retry sends the same request, so the turn runs once', async () => {
   const memory = serve({ run: (_, count) => (count === 1 ? problem(502, 'The model failed.') : undefined) });
   const shown = chat();
   await shown.say('Hello');
@@ -200,7 +200,7 @@ test('retry twice at once is one request', async () => {
   expect(memory.runs).toHaveLength(2);
 });
 
-test('stop ends the waiting here and says that the server may go on; refresh shows what it did', async () => {
+test('stop ends the waiting and says that the server may finish; refresh shows the answer', async () => {
   const { opened, open } = gate();
   const memory = serve({ run: () => opened });
   const onFinish = vi.fn();
@@ -236,7 +236,7 @@ test('stop ends the waiting here and says that the server may go on; refresh sho
 });
 
 test.each(Array.from({ length: 16 }, (_, n) => n))(
-  'a stop at the very moment of the answer is the one or the other, never both: %i',
+  'a stop at the moment of the answer gives either a stopped turn or an answer: %i',
   async (later) => {
     serve();
     const shown = chat({
@@ -268,7 +268,7 @@ test.each(Array.from({ length: 16 }, (_, n) => n))(
   },
 );
 
-test('stop also stops what waits, and keeps every text', async () => {
+test('stop also stops the waiting messages, and keeps their texts', async () => {
   const memory = serve({ run: () => gate().opened });
   const shown = chat();
   shown.do(({ sendMessage }) => {
@@ -307,7 +307,7 @@ test('a signal stops its own message, the next one is sent', async () => {
   ]);
 });
 
-test('a failure does not hold up what waits behind it', async () => {
+test('a failed message does not block the next one', async () => {
   serve({ run: (_, count) => (count === 1 ? problem(502, 'no') : undefined) });
   const shown = chat();
   shown.do(({ sendMessage }) => {
@@ -318,7 +318,7 @@ test('a failure does not hold up what waits behind it', async () => {
   expect(shown.now.messages.map(({ status }) => status)).toEqual(['failed', 'sent', 'sent']);
 });
 
-test('nothing but space is not sent', async () => {
+test('a message of white space is not sent', async () => {
   const memory = serve();
   const shown = chat();
   expect(await shown.say('  \n')).toBeUndefined();
@@ -326,7 +326,7 @@ test('nothing but space is not sent', async () => {
   expect(memory.runs).toEqual([]);
 });
 
-test('metadata goes with the message, and comes back with the history', async () => {
+test('metadata is sent with the message, and the history returns it', async () => {
   const memory = serve();
   const shown = chat({ threadId: 't' });
   shown.do(({ sendMessage }) => void sendMessage({ text: 'Hello', metadata: { draft: 1 }, documentIds: ['d'] }));
@@ -339,7 +339,7 @@ test('metadata goes with the message, and comes back with the history', async ()
   expect(again.now.messages.map(({ metadata }) => metadata)).toEqual([{ draft: 1 }, undefined]);
 });
 
-test('credentials go with every request', async () => {
+test('every request has the credentials option', async () => {
   const memory = serve();
   tell(memory, 't', 1);
   const seen: (RequestCredentials | undefined)[] = [];
@@ -355,7 +355,7 @@ test('credentials go with every request', async () => {
   expect(seen).toEqual(['include', 'include', undefined]);
 });
 
-test('what was deleted since is said anew when it is sent again', async () => {
+test('a retry of a deleted exchange creates a new exchange', async () => {
   const memory = serve({
     run: (_, count) => (count === 1 ? problem(422, 'The exchange of this Idempotency-Key was deleted.') : undefined),
   });

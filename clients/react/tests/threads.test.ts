@@ -5,7 +5,7 @@ import { answerTo, API, gate, problem, serve, store, tell } from './server.js';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
-test('a thread id is made if none is given, is there in the first render, and stays', async () => {
+test('the hook creates a thread id if the options have none; the id is in the first render and stays', async () => {
   serve();
   const onThreadId = vi.fn();
   const shown = chat({ onThreadId });
@@ -15,7 +15,7 @@ test('a thread id is made if none is given, is there in the first render, and st
   expect(onThreadId.mock.calls).toEqual([[shown.now.threadId]]);
 });
 
-test('a new thread asks for no history, and a given one that is not there yet is empty, without an error', async () => {
+test('a new thread requests no history, and an unknown thread id gives an empty thread without an error', async () => {
   const memory = serve();
   const made = chat();
   await made.until(({ historyStatus }) => historyStatus === 'ready');
@@ -26,7 +26,7 @@ test('a new thread asks for no history, and a given one that is not there yet is
   expect(given.now).toMatchObject({ messages: [], error: undefined, hasMore: false, status: 'ready' });
 });
 
-test('the thread is kept for the tab: a reload goes on with it, and shows what was said', async () => {
+test('a reload of the tab continues the thread and shows its messages', async () => {
   serve();
   const before = chat();
   await before.say('Hello');
@@ -38,7 +38,7 @@ test('the thread is kept for the tab: a reload goes on with it, and shows what w
   expect(localStorage).toHaveLength(0);
 });
 
-test('persist: local keeps it for the browser, false for nobody', () => {
+test('persist: local stores the thread id for the browser, false does not store it', () => {
   serve();
   const local = chat({ persist: 'local' });
   expect(sessionStorage).toHaveLength(0);
@@ -50,7 +50,7 @@ test('persist: local keeps it for the browser, false for nobody', () => {
   expect(chat({ persist: false }).now.threadId).not.toBe(none.now.threadId);
 });
 
-test('what is kept belongs to one API and one user', () => {
+test('a stored thread id belongs to one API and one user', () => {
   serve();
   const ids = [
     chat({ userId: 'ada' }),
@@ -86,7 +86,7 @@ test('storage that throws is ignored', async () => {
   expect((await shown.say('Hello'))?.content).toBe('You said: Hello');
 });
 
-test('storage that may not even be touched is ignored', async () => {
+test('storage that the browser denies is ignored', async () => {
   serve();
   vi.spyOn(window, 'sessionStorage', 'get').mockImplementation(() => {
     throw new DOMException('denied', 'SecurityError');
@@ -95,7 +95,7 @@ test('storage that may not even be touched is ignored', async () => {
   expect((await shown.say('Hello'))?.content).toBe('You said: Hello');
 });
 
-test('a given thread id is not kept', () => {
+test('a thread id from the options is not stored', () => {
   serve();
   chat({ threadId: 't' });
   expect(sessionStorage).toHaveLength(0);
@@ -109,7 +109,7 @@ test('generateId makes thread ids', async () => {
   expect(memory.runs[0]?.key).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7/);
 });
 
-test('switching shows not one message of the thread before, in no render', async () => {
+test('no render after a switch shows a message of the previous thread', async () => {
   const memory = serve();
   tell(memory, 'a', 1);
   tell(memory, 'b', 2);
@@ -157,7 +157,7 @@ test('switching in the middle of a turn aborts it and ignores its answer', async
   expect(onError).not.toHaveBeenCalled();
 });
 
-test('late history of the thread before is ignored', async () => {
+test('late history of the previous thread is ignored', async () => {
   const { opened, open } = gate();
   const memory = serve({ read: (count) => (count === 1 ? opened : undefined) });
   tell(memory, 'a', 3);
@@ -173,7 +173,7 @@ test('late history of the thread before is ignored', async () => {
   expect(shown.texts).toEqual(['q0', 'a0']);
 });
 
-test('back in a thread that was left in the middle of a turn, the text is there, and the history mends it', async () => {
+test('a thread that was left during a turn still has the text, and the history completes the turn', async () => {
   const { opened, open } = gate();
   const memory = serve({ run: (_, count) => (count === 1 ? opened : undefined) });
   tell(memory, 'a', 1);
@@ -208,7 +208,7 @@ test('a failed send survives a switch, and can be sent again', async () => {
   expect(memory.runs[1]?.body).toEqual(memory.runs[0]?.body);
 });
 
-test('a change of users leaves nothing of the one before', async () => {
+test('a change of the user removes all messages of the previous user', async () => {
   const memory = serve({ run: () => problem(502, 'no') });
   tell(memory, 'a', 1);
   const shown = chat({ threadId: 'a', userId: 'ada' });
@@ -222,7 +222,7 @@ test('a change of users leaves nothing of the one before', async () => {
   expect(shown.now.messages).toEqual([]);
 });
 
-test('newThread starts an empty thread, keeps it, tells of it, and aborts what was under way', async () => {
+test('newThread starts and stores an empty thread, reports its id, and aborts the running turn', async () => {
   const memory = serve({ run: (_, count) => (count === 1 ? gate().opened : undefined) });
   const onThreadId = vi.fn();
   const shown = chat({ onThreadId });
@@ -239,7 +239,7 @@ test('newThread starts an empty thread, keeps it, tells of it, and aborts what w
   expect(chat().now.threadId).toBe(second);
 });
 
-test('newThread twice is two threads; the second one is shown, and the only one told of', async () => {
+test('newThread twice creates two threads; the second one is shown, and only its id is reported', async () => {
   serve();
   const onThreadId = vi.fn();
   const shown = chat({ threadId: 't', onThreadId });
@@ -250,7 +250,7 @@ test('newThread twice is two threads; the second one is shown, and the only one 
   expect(onThreadId.mock.calls).toEqual([[two]]);
 });
 
-test('newThread with a given id moves on by itself, and follows the next id that is given', async () => {
+test('newThread replaces the thread of the options until the options have another id', async () => {
   const memory = serve();
   tell(memory, 'a', 1);
   const shown = chat({ threadId: 'a' });

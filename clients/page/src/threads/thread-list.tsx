@@ -16,7 +16,7 @@ export function ThreadList({ threads, current, onSelect, onNew }: Props) {
   const [query, setQuery] = useState('');
   const id = useId();
   const words = query.toLowerCase().split(/\s+/).filter(Boolean);
-  const found = threads.data?.filter(({ title, thread_id }) => {
+  const shownThreads = threads.data?.filter(({ title, thread_id }) => {
     const text = `${title ?? ''} ${thread_id}`.toLowerCase();
     return words.every((word) => text.includes(word));
   });
@@ -45,12 +45,12 @@ export function ThreadList({ threads, current, onSelect, onNew }: Props) {
           {threads.error.message}
         </p>
       )}
-      {found === undefined && !threads.error && <Loading what="threads" />}
-      {found?.length === 0 && (
+      {shownThreads === undefined && !threads.error && <Loading what="threads" />}
+      {shownThreads?.length === 0 && (
         <p className="hint">{words.length > 0 ? 'No matching titles' : 'No conversations yet'}</p>
       )}
       <ul>
-        {found?.map((thread) => (
+        {shownThreads?.map((thread) => (
           <li key={thread.thread_id}>
             <button
               type="button"
