@@ -99,7 +99,7 @@ def test_smoke_that_finds_something(cli: CommandLine, issuer: Issuer, mine: str,
     assert states[check] == "fault"
 
 
-def test_smoke_of_nothing(cli: CommandLine) -> None:
+def test_smoke_without_an_api(cli: CommandLine) -> None:
     """The exit code is 3 without an API."""
     done = cli.run("smoke", code=3, command=[str(SCRIPT), "--api-url=http://127.0.0.1:1", "smoke"])
     assert "UNREACHABLE" in done.stdout

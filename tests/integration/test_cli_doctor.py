@@ -98,7 +98,7 @@ def _states(found: dict[str, dict[str, Any]]) -> dict[str, str]:
     return {check: each["state"] for check, each in found.items() if each["state"] not in {"ok", "skipped"}}
 
 
-def test_nothing_is_named(tmp_path: Path) -> None:
+def test_no_layer_is_named(tmp_path: Path) -> None:
     """`doctor` skips layers without an address and gives advice. Without any address the exit code is 3."""
     found = _doctor(tmp_path, 3)
     assert [each["state"] for each in found.values()] == ["ok", "ok", *["skipped"] * 4]

@@ -77,7 +77,7 @@ def test_two_deployments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, valkey
     assert "two deployments" in result.stderr
 
 
-def test_the_same(verify: Verify, both: list[Exchange]) -> None:
+def test_equal_layers_have_no_difference(verify: Verify, both: list[Exchange]) -> None:
     """Both layers have equal exchanges."""
     answer = _answer(verify("--json"), 0)
     assert (answer["threads"], answer["exchanges"], answer["differences"]) == (3, len(both), [])

@@ -465,7 +465,9 @@ def test_no_statement_of_a_deletion_reads_a_table(
         assert [line for line in plan if "Sort" in line] == []
 
 
-def test_old_keys(database_url: str, archive: PostgresArchive, database: psycopg.Connection) -> None:
+def test_old_idempotency_keys_are_deleted(
+    database_url: str, archive: PostgresArchive, database: psycopg.Connection
+) -> None:
     """The sweep deletes an old key, which may be claimed again."""
     connection = PostgresConnection(DatabaseSettings(url=database_url))
     keys = PostgresKeys(connection)

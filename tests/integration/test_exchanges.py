@@ -145,7 +145,9 @@ def test_a_queued_old_text_is_not_restored(
     assert redis_client.exists(PENDING) == 0
 
 
-def test_two_at_once(process: MakeProcess, redis_client: redis.Redis, database: psycopg.Connection) -> None:
+def test_two_concurrent_replacements(
+    process: MakeProcess, redis_client: redis.Redis, database: psycopg.Connection
+) -> None:
     """Two concurrent replacements make two revisions, and both layers show the same one."""
     memories = [process() for _ in range(4)]
     named = _say(memories[0], 1)[0]
@@ -366,7 +368,7 @@ def test_the_answer_to_a_key(process: MakeProcess, database: psycopg.Connection,
     connection.close()
 
 
-def test_everything_at_once(
+def test_concurrent_changes_of_every_kind(
     process: MakeProcess, queue: InMemoryQueue, redis_client: redis.Redis, database: psycopg.Connection
 ) -> None:
     """Both layers agree after concurrent replacements, deletions, drains, refills and losses."""

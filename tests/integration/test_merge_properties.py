@@ -211,7 +211,7 @@ def test_the_winner_of_two_wins_in_any_order(real: List, made: list[Exchange], c
 
 @relaxed
 @given(batches, batches, windows)
-def test_again_changes_nothing(real: List, first: list[Exchange], second: list[Exchange], most: int) -> None:
+def test_repeated_merges_change_nothing(real: List, first: list[Exchange], second: list[Exchange], most: int) -> None:
     """Merging is idempotent. Repeated batches change nothing, even later and one by one."""
     real.begin()
     real.merge(first, most)

@@ -74,7 +74,7 @@ def test_postgresql_is_down(warm: Memory, postgres: PostgresServer, process: Mak
     assert texts(_recall(process()).messages) == contents_of(0, 1)
 
 
-def test_both_down(warm: Memory, valkey: ValkeyServer, postgres: PostgresServer) -> None:
+def test_redis_and_postgresql_are_down(warm: Memory, valkey: ValkeyServer, postgres: PostgresServer) -> None:
     """The agent runs without memory. Exchanges wait in the queue."""
     valkey.kill()
     postgres.kill()

@@ -336,7 +336,7 @@ def test_outbox(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     assert [Exchange.from_wire(body) for body in cache.outbox(9)] == [made[0], *made[2:]]
 
 
-def test_looking_at_a_list_gives_no_token(real_cache: MakeCache) -> None:
+def test_reading_a_list_for_inspection_gives_no_token(real_cache: MakeCache) -> None:
     """Only a read that asks for the undrained exchanges after the list may refill it."""
     cache = real_cache()
     assert cache.read("t", None).token is not None
@@ -361,7 +361,7 @@ def test_epochs(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     assert read.state.clock == pytest.approx(cache.clock(), abs=30)
 
 
-def test_the_first_redis_there_is(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+def test_the_first_redis_has_lost_nothing(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     """The first Redis has lost nothing until it loses something."""
     cache = real_cache()
     evictions = cache.read("t", None).state.evictions

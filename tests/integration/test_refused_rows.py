@@ -142,7 +142,7 @@ def test_a_check(
     _check(run(), queues, database, "23514: ")
 
 
-def test_a_right_that_is_missing(run: Callable[[], DrainResult], queues: Queues, database: psycopg.Connection) -> None:
+def test_a_missing_privilege(run: Callable[[], DrainResult], queues: Queues, database: psycopg.Connection) -> None:
     """A missing privilege is no record's error, so all records wait."""
     database.execute("revoke insert on messages from memory")
     outcome = run()

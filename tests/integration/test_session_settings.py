@@ -145,7 +145,7 @@ def test_nothing_changes(
         plain.close()
 
 
-def test_all_of_them_together(alter: Alter, connection: PostgresConnection, new_database: Callable[..., str]) -> None:
+def test_all_settings_together(alter: Alter, connection: PostgresConnection, new_database: Callable[..., str]) -> None:
     """All settings together change nothing either."""
     for setting, value in _SETTINGS.items():
         alter(setting, value)

@@ -67,7 +67,7 @@ def test_an_exchange_is_two_rows(archive: PostgresArchive, database: psycopg.Con
     ]
 
 
-def test_nothing_is_nothing(archive: PostgresArchive) -> None:
+def test_an_empty_batch_is_no_error(archive: PostgresArchive) -> None:
     """An empty batch is no error."""
     assert archive.store([]) == StoreResult(0, 0, 0, [])
 
@@ -80,7 +80,7 @@ def test_texts_come_back_as_they_were(archive: PostgresArchive) -> None:
         assert archive.window(made.thread_id, 100).exchanges[-1] == made
 
 
-def test_the_same_again(archive: PostgresArchive, database: psycopg.Connection) -> None:
+def test_a_repeated_batch(archive: PostgresArchive, database: psycopg.Connection) -> None:
     """PostgreSQL stores a repeated batch once, and L1 gets the same update."""
     batch = exchanges(5)
     first, second = archive.store(batch), archive.store(batch)
@@ -89,7 +89,7 @@ def test_the_same_again(archive: PostgresArchive, database: psycopg.Connection) 
     assert len(_contents(database)) == 10
 
 
-def test_the_same_twice_in_a_batch(archive: PostgresArchive, database: psycopg.Connection) -> None:
+def test_a_duplicate_in_a_batch(archive: PostgresArchive, database: psycopg.Connection) -> None:
     """PostgreSQL stores the earliest exchange, whatever its position."""
     named = uuid4()
     late, early = (

@@ -127,7 +127,7 @@ def test_a_first_l1_that_was_lost(process: MakeMemory, queue: InMemoryQueue, red
     assert _shown(process())[1] == ["queue"]
 
 
-def test_a_list_and_its_second_place_evicted(
+def test_a_list_and_its_undrained_hash_evicted(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
 ) -> None:
     """Redis evicted both before the drain. The response reports missing exchanges until the queue was empty."""

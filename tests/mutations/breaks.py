@@ -40,7 +40,7 @@ class Break:
 BREAKS: Final = (
     Break(
         "1 Durable",
-        "messages that are not stored are deleted",
+        "the drain deletes messages that are not stored",
         "functions/sync/drain.py",
         "        outcome.failed.extend(message.message_id for message in waiting)\n",
         "",
@@ -48,7 +48,7 @@ BREAKS: Final = (
     ),
     Break(
         "1 Durable",
-        "a PostgreSQL that takes no writes any more keeps its connections",
+        "connections to a PostgreSQL that refuses writes stay open",
         "shared/stores/postgres/session.py",
         '_ELSEWHERE: Final = {"25006"}\n',
         "_ELSEWHERE: Final = set[str]()\n",
@@ -56,7 +56,7 @@ BREAKS: Final = (
     ),
     Break(
         "1 Durable",
-        "a session that PostgreSQL has ended is not replaced",
+        "the process does not replace a session that PostgreSQL has ended",
         _POSTGRES,
         "                if old.was_given_up or not old.closed:\n",
         "                if True:\n",
@@ -64,7 +64,7 @@ BREAKS: Final = (
     ),
     Break(
         "4 Whole",
-        "a standby behind a live connection is taken for the primary",
+        "a standby behind a live connection counts as the primary",
         "shared/stores/postgres/bounded.py",
         "    if isinstance(error, psycopg.errors.FeatureNotSupported):\n",
         "    if False:\n",
@@ -72,7 +72,7 @@ BREAKS: Final = (
     ),
     Break(
         "1 Durable",
-        "a record that ends the process stays with the others",
+        "a record that ends the process stays in the batch",
         "functions/sync/isolation.py",
         "            elif attempts < MAX_ENDS:\n                alone.append(message)\n",
         "            elif attempts < MAX_ENDS:\n                together.append(message)\n",
@@ -80,7 +80,7 @@ BREAKS: Final = (
     ),
     Break(
         "1 Durable",
-        "an outage isolates every record that waited for its end",
+        "the drain isolates every record that waited during an outage",
         "functions/sync/isolation.py",
         "        noted = [message.message_id for message in messages if message.message_id in self._noted]\n",
         "        noted: list[str] = []\n",
@@ -104,7 +104,7 @@ BREAKS: Final = (
     ),
     Break(
         "1 Durable",
-        "what only L1 took is not kept for the sweep",
+        "the outbox does not get exchanges that only L1 accepted",
         "shared/stores/redis/lists.py",
         '("RPUSH", OUTBOX, exchange.to_wire(has_request_id=True))',
         '("ECHO", "")',
@@ -112,31 +112,31 @@ BREAKS: Final = (
     ),
     Break(
         "3 Read your writes",
-        "what waits for the drain is not read from its second place",
+        "a read ignores the undrained hash",
         "shared/memory/refill.py",
         "    accepted = [*redis_data.pending, *memory.recent(thread_id)]\n",
         "    accepted: list[Exchange] = []\n",
-        ("tests/unit/test_recall.py::test_a_key_evicted_before_the_drain_is_read_from_its_second_place",),
+        ("tests/unit/test_recall.py::test_a_list_evicted_before_the_drain_is_read_from_the_undrained_hash",),
     ),
     Break(
         "3 Read your writes",
-        "a loss of Redis is over before the drain has stored what was lost",
+        "a loss of Redis counts as over before the drain has stored the lost exchanges",
         "shared/memory/losses.py",
         "    return age is None or not (age == math.inf or is_past_draining(age, uptime))\n",
         "    return age is None\n",
-        ("tests/unit/test_recall.py::test_a_loss_of_long_ago",),
+        ("tests/unit/test_recall.py::test_an_old_loss_is_not_degraded",),
     ),
     Break(
         "3 Read your writes",
-        "a list is refilled by a token that was read after the undrained exchanges",
+        "a read that skips the undrained exchanges gets a token",
         "shared/stores/redis/reader.py",
         "return replace(self._ask(questions, thread_id, user_id, None, is_passive=True).read(), token=None)",
         "return replace(self._ask(questions, thread_id, user_id, None, is_passive=True).read())",
-        (f"{_CACHE}::test_looking_at_a_list_gives_no_token",),
+        (f"{_CACHE}::test_reading_a_list_for_inspection_gives_no_token",),
     ),
     Break(
         "3 Read your writes",
-        "an emptied L1 is taken for a new one",
+        "an emptied L1 counts as a new one",
         "shared/memory/backlog.py",
         "    while queue.depth() > 0:\n",
         "    while False:\n",
@@ -144,7 +144,7 @@ BREAKS: Final = (
     ),
     Break(
         "4 Whole",
-        "every list is marked as whole",
+        "every list is sealed",
         "shared/stores/redis/writer.py",
         '        claim = "first" if window.is_all else "whole"\n',
         '        claim = "first"\n',
@@ -152,7 +152,7 @@ BREAKS: Final = (
     ),
     Break(
         "4 Whole",
-        "a list is taken for whole because it is full",
+        "a full list counts as complete",
         "shared/stores/redis/entries.py",
         '(len(entries) >= most and seal == ("whole", generation))',
         "len(entries) >= most",
@@ -160,7 +160,7 @@ BREAKS: Final = (
     ),
     Break(
         "4 Whole",
-        "the token of a read is not looked at",
+        "the merge ignores the token of a read",
         "shared/stores/redis/merge.lua",
         "if token and not (name == 'asked' and value == token) then",
         "if false then",
@@ -168,7 +168,7 @@ BREAKS: Final = (
     ),
     Break(
         "5 Causal",
-        "an id may sort before what was seen",
+        "a new id may sort before an exchange that the turn has loaded",
         "shared/memory/memory.py",
         "        return floor if floor is not None and floor < self._end_of_skew() else None\n",
         "        return None\n",
@@ -176,7 +176,7 @@ BREAKS: Final = (
     ),
     Break(
         "5 Causal",
-        "a sandbox adds to a thread that it has not looked at",
+        "a process appends to a thread that it has not read",
         "shared/memory/turn.py",
         "        if self._recalled is None:\n            # Another",
         "        if False:\n            # Another",
@@ -184,7 +184,7 @@ BREAKS: Final = (
     ),
     Break(
         "6 Idempotent",
-        "a key's answer is not replayed",
+        "a repeated key does not return the stored answer",
         "shared/memory/idempotency.py",
         "            if state.answer is not None:\n",
         "            if False:\n",
@@ -192,7 +192,7 @@ BREAKS: Final = (
     ),
     Break(
         "6 Idempotent",
-        "the later of two with one id wins in PostgreSQL",
+        "the later of two exchanges with one id wins in PostgreSQL",
         "shared/stores/postgres/sql/store.sql",
         "excluded.revision = m.revision and excluded.created_at < m.created_at",
         "excluded.revision = m.revision and excluded.created_at > m.created_at",
@@ -200,7 +200,7 @@ BREAKS: Final = (
     ),
     Break(
         "7 Isolated failure",
-        "a bad record fails its whole batch",
+        "an invalid record fails its whole batch",
         "functions/sync/batch_store.py",
         "    if len(part) == 1:\n        refused.append((part[0], error))\n",
         "    if len(part) >= 1:\n        refused.append((part[0], error))\n",
@@ -208,7 +208,7 @@ BREAKS: Final = (
     ),
     Break(
         "7 Isolated failure",
-        "a record is blamed for what PostgreSQL refuses of everybody",
+        "a record is dead-lettered although PostgreSQL refuses all records",
         "functions/sync/batch_store.py",
         "        takes_others = self._accepts_other_rows()\n",
         "        takes_others = True\n",
@@ -216,7 +216,7 @@ BREAKS: Final = (
     ),
     Break(
         "8 Erased",
-        "an earlier deletion takes a later one's place",
+        "an earlier deletion replaces a later one's tombstone",
         "shared/stores/redis/set_tombstone.lua",
         "and known > cutoff then",
         "and false then",
@@ -224,7 +224,7 @@ BREAKS: Final = (
     ),
     Break(
         "8 Erased",
-        "the drain does not look at tombstones",
+        "the drain ignores tombstones",
         "shared/stores/postgres/sql/store.sql",
         "        and (t.cutoff is null or i.order_key > t.cutoff) and (u.cutoff is null or i.order_key > u.cutoff)\n",
         "",
@@ -240,7 +240,7 @@ BREAKS: Final = (
     ),
     Break(
         "8 Erased",
-        "what is made up for later looks at no deletion",
+        "a retried append ignores deletions",
         "shared/stores/redis/link.py",
         "        if appended.cutoff is not None:\n            self._undo(append.exchange, appended)\n        self",
         "        self",
@@ -264,7 +264,7 @@ BREAKS: Final = (
     ),
     Break(
         "2 Same",
-        "of two with one revision each layer keeps another",
+        "the layers keep different texts of one revision",
         "shared/stores/redis/merge.lua",
         "(is_stored and created == known.created)",
         "false",
@@ -272,7 +272,7 @@ BREAKS: Final = (
     ),
     Break(
         "3 Read your writes",
-        "the drain of a text takes its replacement from the second place",
+        "the drain of a text removes its replacement from the undrained hash",
         "shared/stores/redis/lists.py",
         "        field, pending = pending_field(exchange.exchange_id, exchange.revision), pending_key(thread_id)\n",
         "        field, pending = exchange_id, pending_key(thread_id)\n",
@@ -280,7 +280,7 @@ BREAKS: Final = (
     ),
     Break(
         "4 Whole",
-        "a list that has lost its beginning is taken for all of its thread",
+        "a list that has lost its beginning counts as the whole thread",
         "shared/stores/redis/merge.lua",
         "(start > 1 and 'whole' or 'first')",
         "'first'",
@@ -288,7 +288,7 @@ BREAKS: Final = (
     ),
     Break(
         "8 Erased",
-        "the drain does not look at the tombstones of exchanges",
+        "the drain ignores the tombstones of exchanges",
         "shared/stores/postgres/sql/store.sql",
         "    where e.exchange_id is null\n",
         "    where true\n",
@@ -296,7 +296,7 @@ BREAKS: Final = (
     ),
     Break(
         "8 Erased",
-        "an append does not look at the tombstones of exchanges",
+        "an append ignores the tombstones of exchanges",
         "shared/stores/redis/lists.py",
         "        if is_deleted:\n",
         "        if False:\n",
@@ -312,7 +312,7 @@ BREAKS: Final = (
     ),
     Break(
         "8 Erased",
-        "what PostgreSQL took is merged without a look at the tombstones of exchanges",
+        "the merge of stored exchanges ignores the tombstones of exchanges",
         "shared/stores/redis/writer.py",
         "            deleted_ids = [exchange.exchange_id for exchange in batch if exchange.exchange_id in deleted]\n",
         "            deleted_ids: list[UUID] = []\n",
@@ -328,7 +328,7 @@ BREAKS: Final = (
     ),
     Break(
         "3 Read your writes",
-        "an append does not look whether the drain was faster",
+        "an append does not check whether the drain was faster",
         "shared/stores/redis/lists.py",
         "was_drained = not self.is_drained and bool(replies.pop())",
         "was_drained = not self.is_drained and bool(replies.pop()) and False",
@@ -336,7 +336,7 @@ BREAKS: Final = (
     ),
     Break(
         "4 Whole",
-        "a server that comes back older is taken for the one before",
+        "a server that returns with older data counts as the previous one",
         "shared/stores/redis/generation.py",
         "self.generation is not None and (identity is None or identity == self.identity)",
         "self.generation is not None",
@@ -360,7 +360,7 @@ BREAKS: Final = (
     ),
     Break(
         "3 Read your writes",
-        "what Redis loses between the two round trips of a read is not noticed",
+        "a read does not notice a loss of Redis between its two round trips",
         "shared/stores/redis/reader.py",
         "        is_same = self._connection.connects == self._connects\n",
         "        is_same = True\n",
@@ -368,7 +368,7 @@ BREAKS: Final = (
     ),
     Break(
         "4 Whole",
-        "after a refusal the generation goes on",
+        "the generation continues after a refused write",
         "shared/stores/redis/link.py",
         "        if last is not None and not has_begun_since:\n",
         "        if False:\n",
@@ -376,7 +376,7 @@ BREAKS: Final = (
     ),
     Break(
         "3 Read your writes",
-        "a demoted server is talked to for ever",
+        "a process keeps its connection to a demoted server",
         "shared/stores/redis/connection.py",
         "            if any(isinstance(refusal, _WRONG_SERVER) for refusal in refusals):\n",
         "            if False:\n",
@@ -384,7 +384,7 @@ BREAKS: Final = (
     ),
     Break(
         "6 Idempotent",
-        "an emptied Redis that has settled knows all keys",
+        "an emptied Redis that has warmed up counts as knowing all keys",
         "shared/stores/redis/idempotency.py",
         "    return clock - max(epoch.lost_at or clock, float(epoch.generation or clock)) > ANSWER_SECONDS\n",
         "    return True\n",
@@ -392,7 +392,7 @@ BREAKS: Final = (
     ),
     Break(
         "4 Whole",
-        "a generation from the future counts as begun since a failure",
+        "a generation from the future counts as newer than a failure",
         "shared/stores/redis/link.py",
         "< float(last) <= clock\n",
         "< float(last)\n",
@@ -400,7 +400,7 @@ BREAKS: Final = (
     ),
     Break(
         "8 Erased",
-        "a Redis that came back older is believed by its own clock",
+        "the clock of a Redis with older data decides on its generation",
         "shared/stores/redis/generation.py",
         "name_of(max(clock, time.time()) + MAX_AHEAD)",
         "name_of(clock - 3 * 86_400)",
@@ -408,7 +408,7 @@ BREAKS: Final = (
     ),
     Break(
         "5 Causal",
-        "what a wrong clock has named takes later names along",
+        "ids of a wrong clock move later ids",
         "shared/ids.py",
         "                self._last = 0\n",
         "                pass\n",
@@ -416,7 +416,7 @@ BREAKS: Final = (
     ),
     Break(
         "6 Idempotent",
-        "a Redis that missed keys while it was away knows all",
+        "a Redis that missed keys during an outage counts as knowing all keys",
         "shared/stores/redis/idempotency.py",
         "    if epoch.is_first:\n",
         "    if epoch.lost_at:\n",
@@ -424,7 +424,7 @@ BREAKS: Final = (
     ),
     Break(
         "6 Idempotent",
-        "PostgreSQL is believed whatever waits on the queue",
+        "PostgreSQL decides about a key although messages are queued",
         "shared/memory/idempotency.py",
         "            is_stored = is_new or not store.learns_from_exchanges or self._is_stored(earlier)\n",
         "            is_stored = True\n",
@@ -432,7 +432,7 @@ BREAKS: Final = (
     ),
     Break(
         "6 Idempotent",
-        "what is stored tells PostgreSQL of no key",
+        "stored exchanges do not add their keys to PostgreSQL",
         "shared/stores/postgres/batches.py",
         "        store_keys(connection, [exchange for exchange in exchanges if exchange.key not in rejected_owner])\n",
         "",
@@ -440,7 +440,7 @@ BREAKS: Final = (
     ),
     Break(
         "8 Erased",
-        "no deletion reaches what the memory still holds",
+        "a process remembers exchanges that a deletion has removed",
         "shared/cutoffs.py",
         "    return order is not None and any(",
         "    return order is None and any(",
@@ -448,7 +448,7 @@ BREAKS: Final = (
     ),
     Break(
         "8 Erased",
-        "a user's deletion that fails halfway forgets which threads it has to reach",
+        "a user's deletion that fails halfway loses the list of its threads",
         "shared/stores/redis/eraser.py",
         f"            pipe.zrange({_INDEX}, 0, -1)\n",
         f"            pipe.zrange({_INDEX}, 0, -1)\n            pipe.unlink({_INDEX})\n",
@@ -456,7 +456,7 @@ BREAKS: Final = (
     ),
     Break(
         "8 Erased",
-        "the sweep leaves what a user's deletion reaches in Redis",
+        "the sweep does not delete a deleted user's exchanges in Redis",
         "functions/sync/sweep.py",
         "            window = replace(window, deleted=window.deleted | deleted_ids)\n",
         "            del deleted_ids\n",
@@ -464,7 +464,7 @@ BREAKS: Final = (
     ),
     Break(
         "8 Erased",
-        "what an older Redis holds for the drain stays there",
+        "undrained exchanges that an older Redis restores stay there",
         "shared/memory/refill.py",
         "    drained = drained_among(redis_data.pending, window.exchanges)\n",
         "    drained: list[Exchange] = []\n",
@@ -472,7 +472,7 @@ BREAKS: Final = (
     ),
     Break(
         "8 Erased",
-        "a turn adds to a thread that was deleted, and is another user's, since it began",
+        "a turn appends to a thread that another user claimed after the turn started",
         "shared/stores/redis/lists.py",
         "        if of_thread is not None and self.after is not None and of_thread > self.after:\n",
         "        if False:\n",
@@ -480,7 +480,7 @@ BREAKS: Final = (
     ),
     Break(
         "8 Erased",
-        "what came after a deletion shows its former owner",
+        "a list after a deletion shows the former owner",
         "shared/stores/redis/merge.lua",
         "elseif name == 'asked' or cutoff ~= '' then\n",
         "elseif name == 'asked' then\n",

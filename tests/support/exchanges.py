@@ -48,7 +48,7 @@ def texts(messages: Iterable[Message]) -> list[str]:
 
 
 def contents_of(*numbers: int | str) -> list[str]:
-    """Return the contents of numbered exchanges."""
+    """Return the contents of the numbered exchanges."""
     return [f"{side}{number}" for number in numbers for side in "qa"]
 
 

@@ -41,7 +41,7 @@ class CountingProxy:
         self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
 
     def redirect_to(self, port: int) -> None:
-        """Forward new connections to another server; open ones stay."""
+        """Forward new connections to another server. Open ones stay."""
         self._target = port
 
     def reset(self) -> None:

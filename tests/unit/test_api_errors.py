@@ -223,7 +223,7 @@ def test_faulty_preferences(body: dict[str, Any], api: Api) -> None:
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/nothing"), ("GET", "/assets"), ("POST", "/run/x"), ("GET", "/users/u")]
 )
-def test_no_such_route(method: str, path: str, api: Api) -> None:
+def test_a_missing_route(method: str, path: str, api: Api) -> None:
     """A missing route returns a problem, too."""
     assert api.ask(method, path).headers["content-type"] == "application/problem+json"
     assert api.ask(method, path).status_code in {404, 405}
@@ -238,7 +238,7 @@ def test_no_such_route(method: str, path: str, api: Api) -> None:
         ("GET", "/users/u", "DELETE"),
     ],
 )
-def test_a_method_that_a_route_has_not(method: str, path: str, allowed: str, api: Api) -> None:
+def test_a_method_without_a_route(method: str, path: str, allowed: str, api: Api) -> None:
     """The 405 response lists all methods of the route."""
     response = api.ask(method, path)
     problem(response, 405)

@@ -42,7 +42,7 @@ def keys(issuer: Issuer, watch: Watch) -> SigningKeys:
     return SigningKeys(issuer.settings().jwks_url, watch)
 
 
-def test_fetched_once(issuer: Issuer, keys: SigningKeys, watch: Watch) -> None:
+def test_keys_are_fetched_once(issuer: Issuer, keys: SigningKeys, watch: Watch) -> None:
     """A process fetches the keys at first use, and again when they may have changed."""
     assert issuer.fetches == 0
     for _ in range(5):
@@ -113,7 +113,7 @@ def test_an_outage(issuer: Issuer, keys: SigningKeys, watch: Watch, outage: str)
     assert keys.find("one", "RS256")
 
 
-def test_keys_that_are_of_no_use(issuer: Issuer, keys: SigningKeys) -> None:
+def test_unusable_keys_are_ignored(issuer: Issuer, keys: SigningKeys) -> None:
     """Keys for encryption, of an unknown type or without an id are ignored. The others work."""
     good = issuer.published()
     encryption = {**good[0], "kid": "enc", "use": "enc"}

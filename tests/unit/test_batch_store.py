@@ -105,14 +105,14 @@ def test_an_error_of_postgresql_itself(
 
 
 @pytest.mark.parametrize("many", [1, 50])
-def test_a_batch_of_bad_ones(many: int, store: Callable[..., BatchResult], archive: FaultyArchive) -> None:
+def test_a_batch_of_invalid_records(many: int, store: Callable[..., BatchResult], archive: FaultyArchive) -> None:
     """PostgreSQL accepts a test exchange, so the store refuses the records."""
     archive.errors = dict.fromkeys((f"q{number}" for number in range(many)), _TRIGGER)
     result = store(exchanges(many))
     assert (len(result.refused), result.waiting) == (many, [])
 
 
-def test_a_right_that_one_table_lacks(store: Callable[..., BatchResult], archive: FaultyArchive) -> None:
+def test_a_privilege_that_one_table_lacks(store: Callable[..., BatchResult], archive: FaultyArchive) -> None:
     """Other records are stored, and the record that needs the privilege waits."""
     archive.errors, archive.trial = {"q3": _POLICY}, _POLICY
     result = store(exchanges(8))
@@ -126,7 +126,7 @@ def test_a_trigger_that_refuses_the_test_exchange(store: Callable[..., BatchResu
     assert (result.merged().stored, [each.user_message for each, _ in result.refused]) == (7, ["q3"])
 
 
-def test_a_refusal_that_does_not_last(
+def test_a_temporary_refusal(
     store: Callable[..., BatchResult], archive: FaultyArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A privilege that is missing for a moment refuses nothing permanently, because each record is retried once."""
@@ -174,19 +174,19 @@ def test_no_transaction_begins_too_late(store: Callable[..., BatchResult], archi
     assert result.merged().stored + len(result.waiting) == 64
 
 
-def test_at_least_one_is_tried(store: Callable[..., BatchResult]) -> None:
+def test_at_least_one_record_is_tried(store: Callable[..., BatchResult]) -> None:
     """The store tries at least one record, even with little time."""
     assert store(exchanges(3), -1.0).merged().stored == 3
 
 
-def test_one_that_takes_too_long_alone(store: Callable[..., BatchResult], archive: FaultyArchive) -> None:
+def test_a_record_that_is_too_slow_alone(store: Callable[..., BatchResult], archive: FaultyArchive) -> None:
     """The slow record waits, and the others are stored."""
     archive.errors = {"q5": StoreBusy("postgres", "55P03: lock not available")}
     result = store(exchanges(256), 3_600.0)
     assert (result.merged().stored, _texts(result.waiting), result.refused) == (255, {"q5"}, [])
 
 
-def test_its_size_grows_again(store: Callable[..., BatchResult], archive: FaultyArchive) -> None:
+def test_the_batch_size_grows_again(store: Callable[..., BatchResult], archive: FaultyArchive) -> None:
     """The batch size grows again while L2 is fast."""
     archive.each = 0.02
     store(exchanges(1_000))

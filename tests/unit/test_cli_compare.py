@@ -44,7 +44,7 @@ def _kinds(result: Comparison) -> list[str]:
     return [difference.kind for difference in result.differences]
 
 
-def test_the_same() -> None:
+def test_equal_layers_have_no_difference() -> None:
     """Equal exchanges in the same order are no difference."""
     made = _new_exchanges(3)
     result = _compare(_entries(made, is_whole=True), made)
@@ -59,14 +59,14 @@ def test_a_list_that_is_shorter() -> None:
     assert _kinds(_compare(_entries(made[2:], is_whole=True), made)) == ["missing", "missing"]
 
 
-def test_a_hole() -> None:
+def test_a_missing_exchange() -> None:
     """An exchange missing in the middle or at the end of the list is a difference."""
     made = _new_exchanges(4)
     assert _kinds(_compare(_entries([made[0], *made[2:]]), made)) == ["missing"]
     assert _kinds(_compare(_entries(made[:3]), made)) == ["missing"]
 
 
-def test_lost_on_the_way() -> None:
+def test_an_old_exchange_in_the_list_only() -> None:
     """An old exchange that only the list has is a difference, at any position."""
     made = _new_exchanges(4)
     for lost in range(4):
@@ -74,7 +74,7 @@ def test_lost_on_the_way() -> None:
         assert [(d.kind, d.exchange_id) for d in result.differences] == [("not_stored", made[lost].exchange_id)]
 
 
-def test_on_the_way() -> None:
+def test_a_young_exchange_is_pending() -> None:
     """A young exchange that only one layer has is pending."""
     old, young = _new_exchanges(2), _new_exchanges(2, LATER)
     now = LATER + timedelta(seconds=100)
@@ -84,7 +84,7 @@ def test_on_the_way() -> None:
     assert (_kinds(result), result.pending) == ([], 2)
 
 
-def test_other_text() -> None:
+def test_a_difference_in_text() -> None:
     """One different character is a difference, and the text is not shown."""
     made = _new_exchanges(2)
     entries = _entries(made)
@@ -108,7 +108,7 @@ def test_another_order(places: list[int]) -> None:
     assert _kinds(_compare([entries[place] for place in places], made)) == ["order"]
 
 
-def test_twice() -> None:
+def test_a_duplicate_in_the_list() -> None:
     """An exchange that is twice in the list is a difference."""
     made = _new_exchanges(2)
     assert _kinds(_compare(_entries([*made, made[1]]), made)) == ["duplicate"]

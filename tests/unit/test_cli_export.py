@@ -58,7 +58,7 @@ def _waiting(place: str, **counts: int) -> httpx.Response:
     return httpx.Response(200, json={**STATUS, place: {**STATUS[place], **counts}})
 
 
-def test_nothing_waits(run: Run) -> None:
+def test_an_export_without_undrained_exchanges(run: Run) -> None:
     """The export is complete if no exchange waits."""
     result = run("users", "export", "u")
     assert result.exit_code == 0, result.output
@@ -71,7 +71,7 @@ def test_nothing_waits(run: Run) -> None:
 
 
 @pytest.mark.parametrize("waiting", [{"place": "queue", "in_flight": 2}, {"place": "outbox", "visible": 2}])
-def test_something_waits(run: Run, status: list[httpx.Response], waiting: dict[str, Any]) -> None:
+def test_an_export_with_undrained_exchanges(run: Run, status: list[httpx.Response], waiting: dict[str, Any]) -> None:
     """An undrained exchange may belong to an unlisted thread. So the export ends with a warning and exit code 1."""
     status[:] = [_waiting(**waiting)]
     result = run("users", "export", "u", "--output", "u.ndjson", "--json")

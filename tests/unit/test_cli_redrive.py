@@ -61,7 +61,7 @@ def _run(*words: str) -> Result:
     return CliRunner().invoke(app, [*words, "--queue-url", LIVE, "--dlq-url", DEAD])
 
 
-def test_looking_gives_back(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+def test_listing_releases_the_messages(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     """Listed messages are visible again at once. Their receive count is one higher."""
     dead, _ = queues
     bodies = _fill(dead, 25)
@@ -71,7 +71,7 @@ def test_looking_gives_back(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     assert all(message.attributes == {"reason": "not_json"} for message in dead.peek(25))
 
 
-def test_looking_for_one(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+def test_searching_for_one_message(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     """A search returns the matching message and releases all others."""
     dead, _ = queues
     _fill(dead, 25)
@@ -81,7 +81,7 @@ def test_looking_for_one(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     assert dead.depth().visible == 25
 
 
-def test_copying(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+def test_a_copy_sends_every_body_once(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     """The copy sends every body once, without the attributes of its last failure."""
     dead, live = queues
     bodies = _fill(dead, 23)
@@ -106,7 +106,7 @@ def test_the_requests_id_stays(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     }
 
 
-def test_no_more_than_there_were(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+def test_no_message_is_moved_twice(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     """The command does not move messages twice that fail again during the move."""
     dead, _ = queues
     _fill(dead, 5)
@@ -116,7 +116,9 @@ def test_no_more_than_there_were(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     assert dead.depth().visible == 5
 
 
-def test_interrupted(queues: tuple[QueueAdmin, QueueAdmin], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_move_releases_messages(
+    queues: tuple[QueueAdmin, QueueAdmin], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Ctrl-C releases the received messages at once."""
     dead, live = queues
     _fill(dead, 12)
@@ -134,7 +136,7 @@ def test_interrupted(queues: tuple[QueueAdmin, QueueAdmin], monkeypatch: pytest.
     assert (done.moved, live.depth().visible, dead.depth().visible) == (3, 3, 9)
 
 
-def test_refused(queues: tuple[QueueAdmin, QueueAdmin], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_message_stays(queues: tuple[QueueAdmin, QueueAdmin], monkeypatch: pytest.MonkeyPatch) -> None:
     """A refused message stays visible, and the others are moved."""
     dead, live = queues
     _fill(dead, 12)
@@ -190,7 +192,7 @@ def test_purge(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     assert dead.depth().total == 0
 
 
-def test_purge_in_words(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+def test_the_purge_message_is_approximate(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     """The number is called approximate, because it was counted before."""
     _fill(queues[0], 3)
     assert "Deleted about 3 dead letters" in _run("dlq", "purge", "--yes").output
@@ -205,7 +207,9 @@ def test_redrive_by_copy(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     assert (dead.depth().total, live.depth().total) == (0, 3)
 
 
-def test_fewer_than_were_counted(queues: tuple[QueueAdmin, QueueAdmin], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_redrive_of_fewer_messages_than_counted(
+    queues: tuple[QueueAdmin, QueueAdmin], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Dead letters that another client received meanwhile are reported with exit code 1; the others are moved."""
     dead, live = queues
     _fill(dead, 3)

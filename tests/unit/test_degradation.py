@@ -45,7 +45,7 @@ def test_redis_is_down(process: Memory, cache: InMemoryCache, queue: InMemoryQue
     assert len(queue.bodies) == 1
 
 
-def test_redis_back(process: Memory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue) -> None:
+def test_redis_is_back(process: Memory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue) -> None:
     """Every process sees changes that were made during the outage, without a restart."""
     cache.is_down = True
     _keep(process, 1)
@@ -89,7 +89,7 @@ def test_postgresql_is_down_and_the_thread_is_new(memory: MakeMemory, archive: I
         assert _keep(made, number).cached
 
 
-def test_both_down(process: Memory, cache: InMemoryCache, archive: InMemoryArchive) -> None:
+def test_redis_and_postgresql_are_down(process: Memory, cache: InMemoryCache, archive: InMemoryArchive) -> None:
     """The agent runs without memory, and the exchange is still durable."""
     cache.is_down = archive.is_down = True
     recalled, receipt = _recall(process), _keep(process, 1)

@@ -158,7 +158,7 @@ def test_a_refused_record_is_found_by_halving(
     assert len(archive.sizes) <= 2 * 11
 
 
-def test_several_that_l2_refuses(
+def test_several_refused_records(
     run: Callable[..., DrainResult], archive: RefusingArchive, sqs_queue: NotedQueue
 ) -> None:
     """The drain finds each refused record, also at the ends of the batch."""

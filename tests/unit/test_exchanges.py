@@ -111,7 +111,7 @@ def test_titles(api: Api, said: list[str]) -> None:
     assert api.ask("GET", "/threads/t").json()["title"] == "Mine"
 
 
-def test_unknown_ones(api: Api, said: list[str]) -> None:
+def test_unknown_exchanges(api: Api, said: list[str]) -> None:
     """An id that is not in this thread returns a 404. An invalid id or text returns a 422."""
     for path in (_path(uuid4()), _path(said[0], "other")):
         problem(api.ask("PUT", path, NEW), 404)
@@ -229,7 +229,7 @@ def test_the_key_of_a_deleted_exchange(api: Api) -> None:
     problem(api.ask("POST", "/run", body, headers=key), 422)
 
 
-def test_on_the_wire() -> None:
+def test_the_queue_body_of_a_replacement() -> None:
     """A replacement has its own version. So an earlier release's drain does not store it as a duplicate."""
     made = Exchange.from_wire(
         b'{"version":1,"exchange_id":"%s","thread_id":"t","user_id":null,"user_message":"q","assistant_message":"a",'

@@ -117,6 +117,6 @@ def test_an_id_with_another_variant_is_not_a_uuidv7() -> None:
     assert order_key(foreign, datetime(2000, 1, 1, tzinfo=UTC)) == foreign
 
 
-def test_the_latest_id_there_can_be() -> None:
+def test_the_latest_possible_id() -> None:
     """Its time exceeds Python's calendar, so the latest possible time is returned."""
     assert timestamp_of(UUID(int=(1 << 128) - 1)).year == 9999

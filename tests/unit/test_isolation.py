@@ -124,7 +124,7 @@ def test_several_records(world: World) -> None:
     assert (world.waiting, world.attempts.counts) == ({}, {})
 
 
-def test_beside_poison(world: World) -> None:
+def test_a_crashing_record_beside_an_invalid_one(world: World) -> None:
     """A record that is invalid for another reason is dead-lettered once, too."""
     world.send(4)
     world.archive.ends = frozenset({_question(1)})
@@ -218,7 +218,7 @@ def test_postgresql_down_during_single_attempts(world: World) -> None:
     assert (world.waiting, world.dead) == ({}, [])
 
 
-def test_one_that_is_busy_does_not_hold_the_others_back(world: World) -> None:
+def test_a_busy_record_does_not_delay_the_others(world: World) -> None:
     """The busy record returns to the others. The drain tries the others first next time."""
     world.send(5)
     world.archive.ends = frozenset({_question(4)})

@@ -188,7 +188,7 @@ def test_an_old_id_repeated_after_the_deletion(memory: MakeMemory, queue: InMemo
     assert len(queue.bodies) == 1
 
 
-def test_a_deleted_user_is_as_gone(
+def test_a_deleted_users_exchanges_stay_deleted(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
     """The user's later exchanges are new. Queued exchanges stay deleted."""

@@ -81,7 +81,7 @@ def test_an_expired_list_and_a_new_exchange_do_not_hide_the_past(
     assert texts(_recall(memory()).messages) == contents_of(0, 1, 2, 3)
 
 
-def test_a_key_evicted_before_the_drain_is_read_from_its_second_place(
+def test_a_list_evicted_before_the_drain_is_read_from_the_undrained_hash(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
     """An exchange that only the queue and L1 have survives the loss of the list, for every process."""
@@ -209,7 +209,7 @@ def test_an_emptied_l1_is_degraded_while_messages_wait(
     assert cache.lost_at is not None
 
 
-def test_a_loss_of_long_ago(
+def test_an_old_loss_is_not_degraded(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
     """Messages on the queue are newer than the loss, once all stores were up for longer than an exchange waits."""

@@ -277,7 +277,7 @@ def test_search_without_a_user_or_a_store() -> None:
 # --- time and failures ---
 
 
-def test_nothing_is_built_twice() -> None:
+def test_model_and_agent_are_reused() -> None:
     """The next run reuses the model, the agent and the tool schemas."""
     runner = _runner()
     _ask(runner, "time", tools=["current_time"])
@@ -329,7 +329,7 @@ def test_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _ask(runner, "Hello").startswith("You said: Hello")
 
 
-def test_a_model_that_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_raises_any_exception(monkeypatch: pytest.MonkeyPatch) -> None:
     """For any exception, the run raises its own error with the exception's type only."""
     runner = _runner()
 

@@ -53,7 +53,7 @@ def real(text: str) -> list[int]:
 @example("待 ++++++++")
 @example("'sophisticated x'sophisticated 5'sophisticated Dog'Sophisticated")
 @example(".\n\n//// \n \n    return")
-def test_never_less(text: str) -> None:
+def test_the_bound_is_never_lower(text: str) -> None:
     """The bound is never lower, for any combination."""
     assert count_tokens(text) >= max(real(text))
 
@@ -89,12 +89,12 @@ def test_never_less(text: str) -> None:
         "code",
     ],
 )
-def test_never_less_in_scripts_and_codes(text: str) -> None:
+def test_the_bound_is_never_lower_in_scripts_and_codes(text: str) -> None:
     """The bound is never lower for scripts, emoji, base64, digits, control characters and code."""
     assert count_tokens(text) >= max(real(text))
 
 
-def test_never_less_in_random_letters() -> None:
+def test_the_bound_is_never_lower_in_random_letters() -> None:
     """The bound is never lower for random letters that resemble words."""
     source = random.Random(0)  # noqa: S311 - not for security
     for letters in (string.ascii_lowercase, "bcdfghjklmnpqrstvwxz", string.ascii_letters, "QXZJ", "eaiou"):
@@ -102,7 +102,7 @@ def test_never_less_in_random_letters() -> None:
         assert count_tokens(text) >= max(real(text)), letters
 
 
-def test_not_far_above_in_english() -> None:
+def test_the_bound_is_close_in_english() -> None:
     """The bound is at most 1.6 times the real count, for each document."""
     for name in ENGLISH:
         text = (ROOT / name).read_text()
@@ -110,7 +110,7 @@ def test_not_far_above_in_english() -> None:
 
 
 @pytest.mark.skipif("RECALL_DATA" not in os.environ, reason="RECALL_DATA names no folder of conversations")
-def test_not_far_above_in_conversations() -> None:
+def test_the_bound_is_close_in_conversations() -> None:
     """The bound is at most 1.6 times the real count and never lower, for each thread."""
     for path in sorted(Path(os.environ["RECALL_DATA"]).glob("*.jsonl.gz")):
         with gzip.open(path, "rt") as lines:

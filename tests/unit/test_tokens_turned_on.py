@@ -60,7 +60,7 @@ def ran_open(
         ([None, "ana"], None, None, None),
     ],
 )
-def test_users_who_see_a_thread(
+def test_only_owner_and_operators_see_a_thread(
     ran_open: Callable[[Sequence[str | None]], Memory],
     cache: InMemoryCache,
     users: list[str | None],

@@ -87,7 +87,7 @@ def test_l2_down(users: Users, archive: InMemoryArchive) -> None:
             use()
 
 
-def test_a_user_is_forgotten(
+def test_a_user_is_deleted(
     users: Users, memory: MakeMemory, archive: InMemoryArchive, cache: InMemoryCache, queue: InMemoryQueue
 ) -> None:
     """The user's threads and preferences are deleted, drained or not.
@@ -112,7 +112,7 @@ def test_a_user_is_forgotten(
     assert cache.contents("t1") == []
 
 
-def test_a_user_is_forgotten_by_a_clock_behind(users: Users, cache: InMemoryCache, archive: InMemoryArchive) -> None:
+def test_a_user_is_deleted_by_a_clock_behind(users: Users, cache: InMemoryCache, archive: InMemoryArchive) -> None:
     """Exchanges in L1 and the queue are deleted too, although their ids are newer than this process' clock."""
     ahead = exchange(0, "t", "ana", exchange_id=ExchangeIds().new(now=time.time() + 60))
     cache.append(ahead, is_drained=False)
@@ -132,7 +132,7 @@ def test_a_deleted_user_may_return(
     assert texts(Turn(memory(), "t", "ana").recall().messages) == contents_of(1)
 
 
-def test_a_thread_written_to_while_its_user_is_forgotten(
+def test_a_thread_gets_exchanges_while_its_user_is_deleted(
     users: Users, memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
     """The deletion includes exchanges that L1 gets meanwhile."""

@@ -100,7 +100,7 @@ def test_a_replacement_on_the_queue_of_a_drain_that_does_not_know_it(
 
 
 @pytest.mark.parametrize(("writes", "reads"), [RELEASES, RELEASES[::-1]])
-def test_whose_a_thread_is(
+def test_owner_of_a_thread(
     writes: Release, reads: Release, upgraded: Releases, issuer: Issuer, redis_client: redis.Redis
 ) -> None:
     """A thread belongs to its first user, for either release, drained or not."""

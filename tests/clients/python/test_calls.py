@@ -260,7 +260,7 @@ def test_an_answer_of_something_else_is_an_error(make: Make, body: str) -> None:
         make(httpx.Response(200, text=body)).health()
 
 
-def test_a_text_for_a_list_is_an_error(make: Make) -> None:
+def test_a_text_in_place_of_a_list_is_an_error(make: Make) -> None:
     """Otherwise each letter would be a document."""
     with pytest.raises(TypeError, match="not one text"):
         make().run("hello", document_ids="d1")
