@@ -1,4 +1,4 @@
-"""`python -m tests.chaos`: the command behind `make chaos`. It runs its own stack in a temporary directory."""
+"""`make chaos` runs `python -m tests.chaos`. It runs its own stack in a temporary directory."""
 
 from __future__ import annotations
 

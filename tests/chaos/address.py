@@ -1,4 +1,4 @@
-"""A TCP proxy in front of Valkey or PostgreSQL. Its target can change, like a host name after a failover."""
+"""A TCP proxy is in front of Valkey or PostgreSQL. Its target can change, like a host name after a failover."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Address:
 
 
 class _Pair:
-    """One forwarded connection. It has one thread per direction; the second one to finish closes both sockets."""
+    """One forwarded connection. It has one thread per direction. The second one to finish closes both sockets."""
 
     def __init__(self, address: Address, client: socket.socket, server: socket.socket) -> None:
         self._address = address

@@ -1,4 +1,4 @@
-"""The callers: each takes one turn after another, at a planned rate or as fast as possible."""
+"""The callers take one turn after another, at a planned rate or as fast as possible."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MAX_CONNECTIONS: Final = 40
 
 
 class Callers:
-    """`number` callers, which log all responses.
+    """A number of callers, which log all responses.
 
     Args:
         rate: Turns per second of all callers; a caller that is late does not wait.

@@ -1,4 +1,4 @@
-"""Clocks that are days off: for the functions' processes, and for Valkey's replica if libfaketime is installed."""
+"""Clocks of the functions' processes can be days off, and so can Valkey's replica's if libfaketime is installed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ time.time = _set
 
 
 def library() -> str | None:
-    """Return the libfaketime library; None if it is not installed."""
+    """Return the path of the libfaketime library, or None if it is not installed."""
     return next((str(found) for found in Path("/").glob(_LIBRARY)), None)
 
 
@@ -46,7 +46,7 @@ class Clock:
         (directory / "sitecustomize.py").write_text(_CUSTOMIZE.format(file=str(self._file)))
 
     def set_days(self, days: int) -> None:
-        """Set the clock ahead of the machine's by this number of days; behind if negative."""
+        """Set the clock ahead of the machine's by this number of days, or behind it if the number is negative."""
         following = self._directory / "next"
         following.write_text(str(days * _DAY))
         following.replace(self._file)

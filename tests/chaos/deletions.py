@@ -1,4 +1,4 @@
-"""Occasionally deletes a thread or a user while exchanges are written to it."""
+"""Threads and users are deleted now and then while exchanges are written to them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DELETED: Final = 204
 _NOT_FOUND: Final = 404
 _RETRY_PAUSE_SECONDS: Final = 1.0
 _MAX_TRIES: Final = 60
-# Callers have other numbers.
+# Callers have other numbers than these.
 _FIRST_CALLER: Final = 1_000
 
 
@@ -29,7 +29,7 @@ class Deletions:
         self._thread = threading.Thread(target=self._run, name="deletions", daemon=True)
 
     def start(self) -> None:
-        """Start."""
+        """Start the deletions."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -83,6 +83,7 @@ class Deletions:
 def _is_done(request: Request, tries: int) -> bool:
     """Return whether the deletion is complete.
 
-    A repetition finds nothing where the first request deleted the rows, and Redis then lost the list by itself.
+    The first request may have deleted the rows, and Redis may have lost the list by itself. A repetition then finds
+    nothing.
     """
     return request.status == _DELETED or (request.status == _NOT_FOUND and tries > 1)

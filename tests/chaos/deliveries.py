@@ -1,4 +1,4 @@
-"""Delivers messages late, out of order, and more than once, as a standard queue may."""
+"""Messages arrive late, out of order, and more than once, as from a standard queue."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Deliveries:
         self._thread = threading.Thread(target=self._run, name="deliveries", daemon=True)
 
     def start(self) -> None:
-        """Start."""
+        """Start the deliveries."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop; hidden and delayed messages become visible by themselves."""
+        """Stop the deliveries. Hidden and delayed messages become visible by themselves."""
         self._stopped.set()
         if self._thread.ident is not None:
             self._thread.join()

@@ -1,4 +1,4 @@
-"""Injects one fault after another as planned; killed processes restart while the next fault runs."""
+"""An injector applies one planned fault after another. Killed processes restart while the next fault runs."""
 
 from __future__ import annotations
 
@@ -79,11 +79,11 @@ class Injector:
         }
 
     def start(self) -> None:
-        """Start."""
+        """Start the faults."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the current fault and inject no more; return when all killed processes have restarted."""
+        """Finish the current fault and inject no more. Return when all killed processes have restarted."""
         self._stopped.set()
         if self._thread.ident is not None:
             self._thread.join()
@@ -214,7 +214,7 @@ class Injector:
         self._close(window, _AFTERMATH_SECONDS)
 
     def _kill_backend(self, fault: Fault) -> None:
-        """Kill one of PostgreSQL's processes: PostgreSQL then ends all sessions and recovers from its log."""
+        """Kill one of PostgreSQL's processes. PostgreSQL then ends all sessions and recovers from its log."""
         window = self._open(fault)
         backends = self._targets.backends()
         if backends:

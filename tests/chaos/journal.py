@@ -1,4 +1,4 @@
-"""The log of all requests and responses, which is the only basis of the final checks."""
+"""The journal logs all requests and responses. It is the only basis of the final checks."""
 
 from __future__ import annotations
 
@@ -39,47 +39,47 @@ class Request:
 
     @property
     def is_answered(self) -> bool:
-        """Whether the request succeeded."""
+        """Return whether the request succeeded."""
         return self.status in {200, 202}
 
     @property
     def is_unknown(self) -> bool:
-        """Whether its effect is unknown: no response, or a server error."""
+        """Return whether the request's effect is unknown: no response, or a server error."""
         return self.status is None or self.status >= _SERVER_FAULT
 
     @property
     def is_conflict(self) -> bool:
-        """Whether the first request with its key was still running."""
+        """Return whether the first request with its key was still running."""
         return self.status == _CONFLICT
 
     @property
     def is_of_other_body(self) -> bool:
-        """Whether its key was used with another body or its answer was deleted."""
+        """Return whether its key was used with another body, or its answer was deleted."""
         return self.status == _UNPROCESSABLE
 
     @property
     def exchange_id(self) -> str:
-        """The exchange's id in the response."""
+        """Return the exchange's id in the response."""
         return str(self.answer["exchange_id"])
 
     @property
     def durability(self) -> str:
-        """The store that holds the exchange according to the response."""
+        """Return the store that holds the exchange according to the response."""
         return str(self.answer.get("memory", self.answer)["durability"])
 
     @property
     def is_cached(self) -> bool:
-        """Whether L1 has it according to the response."""
+        """Return whether L1 has the exchange according to the response."""
         return bool(self.answer.get("memory", self.answer)["cached"])
 
     @property
     def degraded(self) -> list[str]:
-        """The layers that did not respond; `/invoked` does not report them."""
+        """Return the layers that did not respond. `/invoked` does not report them."""
         return list(self.answer.get("memory", self.answer).get("degraded", []))
 
     @property
     def seconds(self) -> float:
-        """The request's duration."""
+        """Return the request's duration."""
         return self.ended - self.sent
 
 
@@ -101,22 +101,22 @@ class Turn:
 
     @property
     def answered(self) -> list[Request]:
-        """The requests whose response names the store of the exchange."""
+        """Return the requests whose response names the store of the exchange."""
         return [request for request in [*self.requests, *self.late] if request.is_answered]
 
     @property
     def is_unknown(self) -> bool:
-        """Whether no response named the store, so that the exchange may exist or not."""
+        """Return whether no response named the store, so that the exchange may exist or not."""
         return not self.answered and any(request.is_unknown for request in self.requests)
 
     @property
     def sent(self) -> float:
-        """The time of the first request."""
+        """Return the time of the first request."""
         return min(request.sent for request in self.requests)
 
     @property
     def known_at(self) -> float | None:
-        """The time at which its caller first knew that it was stored."""
+        """Return the time at which its caller first knew that it was stored."""
         return min((request.ended for request in self.requests if request.is_answered), default=None)
 
 
@@ -164,7 +164,7 @@ class Journal:
 
     @property
     def accepted(self) -> int:
-        """The number of accepted exchanges."""
+        """Return the number of accepted exchanges."""
         return sum(1 for turn in self.turns if turn.known_at is not None)
 
     def requests(self) -> Iterable[Request]:

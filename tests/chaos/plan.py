@@ -1,4 +1,4 @@
-"""The random plan of callers' moves and faults, reproducible by its seed."""
+"""The plan of callers' moves and faults is random, and reproducible by its seed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FaultKind = Literal[
     "emulator frozen",
 ]
 
-# Percentages: who creates an exchange's id, and whether the agent answers.
+# These percentages decide who creates an exchange's id, and whether the agent answers.
 _NAMINGS: Final[dict[Naming, int]] = {"service": 70, "uuid4": 12, "uuid7": 12, "key": 4, "run": 2}
 _RECALLS: Final = 0.25
 _REPEATS: Final = 0.4
@@ -71,10 +71,10 @@ _HANGS: Final[tuple[FaultKind, ...]] = ("valkey frozen", "workers frozen", "post
 _OLDER: Final[tuple[FaultKind, ...]] = ("valkey comes back older", "valkey fails over")
 _BY_CHANCE: Final = 10
 _GAP: Final = (1.0, 7.0)
-# How long Redis needs to be trusted again while the queue is never empty: see `MAX_DRAIN_AGE`.
+# Redis needs this time to be trusted again while the queue is never empty: see `MAX_DRAIN_AGE`.
 _CALM_SECONDS: Final = 180.0
 _FROZEN: Final = (0.5, 8.0)
-# The seconds between two deletions; one in this many threads is deleted repeatedly.
+# These are the seconds between two deletions. One in this many threads is deleted repeatedly.
 _DELETION_GAP: Final = (1.0, 6.0)
 _ONE_DELETED_OF: Final = 5
 # One in this many deletions is of a user with all threads.
@@ -107,11 +107,14 @@ class Move:
 
     @property
     def key(self) -> str:
-        """The `Idempotency-Key`, if the requests have one."""
+        """Return the `Idempotency-Key`, if the requests have one."""
         return f"key-{self.marker}"
 
     def exchange_id(self, now: float) -> UUID | None:
-        """Return the caller's id for the exchange, created at `now` in Unix seconds; None if the service creates it."""
+        """Return the caller's id for the exchange, created at `now` in Unix seconds.
+
+        It is None if the service creates the id.
+        """
         if self.naming == "uuid4":
             return UUID(int=self.randomness, version=4)
         if self.naming == "uuid7":
@@ -160,7 +163,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The plan of a run; only the machine's speed adds variation.
+    """The plan of a run. Only the machine's speed adds variation.
 
     Attributes:
         seed: The seed of all random draws.
@@ -213,7 +216,7 @@ class Plan:
             )
 
     def faults(self) -> Iterator[Fault]:
-        """Yield faults endlessly: storms with calms between them."""
+        """Yield faults endlessly, as storms with calms between them."""
         draw = self.random("faults")
         for storm in itertools.count():
             for place, kind in enumerate(_storm(draw)):
@@ -229,8 +232,8 @@ class Plan:
 def _storm(draw: random.Random) -> list[FaultKind]:
     """Return a storm's faults in order.
 
-    Faults that make Redis stale are the last of the first three: until then missing exchanges in Redis are not excused.
-    Each kind occurs once before any is drawn at random, so that a short run contains all kinds.
+    Faults that make Redis stale are the last of the first three. Until then, missing exchanges in Redis are not
+    excused. Each kind occurs once before any is drawn at random, so that a short run contains all kinds.
     """
     first = [draw.choice(_REFUSALS), draw.choice(_HANGS), draw.choice(_OLDER)]
     rest = [kind for kind in draw.sample(FAULT_KINDS, len(FAULT_KINDS)) if kind not in first]

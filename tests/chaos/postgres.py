@@ -1,4 +1,4 @@
-"""Failovers of PostgreSQL: a standby takes over behind the same address."""
+"""PostgreSQL fails over: a standby takes over behind the same address."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Postgres:
         shutil.copytree(self._standby.data_dir, following)
         pid = self._targets.pid("postgres")
         self._targets.kill(self._targets.tree("postgres"))
-        # Immediately, because its supervisor restarts it with these files.
+        # This happens at once, because the server's supervisor restarts it with these files.
         self._data_dir.rename(self._data_dir.with_name("postgres-old"))
         following.rename(self._data_dir)
         self._targets.wait_restarted("postgres", pid)
@@ -87,7 +87,7 @@ class Postgres:
         shutil.rmtree(self._data_dir.with_name("postgres-old"), ignore_errors=True)
 
     def discard_standby(self) -> None:
-        """After a failed failover, go back to the unchanged primary."""
+        """Go back to the unchanged primary after a failed failover."""
         self._address.redirect_to(self._port, cuts=True)
         self._standby.kill()
 

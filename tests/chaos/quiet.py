@@ -1,4 +1,4 @@
-"""Waits until every exchange has been drained."""
+"""A wait ends when every exchange has been drained."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class BacklogStatus:
 
     @property
     def is_nothing(self) -> bool:
-        """Whether everything is drained."""
+        """Return whether everything is drained."""
         return not (self.queued or self.outbox or self.invalidations)
 
 
@@ -66,9 +66,9 @@ def _sweep(info: dict[str, Any]) -> None:
 
 
 def wait(info: dict[str, Any], *, hastens: bool) -> tuple[float, BacklogStatus | None]:
-    """Wait until everything is drained; return the seconds and the last counts, which are None if all were zero.
+    """Wait until everything is drained. Return the seconds and the last counts, or None if all were zero.
 
-    With `hastens` the sweep is invoked repeatedly instead of once a minute.
+    With `hastens` the sweep is invoked repeatedly, not only once a minute.
     """
     began = swept = time.monotonic()
     calm, seen = 0, None

@@ -1,4 +1,4 @@
-"""The table and the JSON of a run."""
+"""A run ends with a table and JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run, from the start of the stack to the verdict."""
+"""One run lasts from the start of the stack to the verdict."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Size:
 
 
 def run(state_dir: Path, seed: int, size: Size, say: Callable[[str], None]) -> Run:
-    """Start a stack in `state_dir`, inject faults, wait for the drain, check, stop."""
+    """Start a stack in `state_dir`, inject faults, wait for the drain, check, and stop the stack."""
     plan, journal = Plan(seed, size.threads), Journal()
     with ExitStack() as resources:
         stack = resources.enter_context(StackProcess(state_dir, env=_SETTINGS))
@@ -115,7 +115,7 @@ def _break(
             part.start()
         _wait(journal, size, say)
     finally:
-        # Stop each thread by itself; one that did not start has nothing to stop.
+        # Stop each thread by itself. A thread that did not start has nothing to stop.
         for part in (injector, deliveries, deletions, callers):
             part.stop()
         callers.close()

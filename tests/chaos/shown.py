@@ -1,4 +1,4 @@
-"""Checks deletions and the responses of `/invoking` from outside (guarantees 3, 4 and 8)."""
+"""The checks compare deletions and the responses of `/invoking` from outside (guarantees 3, 4 and 8)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ class Deletions:
         return cls(by_thread)
 
     def may_reach(self, turn: Turn) -> bool:
-        """Return whether a deletion may have affected a turn: it had not succeeded when the turn was first sent."""
+        """Return whether a deletion may have affected a turn.
+
+        A deletion may affect it if the deletion had not succeeded when the turn was first sent.
+        """
         return any(each.ended >= turn.sent for each in self.by_thread.get(turn.move.thread_id, []))
 
     def reached_at(self, turn: Turn) -> float | None:

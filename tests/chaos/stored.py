@@ -1,4 +1,4 @@
-"""The final contents of both layers, read without the product's code."""
+"""Both layers' final contents are read without the product's code."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ class Thread:
     is_marked_whole: bool
 
     def difference(self) -> str:
-        """Describe how the list differs from the window in PostgreSQL; '' if it does not, or there is no list."""
+        """Describe how the list differs from the window in PostgreSQL.
+
+        Return '' if it does not, or there is no list.
+        """
         expected = self.stored[-2 * WINDOW :]
         if self.cached is None or self.cached == expected:
             return ""

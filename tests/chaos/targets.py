@@ -1,4 +1,4 @@
-"""The processes and the queue for fault injection. They are looked up each time, because restarts change them."""
+"""Fault injection needs the processes and the queue. It looks them up each time, because restarts change them."""
 
 from __future__ import annotations
 
@@ -107,27 +107,27 @@ class Targets:
         return sorted(found, key=lambda worker: worker.pid)
 
     def kill(self, processes: Iterable[psutil.Process]) -> int:
-        """SIGKILL the processes; return how many there were."""
+        """Kill the processes with SIGKILL. Return how many there were."""
         return self._signal(processes, signal.SIGKILL)
 
     def freeze(self, processes: Iterable[psutil.Process]) -> int:
-        """SIGSTOP the processes; return how many there were."""
+        """Freeze the processes with SIGSTOP. Return how many there were."""
         processes = list(processes)
         self._frozen += processes
         return self._signal(processes, signal.SIGSTOP)
 
     def thaw(self, processes: Iterable[psutil.Process]) -> None:
-        """SIGCONT the processes."""
+        """Thaw the processes with SIGCONT."""
         processes = list(processes)
         self._signal(processes, signal.SIGCONT)
         self._frozen = [process for process in self._frozen if process not in processes]
 
     def stop_postgres(self) -> None:
-        """Shut PostgreSQL down cleanly: sessions are closed, a checkpoint is written."""
+        """Shut PostgreSQL down cleanly, so that it closes sessions and writes a checkpoint."""
         self._signal(self.tree("postgres")[:1], signal.SIGINT)
 
     def stop_valkey(self) -> None:
-        """Shut Valkey down cleanly: its data is loaded at the next start."""
+        """Shut Valkey down cleanly, so that it loads its data at the next start."""
         with redis.Redis.from_url(self._info["redis_url"], socket_timeout=5) as client, suppress(redis.RedisError):
             client.shutdown(save=True)
 

@@ -1,4 +1,4 @@
-"""A short chaos run; `make chaos` runs longer."""
+"""A short chaos run has the same checks as the longer `make chaos`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults of a Valkey that keeps responding: it refuses writes, restarts with older data, or fails over."""
+"""A Valkey that keeps responding refuses writes, restarts with older data, or fails over."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Valkey:
 
     @contextmanager
     def refusing(self, refusal: Refusal) -> Iterator[None]:
-        """Make it refuse every write and answer every read for a while."""
+        """Make Valkey refuse every write and answer every read for a while."""
         begin, end = {
             "full": (self._fill_memory, self._free_memory),
             "without replicas": (self._set_min_replicas, self._reset_min_replicas),
@@ -63,11 +63,11 @@ class Valkey:
             return
         with _client(self._port) as client:
             client.save()
-        # Outside of the directory that a restart loads.
+        # The file is outside of the directory that a restart loads.
         shutil.move(self._data_dir / DUMP, self._snapshot)
 
     def load_snapshot_at_start(self) -> None:
-        """Make its next start load the snapshot."""
+        """Make Valkey's next start load the snapshot."""
         shutil.copy(self._snapshot, self._data_dir / DUMP)
 
     def start_standby(self, *, lags: bool, days: int = 0) -> None:
@@ -80,7 +80,7 @@ class Valkey:
                 standby.replicaof("no", "one")
 
     def fail_over(self, *, cuts: bool) -> None:
-        """Promote the standby and redirect the address to it; the old server becomes its replica.
+        """Promote the standby and redirect the address to it. The old server becomes its replica.
 
         Args:
             cuts: Whether to close open connections instead of leaving them with the old server.
@@ -100,7 +100,7 @@ class Valkey:
         self._standby.kill()
 
     def discard_standby(self) -> None:
-        """After a failed failover, go back to the unchanged server."""
+        """Go back to the unchanged server after a failed failover."""
         self._address.redirect_to(self._port, cuts=True)
         with suppress(redis.RedisError), _client(self._port) as client:
             client.replicaof("no", "one")
@@ -141,7 +141,7 @@ def _replication(client: redis.Redis) -> dict[str, Any]:
 
 @contextmanager
 def _client(port: int) -> Iterator[redis.Redis]:
-    """Connect once it responds; it may still be recovering from the previous fault."""
+    """Connect once Valkey responds. It may still be recovering from the previous fault."""
     with redis.Redis(host="127.0.0.1", port=port, socket_timeout=10, retry=Retry(NoBackoff(), 0)) as client:
         _wait(lambda: _answers(client))
         yield client

@@ -1,4 +1,4 @@
-"""Checks each exchange's response against the stores (guarantees 1, 2 and 6)."""
+"""The verdict checks each exchange's response against the stores (guarantees 1, 2 and 6)."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from tests.chaos.journal import Journal, Request, Turn
 from tests.chaos.shown import Deletions, Recalls
 from tests.chaos.stored import Side, Thread
 
-# Faults after which Redis may have lost data.
+# Redis may have lost data after these faults.
 _EMPTYING = {
     *("valkey killed", "both stores killed", "postgres frozen, valkey killed"),
     *("valkey comes back older", "valkey fails over", "valkey fails over to another day"),
 }
-# The time in which an outbox is emptied: two sweeps and the longest outage of the stores.
+# An outbox is emptied within this time: two sweeps and the longest outage of the stores.
 _SWEPT_SECONDS = 180.0
-# How long before a request a fault of PostgreSQL may have ended and still have prevented storing the key.
+# A fault of PostgreSQL may have ended this long before a request and still have prevented storing the key.
 _BREAKER_SECONDS = 3.0
 
 
 @dataclass(slots=True)
 class Verdict:
-    """All deviations, as lists of sentences.
+    """All deviations are lists of sentences.
 
     Attributes:
         outbox_lost: Exchanges with durability `redis` whose outbox was killed; no other store had them.
@@ -56,7 +56,7 @@ class Verdict:
 
     @property
     def violations(self) -> dict[str, list[str]]:
-        """The violations of guarantees, by kind."""
+        """Return the violations of guarantees, by kind."""
         return {
             "lost": self.lost,
             "duplicated": self.duplicated,
@@ -72,7 +72,7 @@ class Verdict:
 
     @property
     def is_clean(self) -> bool:
-        """Whether every guarantee was kept."""
+        """Return whether every guarantee was kept."""
         return not any(self.violations.values())
 
 
@@ -187,7 +187,7 @@ class Judge:
         return was_alone and any(first.sent <= fault.ended and fault.began <= last.sent for fault in emptied)
 
     def _check_answers(self, turn: Turn) -> None:
-        """Each id has one exchange, and each key has one answer."""
+        """Check that each id has one exchange, and each key has one answer."""
         answers = turn.answered
         if turn.move.naming == "key":
             result = {(one.exchange_id, str(one.answer["response"])) for one in answers}
@@ -202,7 +202,10 @@ class Judge:
             self._verdict.answers.append(f"{_name(turn)}: {sorted({one for one, _ in result})} {durabilities}")
 
     def _check_order(self) -> None:
-        """In each caller's exchanges, one that was stored before another was sent must sort before it."""
+        """Check that each caller's exchanges are in order.
+
+        An exchange that was stored before another one was sent must sort before it.
+        """
         lines: defaultdict[tuple[int, str], list[Turn]] = defaultdict(list)
         for turn in self._journal.turns:
             if turn.requests:
@@ -229,7 +232,7 @@ class Judge:
 
 
 def _is_placed_after(first: Turn, second: Turn) -> bool:
-    """Return whether the service chose the second exchange's position after it had seen the first one, or the time."""
+    """Return whether the service chose the second exchange's position after it knew the first one, or the time."""
     if second.move.naming == "uuid7":
         return False
     if second.recall is not None and second.recall.is_answered:

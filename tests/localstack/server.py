@@ -1,4 +1,4 @@
-"""LocalStack as a child process on 127.0.0.1, without Docker and downloads."""
+"""LocalStack runs as a child process on 127.0.0.1, without Docker and downloads."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class LocalStackServer(ChildServer):
 
     @property
     def url(self) -> str:
-        """The AWS endpoint."""
+        """Return the AWS endpoint."""
         return f"http://127.0.0.1:{self.port}"
 
     def _environment(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The page from a user's view: elements are found by what is read and spoken, not by their structure."""
+"""The tests use the page from a user's view. They find elements by text and role, not by structure."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from urllib.parse import quote
 
 from playwright.sync_api import ConsoleMessage, Error, Locator, Page, Route, expect
 
-# The browser's own report of a request that a test lets fail.
+# This is the browser's own report of a request that a test lets fail.
 _EXPECTED = re.compile(r"Failed to load resource")
 
 
 class ChatPage:
-    """One tab.
+    """One tab of the browser.
 
     Attributes:
         faults: Exceptions of scripts, and errors on the console.
@@ -42,42 +42,42 @@ class ChatPage:
 
     @property
     def composer(self) -> Locator:
-        """The field for the next message."""
+        """Return the field for the next message."""
         return self.page.get_by_label("Message", exact=True)
 
     @property
     def log(self) -> Locator:
-        """The conversation."""
+        """Return the conversation."""
         return self.page.get_by_role("log", name="Conversation")
 
     @property
     def messages(self) -> Locator:
-        """Its messages."""
+        """Return the conversation's messages."""
         return self.log.get_by_role("article")
 
     @property
     def threads(self) -> Locator:
-        """The list of threads."""
+        """Return the list of threads."""
         return self.page.get_by_role("navigation", name="Threads", exact=True)
 
     @property
     def memory(self) -> Locator:
-        """The inspector."""
+        """Return the inspector."""
         return self.page.get_by_role("region", name="Memory", exact=True)
 
     @property
     def status(self) -> Locator:
-        """The status line for screen readers."""
+        """Return the status line for screen readers."""
         return self.page.get_by_role("status")
 
     @property
     def alert(self) -> Locator:
-        """The error in the conversation."""
+        """Return the error in the conversation."""
         return self.page.get_by_role("region", name="Chat", exact=True).get_by_role("alert")
 
     @property
     def thread_id(self) -> str:
-        """The thread id in the URL."""
+        """Return the thread id in the URL."""
         found = re.search(r"#thread=(.+)$", self.page.url)
         assert found, self.page.url
         return found[1]
@@ -112,7 +112,7 @@ class ChatPage:
         return held
 
     def rows(self) -> list[list[str]]:
-        """Return the layers' table: message, Redis, PostgreSQL."""
+        """Return the rows of the layers' table: message, Redis, PostgreSQL."""
         table = self.panel("This thread in both layers").get_by_role("table")
         cells = "rows => rows.slice(1).map(row => [...row.cells].map(cell => cell.innerText.trim()))"
         return [list(map(str, row)) for row in table.get_by_role("row").evaluate_all(cells)]

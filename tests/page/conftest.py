@@ -1,4 +1,4 @@
-"""Fixtures for tests in a real browser: one stack and one Chromium per session, a new user for each test."""
+"""Fixtures run tests in a real browser: one stack and one Chromium per session, a new user for each test."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.page.chat_page import ChatPage
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-# In a container, as root, without a screen; and without requests to other servers.
+# Chromium runs in a container, as root, without a screen, and sends no requests to other servers.
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -39,7 +39,7 @@ ARGUMENTS = [
 ]
 DESKTOP: ViewportSize = {"width": 1360, "height": 860}
 Open = Callable[..., ChatPage]
-# A generous timeout, not a performance limit.
+# The timeout is generous. It is not a performance limit.
 expect.set_options(timeout=45_000)
 
 
@@ -120,7 +120,7 @@ def chat(open_page: Open) -> ChatPage:
 
 @pytest.fixture
 def picture() -> Callable[[ChatPage, str], None]:
-    """Take screenshots for the documents if `IMAGES` is set; their times and ids vary."""
+    """Take screenshots for the documents if `IMAGES` is set. Their times and ids vary."""
     folder = os.environ.get("IMAGES")
 
     def take(page: ChatPage, name: str) -> None:

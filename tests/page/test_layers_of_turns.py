@@ -1,4 +1,4 @@
-"""The page during failures and recovery of layers."""
+"""The page shows failures and recovery of layers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ def _badges(chat: ChatPage) -> list[str]:
 
 @pytest.mark.embedded(reason="freezes Valkey")
 def test_the_badge_names_the_layer(open_page: Open, layers: Layers, servers: Servers, picture: Picture) -> None:
-    """First nothing, then Redis, PostgreSQL after a flush, degraded without Redis; a reload keeps the badges."""
+    """The badge shows no memory, then Redis, PostgreSQL after a flush, and degraded without Redis.
+
+    A reload keeps the badges.
+    """
     chat = open_page(user_id="ada", thread_id=f"analytical-engine-{uuid4().hex[:4]}")
     chat.say("My name is Ada Lovelace.")
     expect(chat.status).to_have_text(re.compile(r"Answered in .*Memory: No memory yet\.$"))
@@ -73,7 +76,7 @@ def test_the_badge_names_the_layer(open_page: Open, layers: Layers, servers: Ser
 
 @pytest.mark.embedded(reason="kills Valkey")
 def test_without_redis_the_history_comes_from_postgresql(chat: ChatPage, servers: Servers) -> None:
-    """With the server killed, the next answer still remembers and names PostgreSQL."""
+    """The next answer still remembers and names PostgreSQL while the server is killed."""
     chat.say("My name is Ada Lovelace.")
     chat.wait_drained()
     with servers.killed("valkey"):
@@ -111,7 +114,7 @@ def test_undrained_messages_are_marked(open_page: Open, queues: Queues, picture:
 
 
 def test_the_time_to_live_counts_down(chat: ChatPage) -> None:
-    """Every second, starting from the server's value."""
+    """The page counts down every second, starting from the server's value."""
     chat.say("How long will Redis know this?")
     left = chat.fact(BOTH, "Cache expires in")
     expect(left).to_have_text(re.compile(r"^(23:59:\d\d|24:00:00)$"))
@@ -121,7 +124,7 @@ def test_the_time_to_live_counts_down(chat: ChatPage) -> None:
 
 
 def test_every_store_has_its_state(chat: ChatPage) -> None:
-    """As text."""
+    """The page shows each store's state as text."""
     stores = chat.memory.get_by_role("list", name="Stores").get_by_role("listitem")
     expect(stores).to_have_text([re.compile(f"^{name}.*ok$") for name in ("Redis", "PostgreSQL", "Queue")])
 
@@ -162,7 +165,7 @@ ONE = [["agent assistant 1", "not cached", "stored"], ["user user 1", "not cache
 def test_both_layers_side_by_side(
     chat: ChatPage, redis: dict[str, object], postgres: dict[str, object], rows: list[list[str]]
 ) -> None:
-    """Each message once, newest first, with the state in both layers."""
+    """The table shows each message once, newest first, with the state in both layers."""
     answer = {
         "thread_id": "t",
         "redis": {"state": "ok", "message_count": 5, "ttl_seconds": 86_400, "messages": LISTED, **redis},

@@ -1,4 +1,4 @@
-"""Accessibility: keyboard, screen reader, phone, dark mode, and errors."""
+"""The page is accessible: keyboard, screen reader, phone, dark mode, and errors."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _is_too_wide(chat: ChatPage) -> bool:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
 def test_axe_finds_nothing(chat: ChatPage, size: str, scheme: str) -> None:
-    """In every part, both colour schemes and every width, with an open dialog and with an error."""
+    """The tool axe checks every part, both colour schemes and every width, with an open dialog and with an error."""
     chat.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     chat.say("My name is Ada Lovelace.")
     chat.say("What is my name?")
@@ -61,7 +61,7 @@ def test_axe_finds_nothing(chat: ChatPage, size: str, scheme: str) -> None:
 
 @pytest.mark.parametrize("width", [320, PHONE])
 def test_on_a_phone(open_page: Open, width: int, picture: Callable[[ChatPage, str], None]) -> None:
-    """One part at a time, not wider than the screen; choosing a thread shows it with the composer."""
+    """The page shows one part at a time, not wider than the screen. Choosing a thread shows it with the composer."""
     chat = open_page(user_id="lin", thread_id=f"lighthouse-{uuid4().hex[:4]}")
     chat.page.set_viewport_size({"width": width, "height": 844})
     chat.say("I keep a lighthouse.")
@@ -87,7 +87,7 @@ def test_on_a_phone(open_page: Open, width: int, picture: Callable[[ChatPage, st
 
 
 def test_by_keyboard_alone(chat: ChatPage, api: MemoryApi) -> None:
-    """Write, send, start a thread, rename it, delete it and set a preference without a pointer."""
+    """A user writes, sends, starts a thread, renames it, deletes it and sets a preference without a pointer."""
     keyboard = chat.page.keyboard
 
     def go_to(name: str, role: str = "button") -> None:
@@ -161,7 +161,7 @@ def test_announcements_for_screen_readers(chat: ChatPage) -> None:
 
 
 def test_an_unsent_message_is_not_lost(chat: ChatPage) -> None:
-    """The reason is an alert; the text stays and can be sent again with one key."""
+    """The reason is an alert. The text stays and can be sent again with one key."""
     chat.page.route("**/run", lambda route: route.abort())
     chat.composer.fill("Do not lose this.")
     chat.composer.press("Enter")
@@ -176,7 +176,7 @@ def test_an_unsent_message_is_not_lost(chat: ChatPage) -> None:
 
 
 def test_without_a_server(chat: ChatPage) -> None:
-    """The content stays, marked as possibly outdated."""
+    """The content stays and is marked as possibly outdated."""
     chat.say("Still here?")
     chat.wait_drained()
     chat.page.route(re.compile(r"/(health|status|layers|threads|messages)"), lambda route: route.abort())
@@ -187,7 +187,7 @@ def test_without_a_server(chat: ChatPage) -> None:
 
 
 def test_a_persistent_error_is_announced_once(chat: ChatPage) -> None:
-    """It is an alert in its panel; later polls do not repeat it."""
+    """The error is an alert in its panel. Later polls do not repeat it."""
     chat.warm_up()
     polls: list[Route] = []
 
@@ -236,7 +236,7 @@ def test_a_text_that_is_too_long_is_not_cut(chat: ChatPage) -> None:
 
 
 def test_earlier_messages_leave_the_reader_where_they_are(open_page: Open, api: MemoryApi, user_id: str) -> None:
-    """Loaded messages do not move the visible ones; after the last page the conversation has the focus."""
+    """Loaded messages do not move the visible ones. After the last page the conversation has the focus."""
     thread_id = f"{user_id}-long"
     for number in range(30):
         api.invoked(f"Question {number}.", f"Answer {number}.", thread_id=thread_id, user_id=user_id)
@@ -270,7 +270,7 @@ def test_markup_stays_text(chat: ChatPage) -> None:
 
 
 def test_the_page_requires_a_token(context: BrowserContext, page_url: str) -> None:
-    """It is sent with every request and never stored; an unsent message is kept."""
+    """The page sends the token with every request and never stores it. An unsent message is kept."""
     claims = b64encode(b'{"sub": "ada"}').decode()
     good = f"a.{claims}.c"
     accepted, seen = {f"Bearer {good}"}, [""]

@@ -1,4 +1,4 @@
-"""Threads on the page: the list, titles, switching, deleting."""
+"""The page lists threads, searches titles, switches and deletes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_switching_in_the_middle_of_a_request(chat: ChatPage, api: MemoryApi) ->
 
 
 def test_search_and_titles(chat: ChatPage, api: MemoryApi) -> None:
-    """Titles are found by their words; a new title is kept."""
+    """A search finds titles by their words. A new title is kept."""
     for number, text in enumerate(["Analytical engines", "Notes on a translation", "Bernoulli numbers"]):
         api.invoked(text, "Yes.", thread_id=f"{chat.user_id}-{number}", user_id=chat.user_id)
     chat.say("Punched cards")
@@ -71,7 +71,7 @@ def test_search_and_titles(chat: ChatPage, api: MemoryApi) -> None:
 
 
 def test_a_thread_is_deleted_after_a_typed_word(chat: ChatPage, api: MemoryApi) -> None:
-    """The deletion needs a typed word; afterwards a new thread is open."""
+    """The deletion needs a typed word. Afterwards a new thread is open."""
     chat.say("Forget me.")
     chat.wait_drained()
     gone = chat.thread_id
@@ -98,7 +98,7 @@ def test_a_thread_is_deleted_after_a_typed_word(chat: ChatPage, api: MemoryApi) 
 
 
 def test_a_thread_is_not_deleted_under_a_turn(chat: ChatPage) -> None:
-    """The turn's answer would restore the thread; after the answer it can be deleted."""
+    """The turn's answer would restore the thread. After the answer the thread can be deleted."""
     delete = chat.page.get_by_role("button", name="Delete", exact=True)
     chat.say("Forget me.")
     expect(delete).to_be_enabled()
@@ -113,7 +113,7 @@ def test_a_thread_is_not_deleted_under_a_turn(chat: ChatPage) -> None:
 
 
 def test_an_address_leads_to_its_thread(open_page: Open, user_id: str) -> None:
-    """The URL can be opened elsewhere; the back button returns to the thread before."""
+    """Another browser can open the URL. The back button returns to the previous thread."""
     thread_id = f"{user_id} / % ü"
     first = open_page(thread_id=thread_id)
     first.say("Remember this address.")

@@ -1,4 +1,4 @@
-"""A function's execution environment: imports the handler from the artifact, then answers events as JSON lines.
+"""A function's execution environment imports the handler from the artifact, then answers events as JSON lines.
 
 `executor.py` starts it with the function's environment and its artifact first on the import path, followed by boto3 as
 in Lambda's own runtime. It ends when its standard input closes.
@@ -50,7 +50,7 @@ def say(answers: IO[str], content: dict[str, Any]) -> None:
 
 def main() -> None:
     """Import the handler, then answer events until the input ends."""
-    # The function's output goes to the log; results use a separate stream.
+    # The function's output goes to the log. Results use a separate stream.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     sys.path.insert(0, os.environ["LAMBDA_TASK_ROOT"])
