@@ -30,7 +30,7 @@ class _CommandLine(typer.Typer):
         except OSError as error:
             sentence = f"{error.filename or 'The output'} cannot be written: {error.strerror}."
             warn(json.dumps({"error": sentence}) if "--json" in sys.argv else f"Error: {sentence}")
-            # The interpreter would try to write what is left in the buffer, and report that it cannot.
+            # Otherwise the interpreter would try to write the rest of the buffer, and report the error again.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(FOUND_SOMETHING)
 

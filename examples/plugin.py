@@ -9,17 +9,17 @@ from functions.agent.tools import ToolContext
 
 
 def opening_hours(context: ToolContext, day: str = "today") -> str:
-    """Tell when the shop is open.
+    """Return the opening hours of the shop.
 
     Args:
-        context: The run: whose it is, and what may be searched.
+        context: The run, with its user and a search of the user's messages.
         day: A day of the week.
     """
     return f"The shop is open from 9 to 17 on {day}, also for {context.user_id or 'you'}."
 
 
 async def stock(context: ToolContext, article: str) -> str:
-    """Tell how many of an article there are.
+    """Return the stock of an article.
 
     Args:
         context: The run.

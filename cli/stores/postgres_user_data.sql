@@ -1,4 +1,4 @@
--- How much of a user there is; `erasing` counts threads that nobody sees any more, whose rows are still to be deleted.
+-- Counts a user's data. `erasing` counts hidden threads whose rows are not deleted yet.
 with owned as (select id, message_count from live_conversations where user_id = %(user_id)s)
 select
     (select count(*) from owned) as threads,

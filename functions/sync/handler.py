@@ -139,11 +139,11 @@ def _is_scheduled(event: dict[str, Any]) -> bool:
 
 
 def _sweep(seconds: float) -> dict[str, Any]:
-    swept = sweep.run(seconds)
+    result = sweep.run(seconds)
     metrics.add_metric("Sweeps", MetricUnit.Count, 1)
-    metrics.add_metric("OutboxDrained", MetricUnit.Count, swept.stored)
-    metrics.add_metric("CacheRepaired", MetricUnit.Count, swept.repaired)
-    metrics.add_metric("RowsErased", MetricUnit.Count, swept.erased)
-    answer = asdict(swept)
+    metrics.add_metric("OutboxDrained", MetricUnit.Count, result.stored)
+    metrics.add_metric("CacheRepaired", MetricUnit.Count, result.repaired)
+    metrics.add_metric("RowsErased", MetricUnit.Count, result.erased)
+    answer = asdict(result)
     logger.info("swept", extra=answer)
     return answer

@@ -51,6 +51,6 @@ def users_in(cached: CacheRead) -> set[str]:
 
 
 def drained_among(pending: Sequence[Exchange], stored: Sequence[Exchange]) -> list[Exchange]:
-    """Return undrained exchanges of which PostgreSQL has this or a later revision already."""
+    """Return the undrained exchanges that PostgreSQL already has, with this or a later revision."""
     revisions = {exchange.exchange_id: exchange.revision for exchange in stored}
     return [each for each in pending if each.revision <= revisions.get(each.exchange_id, -1)]

@@ -25,7 +25,7 @@ def _has_possible_port(host: str) -> bool:
     return not (colon and port) or 0 < int(port) <= _MAX_PORT
 
 
-def _with_its_secret(auth: Auth, others: ValidationInfo, variable: str) -> Auth:
+def _require_secret_arn(auth: Auth, others: ValidationInfo, variable: str) -> Auth:
     if auth == "secret" and not others.data.get("secret_arn"):
         message = f"secret needs {variable}"
         raise ValueError(message)
@@ -62,11 +62,11 @@ class RedisSettings(BaseSettings):
 
     @field_validator("auth")
     @classmethod
-    def _has_what_iam_needs(cls, value: Auth, others: ValidationInfo) -> Auth:
+    def _has_iam_settings(cls, value: Auth, others: ValidationInfo) -> Auth:
         if value == "iam" and not all(others.data.get(name) for name in ("username", "cache_name", "tls")):
             message = "iam needs REDIS__USERNAME, REDIS__CACHE_NAME and REDIS__TLS"
             raise ValueError(message)
-        return _with_its_secret(value, others, "REDIS__SECRET_ARN")
+        return _require_secret_arn(value, others, "REDIS__SECRET_ARN")
 
 
 class DatabaseSettings(BaseSettings):
@@ -102,12 +102,12 @@ class DatabaseSettings(BaseSettings):
 
     @field_validator("auth")
     @classmethod
-    def _has_what_iam_needs(cls, value: Auth, others: ValidationInfo) -> Auth:
+    def _has_iam_settings(cls, value: Auth, others: ValidationInfo) -> Auth:
         address = urlsplit(str(others.data.get("url", "")))
         if value == "iam" and not (address.hostname and address.username):
             message = "iam needs a host and a user in DATABASE__URL"
             raise ValueError(message)
-        return _with_its_secret(value, others, "DATABASE__SECRET_ARN")
+        return _require_secret_arn(value, others, "DATABASE__SECRET_ARN")
 
 
 class MemorySettings(BaseSettings):
@@ -142,7 +142,7 @@ class SyncSettings(BaseSettings):
     @field_validator("dlq_url", mode="before")
     @classmethod
     def _is_none_under_sam_local(cls, value: str | None) -> str | None:
-        # `sam local` gives the name of the template's resource, not a URL, where its caller names no queue.
+        # Without a value from the caller, `sam local` passes the name of the template's resource instead of a URL.
         return None if value == "ExchangeDeadLetterQueue" else value
 
     @field_validator("queue_url", "dlq_url")

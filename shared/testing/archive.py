@@ -141,7 +141,7 @@ class InMemoryArchive(Twin):
         """Return the stored exchanges with these ids."""
         self.begin("stored")
         threads = [(self._conversations.get(each.thread_id), each.exchange_id) for each in exchanges]
-        return [kept.exchanges[name] for kept, name in threads if kept is not None and name in kept.exchanges]
+        return [each.exchanges[name] for each, name in threads if each is not None and name in each.exchanges]
 
     def preferences(self, user_id: str, then: Callable[[dict[str, str]], None] | None = None) -> dict[str, str]:
         """Return the preferences, and give them to `then`."""
@@ -228,7 +228,7 @@ class InMemoryArchive(Twin):
     def forget_user(self, user_id: str, cutoff: UUID, also: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
         """Delete the user's threads, those in `also` without another owner, and the preferences."""
         self.begin("forget_user")
-        owned = [name for name, kept in self._conversations.items() if kept.user_id == user_id]
+        owned = [name for name, each in self._conversations.items() if each.user_id == user_id]
         claimed = [name for name, owner in self.owners.items() if owner == user_id]
         strays = [
             name

@@ -93,7 +93,7 @@ export interface paths {
         };
         /**
          * Read Layers
-         * @description Show the newest of a thread as Redis and PostgreSQL hold it.
+         * @description Show a thread's newest messages in Redis and in PostgreSQL.
          */
         get: operations["read_layers"];
         put?: never;
@@ -113,7 +113,7 @@ export interface paths {
         };
         /**
          * Read Status
-         * @description Count what was accepted and is not in PostgreSQL yet, and the dead letters.
+         * @description Count the exchanges that PostgreSQL does not have yet, and the dead letters.
          */
         get: operations["read_status"];
         put?: never;

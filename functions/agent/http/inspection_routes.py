@@ -23,7 +23,7 @@ def add_inspection_routes(app: FastAPI, operations: Operations, operator_scope: 
 
     @app.get("/threads/{thread_id:path}/layers")
     async def read_layers(thread_id: ThreadPath, query: Annotated[LayersQuery, Query()], caller: CallerOf) -> Response:
-        """Show the newest of a thread as Redis and PostgreSQL hold it."""
+        """Show a thread's newest messages in Redis and in PostgreSQL."""
         if caller.owner is not None:
             operations.threads.require(thread_id, caller.owner)
         return _json(
@@ -32,7 +32,7 @@ def add_inspection_routes(app: FastAPI, operations: Operations, operator_scope: 
 
     @app.get("/status")
     async def read_status(caller: CallerOf) -> Response:
-        """Count what was accepted and is not in PostgreSQL yet, and the dead letters."""
+        """Count the exchanges that PostgreSQL does not have yet, and the dead letters."""
         if not caller.may_act_for_others:
             # Only operators may see the traffic of other users.
             raise HTTPException(403, f"This is for operators: it needs the scope {operator_scope}.")

@@ -29,7 +29,7 @@ class RedisCache(ListReader, ListWriter, ListEraser):
     """L1."""
 
     def set_preferences(self, user_id: str, preferences: Mapping[str, str]) -> None:
-        """Make the user's hash hold exactly these, and remember when there are none."""
+        """Replace the user's hash, and seal it, also without preferences."""
         key, seal, generation = preferences_key(user_id), preferences_seal_key(user_id), self._generation
         ttl = self._memory.user_ttl_seconds
         fields = [text for item in preferences.items() for text in item]
@@ -44,7 +44,7 @@ class RedisCache(ListReader, ListWriter, ListEraser):
         self._call(fill)
 
     def newest(self, thread_ids: Sequence[str]) -> dict[str, UUID]:
-        """Return the order key of each thread's newest exchange, of those threads of which Redis has any."""
+        """Return the order key of each thread's newest exchange; threads without exchanges in Redis are missing."""
         orders: dict[str, UUID] = {}
         for start in range(0, len(thread_ids), THREADS_A_CALL):
             orders |= self._newest(thread_ids[start : start + THREADS_A_CALL])

@@ -1,4 +1,4 @@
-"""Deletions: a tombstone first, then what it reaches."""
+"""Deletes threads, exchanges and users in Redis: first the tombstone, then the data."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from shared.stores.redis.names import (
 
 
 class ListEraser(CacheLink):
-    """Forgets threads, exchanges and users."""
+    """Deletes threads, exchanges and users."""
 
     def forget_threads(self, cutoffs: Mapping[str, UUID]) -> None:
-        """Remember the deletions, then remove what each reaches: a merge in between finds the one or the other.
+        """Write the tombstones, then remove the exchanges up to each cutoff.
 
-        Only what is up to the cutoff goes. Another process may have accepted an exchange after the deletion, and that
-        is the first of a new thread.
+        A merge in between finds the tombstone, or the removal finds the merged exchange. Exchanges after the cutoff
+        stay: another process may have accepted one, and it is the first of a new thread.
         """
         self._forget_local(lambda exchange: is_reached(exchange.order, cutoffs.get(exchange.thread_id)))
         names = list(cutoffs)
@@ -51,7 +51,7 @@ class ListEraser(CacheLink):
         self._forget_pending(bodies, cutoffs)
 
     def forget_exchanges(self, thread_id: str, exchange_ids: Collection[UUID]) -> None:
-        """Remember the deletion of exchanges, then remove them: a merge in between finds the one or is removed."""
+        """Record the ids as deleted, then remove the exchanges; a merge in between finds the record or is removed."""
 
         def fill(pipe: Pipeline) -> None:
             self._lists.queue_deleted(pipe, thread_id, exchange_ids)
@@ -66,7 +66,7 @@ class ListEraser(CacheLink):
             self._call(lambda pipe: pipe.hdel(pending_key(thread_id), *fields))
 
     def forget_user(self, user_id: str, cutoff: UUID) -> list[str]:
-        """Remember the deletion, remove the preferences, and return the threads the user wrote to."""
+        """Write the tombstone, remove the preferences, and return the threads of the user's index."""
 
         def fill(pipe: Pipeline) -> None:
             queue_tombstone(pipe, user_tombstone_key(user_id), cutoff)
@@ -80,11 +80,11 @@ class ListEraser(CacheLink):
         return ids_of(replies[1])
 
     def forget_index(self, user_id: str, cutoff: UUID) -> None:
-        """Remove threads from the user's index that were last written to before the deletion.
+        """Remove threads without a write since the deletion from the user's index.
 
-        Only once a deletion has reached them: who repeats a deletion that failed halfway finds them by the index.
+        Call it after the threads are deleted, because a repeated deletion finds the remaining threads by the index.
         """
         reach = milliseconds_of(cutoff) / 1000
         if reach <= time.time():
-            # A cutoff ahead of the clock does not tell which these are: the index may name too many, never too few.
+            # With a cutoff ahead of the clock, they are unknown. The index may have too many threads, never too few.
             self._call(lambda pipe: pipe.zremrangebyscore(user_threads_key(user_id), "-inf", f"({reach}"))

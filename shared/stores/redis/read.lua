@@ -24,8 +24,8 @@ if type(head) == 'table' then
   head = false
 end
 if not head then
-  local made = redis.pcall('RPUSH', key, PLACEHOLDER .. ',"asked":"' .. token .. '"}')
-  if type(made) == 'number' then
+  local length = redis.pcall('RPUSH', key, PLACEHOLDER .. ',"asked":"' .. token .. '"}')
+  if type(length) == 'number' then
     redis.call('EXPIRE', key, seconds)
   end
   return
@@ -37,7 +37,7 @@ local sealed = counts and string.match(value, '^[0-9.]+$')
 if name == 'asked' or (sealed and tonumber(sealed) and tonumber(sealed) >= generation) then
   return
 end
-local asked = ended(bare, 'asked', token)
-if asked ~= bare then
-  redis.pcall('LSET', key, 0, asked)
+local marked = ended(bare, 'asked', token)
+if marked ~= bare then
+  redis.pcall('LSET', key, 0, marked)
 end
