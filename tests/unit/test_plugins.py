@@ -124,7 +124,7 @@ def _two_tools() -> None:
 
 
 @pytest.mark.parametrize(
-    ("register", "told"),
+    ("register", "reply"),
     [
         (None, "cannot be used: AttributeError"),
         (_two_tools, "there are two tools current_time"),
@@ -191,7 +191,7 @@ def test_a_tool_that_fails(made: Any, monkeypatch: pytest.MonkeyPatch, caplog: p
 
 
 @pytest.mark.parametrize(
-    ("result", "told"),
+    ("result", "reply"),
     [(7, "7"), (None, "null"), ({"a": ["\u00fc"]}, '{"a": ["\u00fc"]}'), ("lone \ud800", "lone ?"), (b"x", "b'x'")],
 )
 def test_a_result_other_than_text_becomes_text(result: object, reply: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,7 +270,7 @@ def _takes_what_is_not_there(_: ToolContext, thing: NotThere) -> str:  # type: i
 
 
 @pytest.mark.parametrize(
-    ("tool", "told"),
+    ("tool", "reply"),
     [
         (_yields, "has to return it"),
         (_yields_later, "has to return it"),
