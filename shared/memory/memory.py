@@ -58,9 +58,8 @@ class Memory:
         self._clock_offset: float | None = None
         # The difference of this machine's clock and the monotonic clock at the last comparison with the other clocks.
         self._started_at = 0.0
-        # How much later the true time may be than this process' time, if two clocks differ and the third does not
-        # respond.
-        self._doubt = 0.0
+        # Maximum seconds that this process' time may be behind, if two clocks differ and the third does not respond.
+        self._max_behind = 0.0
         self._archive_offset: float | None = None
         self._archive_asked_at = -math.inf
 
@@ -104,11 +103,11 @@ class Memory:
             return
         local = self._clock()
         self._started_at = local - time.monotonic()
-        self._doubt = 0.0
+        self._max_behind = 0.0
         if abs(shared - local) > MAX_DIFFERENCE:
             third = self._offset_of_archive(local)
             # While PostgreSQL does not respond, neither clock can be confirmed; this machine's is used.
-            self._doubt = max(0.0, shared - local) if third is None else 0.0
+            self._max_behind = max(0.0, shared - local) if third is None else 0.0
             shared = sorted([local, shared, local + (third or 0.0)])[1]
         self._clock_offset = shared - local
 
@@ -146,7 +145,7 @@ class Memory:
         """Return the latest time that a caller's clock may have."""
         local, now = self._clock(), self.now()
         # If two clocks differ slightly, the caller may use either.
-        return (now if abs(now - local) > MAX_DIFFERENCE else max(now, local)) + self._doubt
+        return (now if abs(now - local) > MAX_DIFFERENCE else max(now, local)) + self._max_behind
 
     def _ask_for_clock(self) -> None:
         # A clock that was set, e.g. while Lambda had frozen the process, is compared again.

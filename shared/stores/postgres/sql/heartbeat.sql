@@ -1,4 +1,4 @@
--- Notes that PostgreSQL and the sweep are up; since when, without a gap or a restart.
+-- Records that PostgreSQL and the sweep are up, and the time since which they have been up without a gap or a restart.
 insert into drain_health as h (id, healthy_since, beat_at)
 values (1, clock_timestamp(), clock_timestamp())
 on conflict (id) do update set
