@@ -212,9 +212,14 @@ class FaultyPostgres(PostgresConnection):
 
     def resend(self) -> None:
         """Start like a new process."""
-        self.breaker = CircuitBreaker("postgres", self._probe, probe_interval=0, grace=10)
+        self.breaker = self.breaker_for()
 
-    def _probe(self) -> None:
+    def breaker_for(self, check: Callable[[psycopg.Connection[DictRow]], object] | None = None) -> CircuitBreaker:
+        """Return a circuit breaker that starts a probe with each request and waits for it."""
+        return CircuitBreaker("postgres", lambda: self._probe(check), probe_interval=0, grace=10)
+
+    def _probe(self, check: Callable[[psycopg.Connection[DictRow]], object] | None) -> None:
+        del check
         if "postgres" in self._faults.down:
             raise psycopg.OperationalError("injected")
 

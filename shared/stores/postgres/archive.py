@@ -32,7 +32,7 @@ from shared.stores.postgres.exchanges import exchanges_of
 from shared.stores.postgres.invalidations import forget_repair, log_invalidations, oldest_repairs
 from shared.stores.postgres.locks import lock_exclusive, lock_shared
 from shared.stores.postgres.owners import claim, owner_of, require_owner
-from shared.stores.postgres.preferences import change_preferences, publish_preferences, read_preferences
+from shared.stores.postgres.preferences import change_preferences, publish_preferences, read_preferences, try_changing
 from shared.stores.postgres.purge import PostgresPurge
 from shared.stores.postgres.threads import list_messages, list_threads, read_thread, rename_thread, search_messages
 from shared.stores.postgres.windows import read_window
@@ -56,6 +56,7 @@ class PostgresArchive:
         self._purge = PostgresPurge(connection)
         # PostgreSQL counts as recovered only if it can store an exchange.
         connection.check = try_storing
+        self._preferences_breaker = connection.breaker_for(try_changing)
 
     def window(self, thread_id: str, limit: int, users: Collection[str] = ()) -> Window:
         """Return the newest `limit` exchanges, the thread's owner, and the cutoffs of those users who were deleted."""
@@ -90,7 +91,11 @@ class PostgresArchive:
 
     def preferences(self, user_id: str, then: Callable[[dict[str, str]], None] | None = None) -> dict[str, str]:
         """Return the preferences; `then` gets them while no other writer can change them."""
-        return self._connection.run(lambda c: read_preferences(c, user_id, then), is_one_statement=then is None)
+        return self._connection.run(
+            lambda c: read_preferences(c, user_id, then),
+            is_one_statement=then is None,
+            breaker=self._preferences_breaker,
+        )
 
     def change_preferences(
         self,
@@ -105,9 +110,12 @@ class PostgresArchive:
         `then` gets them before another writer can change them, and returns whether L1 has them; otherwise L1's missing
         update is recorded.
         """
-        changed = self._connection.run(lambda c: change_preferences(c, user_id, changes, replace=replace))
+        breaker = self._preferences_breaker
+        changed = self._connection.run(
+            lambda c: change_preferences(c, user_id, changes, replace=replace), breaker=breaker
+        )
         with add_outcome(_CHANGED_BEHIND_THE_CACHE):
-            self._connection.run(lambda c: publish_preferences(c, user_id, then))
+            self._connection.run(lambda c: publish_preferences(c, user_id, then), breaker=breaker)
         return changed
 
     def thread(self, thread_id: str) -> Thread | None:
@@ -266,6 +274,8 @@ class PostgresArchive:
         return self._connection.run(
             lambda c: search_messages(c, user_id, query, limit=limit, exclude_thread=exclude_thread),
             is_one_statement=True,
+            # A slow search says nothing about other statements.
+            is_trial=True,
         )
 
     def clock(self) -> float:

@@ -75,8 +75,12 @@ class _Unavailable(StoreUnavailable):
     """PostgreSQL is down, or accepts no writes: the circuit opens."""
 
 
+class _Hangs(StoreBusy):
+    """PostgreSQL does not respond in time: the circuit opens."""
+
+
 class _TimedOut(StoreBusy):
-    """PostgreSQL is too slow: the circuit opens."""
+    """PostgreSQL ended the statement, because it took too long: the circuit opens for calls like this one."""
 
 
 class PostgresConnection:
@@ -96,9 +100,13 @@ class PostgresConnection:
         self._limits = limits or Limits(settings.timeout_ms / 1000)
         self._connection: BoundedConnection | None = None
         self._is_unconfirmed = False
-        self.breaker = CircuitBreaker("postgres", self._probe, probe_interval=1.0, grace=self._limits.grace)
         self.check: _Work[object] = lambda connection: connection.execute("select 1")
         """What shows, in a transaction that is rolled back, that PostgreSQL does its work again."""
+        self.breaker = self.breaker_for()
+
+    def breaker_for(self, check: _Work[object] | None = None) -> CircuitBreaker:
+        """Return a circuit breaker that closes when a check succeeds, in a transaction that is rolled back."""
+        return CircuitBreaker("postgres", lambda: self._probe(check), probe_interval=1.0, grace=self._limits.grace)
 
     def _connect(self) -> BoundedConnection:
         url_parameters = conninfo_to_dict(self._settings.url)
@@ -120,11 +128,11 @@ class PostgresConnection:
         connection.beginning = self._limits.begin(has_schema="search_path" in str(url_parameters.get("options")))
         return connection
 
-    def _probe(self) -> None:
+    def _probe(self, check: _Work[object] | None) -> None:
         connection = self._connect()
         try:
             connection.begin()
-            self.check(connection)
+            (check or self.check)(connection)
         except psycopg.Error as error:
             # A refusal is a response.
             if connection.closed or error_kind(error) not in {ErrorKind.ROW, ErrorKind.REFUSED}:
@@ -133,13 +141,21 @@ class PostgresConnection:
             # Rolls back.
             connection.close()
 
-    def run(self, work: _Work[_T], *, is_one_statement: bool = False, is_trial: bool = False) -> _T:
+    def run(
+        self,
+        work: _Work[_T],
+        *,
+        is_one_statement: bool = False,
+        is_trial: bool = False,
+        breaker: CircuitBreaker | None = None,
+    ) -> _T:
         """Run `work` in one transaction; repeat it once on a new connection if the old one has died.
 
         The old one also counts as dead if its server no longer accepts writes, as after a failover behind one name.
 
         A single statement saves the round trips of begin and commit. A trial that exceeds its time limit does not open
-        the circuit for other calls.
+        the circuit for other calls. Work on tables that `check` does not use has a `breaker` of its own for statements
+        that take too long: a lock on such a table then stops only this work.
 
         `work` must be idempotent: a connection can die after the commit and before its confirmation.
 
@@ -151,7 +167,7 @@ class PostgresConnection:
         """
         self._is_unconfirmed = False
         try:
-            with self.breaker.guard((_Unavailable, _TimedOut)):
+            with self.breaker.guard((_Unavailable, _Hangs)), (breaker or self.breaker).guard((_TimedOut,)):
                 return self._run(work, is_one_statement=is_one_statement, is_trial=is_trial)
         except StoreUnavailable as error:
             error.is_unconfirmed = self._is_unconfirmed
@@ -208,7 +224,7 @@ class PostgresConnection:
     def _translated(self, error: psycopg.Error, *, is_trial: bool) -> StoreUnavailable | InvalidRecord:
         reason, meaning = describe(error), error_kind(error)
         if self._connection is not None and self._connection.was_given_up:
-            return _TimedOut("postgres", reason, state=StoreUnavailable.state)
+            return _Hangs("postgres", reason, state=StoreUnavailable.state)
         if meaning is ErrorKind.LATE and self._limits.is_late_an_outage and not is_trial:
             return _TimedOut("postgres", reason)
         if meaning in {ErrorKind.LATE, ErrorKind.IN_THE_WAY}:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import orjson
 import psycopg
@@ -24,11 +24,11 @@ class PostgresKeys:
 
     def __init__(self, connection: PostgresConnection) -> None:
         self._connection = connection
+        self._breaker = connection.breaker_for(_try_acquiring)
 
     def acquire(self, key: str, body_hash: str, exchange_id: UUID) -> KeyState:
         """Claim the key, take over a claim whose lease has ended, or return its state."""
-        values = {"key": key, "body_hash": body_hash, "exchange_id": exchange_id, "lease": LEASE_SECONDS}
-        row = self._connection.run(lambda c: c.execute(_CLAIM, values).fetchone())
+        row = self._connection.run(lambda c: _acquire(c, key, body_hash, exchange_id), breaker=self._breaker)
         if row is None:
             raise StoreUnavailable("postgres", "a claim had no row")
         claim = row["claimed_at"].isoformat()
@@ -43,13 +43,24 @@ class PostgresKeys:
                 " on conflict (key) do update set answer = excluded.answer, thread_id = excluded.thread_id"
                 " where k.body_hash = excluded.body_hash and k.answer is distinct from '{}'",
                 (key, body_hash, exchange_id, answer, _thread_of(answer)),
-            )
+            ),
+            breaker=self._breaker,
         )
 
     def release(self, key: str, claim: str) -> None:
         """Release this claim; a claim that took it over has another time."""
         statement = "delete from idempotency_keys where key = %s and answer is null and claimed_at = %s::timestamptz"
-        self._connection.run(lambda c: c.execute(statement, (key, claim)))
+        self._connection.run(lambda c: c.execute(statement, (key, claim)), breaker=self._breaker)
+
+
+def _acquire(connection: psycopg.Connection[DictRow], key: str, body_hash: str, exchange_id: UUID) -> DictRow | None:
+    values = {"key": key, "body_hash": body_hash, "exchange_id": exchange_id, "lease": LEASE_SECONDS}
+    return connection.execute(_CLAIM, values).fetchone()
+
+
+def _try_acquiring(connection: psycopg.Connection[DictRow]) -> object:
+    # Another process that tries at the same time must not wait for this one.
+    return _acquire(connection, f"trial:{uuid4()}", "", UUID(int=0))
 
 
 def store_keys(connection: psycopg.Connection[DictRow], exchanges: Sequence[Exchange]) -> None:

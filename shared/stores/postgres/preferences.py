@@ -61,6 +61,11 @@ def change_preferences(
     return changed
 
 
+def try_changing(connection: _Connection) -> object:
+    """Change preferences in a transaction that the caller rolls back."""
+    return change_preferences(connection, "trial", {"trial": "1"}, replace=True)
+
+
 def publish_preferences(connection: _Connection, user_id: str, then: Callable[[dict[str, str]], bool]) -> None:
     """Give a user's committed preferences to `then`, and delete the record if it returns that L1 has them."""
     # After the commit, so that L1 never has values that L2 lacks; under the lock, so that the newest win.
