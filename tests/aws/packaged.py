@@ -1,4 +1,7 @@
-"""Uploads the template and its nested stacks like `sam package`, and replaces local paths by their URLs."""
+"""The uploader stores the template and its nested stacks like `sam package`.
+
+It replaces local paths by their URLs.
+"""
 
 from __future__ import annotations
 

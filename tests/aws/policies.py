@@ -1,4 +1,4 @@
-"""The permissions of the roles in the transformed templates."""
+"""The roles in the transformed templates have these permissions."""
 
 from __future__ import annotations
 

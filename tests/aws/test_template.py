@@ -1,4 +1,4 @@
-"""The template's resources for given parameters, without a deployment."""
+"""The template has these resources for given parameters, without a deployment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waits for servers during fault injection."""
+"""A wait for servers during fault injection has a deadline."""
 
 from __future__ import annotations
 

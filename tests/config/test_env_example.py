@@ -24,7 +24,7 @@ def _default(value: object) -> str:
 
 
 def test_the_example_holds_every_setting_with_its_default() -> None:
-    """It has all existing settings, no others, and their default values."""
+    """The example has all existing settings with their default values, and no others."""
     expected = {}
     without_default = set()
     for kind in _KINDS:

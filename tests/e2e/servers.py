@@ -1,4 +1,4 @@
-"""Kills and freezes the embedded stack's servers."""
+"""The tests kill and freeze the embedded stack's servers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads both layers without the product's code."""
+"""The tests read both layers without the product's code."""
 
 from __future__ import annotations
 

@@ -260,7 +260,7 @@ def test_preferences(cli: CommandLine, user_id: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["prefs", "set", "u"], "at least one"),
         (["prefs", "set", "u", "novalue"], "NAME=VALUE"),
@@ -277,10 +277,10 @@ def test_preferences(cli: CommandLine, user_id: str) -> None:
         (["--token", "two words", "threads", "show", "x"], "one word"),
     ],
 )
-def test_wrong_usage(cli: CommandLine, words: list[str], told: str) -> None:
+def test_wrong_usage(cli: CommandLine, words: list[str], message: str) -> None:
     """A wrong command has exit code 2 and a message."""
     done = cli.run(*words, code=2)
-    assert told in done.stderr
+    assert message in done.stderr
     assert done.stdout == ""
 
 

@@ -21,7 +21,7 @@ def cli(deployment: Deployment, tmp_path: Path) -> CommandLine:
     return CommandLine(deployment, tmp_path)
 
 
-def test_a_deployment_that_is_well(cli: CommandLine) -> None:
+def test_a_healthy_deployment(cli: CommandLine) -> None:
     """Every check passes after the first sweep. Other tests' dead letters do not count."""
     cli.run("dlq", "purge", "--yes")
     answer = eventually(lambda: cli.json("doctor"), 90)

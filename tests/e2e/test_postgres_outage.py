@@ -92,7 +92,7 @@ def test_a_new_thread_reports_the_unavailable_layer(
 
 
 def test_a_frozen_postgres_costs_one_request_its_timeout(api: MemoryApi, servers: Servers) -> None:
-    """A hanging PostgreSQL delays one request; the circuit breaker protects the next ones."""
+    """A hanging PostgreSQL delays one request. The circuit breaker protects the next ones."""
     times = []
     with servers.frozen("postgres"):
         for _ in range(8):

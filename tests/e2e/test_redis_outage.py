@@ -89,7 +89,7 @@ def _healthy_recall(api: MemoryApi, thread_id: str, user_id: str) -> Json:
 def test_a_frozen_redis_costs_one_request_its_timeout(
     api: MemoryApi, layers: Layers, servers: Servers, known: tuple[str, str]
 ) -> None:
-    """A hanging Redis delays one request by its timeout; the circuit breaker protects the others."""
+    """A hanging Redis delays one request by its timeout. The circuit breaker protects the others."""
     thread_id, user_id = known
     with servers.frozen("valkey"):
         first = _timed_turn(api, "while frozen", thread_id, user_id)
@@ -138,7 +138,7 @@ def test_threads_are_read_and_written_while_redis_is_down(
 def test_a_deletion_that_redis_missed_fails(
     api: MemoryApi, layers: Layers, servers: Servers, known: tuple[str, str]
 ) -> None:
-    """While Redis hangs a deletion returns 503; a retry afterwards completes it in both layers."""
+    """A deletion returns a 503 while Redis hangs. A retry afterwards completes it in both layers."""
     thread_id, _ = known
     with servers.frozen("valkey"):
         refused = api.send("DELETE", f"/threads/{thread_id}")

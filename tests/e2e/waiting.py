@@ -1,4 +1,4 @@
-"""Waits for asynchronous effects by polling with a deadline."""
+"""A test waits for asynchronous effects by polling with a deadline."""
 
 from __future__ import annotations
 

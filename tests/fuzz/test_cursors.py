@@ -15,11 +15,11 @@ from shared.memory.memory import Memory
 from shared.memory.threads import Threads
 from shared.settings import MemorySettings
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
-from tests.support import rubbish
+from tests.support import random_input
 from tests.support.exchanges import exchange
 
 _GOOD: list[str | int] = ["019a0000-0000-7def-8123-456789abcdef", 0]
-_places = st.lists(rubbish.values, max_size=3) | st.tuples(rubbish.values, rubbish.values).map(list)
+_places = st.lists(random_input.values, max_size=3) | st.tuples(random_input.values, random_input.values).map(list)
 
 
 def _threads() -> Threads:
@@ -45,14 +45,14 @@ def _read(cursor: str) -> None:
         assert len(items) <= 2
 
 
-@rubbish.fuzz
-@given(rubbish.any_text | rubbish.damaged_text(encode("messages:asc:t", _GOOD)))
+@random_input.fuzz
+@given(random_input.any_text | random_input.damaged_text(encode("messages:asc:t", _GOOD)))
 def test_any_text(cursor: str) -> None:
     """The API handles random text, and valid cursors with a changed part."""
     _read(cursor)
 
 
-@rubbish.fuzz
+@random_input.fuzz
 @given(_places)
 def test_forged_cursors(place: list[Any]) -> None:
     """A checksum in a cursor detects mistakes. An invalid position with a valid checksum is refused, too."""
@@ -64,7 +64,7 @@ def test_forged_cursors(place: list[Any]) -> None:
         _read(cursor)
 
 
-@rubbish.fuzz
+@random_input.fuzz
 @given(st.binary(max_size=40))
 def test_checked_noise(content: bytes) -> None:
     """The API refuses a valid checksum around data that is not JSON."""
@@ -72,8 +72,10 @@ def test_checked_noise(content: bytes) -> None:
     _read(base64.urlsafe_b64encode(raw).decode().rstrip("="))
 
 
-@rubbish.fuzz
-@given(rubbish.any_text, st.lists(st.text(st.characters(exclude_categories=["Cs"])) | st.integers(0, 1), max_size=3))
+@random_input.fuzz
+@given(
+    random_input.any_text, st.lists(st.text(st.characters(exclude_categories=["Cs"])) | st.integers(0, 1), max_size=3)
+)
 def test_a_position_is_decoded(listing: str, place: list[str | int]) -> None:
     """The decoder returns any position unchanged. A cursor of another list is invalid."""
     if any("\ud800" <= character <= "\udfff" for character in listing):

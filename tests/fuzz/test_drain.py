@@ -13,7 +13,7 @@ from functions.sync.drain import Drain
 from functions.sync.received import SqsRecord
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.testing import InMemoryArchive, InMemoryCache
-from tests.support import rubbish
+from tests.support import random_input
 from tests.support.exchanges import exchange
 
 _GOOD = exchange(1, "survivor")
@@ -48,14 +48,14 @@ def _drained(records: Sequence[object]) -> tuple[InMemoryArchive, list[tuple[str
     return archive, queue.dead
 
 
-@rubbish.fuzz
+@random_input.fuzz
 @given(st.data(), st.integers(0, 5))
 def test_one_record_fails_no_batch(data: st.DataObject, many: int) -> None:
     """Every record has the same outcome as alone: stored, or dead-lettered with a reason.
 
     The valid record is stored.
     """
-    others = [data.draw(rubbish.records(number)) for number in range(many)]
+    others = [data.draw(random_input.records(number)) for number in range(many)]
     at = data.draw(st.integers(0, many))
 
     archive, dead = _drained([*others[:at], _RECORD, *others[at:]])
@@ -65,8 +65,8 @@ def test_one_record_fails_no_batch(data: st.DataObject, many: int) -> None:
     assert stored[:2] == [_GOOD.user_message, _GOOD.assistant_message]
 
 
-@rubbish.fuzz
-@given(rubbish.values | rubbish.damaged_fields(_RECORD))
+@random_input.fuzz
+@given(random_input.values | random_input.damaged_fields(_RECORD))
 def test_a_malformed_record(record: Any) -> None:
     """The record is parsed, or refused with its message id. Its receive count fits an exponent."""
     try:

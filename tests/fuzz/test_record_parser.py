@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from shared.errors import InvalidRecord
 from shared.models import Exchange
 from shared.stores.redis import entries as redis_entries
-from tests.support import rubbish, strategies
+from tests.support import random_input, strategies
 
 _REASONS = {"not_json", "unknown_version", "missing_field", "invalid_field"}
 _MAX_BYTES = 1 << 20
@@ -44,36 +44,36 @@ def _check(body: Any) -> None:
     assert tuple(redis_entries.decode(entry) for entry in redis_entries.encode(parsed)) == parsed.messages
 
 
-@rubbish.fuzz
-@given(rubbish.bodies())
+@random_input.fuzz
+@given(random_input.bodies())
 def test_any_body(body: str) -> None:
     """The parser accepts a body as text, and as bytes if it can be encoded."""
     _check(body)
     _check(body.encode(errors="surrogatepass"))
 
 
-@rubbish.fuzz
+@random_input.fuzz
 @given(strategies.exchanges(), st.data())
 def test_damaged_bytes(made: Exchange, data: st.DataObject) -> None:
     """The parser handles valid bodies with changed bytes, including invalid UTF-8."""
-    _check(data.draw(rubbish.damaged_bytes(made.to_wire().encode())))
+    _check(data.draw(random_input.damaged_bytes(made.to_wire().encode())))
 
 
-@rubbish.fuzz
+@random_input.fuzz
 @given(st.binary(max_size=200))
 def test_noise(body: bytes) -> None:
     """The parser handles random bytes."""
     _check(body)
 
 
-@rubbish.fuzz
-@given(strategies.exchanges(), rubbish.any_text, rubbish.values)
+@random_input.fuzz
+@given(strategies.exchanges(), random_input.any_text, random_input.values)
 def test_unknown_fields_change_nothing(made: Exchange, name: str, value: Any) -> None:
     """The parser ignores a field of a later version, whatever its value."""
     record = json.loads(made.to_wire())
     if name in record:
         return
-    parsed = _parsed(rubbish.as_json({**record, name: value}))
+    parsed = _parsed(random_input.as_json({**record, name: value}))
     assert parsed == made or (isinstance(parsed, InvalidRecord) and parsed.reason == "not_json")
 
 

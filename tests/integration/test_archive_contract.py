@@ -44,7 +44,7 @@ def test_pages_of_messages(archive: Archive) -> None:
     assert archive.messages("other", 9, None, descending=False) == []
 
 
-def test_messages_know_their_place(archive: Archive) -> None:
+def test_messages_have_their_order_key(archive: Archive) -> None:
     """Each message has its exchange's id, time and order key."""
     made = exchange(1, user_id="ana")
     archive.store([made])
@@ -57,7 +57,7 @@ def test_messages_know_their_place(archive: Archive) -> None:
         )
 
 
-def test_threads_by_their_last_use(archive: Archive) -> None:
+def test_threads_are_listed_by_last_use(archive: Archive) -> None:
     """Pages list one user's threads by their last use, newest first."""
     for number in (3, 1, 2):
         archive.store([exchange(0, f"t{number}", "ana", created_at=MOMENT + timedelta(seconds=number))])
@@ -168,7 +168,7 @@ def test_epochs(archive: Archive) -> None:
     assert [archive.log_empty_cache() for _ in range(3)] == [True, False, False]
 
 
-def test_health_begins_with_a_beat(archive: Archive) -> None:
+def test_uptime_starts_with_a_heartbeat(archive: Archive) -> None:
     """Without a heartbeat there is no uptime."""
     assert archive.uptime_seconds() == 0
     archive.heartbeat()
@@ -196,7 +196,7 @@ def test_a_restart_between_two_heartbeats(
 def test_a_clock_of_postgres_that_was_ahead(
     real_archive: Callable[..., PostgresArchive], database: psycopg.Connection
 ) -> None:
-    """After it is right again, the next heartbeat starts anew."""
+    """The next heartbeat after the correction of the clock starts a new uptime."""
     archive = real_archive()
     archive.heartbeat()
     database.execute("update drain_health set healthy_since = now() + interval '2 d', beat_at = now() + interval '2 d'")

@@ -105,7 +105,7 @@ def test_no_layer_is_named(tmp_path: Path) -> None:
     assert "--redis-url or REDIS__HOST" in found["port of redis"]["found"]
 
 
-def test_queues_that_are_right(setup: Setup, tmp_path: Path) -> None:
+def test_valid_queues(setup: Setup, tmp_path: Path) -> None:
     """Queues pass that are like those of the template."""
     dead = setup.queue("dead", MessageRetentionPeriod="1209600")
     policy = json.dumps({"deadLetterTargetArn": setup.arn(dead), "maxReceiveCount": 1000})
@@ -114,7 +114,7 @@ def test_queues_that_are_right(setup: Setup, tmp_path: Path) -> None:
     assert _states(_doctor(tmp_path, 0, endpoint_url=setup.endpoint, queue_url=live, dlq_url=dead)) == {}
 
 
-def test_queues_that_are_wrong(setup: Setup, tmp_path: Path) -> None:
+def test_invalid_queues(setup: Setup, tmp_path: Path) -> None:
     """`doctor` finds every wrong setting of the queues.
 
     The settings are a missing redrive policy, short retention of dead letters, no partial batches, and a short
@@ -214,7 +214,7 @@ def test_a_port_of_another_server(valkey: ValkeyServer, tmp_path: Path, monkeypa
     assert _states(_doctor(tmp_path, 3, **urls)) == {"api": "unreachable", "postgres": "unreachable"}
 
 
-def test_a_stack_that_ended_without_a_word(tmp_path: Path) -> None:
+def test_a_stack_that_ended_without_removing_its_file(tmp_path: Path) -> None:
     """The stack's remaining file has its addresses. The advice is to start the stack again."""
     (tmp_path / ".local").mkdir()
     (tmp_path / ".local" / "stack.json").write_text(json.dumps({"redis_url": "redis://127.0.0.1:1/0"}))

@@ -126,7 +126,7 @@ def test_showing_an_unknown_id(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     assert (result.exit_code, result.stderr) == (2, "Error: none of the first 10000 dead letters is nothing.\n")
 
 
-def test_redrive_without_a_move_of_its_own(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+def test_redrive_on_an_endpoint_without_moves(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     """Without a move of its own, the endpoint gets a copy of each message's body in the exchange queue."""
     dead, live = queues
     bodies = _fill(dead, 12)

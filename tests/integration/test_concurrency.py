@@ -62,9 +62,7 @@ def test_two_versions_of_one_exchange(real_archive: MakeArchive) -> None:
         assert archives[0].window(f"t{number}", 5).exchanges == versions[:1]
 
 
-def test_drains_that_share_threads_do_not_wait_in_a_circle(
-    real_archive: MakeArchive, database: psycopg.Connection
-) -> None:
+def test_drains_that_share_threads_do_not_deadlock(real_archive: MakeArchive, database: psycopg.Connection) -> None:
     """Many batches with few threads succeed, in any order."""
     threads = [f"t{number}" for number in range(12)]
 
@@ -156,7 +154,7 @@ def test_a_deletion_beside_drains_of_other_threads(
     assert _count(database, "messages") == 2
 
 
-def test_a_day_beside_the_release_before(
+def test_deletions_beside_the_previous_release(
     real_archive: MakeArchive, database_url: str, database: psycopg.Connection
 ) -> None:
     """Old deletions use a single lock. Small writes acquire it too until no old process runs."""
@@ -190,7 +188,7 @@ def _insert_by_hand(connection: psycopg.Connection, like: Exchange) -> Exchange:
 
 
 @pytest.mark.parametrize("changes", [30])
-def test_concurrent_preferences_leave_none_behind(changes: int, real_archive: MakeArchive) -> None:
+def test_concurrent_preferences_end_equal_in_both_layers(changes: int, real_archive: MakeArchive) -> None:
     """The last published preferences are PostgreSQL's, whatever the order of concurrent changes."""
     published: list[dict[str, str]] = []
 

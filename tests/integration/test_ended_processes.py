@@ -52,7 +52,9 @@ def _invoke(records: list[dict[str, Any]]) -> list[str] | None:
 
 
 @pytest.mark.usefixtures("load")
-def test_its_neighbours_are_stored(queues: Queues, database: psycopg.Connection, redis_client: redis.Redis) -> None:
+def test_records_beside_a_crashing_one_are_stored(
+    queues: Queues, database: psycopg.Connection, redis_client: redis.Redis
+) -> None:
     """The drain stores the other records after four receives.
 
     After six it dead-letters the record with the reason.

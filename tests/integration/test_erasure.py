@@ -154,7 +154,7 @@ def test_a_large_user(
 
 
 @pytest.mark.usefixtures("small_steps")
-def test_the_user_goes_on_meanwhile(archive: PostgresArchive, database: psycopg.Connection) -> None:
+def test_a_user_writes_during_the_deletion(archive: PostgresArchive, database: psycopg.Connection) -> None:
     """Readers see only exchanges after the deletion: in old threads, in new ones, and in claimed ones."""
     names = _fill(archive, 7)
     archive.forget_user("ana", ExchangeIds().new(), [])
@@ -178,7 +178,7 @@ def test_the_user_goes_on_meanwhile(archive: PostgresArchive, database: psycopg.
 
 
 @pytest.mark.usefixtures("small_steps")
-def test_another_user_takes_the_name(archive: PostgresArchive) -> None:
+def test_another_user_claims_the_deleted_thread(archive: PostgresArchive) -> None:
     """A thread with remaining rows has no owner. The next claimant gets a new thread."""
     names = _fill(archive, 7)
     archive.forget_user("ana", ExchangeIds().new(), [])
@@ -349,7 +349,7 @@ def test_the_sweep_deletes_lists_from_redis(process: Process) -> None:
 
 
 @pytest.mark.usefixtures("small_steps")
-def test_without_redis_the_rows_go_all_the_same(process: Process, database: psycopg.Connection) -> None:
+def test_rows_are_deleted_without_redis(process: Process, database: psycopg.Connection) -> None:
     """The deletion records Redis' part for later."""
     memory = process()
     _fill(memory.archive, 6)  # type: ignore[arg-type]
@@ -364,7 +364,7 @@ def test_without_redis_the_rows_go_all_the_same(process: Process, database: psyc
     assert _rows(database) == {}
 
 
-def test_a_part_that_is_slow_leaves_time_to_the_others(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_part_leaves_time_for_the_others(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each part has its share of the time, and an unexpected failure of one does not stop the others."""
     memory = process()
     _fill(memory.archive, 3)  # type: ignore[arg-type]

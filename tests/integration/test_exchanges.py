@@ -238,7 +238,7 @@ def test_without_postgresql(process: MakeProcess, queue: InMemoryQueue, postgres
 # - deleting ---
 
 
-def test_nothing_brings_a_deleted_exchange_back(
+def test_a_deleted_exchange_is_never_restored(
     process: MakeProcess, queue: InMemoryQueue, redis_client: redis.Redis, database: psycopg.Connection
 ) -> None:
     """Neither the queue, a dead letter, a process' memory nor an emptied Redis restores the exchange."""

@@ -98,7 +98,7 @@ def test_a_standby_and_its_promotion(pair: tuple[PostgresServer, PostgresServer]
 
 
 @pytest.mark.parametrize("who", _LIMITS)
-def test_a_live_connection_that_takes_no_writes_any_more(postgres: PostgresServer, database_url: str, who: str) -> None:
+def test_a_live_connection_that_refuses_writes(postgres: PostgresServer, database_url: str, who: str) -> None:
     """Some failovers keep connections. The error concerns the server, not the statement."""
     connection = PostgresConnection(DatabaseSettings(url=database_url), _LIMITS[who])
     archive = PostgresArchive(connection)

@@ -178,7 +178,7 @@ def test_a_late_reply_is_not_used(valkey: ValkeyServer, postgres: PostgresServer
     assert texts(Turn(memory, "one", None).recall().messages) == contents_of("one")
 
 
-def test_a_redis_that_takes_no_writes_delays_one_request(
+def test_a_redis_that_refuses_writes_delays_one_request(
     process: MakeProcess, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Such a Redis answers reads, so only a probe that writes detects the recovery."""
@@ -197,7 +197,7 @@ def test_a_redis_that_takes_no_writes_delays_one_request(
     until(lambda: Turn(memory, "t", None).recall().degraded == [])
 
 
-def test_a_queue_that_takes_no_messages_delays_one_request(
+def test_a_queue_that_refuses_messages_delays_one_request(
     process: MakeProcess, real_queue: SqsQueue, queues: Queues, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The queue answers attribute requests. So only sending the refused message detects the recovery."""

@@ -109,7 +109,7 @@ def test_an_older_snapshot_and_an_exchange_on_the_queue(
     assert _shown(process()) == (contents_of(0, 1), [])
 
 
-def test_a_deletion_that_the_snapshot_has_not(
+def test_a_deletion_that_the_snapshot_lacks(
     process: MakeMemory, queue: InMemoryQueue, valkey: ValkeyServer, redis_client: redis.Redis
 ) -> None:
     """No reader sees the deleted thread's list from the snapshot."""
@@ -121,7 +121,7 @@ def test_a_deletion_that_the_snapshot_has_not(
     assert "q0" not in "".join(map(str, redis_client.lrange("thread:t:messages", 0, -1)))
 
 
-def test_one_process_confirms_for_all(
+def test_one_process_seals_a_list_for_all(
     process: MakeMemory, queue: InMemoryQueue, valkey: ValkeyServer, redis_client: redis.Redis
 ) -> None:
     """The first reader of a list compares it with PostgreSQL and seals it for the others."""

@@ -131,7 +131,7 @@ def test_encoded_paths(make: Callable[..., dict[str, Any]], load: Import) -> Non
 
 @pytest.mark.parametrize("make", [_rest, _http])
 def test_a_page_of_this_machine(make: Callable[..., dict[str, Any]], load: Import) -> None:
-    """By default, a page of this machine may call an API of the stage `local`."""
+    """A page of this machine may call an API of the stage `local` by default."""
     event = make("OPTIONS", "/run")
     event["headers"] |= {"origin": "http://localhost:5173", "access-control-request-method": "POST"}
     answer = load("functions.agent.handler").handler(event, Context())

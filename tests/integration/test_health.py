@@ -57,7 +57,7 @@ def health(load: Callable[[str], ModuleType]) -> Health:
     return ask
 
 
-def test_a_deployment_that_is_well(health: Health, queues: Queues, database: psycopg.Connection) -> None:
+def test_a_healthy_deployment(health: Health, queues: Queues, database: psycopg.Connection) -> None:
     """Repeated checks leave nothing in PostgreSQL or in the queue."""
     assert [health() for _ in range(3)] == [_ALL] * 3
     assert queues.waiting() == (0, 0, 0)
@@ -78,7 +78,7 @@ _REFUSALS = {
 
 
 @pytest.mark.parametrize("what", _REFUSALS)
-def test_a_postgres_that_answers_and_stores_nothing(health: Health, database: psycopg.Connection, what: str) -> None:
+def test_a_postgres_that_answers_and_refuses_writes(health: Health, database: psycopg.Connection, what: str) -> None:
     """`select 1` still works on such a server."""
     assert health() == _ALL
     database.execute(_REFUSALS[what].encode())
@@ -122,7 +122,7 @@ def test_sessions_that_are_read_only_by_default(
     assert health() == _ALL
 
 
-def test_a_queue_that_is_counted_and_takes_nothing(health: Health, sqs: SqsServer) -> None:
+def test_a_queue_that_is_counted_and_refuses_messages(health: Health, sqs: SqsServer) -> None:
     """The check fails even in a process that has sent nothing. It passes once the queue accepts messages."""
     assert health() == _ALL
     sqs.refused.add("SendMessage")
@@ -142,7 +142,7 @@ def test_a_circuit_that_a_turn_has_opened(real_queue: SqsQueue, sqs: SqsServer) 
 
 
 @pytest.mark.parametrize("setting", [("maxmemory", "1"), ("min-replicas-to-write", "1")])
-def test_a_redis_that_answers_and_takes_nothing(
+def test_a_redis_that_answers_and_refuses_writes(
     health: Health, redis_client: redis.Redis, setting: tuple[str, str]
 ) -> None:
     """Reads of such a Redis still work."""

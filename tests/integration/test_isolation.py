@@ -232,7 +232,7 @@ def test_authorized_callers(world: World, create_situation: Callable[[str], str]
     assert {exchange.user_id for exchange in world.queue.take()} <= {"ana"}
 
 
-def test_an_operator_acts_for_whom_they_name(world: World) -> None:
+def test_an_operator_acts_for_the_named_user(world: World) -> None:
     """An operator has only that user's rights. An exchange stored for a user is in a thread of that user."""
     operator = world.bearer("ops", scope=OPERATOR)
     for sample in SAMPLES:

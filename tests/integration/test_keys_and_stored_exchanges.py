@@ -167,7 +167,7 @@ def test_a_deleted_exchange_of_a_key(world: World, what: str, *, is_drained: boo
     assert caught.value.status == 422
 
 
-def test_redis_that_refuses_writes_still_knows(world: World) -> None:
+def test_redis_that_refuses_writes_still_has_its_keys(world: World) -> None:
     """PostgreSQL was down and does not have the key."""
     process = world.process(AWAY)
     first = _run(process).answer
@@ -225,7 +225,7 @@ def test_keys_that_redis_missed(world: World, monkeypatch: pytest.MonkeyPatch) -
     assert _run(process).is_replayed
 
 
-def test_redis_that_evicts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_in_a_redis_that_evicts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """PostgreSQL was up for long and has all evicted keys. New keys run although the queue is never empty."""
     monkeypatch.setattr(PostgresArchive, "uptime_seconds", lambda _: 1e6)
     _run(world.process(AWAY))

@@ -36,7 +36,7 @@ def memory(process: MakeProcess) -> Memory:
     return made
 
 
-def test_the_owner_costs_postgresql_nothing(memory: Memory, process: MakeProcess) -> None:
+def test_the_owner_needs_no_postgresql(memory: Memory, process: MakeProcess) -> None:
     """No process needs PostgreSQL for the owner. Redis' owner is valid while PostgreSQL is down."""
     for each in (memory, process()):
         each.archive.window = each.archive.owner = each.archive.claim_ownership = _raise_unavailable  # type: ignore[method-assign,assignment]

@@ -153,7 +153,7 @@ def test_the_end_leaves_no_process_and_a_start_finds_the_data(tmp_path: Path) ->
             assert client.get("key") == b"value"
 
 
-def test_the_bundle_is_the_projects_code_and_nothing_else() -> None:
+def test_the_bundle_has_only_the_projects_code() -> None:
     """Equal files produce equal bytes; the template refers to them."""
     bundle = make_bundle()
     assert bundle == make_bundle()

@@ -97,7 +97,7 @@ def test_valkey_keeps_its_data_when_stopped_and_loses_it_when_killed(tmp_path: P
         assert client.get("key") is None
 
 
-def test_a_taken_port_is_passed_over(tmp_path: Path) -> None:
+def test_a_taken_port_is_replaced(tmp_path: Path) -> None:
     """A preferred port that is taken is replaced by a free one."""
     with ValkeyServer(tmp_path / "one") as one:
         assert free_port(one.port) != one.port

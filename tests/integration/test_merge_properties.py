@@ -294,7 +294,7 @@ def test_a_deletion_takes_the_token(real: List, made: list[Exchange], most: int,
     assert real.entries() == left
 
 
-def test_an_exchange_under_a_name_that_is_not_its_order_goes_to_the_end_at_once(real: List) -> None:
+def test_an_exchange_with_a_random_id_is_appended_at_the_end(real: List) -> None:
     """The exchange has one id and stays one exchange when it is repeated."""
     real.begin()
     made = exchanges(3)

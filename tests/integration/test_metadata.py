@@ -106,7 +106,7 @@ def test_the_earliest_of_two_wins_with_its_metadata(
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(strategies.objects)
-def test_any_object_comes_back(
+def test_any_object_is_returned_unchanged(
     real_archive: Callable[..., PostgresArchive], database: psycopg.Connection, value: dict[str, object]
 ) -> None:
     """Any object is returned with equal bytes."""

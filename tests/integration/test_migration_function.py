@@ -109,7 +109,7 @@ def _asked(url: str, query: str, user: str = _OWNER) -> Any:
 
 
 def test_the_template_requires_the_newest_schema() -> None:
-    """Otherwise CloudFormation would not detect a new schema."""
+    """The template names the newest schema, because CloudFormation would not detect a new one otherwise."""
     path = Path(__file__).parents[2] / "infra" / "aws" / "migration.yaml"
     template = yaml_parse(path.read_text())
     assert template["Parameters"]["SchemaRevision"]["Default"] == _NEWEST, "write it there"
@@ -138,7 +138,7 @@ def test_an_empty_database(url: str, cloudformation: CloudFormation) -> None:
             _asked(url, forbidden, "memory")
 
 
-def test_every_table_is_the_functions_to_use(url: str, cloudformation: CloudFormation) -> None:
+def test_the_functions_may_use_every_table(url: str, cloudformation: CloudFormation) -> None:
     """The functions may use every table, including tables of later migrations."""
     cloudformation.ask("Create")
     closed = _asked(
@@ -177,7 +177,7 @@ def test_a_database_that_does_not_answer(cloudformation: CloudFormation, monkeyp
     assert "hunter2" not in answer["Reason"]
 
 
-def test_deleting_undoes_nothing(url: str, cloudformation: CloudFormation) -> None:
+def test_deleting_the_stack_reverts_no_migration(url: str, cloudformation: CloudFormation) -> None:
     """The final snapshot has all data."""
     cloudformation.ask("Create")
     assert cloudformation.ask("Delete")["Status"] == "SUCCESS"

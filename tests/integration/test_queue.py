@@ -34,7 +34,7 @@ def test_a_sent_exchange_is_received(real_queue: SqsQueue, queues: Queues) -> No
     assert queues.exchanges() == [made, made]
 
 
-def test_one_request_a_message(real_queue: SqsQueue, sqs: SqsServer) -> None:
+def test_one_request_per_message(real_queue: SqsQueue, sqs: SqsServer) -> None:
     """The client sends one request for each message, and no other request before it."""
     real_queue.send(exchange())
     assert sqs.requests == ["SendMessage"]
@@ -60,7 +60,7 @@ def test_escapes_count(real_queue: SqsQueue) -> None:
     real_queue.send(Exchange(UUID(int=5), "t", None, "\x01" * 100_000, "", MOMENT))
 
 
-def test_depth_counts_all_that_is_not_done(real_queue: SqsQueue, queues: Queues) -> None:
+def test_depth_counts_every_message(real_queue: SqsQueue, queues: Queues) -> None:
     """The depth counts visible, in-flight and delayed messages."""
     assert real_queue.depth() == 0
     for number in range(3):
@@ -98,7 +98,7 @@ def test_a_dead_letter_has_its_reason(queues: Queues) -> None:
 
 
 def test_a_body_of_the_outbox_is_dead_lettered(queues: Queues) -> None:
-    """Such a body has no message id, and may have a reason without a detail."""
+    """A body of the outbox has no message id. Its reason may have no detail."""
     SqsQueues(queues.settings()).dead_letter_body("no json", InvalidRecord("not_json", ""))
     assert queues.dead() == [("no json", {"reason": "not_json", "detail": "-"})]
 

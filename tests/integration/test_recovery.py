@@ -53,7 +53,7 @@ def test_an_evicted_list_before_the_drain(process: MakeProcess, redis_client: re
     assert _recall(memory) == contents_of(0, 1)
 
 
-def test_evicted_with_all_that_belongs_to_it(process: MakeProcess, redis_client: redis.Redis) -> None:
+def test_a_list_evicted_with_all_related_keys(process: MakeProcess, redis_client: redis.Redis) -> None:
     """The process that accepted the exchange still has it in memory."""
     memory = process()
     _tell(memory, 0, 1)

@@ -57,7 +57,7 @@ def test_the_contracts_hash(real_cache: MakeCache, redis_client: redis.Redis) ->
     assert 30 * DAY - 5 <= redis_client.ttl(HASH) <= 30 * DAY
 
 
-def test_lives_are_settings(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+def test_expiry_times_are_settings(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     """Every use extends the expiry. A drain does not."""
     cache = real_cache(thread_ttl_hours=2, user_ttl_days=3)
     cache.set_preferences("ana", {"tone": "dry"})
@@ -122,7 +122,7 @@ def test_the_first_exchange_of_a_new_thread_makes_a_complete_list(real_cache: Ma
     assert one.read("t2", None).is_whole
 
 
-def test_two_that_found_the_thread_new(real_cache: MakeCache) -> None:
+def test_two_processes_that_found_the_thread_new(real_cache: MakeCache) -> None:
     """The second process' exchange does not count as the thread's first."""
     one, other = real_cache(), real_cache()
     refill(one, "t", NOTHING)
@@ -203,7 +203,7 @@ def test_a_deleted_thread_accepts_only_newer_exchanges(real_cache: MakeCache) ->
     assert (texts(read.messages), read.cutoff, cache.peek("t").pending) == (contents_of("new"), cutoff, [new])
 
 
-def test_l2_reminds_l1_of_a_deletion(real_cache: MakeCache) -> None:
+def test_l2_restores_a_tombstone_in_l1(real_cache: MakeCache) -> None:
     """The window restores a lost tombstone."""
     cache = real_cache()
     old = exchanges(1)
@@ -250,7 +250,7 @@ def test_deleting_a_missing_thread(real_cache: MakeCache) -> None:
 # --- preferences ---
 
 
-def test_no_preferences_are_known_too(real_cache: MakeCache) -> None:
+def test_the_absence_of_preferences_is_cached(real_cache: MakeCache) -> None:
     """An empty hash cannot exist. A separate key records that there are no preferences."""
     cache = real_cache()
     assert not cache.read(None, "ana").knows_preferences

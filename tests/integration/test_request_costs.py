@@ -236,7 +236,7 @@ def test_the_cost_of_a_request(watched: Watched, redis_client: redis.Redis, case
     assert found.files <= most.files + _MORE_FILES, (found, sorted(watched.calls.files))
 
 
-def test_how_much_of_the_project_a_hit_uses(watched: Watched) -> None:
+def test_calls_and_files_of_a_hit(watched: Watched) -> None:
     """The memory's part of a hit stays within the design's goal."""
     watched.cost(watched.recall)
     called = set(watched.calls.names)

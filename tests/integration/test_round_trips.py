@@ -126,7 +126,7 @@ def test_missing_preferences_are_read_once(watched: Watched) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 10, 100])
-def test_forgetting_a_user_costs_the_same_whatever_they_have(watched: Watched, threads: int) -> None:
+def test_deleting_a_user_has_a_constant_cost(watched: Watched, threads: int) -> None:
     """The threads are in both layers or in Redis only. The number of round trips does not grow with them."""
     memory = watched.memory
     for number in range(threads):

@@ -23,7 +23,7 @@ def _turn(cache: RedisCache, number: int) -> None:
     cache.append(exchange(number), is_drained=False)
 
 
-def test_scripts_do_not_travel(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+def test_scripts_are_sent_as_hashes(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     """Only the write that tests Redis is sent as text, because it is shorter than a hash."""
     cache = real_cache()
     _turn(cache, 0)

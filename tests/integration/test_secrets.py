@@ -86,7 +86,7 @@ def _ask(
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
-def test_an_id_is_an_id(
+def test_ids_are_never_interpreted(
     agent: ModuleType, issuer: Issuer, redis_client: redis.Redis, database: psycopg.Connection, hostile: str
 ) -> None:
     """Any id reaches its own keys and rows only."""

@@ -72,7 +72,7 @@ def test_an_empty_batch_is_no_error(archive: PostgresArchive) -> None:
     assert archive.store([]) == StoreResult(0, 0, 0, [])
 
 
-def test_texts_come_back_as_they_were(archive: PostgresArchive) -> None:
+def test_texts_are_unchanged(archive: PostgresArchive) -> None:
     """Emoji, right-to-left text, noncharacters, quotes, control characters, spaces and empty texts stay unchanged."""
     for text in ("👩‍👩‍👧‍👦", "שלום", "\ufffe\uffff", "'\"\\ %s :x", "\x01\x1f\x7f\r\n\t", "  ", "", "x" * 200_000):
         made = Exchange(ExchangeIds().new(), text[:50].strip() or "t", None, text, text, MOMENT)

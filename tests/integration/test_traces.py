@@ -215,7 +215,7 @@ def test_messages_without_a_trace(
 
 
 def test_a_dead_letter_keeps_its_trace(load: Import, collector: Collector, queues: Queues) -> None:
-    """It also keeps the request's id."""
+    """The dead letter keeps its trace and the request's id."""
     attribute: Any = {"traceparent": {"DataType": "String", "StringValue": TRACEPARENT}}
     queues.client.send_message(QueueUrl=queues.url, MessageBody="no json", MessageAttributes=attribute)
     load("functions.sync.handler").handler({"Records": queues.receive()}, _context())
@@ -301,7 +301,7 @@ print([name for name in seen() if name.startswith(parts)])
 
 
 @pytest.mark.usefixtures("load")
-def test_off_imports_nothing(queues: Queues) -> None:
+def test_without_tracing_nothing_is_imported(queues: Queues) -> None:
     """Without these variables the functions import no tracing, and messages are unchanged. The template sets them."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     environment |= {"OTEL_EXPORTER_OTLP_ENDPOINT": "", "OTEL_EXPORTER_OTLP_HEADERS": ""}

@@ -166,7 +166,7 @@ def test_evictions_without_the_right_to_read_them(process: MakeMemory, redis_cli
 def test_an_exchange_that_no_store_has_is_not_shown(
     cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue, memory: MakeMemory
 ) -> None:
-    """Not even an L1 that recovers shows the exchange."""
+    """No reader sees the exchange, even in an L1 that recovers."""
     made = memory()
     cache.is_down = archive.is_down = queue.is_down = True
     assert _keep(made, 1) == "none"

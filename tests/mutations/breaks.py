@@ -52,7 +52,7 @@ BREAKS: Final = (
         "shared/stores/postgres/session.py",
         '_ELSEWHERE: Final = {"25006"}\n',
         "_ELSEWHERE: Final = set[str]()\n",
-        (f"{_FAILOVER}::test_a_live_connection_that_takes_no_writes_any_more",),
+        (f"{_FAILOVER}::test_a_live_connection_that_refuses_writes",),
     ),
     Break(
         "1 Durable",
@@ -292,7 +292,7 @@ BREAKS: Final = (
         "shared/stores/postgres/sql/store.sql",
         "    where e.exchange_id is null\n",
         "    where true\n",
-        (f"{_EXCHANGES}::test_nothing_brings_a_deleted_exchange_back",),
+        (f"{_EXCHANGES}::test_a_deleted_exchange_is_never_restored",),
     ),
     Break(
         "8 Erased",

@@ -139,7 +139,7 @@ def test_another_user_has_other_threads(chat: ChatPage) -> None:
 
 
 def test_preferences_are_edited_in_place(chat: ChatPage, api: MemoryApi) -> None:
-    """They are added, changed, reverted and removed; the next turn gets the saved ones."""
+    """A user adds, changes, reverts and removes preferences. The next turn gets the saved ones."""
     panel = chat.panel(re.compile("^What the agent knows about"))
     panel.get_by_label("New preference").fill("tone")
     panel.get_by_label("Preference value").fill("brief")

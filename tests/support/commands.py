@@ -1,4 +1,4 @@
-"""The commands in a Markdown page with their documented output."""
+"""A Markdown page has commands with their documented output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs the command line in this process with a fake API."""
+"""The tests run the command line in this process with a fake API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waits for a condition."""
+"""A wait ends when a condition holds."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from tests.support.exchanges import exchange, exchanges
 MakeMemory = Callable[..., Memory]
 
 
-def test_recent_ones_of_a_thread() -> None:
+def test_recent_exchanges_of_a_thread() -> None:
     """A process remembers a thread's exchanges in the order of acceptance for 15 minutes.
 
     Of two exchanges with one id, it keeps the first.
@@ -33,7 +33,7 @@ def test_recent_ones_of_a_thread() -> None:
     assert recent.of("t", now=5_000) == []
 
 
-def test_recent_ones_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recent_exchanges_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     """The number of exchanges and their characters have a limit. The oldest exchanges are removed first."""
     monkeypatch.setattr(accepted_module, "_MAX_EXCHANGES", 3)
     recent = AcceptedExchanges()
@@ -46,7 +46,7 @@ def test_recent_ones_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(recent.of("t", now=0)) == 2
 
 
-def test_recent_ones_are_forgotten() -> None:
+def test_deleted_recent_exchanges_are_removed() -> None:
     """A deletion of a thread or a user removes its exchanges up to the cutoff only."""
     recent = AcceptedExchanges()
     made = [exchange(0, "t1", "ana"), exchange(1, "t2", "ana"), exchange(2, "t2", "bob"), exchange(3, "t1", "ana")]
@@ -59,7 +59,7 @@ def test_recent_ones_are_forgotten() -> None:
 
 
 def test_outbox_exchanges_are_retried_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The process retries some exchanges at a time, oldest first. Those that fail stay."""
+    """The process retries some exchanges at a time, oldest first. Those that fail stay for later."""
     monkeypatch.setattr(accepted_module, "_AT_ONCE", 2)
     accepted, made, put = AcceptedExchanges(), exchanges(4), list[Exchange]()
     for each in made:

@@ -1,4 +1,4 @@
-"""Optional ingredients of an artifact: switches, warnings and the record."""
+"""A build has optional ingredients: switches, warnings and the record."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_an_artifact_lists_its_ingredients(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_stamp_depends_on_the_ingredients(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Otherwise a build with bytecode after one without would publish nothing."""
+    """A build with bytecode after a build without it would publish nothing if the stamps were equal."""
     stamps = {
         release(_THIS, architecture, {"BYTECODE": bytecode, "PAGE": "off"})
         for architecture in ("arm64", "x86_64")

@@ -122,7 +122,7 @@ def test_a_hanging_store_costs_the_grace_only(store: Store) -> None:
     assert _ask(breaker, store) == "answer"
 
 
-def test_probes_keep_their_distance(store: Store) -> None:
+def test_probes_are_not_sent_at_once(store: Store) -> None:
     """A store that is down is not probed again at once."""
     breaker = CircuitBreaker("redis", store.probe, probe_interval=3_600, grace=20)
     _open(breaker, store)
@@ -132,7 +132,7 @@ def test_probes_keep_their_distance(store: Store) -> None:
     assert store.probes == 1
 
 
-def test_after_an_outage_comes_another(store: Store) -> None:
+def test_a_second_outage(store: Store) -> None:
     """The circuit opens again and counts the outages. Its first probe starts at once."""
     breaker = CircuitBreaker("redis", store.probe, probe_interval=3_600, grace=20)
     for outage in (1, 2, 3):

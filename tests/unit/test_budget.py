@@ -70,7 +70,7 @@ def test_the_smaller_bound_holds(bounds: tuple[int, int | None], least: int) -> 
     assert smaller(*bounds) == least
 
 
-def test_less_is_shown_for_a_model() -> None:
+def test_a_model_may_get_less() -> None:
     """A model may get any smaller amount, down to nothing, and never more than the request allows."""
     memory = ShownMemory(Recall(window("a", "b", "c"), {"x": "y"}), 0)
     whole = memory.shown

@@ -1,4 +1,4 @@
-"""The command line's client and its error messages."""
+"""The command line's client returns responses or error messages."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_the_token_is_sent(opened: ExitStack) -> None:
 
 
 @pytest.mark.parametrize("token", ["two words", "line\nbreak", "schlüssel"])
-def test_a_token_that_cannot_be_one(opened: ExitStack, token: str) -> None:
+def test_an_impossible_token(opened: ExitStack, token: str) -> None:
     """The command refuses the token before it sends a request, and does not print it."""
     with pytest.raises(SettingsError) as caught:
         open_api(opened, API_URL, token)
@@ -178,7 +178,7 @@ def test_exit_codes(answer: httpx.Response | Exception, code: int, monkeypatch: 
 
 
 def test_values_that_cannot_be_stored(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Such a value is a usage error, and the command sends nothing."""
+    """A value that cannot be stored is a usage error. The command sends nothing."""
     use_fake_api(monkeypatch, _answers()[0])
     result = CliRunner().invoke(app, ["prefs", "set", "u", "tone=a\ud800"])
     assert (result.exit_code, result.stderr) == (2, "Error: tone: must not hold lone surrogates.\n")
@@ -222,7 +222,7 @@ def test_another_server(opened: ExitStack, answer: httpx.Response) -> None:
 
 
 @pytest.mark.parametrize("more", ["/threads", "/users/", "?stage=prod", "#prod", "?", "#"])
-def test_a_url_that_is_more_than_the_apis(opened: ExitStack, more: str) -> None:
+def test_a_url_below_a_route(opened: ExitStack, more: str) -> None:
     """The command refuses a URL that goes below a route, because the next path segment would be read as an id."""
     with pytest.raises(SettingsError, match="is invalid"):
         open_api(opened, f"{API_URL}{more}")

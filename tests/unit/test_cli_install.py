@@ -66,7 +66,7 @@ def test_the_commands_imports_are_installed() -> None:
     assert {NAMES.get(top, top) for top in tops} - INDIRECT == declared
 
 
-def test_the_command_leads_into_no_function() -> None:
+def test_the_command_imports_no_function_code() -> None:
     """The command line imports no function's code."""
     assert not {module for module in _reached() if module.startswith(("functions", "infra.local"))}
 

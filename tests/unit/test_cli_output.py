@@ -26,7 +26,7 @@ from tests.support.fake_api import API_URL, problem, use_fake_api
 ROOT = Path(__file__).parents[2]
 
 
-def test_nothing_that_a_terminal_obeys() -> None:
+def test_no_control_characters_reach_a_terminal() -> None:
     """The output never contains another user's control characters."""
     assert printable("a\x1b[31mb\x07\u202e\nc\td") == "a\\x1b[31mb\\x07\\u202e\nc\td"
     assert plain_table(["x"], [["\x1b[2J"]]) == "X\n\\x1b[2J"
@@ -90,7 +90,7 @@ def test_a_narrow_terminal_shows_every_value(width: int, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize(("redirection", "code"), [(">/dev/full", 1), (">&-", 0), (">&- 2>&-", 0), ("| true", 0)])
 @pytest.mark.parametrize("words", ["--version", "--help"])
-def test_an_output_that_takes_nothing(words: str, redirection: str, code: int) -> None:
+def test_an_output_that_cannot_be_written(words: str, redirection: str, code: int) -> None:
     """A full disk is an error message of one sentence. An output that the shell has closed is no error."""
     line = f"\"$0\" -c 'from cli.main import app; app()' {words} {redirection}"
     result = subprocess.run(
@@ -151,7 +151,7 @@ def test_durations(seconds: float | None, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_moments() -> None:
+def test_times_are_utc() -> None:
     """Times are printed in UTC for any time zone."""
     assert moment(datetime(2026, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))) == "2026-01-01T00:00:00.000Z"
     assert moment(None) is None

@@ -138,7 +138,7 @@ def test_one_long_exchange_does_not_end_the_memory(runner: AgentRunner) -> None:
         (400, {"message": "The decoder prompt (length 9000) is longer than the maximum model length of 8192."}),
     ],
 )
-def test_words_for_too_long(status: int, body: object) -> None:
+def test_errors_of_a_context_that_is_too_long(status: int, body: object) -> None:
     """The runner recognises each provider's own message."""
     assert is_context_too_long(ModelHTTPError(status, "m", body))
 

@@ -43,7 +43,7 @@ def test_a_million_turns() -> None:
     assert lines["PostgreSQL, storage"] == pytest.approx(2 * price["database_gigabyte_month"])
 
 
-def test_a_month_of_silence() -> None:
+def test_a_month_without_turns() -> None:
     """Production pays for redundant resources; paused ones are free."""
     prod, dev = ({line.name: line for line in per_month(_ASSUMED, production=which)} for which in (True, False))
     assert prod["NAT gateways"].dollars == 2 * dev["NAT gateways"].dollars

@@ -1,4 +1,4 @@
-"""Pagination cursors: opaque, bound to their list, and refused for other lists."""
+"""Pagination cursors are opaque and bound to their list. Other lists refuse them."""
 
 import base64
 import string

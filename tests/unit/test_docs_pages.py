@@ -218,7 +218,7 @@ def test_few_commands_are_not_run_and_have_a_reason() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_no_command_hides(page: Path) -> None:
+def test_every_command_is_in_a_block(page: Path) -> None:
     """Text that looks like a command is in a block that runs, or that gives a reason."""
     for block in blocks(page):
         if block.kind not in {"sh", "console"}:

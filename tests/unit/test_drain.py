@@ -246,7 +246,7 @@ def test_a_queue_that_hides_nothing(
     assert run([_record(exchange(), 1, 9)]).failed == ["m1"]
 
 
-def test_l1_gets_l2s_exchanges(run: Callable[..., DrainResult], cache: InMemoryCache) -> None:
+def test_the_drain_updates_l1(run: Callable[..., DrainResult], cache: InMemoryCache) -> None:
     """The drain updates existing lists. It updates a duplicate with L2's text."""
     named = UUID(int=5)
     first = exchange("first", exchange_id=named)

@@ -85,7 +85,7 @@ def test_an_answer_has_the_headers_of_its_source(api: Api, source: events.Source
 
 @pytest.mark.parametrize("source", events.SOURCES)
 @pytest.mark.parametrize("missing", ["headers", "path", "body", "isBase64Encoded", "queryStringParameters", "resource"])
-def test_parts_that_an_event_lacks(api: Api, source: events.Source, missing: str) -> None:
+def test_missing_parts_of_an_event(api: Api, source: events.Source, missing: str) -> None:
     """A missing or null part counts as empty."""
     event = source("GET", "/", headers={"Host": "api"})
     without = {name: value for name, value in event.items() if name != missing}
@@ -105,7 +105,7 @@ def test_parts_that_an_event_lacks(api: Api, source: events.Source, missing: str
     ],
 )
 def test_an_event_that_is_not_a_request(event: dict[str, Any]) -> None:
-    """It counts as a direct invocation, and the problem names the missing fields."""
+    """Another event counts as a direct invocation. The problem names the missing fields."""
     assert not is_request(event)
 
 

@@ -47,7 +47,7 @@ def said(api: Api, request: pytest.FixtureRequest) -> list[str]:
     return made
 
 
-def test_replaced_in_its_place(api: Api, said: list[str]) -> None:
+def test_a_replaced_exchange_keeps_its_position(api: Api, said: list[str]) -> None:
     """The replaced exchange keeps its id and time, and later exchanges stay. The queued old text changes nothing."""
     before = _messages(api)
     answer = api.ask("PUT", _path(said[1]), {**NEW, "metadata": {"edited": True}})
@@ -68,7 +68,7 @@ def test_replaced_in_its_place(api: Api, said: list[str]) -> None:
     assert "metadata" not in _messages(api)[2]
 
 
-def test_deleted_for_good(api: Api, said: list[str]) -> None:
+def test_a_deleted_exchange_stays_deleted(api: Api, said: list[str]) -> None:
     """A deleted exchange is gone from both layers, the queue and redeliveries."""
     bodies = list(api.queue.bodies)
     answer = api.ask("DELETE", _path(said[1]))

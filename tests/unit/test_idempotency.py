@@ -83,7 +83,7 @@ def test_a_request_that_stored_nothing_may_be_repeated(keys: Idempotency) -> Non
     assert _claim(keys).replayed is None
 
 
-def test_a_sandbox_that_died(keys: Idempotency, clock: Clock) -> None:
+def test_a_process_that_died(keys: Idempotency, clock: Clock) -> None:
     """After the lease, another process takes over with the same exchange id."""
     dead = _claim(keys)
     clock.now += 41

@@ -90,7 +90,7 @@ def test_threads_make_different_ids() -> None:
 
 
 def test_a_version_7_id_is_its_own_order_key() -> None:
-    """It contains its time, so the acceptance time does not matter."""
+    """The id contains its time, so the acceptance time does not matter."""
     assert order_key(V7, datetime(2000, 1, 1, tzinfo=UTC)) == V7
 
 
@@ -118,5 +118,5 @@ def test_an_id_with_another_variant_is_not_a_uuidv7() -> None:
 
 
 def test_the_latest_possible_id() -> None:
-    """Its time exceeds Python's calendar, so the latest possible time is returned."""
+    """The time of such an id exceeds Python's calendar, so the latest possible time is returned."""
     assert timestamp_of(UUID(int=(1 << 128) - 1)).year == 9999

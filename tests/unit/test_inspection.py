@@ -165,7 +165,7 @@ def test_wrong_limits(api: Api) -> None:
     problem(api.ask("GET", "/threads/t/layers", query={"window": "2"}), 422, "window")
 
 
-def test_looking_changes_nothing(api: Api) -> None:
+def test_inspection_changes_nothing(api: Api) -> None:
     """The inspector refills no list and receives no message."""
     _keep(api, "one")
     _drain(api)

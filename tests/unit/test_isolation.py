@@ -136,7 +136,7 @@ def test_a_crashing_record_beside_an_invalid_one(world: World) -> None:
     assert (world.waiting, world.attempts.counts) == ({}, {})
 
 
-def test_a_batch_that_only_together_ends_the_process(world: World) -> None:
+def test_a_batch_that_crashes_only_as_a_whole(world: World) -> None:
     """The drain stores all records one by one and dead-letters none."""
     world.send(10)
 
@@ -181,7 +181,7 @@ def test_without_redis(world: World) -> None:
     assert (world.archive.sizes, world.dead) == ((3,), [])
 
 
-def test_redis_goes_down_in_between(world: World) -> None:
+def test_redis_goes_down_between_attempts(world: World) -> None:
     """The drain finds the remaining counters later."""
     world.send(3)
     world.archive.ends = frozenset({_question(1)})

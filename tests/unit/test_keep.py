@@ -42,7 +42,7 @@ def test_an_exchange_goes_on_the_queue_and_into_l1(
 
 
 def test_without_a_thread_nothing_is_stored(memory: MakeMemory, cache: InMemoryCache, queue: InMemoryQueue) -> None:
-    """This is not an error."""
+    """A turn without a thread stores nothing and raises no error."""
     assert Turn(memory(), None, "ana").keep("q", "a") == AppendResult(None, "none", cached=False)
     assert (queue.bodies, cache.calls) == ([], [])
 
@@ -130,7 +130,7 @@ def test_the_same_id_twice_is_one_exchange(
 def test_an_id_without_a_time_is_ordered_by_its_acceptance(
     memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """It sorts after earlier exchanges and before later ones."""
+    """The exchange sorts after earlier exchanges and before later ones."""
     made = memory()
     _keep(made, 0)
     _keep(made, 1, UUID(int=7))

@@ -166,7 +166,7 @@ def test_no_metadata_is_taken_for_a_mark(metadata: str, user_id: str | None) -> 
 
 @pytest.mark.parametrize("metadata", ["1", "null", '"x"', "[]"])
 def test_an_entry_with_something_else_in_its_place_is_not_read(metadata: str) -> None:
-    """It is a foreign entry, so PostgreSQL is read."""
+    """An entry with foreign data is not read, so PostgreSQL is read."""
     entry = encode(exchange())[0]
     assert decode(entry[:-1] + f',"metadata":{metadata}}}'.encode()) is None
 

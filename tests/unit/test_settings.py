@@ -295,7 +295,10 @@ def test_an_unknown_variable(
     "line", ["MEMORY__MAX_THREAD_MESSAGES", "MEMORY__THREAD_TTL_HOURS='1", "MEMORY__USER_TTL_DAYS: 3"]
 )
 def test_a_line_that_sets_nothing(line: str, tmp_path: Path) -> None:
-    """Otherwise the default would apply without a message. Lines of other programs are ignored."""
+    """The settings refuse the line, because the default would apply without a message.
+
+    Lines of other programs are ignored.
+    """
     (tmp_path / ".env").write_text(f"if true; then\nOTHER\n# MEMORY__ comment\n{line}\n")
     with pytest.raises(SettingsError, match=r"^\.env has no value for a setting: line 4 should be NAME=value\.$"):
         load(MemorySettings)

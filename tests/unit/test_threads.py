@@ -68,7 +68,7 @@ def test_undrained_ones_between_drained_ones(threads: Threads, cache: InMemoryCa
 
 
 def test_an_undrained_thread_is_a_thread(threads: Threads, cache: InMemoryCache, archive: InMemoryArchive) -> None:
-    """It has its first exchange's title and user before the drain."""
+    """The undrained thread has its first exchange's title and user."""
     made = exchanges(2, user_id="ana")
     for each in made:
         cache.append(each, is_drained=False)
@@ -111,7 +111,7 @@ def test_an_unknown_thread(threads: Threads) -> None:
 
 
 def test_entries_of_another_program_make_no_thread(threads: Threads, cache: InMemoryCache) -> None:
-    """They have no order key, so they are not part of a page."""
+    """Such entries have no order key, so no page has them."""
     cache.lists["t"] = [b'{"role":"user","content":"theirs"}']
     with pytest.raises(ThreadNotFound):
         threads.get("t")

@@ -1,4 +1,4 @@
-"""This release beside the previous one, after it, and after a rollback: all guarantees hold.
+"""This release runs beside the previous one, after it, and after a rollback. All guarantees hold.
 
 Each release's agent function runs with each release's sync function, on one schema, one Redis and one queue.
 """

@@ -1,4 +1,4 @@
-"""Measures an append and a read as the number of threads, and of a thread's exchanges, grows."""
+"""The benchmark measures an append and a read as the number of threads, and of a thread's exchanges, grows."""
 
 from __future__ import annotations
 

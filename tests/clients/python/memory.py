@@ -1,4 +1,4 @@
-"""A fake service with one thread, for the frameworks' adapters."""
+"""A fake service has one thread, for the frameworks' adapters."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ def test_the_last_failure_is_raised(make: Make) -> None:
 
 
 def test_a_lost_connection_is_raised_with_its_cause(make: Make) -> None:
-    """It has its own exception type in the package's hierarchy."""
+    """A lost connection has its own exception type in the package's hierarchy."""
     with pytest.raises(ConnectionFailed) as caught:
         make(*[httpx.ConnectError("refused")] * 4).health()
     assert isinstance(caught.value, MemoryClientError)
@@ -234,7 +234,7 @@ def test_retry_after_is_a_number_or_a_date(header: str | None, seconds: float | 
     ],
 )
 def test_a_problem_is_a_typed_error(make: Make, status: int, kind: type[ApiError]) -> None:
-    """It contains all fields of the response."""
+    """The error contains all fields of the response."""
     faults = [{"field": "usr_id", "in": "body", "detail": "Extra inputs are not permitted"}]
     with pytest.raises(kind) as caught:
         make(refusal(status, "3", errors=faults), retry=RetryPolicy(attempts=1)).read_preferences("u")
@@ -261,7 +261,7 @@ def test_an_answer_of_something_else_is_an_error(make: Make, body: str) -> None:
 
 
 def test_a_text_in_place_of_a_list_is_an_error(make: Make) -> None:
-    """Otherwise each letter would be a document."""
+    """A text as a list would make each letter a document, so the client refuses it."""
     with pytest.raises(TypeError, match="not one text"):
         make().run("hello", document_ids="d1")
 

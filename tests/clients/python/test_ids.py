@@ -88,7 +88,7 @@ def test_clients_of_one_deployment_share_their_ids() -> None:
 
 @given(st.uuids(), st.integers(0, 10_000), st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1)))  # noqa: DTZ001 - hypothesis requires naive ones
 def test_an_id_after_another_sorts_directly_after_it(exchange_id: UUID, number: int, moment: datetime) -> None:
-    """It is always the same UUIDv7, for any version of the other id."""
+    """The next id is always the same UUIDv7, for any version of the other id."""
     created_at = moment.replace(tzinfo=UTC)
     made = id_after(exchange_id, created_at, number)
     assert made == id_after(exchange_id, created_at, number) != id_after(exchange_id, created_at, number + 1)

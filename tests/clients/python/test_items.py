@@ -201,7 +201,7 @@ def test_steps_are_for_showing() -> None:
 
 
 def test_an_exchange_of_another_writer_has_no_items() -> None:
-    """Its texts are returned, even if a page starts in its middle."""
+    """The exchange's texts are returned, even if a page starts in its middle."""
     reader = Reader(KIND)
     mine = Message("user", "q", UUID(int=2), None, {"other": {"items": [1]}})
     assert reader.feed(Message("assistant", "a", UUID(int=2), None)) == []
@@ -212,9 +212,9 @@ def test_an_exchange_of_another_writer_has_no_items() -> None:
 
 
 def test_a_page_without_one_layer_is_complete() -> None:
-    """With one layer down, drained exchanges are complete.
+    """A page has all drained exchanges while one layer is down.
 
-    With both down, or with queued exchanges, some may be missing.
+    Some exchanges may be missing while both are down, or while exchanges are queued.
     """
     require_whole([], allow_degraded=False)
     require_whole(["postgres"], allow_degraded=False)

@@ -106,7 +106,10 @@ def _journal(memory: Memory, client: MemoryClient | None = None) -> Journal:
 
 @pytest.mark.parametrize("can_replace", [True, False])
 def test_a_replaceable_turn_is_one_exchange(*, can_replace: bool) -> None:
-    """Otherwise the steps are exchanges of kind `step`. The items read are equal."""
+    """A replaceable turn is one exchange.
+
+    A turn's steps are otherwise exchanges of kind `step`. The items read are equal.
+    """
     memory = Memory()
     memory.can_replace = can_replace
     client = memory.sync()

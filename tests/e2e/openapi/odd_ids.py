@@ -1,4 +1,4 @@
-"""Ids with a special meaning in paths, keys and patterns."""
+"""This list has ids with a special meaning in paths, keys and patterns."""
 
 from typing import Final
 

@@ -35,13 +35,13 @@ from shared.stores.redis.names import (
     user_threads_key,
 )
 from shared.testing import InMemoryArchive, InMemoryQueue
-from tests.support import rubbish, strategies
+from tests.support import random_input, strategies
 from tests.support.exchanges import exchange
 from tests.support.queues import Queues
 
 _KNOWN = exchange(1, "t", "u")
 _OWN = encode(_KNOWN)
-_noise = st.binary(max_size=20) | rubbish.values.map(lambda value: rubbish.as_json(value).encode())
+_noise = st.binary(max_size=20) | random_input.values.map(lambda value: random_input.as_json(value).encode())
 
 
 @st.composite
@@ -51,13 +51,13 @@ def _entries(draw: st.DrawFn) -> bytes:
     mark = draw(st.sampled_from([b"", b',"first":true}', b',"whole":true}', b',"first":"1.5"}', b',"whole":"1.5"}']))
     return draw(
         st.just(good[:-1] + mark if mark else good)
-        | rubbish.damaged_fields(json.loads(good)).map(lambda fields: rubbish.as_json(fields).encode())
-        | rubbish.damaged_bytes(good)
+        | random_input.damaged_fields(json.loads(good)).map(lambda fields: random_input.as_json(fields).encode())
+        | random_input.damaged_bytes(good)
         | _noise
     )
 
 
-@rubbish.fuzz
+@random_input.fuzz
 @given(st.lists(_entries(), max_size=4))
 def test_any_entry(entries: list[bytes]) -> None:
     """An entry is a message that the API can return, or None."""
@@ -111,7 +111,7 @@ _KEYS = {
 _KINDS = ["list", "hash", "set", "sorted set", "string", "nothing"]
 
 
-@rubbish.fuzz
+@random_input.fuzz
 @given(st.data())
 def test_any_key_may_hold_anything(cache: RedisCache, valkey: ValkeyServer, data: st.DataObject) -> None:
     """Turns and reads work, whatever one or two of the project's keys contain."""
@@ -143,7 +143,7 @@ def test_any_key_may_hold_anything(cache: RedisCache, valkey: ValkeyServer, data
     assert set(recalled.degraded) <= {"redis"}
 
 
-@rubbish.fuzz
+@random_input.fuzz
 @given(
     waiting=st.lists(strategies.exchanges().map(lambda made: made.to_wire().encode()) | _noise, max_size=5),
     begun=st.lists(_noise | st.just(b"t"), max_size=3),
