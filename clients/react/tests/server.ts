@@ -90,7 +90,8 @@ function keep(
   { body, key }: SeenRun,
 ): Response {
   const known = answers.get(key ?? '');
-  if (known && known.body !== JSON.stringify(body)) return problem(422, 'This Idempotency-Key was used with another body.');
+  if (known && known.body !== JSON.stringify(body))
+    return problem(422, 'This Idempotency-Key was used with another body.');
   if (known) return HttpResponse.json(known.answer, { headers: { 'Idempotent-Replayed': 'true' } });
   const stored = memory.threads.get(body.thread_id ?? '') ?? [];
   const place = stored.findIndex(({ exchange_id }) => exchange_id === (body.replaces ?? body.exchange_id));
