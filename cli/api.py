@@ -24,9 +24,9 @@ PAGE_SIZE: Final = 200
 _LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
 # API Gateway responds within 29 seconds, with an error of its own if necessary.
 _TIMEOUT: Final = httpx.Timeout(35, connect=5)
-# A change is not retried after a lost response: the user decides.
+# Only reads are retried. After a lost response to a change, the user decides whether to repeat it.
 _RETRY: Final = RetryPolicy(attempts=3, first_delay=0.5, methods=frozenset({"GET"}))
-# Any server may respond with these if it has no such route.
+# The statuses with which any server responds to an unknown route.
 _NO_ROUTE: Final = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
 
 

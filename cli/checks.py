@@ -99,7 +99,8 @@ def _check_token(api: MemoryClient) -> Finding:
         advice = "Give a valid token in HYBRID_MEMORY_TOKEN."
         return Finding("token", "fault", format_error(error, api.base_url), advice)
     except ApiError as error:
-        # Without a token the API requires a user id. It reports that only to an authorized caller.
+        # Without a token the API requires a user id, and reports the missing id only to an authorized caller. So an
+        # error other than an outage means that the caller is authorized.
         if is_outage(error):
             return Finding("token", "skipped", format_error(error, api.base_url))
     return Finding("token", "ok", "The API takes this caller's requests.")

@@ -1,4 +1,4 @@
-"""What all commands share: the options that name a deployment, and errors as one sentence with an exit code."""
+"""The common parts of all commands: the options that name a deployment, and one sentence and an exit code per error."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             warn("Stopped.")
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
-            # The pipe is closed: without this, Python would report an error when it flushes standard output at its
-            # exit.
+            # The pipe is closed. Standard output is redirected, because Python would otherwise report an error when it
+            # exits and flushes the output.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(SIGPIPE_EXIT) from None
 

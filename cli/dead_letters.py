@@ -35,7 +35,8 @@ def describe(message: QueuedMessage, now: datetime) -> dict[str, Any]:
 def has_id(message: QueuedMessage, name: str) -> bool:
     """Return whether `name` identifies the message.
 
-    It may be the id of the message, in this queue or in the exchange queue, or of its exchange or its request.
+    `name` may be the message's id in this queue or in the exchange queue, the id of its exchange, or the id of its
+    request.
     """
     return name in {
         message.message_id,

@@ -145,7 +145,7 @@ class Deployment:
     def require_same_deployment(self, name: str, other: str) -> None:
         """Require that two addresses belong to one deployment.
 
-        No message is then moved to, or compared with, another deployment.
+        This prevents moving messages to another deployment, and comparing data with another deployment's.
 
         Raises:
             SettingsError: One address is unknown, or they may belong to two deployments.
@@ -170,7 +170,7 @@ class Deployment:
         return self._options.api_key or load(_Api).api_key
 
     def endpoint(self, queue_url: str) -> tuple[str | None, str | None]:
-        """Return the AWS endpoint of a queue (None for AWS itself) and its region (None for boto3's default).
+        """Return a queue's AWS endpoint (None for AWS itself) and region (None for boto3's default).
 
         The endpoint of a local stack is used only for that stack's own queues.
         """
@@ -238,7 +238,7 @@ def _environment() -> dict[str, str | None]:
         "api_url": load(_Api).api_url,
         "queue_url": queues.queue_url,
         "dlq_url": queues.dlq_url,
-        # The same precedence as in boto3.
+        # boto3 uses the same precedence.
         "endpoint_url": os.environ.get("AWS_ENDPOINT_URL_SQS") or os.environ.get("AWS_ENDPOINT_URL"),
         "redis_url": _redis_url(redis) if has_redis else None,
         "database_url": database.url if "url" in database.model_fields_set else None,

@@ -1,4 +1,4 @@
-"""Exports as NDJSON, one JSON object a line. Lines are written as they are read, so memory use stays constant."""
+"""Exports as NDJSON, one JSON object a line. A line is written once its data is read, so memory use is constant."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class ExportResult:
         degraded: Layers that did not respond. Messages that only they have are missing from the export.
         gone: Threads of the user that were deleted during the export.
         waiting: How many exchanges, of all users, were undrained when the threads were last listed. A thread appears in
-            the list only after its first exchange is drained. None if the API does not report it, or was not asked.
+            the list only after its first exchange is drained. None if the API does not report the number, or was not
+            asked for it.
     """
 
     threads: int = 0

@@ -18,11 +18,11 @@ from cli.version import own_version
 
 
 class _CommandLine(typer.Typer):
-    """Says in a sentence that its output cannot be written, as on a full disk."""
+    """The command line. If its output cannot be written, e.g. on a full disk, it prints one sentence as the error."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         for name in ("stdout", "stderr"):
-            # A shell can close either.
+            # A shell can close both of these streams.
             if getattr(sys, name) is None:
                 setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - open until the process ends
         try:
@@ -30,7 +30,7 @@ class _CommandLine(typer.Typer):
         except OSError as error:
             sentence = f"{error.filename or 'The output'} cannot be written: {error.strerror}."
             warn(json.dumps({"error": sentence}) if "--json" in sys.argv else f"Error: {sentence}")
-            # Otherwise the interpreter would try to write the rest of the buffer, and report the error again.
+            # Without the redirection the interpreter would write the rest of the buffer and report the error again.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(FOUND_SOMETHING)
 

@@ -78,7 +78,7 @@ def read_status(deployment: Deployment) -> SchemaStatus:
 
     Raises:
         SettingsError: The address of PostgreSQL is unknown.
-        StoreUnavailable: No answer, or a refusal.
+        StoreUnavailable: PostgreSQL did not respond, or refused.
     """
     from infra.migrations import status as schema_status
 

@@ -22,7 +22,7 @@ from cli.deployment import Deployment, Endpoint
 
 UNKNOWN: Final = "unknown"
 _MIN_COLUMNS: Final = 20
-# What a column of a table on a terminal has to have, unless it needs less.
+# Minimum width of a table's column on a terminal; a column with shorter cells may be narrower.
 _MIN_COLUMN: Final = 8
 # A terminal shows seconds only: two timestamps with fractions would fill most of 80 columns.
 _MOMENT: Final = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?Z$")
@@ -60,7 +60,7 @@ def console() -> Console:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table; on a terminal that is too narrow for one, each row as lines of names and values."""
+    """Print a table. On a terminal that is too narrow for it, print each row as lines of names and values."""
     if is_terminal():
         terminal = console()
         is_narrow = _least_width(columns, rows) > terminal.width
@@ -78,13 +78,13 @@ def rich_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Tabl
         # A timestamp does not wrap; a narrow terminal wraps the other columns.
         table.add_column(column, overflow="fold", no_wrap=has_timestamps)
     for row in cells:
-        # Text, because rich would read brackets in a thread id as markup.
+        # The cells are `Text` objects, because rich would read brackets in a thread id as markup.
         table.add_row(*map(Text, row))
     return table
 
 
 def _least_width(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> int:
-    """Return how wide a terminal must be for a table whose columns can be read: moments whole, ids in parts."""
+    """Return the minimum width of a terminal for a readable table. Times must fit on one line; other cells may wrap."""
     widths = []
     for place, column in enumerate(columns):
         cells = [_MOMENT.sub(r"\1Z", _cell(row[place])) for row in rows]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # the driver is imported only when a command uses a queue
     from cli.stores.queue_settings import EventSource, QueueSetup
     from shared.stores.sqs.admin import QueueAdmin
 
-# SQS's maximum. A message that waits for PostgreSQL is received about forty times an hour.
+# The maximum of receives that SQS allows. A message that waits for PostgreSQL is received about forty times an hour.
 _MIN_RECEIVES: Final = 1_000
 _TIMES_THE_TIMEOUT: Final = 6
 

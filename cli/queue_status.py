@@ -56,9 +56,9 @@ class Status:
     def lag_seconds(self) -> float | None:
         """The sync lag in seconds; None if it is unknown.
 
-        It is the age of the oldest waiting exchange, or newest accepted minus newest stored if none waits. The
-        difference alone would be zero while old exchanges are stuck and newer ones drained. It would be an hour for the
-        first exchange after an hour without any.
+        It is the age of the oldest waiting exchange. If no exchange waits, it is newest accepted minus newest stored.
+        The difference alone would be zero while old exchanges are stuck and newer ones drained. It would be an hour for
+        the first exchange after an hour without any.
         """
         if self.is_anything_waiting is None:
             return None

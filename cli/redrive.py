@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # the driver is imported only when a command uses a queue
     from shared.stores.sqs.admin import QueueAdmin
 
 _POLL_SECONDS: Final = 1.0
-# Ten messages at the slowest rate, one a second, take less time than this.
+# Long enough for a batch of ten messages at the slowest rate, one message a second.
 _HIDE_SECONDS: Final = 60
 _BATCH: Final = 10
 Advance = Callable[[int, int | None], None]

@@ -19,7 +19,7 @@ from cli.options import AsJson
 from cli.output import endpoints_as_json, print_endpoints, print_json
 from cli.smoke_steps import SmokeTest
 
-# The slowest start of a drain: a paused database resumes in about 15 s, and SQS delivers a message again after 90 s.
+# Long enough for the slowest drain: a paused database takes about 15 s, and SQS redelivers a message after 90 s.
 _WAIT_SECONDS: Final = 120
 Wait = Annotated[int, typer.Option("--wait", metavar="SECONDS", min=1, help="How long the drain may take.")]
 OtherToken = Annotated[

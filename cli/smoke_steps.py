@@ -44,11 +44,11 @@ class SmokeTest:
         self._wait_seconds = wait_seconds
         self.thread_id = f"smoke-{uuid4()}"
         self._exchange_id = uuid4()
-        # Whether the thread may exist, also after a write without a response.
+        # Whether the thread may exist. It may also exist after a write that got no response.
         self._thread_may_exist = False
 
     def run(self) -> list[Finding]:
-        """Run the steps until one fails to get a successful response, then delete the thread."""
+        """Run the steps until one gets no successful response, then delete the thread."""
         steps: list[tuple[str, Callable[[], Finding]]] = [
             ("health", self._health),
             ("write", self._write),
@@ -101,8 +101,8 @@ class SmokeTest:
         if texts != [_QUESTION, _ANSWER]:
             advice = "The next turn would not remember this one. Run hybrid-memory doctor for details."
             return Finding("read", "fault", f"{len(texts)} messages came back instead of 2.", advice)
-        # In the first minute of a new Redis, queued exchanges count as missing, which reports the queue as degraded.
-        # The write step has shown already that the queue accepts messages.
+        # In the first minute of a new Redis, queued exchanges count as missing, and the API reports the queue as
+        # degraded. This is no fault: the write step has shown that the queue accepts messages.
         if set(context.degraded) - {"queue"}:
             shown = f"The read succeeded, but without {', '.join(context.degraded)}."
             return Finding("read", "fault", shown, "Which layer is slow or down?")
@@ -166,7 +166,7 @@ class SmokeTest:
 
 
 def _refused(check: str, api: MemoryClient, thread_id: str, status: HTTPStatus, circumstance: str) -> Finding:
-    """Check that the API refuses to read the thread's messages, with a status."""
+    """Check that the API refuses with this status to return the thread's messages."""
     try:
         api.read_messages(thread_id)
     except ApiError as error:

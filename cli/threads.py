@@ -44,7 +44,7 @@ def list_(
       hybrid-memory threads list --user ada
       hybrid-memory threads list --user ada --all --json | jq -r '.items[].thread_id'
     """
-    # One more than shown, to learn whether more exist.
+    # Read one thread more than is shown, to learn whether more exist.
     maximum = None if all_of_them else limit + 1
     page_size = min(maximum or PAGE_SIZE, PAGE_SIZE)
     try:

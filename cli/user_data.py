@@ -42,7 +42,7 @@ class UserDataReader:
         self.errors: list[str] = []
 
     def read(self, now: datetime) -> dict[str, Counts | None]:
-        """Return each store's counts; None for a store without an address, or that did not respond.
+        """Return each store's counts; None for a store that has no address or did not respond.
 
         Raises:
             MemoryClientError: The API did not respond, or refused.

@@ -1,4 +1,4 @@
-"""Microsoft Agent Framework: history and preferences. `OfflineChatClient` needs no key; put your own client there."""
+"""Microsoft Agent Framework: history and preferences. `OfflineChatClient` needs no key; use your own client."""
 
 import asyncio
 import os

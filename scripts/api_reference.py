@@ -81,7 +81,7 @@ def _route(route: str, operation: dict[str, Any]) -> Iterator[str]:
         yield ""
         yield f"Body: {_type(_content(body))}."
     for status, answer in operation["responses"].items():
-        if "X" in status:  # equal for every route, and documented at the top
+        if "X" in status:  # these responses are equal for every route, and documented at the top
             continue
         yield ""
         if "content" in answer:

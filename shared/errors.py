@@ -26,7 +26,7 @@ class StoreUnavailable(HybridMemoryError):  # noqa: N818 - named after the state
         layer: `redis`, `postgres` or `queue`, the name used in `degraded`.
         reason: The reason for the log and operators, without data.
         state: The layer's state, as a clause after its name.
-        is_unconfirmed: Whether a change was sent to the layer, so that it may have been made.
+        is_unconfirmed: Whether a change was sent to the layer, which may have made it.
     """
 
     state = "is not responding"
@@ -40,7 +40,7 @@ class StoreUnavailable(HybridMemoryError):  # noqa: N818 - named after the state
 
 
 class StoreBusy(StoreUnavailable):
-    """A layer responds but aborted the work: it took too long, or another transaction was in the way."""
+    """A layer responds but aborted the work, because it took too long or conflicted with another transaction."""
 
     state = "could not finish this now"
 
@@ -72,7 +72,7 @@ def add_outcome(outcome: str) -> Iterator[None]:
 
 
 def add_half_deleted_outcome(what: str) -> AbstractContextManager[None]:
-    """Add to errors of the block that PostgreSQL has deleted, and Redis may not have."""
+    """Add to errors of the block that the data is deleted from PostgreSQL, but perhaps not from Redis."""
     return add_outcome(
         f"the deletion is not complete: the {what} is deleted from PostgreSQL and may still be in the cache. "
         "Repeat the request to complete it"

@@ -20,7 +20,7 @@ class KeyedRequest:
 
     Attributes:
         key: The key's hash, which the layers store.
-        body_hash: The hash of the request's body; the key with another body is refused.
+        body_hash: The hash of the request's body; a request with the same key and another body is refused.
     """
 
     key: str

@@ -58,7 +58,7 @@ class ExchangeIds:
     """Generates increasing ids: within a process, and above any order key that the caller passes.
 
     Every id is greater than the previous ones, even if the clock was set back by less than a day, and greater than
-    `after`, even if a clock that runs ahead created that key. If the clock does not suffice, the id has the next
+    `after`, even if a clock that runs ahead created that key. If the clock's time is too early, the id gets the next
     millisecond.
     """
 
@@ -76,7 +76,7 @@ class ExchangeIds:
         milliseconds = int((time.time() if now is None else now) * 1000)
         with self._lock:
             if self._last >> 80 > milliseconds + _DAY:
-                # A wrong clock created the last id; later ids must not continue from it.
+                # A wrong clock created the last id, so later ids must not continue from it.
                 self._last = 0
             floor = max(self._last, after.int if after else 0)
             new_id = _compose(milliseconds, secrets.randbits(_RANDOM_BITS))

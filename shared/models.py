@@ -27,13 +27,13 @@ from shared.wire_fields import (
 )
 
 WIRE_VERSION: Final = 1
-# A replaced exchange has its own version, so that an earlier release's drain refuses it instead of dropping it as a
-# duplicate.
+# A message with a replaced exchange has its own version, so that an earlier release's drain refuses the message instead
+# of dropping it as a duplicate.
 REVISED_WIRE_VERSION: Final = 2
 MAX_TEXT_LENGTH: Final = 200_000
 MAX_TITLE_LENGTH: Final = 80
 MAX_PREFERENCES: Final = 500
-# The limit of all names and values of a user's preferences.
+# The limit of the total length of names and values of a user's preferences.
 MAX_PREFERENCES_LENGTH: Final = 200_000
 
 Role = Literal["user", "assistant"]
@@ -43,7 +43,7 @@ Source = Literal["redis", "postgres", "none"]
 
 def format_time(moment: datetime) -> str:
     """Return a time as UTC ISO 8601 with six digits of fraction, so that the text sorts by time."""
-    # This takes a third of strftime's time, and a window has a hundred times.
+    # `isoformat` takes a third of `strftime`'s time, and a window has a hundred timestamps.
     return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
@@ -106,7 +106,7 @@ class Exchange:
     """One user message and the assistant's answer to it.
 
     Attributes:
-        exchange_id: Identifies the exchange in its thread; of two with one id the earlier `created_at` wins.
+        exchange_id: Identifies the exchange in its thread.
         created_at: When the exchange was accepted, in UTC.
         metadata: The caller's metadata as JSON text in the format of `encode_metadata`.
         revision: How often its texts were replaced. Of two with one id the higher revision wins, then the earlier

@@ -56,8 +56,8 @@ def _bindings() -> Iterator[Binding]:
 
 
 def _sentence(prefix: str, name: str, known_names: Sequence[str]) -> str:
-    # Compared without the prefix, which would make all names similar. The message is ASCII, because a terminal prints
-    # it.
+    # Names are compared without the prefix, which would make all names similar. The message is ASCII, because a
+    # terminal prints it.
     close = get_close_matches(name, [each.removeprefix(prefix) for each in known_names], n=1)
     shown = f"{prefix}{name}".encode("ascii", "backslashreplace").decode("ascii")
     hint = f"did you mean {prefix}{close[0]}?" if close else f"the settings are {', '.join(known_names)}."

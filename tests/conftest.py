@@ -48,7 +48,7 @@ from tests.support.sqs_server import SqsServer
 _TEMPLATE = "migrated"
 _numbers = itertools.count(1)
 _HERE = Path(__file__).parent
-# Tests that take minutes start first, so that no process runs one while the others are idle.
+# Tests that take minutes start first, so that no process still runs such a test while the other processes are idle.
 _LONGEST = {"model", "mutations"}
 
 
@@ -83,19 +83,19 @@ def _one_loader() -> Iterator[None]:
 
 @pytest.fixture
 def cache() -> InMemoryCache:
-    """Return L1's empty in-memory twin."""
+    """Return an empty in-memory implementation of L1."""
     return InMemoryCache()
 
 
 @pytest.fixture
 def archive() -> InMemoryArchive:
-    """Return L2's empty in-memory twin."""
+    """Return an empty in-memory implementation of L2."""
     return InMemoryArchive()
 
 
 @pytest.fixture
 def queue() -> InMemoryQueue:
-    """Return the queue's empty in-memory twin."""
+    """Return an empty in-memory implementation of the queue."""
     return InMemoryQueue()
 
 
@@ -200,7 +200,7 @@ def running_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postg
     directory = in_memory(tmp_path_factory.mktemp("postgres"))
     with directory as found, PostgresServer(found / "data") as server:
         with admin(server) as connection:
-            # Killed processes lose no data by this; only a power failure would.
+            # Without fsync, a killed process loses no data. Only a power failure would lose data.
             connection.execute("alter system set fsync = off")
             connection.execute("alter system set synchronous_commit = off")
             connection.execute("select pg_reload_conf()")
@@ -237,7 +237,7 @@ def valkey(running_valkey: ValkeyServer) -> Iterator[ValkeyServer]:
 
 @pytest.fixture
 def new_database(postgres: PostgresServer) -> Iterator[Callable[..., str]]:
-    """Create a database from a template, by default an empty one, and return its URL."""
+    """Create a database from a template, by default an empty database, and return its URL."""
     made: list[str] = []
 
     def make(template: str = "template1") -> str:
@@ -267,7 +267,7 @@ def database_url(new_database: Callable[..., str]) -> str:
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[psycopg.Connection]:
-    """Open a separate connection to that database."""
+    """Open a separate connection to the test's database."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         yield connection
 
@@ -290,7 +290,7 @@ def real_cache(valkey: ValkeyServer) -> Iterator[Callable[..., RedisCache]]:
     def make(port: int | None = None, **settings: int) -> RedisCache:
         made.append(RedisConnection(RedisSettings(host="127.0.0.1", port=port or valkey.port)))
         cache = RedisCache(made[-1], MemorySettings(**settings))
-        # A process' writes name the generation of its last read.
+        # Read once, because a process sends the generation of its last read with every write.
         with suppress(StoreUnavailable):
             cache.read(None, "-")
         return cache

@@ -11,7 +11,7 @@ from uuid import UUID
 from shared.models import Message
 from shared.stores.redis.entries import decode, is_first, without_placeholder
 
-# The oldest order key of a list: less than all keys, or greater than all keys.
+# Two values for the oldest order key of a list: one is less than all keys, the other is greater than all keys.
 _EVERYTHING: Final = UUID(int=0)
 _NOTHING: Final = UUID(int=(1 << 128) - 1)
 Kind = Literal["not_stored", "missing", "content", "order", "duplicate", "unreadable"]
@@ -61,8 +61,8 @@ def compare(
 ) -> Comparison:
     """Compare a thread's list with the thread's newest messages in L2.
 
-    Both must have the same exchanges in the same order with the same bytes, back to the oldest exchange of the list. If
-    the list is sealed as complete, back to the first exchange of the thread.
+    Both must have the same exchanges in the same order with the same bytes, back to the oldest exchange of the list. A
+    list that is sealed as complete is compared back to the first exchange of the thread.
 
     Args:
         thread_id: The thread, named in the differences.

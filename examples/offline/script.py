@@ -16,7 +16,7 @@ class ToolCall:
 
 
 class Script:
-    """Returns one output per turn; after the last one, a text with the number of messages in the request.
+    """Returns one output per turn. After the last output, it returns a text with the number of messages in the request.
 
     Args:
         outputs: The outputs: texts, tool calls, or exceptions to raise.

@@ -35,7 +35,7 @@ class Caller:
         return "service" if self.may_act_for_others and requested_user is None else "own"
 
     def resolve_user(self, requested_user: str | None, place: str) -> str | None:
-        """Return the request's user: the one that it names, otherwise the caller.
+        """Return the request's user: the named user, otherwise the caller.
 
         Raises:
             ForbiddenUser: It names another user, and the caller may not act for others.

@@ -90,7 +90,7 @@ def _stage() -> str:
 
 
 def compose(tracer: Tracer | None = None) -> tuple[Operations, AgentMetrics]:
-    """Read the settings and create the function's objects; no connection is opened yet.
+    """Read the settings and create the function's objects, without opening a connection.
 
     Args:
         tracer: Creates spans of the calls to the stores and the model; None if tracing is off.
@@ -128,7 +128,7 @@ def compose(tracer: Tracer | None = None) -> tuple[Operations, AgentMetrics]:
 tracer = start_tracing("hybrid-memory-agent")
 guard = make_guard()
 operations, measures = compose(tracer)
-# One event loop for the life of the process, because the model's connections belong to it. Mangum uses it, too.
+# One event loop lives as long as the process, because the model's connections belong to it. Mangum uses the same loop.
 loop = asyncio.new_event_loop()
 asyncio.set_event_loop(loop)
 _settings = load(AgentSettings)
@@ -203,7 +203,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
                 return _http(event, cast(Any, context))  # the same object, with another library's type
             return _invoke_directly_and_trace(event if isinstance(event, dict) else {}, request_id, context)
         except Exception as error:
-            # Lambda logs the traceback with its own id of the invocation; this line has that id and the request's.
+            # Lambda logs the traceback with the id of the invocation. This line contains both that id and the request's
+            # id.
             logger.error("the invocation failed", extra={"error": type(error).__name__})  # noqa: TRY400
             raise
         finally:

@@ -109,7 +109,8 @@ class Operations:
         timer, turn = Timer(), self._turn(request, access)
         if idempotency_key is None:
             return await self._run(request, turn, request.exchange_id, timer)
-        # The memory is loaded first, so that the exchange's id in the claim sorts after all loaded exchanges.
+        # The memory is loaded before the key is claimed, so that the exchange's id in the claim sorts after all loaded
+        # exchanges.
         recall = turn.recall()
         timer.record("recall")
         # Absent fields are left out of the request's fingerprint, so that new fields do not invalidate stored keys.
@@ -121,7 +122,7 @@ class Operations:
             return RunResult(await self._replay(claim, claim.replayed, request, turn), is_replayed=True)
         is_taken_over = claim.exchange_id != new_id
         exchange_id = request.exchange_id or claim.exchange_id
-        # A replaced exchange has an answer under its id in any case, and that may be the one to replace.
+        # An exchange to be replaced always has an answer under its id, and this may be the old answer.
         may_have_answer = is_taken_over and request.replaces is None
         try:
             with add_outcome(KEY_HELD if is_taken_over else ""), serving_key(claim.keyed):
@@ -129,7 +130,7 @@ class Operations:
                 timer.record("claim")
                 result = await self._run(request, turn, exchange_id, timer, stored_answer)
         except Exception:
-            # The request that was taken over may have stored its exchange: keep the id until the lease ends.
+            # The earlier request may have stored its exchange, so the id stays until the lease ends.
             if not is_taken_over:
                 claim.release()
             raise
@@ -137,13 +138,13 @@ class Operations:
         return result
 
     async def _replay(self, claim: KeyLease, answer: dict[str, Any], request: RunRequest, turn: Turn) -> dict[str, Any]:
-        """Return the first request's response; store its exchange now if no store accepted it then.
+        """Return the first request's response. If no store accepted its exchange then, store the exchange now.
 
         Raises:
             IdempotencyConflict: The thread or the user was deleted since.
         """
         if not answer or turn.is_deleted(_order(claim, answer), _exchange_id_of(claim, answer)):
-            # The turn is not run again: a client's retry must not restore what its user deleted.
+            # The turn is not run again, because a client's retry must not restore an exchange that the user deleted.
             claim.complete({})
             raise IdempotencyConflict(422, "The exchange of this Idempotency-Key was deleted.")
         if "memory" not in answer:
@@ -170,7 +171,7 @@ class Operations:
         return {**answer, "memory": memory}
 
     def _stored_answer(self, recall: Recall, thread_id: str | None, exchange_id: UUID) -> str | None:
-        """Return the answer that a request which ended early had stored, even if more exchanges followed."""
+        """Return the answer that an earlier request stored before it failed, even if more exchanges followed."""
         if thread_id is None:
             return None
         if (shown := recall.answer_of(exchange_id)) is not None:
@@ -186,7 +187,7 @@ class Operations:
         timer: Timer,
         stored_answer: str | None = None,
     ) -> RunResult:
-        """Answer; `stored_answer` is an answer that a request which ended early had already stored."""
+        """Return the turn's result. `stored_answer` is the answer that an earlier, failed request stored."""
         preferences = UserPreferencesProvider(turn)
         if request.replaces is not None:
             turn.rewind(request.replaces)
@@ -199,7 +200,8 @@ class Operations:
             memory=memory,
             prompt=request.prompt,
             thread_id=request.thread_id,
-            # The thread's owner, who differs from the caller if a trusted caller writes to another owner's thread.
+            # This is the thread's owner. The owner differs from the caller if a trusted caller writes to another user's
+            # thread.
             user_id=turn.user_id,
         )
         timer.record("agent")
@@ -219,7 +221,7 @@ class Operations:
         return RunResult(answer, seconds=timer.seconds)
 
     async def _keep(self, request: RunRequest, turn: Turn, response: str, exchange_id: UUID | None) -> AppendResult:
-        """Store the exchange; if it replaces one, at the position of that one."""
+        """Store the exchange. If it replaces another exchange, it gets that exchange's position."""
         metadata, thread_id, replaced = encode_metadata(request.metadata), request.thread_id, request.replaces
         texts = ExchangeTexts(request.prompt, response, metadata, tuple(request.document_ids))
         try:
@@ -307,5 +309,6 @@ def _exchange_id_of(claim: KeyLease, answer: dict[str, Any]) -> UUID:
 def _order(claim: KeyLease, answer: dict[str, Any]) -> UUID:
     """Return the order key that decides whether a response is older than a deletion."""
     exchange_id = _exchange_id_of(claim, answer)
-    # An id without a time is ordered by the time of the response; the key was claimed before that.
+    # The order of an exchange whose id has no time is the time of the response. The claim's id is used instead, because
+    # the key was claimed before the response.
     return exchange_id if is_time_ordered(exchange_id) else claim.exchange_id

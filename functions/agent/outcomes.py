@@ -20,7 +20,7 @@ KEY_HELD: Final = (
 )
 _UNKNOWN: Final = "the request could not be completed. Repeat it to complete it"
 _READS: Final = frozenset({"invoking"})
-# By operation, which is the route's name: the outcome of a failure, and the effect of a retry.
+# The outcome of a failure and the effect of a retry, by operation. An operation's name is its route's name.
 _CHANGES: Final = {
     "replace_exchange": ("the exchange is", "replaced"),
     "delete_exchange": ("the exchange is", "deleted"),
@@ -31,7 +31,7 @@ _CHANGES: Final = {
     "delete_preferences": ("the preferences are", "deleted"),
     "delete_user": ("the user is", "deleted"),
 }
-# Failures before anything was sent. A claim of the thread does not count.
+# The outcomes of failures before the exchange was sent to a store. A claim of the thread does not count as sent.
 _STORES: Final = {
     "run": NOTHING_RUN,
     "invoked": "the exchange is not stored. Repeat the request to store it",

@@ -58,8 +58,8 @@ def _check_name(value: str) -> str:
 
 
 def _decoded(segment: str) -> str:
-    # Decoded after the routing, so that an encoded slash belongs to the id. Invalid UTF-8 becomes a character that ids
-    # must not contain.
+    # A segment is decoded after the routing, so that an encoded slash belongs to the id. Invalid UTF-8 becomes a
+    # character that ids must not contain.
     return unquote(segment, errors="surrogateescape")
 
 
@@ -71,8 +71,8 @@ def _check_metadata(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-# Described in words, because no regular expression that all readers of a description support says it, and the set of
-# printable characters changes with Unicode.
+# The rule is described in words. No regular expression that all readers of OpenAPI support can express it, and the set
+# of printable characters changes with Unicode.
 _PRINTABLE: Final = "1 to 255 printable characters."
 _LENGTHS: Final[dict[str, Any]] = {"minLength": 1, "maxLength": MAX_ID_LENGTH}
 Id = Annotated[
@@ -88,7 +88,7 @@ ThreadPath = Annotated[Id, BeforeValidator(_decoded), Path()]
 UserPath = Annotated[Id, BeforeValidator(_decoded), Path()]
 _TEXT: Final = (AfterValidator(_check_text), Field(json_schema_extra={"maxLength": MAX_TEXT_LENGTH}))
 Text = Annotated[str, *_TEXT]
-# Lengths before the rest: only of a text that nothing has checked yet does pydantic speak as of characters.
+# The lengths are checked first. After another check, pydantic's error message would not speak of characters.
 Name = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH), AfterValidator(_check_name)]
 IdempotencyKey = Annotated[
     str, Field(min_length=1, max_length=MAX_ID_LENGTH, description=_PRINTABLE), AfterValidator(_check_id)

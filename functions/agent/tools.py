@@ -74,7 +74,8 @@ def _zone(name: str) -> tzinfo | None:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        # KeyError: no such zone. ValueError: not a zone's name ("../x"). OSError: a directory ("America").
+        # KeyError: the zone is unknown. ValueError: the text is not a zone's name ("../x"). OSError: the name is a
+        # directory ("America").
         return None
 
 
@@ -98,7 +99,7 @@ def search_conversations(context: ToolContext, query: str, limit: int = 5) -> st
         _logger.warning("search_conversations: %s", error)
         return "Earlier conversations cannot be searched now: their store did not answer."
     except Exception:
-        # A failed search must not cost the user the answer; the error is in the log.
+        # A failed search does not fail the turn; the error is in the log.
         _logger.exception("search_conversations failed")
         return "Earlier conversations cannot be searched now: the search failed."
     if not hits:

@@ -37,7 +37,7 @@ def append_result_json(appended: AppendResult) -> dict[str, Any]:
         "durability": appended.durability,
         "cached": appended.cached,
     }
-    # Until the drain, another process may not show an exchange that Redis did not accept.
+    # If Redis did not accept the exchange, other processes may not show it until it is drained.
     return {**answer, "degraded": appended.degraded} if appended.degraded else answer
 
 

@@ -16,11 +16,12 @@ from shared.stores.archive import Archive, StoreResult
 _logger = logging.getLogger(__name__)
 # The maximum batch of SQS.
 _MOST: Final = 10_000
-# Halving would need ten timeouts from a thousand records to one; an invocation has time for three.
+# A slow part is cut into this many parts. Halving a thousand records down to one would take ten timeouts, and an
+# invocation has time for three.
 _PARTS_OF_A_SLOW_ONE: Final = 10
-# After a transaction that took less, the next one may be twice as large and still stay below the drain's timeout.
+# After a transaction that took less time, the next one may be twice as large and still end before the drain's timeout.
 _QUICK_SECONDS: Final = 1.0
-# How long after the last transaction of the batch a rejected record may be retried.
+# A rejected record may be retried for this time after the last transaction of the batch.
 _SECONDS_TO_JUDGE: Final = 1.0
 
 
@@ -63,7 +64,7 @@ class BatchStore:
         self._size = _MOST
 
     def store(self, exchanges: Sequence[Exchange], seconds: float) -> BatchResult:
-        """Store a batch; start no transaction after `seconds`, but at least one."""
+        """Store a batch. Start at least one transaction, and start none after `seconds`."""
         result = BatchResult()
         latest = self._clock() + seconds
         refused: list[tuple[Exchange, Exception]] = []
@@ -90,7 +91,7 @@ class BatchStore:
             except (StatementRefused, InvalidRecord) as error:
                 _split_unreadable(part, error, parts, refused)
             except StoreUnavailable:
-                # PostgreSQL is down: do not wait for a timeout with each part.
+                # PostgreSQL is down, so do not wait for a timeout for each part.
                 result.waiting += [*part, *(exchange for remaining in parts for exchange in remaining)]
                 break
             except Exception as error:  # noqa: BLE001 - an error of one record must not block the others
@@ -108,9 +109,8 @@ class BatchStore:
     def _judge(self, refused: Sequence[tuple[Exchange, Exception]], result: BatchResult, latest: float) -> None:
         """Decide whether the records or PostgreSQL caused the rejections.
 
-        A record that caused its rejection is rejected again after PostgreSQL has accepted a test exchange. A missing
-        table, a missing privilege or a trigger that blocks everything rejects the test exchange too: then all records
-        wait.
+        A record that caused its rejection is rejected again after PostgreSQL has accepted a test exchange. If a missing
+        table, a missing privilege or a trigger rejects the test exchange too, all records wait.
         """
         if not refused:
             return
@@ -168,7 +168,7 @@ def _reason(error: Exception) -> InvalidRecord:
 
 
 def unexpected(error: Exception) -> InvalidRecord:
-    """Convert an unexpected error; only its type, because its text may quote the record."""
+    """Convert an unexpected error. Only its type is used, because its text may quote the record."""
     return InvalidRecord("unforeseen", type(error).__name__)
 
 

@@ -22,7 +22,7 @@ class CacheUpdate:
     def merge(self, result: StoreResult) -> tuple[bool, bool]:
         """Merge stored exchanges into existing lists of L1.
 
-        Returns whether L1 has them, or surely will, because the sweep compares the lists.
+        Returns whether L1 has them, or is sure to get them because the sweep compares the lists.
         """
         try:
             unsealed = self._cache.merge_stored(result.effective)
@@ -31,13 +31,14 @@ class CacheUpdate:
                 "redis was not updated after a drained batch", extra={"error": f"{type(error).__name__}: {error}"}
             )
             return False, self._note({exchange.thread_id for exchange in result.effective})
-        # The order key of an id that is not a UUIDv7 depends on the time of acceptance. A repetition may therefore be
-        # in the list at another position than the first one, and may have pushed an exchange out of the window.
+        # The order key of an id that is not a UUIDv7 depends on the time of acceptance. A repeated exchange may
+        # therefore be in the list at another position than the first copy, and may have removed another exchange from
+        # the window.
         moved = {each.thread_id for each in result.effective if not is_time_ordered(each.exchange_id)}
         if result.duplicates and moved and not self._note(moved):
             return True, False
         if unsealed:
-            # Do not wait for a reader: let the sweep compare an unsealed list with PostgreSQL.
+            # Let the sweep compare an unsealed list with PostgreSQL, so that this does not depend on the next reader.
             self._note(set(unsealed))
         return True, True
 

@@ -30,7 +30,8 @@ _LONG_OUTAGE_AT: Final = 240
 _LONG_BACKOFF: Final = 600
 # Jitter, so that batches that failed together do not return together.
 _MIN_JITTER: Final = 0.8
-# No clock is this far ahead. The exchange would stay at the end of its thread forever.
+# An exchange from further ahead is invalid: no clock is this far ahead, and the exchange would stay at the end of its
+# thread forever.
 _MAX_AHEAD: Final = 366 * 86_400.0
 # CloudWatch accepts 256 KiB per line; an id has at most 128 characters.
 _IDS_A_LINE: Final = 1_000
@@ -38,7 +39,7 @@ _IDS_A_LINE: Final = 1_000
 _SECONDS: Final = 8.0
 
 
-# The sender got a 404, because it lost a race for the thread after SQS had accepted its exchange.
+# The sender got a 404, because another user claimed the thread after SQS had accepted the exchange.
 NOT_THE_OWNER: Final = InvalidRecord("not_the_owner", "the thread is another user's")
 
 
@@ -111,7 +112,8 @@ class Drain:
     def _drain_alone(self, messages: Sequence[SqsRecord], outcome: DrainResult, latest: float) -> None:
         """Store messages that may kill the process one by one, until one has to wait.
 
-        Stop after a dead letter: if the process ended before SQS deletes that message, it would be dead-lettered again.
+        Stop after a dead letter. If the process ended before SQS deletes that message, the message would be
+        dead-lettered again.
         """
         for place, message in enumerate(messages):
             seconds = latest - time.monotonic()
@@ -138,7 +140,7 @@ class Drain:
                 good.append((message, _read(message)))
             except InvalidRecord as error:
                 dead.append((message, error))
-        # The valid ones first: a dead letter can wait.
+        # The valid messages are stored first, because dead letters are not urgent.
         dead += self._store_batch(good, outcome, seconds)
         self._dead_letter(dead, outcome)
         self._isolation.forget([each for each in messages if not each.fault or each.message_id not in outcome.failed])
@@ -159,7 +161,8 @@ class Drain:
             is_told, is_certain = self._update.merge(result)
             outcome.is_cache_behind |= not is_told
             if not is_certain:
-                # Stored, but the cache could not be updated. Let SQS redeliver; the duplicate will update it.
+                # The exchanges are stored, but the cache could not be updated. SQS redelivers them, and the duplicates
+                # update the cache.
                 others = {id(exchange) for exchange in [*waiting, *(exchange for exchange, _ in refused)]}
                 waiting = [*waiting, *(exchange for _, exchange in batch if id(exchange) not in others)]
         self._wait([message_of[id(exchange)] for exchange in waiting], outcome)
@@ -182,10 +185,10 @@ class Drain:
                 if not is_away:
                     self._queue.dead_letter(message, error.reason, error.detail)
             except StoreUnavailable:
-                # Do not wait for a timeout with each of the others.
+                # SQS is down, so do not wait for a timeout for each other message.
                 is_away = True
             if is_away:
-                # It stays on the queue, and the redrive policy moves it in the end.
+                # The message stays on the queue. After the maximum of receives, the redrive policy moves it.
                 outcome.failed.append(message.message_id)
                 _log(logging.WARNING, "message not sent to the dead-letter queue", message, error)
                 continue
@@ -195,7 +198,7 @@ class Drain:
     def _wait(self, waiting: Sequence[SqsRecord], outcome: DrainResult) -> None:
         """Leave messages on the queue with a growing delay, because PostgreSQL is down."""
         outcome.failed.extend(message.message_id for message in waiting)
-        # One delay for all, so that they return as one batch.
+        # All messages get the same random factor, so that they return as one batch.
         jitter = _MIN_JITTER + (1 - _MIN_JITTER) * self._random()
         by_delay: dict[int, list[SqsRecord]] = {}
         for message in waiting:
@@ -206,7 +209,7 @@ class Drain:
             try:
                 self._queue.change_visibility(messages, delay)
             except StoreUnavailable as error:
-                # They return when their visibility timeout ends.
+                # The messages return when their visibility timeout ends.
                 _logger.warning("messages keep their visibility timeout", extra={"error": str(error)})
                 return
 
@@ -237,8 +240,8 @@ def backoff(receives: int) -> int:
 def _read(message: SqsRecord) -> Exchange:
     """Return the message's exchange.
 
-    The clock that created the id may have been days ahead; an exchange accepted with such an id is not lost. The id's
-    time is also compared with SQS' clock, because this machine's clock may be behind.
+    The clock that created the id may have been days ahead. An exchange that was accepted with such an id is still
+    stored. The id's time is also compared with SQS' clock, because this machine's clock may be behind.
 
     Raises:
         InvalidRecord: It can never be stored.

@@ -51,8 +51,8 @@ class Housekeeping:
     def purge(self, latest: float) -> int:
         """Purge expired rows, some of each table; return their number.
 
-        None while PostgreSQL's clock and this machine's are far apart: one of them is wrong, and a wrong clock could
-        delete tombstones or keys that are still needed.
+        Purge nothing while PostgreSQL's clock and this machine's are far apart. One of them is wrong, and with a wrong
+        clock a purge could delete tombstones or keys that are still needed.
         """
         if abs(self._archive.clock() - time.time()) > MAX_DIFFERENCE:
             _logger.warning("nothing is purged while the clocks of postgres and of this machine differ")

@@ -1,7 +1,8 @@
-"""Finds the record that kills the process: by memory, time or a crash, which no code can catch.
+"""Finds the record that ends the process through its memory, its time or a crash, which no code can catch.
 
-SQS redelivers a batch whose process has ended. Messages of unfinished attempts are then stored one by one, the least
-suspect first, so that all but the killing record are stored. Three unfinished attempts alone identify it.
+SQS redelivers a batch whose process has ended. Messages of unfinished attempts are then stored one by one, beginning
+with the fewest attempts, so that all other records are stored. The record that ends the process has three unfinished
+attempts on it alone.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Isolation:
     def split(self, messages: Sequence[SqsRecord]) -> tuple[list[SqsRecord], list[SqsRecord]]:
         """Return the messages to store together, and those to store one by one, in this order.
 
-        A message whose attempts have killed the process often enough gets an error. Only redelivered messages are
+        A message gets an error if too many attempts on it have ended the process. Only redelivered messages are
         recorded, so a first delivery costs nothing.
         """
         self._noted.clear()
@@ -73,6 +74,7 @@ class Isolation:
         noted = [message.message_id for message in messages if message.message_id in self._noted]
         if self._attempts is None or not noted:
             return
-        # Without Redis they are stored one by one when redelivered, and then deleted.
+        # If Redis does not respond, the records stay. Messages that are redelivered are then stored one by one, and
+        # their records are deleted.
         with suppress(StoreUnavailable):
             self._attempts.forget(noted)

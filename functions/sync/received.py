@@ -21,7 +21,7 @@ class SqsRecord:
         sent_at: Unix seconds of SQS' clock.
         request_id: The id of the sender's request, if the message has one.
         traceparent: The sender's span, if the message has one.
-        fault: Why it can never be stored, if that is known before its body is parsed.
+        fault: The reason why it can never be stored, if this is known before its body is parsed.
     """
 
     message_id: str
@@ -91,5 +91,5 @@ def _text_attribute(record: object, name: str) -> object:
 def _attribute(fields: Mapping[str, Any], name: str, digits: int) -> int:
     attributes = fields.get("attributes")
     value = attributes.get(name) if isinstance(attributes, Mapping) else None
-    # Only digits, and few: the number is used as an exponent.
+    # Accept only a few digits, because the number is used as an exponent.
     return int(value) if isinstance(value, str) and re.fullmatch(f"[0-9]{{1,{digits}}}", value) else 0

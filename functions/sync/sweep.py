@@ -46,7 +46,7 @@ class SweepResult:
 
 
 class Sweep:
-    """Finishes the work that an outage left.
+    """Finishes the work that an outage has left unfinished.
 
     Args:
         window: The number of exchanges of a thread in L1.
@@ -119,9 +119,10 @@ class Sweep:
             done = list(bodies)
             for body in undrained:
                 done.remove(body)
-            # Last: if the sweep dies before, the next one stores them again, which is idempotent.
+            # The outbox is changed last. If the sweep ends before, the next sweep stores the exchanges again, which is
+            # idempotent.
             self._cache.remove_from_outbox(done)
-            # The entries that stay do not block those after them.
+            # Skip the entries that stay, so that they do not block later entries.
             skip += len(undrained)
             is_away = not done and "postgres" in swept.skipped
             if is_away or time.monotonic() > self._latest:
@@ -159,7 +160,7 @@ class Sweep:
         """Send bodies to the dead-letter queue; return those that it did not accept."""
         for done, (body, error, exchange) in enumerate(dead):
             request_id = exchange.request_id if exchange else None
-            # In the queue the request id is an attribute; in the outbox it is part of the body.
+            # A dead letter has the request id as an attribute, while a body in the outbox contains it.
             letter = exchange.to_wire() if exchange and request_id else body
             try:
                 self._bury(letter, error, request_id)
@@ -186,7 +187,7 @@ class Sweep:
             try:
                 self._repair_one(repair)
             except (StoreBusy, StatementRefused) as error:
-                # An error of this thread only; continue with the others.
+                # The error concerns only this thread, so continue with the others.
                 swept.skipped.append(error.layer)
                 _logger.warning("a cache update is left for the next sweep", extra={"error": str(error)})
                 continue
@@ -201,7 +202,7 @@ class Sweep:
         window = self._archive.window(thread_id, self._window)
         cached = self._cache.peek(thread_id)
         if users := users_in(cached):
-            # The drain drops exchanges of a deleted user; only this step removes them from Redis' list.
+            # The drain does not store exchanges of a deleted user. Only this step removes them from Redis' list.
             deleted_ids = deleted_with_users(cached, self._archive.user_cutoffs(sorted(users)))
             window = replace(window, deleted=window.deleted | deleted_ids)
         self._cache.recheck_thread(thread_id, window, drained_among(cached.pending, window.exchanges))
@@ -212,7 +213,7 @@ class Sweep:
             return
         cutoff = self._archive.user_cutoffs([repair.id]).get(repair.id)
         if cutoff is not None:
-            # Queued exchanges may be in threads that only Redis has.
+            # A queued exchange of the user may be in a thread that only Redis has.
             self._archive.log_invalidations("thread", self._cache.forget_user(repair.id, cutoff))
             self._cache.forget_index(repair.id, cutoff)
         self._archive.preferences(repair.id, lambda preferences: self._cache.set_preferences(repair.id, preferences))

@@ -1,4 +1,4 @@
-"""The span of a batch, with a link to the span that sent each of its messages; or of a sweep."""
+"""The span of a batch or a sweep. A batch's span has a link to each span that sent one of its messages."""
 
 from __future__ import annotations
 

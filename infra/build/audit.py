@@ -39,7 +39,7 @@ def main(pip_audit: Path = _PIP_AUDIT, *requirements: Path) -> int:
     directories = requirements or _REQUIREMENTS
     paths = (path for directory in directories for path in sorted(directory.glob("*.txt")))
     files = [path for path in paths if path.name not in _NOT_AUDITED]
-    # Strict: a package that cannot be audited is a failure, too.
+    # With `--strict`, a package that cannot be audited is a failure, too.
     code = _run(pip_audit, "--strict", *(option for path in files for option in ("-r", str(path)))).returncode
     if code == 0:
         print(f"Audited {', '.join(path.name for path in files)}: no known vulnerability.")

@@ -1,7 +1,7 @@
 """Builds the page in clients/page with Node.js if its sources changed. Without Node.js everything else still works.
 
-`python -m infra.build.page` never fails, because only the page needs it; with `--required` it does. It imports only the
-standard library, because it also runs before any package is installed.
+`python -m infra.build.page` never fails, because everything else works without the page. With `--required` it fails if
+the page cannot be built. It imports only the standard library, because it also runs before any package is installed.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def build() -> bool:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Hold a lock, because two stacks may start at the same time."""
+    """Hold a lock, because two stacks may build the page at the same time."""
     folder = os.open(PAGE, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)

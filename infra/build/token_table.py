@@ -77,8 +77,8 @@ def _pairs(common: set[str]) -> list[str]:
     """Return the pairs of characters that are one token, except those that `o200k_base` may split."""
     letters = string.ascii_letters
     pairs = [a + b for a in letters for b in letters if a + b in common and not (a.islower() and b.isupper())]
-    # After a space every letter is one token. They are stored without the space, because the list is separated by
-    # spaces.
+    # Every letter with a preceding space is also one token. These pairs are not stored, because spaces separate the
+    # list's items.
     assert all(" " + letter in common for letter in letters)  # noqa: S101
     return pairs
 

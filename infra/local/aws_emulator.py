@@ -2,8 +2,8 @@
 
 The patches, all for the exactly pinned version:
 - the function gets a REST API's path percent-encoded, as on AWS, so that `a%2Fb` stays one segment;
-- a stage's URL without a trailing slash redirects to the one with it. On AWS the function does that, but here it
-  cannot tell the two URLs apart;
+- a stage's URL without a trailing slash redirects to the one with it. On AWS the function does that, but here
+  the function cannot distinguish the two URLs;
 - an SQS event source fills batches up to its BatchSize, not only up to ten;
 - one thread at a time changes a queue: otherwise messages sent while a batch is deleted could be lost;
 - an invalid delay is refused, as by SQS: `/health` tests the queue with a message that SQS refuses;
@@ -134,7 +134,7 @@ def lock_queues() -> None:
     for name in ("_expire_retained", "_dlq_sweep", "_collect_msgs"):
         setattr(sqs, name, with_lock(getattr(sqs, name), lock))
     for name, action in sqs._HANDLERS.items():
-        # ReceiveMessage, which waits, changes the queue only through the functions above.
+        # ReceiveMessage is a coroutine, because it waits. It changes the queue only through the functions above.
         if not iscoroutinefunction(action):
             sqs._HANDLERS[name] = with_lock(action, lock)
 
@@ -186,7 +186,8 @@ def main() -> None:
     lambda_svc._execute_function_warm = with_few_workers(lambda_svc._execute_function_warm)
     lambda_svc._emit_lambda_logs = with_log_file(lambda_svc._emit_lambda_logs, Path(os.environ["FUNCTION_LOG"]))
     lambda_runtime._PYTHON_WORKER_SCRIPT = WATCH_PARENT + lambda_runtime._PYTHON_WORKER_SCRIPT
-    # How long a response waits for the first log line: a function that logs nothing would lose 50 ms per call.
+    # The first value is how long a response waits for the first log line. The default would delay each call of a
+    # function without logs by 50 ms.
     lambda_runtime.Worker._drain_stderr_bounded.__defaults__ = (0.005, 0.002, 0.100)
     app.main()
 

@@ -62,7 +62,7 @@ def packaged_template(bucket: str, bundle: Bundle, project: Path = PROJECT_ROOT)
     for section in sections:
         if section.get("CodeUri") in {".", "./"}:
             section["CodeUri"] = f"s3://{bucket}/{bundle.key}"
-    # A round trip through JSON leaves only plain types (YAML turns texts that look like dates into dates).
+    # Converting to JSON and back leaves only plain types, because YAML turns texts that look like dates into dates.
     return dict(json.loads(json.dumps(template, default=str)))
 
 

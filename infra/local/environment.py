@@ -60,7 +60,7 @@ def emulator_environment(settings: Mapping[str, str], *, port: int, temporary: P
         {
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(port),
-            # The host in every queue URL, too.
+            # Queue URLs contain this host.
             "MINISTACK_HOST": "127.0.0.1",
             "MINISTACK_REGION": REGION,
             "LAMBDA_EXECUTOR": "local",

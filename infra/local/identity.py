@@ -30,7 +30,7 @@ class Identity:
 
     @property
     def owner(self) -> int:
-        """The uid, as seen outside of a namespace, that must own the server's files."""
+        """The uid that must own the server's files, as seen from outside a namespace."""
         return os.geteuid() if self.kind in {"same", "namespace"} else self.uid
 
     def command(self, program: list[str], *, parent: int = 0, must_write: Path | None = None) -> list[str]:

@@ -36,7 +36,7 @@ def _check(result: int) -> None:
 
 
 def enter_user_namespace(libc: ctypes.CDLL, uid: int, gid: int) -> None:
-    """Become `uid` in a new user namespace. Outside it stays the current user, so the files keep their owner."""
+    """Become `uid` in a new user namespace. Outside it the user is unchanged, so the files keep their owner."""
     outer_uid, outer_gid = os.geteuid(), os.getegid()
     _check(libc.unshare(CLONE_NEWUSER))
     for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {outer_uid} 1"), ("gid_map", f"{gid} {outer_gid} 1")):

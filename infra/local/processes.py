@@ -73,8 +73,8 @@ def free_port(*preferred: int | None) -> int:
     Raises:
         LocalStackError: No free port was found.
     """
-    # Below the range of client ports: a client that keeps connecting to a stopped server could otherwise get the
-    # server's own port as its client port and block it.
+    # All candidates are below the range of client ports. Otherwise a client that keeps connecting to a stopped server
+    # could get the server's port as its own client port and block it.
     others = random.sample(PORTS, 200)
     for port in [*preferred, *others]:
         if port and is_free(port):

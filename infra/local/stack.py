@@ -45,7 +45,8 @@ class Stack:
         self._say = echo
         self._memory = self.state.remembered()
         self._api_id = str(self._memory["api_id"])
-        # The usual port is tried first, so that it is used again as soon as it is free; then the last used port.
+        # The usual port is tried first, so that a server returns to it as soon as it is free. The last used port is
+        # tried next.
         preferred = {name: (port, self._memory.get(name)) for name, port in USUAL_PORTS.items()}
         path = self.state.path
         self.postgres = PostgresServer(path / "postgres", preferred=preferred["postgres"])
@@ -84,7 +85,7 @@ class Stack:
         self.publish()
 
     def start_server(self, name: str) -> None:
-        """Start a server, and print a line if it has left, or returned to, its usual port.
+        """Start a server. Print a line if it now uses another port, or its usual port again.
 
         Raises:
             LocalStackError: It does not start.

@@ -67,7 +67,7 @@ class StateDirectory:
     def remember(self, memory: Mapping[str, Any]) -> None:
         """Store the ports and the API's id for the next start.
 
-        Bookmarks then stay valid even while usual ports are taken.
+        URLs in bookmarks then stay valid, even while other programs use the usual ports.
         """
         self._write(self._memory_file, memory)
 
@@ -81,7 +81,7 @@ class StateDirectory:
 
     def _write(self, path: Path, content: Mapping[str, Any]) -> None:
         scratch = path.with_suffix(".tmp")
-        # Only the owner may read the file, and this is set before the password is written.
+        # The file gets its mode before the password is written, so only the owner can ever read it.
         handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "w") as file:
             json.dump(content, file, indent=2)

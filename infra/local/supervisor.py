@@ -116,7 +116,7 @@ class Supervisor:
         Raises:
             LocalStackError: A value is invalid; the message names the variable.
         """
-        # Imported here, because the project's own modules take a while to import and `--help` does not need them.
+        # These imports are here, because they take a while and `--help` does not need them.
         from functions.agent.agents.model_name import validate_model  # noqa: PLC0415
         from functions.agent.agents.plugins import load_plugins  # noqa: PLC0415
         from shared.errors import SettingsError  # noqa: PLC0415
@@ -135,7 +135,7 @@ class Supervisor:
 
     def _listen(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            # nohup ignores SIGHUP, and so must the supervisor then.
+            # Under nohup, SIGHUP is ignored, and the supervisor must not change that.
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._on_signal)
 

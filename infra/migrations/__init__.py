@@ -19,7 +19,7 @@ LOCK_WAIT_SECONDS: Final = 300
 """The time limit for getting a migration's locks and for waiting for another runner."""
 
 _RETRY_PAUSE_SECONDS: Final = 2
-# A pause, and the second for which a migration then waits for its lock.
+# The time of one more try: the pause, and one second in which the migration waits for its lock.
 _NEXT_TRY_SECONDS: Final = _RETRY_PAUSE_SECONDS + 1
 
 

@@ -14,9 +14,9 @@ from infra.migrations.schema import Base
 _LOCK: Final = 7_215_001
 _LOCK_PAUSE_SECONDS: Final = 0.2
 
-# The sessions' settings for migrations, which override those of the role and the database. All statements on a table
-# wait behind a migration that waits for that table's lock, so a migration waits for a second and then retries. An index
-# build ends if its runner dies.
+# The sessions' settings for migrations, which override those of the role and the database. While a migration waits for
+# a table's lock, all other statements on that table wait too. So a migration waits for a second and then retries. An
+# index build ends if its runner dies.
 _SESSION: Final = {
     "application_name": "hybrid-memory migrate",
     "lock_timeout": "1s",

@@ -27,10 +27,12 @@ from shared.stores.postgres.connection import signed_in
 _PATIENCE_SECONDS: Final = 120
 _CONNECT_SECONDS: Final = 40
 _PAUSE_SECONDS: Final = 3
-# Reserved for sending the reason of a failure: CloudFormation would otherwise wait until its own timeout.
+# This time is reserved for sending the reason of a failure. Without a response, CloudFormation would wait until its own
+# timeout.
 _ANSWER_SECONDS: Final = 30
 _MAX_REASON: Final = 1000
-# The functions' user ('' for the owner), and whether to create it; not in a customer's own database.
+# The functions' user ('' for the owner), and whether to create this user. It is not created in a customer's own
+# database.
 _USER: Final = "MIGRATION__FUNCTION_USER"
 _MAKES_USER: Final = "MIGRATION__MAKES_USER"
 

@@ -158,7 +158,7 @@ class ThreadOwner(Base):
     thread_id: Mapped[str] = mapped_column(String(255), primary_key=True)
     user_id: Mapped[str | None] = mapped_column(String(255))
     claimed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
-    # Like the one of a conversation.
+    # The same meaning as `Conversation.serial`.
     serial: Mapped[int | None] = mapped_column(BigInteger, server_default=text("nextval('row_serial')"))
 
     __table_args__ = (Index("ix_thread_owners_user_id", "user_id"),)

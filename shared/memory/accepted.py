@@ -45,7 +45,7 @@ class AcceptedExchanges:
         self._characters = 0
 
     def add(self, exchange: Exchange, now: float, *, is_durable: bool = True) -> None:
-        """Add an exchange; of two with one thread and id the higher revision stays, then the first."""
+        """Add an exchange. Of two with one thread and id, the higher revision stays; if equal, the first one."""
         present = self._exchanges.get(exchange.key)
         if present is not None:
             if exchange.revision <= present.exchange.revision:
@@ -67,10 +67,10 @@ class AcceptedExchanges:
         ]
 
     def retry(self, put: Callable[[Exchange], object]) -> None:
-        """Send some of the oldest exchanges that only the outbox has to a durable store; not all, to limit the delay.
+        """Send some of the oldest exchanges that only the outbox has to a durable store. A limit keeps the delay short.
 
         Raises:
-            Exception: The error of `put`; exchanges that were not sent stay.
+            Exception: The error of `put`. Exchanges that were not sent stay here.
         """
         for key in list(self.undurable)[:_AT_ONCE]:
             put(self._exchanges[key].exchange)

@@ -12,7 +12,8 @@ from shared.stores.queue import ExchangeQueue
 
 MAX_WAIT_SECONDS: Final = 0.5
 _POLL_SECONDS: Final = 0.05
-# The drain's longest delay is a minute. If all stores have been up since, exchanges accepted earlier are drained.
+# The drain's longest delay is a minute. If all stores have been up for `MAX_DRAIN_AGE` seconds, every exchange that was
+# accepted earlier is drained.
 MAX_DRAIN_AGE: Final = 150.0
 
 

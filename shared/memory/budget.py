@@ -17,7 +17,7 @@ from shared.memory.token_count import count_tokens
 from shared.metadata import metadata_size
 from shared.models import Message
 
-# A response contains each text twice, each character in its longest form; a fifth is left for the rest.
+# A response contains each text twice. This limit assumes each character's longest form and leaves a fifth for the rest.
 _SURELY_SHORT: Final = MAX_BYTES // 30
 
 
@@ -80,7 +80,7 @@ class ShownMemory:
 
 
 def show(messages: Sequence[Message], preferences: Mapping[str, str], limits: Limits) -> Shown:
-    """Return a selection within the limits: preferences by name, then the newest exchanges, none of them cut."""
+    """Return a selection within the limits: preferences by name, then the newest exchanges. All are complete."""
     chosen_preferences, tokens = _first_preferences(preferences, limits.tokens)
     exchanges = _exchanges(messages)
     newest: Sequence[list[Fields]] = exchanges[-limits.exchanges :] if limits.exchanges is not None else exchanges
@@ -107,7 +107,7 @@ def _exchanges(messages: Sequence[Message]) -> list[list[Fields]]:
 
 
 def _first_preferences(preferences: Mapping[str, str], most: int) -> tuple[dict[str, str], int]:
-    """Return the first preferences by name, each complete, and the tokens of their part of the context."""
+    """Return the first complete preferences by name, and the number of tokens of their part of the context."""
     shown: dict[str, str] = {}
     total, next_total = 0, count_tokens("User preferences:\n")
     for name in sorted(preferences):

@@ -48,7 +48,7 @@ def decode(listing: str, cursor: str, *parts: Callable[[Any], Any]) -> list[Any]
         place: list[Any] = orjson.loads(content)
         return [read(part) for read, part in zip(parts, place, strict=True)] if parts else place
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
-        # Any client can compute the check, so the position has to be validated, too.
+        # Any client can compute the checksum, so the position must be validated, too.
         raise InvalidCursor("no cursor of this list") from error
 
 

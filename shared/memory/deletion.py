@@ -1,4 +1,4 @@
-"""A deletion: it includes exchanges up to an order key, and none that was accepted later."""
+"""A deletion. It includes the exchanges up to an order key, and no exchange that was accepted later."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Deletion:
 
 
 def deleted_with_users(cached: CacheRead, cutoffs: Mapping[str, UUID]) -> frozenset[UUID]:
-    """Return Redis' exchanges that their users' deletions include, whether or not Redis has these deletions."""
+    """Return Redis' exchanges that deletions of their users include, even if Redis does not have these deletions."""
     messages = [(each.exchange_id, each.order, each.user_id) for each in cached.messages]
     pending = [(each.exchange_id, each.order, each.user_id) for each in cached.pending]
     return frozenset(

@@ -44,12 +44,12 @@ def make_durable(
         raise ThreadNotFound(exchange.thread_id)
     if stored.erased:
         return "erased", exchange
-    # A repeated exchange has the position and texts of the first one.
+    # A repeated exchange keeps the position and the texts of the first one.
     return "postgres", next(iter(stored.effective), exchange)
 
 
 def erased_to(memory: Memory, exchange: Exchange) -> UUID | None:
-    """Return PostgreSQL's deletion that includes an exchange."""
+    """Return the cutoff of PostgreSQL's deletion that includes an exchange."""
     users = [] if exchange.user_id is None else [exchange.user_id]
     window = memory.archive.window(exchange.thread_id, 1, users)
     cutoffs = [window.cutoff, *window.user_cutoffs.values()]
@@ -57,7 +57,7 @@ def erased_to(memory: Memory, exchange: Exchange) -> UUID | None:
 
 
 def log_invalidation(memory: Memory, thread_id: str, degraded: list[str]) -> None:
-    """Let the sweep compare a list with PostgreSQL: the drain does not merge exchanges that PostgreSQL got directly."""
+    """Let the sweep compare a list with PostgreSQL, because no drain merges an exchange that was stored directly."""
     try:
         memory.archive.log_invalidations("thread", [thread_id])
     except StoreUnavailable as error:

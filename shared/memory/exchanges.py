@@ -41,7 +41,7 @@ class _Copies:
 
 
 class Exchanges:
-    """Operations on exchanges. Whenever possible, PostgreSQL has a change before the response is sent."""
+    """Operations on exchanges. PostgreSQL has a change before the response is sent, unless it is down."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
@@ -70,7 +70,7 @@ class Exchanges:
         try:
             self._memory.cache.merge_stored([replacement])
         except StoreUnavailable as error:
-            # Recorded in PostgreSQL: if this process ends first, the sweep updates Redis.
+            # PostgreSQL has a record of the missing update. If this process ends first, the sweep updates Redis.
             self._memory.cache.merge_later(replacement)
             add_layer(copies.degraded, error.layer)
             cached = False
@@ -85,11 +85,11 @@ class Exchanges:
         try:
             replacement = archive.replace_exchange(thread_id, exchange_id, texts, above=above, owner=owner)
             if replacement is None and copies.exchange is not None:
-                # An undrained exchange is stored first. Its queued message is then a duplicate.
+                # An undrained exchange is stored before it is replaced. Its queued message is then a duplicate.
                 archive.store([copies.exchange])
                 replacement = archive.replace_exchange(thread_id, exchange_id, texts, above=above, owner=owner)
         except ThreadNotFound as error:
-            # Like a missing exchange, so that the response time does not reveal it.
+            # The backlog is checked as for a missing exchange, so that the response time does not differ.
             self._may_be_queued(copies)
             raise ExchangeNotFound(str(exchange_id)) from error
         if replacement is None:
@@ -117,7 +117,7 @@ class Exchanges:
         except StoreUnavailable as later_error:
             add_layer(copies.degraded, later_error.layer)
             if not is_queued:
-                # A layer that did not respond may have accepted it anyway.
+                # A layer that did not respond may still have accepted the replacement.
                 error.is_unconfirmed = True
                 raise error from later_error
         if appended.cutoff is not None:
@@ -150,11 +150,12 @@ class Exchanges:
         try:
             outcome = archive.delete_exchange(thread_id, exchange_id, owner)
             if outcome == "unknown" and copies.exchange is not None:
-                # An undrained exchange is stored first, so that its thread stays, as with any other deletion.
+                # An undrained exchange is stored before it is deleted, so that its thread stays, as with every deletion
+                # of an exchange.
                 archive.store([copies.exchange])
                 outcome = archive.delete_exchange(thread_id, exchange_id, owner)
         except ThreadNotFound as error:
-            # Like a missing exchange, so that the response time does not reveal it.
+            # The backlog is checked as for a missing exchange, so that the response time does not differ.
             self._may_be_queued(copies)
             raise ExchangeNotFound(str(exchange_id)) from error
         if outcome == "unknown":
@@ -203,7 +204,8 @@ class Exchanges:
                 and owner in {None, each.user_id}
                 and not is_deleted(exchange_id, each.order, cached.deleted, cached.cutoff)
             )
-            # The first one with the highest revision: complete exchanges precede those without documents.
+            # `max` returns the first exchange with the highest revision. Complete exchanges precede those without
+            # documents.
             return max(revisions, key=lambda each: each.revision, default=None)
 
         listed = _listed(thread_id, exchange_id, cached.messages)

@@ -69,7 +69,8 @@ def load_history(
         if access == "service" and len(owners) == 1:
             (owner,) = owners
         if owners != {owner}:
-            # Also if the list belongs to another user, so that the response time equals a missing thread's.
+            # Redis is read again even if the list belongs to another user, so that the response time equals a missing
+            # thread's.
             try:
                 cached = memory.cache.peek(thread_id)
             except StoreUnavailable as error:

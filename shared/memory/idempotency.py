@@ -40,7 +40,7 @@ class _Claim(NamedTuple):
 
 
 class _PendingAnswers:
-    """Responses that a layer missed. They are retried when it is back, so that the other layer may lose its copy."""
+    """Responses that a layer missed. They are sent when the layer is back, in case the other layer loses its copy."""
 
     def __init__(self) -> None:
         self._answers: OrderedDict[tuple[int, str], tuple[KeyStore, _Answer]] = OrderedDict()
@@ -52,7 +52,7 @@ class _PendingAnswers:
             self._answers.popitem(last=False)
 
     def retry(self, store: KeyStore) -> None:
-        """Send some of the missed responses to a layer; not all, to limit the delay.
+        """Send some of the missed responses to a layer. A limit keeps the delay short.
 
         Raises:
             StoreUnavailable: The layer is down again; unsent responses stay.
@@ -68,8 +68,8 @@ class KeyLease:
 
     Attributes:
         exchange_id: The id that the exchange must have.
-        replayed: The first request's response, {} if it was deleted; None if this is the first request. Without
-            `memory` if PostgreSQL restored it from the exchange.
+        replayed: The first request's response; {} if the response was deleted, None if this is the first request. It
+            has no `memory` if PostgreSQL restored it from the exchange.
         keyed: The key data for the request's exchange.
     """
 
@@ -96,11 +96,12 @@ class KeyLease:
             try:
                 store.answer(*stored_answer)
             except StoreUnavailable:
-                # The other layer has it. If no layer has it, the lease ends and a retry takes over the exchange's id.
+                # The other layer has the response. If no layer has it, the lease ends and a retry takes over the
+                # exchange's id.
                 self._pending_answers.add(store, stored_answer)
 
     def release(self) -> None:
-        """Release the claim, so that the next request with this key runs: this one stored nothing."""
+        """Release the claim, because this request stored nothing. The next request with this key then runs."""
         _release(self._claims, self.keyed.key)
 
 
@@ -139,7 +140,7 @@ class Idempotency:
         try:
             return self._claim(keyed, exchange_id, claimed)
         except (IdempotencyConflict, StoreUnavailable):
-            # Otherwise this claim would refuse the next repetition.
+            # Release the claim, because it would refuse the next repetition.
             _release(claimed, hashed)
             raise
 
@@ -151,7 +152,7 @@ class Idempotency:
             "redis", "it was emptied lately", state="was emptied lately and may not know this key"
         )
         for store in self._stores:
-            # Read before the layer is, because the drain may store exchanges in between.
+            # Check the backlog before reading the layer, because the drain may store exchanges in between.
             is_stored = is_new or not store.learns_from_exchanges or self._is_stored(earlier)
             try:
                 self._pending_answers.retry(store)
@@ -176,7 +177,7 @@ class Idempotency:
     def _is_stored(self, redis_key: KeyState | None) -> bool:
         """Return whether the exchange of every key that Redis may have lost is in PostgreSQL.
 
-        PostgreSQL has it after the drain, even if PostgreSQL was down when the request came.
+        PostgreSQL has the exchange after the drain, even if PostgreSQL was down when the request came.
         """
         if redis_key is None:
             # Redis does not respond, so its keys are unknown.

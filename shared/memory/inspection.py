@@ -105,7 +105,7 @@ class Inspection:
             StoreUnavailable: A required layer did not respond.
         """
         missing: list[StoreUnavailable] = []
-        # L1 first, so that an exchange drained in between is in L2.
+        # L1 is read first, so that an exchange that is drained in between is in L2.
         snapshot = _result_of(lambda: self._cache.thread(thread_id, limit), missing)
         if snapshot is not None and owner is not None:
             pending = [exchange for exchange in snapshot.pending if exchange.user_id == owner]
@@ -138,7 +138,7 @@ class Inspection:
         )
 
     def _not_stored(self, pending: list[Exchange], missing: list[StoreUnavailable]) -> list[Exchange]:
-        """Return L1's undrained exchanges that L2 does not have: an append may be slower than its drain."""
+        """Return L1's undrained exchanges without those that L2 has, because an append may be slower than its drain."""
         stored = _result_of(lambda: self._memory.archive.stored(pending), missing) if pending else None
         done = drained_among(pending, stored or [])
         return [each for each in pending if each not in done]
@@ -160,11 +160,11 @@ class _Stored:
     def __init__(self, rows: list[Message] | None, limit: int) -> None:
         self._has_rows = rows is not None
         self._revisions = {row.exchange_id: row.revision for row in rows or []}
-        # With a full page, older rows are unknown.
+        # If the page is full, older rows are unknown.
         self._from = rows[-1].order if rows is not None and len(rows) >= limit else None
 
     def holds(self, exchange_id: UUID, order: UUID | None, revision: int, *, is_pending: bool) -> bool:
-        """Return whether L2 has this revision of the exchange; if the rows do not tell, use L1's state."""
+        """Return whether L2 has this revision of the exchange. If the rows do not show it, use L1's state."""
         if exchange_id in self._revisions:
             return self._revisions[exchange_id] >= revision
         is_seen = self._has_rows and (self._from is None or order is None or order >= self._from)

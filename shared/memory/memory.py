@@ -25,7 +25,7 @@ from shared.stores.queue import ExchangeQueue
 
 _MAX_FLOORS: Final = 10_000
 _ASK_EVERY: Final = 60.0
-# If this machine's clock differs by more seconds than this from the elapsed time, it was set.
+# If this machine's clock and the elapsed time differ by more seconds than this, the clock was set.
 _MAX_DRIFT: Final = 1.0
 
 
@@ -58,7 +58,7 @@ class Memory:
         self._clock_offset: float | None = None
         # The difference of this machine's clock and the monotonic clock at the last comparison with the other clocks.
         self._started_at = 0.0
-        # Maximum seconds that this process' time may be behind, if two clocks differ and the third does not respond.
+        # The seconds by which this process' time may be behind, if two clocks differ and the third does not respond.
         self._max_behind = 0.0
         self._archive_offset: float | None = None
         self._archive_asked_at = -math.inf
@@ -83,7 +83,7 @@ class Memory:
         return UUID(int=int((self.now() + MAX_SKEW) * 1000) + 1 << 80)
 
     def _floor(self, thread_id: str) -> UUID | None:
-        """Return the thread's latest order key; None also if this process' clock was wrong when it was recorded."""
+        """Return the thread's latest order key; None if there is none, or if it was recorded with a wrong clock."""
         floor = self._floors.get(thread_id)
         return floor if floor is not None and floor < self._end_of_skew() else None
 
@@ -96,8 +96,8 @@ class Memory:
     def set_clock(self, shared: float | None) -> None:
         """Adopt the time of Redis' clock, which all processes share.
 
-        If it differs much from this machine's, one of them is wrong. PostgreSQL's clock decides: the median of the
-        three is used.
+        If Redis' clock differs much from this machine's, one of them is wrong. The median of these two and PostgreSQL's
+        clock is then used.
         """
         if shared is None:
             return
@@ -114,7 +114,8 @@ class Memory:
     def _offset_of_archive(self, local: float) -> float | None:
         """Return PostgreSQL's clock offset, read at most once a minute; None while it does not respond."""
         if abs(local - self._archive_asked_at) > _ASK_EVERY:
-            # After a failure it is read again, because a wrong date is permanent.
+            # After a failure the clock is read again by the next call, because a wrong date in an exchange is
+            # permanent.
             self._archive_offset = None
             with suppress(StoreUnavailable):
                 self._archive_offset = self.archive.clock() - local
@@ -148,7 +149,7 @@ class Memory:
         return (now if abs(now - local) > MAX_DIFFERENCE else max(now, local)) + self._max_behind
 
     def _ask_for_clock(self) -> None:
-        # A clock that was set, e.g. while Lambda had frozen the process, is compared again.
+        # The clocks are compared again if this machine's clock was set, e.g. while Lambda had frozen the process.
         if self._clock_offset is None or abs(self._clock() - time.monotonic() - self._started_at) > _MAX_DRIFT:
             self._compare_clocks()
 
@@ -159,7 +160,7 @@ class Memory:
 
     def name(self, exchange: Exchange) -> Exchange:
         """Return the exchange with a new id."""
-        # The id may be ahead of the clock, to sort after another clock's ids; the time is not.
+        # The id may be ahead of the clock, so that it sorts after another clock's ids. The time is never ahead.
         return exchange.with_id(self.new_id(exchange.thread_id), datetime.fromtimestamp(self.now(), UTC))
 
     def date(self, thread_id: str, exchange_id: UUID) -> datetime:
@@ -188,6 +189,6 @@ class Memory:
         self.accepted.remove_exchange(thread_id, exchange_id)
 
     def retry(self, put: Callable[[Exchange], object]) -> None:
-        """Send exchanges that only the outbox has to the store that accepted a newer one; those that fail stay."""
+        """Send exchanges that only the outbox has to the store that accepted a newer one. Exchanges that fail stay."""
         with suppress(StoreUnavailable, TooLargeForQueue):
             self.accepted.retry(put)

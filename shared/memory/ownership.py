@@ -12,8 +12,8 @@ from shared.stores.archive import ThreadOwner, Window
 from shared.stores.cache import CacheRead
 
 Access = Literal["open", "own", "service"]
-"""Whose a turn's thread may be: any user's without tokens; the user's; or, for a trusted caller who names no
-user, its owner's, and then the turn is the owner's too."""
+"""The threads that a turn may use. `open`: any thread, because authentication is off. `own`: the user's threads.
+`service`: any thread, for a trusted caller who names no user. The turn then belongs to the thread's owner."""
 
 
 def authorize(thread_id: str, owner: ThreadOwner, user_id: str | None, access: Access) -> str | None:

@@ -93,7 +93,7 @@ def rewind(memory: Memory, thread_id: str, exchange_id: UUID, recall: Recall) ->
     earlier = [message for message in recall.messages if message.order is not None and message.order < order]
     degraded = list(recall.degraded)
     if not is_shown or len(recall.messages) >= most:
-        # The window ends at the thread's end, not at this exchange.
+        # The window ends at the thread's end and not at this exchange, so older messages may be missing.
         try:
             stored = memory.archive.messages(thread_id, most, MessagePosition(order, 0), descending=True)
         except StoreUnavailable as error:

@@ -31,7 +31,8 @@ def load_from_archive(
     """Return PostgreSQL's window merged with Redis' list and undrained exchanges; refill Redis."""
     redis_data = cached or CacheRead()
     accepted = [*redis_data.pending, *memory.recent(thread_id)]
-    # Includes this turn's user: new exchanges must sort after the user's deletion, which Redis may have lost.
+    # `users` includes this turn's user, because new exchanges must sort after the user's deletion, which Redis may have
+    # lost.
     users = {user_id, *users_in(redis_data), *(exchange.user_id for exchange in accepted)}
     try:
         window, is_all_there = _ask_archive(memory, thread_id, users, cached, degraded)
@@ -94,12 +95,13 @@ def _ask_archive(
     if not may_lack_undrained(cached.state, window.uptime):
         return window, True
     is_all_there = is_queue_drained(memory, cached.state, degraded)
-    # Read again: an exchange that was drained in between is neither in the queue nor in the first window.
+    # Read the window again, because an exchange that was drained in between is neither in the queue nor in the first
+    # window.
     return memory.archive.window(thread_id, most, names), is_all_there
 
 
 def _without_archive(memory: Memory, redis_data: CacheRead, user_id: str | None) -> History:
-    """Return Redis' data only: this process' and an older Redis' exchanges may have been deleted."""
+    """Return Redis' data that is certainly not deleted. Exchanges of this process or an older Redis may be deleted."""
     listed = [each for each in redis_data.messages if redis_data.vouches_for(each.created_at)]
     pending = [each for each in redis_data.pending if redis_data.vouches_for(each.created_at)]
     messages = merge_messages(listed, pending, redis_data.cutoff, memory.settings)
@@ -107,7 +109,7 @@ def _without_archive(memory: Memory, redis_data: CacheRead, user_id: str | None)
 
 
 def _only_of(redis_data: CacheRead, user_id: str | None) -> CacheRead:
-    """Return this user's part of Redis' data; a list with foreign entries is not complete."""
+    """Return this user's part of Redis' data. A list with foreign entries counts as not whole."""
     messages = redis_data.messages.of_user(user_id)
     is_whole = redis_data.is_whole and len(messages) == len(redis_data.messages)
     return replace(redis_data, messages=messages, is_whole=is_whole, pending=exchanges_of(redis_data.pending, user_id))
@@ -127,7 +129,7 @@ def _split_accepted(
 ) -> tuple[list[Exchange], list[Exchange]] | None:
     """Return the accepted exchanges that PostgreSQL does not have yet, and Redis' undrained ones that it has.
 
-    Deleted ones are left out. None if the rows before PostgreSQL's window are unknown.
+    Deleted exchanges are left out. The result is None if the rows before PostgreSQL's window are unknown.
     """
     revisions = {exchange.exchange_id: exchange.revision for exchange in window.exchanges}
     newer: dict[UUID, Exchange] = {}
@@ -138,8 +140,8 @@ def _split_accepted(
             revisions[exchange.exchange_id] = exchange.revision
             newer[exchange.exchange_id] = exchange
     first = window.exchanges[0].order if window.exchanges else None
-    # A repeated id may belong to an exchange before the window, whose position it has. A replaced exchange keeps its
-    # position.
+    # A repeated id may belong to an exchange before the window, and the repetition has that exchange's position. A
+    # replaced exchange keeps its position.
     unplaced = [
         e
         for e in newer.values()

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 import orjson
 
 _MAX_EVENT_BYTES: Final = 6_291_556
-# Status, headers and, if a response has several lists, the other fields.
+# Reserved for status, headers and, if a response has several lists, the other fields.
 _BESIDE: Final = 50_000
 MAX_BYTES: Final = _MAX_EVENT_BYTES - _BESIDE
 # In the event, a character beyond the basic plane or a control character takes this many bytes.

@@ -55,7 +55,8 @@ class Threads:
             with suppress(StoreUnavailable):
                 return _with(stored, self._not_stored_yet(thread_id, owner))
             return stored
-        # The same for another user's thread as for one that is not stored, so that the response time does not differ.
+        # Another user's thread takes the same steps as a thread that is not stored, so that the response time does not
+        # differ.
         cached = self._read(thread_id, owner)
         exchanges = self._cached_exchanges(thread_id, cached, owner) if stored is None else []
         if not exchanges:
@@ -92,7 +93,7 @@ class Threads:
     def messages(
         self, thread_id: str, limit: int, cursor: str | None, *, descending: bool, owner: str | None = None
     ) -> Page[Message]:
-        """Return a page of a thread's messages from L2, plus L1's undrained ones; with `owner`, only that user's.
+        """Return a page of a thread's messages, L1's undrained ones included; with `owner`, only that user's.
 
         Raises:
             InvalidCursor: The cursor does not belong to this list.
@@ -167,7 +168,7 @@ class Threads:
         try:
             renamed = self._memory.archive.rename(thread_id, title, owner)
         except ThreadNotFound:
-            # The same as for a missing thread, so that the response time does not differ.
+            # Redis is read as for a missing thread, so that the response time does not differ.
             self._read(thread_id, owner)
             raise
         if renamed is None:
@@ -198,7 +199,8 @@ class Threads:
         existed, cutoff = self._memory.archive.forget_thread(thread_id, self._memory.new_id(thread_id), owner)
         self._memory.observe(thread_id, cutoff)
         self._memory.forget(Deletion({thread_id: cutoff}))
-        # Without Redis the caller has to repeat the request; if that never comes, the next sweep removes the list.
+        # If Redis is down, the caller gets an error and repeats the request. Without a repetition the next sweep
+        # removes the list.
         with add_half_deleted_outcome("thread"):
             if redis_error is not None:
                 raise redis_error
@@ -222,7 +224,7 @@ class Threads:
         self._require_own(thread_id, owner, self._cached_messages(thread_id, cached, owner))
 
     def _not_stored_yet(self, thread_id: str, owner: str | None) -> list[Exchange]:
-        """Return L1's undrained exchanges that L2 does not have either: they may just have been drained."""
+        """Return L1's undrained exchanges without those that L2 has, because some may just have been drained."""
         pending = self._memory.cache.peek(thread_id).pending
         waiting = [exchange for exchange in pending if owner in {None, exchange.user_id}]
         stored = {each.exchange_id for each in self._memory.archive.stored(waiting)} if waiting else set()
@@ -237,7 +239,7 @@ class Threads:
             raise
 
     def _require_claimed(self, thread_id: str, owner: str | None) -> None:
-        """Check that L2 has no other owner of the thread; L2 knows the owners of queued threads, too."""
+        """Check that the user owns the thread in L2, which also knows the owners of threads that are still queued."""
         if owner is None:
             return
         stored_owner = self._memory.archive.owner(thread_id)
@@ -258,7 +260,7 @@ class Threads:
         return merge_messages(listed, undrained, cached.cutoff, self._memory.settings, cached.deleted)
 
     def _cached_exchanges(self, thread_id: str, cached: CacheRead, owner: str | None = None) -> list[Exchange]:
-        """Return the same as exchanges, without other programs' entries."""
+        """Return a thread's exchanges in L1 and this process; with `owner`, only that user's. Skip foreign entries."""
         sides: dict[UUID, dict[str, Message]] = {}
         for message in self._cached_messages(thread_id, cached, owner):
             if message.exchange_id is not None:
@@ -296,7 +298,7 @@ def _documents(exchanges: Sequence[Exchange], owner: str | None) -> tuple[str, .
 
 
 def _require_remembered(owner: str, cached: CacheRead, error: StoreUnavailable) -> None:
-    """Check that L1's owner of the thread is this user, because L2 is down."""
+    """Check that L1's list shows this user as the owner, because L2 is down."""
     if not is_listed_as(cached, owner):
         raise error
 

@@ -4,9 +4,9 @@ The bound holds for the vocabularies `cl100k_base` and `o200k_base`. It is based
 `infra/build/token_table.py` checks for both when it writes `token_table.json`:
 
 - A byte pair encoding never leaves two adjacent tokens whose concatenation is in its vocabulary. If all pairs of n
-  letters are in the vocabulary, at most 2n/3 tokens (rounded up) begin in them. In up to 79 spaces or 10 line ends one
-  begins.
-- If both encodings split off a word of the table, it has the number of tokens in the table.
+  letters are in the vocabulary, at most 2n/3 tokens (rounded up) begin in them. At most one token begins in up to 79
+  spaces or 10 line ends.
+- A word of the table that both encodings split off has the number of tokens in the table.
 - Digits are grouped by three. Other text has at most one token per byte, or one per character of `characters`.
 """
 
@@ -24,12 +24,13 @@ TABLE: Final = "token_table.json"
 _SPACES: Final = " \t\n\v\f\r"
 _ASCII_MARKS: Final = "".join(chr(c) for c in range(128) if not chr(c).isalnum() and chr(c) not in _SPACES)
 _SEGMENTS: Final = re.compile("[A-Za-z]+|[0-9]+")
-# Both encodings split these off, also from the beginning of a word, and one of them joins them to the preceding word.
+# Contractions. Both encodings split them off, even from the beginning of a word. One encoding joins them to the
+# preceding word.
 _CONTRACTION: Final = re.compile("(?:[sdmt]|ll|ve|re)", re.IGNORECASE)
 _DIGITS_OF_A_TOKEN: Final = 3
 _LINE_ENDS_OF_A_TOKEN: Final = 10
 _LONGEST_WORD: Final = 40
-# Caches of frequent inputs, the words of a language and the exchanges of current windows, of some megabytes.
+# Sizes of the caches: the frequent words of a language, and the exchanges of current windows. They take some megabytes.
 _WORDS_REMEMBERED: Final = 20_000
 _TEXTS_REMEMBERED: Final = 1_000
 _MAX_REMEMBERED: Final = 8_000
@@ -85,7 +86,8 @@ class Table:
             return self._count_marks(piece)
         if rest.isascii():
             return self._count_word(before, rest)
-        # A space may join the first bytes of the next character, whose other bytes are then one more token.
+        # A space may be one token with the first bytes of the next character. The other bytes of the character are then
+        # one more token.
         return (2 if before == " " else len(before)) + len(
             rest.translate(self.characters).encode("utf-8", "surrogatepass")
         )

@@ -77,7 +77,7 @@ class Turn:
             return self._recalled
         memory, requested_user, degraded = self._memory, self.user_id, list[str]()
         if memory.accepted.undurable:
-            # Exchanges that only the outbox has are shown, so they are retried in case L1 loses its outbox.
+            # The context shows exchanges that only the outbox has. Send them again, in case L1 loses its outbox.
             memory.retry(memory.queue.send)
         cached = read_cache(memory, self.thread_id, requested_user, degraded)
         if self.thread_id is not None:
@@ -95,7 +95,7 @@ class Turn:
         return self._recalled
 
     def _look_back(self, thread_id: str, cached: CacheRead | None, degraded: list[str]) -> None:
-        """Load the thread's state; new exchanges must sort after it."""
+        """Load the thread's state. New exchanges sort after all loaded exchanges and after the thread's deletion."""
         history = load_history(self._memory, thread_id, self.user_id, self._access, cached, degraded)
         self._history, self.user_id = history, history.user_id
         self._memory.observe(thread_id, history.cutoff, newest_order(history.messages))
@@ -154,8 +154,8 @@ class Turn:
             return AppendResult(None, "none", cached=False)
         memory, thread_id = self._memory, self.thread_id
         if self._recalled is None:
-            # Another process may have shown the caller more of the thread than this one has read, and the new exchange
-            # must sort after it. A list must also not start in the middle of its thread.
+            # Another process may have shown the caller exchanges that this process has not read, and the new exchange
+            # must sort after them. A list must also not start in the middle of its thread.
             self._look_back(thread_id, read_cache(memory, thread_id, None, []), [])
         if self._access != "open" and not self._history.has_owner:
             self._claim()
@@ -174,7 +174,7 @@ class Turn:
             keyed=keyed_request.get(),
         )
         if exchange_id is not None and self._history.has_deleted(exchange.order, exchange_id):
-            # Its id dates it before the deletion, so the drain would not store it.
+            # The caller's id has a time before the deletion, so the drain would not store the exchange.
             return AppendResult(exchange_id, "none", cached=False)
         return self._keep(exchange, is_named=exchange_id is not None)
 
@@ -185,7 +185,7 @@ class Turn:
         if durability == "none" and appended.is_in_outbox:
             durability = "redis"
         if durability == "none":
-            # Each store has logged its reason.
+            # The reasons are not logged here, because each store has logged its own.
             _logger.error("no store accepted an exchange", extra={"exchange_id": str(exchange.exchange_id)})
             return AppendResult(exchange.exchange_id, "none", cached=False, degraded=degraded)
         if appended.cutoff is not None and not is_second and not (is_named and is_time_ordered(exchange.exchange_id)):
@@ -232,18 +232,20 @@ class Turn:
             if durability == "postgres":
                 log_invalidation(memory, exchange.thread_id, degraded)
             elif self._access != "open" and not self._history.is_acquired:
-                # Redis cannot tell whether the thread was deleted since and belongs to another user.
+                # Redis does not respond, so check in PostgreSQL whether the thread was deleted and now belongs to
+                # another user.
                 self._confirm(degraded)
             return not_cached
         if not appended.is_cached and appended.cutoff is None:
-            # Redis accepted the outbox' part of the append, but not the list's.
+            # Redis accepted the exchange for the outbox, but not for the list.
             add_layer(degraded, "redis")
         return appended
 
     def _append_as_owner(self, exchange: Exchange, durability: Durability, degraded: list[str]) -> CacheAppendResult:
         """Append on the condition that the thread was not deleted since its owner was read.
 
-        After a deletion it may have another owner. If it does not, the exchange is the new thread's first.
+        After a deletion the thread may have another owner. If it still has this owner, the exchange is the new thread's
+        first.
         """
         memory, is_drained, in_outbox = self._memory, durability == "postgres", durability == "none"
         if self._access == "open":

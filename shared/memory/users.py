@@ -23,7 +23,7 @@ class Users:
         Raises:
             StoreUnavailable: PostgreSQL did not respond, and L1 does not have them.
         """
-        # A read without a turn does not change Redis; the next turn refills it.
+        # Only turns refill Redis, so this read does not change it.
         try:
             return self._memory.archive.preferences(user_id)
         except StoreUnavailable:
@@ -54,7 +54,7 @@ class Users:
             try:
                 self._memory.cache.set_preferences(user_id, preferences)
             except StoreUnavailable:
-                # PostgreSQL has the change and the record that L1 needs an update.
+                # PostgreSQL keeps the change, and its record that L1 needs an update.
                 return False
             return True
 
@@ -68,7 +68,7 @@ class Users:
         """
         cutoff, threads = self._forget_stored(user_id, self._memory.cache.threads_of(user_id))
         with add_half_deleted_outcome("user"):
-            # From now on an append of the user's data finds the tombstone and is undone.
+            # An append of the user's data after this call finds the tombstone and is undone.
             late = set(self._memory.cache.forget_user(user_id, cutoff)) - threads.keys()
             if late:
                 threads |= self._forget_stored(user_id, sorted(late))[1]

@@ -12,7 +12,7 @@ from shared.settings.loading import OptionalText, config
 
 # An origin as browsers send it: without a path, and with an ASCII host, which is punycode for other scripts.
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
-# Letters that no client and no event source encodes, so that the base path is equal in every event.
+# Only characters that no client and no event source encodes, so that the base path is equal in every event.
 _BASE_PATH: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._-]+)*/?")
 # A base path equal to a route of the API would be ambiguous.
 _ROUTES: Final = frozenset(

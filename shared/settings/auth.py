@@ -110,7 +110,7 @@ class AuthSettings(BaseSettings):
 
 
 def _is_url_of_keys(url: str, stage: str) -> bool:
-    """Return whether the URL is safe for fetching keys: an attacker who can change the keys can be any user."""
+    """Return whether the URL is safe for fetching keys. An attacker who can change the keys can act as any user."""
     try:
         parts = urlsplit(url)
         host = parts.hostname

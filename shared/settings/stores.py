@@ -16,7 +16,7 @@ Auth = Literal["password", "iam", "secret"]
 _URL: Final = re.compile(r"https?://[^\s/]+(?:/\S*)?")
 # An IPv6 address contains at least two colons; a single colon would separate a port.
 _HOST: Final = re.compile(r"[^\s/@\[\]:]+|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f.]*(?:%\w+)?")
-# Like libpq's format: either part is optional, and a socket's directory is percent-encoded.
+# libpq's format: the host and the port are optional, and a socket's directory is percent-encoded.
 _HOST_AND_PORT: Final = re.compile(r"(?:\[[0-9A-Fa-f:.%a-z]+\]|[^\s\[\]:@]*)(?::[0-9]{0,5})?")
 
 

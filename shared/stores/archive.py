@@ -13,7 +13,8 @@ from shared.models import Exchange, ExchangeTexts, Message, SearchHit, Thread
 
 # The sweep writes a heartbeat once a minute; a longer gap means that it or PostgreSQL was down.
 HEALTH_GAP_SECONDS: Final = 100
-# The longest time that an exchange can be queued: 14 days in the dead-letter queue, and as long again after each move.
+# A tombstone must outlive every queued copy. A message can live 14 days in the dead-letter queue, and as long again
+# after each move.
 TOMBSTONE_SECONDS: Final = 90 * 86_400
 # Tables that grow with time and are purged.
 PurgedTable = Literal["idempotency_keys", "thread_tombstones", "user_tombstones", "exchange_tombstones", "cache_epochs"]

@@ -1,4 +1,4 @@
-"""The protocol of the drain's attempt counters, which show the next process which attempt killed the previous one."""
+"""The protocol of the drain's attempt counters. They show a process which attempt ended the process before it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Attempts(Protocol):
     def note(self, message_ids: Sequence[str]) -> list[int | None]:
         """Record that an attempt on these messages starts.
 
-        Return for each how many attempts on it alone are unfinished; None if no attempt was recorded.
+        Return for each message the number of unfinished attempts on it alone; None if no attempt on it was recorded.
         """
         ...
 

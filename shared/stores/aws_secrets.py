@@ -29,7 +29,8 @@ class Secret:
 
 @cache
 def _client() -> Any:
-    # Imported and created at the first connection, like tokens. A connection waits for it, so its timeouts are short.
+    # The client is imported and created at the first connection, like tokens. A connection waits for the client, so its
+    # timeouts are short.
     import boto3  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
 
@@ -50,7 +51,7 @@ def read_secret(arn: str) -> Secret:
     except BotoCoreError as error:
         raise SecretUnavailableError(f"its secret: {type(error).__name__}") from None
     try:
-        # Without the cause, because a parser's error quotes its input.
+        # The error is raised without its cause, because a parser's error quotes its input.
         fields = json.loads(text) if text.startswith("{") else {"password": text}
     except ValueError:
         raise SecretUnavailableError("its secret is not JSON") from None

@@ -1,4 +1,4 @@
-"""A circuit breaker: a store that hangs costs one request its timeout, not every request."""
+"""A circuit breaker. If a store hangs, one request waits for the timeout, and later requests skip the store."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ _logger = logging.getLogger(__name__)
 class CircuitBreaker:
     """Skips a store after its first failure, and detects its recovery by probes beside the requests.
 
-    While open, a request starts a probe (at most one at a time and one per `probe_interval`) in a thread with a
-    connection of its own, and waits `grace` seconds for it. A healthy store responds within that time, so the first
-    request after a recovery uses it; a store that still hangs delays the request only by the grace.
+    While the circuit is open, a request starts a probe in a thread with its own connection, and waits `grace` seconds
+    for it. At most one probe runs at a time, and at most one starts per `probe_interval`. A healthy store responds
+    within that time, so the first request after a recovery uses it; a store that still hangs delays the request only by
+    the grace.
 
-    Only a probe of the same kind as the failed call closes it. A call that can be repeated safely is its own probe;
-    otherwise the store's probe must test as much as the call.
+    Only a probe of the same kind as the failed call closes the circuit. If the call can be repeated safely, the probe
+    repeats it. Otherwise the store's probe must test as much as the call.
 
     Args:
         layer: The store's name in `degraded`.
@@ -55,7 +56,7 @@ class CircuitBreaker:
 
         Args:
             failures: The errors that open the circuit; a `StoreUnavailable` among them is raised unchanged.
-            probe: What must work before the circuit closes again, if this call opens it.
+            probe: The check that must succeed before the circuit closes again, if this call opens it.
 
         Raises:
             StoreUnavailable: The circuit is open, or the call failed with one of `failures`.
@@ -76,7 +77,7 @@ class CircuitBreaker:
                 self._probe = probe or self._default_probe
                 self._open = True
                 self.outages += 1
-                # The next request starts the first probe, not this one.
+                # This request starts no probe. The next request starts the first one.
                 self._last_probe = -math.inf
                 _logger.warning("circuit opened", extra={"layer": self.layer, "error": type(error).__name__})
 
@@ -84,7 +85,7 @@ class CircuitBreaker:
         with self._lock:
             is_due = time.monotonic() - self._last_probe >= self._interval
             if not is_due or (self._probing is not None and self._probing.is_alive()):
-                # Only the request that started the running probe waits for it.
+                # A probe is running, or none is due. Only the request that starts a probe waits for it.
                 return not self._open
             self._last_probe = time.monotonic()
             probing = self._probing = threading.Thread(target=self._run_probe, name=f"probe-{self.layer}", daemon=True)

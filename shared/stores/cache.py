@@ -20,14 +20,14 @@ class CacheState:
     Attributes:
         clock: The current time by the clock that all processes share.
         generation: The current generation; None if L1 may have missed writes, so that no seal is valid.
-        lost_at: The last time at which L1 may have lost data, by being emptied, by evicting keys or because its clock
-            was set; -inf if there was no L1 before this one. None if `note_loss` was not called since. Evictions are
-            checked if a list is not sealed.
+        lost_at: The last time at which L1 may have lost data: it was emptied, it evicted keys, or its clock was set.
+            -inf if this is the first L1, None if `note_loss` was not called since the loss. Evictions are checked only
+            if a list is not sealed.
         evictions: The number of keys that L1 has evicted, for `note_loss`; None if it was not read or cannot be read.
         has_outbox: Whether the outbox has entries, if the list is not sealed.
-        suspect_until: L1 was restored with older data: exchanges accepted before this time may be deleted unless the
-            list is sealed. None if L1 lacks no deletion.
-        refuses_writes: Whether L1 answers reads and refuses writes, so that it lacks newer data.
+        suspect_until: If L1 was restored with older data, exchanges accepted before this time may be deleted, unless
+            the list is sealed. None if L1 has all deletions.
+        refuses_writes: Whether L1 answers reads but refuses writes. It then lacks newer data.
     """
 
     clock: float | None = None
@@ -39,7 +39,7 @@ class CacheState:
     refuses_writes: bool = False
 
     def age(self) -> float | None:
-        """Return how many seconds L1 has lost nothing; None if a loss was not recorded."""
+        """Return for how many seconds L1 has lost nothing; None if its last loss was not recorded."""
         if self.lost_at is None or self.clock is None:
             return None
         return self.clock - self.lost_at
@@ -50,7 +50,7 @@ class CacheRead:
     """L1's data, read in one round trip.
 
     Attributes:
-        messages: The thread's list, oldest first, at most the window.
+        messages: The thread's list, oldest first, with at most the window's messages.
         is_whole: Whether `messages` is sealed: no exchange of the window is missing.
         token: The token for `refill`, which the list carries while it is not sealed; None if it carries none.
         pending: The thread's exchanges that L1 knows as undrained. `read` omits them if the list is sealed, because the
@@ -127,8 +127,8 @@ class Cache(Protocol):
     ) -> None:
         """Merge L2's window into the list if the list carries the read's token.
 
-        Remove `drained` exchanges from the undrained hash, and those that the window lists as deleted. Also remove
-        `foreign` ones, of users who do not own the thread.
+        Remove `drained` exchanges, and exchanges that the window lists as deleted, from the undrained hash. Also remove
+        `foreign` exchanges of users who do not own the thread.
         """
         ...
 
@@ -151,7 +151,7 @@ class Cache(Protocol):
     def note_loss(self, *, evictions: int | None = None, is_first: bool = False) -> None:
         """Record that L1 lost data before now; `evictions` is the count that the read returned.
 
-        With `is_first`, nothing was lost, because there was no L1 before this one.
+        With `is_first`, L1 lost nothing, because this is the first L1.
         """
         ...
 
@@ -188,7 +188,7 @@ class CacheEraser(Protocol):
         ...
 
     def forget_index(self, user_id: str, cutoff: UUID) -> None:
-        """Remove threads from the user's index that were last written to before the deletion, once they are deleted."""
+        """Remove threads with no write since the deletion from the user's index, after they were deleted."""
         ...
 
 

@@ -21,8 +21,8 @@ class KeyState:
         claim: Identifies this call's claim, for `release`.
         answer: The response's JSON, if there is one.
         is_sure: Whether the layer still has all keys that it ever stored.
-        age: How many seconds it has lost no key except by eviction. An evicted key that PostgreSQL lacks came while
-            PostgreSQL was down.
+        age: For how many seconds it has lost no key except by eviction. An evicted key that PostgreSQL lacks was
+            recorded while PostgreSQL was down.
         may_be_in_outbox: Whether the key's exchange may be in the layer's outbox.
     """
 

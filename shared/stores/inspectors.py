@@ -1,4 +1,4 @@
-"""The protocols of the inspector's reads, without side effects and waiting."""
+"""The protocols of the inspector's reads. A read has no side effects and does not wait."""
 
 from __future__ import annotations
 

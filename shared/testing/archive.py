@@ -119,7 +119,7 @@ class InMemoryArchive(Twin):
         return "deleted"
 
     def remove_deleted(self) -> int:
-        """Return that nothing was found, because this twin has no previous release."""
+        """Return 0, because this twin has no previous release."""
         self.begin("remove_deleted")
         return 0
 
@@ -129,11 +129,11 @@ class InMemoryArchive(Twin):
         return self.deleted_ids.get(thread_id, set()).intersection(exchange_ids)
 
     def try_store(self) -> None:
-        """Return, because it accepts exchanges."""
+        """Do nothing, because this twin accepts every exchange."""
         self.begin("try_store")
 
     def clock(self) -> float:
-        """Return the Unix seconds of its clock."""
+        """Return the Unix seconds of the twin's clock."""
         self.begin("clock")
         return self.time()
 
@@ -159,7 +159,7 @@ class InMemoryArchive(Twin):
         replace: bool,
         then: Callable[[dict[str, str]], bool],
     ) -> dict[str, str]:
-        """Set preferences, or remove those that are None; return all, and give them to `then`, which may miss them."""
+        """Set preferences, or remove those that are None. Give all to `then`, and return them."""
         self.begin("change_preferences")
         changed = {} if replace else dict(self._preferences.get(user_id, {}))
         for key, value in changes.items():
@@ -305,7 +305,7 @@ class InMemoryArchive(Twin):
         self.begin("heartbeat")
 
     def uptime_seconds(self) -> float:
-        """Return how long they have been up."""
+        """Return how long L2 and the sweep have been up."""
         self.begin("uptime_seconds")
         return self.healthy_for
 

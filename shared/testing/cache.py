@@ -46,7 +46,8 @@ class InMemoryCache(InMemoryOutbox):
         self.deleted_users: dict[str, UUID] = {}
         self.deleted_exchanges: dict[str, set[UUID]] = {}
         self._threads_of: dict[str, dict[str, None]] = {}
-        # A seal is valid in one generation; an outage ends it. `_late` has the missed exchanges.
+        # A seal is valid in one generation. An outage ends the generation, and `_late` has the exchanges that the twin
+        # missed.
         self._generation = 1
         self._has_failed = False
         self._preferences_in: dict[str, str] = {}
@@ -327,7 +328,7 @@ class InMemoryCache(InMemoryOutbox):
         return list(self._threads_of.get(user_id, {}))
 
     def note_loss(self, *, evictions: int | None = None, is_first: bool = False) -> None:
-        """Record that the cache has lost nothing since now, or ever."""
+        """Record that the cache's last loss was before now; with `is_first`, that it has never lost anything."""
         del evictions  # this twin never evicts
         self.begin("note_loss")
         if self.lost_at is None:

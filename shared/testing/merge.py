@@ -103,7 +103,7 @@ def _united(
     *,
     is_stored: bool,
 ) -> tuple[list[bytes], list[bytes]]:
-    """Return the foreign entries, and the others in their order."""
+    """Return the foreign entries, and this project's entries in order."""
     others: list[bytes] = []
     pairs: dict[str, tuple[str, tuple[int, str], list[bytes]]] = {}
     for entry in without_placeholder(entries):

@@ -8,7 +8,7 @@ from shared.testing.twin import Twin
 
 
 class InMemoryOutbox(Twin):
-    """What L1 keeps for the sweep.
+    """The exchanges that L1 keeps for the sweep.
 
     Attributes:
         outbox_bodies: The bodies of exchanges that no other store has.

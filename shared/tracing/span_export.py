@@ -37,7 +37,7 @@ class BoundedExport(SpanProcessor):
         self._ended: deque[ReadableSpan] = deque(maxlen=_MAX_SPANS)
         self._thread: threading.Thread | None = None
         self._is_away = False
-        # One line reports the collector's outage, instead of one per request.
+        # The log gets one line for a collector's outage, not one line per request.
         logging.getLogger(_EXPORTERS_LOG).addFilter(lambda _: not self._is_away)
 
     def on_start(self, span: ReadableSpan, parent_context: Context | None = None) -> None:

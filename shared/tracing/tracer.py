@@ -27,7 +27,7 @@ _R = TypeVar("_R")
 _SCOPE: Final = "hybrid_memory"
 _SYSTEM: Final = random.SystemRandom()
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
-# The callers of a connection; helpers are skipped up to a store's method.
+# The number of calling frames to search for a store's method. Helper functions in between are skipped.
 _MAX_FRAMES: Final = 6
 
 
@@ -43,7 +43,7 @@ class Tracer:
 
     def __init__(self, service: str, export_seconds: float) -> None:
         self._export = BoundedExport(OTLPSpanExporter(), export_seconds)
-        # Without the SDK's exit handler, which would wait for an unavailable collector.
+        # The SDK's exit handler is off, because it would wait for an unavailable collector.
         provider = TracerProvider(resource=_resource(service), id_generator=_Ids(), shutdown_on_exit=False)
         provider.add_span_processor(self._export)
         self._tracer = provider.get_tracer(_SCOPE)
@@ -68,7 +68,7 @@ class Tracer:
     @contextmanager
     def batch(self, queue: str, traceparents: Iterable[str], attributes: Attributes) -> Iterator[Span]:
         """Create a span of a batch, with a link to each message's span."""
-        # Each span once, in order.
+        # `dict.fromkeys` keeps each span once, in order.
         links = [link for each in dict.fromkeys(traceparents) if (link := _link(each)) is not None]
         name = f"process {queue}".rstrip()
         with self._span(name, SpanKind.CONSUMER, attributes, context=Context(), links=links) as span:

@@ -50,7 +50,7 @@ def artifacts(built_template: dict[str, Any]) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def runtime_python() -> Path:
-    """Return an interpreter of the runtime's version; the tests need one."""
+    """Return an interpreter of the runtime's version, which the tests need."""
     version = runtime_version()
     if python := find_python(version):
         return python
@@ -62,7 +62,7 @@ def runtime_python() -> Path:
 
 @pytest.fixture(scope="session")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """Return a running stack with extra queues for the tests, because the stack's own function drains its own queue."""
+    """Return a running stack with extra queues for the tests, because the stack's function drains the stack's queue."""
     with StackProcess(tmp_path_factory.mktemp("stack"), env=DEFAULTS) as stack:
         running = from_stack(stack.info)
         aws = connect(running.endpoint_url, running.region)

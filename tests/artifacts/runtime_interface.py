@@ -62,7 +62,7 @@ class Invocable:
             *(str(emulator), "--log-level", "error"),
             *("--runtime-interface-emulator-address", f"127.0.0.1:{port}"),
             *("--runtime-api-address", f"127.0.0.1:{runtime_port}"),
-            # No site-packages, neither the interpreter's nor the user's.
+            # `-S` and `-s` exclude the interpreter's and the user's site-packages.
             *(str(python), "-S", "-s", "-B", "-m", "awslambdaric", handler),
         ]
         self._artifact = artifact
@@ -111,6 +111,6 @@ class Invocable:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._process is not None
-        # The whole process group, because the emulator does not end the runtime that it started.
+        # Kill the whole process group, because the emulator does not end the runtime that it started.
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()

@@ -103,7 +103,7 @@ def test_everything_is_compiled(artifacts: dict[str, Path], runtime_python: Path
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_it_is_not_too_large(artifacts: dict[str, Path], function: str) -> None:
-    """A failure lists the largest packages."""
+    """The artifact's size is within the limit. A failure lists the largest packages."""
     check(function, artifacts[function])
 
 

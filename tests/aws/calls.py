@@ -1,4 +1,4 @@
-"""A search finds the AWS actions that the functions' code calls."""
+"""Finds the AWS actions that the functions' code calls."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from botocore import xform_name
 
 ROOT: Final = Path(__file__).parents[2]
 _OURS: Final = ("functions", "infra", "shared")
-# SQS authorizes a batch as the action of its entries.
+# A batch requires the permission for the single action, which is the value here.
 _BATCHES: Final = {
     "SendMessageBatch": "SendMessage",
     "ChangeMessageVisibilityBatch": "ChangeMessageVisibility",
@@ -20,7 +20,7 @@ _BATCHES: Final = {
 # These are presigned requests. A token for one of them requires the role's permission.
 _SIGNED: Final = {"database_token": "rds-db:connect", "cache_token": "elasticache:Connect"}
 _OPERATORS: Final = {ROOT / "shared" / "stores" / "sqs" / name for name in ("admin.py", "age.py", "emulator.py")}
-"""What the command line asks of a queue, and the agent function counts messages with; a test records that."""
+"""The modules of the command line's queue actions. The agent function counts messages with them; a test covers this."""
 
 # Clients of other services and their actions: pydantic-ai calls Converse without streaming.
 _HANDED_ON: Final = {"bedrock-runtime": "bedrock:InvokeModel", "secretsmanager": "secretsmanager:GetSecretValue"}

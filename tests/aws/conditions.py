@@ -1,4 +1,4 @@
-"""The template has its conditions and `Fn::If` evaluated for given parameters."""
+"""Evaluates the template's conditions and `Fn::If` for given parameters."""
 
 from __future__ import annotations
 

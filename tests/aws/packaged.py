@@ -1,6 +1,6 @@
-"""The uploader stores the template and its nested stacks like `sam package`.
+"""Uploads the template and its nested stacks as `sam package` does.
 
-It replaces local paths by their URLs.
+In the template, the URL of each uploaded file replaces the file's local path.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _CODE: Final = "code.zip"
 
 
 class Package:
-    """The bucket's contents.
+    """A bucket with the template, its nested stacks and the code.
 
     Args:
         s3: The emulator's client.
@@ -64,7 +64,7 @@ class Package:
 
 
 def _without_metric_math(section: dict[str, Any]) -> None:
-    """Replace an alarm on a share by one on its numerator, because the emulator has no metric math."""
+    """Replace an alarm on a share by an alarm on the share's numerator, because the emulator has no metric math."""
     metrics = section.get("Metrics")
     if isinstance(metrics, list) and any("Expression" in one for one in metrics):
         section.pop("Metrics")

@@ -1,4 +1,4 @@
-"""The roles in the transformed templates have these permissions."""
+"""Reads the roles' permissions from the transformed templates."""
 
 from __future__ import annotations
 

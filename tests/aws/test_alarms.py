@@ -1,4 +1,4 @@
-"""Every alarm has a threshold and a metric that the code writes. It uses a share where a count would mislead."""
+"""Every alarm has a threshold and a metric that the code writes. If a count would mislead, the alarm uses a share."""
 
 from __future__ import annotations
 
@@ -47,20 +47,20 @@ def test_the_alarms_metric_is_written(name: str) -> None:
     + [f"Degraded{layer}" for layer in ("Redis", "Postgres", "Queue")],
 )
 def test_the_alarm_is_on_a_share(name: str) -> None:
-    """One failure among a million requests must not wake anyone."""
+    """The alarm is on a share, because one failure among a million requests must not trigger it."""
     expressions = [one["Expression"] for one in _ALARMS[name]["Metrics"] if "Expression" in one]
     assert ["/" in expression for expression in expressions] == [True]
 
 
 def test_the_sweeps_own_heartbeat() -> None:
-    """A heartbeat of the drain does not count as one of the sweep."""
+    """The alarm counts only the sweep's heartbeats, not the drain's."""
     (metric,) = _metrics(_ALARMS["SweepStopped"])
     assert (metric["Namespace"], metric["MetricName"]) == ("HybridMemory", "Sweeps")
 
 
 @pytest.mark.parametrize("name", ["ProxyBorrow", "ProxySignIn", "ReplicaLag", "CacheReplicaLag", "IssuerDown", "Lost"])
 def test_the_alarm_exists(name: str) -> None:
-    """Without these alarms, callers would notice the failure first."""
+    """The alarm exists. Without it, callers would notice the failure first."""
     assert name in _ALARMS
 
 
@@ -95,13 +95,13 @@ def test_a_threshold_is_a_parameter(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["ExchangeQueue", "ExchangeDeadLetterQueue"])
 def test_a_queue_outlives_its_stack(name: str) -> None:
-    """The queue may hold the only copy of an exchange."""
+    """Deleting the stack keeps the queue, because the queue may hold the only copy of an exchange."""
     queue = Evaluated("111122223333").template["Resources"][name]
     assert (queue["DeletionPolicy"], queue["UpdateReplacePolicy"]) == ("Retain", "Retain")
 
 
 def test_reserved_concurrency_of_the_drain() -> None:
-    """By default no concurrency is reserved, because a new account has too little."""
+    """By default no concurrency is reserved, because a new account has too little concurrency."""
     drain = Evaluated("111122223333").template["Resources"]["SyncFunction"]["Properties"][
         "ReservedConcurrentExecutions"
     ]

@@ -49,18 +49,21 @@ def test_the_definitions_parameters_are_found() -> None:
 
 @pytest.mark.parametrize("name", sorted({*_DEPENDS_ON, "CorsOrigins"}))
 def test_another_value_is_another_deployment(name: str) -> None:
-    """SAM hashes the definition before conditions have values, so the values must be in the definition."""
+    """Another value of a parameter creates another deployment.
+
+    SAM hashes the definition before it evaluates conditions, so the values must be in the definition.
+    """
     before = deployment(transform(Stage="prod"))
     assert deployment(transform(**({"Stage": "prod"} | {name: _OTHER[name]}))) != before
 
 
 def test_other_parameters_deploy_nothing() -> None:
-    """An equal definition is the same deployment."""
+    """A parameter that does not change the definition keeps the deployment."""
     assert deployment(transform(Stage="prod", MaxThreadMessages="7")) == deployment(transform(Stage="prod"))
 
 
 def test_every_call_is_allowed_as_before() -> None:
-    """The policy that contains the values denies nothing; keys and tokens are checked elsewhere."""
+    """The policy that contains the values allows every call. Keys and tokens are checked elsewhere."""
     policy = transform(Stage="prod")["Resources"]["Api"]["Properties"]["Body"]["x-amazon-apigateway-policy"]
     (statement,) = policy["Statement"]
     assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Allow", "*", "execute-api:Invoke")

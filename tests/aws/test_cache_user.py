@@ -1,4 +1,4 @@
-"""The functions' ElastiCache user may send every command that the code sends, and no dangerous one."""
+"""The functions' ElastiCache user may send every command that the code sends, and no dangerous command."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from shared.stores.redis.connection import RedisConnection
 from tests.support.exchanges import exchange
 
 _ROOT: Final = Path(__file__).parents[2]
-# The command line has its own commands, which an operator sends as another user.
+# The command line's own commands are not in this directory: an operator sends them as another user.
 _STORE: Final = _ROOT / "shared" / "stores" / "redis"
 _NAMES: Final = {"delete": "del"}
 # Commands that the client sends at each connection and probe.
@@ -59,7 +59,10 @@ def _may(client: redis.Redis, user: str, command: str) -> bool:
 
 
 def test_every_command_that_the_code_sends(redis_client: redis.Redis, user: str) -> None:
-    """The user may send the commands of the scripts too. The server checks them one by one."""
+    """The user may send every command of the code, including the commands in scripts.
+
+    The server checks the commands one by one.
+    """
     sent = _sent()
     assert {"eval", "lrange", "hgetall", "rpush", "time", "zadd", "lset"} <= sent
     assert [command for command in sorted(sent) if not _may(redis_client, user, command)] == []

@@ -80,7 +80,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     state = tmp_path_factory.mktemp("aws")
     with PostgresServer(state / "postgres") as postgres:
         _make_it_aurora(postgres)
-        # A psycopg setting that resolves a host name to another address.
+        # With this setting, psycopg connects to this address for every host name.
         settings = {"PGHOSTADDR": "127.0.0.1"}
         with EmulatorServer(state / "emulator", settings) as server:
             made = Emulator(server.url, f"postgresql://memory_owner@127.0.0.1:{postgres.port}/memory", "")
@@ -99,14 +99,14 @@ def _make_it_aurora(postgres: PostgresServer) -> None:
         rules = Path(str(row[0]))
         rules.write_text("host memory memory_owner,memory 127.0.0.1/32 trust\n" + rules.read_text())
         operator.execute("select pg_reload_conf()")
-        # A cluster that exists already, with its owner and the functions' user, who have passwords.
+        # These roles are the owner and the functions' user of an existing cluster. Both have passwords.
         for name in ("yours", "app"):
             operator.execute(sql.SQL("create role {} login password {}").format(sql.Identifier(name), f"{name}-secret"))
         operator.execute("create database yours owner yours")
 
 
 def _create(emulator: Emulator, name: str, parameters: dict[str, str]) -> dict[str, Any]:
-    """Create and return the stack; a failure lists the reasons of all its stacks."""
+    """Create and return the stack. If this fails, the error lists the reasons of the root and nested stacks."""
     cloudformation: CloudFormationClient = emulator.client("cloudformation")
     cloudformation.create_stack(
         StackName=name,
@@ -157,7 +157,7 @@ def test_every_stack_is_complete(emulator: Emulator, stack: dict[str, Any]) -> N
 
 
 def test_the_contracts_outputs(outputs: dict[str, str]) -> None:
-    """All outputs of the contract exist, as in other environments, and those that only AWS has."""
+    """The stack has all outputs of the contract, as in other environments, and the outputs that only AWS has."""
     contract = {"ApiUrl", "ExchangeQueueUrl", "ExchangeDeadLetterQueueUrl", "AgentFunctionName", "SyncFunctionName"}
     assert contract | {"AgentAliasArn", "AlarmTopicArn", "DashboardName", "DatabaseHost", "RedisAddress"} <= set(
         outputs
@@ -180,7 +180,10 @@ def _environment(emulator: Emulator, function: str) -> dict[str, str]:
 
 
 def test_the_stamp_is_published(emulator: Emulator, outputs: dict[str, str]) -> None:
-    """The alias' version has the stamp as its description and in its environment, with each layer's name and number."""
+    """The version of the alias has the stamp in its description and in its environment.
+
+    The stamp has each layer's name and number.
+    """
     live = emulator.client("lambda").get_function_configuration(
         FunctionName=outputs["AgentFunctionName"], Qualifier="live"
     )
@@ -255,7 +258,10 @@ def _secret(emulator: Emulator, user: str) -> str:
 
 
 def test_stores_of_your_own(emulator: Emulator) -> None:
-    """The deployment migrates them and grants the functions access; passwords are only in Secrets Manager."""
+    """The deployment migrates existing stores and grants the functions access.
+
+    Passwords are only in Secrets Manager.
+    """
     url = f"127.0.0.1:{emulator.port}/yours"
     made = _create(
         emulator,
@@ -288,6 +294,9 @@ def test_stores_of_your_own(emulator: Emulator) -> None:
 
 
 def test_a_stage_without_tokens_is_refused(emulator: Emulator) -> None:
-    """The deployment fails before it creates any resource, and the message names the missing parameter."""
+    """A deployment without the tokens' parameters fails before it creates any resource.
+
+    The message names the missing parameter.
+    """
     with pytest.raises(ClientError, match="Set AuthJwksUrl, AuthIssuer and AuthAudience"):
         _create(emulator, "open", {"Stage": "prod"})

@@ -1,4 +1,4 @@
-"""API Gateway sends its own responses, and some origins may read them."""
+"""API Gateway sends its own responses. Pages of the allowed origins may read these responses."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_pages_may_read_every_one(parameters: dict[str, str]) -> None:
 
 
 def test_no_page_may_read_any_without_origins() -> None:
-    """The same holds for the function's own responses."""
+    """Without allowed origins, no page may read the gateway's responses, nor the function's responses."""
     for name, response in _responses(Stage="prod", CorsOrigins="").items():
         assert not {_ALLOW, _EXPOSE} & set(response["responseParameters"]), name
 

@@ -9,7 +9,7 @@ import pytest
 from tests.aws.calls import actions, modules
 from tests.aws.policies import allowed, nested, role_of, statements, transformed
 
-# Actions that Lambda performs with a function's role, so that no code of this project calls them.
+# Lambda performs these actions with the function's role. No code of this project calls them.
 _LOGS: Final = {"logs:CreateLogStream", "logs:PutLogEvents"}
 _NETWORK: Final = {"ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:DescribeNetworkInterfaces"}
 _POLLING: Final = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
@@ -25,7 +25,7 @@ _BEDROCK: Final = {
     "arn:${AWS::Partition}:bedrock:*::foundation-model/*",
 }
 
-# The table lists by function the actions of its code with their resources, and the actions of Lambda.
+# For each function: the actions of its code with their resources, and the actions of Lambda.
 _TABLE: Final[dict[str, tuple[dict[str, set[str]], set[str]]]] = {
     "AgentFunction": (
         {
@@ -58,10 +58,10 @@ _ENTRIES: Final = {
     "SyncFunction": "functions.sync.handler",
     "MigrateFunction": "infra.migrations.handler",
 }
-# This code is shared by two functions, but this one does not use it.
+# These actions are in shared code that the function imports but does not use.
 _NOT_ITS_OWN: Final = {
     "AgentFunction": set[str](),
-    # The queue's sender and its depth are in one class with the client's factory.
+    # The class with the client's factory also sends messages and reads the queue's depth.
     "SyncFunction": {"sqs:GetQueueAttributes"},
     "MigrateFunction": set[str](),
 }
@@ -76,7 +76,7 @@ def roles_of_the_templates() -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("function", _TABLE)
 def test_a_role_allows_this_and_no_more(roles: dict[str, dict[str, Any]], function: str) -> None:
-    """The role's actions and resources equal the table's."""
+    """The role's actions and resources equal those in the table."""
     code, service = _TABLE[function]
     found = allowed(roles[function])
     assert set(found) == set(code) | service
@@ -85,7 +85,7 @@ def test_a_role_allows_this_and_no_more(roles: dict[str, dict[str, Any]], functi
 
 @pytest.mark.parametrize("function", _TABLE)
 def test_the_code_needs_this_and_no_less(function: str) -> None:
-    """The code's actions equal the table's."""
+    """The actions that the code calls equal those in the table."""
     code, service = _TABLE[function]
     needed = actions(_ENTRIES[function])
     assert needed - _NOT_ITS_OWN[function] == set(code)
@@ -96,7 +96,7 @@ def test_the_code_needs_this_and_no_less(function: str) -> None:
 def test_no_policy_is_wide(roles: dict[str, dict[str, Any]], function: str) -> None:
     """There is no managed policy and no wildcard action.
 
-    `*` as a resource is only for the network, and denied to the code.
+    Only the network's actions have the resource `*`, and the code is denied these actions.
     """
     role = roles[function]
     assert "ManagedPolicyArns" not in role["Properties"]
@@ -123,7 +123,7 @@ def test_the_code_that_is_looked_at_is_the_code() -> None:
 
 
 def test_queues_take_nothing_without_tls() -> None:
-    """The policy applies to every caller and every message."""
+    """The policy denies every SQS action without TLS, for every caller and both queues."""
     policy = transformed()["Resources"]["ExchangeQueuesPolicy"]["Properties"]
     (statement,) = policy["PolicyDocument"]["Statement"]
     assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "sqs:*")

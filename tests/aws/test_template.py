@@ -15,21 +15,21 @@ from tests.aws.policies import statements
 _AWS: Final = "111122223333"
 _EMULATORS: Final = ("000000000000", "123456789012", "AWS::AccountId")
 _SUBNETS: Final = {"SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1"}
-# SecretsRevision stands for these, because a stamp must not contain secrets.
+# The stamp has SecretsRevision in place of these parameters, because a stamp must not contain secrets.
 _SECRET: Final = {"RedisPassword", "DatabaseUrl", "OtelHeaders"}
-# Belongs to the function, not to a version.
+# This parameter belongs to the function, not to a version.
 _NOT_OF_A_VERSION: Final = {"AgentConcurrency"}
 
 
 @pytest.mark.parametrize("given", ["", "none", "jwt"])
 def test_a_local_stage_on_aws_requires_tokens(given: str) -> None:
-    """A stage that is deployed to AWS by mistake with the default name requires tokens."""
+    """If a stage with the default name is deployed to AWS by mistake, it requires tokens."""
     assert Evaluated(_AWS, AuthMode=given).environment()["AUTH__MODE"] == "jwt"
 
 
 @pytest.mark.parametrize("account", _EMULATORS)
 def test_a_local_stage_on_an_emulator_follows_the_parameter(account: str) -> None:
-    """Without a parameter no tokens are required; with `jwt` they are."""
+    """Without the parameter, a local stage on an emulator requires no tokens. With `jwt` it requires tokens."""
     assert Evaluated(account).environment()["AUTH__MODE"] == {"Ref": "AuthMode"}
     assert Evaluated(account, Stage="prod").environment()["AUTH__MODE"] == "jwt"
 
@@ -44,7 +44,10 @@ def test_a_local_stage_on_an_emulator_follows_the_parameter(account: str) -> Non
     ],
 )
 def test_functions_are_in_a_network_with_its_permissions(parameters: dict[str, str], *, inside: bool) -> None:
-    """The functions are in a created or an existing network, and only then have the permission for its interfaces."""
+    """In a created or an existing network, the functions have the permission for network interfaces.
+
+    Outside of a network they do not have it.
+    """
     evaluated = Evaluated(_AWS, **parameters)
     network = evaluated.chosen(evaluated.template["Globals"]["Function"]["VpcConfig"])
     assert (network != {"Ref": "AWS::NoValue"}) == inside
@@ -55,7 +58,7 @@ def test_functions_are_in_a_network_with_its_permissions(parameters: dict[str, s
 
 
 def test_your_network_is_the_functions_own() -> None:
-    """Both lists are split at the commas."""
+    """The functions use the given subnets and security groups. Both lists are split at the commas."""
     evaluated = Evaluated(_AWS, Stage="prod", DataStores="existing", **_SUBNETS)
     assert evaluated.chosen(evaluated.template["Globals"]["Function"]["VpcConfig"]) == {
         name: {"Fn::Split": [",", {"Ref": name}]} for name in ("SubnetIds", "SecurityGroupIds")
@@ -102,7 +105,11 @@ def test_every_setting_of_the_agent_function_is_in_the_stamp() -> None:
 
 
 def test_the_stamp_is_in_the_function_and_in_its_version() -> None:
-    """Lambda publishes no version of an unchanged function, nor CloudFormation one with an unchanged description."""
+    """The function and its version contain the stamp.
+
+    Lambda publishes no version of an unchanged function. CloudFormation publishes no version with an unchanged
+    description.
+    """
     template = Evaluated(_AWS).template
     release = template["Resources"]["ReleaseStack"]["Properties"]["Parameters"]["Stamp"]
     assert Evaluated(_AWS, Stage="prod").environment()["RELEASE"] == release
@@ -112,7 +119,7 @@ def test_the_stamp_is_in_the_function_and_in_its_version() -> None:
 
 
 def test_each_parameter_in_a_stamp_replaces_its_layer() -> None:
-    """Each parameter of the stack is in a property that cannot be changed without replacing the layer."""
+    """Each parameter of the stack is in a property of a layer. A change of this property replaces the layer."""
     stack = yaml_parse((Path(__file__).parents[2] / "infra" / "aws" / "stamp.yaml").read_text())
     layers = [resource["Properties"] for resource in stack["Resources"].values()]
     given = {layer[name]["Ref"] for layer in layers for name in ("Description", "LicenseInfo") if name in layer}
@@ -129,7 +136,7 @@ def test_each_parameter_in_a_stamp_replaces_its_layer() -> None:
     [("hybrid-memory-prod", True), ("m", True), ("Hybrid", False), ("a--b", False), ("a-", False), ("1a", False)],
 )
 def test_a_stack_s_name_has_to_fit_elasticache(name: str, *, fits: bool) -> None:
-    """The user's id in ElastiCache contains the stack's name.
+    """The template accepts a stack's name only if ElastiCache accepts it in a user's id.
 
     The first nested stack reports a name that is too long.
     """

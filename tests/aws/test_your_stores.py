@@ -1,4 +1,4 @@
-"""Existing stores need a way for the functions and the migration to sign in, and permissions of their roles."""
+"""With existing stores, the functions and the migration can sign in, and their roles have the permissions for this."""
 
 from __future__ import annotations
 
@@ -47,12 +47,15 @@ def test_the_functions_sign_in(given: dict[str, str], auth: str, password: Any, 
     for role in ("AgentRole", "SyncRole"):
         allowed = statements(evaluated.chosen(evaluated.template["Resources"][role]))
         assert {action for one in allowed for action in one["Action"]} & _SIGN_IN == actions
-        # No references to stacks that are not created.
+        # The permissions must not refer to stacks that the deployment does not create.
         assert "Stack" not in str([one for one in allowed if set(one["Action"]) & _SIGN_IN])
 
 
 def test_created_stores_are_signed_in_to_by_iam() -> None:
-    """The deployment then ignores the parameters for existing stores."""
+    """The functions sign in by IAM to stores that the deployment creates.
+
+    The deployment then ignores the parameters for existing stores.
+    """
     environment = Evaluated(_AWS, Stage="prod", **_SECRETS).environment()
     assert (environment["DATABASE__AUTH"], environment["REDIS__AUTH"]) == ("iam", "iam")
     assert (environment["DATABASE__SECRET_ARN"], environment["REDIS__SECRET_ARN"]) == ("", "")
@@ -60,7 +63,7 @@ def test_created_stores_are_signed_in_to_by_iam() -> None:
 
 @pytest.mark.parametrize("url", ["", "postgresql://owner@host/memory"])
 def test_a_migration_of_yours(url: str) -> None:
-    """With a migration URL, the deployment migrates and the functions depend on it.
+    """With a migration URL, the deployment migrates, and the functions depend on the migration.
 
     Otherwise an operator migrates.
     """
@@ -70,7 +73,7 @@ def test_a_migration_of_yours(url: str) -> None:
 
 
 def test_the_migration_gets_yours_and_makes_no_user() -> None:
-    """The user that gets access to the tables must exist."""
+    """With an existing database, the migration creates no user: the user that gets access to the tables must exist."""
     evaluated = Evaluated(_AWS, **_YOURS, MigrationDatabaseUrl="postgresql://o@h/d", MigrationIamUser="db-A/o")
     given = evaluated.chosen(evaluated.template["Resources"]["MigrationStack"]["Properties"]["Parameters"])
     assert given["DatabaseUrl"] == {"Ref": "MigrationDatabaseUrl"}
@@ -83,7 +86,7 @@ def test_the_migration_gets_yours_and_makes_no_user() -> None:
 
 @pytest.mark.parametrize("name", ["DatabaseUrl", "MigrationDatabaseUrl", "RedisPassword"])
 def test_a_secret_is_not_shown(name: str) -> None:
-    """The console does not show the secret, and no nested stack gets it that would show it."""
+    """The console does not show the secret, and a nested stack that gets the secret does not show it either."""
     assert Evaluated(_AWS).template["Parameters"][name]["NoEcho"] is True
     assert _stack("migration")["Parameters"]["DatabaseUrl"]["NoEcho"] is True
 
@@ -108,7 +111,7 @@ def test_the_database_is_protected_from_deletion(given: dict[str, str], protecte
 
 
 def test_agents_and_tools_of_your_own() -> None:
-    """The function gets the modules' names, and a layer contains them."""
+    """The function gets the names of the plug-in modules, and a layer contains the modules."""
     evaluated = Evaluated(_AWS, Stage="prod", AgentPlugins="my.module", AgentLayerArn="arn:layer")
     assert evaluated.environment()["AGENT__PLUGINS"] == {"Ref": "AgentPlugins"}
     agent = transform(Stage="prod", AgentPlugins="my.module")["Resources"]["AgentFunction"]["Properties"]

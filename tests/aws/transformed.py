@@ -1,4 +1,4 @@
-"""SAM transforms the template as on AWS, with values for its parameters."""
+"""Transforms the template as SAM does on AWS, with values for its parameters."""
 
 from __future__ import annotations
 
@@ -23,6 +23,6 @@ def transform(**parameters: str) -> dict[str, Any]:
 
 
 def deployment(template: dict[str, Any]) -> str:
-    """Return the logical id of the API's deployment, which changes with the deployment."""
+    """Return the logical id of the API's deployment. Each new deployment has a new id."""
     (found,) = (name for name, one in template["Resources"].items() if one["Type"] == "AWS::ApiGateway::Deployment")
     return str(found)

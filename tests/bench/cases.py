@@ -1,4 +1,4 @@
-"""The benchmark has these cases: append, read, hydrate, store, and a whole invocation."""
+"""The cases of the benchmark: append, read, hydrate, store, and a whole invocation."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Bench:
         self._archive = PostgresArchive(PostgresConnection(DatabaseSettings(url=servers.database_url)))
 
     def fill(self) -> None:
-        """Store a hundred threads of a hundred exchanges; cache the first one and its user's preferences."""
+        """Store a hundred threads of a hundred exchanges. Cache the first thread and its user's preferences."""
         for _ in range(THREADS * 100 // BATCH):
             self._archive.store(self._batch())
         self._connection.execute("analyze")
@@ -85,7 +85,7 @@ class Bench:
         return [exchange(f"bench-{number}") for number in threads]
 
     def cases(self) -> list[Case]:
-        """Return all cases. The last two are read-only; the one before them only adds rows."""
+        """Return all cases. The last two cases only read. The case before them only adds rows."""
         return [self._append(), self._read(), self._hydrate(), self._store(), *self._invoking()]
 
     def _append(self) -> Case:

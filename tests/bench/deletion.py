@@ -107,7 +107,10 @@ class Bench:
 
     @contextmanager
     def drain(self) -> Iterator[list[float]]:
-        """Store batches of ten exchanges of other users meanwhile; yield a list that receives the seconds of each."""
+        """Store batches of ten exchanges of other users during the block.
+
+        The yielded list receives the seconds of each batch.
+        """
         seconds: list[float] = []
         stop = threading.Event()
         archive = self._connected()

@@ -1,4 +1,4 @@
-"""The bare servers have a minimum cost: bytes on a socket, and SQL on a plain connection."""
+"""Measures the minimum cost of the bare servers: bytes on a socket, and SQL on a plain connection."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """`make bench-slow-postgres` drains batches of 1,000 into a PostgreSQL that is suspended most of the time.
 
-A backlog meets a database that is too small: each batch takes longer than the statement timeout. Records must be
-stored continuously, in proportion to the database's capacity.
+This simulates a backlog and a database that is too small: each batch takes longer than the statement timeout. Records
+must be stored continuously, in proportion to the database's capacity.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _INVOCATION_SECONDS: Final = 8.0
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """The result at one share of the time.
+    """The result for one share of the time.
 
     Attributes:
         part: PostgreSQL ran 1/part of the time.

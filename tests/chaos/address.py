@@ -22,13 +22,13 @@ class Address:
         threading.Thread(target=self._accept, name="address", daemon=True).start()
 
     def redirect_to(self, target: int, *, cuts: bool) -> None:
-        """Forward new connections to another server. With `cuts`, also close the open ones."""
+        """Forward new connections to another server. With `cuts`, also close the open connections."""
         self._target = target
         if cuts:
             self._cut()
 
     def close(self) -> None:
-        """Stop accepting connections, and close the open ones."""
+        """Stop accepting connections, and close the open connections."""
         # A thread that waits in `accept` does not notice a closed socket.
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -70,7 +70,7 @@ class Address:
 
 
 class _Pair:
-    """One forwarded connection. It has one thread per direction. The second one to finish closes both sockets."""
+    """One forwarded connection with one thread per direction. The second thread to finish closes both sockets."""
 
     def __init__(self, address: Address, client: socket.socket, server: socket.socket) -> None:
         self._address = address

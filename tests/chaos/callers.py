@@ -82,7 +82,7 @@ class Callers:
         list(self._twins.map(repeat, turns))
 
     def look(self, thread_ids: list[str]) -> None:
-        """Read each thread after all faults. A degraded response is requested once more."""
+        """Read each thread after all faults. After a failed or degraded response, read the thread again."""
 
         def ask(place: int) -> None:
             for _ in range(_RETRIES):
@@ -123,7 +123,7 @@ class Callers:
             turn.recall = self.recall(move.thread_id, move.user_id, turn.caller)
         self._journal.turns.append(turn)
         began = time.time()
-        # If two callers send the same request, the second one is the next caller.
+        # The callers with the next numbers send the copies of the request.
         others = [
             self._twins.submit(self._send, (turn.caller + place) % self._number, move, began)
             for place in range(1, move.copies)

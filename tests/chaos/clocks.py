@@ -1,4 +1,4 @@
-"""Clocks of the functions' processes can be days off, and so can Valkey's replica's if libfaketime is installed."""
+"""Sets the clocks of the functions' processes off by days, and with libfaketime also the clock of Valkey's replica."""
 
 from __future__ import annotations
 

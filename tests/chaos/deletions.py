@@ -14,7 +14,7 @@ _DELETED: Final = 204
 _NOT_FOUND: Final = 404
 _RETRY_PAUSE_SECONDS: Final = 1.0
 _MAX_TRIES: Final = 60
-# Callers have other numbers than these.
+# The deletions' own turns have numbers from here on. The numbers of the callers are lower.
 _FIRST_CALLER: Final = 1_000
 
 

@@ -28,7 +28,7 @@ class Deliveries:
         self._url = info["queue_url"]
         self._draw = plan.random("deliveries")
         self._journal = journal
-        # Wire records from the queue: the newest ones, and a random sample of old ones.
+        # Bodies of messages from the queue: the newest bodies, and a random sample of old bodies.
         self._bodies: list[str] = []
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="deliveries", daemon=True)
@@ -60,7 +60,7 @@ class Deliveries:
         )
         messages = answer.get("Messages", [])
         if any(int(message["Attributes"]["ApproximateReceiveCount"]) > _MAX_RECEIVES for message in messages):
-            # A message has ten receives. This leaves some for the drain, which is not disturbed for a while.
+            # Some receives must be left for the drain. Return the messages, and do not disturb the drain for a while.
             for message in messages:
                 self._sqs.change_message_visibility(
                     QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0

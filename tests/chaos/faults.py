@@ -100,7 +100,7 @@ class Injector:
                 *(BotoCoreError, ClientError, redis.RedisError, psycopg.Error),
                 *(LocalStackError, OSError, subprocess.SubprocessError),
             ) as error:
-                # The stack was still recovering from the previous fault.
+                # The fault failed because the stack was still recovering from the previous fault.
                 window = self._journal.faults[-1]
                 window.detail = f"failed: {type(error).__name__}"
                 self._close(window, _AFTERMATH_SECONDS)
@@ -114,7 +114,7 @@ class Injector:
         window.ended = time.monotonic() + seconds
 
     def _watch(self, window: Window, pids: dict[Server, int]) -> None:
-        """Record in a thread when the servers have recovered."""
+        """Start a Python thread that records when the servers have recovered."""
 
         def watch() -> None:
             late = [name for name, pid in pids.items() if not self._targets.wait_restarted(name, pid)]
@@ -159,7 +159,10 @@ class Injector:
         self._close(window, _AFTERMATH_SECONDS)
 
     def _restart_with_snapshot(self, fault: Fault) -> None:
-        """Kill Valkey and restart it with an older snapshot: from a moment ago, or from this fault's last injection."""
+        """Kill Valkey and restart it with an older snapshot.
+
+        The snapshot is from a moment ago, or from the last injection of this kind of fault.
+        """
         window = self._open(fault)
         self._valkey.take_snapshot(resend=bool(fault.picks % 2))
         self._stopped.wait(fault.seconds)
@@ -169,7 +172,7 @@ class Injector:
         self._watch(window, {"valkey": pid})
 
     def _fail_over(self, fault: Fault, days: int = 0) -> None:
-        """Promote a replica, which may lag, behind the same address, and fail back after a while."""
+        """Promote a replica at the same address, and fail back after a while. The replica may lag."""
         window = self._open(fault)
         lags, cuts = bool(fault.picks % 2), bool(fault.picks % 3)
         window.detail = f"{'lagging, ' if lags else ''}{'connections cut' if cuts else 'connections live'}"
@@ -186,7 +189,7 @@ class Injector:
         self._close(window, _AFTERMATH_SECONDS)
 
     def _fail_over_postgres(self, fault: Fault) -> None:
-        """Promote a standby of PostgreSQL behind the same address, and fail back after a while."""
+        """Promote a standby of PostgreSQL at the same address, and fail back after a while."""
         window = self._open(fault)
         try:
             self._postgres.start_standby()
@@ -204,7 +207,7 @@ class Injector:
         name = _draw(fault).choice(sorted(self._clocks))
         days = _days(fault)
         window.detail = f"{name} {days:+d} days"
-        # With one store down, no process can decide which of the other two clocks is right.
+        # If one store is down, a process has only two clocks to compare and cannot decide which of them is right.
         self._targets.wait_up()
         try:
             self._clocks[name].set_days(days)

@@ -49,12 +49,12 @@ class Request:
 
     @property
     def is_conflict(self) -> bool:
-        """Return whether the first request with its key was still running."""
+        """Return whether the first request with the same key was still running."""
         return self.status == _CONFLICT
 
     @property
     def is_of_other_body(self) -> bool:
-        """Return whether its key was used with another body, or its answer was deleted."""
+        """Return whether the request's key was used with another body, or the key's answer was deleted."""
         return self.status == _UNPROCESSABLE
 
     @property
@@ -88,7 +88,7 @@ class Turn:
     """A caller's move with all its requests.
 
     Attributes:
-        recall: The `/invoking` before it.
+        recall: The `/invoking` request before the turn, if any.
         requests: The requests that carry the exchange, in the order they were sent.
         late: The same requests, repeated after all faults.
     """
@@ -106,7 +106,7 @@ class Turn:
 
     @property
     def is_unknown(self) -> bool:
-        """Return whether no response named the store, so that the exchange may exist or not."""
+        """Return whether no response named the store, so that it is unknown whether the exchange exists."""
         return not self.answered and any(request.is_unknown for request in self.requests)
 
     @property
@@ -116,7 +116,7 @@ class Turn:
 
     @property
     def known_at(self) -> float | None:
-        """Return the time at which its caller first knew that it was stored."""
+        """Return the time at which the caller first knew that the exchange was stored."""
         return min((request.ended for request in self.requests if request.is_answered), default=None)
 
 
@@ -129,7 +129,7 @@ class Deleted:
         began: The time of the first request, in monotonic seconds.
         ended: The time of the successful response; infinity until then.
         tries: The number of requests.
-        last: The last response's status, or the error without one.
+        last: The last response's status, or the error if there was no response.
     """
 
     thread_id: str

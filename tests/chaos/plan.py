@@ -71,13 +71,14 @@ _HANGS: Final[tuple[FaultKind, ...]] = ("valkey frozen", "workers frozen", "post
 _OLDER: Final[tuple[FaultKind, ...]] = ("valkey comes back older", "valkey fails over")
 _BY_CHANCE: Final = 10
 _GAP: Final = (1.0, 7.0)
-# Redis needs this time to be trusted again while the queue is never empty: see `MAX_DRAIN_AGE`.
+# If the queue is never empty, Redis is trusted again only after this time: see `MAX_DRAIN_AGE`.
 _CALM_SECONDS: Final = 180.0
 _FROZEN: Final = (0.5, 8.0)
-# These are the seconds between two deletions. One in this many threads is deleted repeatedly.
+# The range of seconds between two deletions.
 _DELETION_GAP: Final = (1.0, 6.0)
+# Of this many threads, one is deleted repeatedly.
 _ONE_DELETED_OF: Final = 5
-# One in this many deletions is of a user with all threads.
+# Of this many deletions, one deletes a user with all threads.
 _ONE_USER_OF: Final = 4
 _USERS: Final = 20
 _DELETED_USER: Final = 7
@@ -128,7 +129,7 @@ class Deletion:
     """A thread or user to delete, and the exchanges before, during and after the deletion.
 
     Attributes:
-        gap: Seconds of calm before it.
+        gap: Seconds of pause before the deletion.
         user_id: The user, if all threads of a user are deleted.
         thread_ids: The thread, or all threads of the user.
         delays: Seconds from the start of the deletion until each exchange of `meanwhile` is sent.
@@ -148,10 +149,10 @@ class Fault:
     """A fault to inject.
 
     Attributes:
-        gap: Seconds of calm before it.
+        gap: Seconds of pause before the fault.
         seconds: The duration of a freeze.
         share: The fraction of the workers that is affected.
-        picks: Draws the affected workers.
+        picks: Random bits that choose the affected workers and the variant of the fault.
     """
 
     gap: float
@@ -163,7 +164,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The plan of a run. Only the machine's speed adds variation.
+    """The plan of a run. Runs with the same seed differ only by the machine's speed.
 
     Attributes:
         seed: The seed of all random draws.
@@ -197,7 +198,7 @@ class Plan:
         while True:
             number += 1
             thread = _ONE_DELETED_OF * draw.randrange(max(1, self.threads // _ONE_DELETED_OF))
-            # Threads with a user; every fifth thread has none.
+            # Every fifth thread has no user, and the next thread has a user. Deletions alternate between both.
             thread = min(thread + number % 2, self.threads - 1)
             owned = range(_DELETED_USER, self.threads, _USERS)
             is_user = number % _ONE_USER_OF == 0 and len(owned) > 0
@@ -216,7 +217,7 @@ class Plan:
             )
 
     def faults(self) -> Iterator[Fault]:
-        """Yield faults endlessly, as storms with calms between them."""
+        """Yield faults endlessly, in groups (storms) with pauses (calms) between them."""
         draw = self.random("faults")
         for storm in itertools.count():
             for place, kind in enumerate(_storm(draw)):
@@ -232,8 +233,8 @@ class Plan:
 def _storm(draw: random.Random) -> list[FaultKind]:
     """Return a storm's faults in order.
 
-    Faults that make Redis stale are the last of the first three. Until then, missing exchanges in Redis are not
-    excused. Each kind occurs once before any is drawn at random, so that a short run contains all kinds.
+    The third fault makes Redis stale. Before the third fault, an exchange that Redis lacks counts as a violation. Each
+    kind occurs once before any kind is drawn at random, so that a short run contains all kinds.
     """
     first = [draw.choice(_REFUSALS), draw.choice(_HANGS), draw.choice(_OLDER)]
     rest = [kind for kind in draw.sample(FAULT_KINDS, len(FAULT_KINDS)) if kind not in first]

@@ -1,4 +1,4 @@
-"""PostgreSQL fails over: a standby takes over behind the same address."""
+"""PostgreSQL fails over to a standby at the same address."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Postgres:
         self._standby.start()
 
     def fail_over(self) -> None:
-        """Disconnect the functions, promote the standby once it has all data, and redirect the functions."""
+        """Disconnect the functions, promote the standby when it has all data, and redirect the functions to it."""
         self._address.redirect_to(1, cuts=True)
         with psycopg.connect(self._admin_url, autocommit=True) as old, self._admin_of_standby() as standby:
             old.execute("select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'memory'")
@@ -79,7 +79,7 @@ class Postgres:
         shutil.copytree(self._standby.data_dir, following)
         pid = self._targets.pid("postgres")
         self._targets.kill(self._targets.tree("postgres"))
-        # This happens at once, because the server's supervisor restarts it with these files.
+        # The files are replaced at once, because the supervisor restarts the server with them.
         self._data_dir.rename(self._data_dir.with_name("postgres-old"))
         following.rename(self._data_dir)
         self._targets.wait_restarted("postgres", pid)

@@ -1,4 +1,4 @@
-"""A wait ends when every exchange has been drained."""
+"""Waits until every exchange is drained."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _sweep(info: dict[str, Any]) -> None:
 
 
 def wait(info: dict[str, Any], *, hastens: bool) -> tuple[float, BacklogStatus | None]:
-    """Wait until everything is drained. Return the seconds and the last counts, or None if all were zero.
+    """Wait until everything is drained, or until a timeout. Return the seconds and the last counts, if there are any.
 
     With `hastens` the sweep is invoked repeatedly, not only once a minute.
     """

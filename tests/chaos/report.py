@@ -1,4 +1,4 @@
-"""A run ends with a table and JSON."""
+"""Reports the result of a run as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Run:
     Attributes:
         wanted: The number of exchanges to accept; a slow machine may accept fewer.
         seconds: The duration of the faults.
-        quiet_seconds: The time after that until everything was drained.
+        quiet_seconds: The time from the end of the faults until everything was drained.
         sweeps: How often the schedule ran the sweep.
     """
 

@@ -115,7 +115,7 @@ def _break(
             part.start()
         _wait(journal, size, say)
     finally:
-        # Stop each thread by itself. A thread that did not start has nothing to stop.
+        # Stop every part, also after an error at the start. A part that did not start ignores this.
         for part in (injector, deliveries, deletions, callers):
             part.stop()
         callers.close()

@@ -1,4 +1,4 @@
-"""The checks compare deletions and the responses of `/invoking` from outside (guarantees 3, 4 and 8)."""
+"""Checks deletions and the responses of `/invoking` from outside (guarantees 3, 4 and 8)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LACKS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Deletions:
-    """The turns that a deletion of their thread may have affected, and those that it must have affected."""
+    """A run's deletions. They determine which turns a deletion may have affected, and which it must have affected."""
 
     by_thread: Mapping[str, list[Deleted]]
 
@@ -37,7 +37,7 @@ class Deletions:
     def reached_at(self, turn: Turn) -> float | None:
         """Return the end of the first deletion that started after all responses of the turn."""
         if any(request.is_unknown for request in turn.requests):
-            # It may have been carried out at any time after its caller gave up.
+            # The server may have executed the request at any time after its caller's timeout.
             return None
         last = max(request.ended for request in turn.requests)
         done = [each.ended for each in self.by_thread.get(turn.move.thread_id, []) if each.began > last]

@@ -1,4 +1,4 @@
-"""Both layers' final contents are read without the product's code."""
+"""Reads both layers' final contents without the product's code."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Thread:
 
     Attributes:
         stored: All messages in PostgreSQL, in order.
-        positions: The `position` of each of them.
+        positions: The `position` of each stored message.
         cached: The list in Redis; None if there is none.
         is_marked_whole: Whether the list is sealed with the thread's first message.
     """
@@ -47,7 +47,7 @@ class Thread:
     def difference(self) -> str:
         """Describe how the list differs from the window in PostgreSQL.
 
-        Return '' if it does not, or there is no list.
+        Return '' if the list does not differ or does not exist.
         """
         expected = self.stored[-2 * WINDOW :]
         if self.cached is None or self.cached == expected:

@@ -1,4 +1,4 @@
-"""Fault injection needs the processes and the queue. It looks them up each time, because restarts change them."""
+"""The processes and the queue for fault injection. They are looked up for each fault, because restarts change them."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Targets:
         return int(self._stack.info["pids"][server])
 
     def tree(self, server: Server) -> list[psutil.Process]:
-        """Return a server's processes, the parent first, so that it cannot replace the others."""
+        """Return a server's processes. The parent is first, so that a killed parent cannot replace its children."""
         with suppress(psutil.NoSuchProcess):
             first = psutil.Process(self.pid(server))
             return [first, *([] if server == "emulator" else first.children(recursive=True))]

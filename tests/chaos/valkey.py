@@ -1,4 +1,4 @@
-"""A Valkey that keeps responding refuses writes, restarts with older data, or fails over."""
+"""Faults of a Valkey that still responds: it refuses writes, restarts with older data, or fails over."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Valkey:
 
     Args:
         url: The URL of the stack's Valkey.
-        data_dir: Its directory, with the dump that it loads at its start.
+        data_dir: Valkey's directory, with the dump that Valkey loads at its start.
         address: The proxy that the functions connect to.
     """
 
@@ -44,7 +44,7 @@ class Valkey:
 
     @contextmanager
     def refusing(self, refusal: Refusal) -> Iterator[None]:
-        """Make Valkey refuse every write and answer every read for a while."""
+        """Make Valkey refuse every write, but answer every read, until the end of the block."""
         begin, end = {
             "full": (self._fill_memory, self._free_memory),
             "without replicas": (self._set_min_replicas, self._reset_min_replicas),
@@ -58,7 +58,7 @@ class Valkey:
                 end(client)
 
     def take_snapshot(self, *, resend: bool) -> None:
-        """Store its data for `load_snapshot_at_start`. Unless `resend`, an earlier snapshot is kept."""
+        """Store Valkey's data for `load_snapshot_at_start`. Without `resend`, an existing snapshot stays."""
         if self._snapshot.exists() and not resend:
             return
         with _client(self._port) as client:
@@ -80,7 +80,7 @@ class Valkey:
                 standby.replicaof("no", "one")
 
     def fail_over(self, *, cuts: bool) -> None:
-        """Promote the standby and redirect the address to it. The old server becomes its replica.
+        """Promote the standby and redirect the address to it. The old server becomes the standby's replica.
 
         Args:
             cuts: Whether to close open connections instead of leaving them with the old server.
@@ -119,7 +119,7 @@ class Valkey:
         client.config_set("min-replicas-to-write", "0")
 
     def _fail_to_save(self, client: redis.Redis) -> None:
-        # No file can replace a directory, for any user.
+        # A directory at the dump's path makes every save fail, because no user can replace a directory by a file.
         (self._data_dir / DUMP).mkdir()
         client.config_set("save", "3600 1")
         client.bgsave()

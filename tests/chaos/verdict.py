@@ -18,17 +18,17 @@ _EMPTYING = {
 }
 # An outbox is emptied within this time: two sweeps and the longest outage of the stores.
 _SWEPT_SECONDS = 180.0
-# A fault of PostgreSQL may have ended this long before a request and still have prevented storing the key.
+# A fault of PostgreSQL can prevent storing a key for this long after the fault's end.
 _BREAKER_SECONDS = 3.0
 
 
 @dataclass(slots=True)
 class Verdict:
-    """All deviations are lists of sentences.
+    """The result of the checks. Each list has one sentence for each deviation.
 
     Attributes:
         outbox_lost: Exchanges with durability `redis` whose outbox was killed; no other store had them.
-        keys_lost: Keys answered during an outage of PostgreSQL that only a killed Valkey had.
+        keys_lost: Keys of requests during an outage of PostgreSQL. Only a Valkey that was killed had them.
         shown_too_little: Responses that lack stored exchanges without reporting a degraded layer.
         back: Deleted exchanges that are stored or were returned.
         unknown_stored: Turns without a response whose exchange is stored.
@@ -164,14 +164,14 @@ class Judge:
             self._verdict.altered.append(f"{_name(turn)} as {request.exchange_id} has other texts")
 
     def _was_emptied_after(self, request: Request) -> bool:
-        """Return whether Redis lost data before the sweep must have emptied its outbox."""
+        """Return whether Redis may have lost data after the request and before the sweep had emptied the outbox."""
         return any(
             fault.kind in _EMPTYING and fault.ended >= request.sent and fault.began <= request.ended + _SWEPT_SECONDS
             for fault in self._journal.faults
         )
 
     def _is_key_lost(self, turn: Turn) -> bool:
-        """Return whether a key and its exchange were known only to a Valkey that was killed since."""
+        """Return whether only a Valkey that was killed later had the key and its exchange."""
         answers = sorted(turn.answered, key=lambda request: request.sent)
         if turn.move.naming != "key" or len(answers) < len(("first", "second")):
             return False
@@ -204,7 +204,7 @@ class Judge:
     def _check_order(self) -> None:
         """Check that each caller's exchanges are in order.
 
-        An exchange that was stored before another one was sent must sort before it.
+        An exchange that was stored before a second exchange was sent must sort before the second exchange.
         """
         lines: defaultdict[tuple[int, str], list[Turn]] = defaultdict(list)
         for turn in self._journal.turns:
@@ -232,7 +232,11 @@ class Judge:
 
 
 def _is_placed_after(first: Turn, second: Turn) -> bool:
-    """Return whether the service chose the second exchange's position after it knew the first one, or the time."""
+    """Return whether the second exchange must sort after the first one.
+
+    It must if the second turn began with a recall, or if the service created both ids from the time. If the caller
+    created the second UUIDv7, it need not.
+    """
     if second.move.naming == "uuid7":
         return False
     if second.recall is not None and second.recall.is_answered:

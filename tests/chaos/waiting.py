@@ -1,4 +1,4 @@
-"""A wait for servers during fault injection has a deadline."""
+"""Waits for servers during fault injection, with a deadline."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def _passes(name: str, environment: dict[str, str]) -> bool:
         *(f"clients/python/{file}" for file in files),
         *examples,
     ]
-    # Run both, even if the first fails.
+    # Run both commands, even if the first fails.
     codes = [
         subprocess.run([_python(name), *tests], cwd=PACKAGE, env=environment, check=False).returncode,
         subprocess.run(

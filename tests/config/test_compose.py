@@ -64,7 +64,7 @@ def test_functions_reach_the_servers_by_name(compose: dict[str, Any]) -> None:
 
 
 def test_functions_run_in_containers_of_their_own(compose: dict[str, Any]) -> None:
-    """LocalStack has the Docker socket, through which it starts them."""
+    """LocalStack has the Docker socket and starts the function containers through it."""
     (volume,) = compose["services"]["localstack"]["volumes"]
 
     assert volume == "${DOCKER_SOCK:-/var/run/docker.sock}:/var/run/docker.sock"
@@ -88,7 +88,7 @@ def test_every_setting_is_handed_on(compose: dict[str, Any]) -> None:
 
 
 def test_the_makefile_builds_the_deployed_functions() -> None:
-    """The service builds each function with its make target."""
+    """The deploy service builds each function with a make target, and the Makefile has these targets."""
     makefile = (_ROOT / "Makefile").read_text()
 
     assert all(f"\nbuild-{name}:" in makefile for name in FUNCTIONS)

@@ -34,19 +34,19 @@ def given(template: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_every_variable_is_one_that_sam_hands_on(given: dict[str, Any], variables: dict[str, str]) -> None:
-    """SAM silently ignores other variables."""
+    """The file has only variables of the template, because SAM silently ignores other variables."""
     assert variables.keys() <= given.keys()
 
 
 def test_no_condition_is_left_to_sam(given: dict[str, Any], variables: dict[str, str]) -> None:
-    """`sam local` does not evaluate conditions, so the file sets every variable that depends on one."""
+    """`sam local` does not evaluate conditions, so the file sets every variable that depends on a condition."""
     conditional = {name for name, value in given.items() if isinstance(value, dict) and "Fn::If" in value}
 
     assert conditional - {"POWERTOOLS_SERVICE_NAME"} <= variables.keys()
 
 
 def test_every_host_is_a_service_of_the_compose_file(variables: dict[str, str]) -> None:
-    """The file has the service's port, and PostgreSQL's user, password and database."""
+    """Each host is a compose service. PostgreSQL's URL has the service's port, user, password and database."""
     services = yaml.safe_load((_ROOT / "docker-compose.yml").read_text())["services"]
     hosts = {urlsplit(value).hostname for value in variables.values() if "://" in value} | {variables["REDIS__HOST"]}
     postgres = services["postgres"]["environment"]
@@ -58,7 +58,7 @@ def test_every_host_is_a_service_of_the_compose_file(variables: dict[str, str]) 
 
 
 def test_the_queues_are_the_local_stack_s(template: dict[str, Any], variables: dict[str, str]) -> None:
-    """The template uses these names in the stage local."""
+    """The file has the queue names that the template uses in the stage local."""
     named = {"SYNC__QUEUE_URL": "ExchangeQueue", "SYNC__DLQ_URL": "ExchangeDeadLetterQueue"}
     for variable, queue in named.items():
         _, _, local = template["Resources"][queue]["Properties"]["QueueName"]["Fn::If"]

@@ -1,4 +1,4 @@
-"""samconfig.toml has one environment per stage, and only parameters of the template."""
+"""samconfig.toml has one environment per stage, and sets only parameters of the template."""
 
 import re
 import tomllib
@@ -31,7 +31,7 @@ def _read(override: str) -> tuple[str, str]:
 
 
 def test_a_blank_has_to_be_quoted() -> None:
-    """A value that SAM would cut fails here; other values are parsed as by SAM."""
+    """The test's parser refuses a value that SAM would cut, and parses other values as SAM does."""
     with pytest.raises(AssertionError, match="quote its value"):
         _read("SweepSchedule=rate(6 hours)")
     assert _read('SweepSchedule="rate(6 hours)"') == ("SweepSchedule", "rate(6 hours)")
@@ -40,7 +40,7 @@ def test_a_blank_has_to_be_quoted() -> None:
 
 @pytest.mark.parametrize("name", _STAGES)
 def test_each_environment_deploys_its_stage(samconfig: dict[str, Any], name: str) -> None:
-    """Every override is a parameter of the template and not a secret, and the stage is among them."""
+    """Each environment sets its stage. Every override is a parameter of the template and not a secret."""
     parameters = samconfig[name]["deploy"]["parameters"]
     overrides = dict(_read(override) for override in parameters["parameter_overrides"])
     template = (_ROOT / "template.yaml").read_text()

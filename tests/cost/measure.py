@@ -63,7 +63,7 @@ class Units:
 
 
 def measure(state: Path, turns: int, turn: dict[str, Any]) -> Units:
-    """Run a stack and turns on it, in one thread after another, as fast as one caller can."""
+    """Run a stack, and turns of one thread after another on it. One caller sends the turns without pauses."""
     with StackProcess(state, env={"AUTH__MODE": "none", "AGENT__MODEL": "offline"}) as stack:
         info = stack.info
         cache, before = redis.Redis.from_url(info["redis_url"]), _table_bytes(info)

@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _needs_embedded(item: pytest.Item) -> str | None:
-    """Return why a test needs the embedded stack: it is marked so, or uses the servers' processes."""
+    """Return why a test needs the embedded stack: the test has a mark, or uses the servers' processes."""
     if (marker := item.get_closest_marker("embedded")) is not None:
         return str(marker.args[0])
     return "which kill or freeze servers" if "servers" in getattr(item, "fixturenames", ()) else None
@@ -82,7 +82,7 @@ def deployment(endpoint_url: str, stack: StackProcess | None) -> Deployment:
     try:
         return from_endpoint(endpoint_url, os.environ.get("AWS_DEFAULT_REGION", "us-east-1"))
     except (BotoCoreError, ClientError) as error:
-        # One message instead of one error per test.
+        # Exit with one message instead of one error per test.
         pytest.exit(
             f"There is no stack {STACK} at {endpoint_url}; `docker compose up` makes one. ({error})", returncode=1
         )
@@ -118,7 +118,10 @@ def queues(aws: Aws, deployment: Deployment) -> Queues:
 
 @pytest.fixture
 def drained(queues: Queues) -> None:
-    """Wait until earlier tests' messages are drained. After a loss in Redis, a turn would report them as degraded."""
+    """Wait until earlier tests' messages are drained.
+
+    Otherwise, after a loss in Redis, a turn would report the queue as degraded.
+    """
     queues.wait_empty()
 
 

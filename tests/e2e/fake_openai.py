@@ -58,7 +58,7 @@ class _Handler(BaseHTTPRequestHandler):
 def fake_openai(answer: str = ANSWER, most_characters: int | None = None) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Serve; yield the base URL and the list of requests.
 
-    With `most_characters`, longer requests are refused like by OpenAI.
+    With `most_characters`, longer requests are refused as by OpenAI.
     """
     endpoint = _Endpoint(answer, most_characters)
     thread = threading.Thread(target=endpoint.serve_forever, args=(0.05,))

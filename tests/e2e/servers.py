@@ -53,7 +53,7 @@ class Servers:
 
     @contextmanager
     def frozen(self, *names: str) -> Iterator[None]:
-        """Freeze servers: they keep and accept connections but do not respond."""
+        """Freeze servers. They keep open connections and accept new ones, but do not respond."""
         stopped = [process for name in names for process in self._tree(name)]
         try:
             self._signal(stopped, signal.SIGSTOP)
@@ -62,7 +62,7 @@ class Servers:
             self._signal(stopped, signal.SIGCONT)
 
     def _tree(self, name: str) -> list[psutil.Process]:
-        """Return the server's processes, the parent first, so that it cannot replace the others."""
+        """Return the server's processes. The parent is first, so that a killed parent cannot replace its children."""
         first = psutil.Process(self.pid(name))
         return [first, *first.children(recursive=True)]
 

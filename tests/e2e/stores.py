@@ -1,4 +1,4 @@
-"""The tests read both layers without the product's code."""
+"""Reads both layers without the product's code."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Layers:
             return int(client.ttl(key))
 
     def forget_cached(self, *keys: str) -> None:
-        """Delete keys from Redis, like their expiry."""
+        """Delete keys from Redis, as if they had expired."""
         with self.redis() as client:
             client.delete(*keys)
 

@@ -76,7 +76,7 @@ def test_a_thread_by_any_id(cli: CommandLine, api: MemoryApi, layers: Layers, us
 
 
 def test_deleting_several_needs_all_of_them(cli: CommandLine, api: MemoryApi, layers: Layers, thread_id: str) -> None:
-    """The command deletes none if one does not exist."""
+    """The command deletes no thread if one of the named threads does not exist."""
     api.invoked("q", "a", thread_id=thread_id)
     layers.wait_stored(thread_id, 2)
     cli.run("threads", "delete", thread_id, "nothing-of-this-name", "--yes", code=2)
@@ -150,7 +150,7 @@ def test_an_export_that_is_interrupted(
 
 
 def test_a_reader_that_has_enough(cli: CommandLine, deployment: Deployment, thread_id: str) -> None:
-    """A closed pipe ends the export without an error message, and not with exit code 0."""
+    """A closed pipe ends the export with exit code 141 and without an error message."""
     _store(deployment, exchanges(1_000, thread_id))
     command = cli.command("threads", "export", thread_id)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -168,7 +168,7 @@ def test_a_user_is_exported(cli: CommandLine, api: MemoryApi, layers: Layers, qu
     for thread_id in threads:
         api.invoked("q", "a", thread_id=thread_id, user_id=user_id)
         layers.wait_stored(thread_id, 2)
-    queues.wait_empty()  # stored, but not yet deleted from the queue
+    queues.wait_empty()  # a stored message may still be in the queue
     lines = cli.lines("users", "export", user_id)
     assert lines[0] == {"kind": "preferences", "user_id": user_id, "preferences": {"tone": "brief"}}
     assert {line["thread_id"] for line in lines if line["kind"] == "thread"} == set(threads)
@@ -177,7 +177,7 @@ def test_a_user_is_exported(cli: CommandLine, api: MemoryApi, layers: Layers, qu
 
 
 def test_an_export_that_fails_leaves_no_file(cli: CommandLine, tmp_path: Path) -> None:
-    """There is no partial file, and an existing file is unchanged."""
+    """A failed export leaves no partial file and does not change an existing file."""
     kept = tmp_path / "kept"
     kept.write_text("before")
     cli.run("threads", "export", uuid4().hex, "--output", str(kept), code=2)
@@ -188,9 +188,9 @@ def test_an_export_that_fails_leaves_no_file(cli: CommandLine, tmp_path: Path) -
 def test_forget_reports_each_store(
     cli: CommandLine, api: MemoryApi, layers: Layers, queues: Queues, user_id: str, thread_id: str
 ) -> None:
-    """A preview counts.
+    """A preview reports the user's data in each store.
 
-    `--yes` deletes from the API, PostgreSQL and Redis, and reports it. Other users' data is unchanged.
+    `--yes` deletes the data and reports the counts before and after. Other users' data is unchanged.
     """
     other = uuid4().hex
     for whose, where in ((user_id, thread_id), (other, other)):
@@ -220,7 +220,7 @@ def test_forget_reports_each_store(
 def test_dead_letters_of_a_deleted_user_are_reported(
     cli: CommandLine, aws: Aws, deployment: Deployment, stack: StackProcess | None, user_id: str
 ) -> None:
-    """The text of a dead letter is left, which is exit code 1. The search does not change the queue."""
+    """If a dead letter has a text of the user, the exit code is 1. The search does not change the queue."""
     (letter,) = exchanges(1, uuid4().hex, user_id)
     cli.run("dlq", "purge", "--yes")
     aws.sqs.send_message(QueueUrl=deployment.dlq_url, MessageBody=letter.to_wire())
@@ -240,7 +240,7 @@ def test_dead_letters_of_a_deleted_user_are_reported(
 
 
 def test_preferences(cli: CommandLine, user_id: str) -> None:
-    """The commands set some preferences, read one, and remove one after a preview."""
+    """The commands set some preferences, read one of them, and remove one of them after a preview."""
     assert cli.json("prefs", "set", user_id, "tone=brief", "formula=a=b", "empty=")["preferences"] == {
         "tone": "brief",
         "formula": "a=b",
@@ -269,7 +269,7 @@ def test_preferences(cli: CommandLine, user_id: str) -> None:
         (["threads", "show", "a\nb"], "printable characters"),
         (["threads", "delete"], "Missing argument"),
         (["threads", "list", "--user", "u", "--limit", "0"], "greater than or equal to 1"),
-        (["threads", "list"], "give --user ID"),
+        (["threads", "list"], "Give --user ID"),
         (["users", "forget", "x" * 256], "1 to 255 characters"),
         (["openapi", "--output", "no/such/file"], "cannot be written"),
         (["nothing"], "No such command"),
@@ -285,7 +285,7 @@ def test_wrong_usage(cli: CommandLine, words: list[str], message: str) -> None:
 
 
 def test_the_apis_address_is_unknown(cli: CommandLine) -> None:
-    """The message lists every way to name the API."""
+    """If the API's address is unknown, the message lists every way to name the API."""
     done = cli.run(command=[str(SCRIPT), "threads", "list", "--user", "u"], code=2)
     assert "--api-url or HYBRID_MEMORY_API_URL" in done.stderr
 
@@ -308,7 +308,7 @@ def test_an_unreachable_api(cli: CommandLine, words: list[str]) -> None:
 
 
 def test_another_server_or_stage(cli: CommandLine, deployment: Deployment) -> None:
-    """Another stage or another server is a usage error. The message says so."""
+    """The address of another stage or another server is a usage error. The message has the status of the response."""
     away = f"{deployment.api_url}/elsewhere"
     assert "404" in cli.run("--api-url", away, "threads", "show", "x", code=2).stderr
 

@@ -1,4 +1,4 @@
-"""A deployed system passes `doctor` and `migrate`, with all servers and without one."""
+"""`doctor` and `migrate` work on a deployed system. `doctor` finds a server that is down."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_healthy_deployment(cli: CommandLine) -> None:
 
 
 def test_the_schema_is_the_newest(cli: CommandLine) -> None:
-    """Nothing is pending, and `up` changes nothing."""
+    """No migration is pending, and `migrate up` changes nothing."""
     assert cli.json("migrate", "status")["pending"] == []
     assert cli.json("migrate", "up")["applied"] == []
 
@@ -47,7 +47,10 @@ def test_the_schema_is_the_newest(cli: CommandLine) -> None:
 def test_doctor_while_redis_is_down(
     cli: CommandLine, servers: Servers, api: MemoryApi, layers: Layers, thread_id: str
 ) -> None:
-    """The port and the API's health fail; an export has PostgreSQL's messages and reports the missing layer."""
+    """While Redis is down, the checks of its port and of the API's health fail.
+
+    An export has PostgreSQL's messages and reports the missing layer.
+    """
     api.invoked("q", "a", thread_id=thread_id)
     layers.wait_stored(thread_id, 2)
     with servers.killed("valkey"):

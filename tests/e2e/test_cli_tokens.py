@@ -38,7 +38,7 @@ def cli(guarded: StackProcess, tmp_path: Path) -> CommandLine:
 
 
 def test_without_a_token(cli: CommandLine) -> None:
-    """The API refuses the command, which prints advice. `doctor` reports the same."""
+    """Without a token, the API refuses the command, and the command prints advice. `doctor` reports the problem."""
     done = cli.run("prefs", "get", "ana", code=2)
     assert "401" in done.stderr
     assert "HYBRID_MEMORY_TOKEN" in done.stderr
@@ -48,7 +48,10 @@ def test_without_a_token(cli: CommandLine) -> None:
 
 
 def test_with_a_token(cli: CommandLine, issuer: Issuer) -> None:
-    """The command acts only for the token's user. It never prints the token, from the environment or the option."""
+    """The command acts only for the token's user.
+
+    It never prints the token, whether the token is from the environment or from the option.
+    """
     token = issuer.token("ana")
     done = cli.run("prefs", "set", "ana", "tone=brief", HYBRID_MEMORY_TOKEN=token)
     assert token not in done.stdout + done.stderr
@@ -89,7 +92,7 @@ def test_smoke_as_two_users(cli: CommandLine, issuer: Issuer) -> None:
     ("mine", "other", "check"), [("", "", "write"), ("ana", "ana", "isolation"), ("ana", "operator", "isolation")]
 )
 def test_smoke_that_finds_something(cli: CommandLine, issuer: Issuer, mine: str, other: str, check: str) -> None:
-    """The smoke test finds a missing token, the same user's token twice, and an operator's token as the other one."""
+    """The smoke test finds a missing token, two tokens of one user, and an operator's token as the second token."""
     given = {"HYBRID_MEMORY_TOKEN": issuer.token(mine)} if mine else {}
     if other:
         scope = OPERATOR if other == "operator" else ""

@@ -13,7 +13,7 @@ from tests.e2e.stores import Layers
 def test_a_deleted_thread_is_gone_from_both_layers(
     api: MemoryApi, layers: Layers, thread_id: str, user_id: str
 ) -> None:
-    """After DELETE, neither layer and no route has the thread."""
+    """After DELETE, no layer has the thread, and no route returns it."""
     api.run("Hello", thread_id=thread_id, user_id=user_id, document_ids=["doc_1"])
     layers.wait_stored(thread_id, 2)
 
@@ -32,7 +32,7 @@ def test_a_deleted_thread_is_gone_from_both_layers(
 def test_queued_exchanges_of_a_deleted_thread_are_dropped(
     api: MemoryApi, layers: Layers, queues: Queues, thread_id: str
 ) -> None:
-    """A queued exchange of a deleted thread is dropped by the drain."""
+    """The drain drops a queued exchange of a deleted thread."""
     api.invoked("stored", "1", thread_id=thread_id)
     layers.wait_stored(thread_id, 2)
     with queues.paused_drain():

@@ -26,7 +26,7 @@ _ROUTES = {
 
 
 def test_health_names_every_layer(api: MemoryApi) -> None:
-    """All layers respond, and the response lists each."""
+    """All layers respond, and the response lists each layer."""
     assert api.call("GET", "/health") == {"status": "ok", "redis": "ok", "postgres": "ok", "queue": "ok"}
 
 

@@ -51,7 +51,10 @@ def api(stack: StackProcess) -> Iterator[MemoryApi]:
 
 @pytest.fixture
 def queues(stack: StackProcess, api: MemoryApi) -> Iterator[Queues]:
-    """Return the queues. They are empty, except for the sample batch of invalid records, which has just arrived."""
+    """Return the queues.
+
+    The exchange queue is empty. The dead-letter queue has only the sample batch of invalid records.
+    """
     deployment = from_stack(stack.info)
     aws = connect(deployment.endpoint_url, deployment.region)
     made = Queues(aws, deployment)
@@ -85,7 +88,7 @@ def test_a_page_can_be_followed(stack: StackProcess, queues: Queues, directory: 
             code, printed = _wait(out / f"{number}.code"), (out / f"{number}.out").read_text()
             assert code == "0", f"{place}: {code}\n{printed[-2000:]}"
             assert command.expects(printed), f"{place}:\n{printed}\nis not\n{command.shown}"
-            # A person types more slowly than the drain runs.
+            # Wait for the drain, because a reader types more slowly than the drain runs.
             queues.wait_empty()
 
 
@@ -98,5 +101,5 @@ def _is_run(block: Block) -> bool:
 
 
 def _step(number: int, command: Command) -> str:
-    # In braces, so that exported variables are available to the next command.
+    # Braces run the command in the same shell, so exported variables are available to the next command.
     return f'{{ {command.text}\n}} >"$OUT/{number}.out" 2>&1 </dev/null\necho $? >"$OUT/{number}.code"\n'

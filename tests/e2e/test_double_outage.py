@@ -1,4 +1,4 @@
-"""Redis and PostgreSQL are down. The agent answers without memory, and the queue stores the exchange."""
+"""While Redis and PostgreSQL are down, the agent answers without memory, and the queue stores the exchange."""
 
 import pytest
 
@@ -12,7 +12,10 @@ from tests.e2e.waiting import eventually
 def test_the_agent_runs_without_memory_and_nothing_is_lost(
     api: MemoryApi, layers: Layers, servers: Servers, thread_id: str, user_id: str, how: str
 ) -> None:
-    """The answer has no memory and says so while both layers are down. Afterwards the history is complete."""
+    """While both layers are down, the agent answers without memory, and the response says so.
+
+    Afterwards the history is complete.
+    """
     api.run("before", thread_id=thread_id, user_id=user_id)
     layers.wait_stored(thread_id, 2)
 

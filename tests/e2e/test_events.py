@@ -94,7 +94,7 @@ def test_the_api_event_is_answered_as_api_gateway_wants_it(functions: Functions)
 @pytest.mark.parametrize("make", [_rest_event, _http_event])
 def test_both_kinds_of_api_are_served(functions: Functions, thread_id: str, make: Any) -> None:
     """Events of REST and HTTP APIs reach the same routes: POST, GET, an encoded id, a problem, a deletion."""
-    # An HTTP API cannot distinguish a slash in an id from one in the path.
+    # An HTTP API cannot distinguish a slash in an id from a slash in the path.
     odd = f"{thread_id}/é" if make is _rest_event else f"{thread_id}%2F é"
     encoded = quote(odd, safe="")
     kept = {"user_message": "Hello", "assistant_message": "Hi", "thread_id": odd}
@@ -178,7 +178,7 @@ def test_the_poison_event_is_drained_too(functions: Functions, layers: Layers, q
 def test_a_bad_direct_event_is_answered_with_the_problem(
     functions: Functions, event: Any, field: str, status: int
 ) -> None:
-    """The result is the problem object with its status, and the invocation does not fail."""
+    """An invalid direct event returns the problem object with its status. The invocation does not fail."""
     problem = functions.agent(event)
 
     assert problem["status"] == status

@@ -32,7 +32,7 @@ def _old_message(row: tuple[Any, ...], thread_id: str) -> str:
 def test_replaced_in_both_layers(api: MemoryApi, layers: Layers, queues: Queues, thread_id: str) -> None:
     """The exchange keeps its position.
 
-    A redelivery of the old text changes nothing, even after a loss of the list.
+    A redelivery of the old text changes nothing, even if Redis then loses the list.
     """
     named = _say(api, thread_id)
     before = layers.wait_stored(thread_id, 6)
@@ -49,7 +49,7 @@ def test_replaced_in_both_layers(api: MemoryApi, layers: Layers, queues: Queues,
 
 
 def test_replacing_a_queued_exchange(api: MemoryApi, layers: Layers, queues: Queues, thread_id: str) -> None:
-    """The drain finds the new text and keeps it."""
+    """If a queued exchange is replaced, the drain stores the new text and does not restore the old text."""
     with queues.paused_drain():
         named = _say(api, thread_id)
         api.call("PUT", _path(thread_id, named[1]), json=NEW)
@@ -61,7 +61,7 @@ def test_replacing_a_queued_exchange(api: MemoryApi, layers: Layers, queues: Que
 
 
 def test_deleted_from_both_layers(api: MemoryApi, layers: Layers, queues: Queues, thread_id: str) -> None:
-    """Neither a redelivery nor a second request restores the exchange."""
+    """Neither a redelivery nor a second request restores a deleted exchange."""
     named = _say(api, thread_id)
     before = layers.wait_stored(thread_id, 6)
     assert api.send("DELETE", _path(thread_id, named[1])).status_code == httpx.codes.NO_CONTENT
@@ -78,7 +78,7 @@ def test_deleted_from_both_layers(api: MemoryApi, layers: Layers, queues: Queues
 
 
 def test_deleting_a_queued_exchange(api: MemoryApi, layers: Layers, queues: Queues, thread_id: str) -> None:
-    """The drain drops the exchange. The thread stays, without exchanges."""
+    """If a queued exchange is deleted, the drain drops it. The thread stays, without exchanges."""
     with queues.paused_drain():
         named = api.invoked("q0", "a0", thread_id=thread_id)["exchange_id"]
         assert api.send("DELETE", _path(thread_id, named)).status_code == httpx.codes.NO_CONTENT

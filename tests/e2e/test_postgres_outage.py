@@ -1,4 +1,4 @@
-"""PostgreSQL is down. Redis serves turns, the queue keeps the exchanges, and the drain stores them afterwards."""
+"""While PostgreSQL is down, Redis serves turns, and the queue keeps the exchanges until the drain stores them."""
 
 import time
 from uuid import uuid4
@@ -18,7 +18,7 @@ _TIMEOUT = 2.0
 @pytest.fixture
 def known(api: MemoryApi, layers: Layers, thread_id: str, user_id: str) -> tuple[str, str]:
     """Return a thread and a user that are in both layers, with Redis serving them."""
-    # A process may not have noticed yet that PostgreSQL is back from the previous test's outage.
+    # After the previous test's outage, a process may not have noticed yet that PostgreSQL responds again.
     eventually(lambda: api.send("PUT", f"/users/{user_id}/preferences", json={"tone": "brief"}).is_success)
     api.run("before the outage", thread_id=thread_id, user_id=user_id)
     layers.wait_stored(thread_id, 2)

@@ -9,7 +9,7 @@ _TABLE = "select key, value from user_preferences where user_id = %s order by ke
 
 
 def test_preferences_lie_in_the_hash_and_in_the_table(api: MemoryApi, layers: Layers, user_id: str) -> None:
-    """PUT stores them in both layers, in Redis for 30 days."""
+    """PUT stores preferences in both layers. In Redis they expire after 30 days."""
     assert api.put_preferences(user_id, {"tone": "brief", "language": "fr"}) == {"tone": "brief", "language": "fr"}
 
     with layers.redis() as client:
@@ -20,7 +20,7 @@ def test_preferences_lie_in_the_hash_and_in_the_table(api: MemoryApi, layers: La
 
 
 def test_put_replaces_and_patch_merges(api: MemoryApi, layers: Layers, user_id: str) -> None:
-    """PUT replaces all, PATCH changes the named ones, null removes one, in both layers."""
+    """In both layers, PUT replaces all preferences, PATCH changes the named ones, and null removes one."""
     api.put_preferences(user_id, {"a": "1", "b": "2"})
     assert api.put_preferences(user_id, {"b": "3", "c": "4"}) == {"b": "3", "c": "4"}
 
@@ -35,7 +35,7 @@ def test_put_replaces_and_patch_merges(api: MemoryApi, layers: Layers, user_id: 
 def test_deleted_preferences_are_gone_from_both_layers(
     api: MemoryApi, layers: Layers, thread_id: str, user_id: str
 ) -> None:
-    """DELETE removes them from both layers, and a turn gets none."""
+    """DELETE removes all preferences from both layers. The next turn gets no preferences."""
     api.put_preferences(user_id, {"tone": "brief"})
 
     assert api.send("DELETE", f"/users/{user_id}/preferences").status_code == httpx.codes.NO_CONTENT

@@ -89,7 +89,10 @@ def test_metadata(client: MemoryClient, layers: Layers, thread_id: str, user_id:
 
 
 def test_a_fault_names_its_field(client: MemoryClient) -> None:
-    """Only the service detects this error. The client refuses invalid JSON before it sends a request."""
+    """An error that only the service detects names its field.
+
+    The client refuses invalid JSON before it sends a request.
+    """
     with pytest.raises(InvalidRequest) as caught:
         client.invoked("a", "b", thread_id="..")
     assert [each.field for each in caught.value.errors] == ["thread_id"]
@@ -108,7 +111,10 @@ def test_any_id_gets_there(client: MemoryClient, thread_id: str, name: str) -> N
 
 
 def test_an_outage_is_not_an_empty_history(client: MemoryClient, servers: Servers, thread_id: str) -> None:
-    """Without Redis, pages report it and iterating raises an error; exchanges stored meanwhile are kept."""
+    """Without Redis, each page reports the missing layer, and iterating raises an error.
+
+    Exchanges that are stored meanwhile are not lost.
+    """
     client.invoked("q1", "a1", thread_id=thread_id)
     eventually(lambda: client.read_layers(thread_id).undrained == 0)
     with servers.killed("valkey"):

@@ -1,4 +1,7 @@
-"""SQS is down. PostgreSQL stores exchanges directly, otherwise Redis, and the response names the store."""
+"""While SQS is down, PostgreSQL stores exchanges directly. The response names the store.
+
+If PostgreSQL is down too, Redis stores the exchanges.
+"""
 
 from collections.abc import Iterator
 
@@ -56,7 +59,7 @@ def test_postgres_holds_the_exchange_when_the_queue_does_not(
 
 
 def test_the_same_exchange_twice_is_still_one(api: MemoryApi, layers: Layers, thread_id: str) -> None:
-    """An exchange stored directly is as idempotent as one through the queue."""
+    """An exchange that PostgreSQL stores directly is idempotent, like an exchange through the queue."""
     exchange_id = "3f0a6a5e-8a4e-4a43-9a35-0d7c1d6a6f11"
     for _ in range(2):
         kept = api.invoked("Hello", "Hi", thread_id=thread_id, exchange_id=exchange_id)

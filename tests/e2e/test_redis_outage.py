@@ -1,4 +1,4 @@
-"""Redis is down. PostgreSQL serves the memory, the response says so, and recovery needs no restart."""
+"""While Redis is down, PostgreSQL serves the memory, and the response says so. Recovery needs no restart."""
 
 import statistics
 import time
@@ -138,7 +138,7 @@ def test_threads_are_read_and_written_while_redis_is_down(
 def test_a_deletion_that_redis_missed_fails(
     api: MemoryApi, layers: Layers, servers: Servers, known: tuple[str, str]
 ) -> None:
-    """A deletion returns a 503 while Redis hangs. A retry afterwards completes it in both layers."""
+    """A deletion returns a 503 while Redis hangs. A later retry completes the deletion in both layers."""
     thread_id, _ = known
     with servers.frozen("valkey"):
         refused = api.send("DELETE", f"/threads/{thread_id}")

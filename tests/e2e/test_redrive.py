@@ -81,7 +81,10 @@ def test_redriven_dead_letters_are_stored(
     stack: StackProcess | None,
     thread_id: str,
 ) -> None:
-    """Dead letters that are valid by now are stored in order. An invalid one returns with its reason and id."""
+    """The drain stores redriven dead letters in order if they are valid by now.
+
+    An invalid one becomes a dead letter again, with its reason and request id.
+    """
     bad = f"{thread_id} is not JSON"
     bodies = [_body(thread_id, f"question {number}") for number in range(12)]
     for body in bodies:
@@ -99,7 +102,7 @@ def test_redriven_dead_letters_are_stored(
 
     assert (listed["depth"], len(listed["items"])) == (13, 13)
     assert moved["moved"] == 13
-    # The emulator has no move of its own, so the command copies each message; LocalStack and SQS have one.
+    # LocalStack and SQS can move messages. The emulator cannot, so the command copies each message.
     assert moved["method"] == ("move_task" if stack is None else "copy")
     assert [row[1] for row in layers.wait_stored(thread_id, 24)[::2]] == [f"question {n}" for n in range(12)]
     letters = queues.wait_dead(lambda body: body == bad, 1)
@@ -115,9 +118,9 @@ def test_sqs_gives_up_after_too_many_receives(aws: Aws, deployment: Deployment, 
     asked = aws.sqs.get_queue_attributes(QueueUrl=deployment.queue_url, AttributeNames=["RedrivePolicy"])
     policy = json.loads(asked["Attributes"]["RedrivePolicy"])
     assert int(policy["maxReceiveCount"]) == 1_000
-    # The same policy with fewer receives, to end the test.
+    # The test uses the same policy with fewer receives, because 1,000 receives take too long.
     asked["Attributes"]["RedrivePolicy"] = json.dumps({**policy, "maxReceiveCount": _RECEIVES})
-    # In a separate queue, because a drain that was just paused may still receive from the exchange queue.
+    # The test uses a separate queue, because a drain that was just paused may still receive from the exchange queue.
     url = aws.sqs.create_queue(QueueName=f"policy-{uuid4().hex}", Attributes=asked["Attributes"])["QueueUrl"]
     try:
         aws.sqs.send_message(QueueUrl=url, MessageBody=body)

@@ -56,7 +56,7 @@ def _id_of(answer: httpx.Response) -> str:
 
 
 def test_from_the_answer_to_the_drain(api: MemoryApi, log: _Log, thread_id: str) -> None:
-    """A turn's id and a stored exchange's id are each in their own log lines."""
+    """Each request's id is in the request's log line and in the log line of the batch that stores its exchange."""
     run = api.send("POST", "/run", json={"prompt": "Hello", "thread_id": thread_id})
     result = api.send("POST", "/invoked", json={"thread_id": thread_id, "user_message": "q", "assistant_message": "a"})
     assert (run.status_code, result.status_code) == (200, 202)
@@ -72,14 +72,14 @@ def test_from_the_answer_to_the_drain(api: MemoryApi, log: _Log, thread_id: str)
     ("method", "path", "status"), [("GET", "/threads/none", 404), ("GET", "/none", 404), ("POST", "/invoking", 422)]
 )
 def test_a_problem_has_one_line(api: MemoryApi, log: _Log, method: str, path: str, status: int) -> None:
-    """The line has the id of the problem's body and header."""
+    """A problem has one log line, with the request id of the problem's body and header."""
     answer = api.send(method, path, **({"json": {"thread_id": ""}} if method == "POST" else {}))
     assert (answer.status_code, answer.json()["request_id"]) == (status, _id_of(answer))
     assert log.find(_id_of(answer), "agent", "request")["status"] == status
 
 
 def test_preflights_and_pages_elsewhere(api: MemoryApi) -> None:
-    """Preflight requests and foreign pages get an id too, and pages may read it."""
+    """Responses to preflight requests and to pages of other origins have an id, which the pages may read."""
     asked = {"Origin": "http://localhost:5173", "Access-Control-Request-Method": "POST"}
     assert _id_of(api.send("OPTIONS", "/run", headers=asked))
     answer = api.send("GET", "/health", headers={"Origin": "http://localhost:5173"})
@@ -107,7 +107,7 @@ def test_without_a_gateway(functions: Functions, aws: Aws, deployment: Deploymen
 
 
 def test_a_dead_letter_keeps_the_id(aws: Aws, deployment: Deployment, queues: Queues, log: _Log) -> None:
-    """The drain's log line has the id. The dead letter's attributes have it, too."""
+    """The request id of an invalid message is in the drain's log line and in the dead letter's attributes."""
     named, body = str(uuid4()), f"{uuid4()} is not JSON"
     attribute: Any = {"request_id": {"DataType": "String", "StringValue": named}}
     aws.sqs.send_message(QueueUrl=deployment.queue_url, MessageBody=body, MessageAttributes=attribute)

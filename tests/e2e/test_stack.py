@@ -40,7 +40,10 @@ def other(state_dir: Path) -> Iterator[OtherStack]:
 
 
 def test_stack_json_holds_every_address(stack: StackProcess, api: MemoryApi, layers: Layers) -> None:
-    """The file has the contract's names, its addresses respond, its processes live, and only its owner can read it."""
+    """`stack.json` has the contract's names.
+
+    Its addresses respond, its processes run, and only the file's owner can read it.
+    """
     info = stack.info
 
     assert info.keys() >= {
@@ -91,7 +94,7 @@ def test_settings_reach_the_functions(other: OtherStack, thread_id: str, user_id
 
 
 def test_the_model_is_the_one_that_was_set(other: OtherStack, thread_id: str) -> None:
-    """The emulator's Bedrock Converse replaces the offline model, and its answer is remembered."""
+    """The emulator's Bedrock Converse replaces the offline model. The memory contains its answer."""
     answer = other.api.run("Hello", thread_id=thread_id)["response"]
 
     assert answer
@@ -118,7 +121,7 @@ def test_a_state_directory_holds_one_stack(other: OtherStack, state_dir: Path) -
 
 @pytest.mark.parametrize("name", ["postgres", "valkey", "emulator"])
 def test_a_server_that_dies_is_started_again(other: OtherStack, thread_id: str, name: str) -> None:
-    """The supervisor restarts it and updates `stack.json`, and everything works as before."""
+    """The supervisor restarts a server that died and updates `stack.json`. Everything works as before."""
     other.api.invoked("before", "1", thread_id=thread_id)
     other.layers.wait_stored(thread_id, 2)
     pid = other.servers.pid(name)

@@ -90,7 +90,7 @@ def test_a_list_that_expired_is_filled_again(api: MemoryApi, layers: Layers, thr
 
 
 def test_an_expired_list_and_a_new_exchange_hide_no_history(api: MemoryApi, layers: Layers, thread_id: str) -> None:
-    """An exchange right after an expiry does not hide the older ones."""
+    """An exchange right after an expiry does not hide the older exchanges."""
     api.invoked("old question", "old answer", thread_id=thread_id)
     layers.wait_stored(thread_id, 2)
     layers.forget_cached(f"thread:{thread_id}:messages")

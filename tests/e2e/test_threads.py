@@ -84,7 +84,7 @@ def test_many_threads_come_in_pages(api: MemoryApi, layers: Layers, thread_id: s
 
 @pytest.mark.parametrize("order", ["asc", "desc"])
 def test_many_messages_come_in_pages(api: MemoryApi, layers: Layers, thread_id: str, order: str) -> None:
-    """Pages return every message of a thread longer than the window once, in either order."""
+    """If a thread is longer than the window, its pages return every message once, in either order."""
     expected = [text for number in range(55) for text in (f"question {number}", f"answer {number}")]
     for question, answer in zip(expected[::2], expected[1::2], strict=True):
         api.invoked(question, answer, thread_id=thread_id)
@@ -158,7 +158,7 @@ def test_messages_of_both_layers_are_one_list(api: MemoryApi, layers: Layers, qu
 def test_a_thread_that_waits_in_the_queue_can_be_renamed(
     api: MemoryApi, layers: Layers, queues: Queues, thread_id: str
 ) -> None:
-    """The drain does not undo a rename."""
+    """A queued thread can be renamed, and the drain does not undo the rename."""
     with queues.paused_drain():
         api.invoked("Hello", "Hi", thread_id=thread_id)
         api.call("PATCH", f"/threads/{thread_id}", json={"title": "Renamed"})

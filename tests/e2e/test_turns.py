@@ -23,7 +23,7 @@ def test_the_agent_is_given_the_first_turn_two_turns_later(api: MemoryApi, threa
 
 
 def test_a_first_turn_names_the_store_of_its_exchange(api: MemoryApi, thread_id: str, user_id: str) -> None:
-    """There is no memory yet; the exchange is in the queue and in Redis."""
+    """The first turn has no memory. Its exchange is in the queue and in Redis."""
     answer = api.run("Hello", thread_id=thread_id, user_id=user_id)
 
     assert answer.keys() == {"response", "thread_id", "exchange_id", "memory"}
@@ -40,7 +40,7 @@ def test_a_first_turn_names_the_store_of_its_exchange(api: MemoryApi, thread_id:
 
 
 def test_a_second_turn_is_served_by_redis(api: MemoryApi, thread_id: str) -> None:
-    """The first turn filled the list that serves the second."""
+    """The first turn filled the list that serves the second turn."""
     api.run("Hello", thread_id=thread_id)
 
     assert api.run("Again", thread_id=thread_id)["memory"]["source"] == "redis"
@@ -189,7 +189,10 @@ def test_an_exchange_too_large_for_the_queue_is_stored_directly(api: MemoryApi, 
 
 
 def test_requested_tools_are_called(api: MemoryApi, layers: Layers, thread_id: str, user_id: str) -> None:
-    """The answer has the time. The search finds only the user's own older conversations."""
+    """The agent calls the requested tools: the answer has the time.
+
+    The search finds only the user's own older conversations.
+    """
     for owner in (user_id, f"{user_id}_2"):
         api.run(f"{owner} likes pistachio", thread_id=f"old_{owner}", user_id=owner)
         layers.wait_stored(f"old_{owner}", 2)

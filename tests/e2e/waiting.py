@@ -16,7 +16,7 @@ _NOT_YET = (AssertionError, OSError, httpx.HTTPError, psycopg.Error, redis.Redis
 
 
 def eventually(look: Callable[[], _T | None], seconds: float = 30) -> _T:
-    """Return the first true result of `look`. An outage or a failed assertion in it counts as not yet true.
+    """Return the first true result of `look`. An error of a store, or of an assertion, counts as a false result.
 
     Raises:
         AssertionError: The deadline has passed; the message has the last result.

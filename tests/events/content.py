@@ -1,4 +1,4 @@
-"""The contents of the sample events: requests and queue messages of a small conversation, and invalid ones."""
+"""The contents of the sample events: requests and queue messages of a small conversation, and invalid messages."""
 
 import json
 from typing import Any, Final

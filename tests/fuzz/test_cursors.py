@@ -1,4 +1,4 @@
-"""Any text as a cursor returns a page or a refusal, even a cursor that was built deliberately."""
+"""For any text as a cursor, even a forged cursor, the API returns a page or an error."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _THREADS = _threads()
 
 
 def _read(cursor: str) -> None:
-    """Request a page of each list with the cursor."""
+    """Request a page of each list with the cursor. The cursor may be invalid."""
     for page in (
         lambda: _THREADS.messages("t", 2, cursor, descending=False),
         lambda: _THREADS.messages("t", 2, cursor, descending=True),
@@ -48,18 +48,18 @@ def _read(cursor: str) -> None:
 @random_input.fuzz
 @given(random_input.any_text | random_input.damaged_text(encode("messages:asc:t", _GOOD)))
 def test_any_text(cursor: str) -> None:
-    """The API handles random text, and valid cursors with a changed part."""
+    """The API handles random texts and damaged cursors."""
     _read(cursor)
 
 
 @random_input.fuzz
 @given(_places)
 def test_forged_cursors(place: list[Any]) -> None:
-    """A checksum in a cursor detects mistakes. An invalid position with a valid checksum is refused, too."""
+    """The API handles a cursor with a valid checksum and an invalid position."""
     for listing in ("messages:asc:t", "messages:desc:t", "threads:u"):
         try:
             cursor = encode(listing, place)
-        except TypeError:  # characters that JSON cannot contain cannot be sent
+        except TypeError:  # JSON cannot contain these characters.
             continue
         _read(cursor)
 
@@ -67,7 +67,7 @@ def test_forged_cursors(place: list[Any]) -> None:
 @random_input.fuzz
 @given(st.binary(max_size=40))
 def test_checked_noise(content: bytes) -> None:
-    """The API refuses a valid checksum around data that is not JSON."""
+    """The API handles a cursor with a valid checksum and data that is not JSON."""
     raw = _check("messages:asc:t", content) + content
     _read(base64.urlsafe_b64encode(raw).decode().rstrip("="))
 
@@ -77,7 +77,7 @@ def test_checked_noise(content: bytes) -> None:
     random_input.any_text, st.lists(st.text(st.characters(exclude_categories=["Cs"])) | st.integers(0, 1), max_size=3)
 )
 def test_a_position_is_decoded(listing: str, place: list[str | int]) -> None:
-    """The decoder returns any position unchanged. A cursor of another list is invalid."""
+    """The decoder returns any position unchanged. It refuses a cursor of another list."""
     if any("\ud800" <= character <= "\udfff" for character in listing):
         return
     cursor = encode(listing, place)

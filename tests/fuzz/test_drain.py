@@ -1,4 +1,4 @@
-"""Random records reach the sync function. One record never fails a batch, and none is dropped unparsed."""
+"""The drain gets random records. No record fails a batch, and each record is stored or dead-lettered."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _RECORD = {"messageId": "good", "receiptHandle": "good", "body": _GOOD.to_wire()
 
 
 class _Queue:
-    """Records dead letters; the drain uses nothing else while L2 responds."""
+    """Records dead letters. While L2 responds, the drain uses no other method of the queue."""
 
     def __init__(self, *, is_away: bool = False) -> None:
         self.dead: list[tuple[str, str, str]] = []
@@ -36,7 +36,7 @@ class _Queue:
         self.dead.append((message.body, reason, detail))
 
     def change_visibility(self, messages: Sequence[SqsRecord], seconds: int) -> None:
-        """Do nothing."""
+        """Fail the test, because the drain does not change the visibility while L2 responds."""
         raise AssertionError((messages, seconds))
 
 
@@ -51,9 +51,9 @@ def _drained(records: Sequence[object]) -> tuple[InMemoryArchive, list[tuple[str
 @random_input.fuzz
 @given(st.data(), st.integers(0, 5))
 def test_one_record_fails_no_batch(data: st.DataObject, many: int) -> None:
-    """Every record has the same outcome as alone: stored, or dead-lettered with a reason.
+    """Each record of a batch is dead-lettered if and only if it is dead-lettered alone.
 
-    The valid record is stored.
+    The drain stores the valid record of the batch.
     """
     others = [data.draw(random_input.records(number)) for number in range(many)]
     at = data.draw(st.integers(0, many))
@@ -68,7 +68,7 @@ def test_one_record_fails_no_batch(data: st.DataObject, many: int) -> None:
 @random_input.fuzz
 @given(random_input.values | random_input.damaged_fields(_RECORD))
 def test_a_malformed_record(record: Any) -> None:
-    """The record is parsed, or refused with its message id. Its receive count fits an exponent."""
+    """A record is parsed, or refused with a message id. Its receive count is at most 9999."""
     try:
         message, reason = SqsRecord.from_record(record), ""
     except InvalidRecord as refused:
@@ -84,7 +84,7 @@ def test_a_malformed_record(record: Any) -> None:
     ("record", "name"), [({"messageId": "m1", "body": 1}, "m1"), ({}, "-"), (None, "-"), ("x", "-")]
 )
 def test_a_record_that_cannot_be_dead_lettered_stays(record: Any, name: str) -> None:
-    """The response names the record if the dead-letter queue is down. A record without an id fails the batch."""
+    """The dead-letter queue is down. The result names the invalid record as failed, so SQS delivers it again."""
     outcome = Drain(InMemoryArchive(), InMemoryCache(), _Queue(is_away=True)).run([record, _RECORD])
 
     assert outcome.failed == [name]

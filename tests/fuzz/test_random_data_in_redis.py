@@ -1,4 +1,4 @@
-"""Redis has random data. Reading returns the readable part and never fails."""
+"""Redis has random data. A read returns the valid part of the data and never fails."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _noise = st.binary(max_size=20) | random_input.values.map(lambda value: random_i
 
 @st.composite
 def _entries(draw: st.DrawFn) -> bytes:
-    """Return an entry of a list: one of the project's own, damaged, sealed, or random."""
+    """Return an entry of a list: an entry of the project, with or without a seal, a damaged entry, or random bytes."""
     good = draw(st.sampled_from(_OWN) | strategies.exchanges().map(lambda made: encode(made)[0]))
     mark = draw(st.sampled_from([b"", b',"first":true}', b',"whole":true}', b',"first":"1.5"}', b',"whole":"1.5"}']))
     return draw(
@@ -60,7 +60,7 @@ def _entries(draw: st.DrawFn) -> bytes:
 @random_input.fuzz
 @given(st.lists(_entries(), max_size=4))
 def test_any_entry(entries: list[bytes]) -> None:
-    """An entry is a message that the API can return, or None."""
+    """The decoder returns a message that the API can return, or None."""
     for entry in entries:
         message = decode(entry)
         if message is not None:
@@ -77,7 +77,7 @@ def test_any_entry(entries: list[bytes]) -> None:
 
 @pytest.fixture
 def cache(real_cache: Callable[..., RedisCache]) -> RedisCache:
-    """Return a process' L1, which keeps its state between examples."""
+    """Return a process' L1. All examples use the same L1."""
     return real_cache(max_thread_messages=3)
 
 
@@ -114,7 +114,7 @@ _KINDS = ["list", "hash", "set", "sorted set", "string", "nothing"]
 @random_input.fuzz
 @given(st.data())
 def test_any_key_may_hold_anything(cache: RedisCache, valkey: ValkeyServer, data: st.DataObject) -> None:
-    """Turns and reads work, whatever one or two of the project's keys contain."""
+    """Turns and reads work if one or two of the project's keys have random values of any type."""
     archive = InMemoryArchive()
     archive.store([_KNOWN])
     memory = Memory(cache, archive, InMemoryQueue(), MemorySettings(max_thread_messages=3))
@@ -139,7 +139,7 @@ def test_any_key_may_hold_anything(cache: RedisCache, valkey: ValkeyServer, data
 
     assert all(answer is not None for answer in answers)
     json.dumps([message.to_json() for message in recalled.messages]).encode()
-    # A key of another type accepts no writes, which is reported as an outage of Redis only.
+    # Redis refuses a write to a key of another type. The turn reports only `redis` as degraded.
     assert set(recalled.degraded) <= {"redis"}
 
 
@@ -151,9 +151,9 @@ def test_any_key_may_hold_anything(cache: RedisCache, valkey: ValkeyServer, data
 def test_the_sweep_gets_past_anything(
     cache: RedisCache, valkey: ValkeyServer, waiting: list[bytes], begun: list[bytes]
 ) -> None:
-    """The sweep stores or dead-letters each exchange in the outbox.
+    """The sweep stores or dead-letters each entry of the outbox.
 
-    Foreign entries among the threads stop nothing.
+    Foreign entries in the set `memory:begun` do not stop the sweep.
     """
     buried: list[str] = []
 
@@ -176,7 +176,7 @@ def test_the_sweep_gets_past_anything(
 
 
 def test_sqs_accepts_a_dead_lettered_body(queues: Queues) -> None:
-    """Characters that SQS refuses are removed from the body, so that it does not stay in the outbox forever."""
+    """The queue replaces characters that SQS refuses, so that the body does not stay in the outbox forever."""
     SqsQueues(queues.settings()).dead_letter_body("a\x00b\udc80c\uffffd\n🧠", InvalidRecord("not_json", "no"))
 
     assert queues.dead()[0][0] == "a?b?c?d\n🧠"

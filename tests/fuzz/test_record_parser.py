@@ -1,4 +1,4 @@
-"""A queue record's body is exactly an exchange, or the parser refuses it with a reason."""
+"""The parser returns an exchange for a record's body, or refuses the body with a reason."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support import random_input, strategies
 
 _REASONS = {"not_json", "unknown_version", "missing_field", "invalid_field"}
 _MAX_BYTES = 1 << 20
-# Typical bodies take a few milliseconds; a hundred times as long could stall the drain.
+# A typical body takes a few milliseconds. A body that takes a hundred times as long could delay the drain.
 _SECONDS = 5.0
 
 
@@ -32,7 +32,7 @@ def _check(body: Any) -> None:
     parsed = _parsed(body)
     if isinstance(parsed, InvalidRecord):
         assert parsed.reason in _REASONS
-        # The detail is logged and stored in attributes, so it must never contain whole texts.
+        # The drain logs the detail and stores it in attributes. So the detail must not contain a whole text.
         assert 0 < len(parsed.detail) < 200
         return
     wire = parsed.to_wire()
@@ -40,14 +40,14 @@ def _check(body: Any) -> None:
     assert again == parsed
     assert again.to_wire() == wire
     assert 0 <= parsed.order.int < 1 << 128
-    # An accepted exchange can also be cached and read back.
+    # Redis' entries of an accepted exchange decode to the same messages.
     assert tuple(redis_entries.decode(entry) for entry in redis_entries.encode(parsed)) == parsed.messages
 
 
 @random_input.fuzz
 @given(random_input.bodies())
 def test_any_body(body: str) -> None:
-    """The parser accepts a body as text, and as bytes if it can be encoded."""
+    """The parser handles a random body as text and as bytes."""
     _check(body)
     _check(body.encode(errors="surrogatepass"))
 
@@ -69,7 +69,7 @@ def test_noise(body: bytes) -> None:
 @random_input.fuzz
 @given(strategies.exchanges(), random_input.any_text, random_input.values)
 def test_unknown_fields_change_nothing(made: Exchange, name: str, value: Any) -> None:
-    """The parser ignores a field of a later version, whatever its value."""
+    """The parser ignores an unknown field with any value, as a later version may add it."""
     record = json.loads(made.to_wire())
     if name in record:
         return
@@ -79,7 +79,7 @@ def test_unknown_fields_change_nothing(made: Exchange, name: str, value: Any) ->
 
 @pytest.mark.parametrize("body", [None, 17, 1.5, True, [], {}, {"version": 1}, object(), memoryview(b"[]")])
 def test_a_malformed_body(body: Any) -> None:
-    """A record's body may be any value."""
+    """The parser handles a body of any type."""
     _check(body)
 
 
@@ -112,7 +112,7 @@ _HUGE = {
 
 @pytest.mark.parametrize("body", _HUGE.values(), ids=_HUGE.keys())
 def test_the_largest_messages_cost_no_more_than_their_size(body: str) -> None:
-    """A message of SQS's maximum size, built to be slow, is parsed or refused in bounded time."""
+    """The parser accepts or refuses a message of SQS's maximum size within a time limit, even the slowest kinds."""
     begin = time.monotonic()
     _check(body)
     assert time.monotonic() - begin < _SECONDS

@@ -1,4 +1,4 @@
-"""Fixtures import whole functions like Lambda, and run them on real servers."""
+"""Fixtures that import the functions as Lambda does and run them on real servers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Import = Callable[[str], ModuleType]
 
 @pytest.fixture
 def load(queues: Queues, database_url: str, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Import]:
-    """Import a function anew, like a cold start, and close its connections afterwards."""
+    """Return an importer of functions: each import is a cold start. The fixture closes the connections afterwards."""
     for name, value in {
         "REDIS__HOST": "127.0.0.1",
         "REDIS__PORT": str(valkey.port),
@@ -44,7 +44,7 @@ def load(queues: Queues, database_url: str, valkey: ValkeyServer, monkeypatch: p
         _close(module)
         sys.modules.pop(module.__name__, None)
     for name in ("shared", "functions", "opentelemetry"):
-        # A function's logger is the root logger; the next test uses pytest's again.
+        # The function has set its own log handlers. Remove them, so that pytest sees the next test's log lines.
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
 

@@ -1,4 +1,4 @@
-"""The contract of L2 and its in-memory twin; each test runs on both."""
+"""The contract of L2 and of its in-memory twin. Each test runs on both of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.exchanges import MOMENT, contents_of, exchange, exchanges, te
 
 @pytest.fixture(params=["real", "in memory"])
 def archive(request: pytest.FixtureRequest) -> Archive:
-    """Return L2 or its twin."""
+    """Return L2 or its in-memory twin."""
     if request.param == "in memory":
         return InMemoryArchive()
     make: Callable[[], Archive] = request.getfixturevalue("real_archive")
@@ -33,7 +33,7 @@ def _done(_: Any) -> bool:
 
 
 def test_pages_of_messages(archive: Archive) -> None:
-    """Pages start from any position, in both directions."""
+    """A page of messages can start at any position, in both directions."""
     made = exchanges(5)
     archive.store(made)
     assert texts(archive.messages("t", 3, None, descending=False)) == ["q0", "a0", "q1"]
@@ -69,7 +69,7 @@ def test_threads_are_listed_by_last_use(archive: Archive) -> None:
 
 
 def test_a_thread(archive: Archive) -> None:
-    """A thread is returned with its documents. A missing thread is None."""
+    """`thread` returns a thread with its documents, or None if the thread does not exist."""
     archive.store([exchange(0, user_id="ana", document_ids=("d1",))])
     thread = archive.thread("t")
     assert thread is not None
@@ -78,7 +78,7 @@ def test_a_thread(archive: Archive) -> None:
 
 
 def test_a_deleted_thread(archive: Archive) -> None:
-    """The deletion returns whether the thread existed and its cutoff, and never replaces a later cutoff."""
+    """A deletion returns whether the thread existed, and the cutoff. It never replaces a later cutoff."""
     made = exchanges(3)
     archive.store(made[:2])
     assert archive.forget_thread("t", made[0].order) == (True, made[1].order)
@@ -89,9 +89,9 @@ def test_a_deleted_thread(archive: Archive) -> None:
 
 
 def test_a_window_names_the_owner(archive: Archive) -> None:
-    """The window and `owner` return the same owner.
+    """`window` and `owner` return the same owner of a thread.
 
-    The thread may be claimed, stored, both, deleted or unknown.
+    This holds for a claimed, a stored, a deleted and an unknown thread.
     """
     archive.store([exchange(0, "stored", "ana"), exchange(1, "both", "ana"), exchange(2, "nobodys")])
     archive.claim_ownership("both", "ana")
@@ -104,7 +104,7 @@ def test_a_window_names_the_owner(archive: Archive) -> None:
 
 
 def test_a_deleted_user(archive: Archive) -> None:
-    """The user's threads, those that only L1 has, and the preferences are deleted; other users' data is not."""
+    """A user's deletion deletes the preferences and all threads, also those in L1 only. It keeps other users' data."""
     made = [exchange(0, "t1", "ana"), exchange(1, "t2", "bob"), exchange(2, "t1", "bob")]
     archive.store(made)
     archive.change_preferences("ana", {"a": "1"}, replace=True, then=_done)
@@ -120,9 +120,9 @@ def test_a_deleted_user(archive: Archive) -> None:
 
 
 def test_preferences(archive: Archive) -> None:
-    """Preferences are set, changed, removed and replaced.
+    """A caller can set, change, remove and replace preferences.
 
-    L2 publishes the stored ones and records a missed publication.
+    L2 publishes the stored preferences. If the publication fails, L2 records an invalidation.
     """
     seen: list[dict[str, str]] = []
 
@@ -150,7 +150,7 @@ def test_preferences(archive: Archive) -> None:
 
 
 def test_repairs(archive: Archive) -> None:
-    """L2 returns each repair once. A repair that is recorded again during its work stays."""
+    """L2 returns each invalidation once. An invalidation that is recorded again before it is cleared stays."""
     archive.log_invalidations("thread", ["b", "a", "a"])
     archive.log_invalidations("user", ["a"])
     noted = archive.invalidations(9)
@@ -164,12 +164,12 @@ def test_repairs(archive: Archive) -> None:
 
 
 def test_epochs(archive: Archive) -> None:
-    """Only the first recorded epoch counts as the first."""
+    """`log_empty_cache` returns true only for the first epoch that L2 records."""
     assert [archive.log_empty_cache() for _ in range(3)] == [True, False, False]
 
 
 def test_uptime_starts_with_a_heartbeat(archive: Archive) -> None:
-    """Without a heartbeat there is no uptime."""
+    """The uptime is zero until the first heartbeat."""
     assert archive.uptime_seconds() == 0
     archive.heartbeat()
     archive.heartbeat()
@@ -180,7 +180,7 @@ def test_uptime_starts_with_a_heartbeat(archive: Archive) -> None:
 def test_a_restart_between_two_heartbeats(
     real_archive: Callable[..., PostgresArchive], database: psycopg.Connection, postgres: PostgresServer
 ) -> None:
-    """The sweep does not see it, and yet messages may have waited since."""
+    """A restart of PostgreSQL sets the uptime to zero, although the sweep's heartbeats do not detect the restart."""
     archive = real_archive()
     archive.heartbeat()
     database.execute("update drain_health set healthy_since = now() - interval '1 year'")
@@ -196,7 +196,7 @@ def test_a_restart_between_two_heartbeats(
 def test_a_clock_of_postgres_that_was_ahead(
     real_archive: Callable[..., PostgresArchive], database: psycopg.Connection
 ) -> None:
-    """The next heartbeat after the correction of the clock starts a new uptime."""
+    """PostgreSQL's clock was ahead and was corrected. The next heartbeat starts a new uptime."""
     archive = real_archive()
     archive.heartbeat()
     database.execute("update drain_health set healthy_since = now() + interval '2 d', beat_at = now() + interval '2 d'")
@@ -205,9 +205,9 @@ def test_a_clock_of_postgres_that_was_ahead(
 
 
 def test_search(archive: Archive) -> None:
-    """The search returns the user's own messages with these words, most matches first.
+    """The search returns the user's own messages that contain a word of the query, most matching words first.
 
-    It leaves out the searching thread.
+    The search leaves out the thread of the turn that searches.
     """
     made = [
         exchange("I love pizza", "t1", "ana"),
@@ -232,7 +232,7 @@ def test_search(archive: Archive) -> None:
 
 
 def test_a_window_with_ids_of_both_kinds(archive: Archive) -> None:
-    """Messages are in thread order for any kind of id."""
+    """L2 returns messages in thread order, although some ids are UUIDv7 and others are not."""
     ids = ExchangeIds()
     now = MOMENT.timestamp()
     made = [

@@ -1,4 +1,4 @@
-"""A recorder lists the functions' requests to SQS. Their roles must permit these requests."""
+"""The tests record the functions' requests to SQS. The roles of the functions must permit these requests."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tests.support.queues import Queues
 
 @pytest.fixture
 def asked() -> list[str]:
-    """Return the recorded requests."""
+    """Return the list of recorded requests."""
     return []
 
 
 @pytest.fixture
 def client(queues: Queues, asked: list[str]) -> Any:
-    """Return the functions' own client with recording. Its endpoint is the test's SQS."""
+    """Return the functions' own SQS client. It records its requests, and its endpoint is the test's SQS."""
     made = sqs_client()
     assert made.meta.endpoint_url == queues.client.meta.endpoint_url
     made.meta.events.register("before-call.sqs", lambda model, **_: asked.append(model.name))
@@ -32,7 +32,7 @@ def client(queues: Queues, asked: list[str]) -> Any:
 
 
 def test_the_agent_functions_requests(client: Any, queues: Queues, asked: list[str]) -> None:
-    """The agent function sends messages and reads the depth."""
+    """The agent function only sends messages and reads attributes of the queues."""
     queue = SqsQueue(SyncSettings(queue_url=queues.url, dlq_url=queues.dlq_url), client)
     queue.send(exchange(1))
     queue.ping()

@@ -1,4 +1,4 @@
-"""The deletion benchmark runs at a thousandth of its size."""
+"""The tests run the deletion benchmark at a thousandth of its size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The goals' benchmark measures every case, even at minimal size."""
+"""The tests run the benchmark of the goals at its smallest size."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _CASES = (
 
 @pytest.fixture(scope="module")
 def names() -> list[str]:
-    """Return the lines of a minimal run. The run has a separate process, because it is pinned to one core."""
+    """Return the names of the cases that a small run measured. The run pins its process to one core."""
     command = [sys.executable, "-m", "tests.bench.goals", "--tiny", "--json"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 0, run.stderr
@@ -56,7 +56,7 @@ sys.exit(bench.main(["--tiny", "--parts", "turns", "queue"]))
 
 
 def test_a_part_that_fails() -> None:
-    """The output has the lines of the failed part and of the other parts, with the error. The exit code is 1."""
+    """One part of the benchmark fails. The output has the part's error and all measured results. The exit code is 1."""
     run = subprocess.run([sys.executable, "-c", _FAILING], capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 1
     assert run.stdout.count("SQS send, client side, 800 characters") == 2

@@ -99,14 +99,14 @@ def _states(found: dict[str, dict[str, Any]]) -> dict[str, str]:
 
 
 def test_no_layer_is_named(tmp_path: Path) -> None:
-    """`doctor` skips layers without an address and gives advice. Without any address the exit code is 3."""
+    """`doctor` skips each layer without an address and names the missing option. The exit code is 3."""
     found = _doctor(tmp_path, 3)
     assert [each["state"] for each in found.values()] == ["ok", "ok", *["skipped"] * 4]
     assert "--redis-url or REDIS__HOST" in found["port of redis"]["found"]
 
 
 def test_valid_queues(setup: Setup, tmp_path: Path) -> None:
-    """Queues pass that are like those of the template."""
+    """`doctor` accepts queues that have the template's settings."""
     dead = setup.queue("dead", MessageRetentionPeriod="1209600")
     policy = json.dumps({"deadLetterTargetArn": setup.arn(dead), "maxReceiveCount": 1000})
     live = setup.queue("live", VisibilityTimeout="90", RedrivePolicy=policy)
@@ -135,9 +135,9 @@ def test_invalid_queues(setup: Setup, tmp_path: Path) -> None:
 
 
 def test_a_queue_that_nothing_drains(setup: Setup, tmp_path: Path) -> None:
-    """A missing event source is a fault, and a redrive after few receives is a warning.
+    """`doctor` reports a missing event source as a fault and a small `maxReceiveCount` as a warning.
 
-    A missing queue is unreachable.
+    It reports a missing queue as unreachable.
     """
     dead = setup.queue("dead", MessageRetentionPeriod="1209600")
     policy = json.dumps({"deadLetterTargetArn": setup.arn(dead), "maxReceiveCount": 10})
@@ -150,9 +150,9 @@ def test_a_queue_that_nothing_drains(setup: Setup, tmp_path: Path) -> None:
 
 
 def test_redis(valkey: ValkeyServer, redis_client: redis.Redis, tmp_path: Path) -> None:
-    """A default Redis passes.
+    """`doctor` accepts a Redis with default settings.
 
-    An eviction policy that affects the outbox is a warning, and so is a non-empty outbox.
+    It warns about an eviction policy that can evict the outbox, and about an outbox with entries.
     """
     assert _states(_doctor(tmp_path, 0, redis_url=valkey.url)) == {}
     redis_client.rpush(OUTBOX, "x")
@@ -206,7 +206,7 @@ def test_unreachable_ports(tmp_path: Path) -> None:
 
 
 def test_a_port_of_another_server(valkey: ValkeyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`doctor` reports a server with another protocol as one that refuses."""
+    """`doctor` reports a server that speaks another protocol as unreachable."""
     # The command waits for the whole timeout twice, because Valkey does not respond to unknown input.
     monkeypatch.setattr("cli.deployment._TIMEOUT_MS", 2_000)
     port = valkey.port
@@ -215,14 +215,14 @@ def test_a_port_of_another_server(valkey: ValkeyServer, tmp_path: Path, monkeypa
 
 
 def test_a_stack_that_ended_without_removing_its_file(tmp_path: Path) -> None:
-    """The stack's remaining file has its addresses. The advice is to start the stack again."""
+    """The file of a stack that no longer runs still names addresses. `doctor` suggests to start the stack again."""
     (tmp_path / ".local").mkdir()
     (tmp_path / ".local" / "stack.json").write_text(json.dumps({"redis_url": "redis://127.0.0.1:1/0"}))
     assert "make run" in _doctor(tmp_path, 3)["port of redis"]["advice"]
 
 
 def test_a_stack_beside_another_deployment(valkey: ValkeyServer, tmp_path: Path) -> None:
-    """A local stack that was found by chance does not belong to an API that is named elsewhere."""
+    """An option names an API. `doctor` does not check the Redis of a local stack with another API."""
     (tmp_path / ".local").mkdir()
     (tmp_path / ".local" / "stack.json").write_text(json.dumps({"redis_url": valkey.url, "api_url": "http://x"}))
     found = _doctor(tmp_path, 3, api_url="http://127.0.0.1:1/x")

@@ -28,7 +28,7 @@ def _answer(*words: str, code: int = 0) -> Any:
 
 
 def test_status_and_up(new_database: Callable[..., str]) -> None:
-    """An empty database has all migrations pending. `up` runs them, and a second `up` does nothing."""
+    """In an empty database all migrations are pending. `up` runs them, and a second `up` does nothing."""
     url = new_database()
     before = _answer("status", "--database-url", url, code=1)
     assert before["current"] is None
@@ -46,26 +46,26 @@ def test_status_and_up(new_database: Callable[..., str]) -> None:
 
 
 def test_a_database_that_newer_code_made(database_url: str, database: psycopg.Connection) -> None:
-    """The command detects and reports the newer schema, and does not change it."""
+    """A newer release has migrated the database. The command reports this and does not change the schema."""
     database.execute("update alembic_version set version_num = '9999'")
     found = _answer("status", "--database-url", database_url, code=1)
     assert (found["current"], found["is_known"], found["pending"]) == ("9999", False, [])
     result = _run("up", "--database-url", database_url)
     assert result.exit_code == 1
-    assert "ahead of this version" in result.stderr
+    assert "a revision that this version does not know" in result.stderr
     assert database.execute("select version_num from alembic_version").fetchone() == ("9999",)
 
 
 @pytest.mark.parametrize("word", ["status", "up"])
 def test_a_database_that_is_down(word: str) -> None:
-    """The exit code is 3, and the message has no password."""
+    """If the database is down, the exit code is 3, and the error does not contain the password."""
     result = _run(word, "--database-url", "postgresql://me:secret@127.0.0.1:1/memory")
     assert (result.exit_code, result.stdout) == (3, "")
     assert result.stderr == "Error: PostgreSQL cannot be reached at 127.0.0.1:1 (OperationalError).\n"
 
 
 def test_a_database_that_refuses(database_url: str) -> None:
-    """The command reports a missing database as unreachable."""
+    """The command reports a database that does not exist as unreachable."""
     result = _run("status", "--database-url", f"{database_url}_not_there")
     assert result.exit_code == 3
     assert result.stderr.count("\n") == 1
@@ -74,7 +74,7 @@ def test_a_database_that_refuses(database_url: str) -> None:
 def test_a_database_with_iam_authentication(
     postgres: PostgresServer, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The URL gets a token for this user and host in place of a password."""
+    """With IAM authentication, the password in the URL is a token for the URL's user and host."""
     monkeypatch.setenv("DATABASE__AUTH", "iam")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")

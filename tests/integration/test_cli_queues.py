@@ -42,7 +42,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorServe
 
 @pytest.fixture
 def state(emulator: EmulatorServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Write a stack's file with a pair of new queues, as `.local/stack.json` in the test's directory."""
+    """Create two new queues and name them in `.local/stack.json` of the test's directory."""
     for name in NAMES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
@@ -86,7 +86,7 @@ def _answer(*words: str) -> Any:
 
 
 def _everything(queue: QueueAdmin) -> list[QueuedMessage]:
-    """Return all messages, including hidden ones."""
+    """Return all messages of the queue, including hidden messages."""
     messages = queue.peek_without_receiving()
     assert messages is not None
     return messages
@@ -120,14 +120,14 @@ def test_listing_changes_nothing(queues: tuple[QueueAdmin, QueueAdmin], state: d
 
 
 def test_showing_an_unknown_id(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """An unknown id is a usage error."""
+    """`dlq show` with an unknown id is a usage error."""
     assert queues
     result = _run("dlq", "show", "nothing")
     assert (result.exit_code, result.stderr) == (2, "Error: none of the first 10000 dead letters is nothing.\n")
 
 
 def test_redrive_on_an_endpoint_without_moves(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """Without a move of its own, the endpoint gets a copy of each message's body in the exchange queue."""
+    """The endpoint does not support message move tasks. The command copies each body to the exchange queue."""
     dead, live = queues
     bodies = _fill(dead, 12)
     answer = _answer("dlq", "redrive", "--yes")
@@ -141,7 +141,7 @@ def test_redrive_on_an_endpoint_without_moves(queues: tuple[QueueAdmin, QueueAdm
 def test_redrive_into_another_deployment(
     queues: tuple[QueueAdmin, QueueAdmin], monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    """A dead-letter queue from an option is not moved into the exchange queue of a local stack."""
+    """The command refuses to move messages of another deployment's dead-letter queue into a local stack's queue."""
     dead, live = queues
     other = dead.client.create_queue(QueueName=f"other-{next(_numbers)}")["QueueUrl"]
     named = QueueAdmin(other, dead.access)
@@ -157,11 +157,11 @@ def test_redrive_into_another_deployment(
 
 
 class _Killed(BaseException):
-    """Simulates `kill -9` within one process: nothing runs after it."""
+    """An exception that simulates `kill -9`. The command does not catch it."""
 
 
 class _Mortal(QueueAdmin):
-    """A queue whose user is killed at its n-th call, before or after the call takes effect."""
+    """A queue that kills its caller at the n-th call, before or after the call takes effect."""
 
     def __init__(self, queue: QueueAdmin, life: Callable[[Callable[[], Any]], Any]) -> None:
         super().__init__(queue.url, queue.access, queue.client)
@@ -183,7 +183,7 @@ class _Mortal(QueueAdmin):
 @pytest.mark.parametrize("is_done_first", [False, True])
 @pytest.mark.parametrize("last", range(1, 11))
 def test_killed_at_any_call(queues: tuple[QueueAdmin, QueueAdmin], last: int, is_done_first: bool) -> None:  # noqa: FBT001 - a case
-    """A redrive that is killed before or after any call loses no message; duplicates have one id."""
+    """A redrive that is killed before or after any call loses no message. At most one message is in both queues."""
     dead, live = queues
     bodies = _fill(dead, 3)
     calls = count(1)
@@ -211,7 +211,7 @@ def test_killed_at_any_call(queues: tuple[QueueAdmin, QueueAdmin], last: int, is
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_redrive_that_is_killed(queues: tuple[QueueAdmin, QueueAdmin], how: signal.Signals) -> None:
-    """The installed command, killed or interrupted, loses nothing, and another run finishes the move."""
+    """A killed or interrupted redrive of the installed command loses no message. Another run finishes the redrive."""
     dead, live = queues
     bodies = _fill(dead, 12)
     command = [str(SCRIPT), "dlq", "redrive", "--yes", "--rate", "10"]
@@ -227,7 +227,7 @@ def test_a_redrive_that_is_killed(queues: tuple[QueueAdmin, QueueAdmin], how: si
     if how is signal.SIGINT:
         assert process.returncode == 130
         assert "the others are still in the dead-letter queue" in errors
-        # Its received messages were released, so that the next run finds them; one may be in both queues.
+        # The interrupted command made its received messages visible again. One message may be in both queues.
         assert _answer("dlq", "redrive", "--yes")["moved"] in {12 - len(sent), 13 - len(sent)}
         assert {message.body for message in _everything(live)} == set(bodies)
 
@@ -253,7 +253,7 @@ def test_purge(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
 
 
 def test_status_of_the_queues_alone(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """If only the queues are known, they are counted, the rest is unknown, and the exit code is 0."""
+    """Only the queues have addresses. The command counts their messages, and the exit code is 0."""
     dead, live = queues
     _fill(dead, 2)
     _fill(live, 3)
@@ -275,7 +275,7 @@ def test_sync_lag(
     real_cache: Callable[..., RedisCache],
     real_archive: Callable[..., PostgresArchive],
 ) -> None:
-    """The lag is the newest accepted exchange's time minus the newest stored one's."""
+    """The lag is the time of the newest accepted exchange minus the time of the newest stored exchange."""
     assert queues
     now = datetime.now(UTC)
     stored = exchange(1, "a", "u", created_at=now - timedelta(seconds=30))
@@ -291,7 +291,7 @@ def test_sync_lag(
     assert all(answer[name]["as_of"] for name in ("queue", "dlq", "outbox", "newest_accepted", "newest_stored"))
     plain = _run("queue", "status").output
     assert "sync lag: 20.0 s" in plain
-    assert database_url not in plain  # it contains a password
+    assert database_url not in plain  # The URL contains a password.
     real_archive().store([accepted])
     assert _answer("queue", "status")["sync_lag_seconds"] == 0.0
 
@@ -311,7 +311,7 @@ def test_lag_while_something_waits(
     real_archive: Callable[..., PostgresArchive],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """While exchanges wait, the lag is the age of the oldest, not the difference."""
+    """While exchanges are queued, the lag is the age of the oldest queued exchange."""
     _, live = queues
     _publish(Path.cwd(), {**state, "redis_url": valkey.url, "database_url": database_url})
     cache = real_cache()
@@ -338,7 +338,7 @@ def test_lag_while_something_waits(
 def test_status_of_two_deployments(
     queues: tuple[QueueAdmin, QueueAdmin], state: dict[str, Any], valkey: ValkeyServer, database_url: str
 ) -> None:
-    """A layer from an option is not compared with the other layers of a local stack."""
+    """An option names another Redis. The command does not compare it with the PostgreSQL of a local stack."""
     assert queues
     _publish(Path.cwd(), {**state, "database_url": database_url})
     result = _run("queue", "status", "--redis-url", valkey.url, "--json")
@@ -352,7 +352,7 @@ def test_status_of_two_deployments(
 def test_status_while_a_store_is_down(
     queues: tuple[QueueAdmin, QueueAdmin], valkey: ValkeyServer, database_url: str
 ) -> None:
-    """A layer that does not respond is named in one message with code 3; the others are shown."""
+    """The error names the layer that does not respond, and the exit code is 3. The output shows the other layers."""
     away = ["--redis-url", valkey.url, "--database-url", "postgresql://me:secret@127.0.0.1:1/memory"]
     dead, live = queues
     queue = ["--queue-url", live.url, "--dlq-url", dead.url, "--endpoint-url", str(live.access.endpoint_url)]
@@ -372,7 +372,7 @@ def test_status_while_a_store_is_down(
 
 @pytest.mark.parametrize("words", [["dlq", "list"], ["dlq", "redrive"], ["dlq", "purge", "--yes"], ["queue", "status"]])
 def test_the_queue_is_down(state: dict[str, Any], words: list[str]) -> None:
-    """An endpoint that does not respond is code 3 and a message with its address, for every command."""
+    """If the endpoint does not respond, every command prints its address and has exit code 3."""
     assert state
     result = _run("--endpoint-url", "http://127.0.0.1:1", *words)
     assert result.exit_code == 3
@@ -398,7 +398,7 @@ def test_the_installed_command(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
 
 
 def test_watching(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """`--watch --json` prints one object per line until an interruption, which is exit code 0."""
+    """`--watch --json` prints one object per line until SIGINT. The exit code is then 0."""
     assert queues
     command = [str(SCRIPT), "queue", "status", "--watch", "--interval", "0.2", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

@@ -62,12 +62,12 @@ def _only_difference(result: Result) -> tuple[str, str, str]:
 
 
 def test_nothing_cached(verify: Verify) -> None:
-    """Without cached threads there is no difference."""
+    """If Redis has no cached thread, `verify` reports no difference."""
     assert _answer(verify("--json"), 0)["threads"] == 0
 
 
 def test_two_deployments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, valkey: ValkeyServer) -> None:
-    """A Redis from an option is not compared with a local stack's PostgreSQL."""
+    """An option names a Redis. `verify` refuses to compare it with a local stack's PostgreSQL."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DATABASE__URL", raising=False)
     (tmp_path / ".local").mkdir()
@@ -78,7 +78,7 @@ def test_two_deployments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, valkey
 
 
 def test_equal_layers_have_no_difference(verify: Verify, both: list[Exchange]) -> None:
-    """Both layers have equal exchanges."""
+    """`verify` reports no difference if both layers have the same exchanges."""
     answer = _answer(verify("--json"), 0)
     assert (answer["threads"], answer["exchanges"], answer["differences"]) == (3, len(both), [])
     result = verify()
@@ -88,7 +88,7 @@ def test_equal_layers_have_no_difference(verify: Verify, both: list[Exchange]) -
 
 
 def test_not_stored(verify: Verify, both: list[Exchange], database: psycopg.Connection) -> None:
-    """An exchange missing in PostgreSQL is a difference, and no text is shown."""
+    """`verify` reports an exchange that PostgreSQL lacks. The output has no text of the exchange."""
     lost = both[4]
     database.execute("delete from messages where exchange_id = %s", (lost.exchange_id,))
     assert _only_difference(verify("--json")) == (lost.thread_id, "not_stored", str(lost.exchange_id))
@@ -97,7 +97,7 @@ def test_not_stored(verify: Verify, both: list[Exchange], database: psycopg.Conn
 
 
 def test_a_thread_that_is_not_stored(verify: Verify, both: list[Exchange], database: psycopg.Connection) -> None:
-    """Each exchange of a thread that is missing in PostgreSQL is a difference."""
+    """PostgreSQL lacks a thread. `verify` reports each exchange of the thread."""
     database.execute("delete from conversations where thread_id = %s", (both[0].thread_id,))
     answer = _answer(verify("--json"), 1)
     assert [difference["kind"] for difference in answer["differences"]] == ["not_stored"] * 3
@@ -105,7 +105,7 @@ def test_a_thread_that_is_not_stored(verify: Verify, both: list[Exchange], datab
 
 
 def test_pending(verify: Verify, both: list[Exchange], real_cache: Callable[..., RedisCache]) -> None:
-    """A queued exchange is pending. After the grace period it is a difference."""
+    """`verify` reports a queued exchange as pending during the grace period, and as a difference after it."""
     waiting = exchange("waiting", both[0].thread_id, "u", created_at=datetime.now(UTC))
     real_cache().append(waiting, is_drained=True)
     answer = _answer(verify("--json"), 0)
@@ -118,14 +118,14 @@ def test_pending(verify: Verify, both: list[Exchange], real_cache: Callable[...,
 
 
 def test_missing(verify: Verify, both: list[Exchange], real_archive: Callable[..., PostgresArchive]) -> None:
-    """An exchange missing in Redis is a difference."""
+    """`verify` reports an exchange that Redis lacks."""
     late = exchange("late", both[0].thread_id, "u", created_at=datetime.now(UTC) - timedelta(minutes=5))
     real_archive().store([late])
     assert _only_difference(verify("--json")) == (late.thread_id, "missing", str(late.exchange_id))
 
 
 def test_content(verify: Verify, both: list[Exchange], database: psycopg.Connection) -> None:
-    """One different byte is a difference."""
+    """`verify` reports an exchange with one different byte."""
     changed = both[4]
     database.execute(
         "update messages set content = content || ' ' where exchange_id = %s and position = 1", (changed.exchange_id,)
@@ -134,7 +134,7 @@ def test_content(verify: Verify, both: list[Exchange], database: psycopg.Connect
 
 
 def test_order(verify: Verify, both: list[Exchange], redis_client: redis.Redis) -> None:
-    """Equal entries in another order are a difference."""
+    """`verify` reports equal entries in another order."""
     key = f"thread:{both[0].thread_id}:messages"
     entries: Any = redis_client.lrange(key, 0, -1)
     redis_client.delete(key)
@@ -155,7 +155,7 @@ def test_foreign_entries_are_reported(verify: Verify, both: list[Exchange], redi
 
 
 def test_many_threads(verify: Verify, redis_client: redis.Redis, real_archive: Callable[..., PostgresArchive]) -> None:
-    """`verify` compares all lists, whatever their number."""
+    """`verify` compares all lists, even if it reads them in several pages."""
     moment = datetime.now(UTC) - timedelta(hours=1)
     made = [exchange(0, f"many-{number}", created_at=moment) for number in range(230)]
     real_archive().store(made[:-1])
@@ -184,14 +184,14 @@ def test_a_longer_list_than_the_window(
 
 
 def test_a_layer_is_down(verify: Verify) -> None:
-    """The command prints one message and has exit code 3."""
+    """If a layer is down, `verify` prints one error and has exit code 3."""
     result = verify("--redis-url", "redis://127.0.0.1:1")
     assert (result.exit_code, result.stdout) == (3, "")
     assert result.stderr == "Error: Redis cannot be reached at 127.0.0.1:1 (ConnectionError).\n"
 
 
 def test_a_database_without_tables(verify: Verify, both: list[Exchange], new_database: Callable[..., str]) -> None:
-    """The command prints PostgreSQL's own error message."""
+    """If the database has no tables, `verify` prints PostgreSQL's own error."""
     assert both
     result = verify("--database-url", new_database())
     assert result.exit_code == 3

@@ -22,7 +22,7 @@ MakeArchive = Callable[..., PostgresArchive]
 
 
 def _at_once(actions: Sequence[Callable[[], object]]) -> list[object]:
-    """Run all concurrently and return their results; raise an exception of one."""
+    """Run all actions concurrently and return their results, or raise the exception of one action."""
     gate = threading.Barrier(len(actions))
 
     def run(action: Callable[[], object]) -> object:
@@ -39,7 +39,7 @@ def _count(database: psycopg.Connection, what: str) -> int:
 
 
 def test_the_same_batch_from_two_connections(real_archive: MakeArchive, database: psycopg.Connection) -> None:
-    """Each exchange is new for only one of the two connections."""
+    """Two connections store the same batch. Only one of them counts each exchange as new."""
     batch = [exchange(number, f"t{number % 7}") for number in range(200)]
     archives = [real_archive() for _ in range(3)]
     for archive in archives:
@@ -50,7 +50,7 @@ def test_the_same_batch_from_two_connections(real_archive: MakeArchive, database
 
 
 def test_two_versions_of_one_exchange(real_archive: MakeArchive) -> None:
-    """The earlier version stays, whichever commits first."""
+    """Two connections store two versions of an exchange. The earlier version stays, in any order of the commits."""
     archives = [real_archive(), real_archive()]
     for number in range(10):
         named = ExchangeIds().new()
@@ -63,7 +63,7 @@ def test_two_versions_of_one_exchange(real_archive: MakeArchive) -> None:
 
 
 def test_drains_that_share_threads_do_not_deadlock(real_archive: MakeArchive, database: psycopg.Connection) -> None:
-    """Many batches with few threads succeed, in any order."""
+    """Concurrent batches with the same threads in different orders succeed."""
     threads = [f"t{number}" for number in range(12)]
 
     def drain(seed: int) -> None:
@@ -80,7 +80,7 @@ def test_drains_that_share_threads_do_not_deadlock(real_archive: MakeArchive, da
 
 
 def test_deletions_among_drains(real_archive: MakeArchive, database: psycopg.Connection) -> None:
-    """At the end, exchanges older than a thread's last deletion are gone, and newer ones are stored."""
+    """Drains and deletions run concurrently. At the end, only exchanges after a thread's last deletion are stored."""
     made = {f"t{number}": exchanges(40, f"t{number}", "ana") for number in range(4)}
     cutoffs: dict[str, int] = {}
 
@@ -109,13 +109,13 @@ def test_deletions_among_drains(real_archive: MakeArchive, database: psycopg.Con
 def test_a_drain_that_runs_while_its_thread_is_deleted(
     real_archive: MakeArchive, database_url: str, database: psycopg.Connection
 ) -> None:
-    """A deletion waits for the running batch and then deletes its exchanges."""
+    """A deletion waits for a running batch and then deletes the batch's exchanges."""
     archive, deleter = real_archive(), real_archive(timeout_ms=20_000)
     old = exchange(1)
     archive.store([old])
     done = threading.Event()
     with psycopg.connect(database_url) as drain:
-        # A drain in the middle of its transaction, with the lock that every drain acquires.
+        # This connection is a drain in the middle of its transaction. It holds the lock that every drain acquires.
         drain.execute("select pg_advisory_xact_lock_shared(7215002)")
         late = _insert_by_hand(drain, old)
 
@@ -137,7 +137,7 @@ def test_a_drain_that_runs_while_its_thread_is_deleted(
 def test_a_deletion_beside_drains_of_other_threads(
     real_archive: MakeArchive, database_url: str, database: psycopg.Connection
 ) -> None:
-    """The deletion neither waits for other threads' drains nor blocks them. Drains of its own thread wait."""
+    """A deletion does not wait for other threads' drains and does not block them. Drains of its own thread wait."""
     archive = real_archive()
     archive.store([exchange(1), exchange(2, "other", "ana")])
     with (
@@ -157,7 +157,7 @@ def test_a_deletion_beside_drains_of_other_threads(
 def test_deletions_beside_the_previous_release(
     real_archive: MakeArchive, database_url: str, database: psycopg.Connection
 ) -> None:
-    """Old deletions use a single lock. Small writes acquire it too until no old process runs."""
+    """The previous release's deletions use one global lock. Small writes also acquire it while that release may run."""
     archive = real_archive(timeout_ms=20_000)
     database.execute("insert into lock_transition values (now() + interval '1 day')")
     done = threading.Event()
@@ -189,7 +189,7 @@ def _insert_by_hand(connection: psycopg.Connection, like: Exchange) -> Exchange:
 
 @pytest.mark.parametrize("changes", [30])
 def test_concurrent_preferences_end_equal_in_both_layers(changes: int, real_archive: MakeArchive) -> None:
-    """The last published preferences are PostgreSQL's, whatever the order of concurrent changes."""
+    """After concurrent changes, the last published preferences equal PostgreSQL's preferences."""
     published: list[dict[str, str]] = []
 
     def publish(found: dict[str, str]) -> bool:

@@ -1,4 +1,4 @@
-"""Connections are reused between calls, and replaced if they died while the process was frozen."""
+"""Processes reuse connections between calls. They replace connections that a server has closed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _clients(client: redis.Redis) -> set[str]:
 
 
 def test_connections_are_reused(process: MakeProcess, redis_client: redis.Redis, database: psycopg.Connection) -> None:
-    """Any number of turns use one connection to each server."""
+    """All turns of a process use one connection to Redis and one connection to PostgreSQL."""
     memory = process()
     assert len(_clients(redis_client)) == 1
     seen = set()
@@ -51,7 +51,7 @@ def test_connections_are_reused(process: MakeProcess, redis_client: redis.Redis,
 
 
 def test_redis_connections_that_died(process: MakeProcess, redis_client: redis.Redis) -> None:
-    """The caller notices the dead connections neither in a read nor in a write."""
+    """Redis has closed the connections. The next read and the next write succeed."""
     memory = process()
     for number in range(3):
         turn = Turn(memory, "t", None)
@@ -67,7 +67,7 @@ def test_redis_connections_that_died(process: MakeProcess, redis_client: redis.R
 def test_a_command_without_permission(
     process: MakeProcess, redis_client: redis.Redis, valkey: ValkeyServer, command: str
 ) -> None:
-    """The turn continues without Redis, in this process and in a new one."""
+    """The Redis user may not run one command. A turn continues without Redis, in a running and in a new process."""
     memory = process()
     Turn(memory, "t", "ana").keep("q0", "a0")
     redis_client.acl_setuser("default", enabled=True, commands=[f"-{command}"])
@@ -84,7 +84,7 @@ def test_a_command_without_permission(
 
 
 def test_a_redis_that_refuses_the_connection(valkey: ValkeyServer) -> None:
-    """Such a Redis counts as down. A cluster refuses like this, if the database's number is not 0."""
+    """A Redis that refuses the connection counts as down. For example, a cluster refuses databases other than 0."""
     connection = RedisConnection(RedisSettings(host="127.0.0.1", port=valkey.port, db=99))
     for _ in range(2):
         with pytest.raises(StoreUnavailable, match="redis"):
@@ -93,7 +93,7 @@ def test_a_redis_that_refuses_the_connection(valkey: ValkeyServer) -> None:
 
 
 def test_postgres_connections_that_died(real_archive: Callable[..., PostgresArchive], postgres: PostgresServer) -> None:
-    """Every method reconnects that detects the dead connection."""
+    """Each method connects again if it finds its connection closed."""
     archive = real_archive()
     archive.ping()
     for number in range(3):
@@ -106,7 +106,7 @@ def test_postgres_connections_that_died(real_archive: Callable[..., PostgresArch
 def test_a_session_that_dies_in_the_middle(
     real_archive: Callable[..., PostgresArchive], postgres: PostgresServer
 ) -> None:
-    """The whole work is repeated once on a new connection."""
+    """A session ends in the middle of an operation. The process repeats the whole operation on a new connection."""
     archive = real_archive()
     seen: list[dict[str, str]] = []
 
@@ -122,7 +122,7 @@ def test_a_session_that_dies_in_the_middle(
 
 
 def test_a_server_that_was_restarted(process: MakeProcess, valkey: ValkeyServer, postgres: PostgresServer) -> None:
-    """After a clean restart between two turns, the next turn succeeds."""
+    """If the servers restart between two turns, the next turn succeeds."""
     memory = process()
     memory.archive.store(exchanges(2))
     assert texts(Turn(memory, "t", None).recall().messages) == contents_of(0, 1)
@@ -137,7 +137,7 @@ def test_a_server_that_was_restarted(process: MakeProcess, valkey: ValkeyServer,
 def test_connections_are_opened_at_first_use(
     port: int, real_cache: Callable[..., RedisCache], real_archive: Callable[..., PostgresArchive]
 ) -> None:
-    """A function starts without its stores. Each store then counts as not responding."""
+    """A function starts without its stores. Each use of a store then raises `StoreUnavailable`."""
     cache, archive = real_cache(port), real_archive(f"postgresql://memory@127.0.0.1:{port}/memory")
     with pytest.raises(StoreUnavailable, match=r"^redis did not answer"):
         cache.ping()
@@ -148,7 +148,7 @@ def test_connections_are_opened_at_first_use(
 def test_a_database_that_lacks_the_tables(
     real_archive: Callable[..., PostgresArchive], new_database: Callable[..., str]
 ) -> None:
-    """A missing table is no record's error: the drain waits, and the reason quotes no data."""
+    """A missing table counts as an outage of PostgreSQL, not as an error of a record. The reason quotes no data."""
     archive = real_archive(new_database())
     for ask in (lambda: archive.window("t", 1), lambda: archive.store(exchanges(1)), archive.ping):
         with pytest.raises(StoreUnavailable, match="42P01"):

@@ -1,4 +1,4 @@
-"""A deletion removes exchanges accepted before it, and none that another process accepts later."""
+"""A deletion removes the exchanges up to its cutoff. Exchanges that any process accepts later stay."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _shown(memory: Memory) -> tuple[list[str], list[str]]:
 def test_an_exchange_accepted_between_the_two_layers(
     process: MakeMemory, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    """After PostgreSQL's deletion and before Redis', a new exchange stays everywhere."""
+    """PostgreSQL has deleted a thread, and Redis has not deleted it yet. An exchange that is accepted now stays."""
     deleter, other = process(), process()
     _keep(other, 0)
     forget = deleter.cache.forget_threads
@@ -58,7 +58,7 @@ def test_an_exchange_accepted_between_the_two_layers(
 
 
 def test_the_deleters_own_later_exchange_stays(process: MakeMemory, redis_client: redis.Redis) -> None:
-    """The process' own memory of the thread also respects the cutoff."""
+    """The process that deletes a thread also remembers the thread's exchanges after the cutoff."""
     memory = process()
     _keep(memory, 0)
     Threads(memory).delete("t")
@@ -69,10 +69,10 @@ def test_the_deleters_own_later_exchange_stays(process: MakeMemory, redis_client
 
 
 def test_a_thread_written_to_after_the_users_deletion_stays_in_the_index(process: MakeMemory) -> None:
-    """The next deletion of the user finds the thread, although PostgreSQL does not have it yet."""
+    """The user's next deletion finds the thread in Redis' index, although PostgreSQL does not have the thread yet."""
     memory = process()
     _keep(memory, 0)
-    # A deletion leaves a thread in the index that was written to in the deletion's millisecond.
+    # If a thread gets an exchange in the deletion's millisecond, the thread stays in the index.
     time.sleep(0.002)
     Users(memory).forget("ana")
     assert memory.cache.threads_of("ana") == []
@@ -85,7 +85,7 @@ def test_a_thread_written_to_after_the_users_deletion_stays_in_the_index(process
 def test_an_append_that_redis_missed_and_a_later_deletion(
     real_cache: MakeCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A retried append that is newer than the deletion's cutoff is shown."""
+    """Two appends failed and are retried after a deletion. Readers see only the exchange after the cutoff."""
     cache, early, late = real_cache(), exchange(0), exchange(1)
     cache.read("t", None)
     with monkeypatch.context() as patched:
@@ -102,7 +102,7 @@ def test_an_append_that_redis_missed_and_a_later_deletion(
 
 
 def test_many_threads_take_two_round_trips(real_cache: MakeCache, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A deletion takes two round trips for any number of threads, up to the limit of one call."""
+    """A deletion of many threads takes two round trips."""
     cache = real_cache()
     made = [exchange(number, f"t{number}", "ana") for number in range(20)]
     for each in made:
@@ -127,7 +127,7 @@ def _changes(client: redis.Redis) -> int:
 def test_a_read_only_request_writes_nothing(
     process: MakeMemory, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A read of a missing or a stored thread neither writes nor tests whether Redis accepts writes."""
+    """A read-only request for a missing or a stored thread sends no write to Redis, not even a test write."""
     monkeypatch.setattr("shared.stores.redis.reader._PROBE_EVERY", 0.0)
     memory = process()
     threads = Threads(memory)
@@ -167,7 +167,7 @@ def test_a_drain_that_is_faster_than_the_append(
 def test_the_outbox_has_the_exchange_and_the_list_does_not(
     process: MakeMemory, queue: InMemoryQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The response names the store that has the exchange."""
+    """Redis accepts the outbox' entry and refuses the list's entry. The response reports `durability: redis`."""
     memory = process()
     Turn(memory, "t", "ana").recall()
     call = memory.cache._connection.call  # type: ignore[attr-defined]
@@ -205,9 +205,9 @@ def _refuse(client: redis.Redis, *, is_refusing: bool) -> None:
 def test_a_users_deletion_that_redis_refused_is_completed_by_repeating_it(
     process: MakeMemory, redis_client: redis.Redis
 ) -> None:
-    """A full Redis accepts deletions and refuses writes.
+    """A full Redis executes deletions of keys and refuses writes.
 
-    So the index must keep all threads that are not deleted yet.
+    The index must therefore keep each thread until the thread is deleted.
     """
     first, second = process(), process()
     _keep(first, 0)
@@ -228,7 +228,7 @@ def test_a_users_deletion_that_redis_refused_is_completed_by_repeating_it(
 def test_the_sweep_completes_a_users_deletion_in_threads_that_only_redis_knows(
     process: MakeMemory, redis_client: redis.Redis
 ) -> None:
-    """No exchange of the user stays in a list or in its undrained hash, even if the thread is never read."""
+    """PostgreSQL has deleted a user. The sweep removes the user's exchanges from the list and the undrained hash."""
     memory = process()
     _keep(memory, 0)
     cutoff = memory.new_id("t")
@@ -242,7 +242,7 @@ def test_the_sweep_completes_a_users_deletion_in_threads_that_only_redis_knows(
 
 
 def test_restored_exchanges_are_removed_by_the_next_turn(process: MakeMemory, redis_client: redis.Redis) -> None:
-    """A restored undrained hash has an exchange that was drained long ago and replaced since."""
+    """A restored undrained hash has the old text of an exchange that was drained and replaced. A turn removes it."""
     memory = process()
     _keep(memory, 0)
     (kept,) = memory.recent("t")
@@ -251,7 +251,7 @@ def test_restored_exchanges_are_removed_by_the_next_turn(process: MakeMemory, re
     memory.archive.replace_exchange("t", kept.exchange_id, ExchangeTexts("q9", "a9"), above=0, owner=None)
     redis_client.flushall()
     redis_client.restore("thread:t:pending", 0, old)
-    # Its queue is empty.
+    # This process' queue is empty.
     assert texts(Turn(process(InMemoryQueue()), "t", "ana").recall().messages) == contents_of(9)
     assert redis_client.hlen("thread:t:pending") == 0
 
@@ -260,7 +260,7 @@ def test_restored_exchanges_are_removed_by_the_next_turn(process: MakeMemory, re
 def test_a_late_response_to_an_earlier_deletion_changes_no_later_one(
     real_cache: MakeCache, redis_client: redis.Redis, how: str
 ) -> None:
-    """PostgreSQL's response from before the second deletion reaches Redis after it."""
+    """PostgreSQL's response to the first deletion reaches Redis after the second deletion. The second cutoff stays."""
     cache = real_cache()
     first, second, third = exchanges(3)
     read = cache.read("t", None)
@@ -277,7 +277,7 @@ def test_a_late_response_to_an_earlier_deletion_changes_no_later_one(
 
 
 def test_an_earlier_deletion_of_a_user_changes_no_later_one(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """Two deletions of a user reach Redis in reverse order."""
+    """Two deletions of a user reach Redis in reverse order. The later cutoff stays."""
     cache = real_cache()
     first, second = exchanges(2)
     cache.forget_user("ana", second.order)
@@ -289,7 +289,7 @@ def test_an_earlier_deletion_of_a_user_changes_no_later_one(real_cache: MakeCach
 def test_another_programs_value_is_replaced_by_a_tombstone(
     real_cache: MakeCache, redis_client: redis.Redis, foreign: bytes | None
 ) -> None:
-    """Another program's value is replaced, even one of another type."""
+    """The tombstone replaces another program's value, even a value of another type."""
     cache, (gone, *_) = real_cache(), exchanges(1)
     if foreign is None:
         redis_client.rpush("thread:t:tombstone", "x")

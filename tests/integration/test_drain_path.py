@@ -1,4 +1,4 @@
-"""The drain works on real servers, from the queue to PostgreSQL and the cached lists, with failures on the way."""
+"""The tests drain a real queue into PostgreSQL and the cached lists, with failures of each server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MakeProcess = Callable[..., Memory]
 def drain(
     real_archive: Callable[..., PostgresArchive], real_cache: Callable[..., RedisCache], queues: Queues
 ) -> Callable[[], list[str]]:
-    """Act as the event source mapping: receive, drain, delete the successful messages; return the failed ones."""
+    """Return a function that acts as the event source mapping and returns the ids of the failed messages."""
     drained = Drain(real_archive(), real_cache(), SqsQueues(queues.settings()))
 
     def once() -> list[str]:
@@ -43,7 +43,7 @@ def drain(
 def test_turns_reach_postgresql(
     process: MakeProcess, real_queue: SqsQueue, drain: Callable[[], list[str]], database: psycopg.Connection
 ) -> None:
-    """Both layers have equal texts in the same order."""
+    """After the drain, both layers have equal texts in the same order."""
     memory = process(real_queue)
     for number in range(12):
         Turn(memory, "t", "ana").keep(f"q{number}", f"a{number}", ["d1"])
@@ -56,7 +56,7 @@ def test_turns_reach_postgresql(
 def test_poison_in_a_batch(
     process: MakeProcess, real_queue: SqsQueue, drain: Callable[[], list[str]], queues: Queues
 ) -> None:
-    """The invalid record goes to the dead-letter queue. The rest is stored, and the queue is empty."""
+    """The drain dead-letters an invalid record of a batch and stores the other records. The queue is then empty."""
     memory = process(real_queue)
     bodies = [
         "no json",
@@ -81,7 +81,7 @@ def test_postgresql_down(
     queues: Queues,
     postgres: PostgresServer,
 ) -> None:
-    """The messages stay in the queue, hidden for a while, and are stored when PostgreSQL is back."""
+    """PostgreSQL is down. The drain hides the messages for a while and does not delete them from the queue."""
     memory = process(real_queue)
     for number in range(3):
         Turn(memory, "t", None).keep(f"q{number}", f"a{number}")
@@ -96,7 +96,7 @@ def test_postgresql_down(
 def test_redis_down(
     process: MakeProcess, real_queue: SqsQueue, drain: Callable[[], list[str]], valkey: ValkeyServer
 ) -> None:
-    """The drain stores the batch and records the outdated lists for the sweep."""
+    """Redis is down. The drain stores the batch and records invalidations of the lists for the sweep."""
     memory = process(real_queue)
     Turn(memory, "t", None).keep("q0", "a0")
     valkey.kill()
@@ -107,7 +107,7 @@ def test_redis_down(
 def test_a_redelivery_after_a_deletion(
     process: MakeProcess, real_queue: SqsQueue, drain: Callable[[], list[str]], queues: Queues
 ) -> None:
-    """The redelivery restores nothing of a deleted thread. A later thread with the same id is new and empty."""
+    """SQS delivers a deleted thread's messages again. The drain stores none. A later thread with this id is empty."""
     memory = process(real_queue)
     Turn(memory, "t", "ana").keep("q0", "a0")
     (record,) = queues.receive(0)

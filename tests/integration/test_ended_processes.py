@@ -1,4 +1,4 @@
-"""A record kills the drain's real process with SIGKILL, on real servers."""
+"""A record kills the process of the drain (SIGKILL). The tests use real processes and servers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ print(json.dumps({"answer": answer}))
 
 
 def _invoke(records: list[dict[str, Any]]) -> list[str] | None:
-    """Run an invocation in a process; return the failed messages, or None if the process was killed."""
+    """Run an invocation in a new process. Return the failed messages' ids, or None if the process was killed."""
     command = [sys.executable, "-c", _PROCESS]
     done = subprocess.run(command, input=json.dumps({"Records": records}), capture_output=True, text=True, check=False)
     if done.returncode < 0:
@@ -55,9 +55,9 @@ def _invoke(records: list[dict[str, Any]]) -> list[str] | None:
 def test_records_beside_a_crashing_one_are_stored(
     queues: Queues, database: psycopg.Connection, redis_client: redis.Redis
 ) -> None:
-    """The drain stores the other records after four receives.
+    """A batch has a record that kills the process. The drain has stored the other records after the fourth receive.
 
-    After six it dead-letters the record with the reason.
+    At the sixth receive it dead-letters the record that kills the process, with the reason.
     """
     for name in (0, 1, "-ends", 2, 3):
         queues.client.send_message(QueueUrl=queues.url, MessageBody=exchange(name).to_wire())
@@ -86,7 +86,7 @@ def real_redis(valkey: ValkeyServer, redis_client: redis.Redis) -> Iterator[Redi
 
 @pytest.fixture(params=["twin", "redis"])
 def attempts(request: pytest.FixtureRequest, real_redis: RedisConnection) -> Attempts:
-    """Return the attempt counters in both stores."""
+    """Return the attempt counter in memory or in Redis."""
     return InMemoryAttempts() if request.param == "twin" else RedisAttempts(real_redis)
 
 
@@ -94,7 +94,7 @@ _HOSTILE: Final = ["m-1", "", "\x00", "\ud800", "x" * 10_000, "\N{SNOWMAN}"]
 
 
 def test_attempts(attempts: Attempts) -> None:
-    """Both stores count equally, with any text as an id."""
+    """Redis and memory count attempts equally, with any text as an id."""
     assert attempts.note(_HOSTILE) == [None] * len(_HOSTILE)
     assert attempts.note(_HOSTILE) == [0] * len(_HOSTILE)
     for name in _HOSTILE:
@@ -108,13 +108,13 @@ def test_attempts(attempts: Attempts) -> None:
 
 
 def test_counters_expire(real_redis: RedisConnection, redis_client: redis.Redis) -> None:
-    """The counters of abandoned records expire after a day."""
+    """The counters of records that SQS no longer delivers expire after a day."""
     RedisAttempts(real_redis).note(["m-1"])
     assert 0 < int(redis_client.ttl(ATTEMPTS)) <= 86_400
 
 
 def test_a_redis_that_refuses_writes(real_redis: RedisConnection, redis_client: redis.Redis) -> None:
-    """Redis reports the refusal, and the record does not count as unknown."""
+    """If Redis refuses the counter's write, the call raises `StoreUnavailable`."""
     redis_client.config_set("maxmemory", 1)
     try:
         with pytest.raises(StoreUnavailable):
@@ -124,7 +124,7 @@ def test_a_redis_that_refuses_writes(real_redis: RedisConnection, redis_client: 
 
 
 def test_a_key_of_another_type(real_redis: RedisConnection, redis_client: redis.Redis) -> None:
-    """The counter ignores another program's key."""
+    """If another program uses the counter's key, the call raises `StoreUnavailable`."""
     redis_client.set(ATTEMPTS, "x")
     with pytest.raises(StoreUnavailable):
         RedisAttempts(real_redis).note(["m-1"])

@@ -1,4 +1,4 @@
-"""A deletion of any size takes effect at once. Its rows are deleted in steps, while other events happen."""
+"""A deletion of any size takes effect at once. The sweep then deletes the rows in steps, beside other work."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _LEFT = ("conversations", "messages", "conversation_documents", "thread_owners",
 
 @pytest.fixture
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Limit a step to two threads, two conversations and six messages, so that little data is a large deletion."""
+    """Limit a step to two threads, two conversations and six messages, so that little data needs many steps."""
     for name, value in (("_THREADS", 2), ("_CONVERSATIONS", 2), ("_ROWS", 6)):
         monkeypatch.setattr(postgres_erasure, name, value)
 
@@ -82,7 +82,7 @@ def _fill(archive: PostgresArchive, threads: int, user_id: str = "ana", length: 
 
 
 def _shown(archive: PostgresArchive, name: str, user_id: str = "ana") -> list[Any]:
-    """Return everything that any reader finds of a user's thread."""
+    """Return all of a thread's data that any reader finds."""
     found = [
         archive.window(name, 50).exchanges,
         archive.messages(name, 50, None, descending=False),
@@ -100,7 +100,7 @@ def _shown(archive: PostgresArchive, name: str, user_id: str = "ana") -> list[An
 
 @pytest.mark.usefixtures("small_steps")
 def test_a_large_thread(archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """No reader finds the thread. Steps of six messages delete its rows, its documents and the stored responses."""
+    """No reader finds a deleted thread. Steps of six messages delete its rows, documents and stored responses."""
     made = exchanges(10)
     late = exchange(20, document_ids=tuple(str(number) for number in range(15)))
     archive.store([late, *made])
@@ -127,7 +127,7 @@ def test_a_large_thread(archive: PostgresArchive, database: psycopg.Connection) 
 def test_a_large_user(
     archive: PostgresArchive, database: psycopg.Connection, footprint: PostgresUserData, database_url: str
 ) -> None:
-    """After the response no reader finds data of the user. Another user's data is complete."""
+    """After a user's deletion no reader finds data of the user. Another user's data is complete."""
     names = _fill(archive, 7)
     _fill(archive, 2, "bob")
     archive.change_preferences("ana", {"a": "1"}, replace=True, then=lambda _: True)
@@ -155,7 +155,7 @@ def test_a_large_user(
 
 @pytest.mark.usefixtures("small_steps")
 def test_a_user_writes_during_the_deletion(archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """Readers see only exchanges after the deletion: in old threads, in new ones, and in claimed ones."""
+    """The user writes to old, new and claimed threads during the deletion. Readers see only these later exchanges."""
     names = _fill(archive, 7)
     archive.forget_user("ana", ExchangeIds().new(), [])
     later = [exchange(1, name, "ana", exchange_id=ExchangeIds().new()) for name in [*names, "new"]]
@@ -179,7 +179,7 @@ def test_a_user_writes_during_the_deletion(archive: PostgresArchive, database: p
 
 @pytest.mark.usefixtures("small_steps")
 def test_another_user_claims_the_deleted_thread(archive: PostgresArchive) -> None:
-    """A thread with remaining rows has no owner. The next claimant gets a new thread."""
+    """A deleted thread has no owner, even before its rows are deleted. The next user to claim it gets a new thread."""
     names = _fill(archive, 7)
     archive.forget_user("ana", ExchangeIds().new(), [])
     for name in names:
@@ -198,7 +198,7 @@ def test_another_user_claims_the_deleted_thread(archive: PostgresArchive) -> Non
 
 @pytest.mark.usefixtures("small_steps")
 def test_a_name_is_used_again_at_once(archive: PostgresArchive) -> None:
-    """The deleted thread's rows and the new thread's rows are separate."""
+    """A deleted thread's id is used again at once. The rows of the old and of the new thread are separate."""
     ids = ExchangeIds()
     for number in range(3):
         archive.store([exchange(each, exchange_id=ids.new()) for each in range(10)])
@@ -225,7 +225,7 @@ def test_an_id_ahead_of_the_clock(archive: PostgresArchive) -> None:
 
 @pytest.mark.usefixtures("small_steps")
 def test_a_second_deletion_meanwhile(archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """The second deletion also hides the exchanges since the first deletion."""
+    """The second deletion also hides the exchanges that were stored after the first deletion."""
     names = _fill(archive, 7)
     archive.forget_user("ana", ExchangeIds().new(), [])
     archive.store([exchange(1, name, "ana", exchange_id=ExchangeIds().new()) for name in names])
@@ -240,7 +240,7 @@ def test_a_second_deletion_meanwhile(archive: PostgresArchive, database: psycopg
 
 @pytest.mark.usefixtures("small_steps")
 def test_a_thread_of_a_deleted_user_is_deleted(archive: PostgresArchive) -> None:
-    """The thread was already deleted, and its tombstone stays."""
+    """The user's deletion has already deleted the thread. A deletion of the thread only sets its cutoff."""
     _fill(archive, 7)
     archive.forget_user("ana", ExchangeIds().new(), [])
     hidden = archive.hidden_threads()
@@ -263,7 +263,7 @@ class _DiedError(Exception):
 def test_a_process_that_dies_at_any_statement(
     archive: PostgresArchive, database: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, statements: int
 ) -> None:
-    """After the first transaction no reader sees the data, and the next process finishes the deletion."""
+    """A process dies at any statement of a deletion. After the first transaction, another process finishes the work."""
     names = _fill(archive, 5)
     left, execute = statements, psycopg.Connection.execute
 
@@ -285,7 +285,7 @@ def test_a_process_that_dies_at_any_statement(
                 pass
         except _DiedError:
             pass
-    # The process' connection ends with it, and the open transaction is rolled back.
+    # The process' connection ends, so PostgreSQL rolls the open transaction back.
     archive._connection.close()
     if not archive.user_cutoffs(["ana"]):
         assert len(archive.threads("ana", 9, None)) == 5
@@ -301,7 +301,7 @@ def test_a_process_that_dies_at_any_statement(
 
 @pytest.mark.usefixtures("small_steps")
 def test_two_sweeps_at_once(process: Process, database: psycopg.Connection) -> None:
-    """With concurrent writers, both sweeps finish. No old row is left, and no new row is deleted."""
+    """Two sweeps run beside writers. Both finish, delete every old row, and delete no new row."""
     memories = [process() for _ in range(3)]
     names = _fill(memories[0].archive, 12)  # type: ignore[arg-type]
     memories[0].archive.forget_user("ana", ExchangeIds().new(), [])
@@ -334,7 +334,7 @@ def test_two_sweeps_at_once(process: Process, database: psycopg.Connection) -> N
 
 @pytest.mark.usefixtures("small_steps")
 def test_the_sweep_deletes_lists_from_redis(process: Process) -> None:
-    """The cached list of a thread that was not in the user's index is deleted with the thread."""
+    """The sweep deletes a thread's cached list, even if the thread was not in the user's index."""
     memory = process()
     for name in _fill(memory.archive, 6):  # type: ignore[arg-type]
         Turn(memory, name, "ana").recall()
@@ -350,7 +350,7 @@ def test_the_sweep_deletes_lists_from_redis(process: Process) -> None:
 
 @pytest.mark.usefixtures("small_steps")
 def test_rows_are_deleted_without_redis(process: Process, database: psycopg.Connection) -> None:
-    """The deletion records Redis' part for later."""
+    """Redis is down. The sweep deletes PostgreSQL's rows."""
     memory = process()
     _fill(memory.archive, 6)  # type: ignore[arg-type]
     memory.archive.forget_user("ana", ExchangeIds().new(), [])
@@ -365,7 +365,7 @@ def test_rows_are_deleted_without_redis(process: Process, database: psycopg.Conn
 
 
 def test_a_slow_part_leaves_time_for_the_others(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each part has its share of the time, and an unexpected failure of one does not stop the others."""
+    """One part of the sweep fails unexpectedly. The other parts still finish."""
     memory = process()
     _fill(memory.archive, 3)  # type: ignore[arg-type]
     memory.archive.forget_user("ana", ExchangeIds().new(), [])
@@ -381,7 +381,7 @@ def test_a_slow_part_leaves_time_for_the_others(process: Process, monkeypatch: p
 def test_a_backlog_of_old_rows_clears(
     archive: PostgresArchive, database: psycopg.Connection, process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each short sweep deletes some rows of every table; young rows stay."""
+    """Each short sweep deletes some old rows of every table. Young rows stay."""
     monkeypatch.setattr("shared.stores.postgres.purge._ROWS", 10)
     database.execute(
         "insert into idempotency_keys (key, body_hash, exchange_id, claimed_at)"
@@ -407,7 +407,7 @@ def test_a_backlog_of_old_rows_clears(
 
 
 def test_message_counts(archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """The database maintains the count. The sweep counts threads of an older release beside concurrent writers."""
+    """PostgreSQL maintains each thread's count. The sweep counts the messages of threads from an older release."""
     made = [exchange(number, f"t{number % 2}", "ana") for number in range(6)]
     archive.store(made)
     archive.store([*made, exchange(9, "t0", "ana")])
@@ -427,7 +427,7 @@ def test_message_counts(archive: PostgresArchive, database: psycopg.Connection) 
 
 def _plan(connection: psycopg.Connection, statement: bytes, wanted: dict[str, Any]) -> list[str]:
     with connection.transaction(force_rollback=True):
-        # Small tables are read completely whatever the indexes; this checks which index would do.
+        # PostgreSQL scans small tables completely. Without sequential scans, the plan shows whether an index exists.
         connection.execute("set local enable_seqscan = off")
         rows = connection.execute(b"explain " + statement, wanted).fetchall()
     return [line for (line,) in rows]
@@ -451,7 +451,7 @@ _STATEMENTS: dict[str, dict[str, Any]] = {
 def test_no_statement_of_a_deletion_reads_a_table(
     archive: PostgresArchive, database: psycopg.Connection, name: str
 ) -> None:
-    """Statements access every growing table by an index, beside any number of other rows."""
+    """Each statement of a deletion accesses its tables by an index only."""
     for number in range(20):
         archive.store(exchanges(5, f"t{number}", f"u{number % 3}"))
     database.execute(
@@ -468,7 +468,7 @@ def test_no_statement_of_a_deletion_reads_a_table(
 def test_old_idempotency_keys_are_deleted(
     database_url: str, archive: PostgresArchive, database: psycopg.Connection
 ) -> None:
-    """The sweep deletes an old key, which may be claimed again."""
+    """The sweep deletes an old key. A request may then acquire the key again."""
     connection = PostgresConnection(DatabaseSettings(url=database_url))
     keys = PostgresKeys(connection)
     for key in ("old", "new"):
@@ -480,7 +480,7 @@ def test_old_idempotency_keys_are_deleted(
 
 
 def test_a_turn_in_a_thread_of_a_user_who_is_deleted(process: Process) -> None:
-    """A turn belongs to a new thread after the deletion's response."""
+    """After the response to the deletion, a turn in an old thread starts a new thread."""
     memory = process()
     Turn(memory, "t", "ana").keep("q0", "a0")
     memory.archive.store(memory.queue.take())  # type: ignore[attr-defined]
@@ -493,7 +493,7 @@ def test_a_turn_in_a_thread_of_a_user_who_is_deleted(process: Process) -> None:
 def test_rows_stored_again_by_an_older_release(
     archive: PostgresArchive, database: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The sweep deletes the rows, some tombstones at a time, and updates L1."""
+    """An older release has stored deleted exchanges again. The sweep deletes their rows and records invalidations."""
     monkeypatch.setattr(postgres_purge, "_ROWS", 2)
     made = [exchange(number, f"t{number}") for number in range(5)]
     archive.store(made)

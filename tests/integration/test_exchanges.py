@@ -1,4 +1,4 @@
-"""Single exchanges are replaced and deleted on real servers, with queued copies, outages and concurrent changes."""
+"""The tests replace and delete single exchanges on real servers, with outages and concurrent changes."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _revised(made: Exchange, revision: int) -> Exchange:
 
 @pytest.mark.parametrize("first", [0, 1])
 def test_the_highest_revision_wins_in_postgresql(real_archive: MakeArchive, first: int) -> None:
-    """The highest revision wins in any order of batches, and within one. The exchange keeps its position and time."""
+    """The highest revision wins in any order and in any batches. The exchange keeps its position and time."""
     archive, made = real_archive(), exchange(1)
     revised = [made, _revised(made, 1), _revised(made, 2)]
     archive.store(revised[first:])
@@ -95,7 +95,7 @@ def test_the_highest_revision_wins_in_redis(real_cache: MakeCache) -> None:
 
 
 def test_postgresqls_text_of_a_revision_stays(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """PostgreSQL's stored text stays if two processes used one number while PostgreSQL was down."""
+    """Two processes gave different texts the same revision while PostgreSQL was down. PostgreSQL's text wins."""
     made = exchange(1)
     one, other = _revised(made, 1), made.revised(NEW, 1)
     for steps in ((True, False), (False, True)):
@@ -112,7 +112,7 @@ def test_postgresqls_text_of_a_revision_stays(real_cache: MakeCache, redis_clien
 
 
 def test_draining_the_first_text_leaves_the_second_waiting(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """The replacement is still queued, so Redis keeps it as undrained."""
+    """The drain has stored the first text. The replacement is still queued, so Redis keeps it as undrained."""
     cache, made = real_cache(), exchange(1)
     cache.append(made, is_drained=False)
     cache.append(_revised(made, 1), is_drained=False)
@@ -129,7 +129,7 @@ def test_draining_the_first_text_leaves_the_second_waiting(real_cache: MakeCache
 def test_a_queued_old_text_is_not_restored(
     process: MakeProcess, queue: InMemoryQueue, redis_client: redis.Redis, database: psycopg.Connection
 ) -> None:
-    """Neither the queue, a redriven dead letter, a refill nor another process restores the old text."""
+    """The old text stays replaced after deliveries, redrives, refills, and reads by other processes."""
     memory, other = process(), process()
     named = _say(memory)
     letters = list(queue.bodies)
@@ -148,7 +148,7 @@ def test_a_queued_old_text_is_not_restored(
 def test_two_concurrent_replacements(
     process: MakeProcess, redis_client: redis.Redis, database: psycopg.Connection
 ) -> None:
-    """Two concurrent replacements make two revisions, and both layers show the same one."""
+    """Each concurrent replacement makes its own revision. Both layers show the same revision."""
     memories = [process() for _ in range(4)]
     named = _say(memories[0], 1)[0]
     _shown(memories[0])
@@ -168,7 +168,7 @@ def test_two_concurrent_replacements(
 
 
 def test_a_stale_window(real_cache: MakeCache) -> None:
-    """A process reads a window before the replacement and writes it after the replacement."""
+    """A process reads a window before a replacement and refills the list after the replacement. The new text stays."""
     cache, made = real_cache(), exchanges(2)
     asked = cache.read("t", None)
     cache.merge_stored([_revised(made[0], 1)])
@@ -180,7 +180,7 @@ def test_a_stale_window(real_cache: MakeCache) -> None:
 def test_without_redis(
     process: MakeProcess, queue: InMemoryQueue, valkey: ValkeyServer, redis_client: redis.Redis
 ) -> None:
-    """Redis returns with the old text in a list. Readers do not see it, and the sweep updates the list."""
+    """Redis missed a replacement. Readers see the new text. The sweep replaces the old text in Redis' list."""
     memory, other = process(), process()
     named = _say(memory)
     _drain(memory, queue)
@@ -202,7 +202,7 @@ def test_without_redis(
 def test_the_sweep_repairs_missed_changes(
     process: MakeProcess, queue: InMemoryQueue, redis_client: redis.Redis, real_archive: MakeArchive
 ) -> None:
-    """The processes that replaced or deleted died before they updated Redis."""
+    """Two processes replace and delete an exchange and die before they update Redis. The sweep updates the list."""
     memory = process()
     named = _say(memory)
     _drain(memory, queue)
@@ -214,7 +214,7 @@ def test_the_sweep_repairs_missed_changes(
 
 
 def test_without_postgresql(process: MakeProcess, queue: InMemoryQueue, postgres: PostgresServer) -> None:
-    """The change goes through the queue. The drain stores it in any order."""
+    """PostgreSQL is down, so the replacement is queued. The drain stores it in any order of delivery."""
     memory = process()
     named = _say(memory)
     postgres.kill()
@@ -241,7 +241,7 @@ def test_without_postgresql(process: MakeProcess, queue: InMemoryQueue, postgres
 def test_a_deleted_exchange_is_never_restored(
     process: MakeProcess, queue: InMemoryQueue, redis_client: redis.Redis, database: psycopg.Connection
 ) -> None:
-    """Neither the queue, a dead letter, a process' memory nor an emptied Redis restores the exchange."""
+    """The exchange stays deleted after deliveries, redrives, reads by other processes, and a loss of Redis' data."""
     memory, other = process(), process()
     named = _say(memory)
     letters = list(queue.bodies)
@@ -265,7 +265,7 @@ def test_a_deleted_exchange_is_never_restored(
 
 
 def test_a_late_append_of_a_deleted_exchange(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """The append finds the tombstone in its own round trip and leaves nothing."""
+    """The append reads the tombstone in the same round trip and leaves no data of the deleted exchange."""
     cache, made = real_cache(), exchanges(2)
     cache.read("t", None)
     cache.append(made[0], is_drained=False)
@@ -275,7 +275,7 @@ def test_a_late_append_of_a_deleted_exchange(real_cache: MakeCache, redis_client
 
 
 def test_a_merge_beside_the_deletion(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """A merge shows no data that was stored or read before the deletion, and removes it."""
+    """A merge of data from before a deletion adds nothing. If a list has a deleted exchange, readers do not see it."""
     cache, made = real_cache(), exchanges(3)
     asked = cache.read("t", None)
     for each in made:
@@ -294,7 +294,7 @@ def test_a_merge_beside_the_deletion(real_cache: MakeCache, redis_client: redis.
 
 
 def test_a_deletion_during_a_read_of_postgresql(real_cache: MakeCache) -> None:
-    """PostgreSQL's earlier response is not merged, and no other exchange becomes the thread's first."""
+    """A deletion happens while a process reads PostgreSQL. The process' refill changes nothing."""
     cache, other, made = real_cache(max_thread_messages=2), real_cache(max_thread_messages=2), exchanges(3)
     asked = cache.read("t", None)
     other.forget_exchanges("t", [made[2].exchange_id])
@@ -305,7 +305,7 @@ def test_a_deletion_during_a_read_of_postgresql(real_cache: MakeCache) -> None:
 
 @pytest.mark.parametrize("gone", [0, 1, 2])
 def test_the_seal_of_a_list(real_cache: MakeCache, gone: int) -> None:
-    """The seal moves to the next first entry. A window without a seal is read from PostgreSQL."""
+    """After the deletion of an exchange, a list with a whole thread keeps its seal. Any other list loses its seal."""
     made, kept = exchanges(3), [number for number in range(3) if number != gone]
     whole, window = real_cache(), real_cache(max_thread_messages=3)
     refill(whole, "t", Window(made, is_all=True))
@@ -322,7 +322,7 @@ def test_the_seal_of_a_list(real_cache: MakeCache, gone: int) -> None:
 
 
 def test_redis_that_lost_its_tombstones(process: MakeProcess, queue: InMemoryQueue, redis_client: redis.Redis) -> None:
-    """A refill restores the tombstones for late writers."""
+    """A refill restores the tombstones in Redis, so a late writer cannot restore the exchange."""
     memory = process()
     named = _say(memory)
     _drain(memory, queue)
@@ -335,7 +335,7 @@ def test_redis_that_lost_its_tombstones(process: MakeProcess, queue: InMemoryQue
 def test_an_older_release_beside_this_one(
     process: MakeProcess, queue: InMemoryQueue, database: psycopg.Connection, redis_client: redis.Redis
 ) -> None:
-    """The older drain ignores tombstones of exchanges; the sweep removes the exchange from both layers."""
+    """An older release's drain stores a deleted exchange again. The sweep removes the exchange from both layers."""
     memory = process()
     named = _say(memory)
     _drain(memory, queue)
@@ -353,7 +353,7 @@ def test_an_older_release_beside_this_one(
 
 
 def test_the_answer_to_a_key(process: MakeProcess, database: psycopg.Connection, database_url: str) -> None:
-    """Only that thread's deletion deletes the stored response, even if another thread has the same id."""
+    """Two threads have an exchange with the same id. A deletion in one thread keeps the other thread's response."""
     memory, connection = process(), PostgresConnection(DatabaseSettings(url=database_url))
     keys = Idempotency([PostgresKeys(connection)], Backlog(InMemoryQueue(), InMemoryArchive()))
     named = _say(memory, 1)[0]
@@ -371,7 +371,7 @@ def test_the_answer_to_a_key(process: MakeProcess, database: psycopg.Connection,
 def test_concurrent_changes_of_every_kind(
     process: MakeProcess, queue: InMemoryQueue, redis_client: redis.Redis, database: psycopg.Connection
 ) -> None:
-    """Both layers agree after concurrent replacements, deletions, drains, refills and losses."""
+    """Both layers have the same exchanges after concurrent replacements, deletions, drains, refills and losses."""
     memories = [process() for _ in range(4)]
     named, lock = _say(memories[0], 8), threading.Lock()
     chance = random.Random(7)  # noqa: S311 - no secret depends on it

@@ -1,4 +1,4 @@
-"""PostgreSQL is behind an address whose target changes. Each process reconnects at once."""
+"""The address of PostgreSQL changes its target. Each process connects to the new target at once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.proxy import CountingProxy
 from tests.support.servers import admin
 from tests.support.waiting import until
 
-# The timeouts of the agent function and the sync function.
+# The limits of the agent function's and of the sync function's statements.
 _LIMITS = {"agent": None, "sync": Limits(4.0, grace=2.0, is_late_an_outage=False)}
 _PLAIN = "sslmode=disable&gssencmode=disable"
 
@@ -59,10 +59,10 @@ def _answers(archive: PostgresArchive) -> bool:
 
 @pytest.mark.parametrize("how", ["sessions are ended", "it is stopped", "it is killed"])
 def test_a_standby_and_its_promotion(pair: tuple[PostgresServer, PostgresServer], how: str) -> None:
-    """Processes neither read nor write the standby. Everything works as soon as the address leads to a primary."""
+    """Processes do not use a standby. Their requests succeed as soon as the address leads to a primary."""
     primary, standby = pair
     with CountingProxy(primary.port) as proxy:
-        # `any` works behind a pooler, which connects to any server. `primary` is the default.
+        # The settings allow `any` server, e.g. behind a pooler, or only the `primary`, which is the default.
         made = {(who, to): _connect(primary, proxy, who, to) for who in _LIMITS for to in ("any", "primary")}
         archives = {name: PostgresArchive(connection) for name, connection in made.items()}
         for number, archive in enumerate(archives.values()):
@@ -75,7 +75,7 @@ def test_a_standby_and_its_promotion(pair: tuple[PostgresServer, PostgresServer]
                     use()
         proxy.redirect_to(primary.port)
         for number, archive in enumerate(archives.values()):
-            # Connections of `any` reach the standby. A circuit breaker stays open for a second after its last probe.
+            # A connection with `any` was open to the standby. Its circuit breaker stays open for a second.
             until(lambda archive=archive: _answers(archive))  # type: ignore[misc]
             assert archive.store([exchange(10 + number)]).stored == 1
             assert len(archive.window("t", 99).exchanges) == 5 + number
@@ -99,7 +99,7 @@ def test_a_standby_and_its_promotion(pair: tuple[PostgresServer, PostgresServer]
 
 @pytest.mark.parametrize("who", _LIMITS)
 def test_a_live_connection_that_refuses_writes(postgres: PostgresServer, database_url: str, who: str) -> None:
-    """Some failovers keep connections. The error concerns the server, not the statement."""
+    """After a failover, an open connection leads to a server that refuses writes. The process connects again."""
     connection = PostgresConnection(DatabaseSettings(url=database_url), _LIMITS[who])
     archive = PostgresArchive(connection)
     archive.store([exchange(0)])
@@ -122,7 +122,7 @@ def test_a_live_connection_that_refuses_writes(postgres: PostgresServer, databas
 def test_a_table_that_changes_under_a_live_connection(
     postgres: PostgresServer, database_url: str, database: psycopg.Connection, who: str
 ) -> None:
-    """The session keeps no prepared plan, so no plan has an outdated result type."""
+    """A table changes its column types. The next statement succeeds, because the session keeps no prepared plan."""
     with CountingProxy(postgres.port) as proxy:
         url = database_url.replace(f":{postgres.port}/", f":{proxy.port}/") + f"?{_PLAIN}"
         connection = PostgresConnection(DatabaseSettings(url=url), _LIMITS[who])
@@ -140,7 +140,10 @@ def test_a_table_that_changes_under_a_live_connection(
 @pytest.mark.parametrize("who", _LIMITS)
 @pytest.mark.parametrize("is_retried", [True, False])
 def test_a_commit_whose_answer_is_lost(database_url: str, who: str, *, is_retried: bool) -> None:
-    """The work is repeated once. If that is not possible, the error says that it may have been committed."""
+    """The response to a commit is lost, so the process repeats the work once.
+
+    If it cannot repeat the work, the error says that the work may be committed.
+    """
     connection = PostgresConnection(DatabaseSettings(url=database_url), _LIMITS[who])
     archive = PostgresArchive(connection)
     seen: list[int] = []

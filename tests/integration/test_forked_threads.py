@@ -1,4 +1,4 @@
-"""A conversation was copied to another thread with the same exchange ids. Both threads are complete."""
+"""A caller has copied a thread with its exchange ids to another thread. Both threads are complete."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _raise_unavailable(*_: object) -> Any:
 
 
 def test_a_process_remembers_both() -> None:
-    """The process remembers the recent exchanges of both threads, and those that only the outbox has."""
+    """A process remembers the recent exchanges of both threads, and sends both exchanges that only the outbox has."""
     original, copy = _fork()
     accepted, sent = AcceptedExchanges(), list[Exchange]()
     for each in (original, copy):
@@ -40,7 +40,7 @@ def test_a_process_remembers_both() -> None:
 
 
 def test_two_failed_appends(real_cache: Callable[..., RedisCache], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The process retries both appends once Redis responds."""
+    """Two appends with the same exchange id failed. The process retries both once Redis responds."""
     cache, forked = real_cache(), _fork()
     for each in forked:
         cache.read(each.thread_id, None)
@@ -53,7 +53,7 @@ def test_two_failed_appends(real_cache: Callable[..., RedisCache], monkeypatch: 
 
 
 def test_two_failed_appends_in_memory(cache: InMemoryCache) -> None:
-    """The in-memory twin retries both appends, or the one that was not deleted."""
+    """The in-memory twin retries only the append whose exchange was not deleted."""
     original, copy = _fork()
     for each in (original, copy):
         cache.read(each.thread_id, None)
@@ -69,7 +69,7 @@ def test_two_failed_appends_in_memory(cache: InMemoryCache) -> None:
 
 
 def test_one_batch_drains_both(process: Callable[..., Memory], queue: InMemoryQueue, redis_client: redis.Redis) -> None:
-    """The drain stores each exchange in its own thread. The deletion of one thread keeps the other."""
+    """The drain stores each exchange in its own thread. The deletion of one thread does not delete the other thread."""
     memory, forked = process(), _fork()
     for each in forked:
         turn = Turn(memory, each.thread_id, None)

@@ -1,4 +1,4 @@
-"""A store that hangs (SIGSTOP) delays one request by its timeout. Later requests skip it."""
+"""A store that hangs (SIGSTOP) delays one request by the store's timeout. Later requests skip the store."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MakeProcess = Callable[..., Memory]
 
 
 def _tell(memory: Memory, number: int) -> list[str]:
-    """Run a turn and return its degraded layers."""
+    """Run a turn and return the degraded layers of both of its requests."""
     turn = Turn(memory, "t", None)
     recalled = turn.recall()
     receipt = turn.keep(f"q{number}", f"a{number}")
@@ -36,7 +36,7 @@ def _tell(memory: Memory, number: int) -> list[str]:
 
 
 def _attempts(breaker: CircuitBreaker, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Count the requests' calls to the store from now on."""
+    """Return a list that gets an entry for each failed call to the store from now on."""
     attempts: list[str] = []
     trip = breaker._open_circuit
 
@@ -51,7 +51,7 @@ def _attempts(breaker: CircuitBreaker, monkeypatch: pytest.MonkeyPatch) -> list[
 def test_a_frozen_redis_delays_one_request(
     process: MakeProcess, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The request takes 250 ms longer. Later requests skip Redis."""
+    """A frozen Redis delays one request by its timeout of 250 ms. Later requests skip Redis."""
     memory = process()
     _tell(memory, 0)
     assert isinstance(memory.cache, RedisCache)
@@ -69,7 +69,7 @@ def test_a_frozen_redis_delays_one_request(
 def test_after_a_freeze_the_history_is_complete(
     process: MakeProcess, valkey: ValkeyServer, queue: InMemoryQueue
 ) -> None:
-    """The list lacks exchanges that were merged meanwhile. No turn gets a shortened history."""
+    """After a freeze, Redis' list lacks some exchanges. Every turn still gets the complete history."""
     memory, other = process(), process()
     for number in range(3):
         _tell(memory, number)
@@ -86,7 +86,7 @@ def test_after_a_freeze_the_history_is_complete(
 
 
 def test_missed_appends_are_retried_before_the_drain(process: MakeProcess, valkey: ValkeyServer) -> None:
-    """The process retries its failed merge before its next call, so that other processes see the exchange."""
+    """The process retries its failed append before its next call, so that other processes see the exchange."""
     memory, other = process(), process()
     _tell(memory, 0)
     valkey.freeze()
@@ -100,9 +100,9 @@ def test_missed_appends_are_retried_before_the_drain(process: MakeProcess, valke
 def test_a_frozen_postgres_delays_one_request(
     process: MakeProcess, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """PostgreSQL delays one request by its timeout.
+    """A frozen PostgreSQL delays one request by its timeout.
 
-    Redis serves turns, and PostgreSQL is used again without a restart.
+    Redis serves the turns meanwhile. Requests use PostgreSQL again without a restart of the process.
     """
     memory = process()
     _tell(memory, 0)
@@ -125,7 +125,7 @@ def test_a_frozen_postgres_delays_one_request(
 def test_a_frozen_sqs_delays_one_request(
     process: MakeProcess, sqs: SqsServer, queues: Queues, real_queue: SqsQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """PostgreSQL stores exchanges directly until SQS is back."""
+    """A frozen SQS delays one request. PostgreSQL stores exchanges directly until SQS is back."""
     memory = process(real_queue)
     _tell(memory, 0)
     attempts = _attempts(real_queue.breaker, monkeypatch)
@@ -146,7 +146,7 @@ def test_a_frozen_sqs_delays_one_request(
 def test_a_frozen_redis_is_probed_one_at_a_time(
     valkey: ValkeyServer, real_cache: Callable[..., RedisCache], real_archive: Callable[..., PostgresArchive]
 ) -> None:
-    """At most one probe connection is open at a time, whatever the number of requests."""
+    """At most one probe connection to a frozen Redis is open at a time, for any number of requests."""
     with CountingProxy(valkey.port) as proxy:
         memory = Memory(real_cache(proxy.port), real_archive(), InMemoryQueue(), MemorySettings())
         _tell(memory, 0)
@@ -156,14 +156,14 @@ def test_a_frozen_redis_is_probed_one_at_a_time(
         for number in range(1, 60):
             _tell(memory, number)
         seconds = time.monotonic() - began
-        # The first failure and each probe hang for 250 ms before the next one may start.
+        # The first failure and each probe hang for 250 ms before the next probe may start.
         assert proxy.connections <= 2 + seconds / 0.2
         valkey.thaw()
         until(lambda: Turn(memory, "t", None).recall().degraded == [])
 
 
 def test_a_late_reply_is_not_used(valkey: ValkeyServer, postgres: PostgresServer, process: MakeProcess) -> None:
-    """A reply to a request from before the freeze is never used for the next request."""
+    """After a freeze, a server replies to an old request. The process does not use this reply for its next request."""
     memory = process()
     memory.archive.store([exchange("one", "one"), exchange("two", "two")])
     for thread in ("one", "two"):
@@ -181,7 +181,7 @@ def test_a_late_reply_is_not_used(valkey: ValkeyServer, postgres: PostgresServer
 def test_a_redis_that_refuses_writes_delays_one_request(
     process: MakeProcess, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Such a Redis answers reads, so only a probe that writes detects the recovery."""
+    """The Redis answers reads and refuses writes. Only a probe that writes detects the recovery."""
     memory = process()
     _tell(memory, 0)
     assert isinstance(memory.cache, RedisCache)
@@ -200,7 +200,7 @@ def test_a_redis_that_refuses_writes_delays_one_request(
 def test_a_queue_that_refuses_messages_delays_one_request(
     process: MakeProcess, real_queue: SqsQueue, queues: Queues, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The queue answers attribute requests. So only sending the refused message detects the recovery."""
+    """The queue answers attribute requests and refuses messages. Only a new message shows the recovery."""
     memory = process(real_queue)
     attempts = _attempts(real_queue.breaker, monkeypatch)
     send = real_queue._client.send_message

@@ -1,4 +1,4 @@
-"""Redis returns with less data, refuses writes, or is another server. No process trusts its data."""
+"""Redis restarts with older data, refuses writes, or is another server. No process uses Redis' lists unchecked."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_older_snapshot(
     process: MakeMemory, queue: InMemoryQueue, valkey: ValkeyServer, redis_client: redis.Redis, *, is_new_process: bool
 ) -> None:
-    """Redis loads a dump without the newest exchanges and preferences. PostgreSQL serves them."""
+    """Redis restarts with a dump that lacks the newest exchanges and preferences. PostgreSQL serves them."""
     memory = process()
     Users(memory).replace("ana", {"tone": "dry"})
     _keep(memory, 0)
@@ -86,7 +86,7 @@ def test_an_older_snapshot(
 
 
 def _saved(process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis) -> Memory:
-    """Return a process with a drained exchange that is in Valkey's snapshot."""
+    """Return a process whose drained exchange is in Valkey's snapshot."""
     memory = process()
     _keep(memory, 0)
     _drain(memory, queue)
@@ -98,7 +98,7 @@ def _saved(process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis)
 def test_an_older_snapshot_and_an_exchange_on_the_queue(
     process: MakeMemory, queue: InMemoryQueue, valkey: ValkeyServer, redis_client: redis.Redis
 ) -> None:
-    """The response reports that exchanges are missing if only the queue has them."""
+    """Only the queue has an exchange that the snapshot lacks. The response reports `queue` as degraded."""
     memory = _saved(process, queue, redis_client)
     _keep(memory, 1)
     valkey.kill()
@@ -112,7 +112,7 @@ def test_an_older_snapshot_and_an_exchange_on_the_queue(
 def test_a_deletion_that_the_snapshot_lacks(
     process: MakeMemory, queue: InMemoryQueue, valkey: ValkeyServer, redis_client: redis.Redis
 ) -> None:
-    """No reader sees the deleted thread's list from the snapshot."""
+    """A snapshot has the list of a thread that was deleted later. No reader sees this list."""
     memory = _saved(process, queue, redis_client)
     Threads(memory).delete("t")
     valkey.kill()
@@ -124,7 +124,7 @@ def test_a_deletion_that_the_snapshot_lacks(
 def test_one_process_seals_a_list_for_all(
     process: MakeMemory, queue: InMemoryQueue, valkey: ValkeyServer, redis_client: redis.Redis
 ) -> None:
-    """The first reader of a list compares it with PostgreSQL and seals it for the others."""
+    """The first reader of a list compares it with PostgreSQL and seals it. The next readers need only Redis."""
     memory = process()
     _keep(memory, 0)
     _drain(memory, queue)
@@ -157,7 +157,7 @@ def refuse(request: pytest.FixtureRequest, redis_client: redis.Redis) -> Iterato
 def test_a_redis_that_refuses_writes(
     process: MakeMemory, queue: InMemoryQueue, refuse: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No process trusts its lists until it accepts writes again."""
+    """While Redis refuses writes, no process uses Redis' lists without a check."""
     monkeypatch.setattr("shared.stores.redis.reader._PROBE_EVERY", 0.0)
     memory, other = process(), process()
     _keep(memory, 0)
@@ -181,7 +181,7 @@ def test_a_redis_that_refuses_writes(
 def test_a_deletion_that_redis_refused(
     process: MakeMemory, queue: InMemoryQueue, refuse: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The deletion fails because it is incomplete.
+    """Redis refuses a deletion, so the request fails.
 
     No reader sees the thread, even after Redis accepts writes again.
     """
@@ -203,7 +203,7 @@ def test_a_deletion_that_redis_refused(
 def test_a_user_whose_deletion_redis_refused(
     process: MakeMemory, refuse: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No reader sees a thread that is only in Redis and the queue, even before the deletion is repeated."""
+    """Redis refuses a user's deletion. Even before it is repeated, no reader sees the user's undrained thread."""
     monkeypatch.setattr("shared.stores.redis.reader._PROBE_EVERY", 0.0)
     memory, other = process(), process()
     _keep(memory, 0)
@@ -220,7 +220,7 @@ def test_a_user_whose_deletion_redis_refused(
 def test_preferences_that_redis_refused(
     process: MakeMemory, refuse: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No reader sees Redis' older preferences."""
+    """Redis refuses new preferences. No reader sees Redis' older preferences."""
     monkeypatch.setattr("shared.stores.redis.reader._PROBE_EVERY", 0.0)
     memory, other = process(), process()
     Users(memory).replace("ana", {"tone": "dry"})
@@ -269,7 +269,7 @@ def test_a_failover_behind_one_name(
     second_valkey: ValkeyServer,
     redis_client: redis.Redis,
 ) -> None:
-    """The promoted replica lags. The old connection leads to a server that is now a replica."""
+    """A replica that lags becomes the primary. The old connection leads to a server that is now a replica."""
     proxy, make = named
     memory = make()
     with redis.Redis(host="127.0.0.1", port=second_valkey.port) as replica:
@@ -301,7 +301,7 @@ def test_reads_on_a_connection_to_a_demoted_server(
     redis_client: redis.Redis,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A process that only reads detects the change by the write that accompanies a read."""
+    """A process that only reads detects that its server was demoted, because its reads include a test write."""
     monkeypatch.setattr("shared.stores.redis.reader._PROBE_EVERY", 0.0)
     proxy, make = named
     reader, writer = make(), make()
@@ -331,7 +331,7 @@ def _until(is_so: Callable[[], bool]) -> None:
 def test_a_new_connection_to_an_unknown_server(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
 ) -> None:
-    """A new connection may lead to another server, so lists are compared once. A first connection does not count."""
+    """Redis hides its identity. A second connection may lead to another server, so it starts a new generation."""
     redis_client.acl_setuser("default", enabled=True, commands=["-info"])
     try:
         memory = process()
@@ -351,7 +351,7 @@ def test_a_new_connection_to_an_unknown_server(
 
 
 def test_a_key_after_redis_was_emptied(redis_client: redis.Redis, real_cache: Callable[..., RedisCache]) -> None:
-    """Redis has warmed up since, and PostgreSQL is down. No layer can tell whether the key is new."""
+    """Redis was emptied and PostgreSQL is down. No layer knows whether the key is new."""
     cache, in_postgres = real_cache(), InMemoryKeys("postgres")
     keys = Idempotency([RedisKeys(cache._connection), in_postgres], Backlog(InMemoryQueue(), InMemoryArchive()))
 
@@ -378,7 +378,7 @@ def _claim(keys: Idempotency, key: str) -> Any:
 def test_a_seal_of_the_generation_before(
     real_cache: Callable[..., RedisCache], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A process that does not know the new generation does not trust seals of the last one."""
+    """One process' failed call starts a new generation. Other processes then reject the last generation's seals."""
     one, other, made = real_cache(), real_cache(), exchange(0)
     refill(one, "t", Window([made], is_all=True))
     assert one.read("t", None).is_whole
@@ -398,7 +398,7 @@ def test_a_seal_of_the_generation_before(
 def test_redis_clock_was_set_while_a_generation_lasts(
     redis_client: redis.Redis, real_cache: Callable[..., RedisCache], days: int
 ) -> None:
-    """A process whose write failed starts a new generation. It is later than the previous one."""
+    """A failed write starts a new generation. It is later than the last one, even if Redis' clock was set."""
     cache = real_cache()
     refill(cache, "t", Window([exchange(0)], is_all=True))
     before = f"{time.time() + days * 86_400:.6f}"
@@ -416,9 +416,9 @@ def test_redis_clock_was_set_while_a_generation_lasts(
 def test_redis_clock_was_set_forward_and_back(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
 ) -> None:
-    """A clock that was set forward ends the lives of keys, also of undrained exchanges.
+    """Redis' clock is set forward. Keys expire, also those of undrained exchanges.
 
-    The loss is known once the clock is right.
+    After the clock is corrected, readers detect the loss.
     """
     memory = process()
     Turn(memory, "other", "ana").recall()
@@ -426,7 +426,7 @@ def test_redis_clock_was_set_forward_and_back(
     for number, days in enumerate((-5, 5)):
         _keep(memory, number)
         redis_client.delete("thread:t:messages", "thread:t:pending")
-        # As if Redis' clock had been days off when this was noted, or right then and days off now.
+        # Simulate a difference of days between Redis' clock now and Redis' clock when the epoch was noted.
         redis_client.hset("memory:epoch", "offset", days * 86_400)
         reader = process()
         for _ in range(2):
@@ -440,9 +440,9 @@ def test_redis_clock_was_set_forward_and_back(
 
 
 def test_a_server_whose_clock_is_behind(redis_client: redis.Redis, real_cache: Callable[..., RedisCache]) -> None:
-    """The server's generation is later than the previous server's.
+    """A new server's clock is behind. Its generation is still later than the previous server's generation.
 
-    Exchanges that may be deleted do not count as newer.
+    `suspect_until` is close to the current time. Exchanges that were accepted before this time may be deleted.
     """
     redis_client.hset("memory:epoch", mapping={"doubt": f"{time.time() + 2 * 86_400:.6f}", "identity": "another"})
     found = real_cache().read("t", None)
@@ -459,9 +459,9 @@ def test_a_server_whose_clock_is_behind(redis_client: redis.Redis, real_cache: C
 def between(
     request: pytest.FixtureRequest, valkey: ValkeyServer, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[], None]:
-    """Make Redis return empty or with older data directly before the next request for undrained exchanges.
+    """Make Redis lose data directly before the next request for undrained exchanges.
 
-    If it is emptied, the connection stays the same. If its data is older, the epoch stays the same, too.
+    Redis is emptied while its connections stay, or it restarts with older data of the same epoch.
     """
     ask = ReadCommands.ask_for_pending
 
@@ -480,7 +480,7 @@ def between(
 def test_a_loss_between_the_two_trips_of_a_read(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis, between: Callable[[], None]
 ) -> None:
-    """Redis has lost the undrained exchanges. The read must not report that there are none."""
+    """Redis has lost the undrained exchanges. The read reports `queue` as degraded."""
     memory = process()
     Turn(memory, "other", "ana").recall()
     memory.cache.note_loss(is_first=True)
@@ -496,7 +496,7 @@ def test_a_loss_between_the_two_trips_of_a_read(
 def test_a_loss_before_the_second_round_trip_of_a_sealed_list(
     process: MakeMemory, redis_client: redis.Redis, between: Callable[[], None]
 ) -> None:
-    """The reader does not use the first round trip's list. The next reader compares the list with PostgreSQL."""
+    """The reader discards the list of its first round trip. The next reader compares the list with PostgreSQL."""
     memory = process()
     Turn(memory, "t", "ana").recall()
     redis_client.save()

@@ -1,4 +1,4 @@
-"""Statements that the drain has given up end in PostgreSQL. Otherwise they would slow down the next ones."""
+"""PostgreSQL cancels statements for which the drain no longer waits. They would slow down the next statements."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def running(postgres: PostgresServer, database: psycopg.Connection) -> Callable[
 def test_a_batch_that_waits_for_a_lock(
     store: BatchStore, database_url: str, running: Callable[[], list[tuple[object, ...]]]
 ) -> None:
-    """The batch's statements have ended when the caller continues, while the lock is held.
+    """A batch waits for a lock and gives up. None of its statements runs when the call returns.
 
-    Later everything is stored.
+    After the lock is released, the drain stores the batch.
     """
     batch = [exchange(number, f"t{number}") for number in range(20)]
     with psycopg.connect(database_url) as other:
@@ -62,7 +62,7 @@ def test_a_batch_that_waits_for_a_lock(
 def test_a_batch_that_takes_too_long(
     store: BatchStore, database: psycopg.Connection, running: Callable[[], list[tuple[object, ...]]]
 ) -> None:
-    """Each part that was too slow ends before the next one starts, and before the invocation ends."""
+    """Each part of a batch that is too slow ends before the next part starts and before the invocation ends."""
     database.execute(
         "create function slow() returns trigger language plpgsql as $$ begin"
         " perform pg_sleep(0.02);"
@@ -81,7 +81,7 @@ def test_a_batch_that_takes_too_long(
 def test_a_server_that_hangs(
     store: BatchStore, postgres: PostgresServer, running: Callable[[], list[tuple[object, ...]]]
 ) -> None:
-    """The caller continues. Its statements end soon after the server continues."""
+    """The server hangs, and the drain gives up its statements. They end soon after the server responds again."""
     batch = [exchange(number, f"t{number}") for number in range(20)]
     assert store.store(batch[:1], 0).merged().stored == 1
     postgres.freeze()

@@ -1,4 +1,4 @@
-"""Lambda imports both functions with their environment and invokes them on real servers, with each kind of event."""
+"""The tests import both functions as Lambda does and invoke them with each kind of event, on real servers."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _http(method: str, path: str, body: object = None) -> dict[str, Any]:
     ("sent", "location"), [("/local", "local/"), ("/v1", "v1/"), ("/local/", None), ("/", None), ("", None)]
 )
 def test_the_page_behind_any_prefix(load: Import, sent: str, location: str | None) -> None:
-    """The page's URLs are relative. So a URL without a trailing slash redirects to the URL with it."""
+    """The page uses relative URLs. A URL without a trailing slash therefore redirects to the URL with a slash."""
     agent = load("functions.agent.handler")
     rest = _rest("GET", "/")
     rest["requestContext"]["path"] = sent
@@ -87,7 +87,7 @@ def test_the_page_behind_any_prefix(load: Import, sent: str, location: str | Non
 
 
 def test_a_turn_reports_its_durations(load: Import) -> None:
-    """The response has its durations in milliseconds, for browsers' tools and the page."""
+    """The response's `Server-Timing` header has the durations of the turn's parts in milliseconds."""
     agent = load("functions.agent.handler")
     answer = agent.handler(_rest("POST", "/run", {"prompt": "Hello", "thread_id": "t"}), Context())
     timing = (answer.get("headers") or {}).get("server-timing") or answer["multiValueHeaders"]["server-timing"][0]
@@ -109,7 +109,7 @@ def test_a_turn_through_both_functions(load: Import, queues: Queues, database: p
 
 @pytest.mark.parametrize("make", [_rest, _http])
 def test_problems_name_the_gateways_request(make: Callable[..., dict[str, Any]], load: Import) -> None:
-    """The problem has the gateway's request id and the content type of problems, as text."""
+    """A problem has the gateway's request id and the content type of problems. Its body is not encoded in base64."""
     agent = load("functions.agent.handler")
     event = make("GET", "/threads/nothing")
     answer = agent.handler(event, Context())
@@ -122,7 +122,7 @@ def test_problems_name_the_gateways_request(make: Callable[..., dict[str, Any]],
 
 @pytest.mark.parametrize("make", [_rest, _http])
 def test_encoded_paths(make: Callable[..., dict[str, Any]], load: Import) -> None:
-    """An id with a slash is one path segment."""
+    """An encoded id with a slash is one segment of the path."""
     agent = load("functions.agent.handler")
     agent.handler({"action": "invoked", "thread_id": "a/b%", "user_message": "q", "assistant_message": "a"}, Context())
     answer = agent.handler(make("GET", "/threads/a%2Fb%25/messages"), Context())
@@ -148,26 +148,26 @@ def test_a_page_of_this_machine_and_another_stage(guarded: ModuleType) -> None:
 
 
 def test_a_stage_in_the_path(load: Import) -> None:
-    """The stage is not part of the route."""
+    """If a path begins with the stage's name, the router ignores the stage."""
     event = _http("GET", "/prod/health")
     event["requestContext"]["stage"] = "prod"
     assert load("functions.agent.handler").handler(event, Context())["statusCode"] == 200
 
 
 def test_a_body_over_the_size(load: Import) -> None:
-    """The API returns a 413 before it parses the body."""
+    """For a body over the size limit, the API returns a 413."""
     agent = load("functions.agent.handler")
     answer = agent.handler(_rest("POST", "/run", {"prompt": "x" * 5_000_001}), Context())
     assert (answer["statusCode"], json.loads(answer["body"])["status"]) == (413, 413)
 
 
 def test_a_missing_body(load: Import) -> None:
-    """The API returns a 400, as for any body that is not JSON."""
+    """For a missing body, the API returns a 400, as it does for a body that is not JSON."""
     assert load("functions.agent.handler").handler(_rest("POST", "/run"), Context())["statusCode"] == 400
 
 
 def test_direct_invocation(load: Import) -> None:
-    """A direct invocation returns the same results as HTTP."""
+    """A direct invocation returns the same results as an HTTP request."""
     agent = load("functions.agent.handler")
     kept = agent.handler(
         {"action": "invoked", "thread_id": "t", "user_message": "q", "assistant_message": "a"}, Context()
@@ -194,13 +194,13 @@ def test_direct_invocation(load: Import) -> None:
     ],
 )
 def test_a_bad_direct_invocation(event: Any, status: int, field: str, load: Import) -> None:
-    """The result is the problem object, with its status and the field."""
+    """An invalid direct invocation returns a problem object with the status and the invalid field."""
     result = load("functions.agent.handler").handler(event, Context())
     assert (result["status"], result["errors"][0]["field"], result["request_id"]) == (status, field, "request-1")
 
 
 def test_a_start_that_cannot_work(load: Import, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without authentication only the stage `local` starts. The message about a wrong setting names its variable."""
+    """Without authentication, a function starts only in the stage `local`. The error names the wrong variable."""
     monkeypatch.setenv("STAGE", "prod")
     with pytest.raises(SettingsError, match="AUTH__MODE"):
         load("functions.agent.handler")
@@ -216,7 +216,7 @@ def test_a_start_that_cannot_work(load: Import, monkeypatch: pytest.MonkeyPatch)
 def test_a_function_without_a_stage(
     load: Import, monkeypatch: pytest.MonkeyPatch, stage: str | None, variable: str
 ) -> None:
-    """The function does not start on Lambda, where it would need no tokens. Elsewhere the stage is `local`."""
+    """Without a stage, the function refuses to start on Lambda. Outside Lambda the default stage is `local`."""
     monkeypatch.delenv("STAGE")
     if stage is not None:
         monkeypatch.setenv("STAGE", stage)
@@ -227,7 +227,7 @@ def test_a_function_without_a_stage(
 
 
 def test_nothing_connects_at_the_start(load: Import, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A function starts and responds without any of its servers."""
+    """A function starts and answers a health check while none of its servers runs."""
     monkeypatch.setenv("REDIS__PORT", "1")
     monkeypatch.setenv("DATABASE__URL", "postgresql://memory@127.0.0.1:1/memory")
     answer = load("functions.agent.handler").handler(_rest("GET", "/health"), Context())
@@ -235,7 +235,7 @@ def test_nothing_connects_at_the_start(load: Import, monkeypatch: pytest.MonkeyP
 
 
 def test_a_bad_record_beside_a_good_one(load: Import, queues: Queues) -> None:
-    """The valid record is stored, the invalid one is dead-lettered, and neither fails the batch."""
+    """The function stores the valid record and dead-letters the invalid record. No record of the batch fails."""
     sync = load("functions.sync.handler")
     for body in ("no json", exchange().to_wire()):
         queues.client.send_message(QueueUrl=queues.url, MessageBody=body)
@@ -244,13 +244,13 @@ def test_a_bad_record_beside_a_good_one(load: Import, queues: Queues) -> None:
 
 
 def test_a_scheduled_event_sweeps(load: Import) -> None:
-    """The result lists what it did."""
+    """A scheduled event runs the sweep. The result has the sweep's counts."""
     swept = load("functions.sync.handler").handler({"source": "aws.events"}, Context())
     assert (swept["stored"], swept["skipped"]) == (0, [])
 
 
 def test_logs_and_metrics_hold_no_text(load: Import, capsys: pytest.CaptureFixture[str], queues: Queues) -> None:
-    """Each line is JSON and contains no texts."""
+    """Each log line is JSON and contains no text of an exchange."""
     agent, sync = load("functions.agent.handler"), load("functions.sync.handler")
     agent.handler(_rest("POST", "/run", {"prompt": "very secret", "thread_id": "t"}), Context())
     queues.client.send_message(QueueUrl=queues.url, MessageBody='{"user_message": "very secret"')
@@ -263,7 +263,7 @@ def test_logs_and_metrics_hold_no_text(load: Import, capsys: pytest.CaptureFixtu
 
 @pytest.fixture
 def guarded(load: Import, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """Return the agent function of a stage other than `local`, which requires tokens by default."""
+    """Return the agent function of a stage that requires tokens by default."""
     for name, value in {**issuer.environment(), "AUTH__MODE": "", "STAGE": "prod"}.items():
         monkeypatch.setenv(name, value)
     return load("functions.agent.handler")
@@ -271,7 +271,7 @@ def guarded(load: Import, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> Mo
 
 @pytest.mark.parametrize("make", [_rest, _http])
 def test_a_token_in_an_event(make: Callable[..., dict[str, Any]], guarded: ModuleType, issuer: Issuer) -> None:
-    """A token works with each kind of gateway. Without a token the response is a 401 with a challenge."""
+    """The function accepts a token from each kind of gateway. Without a token it returns a 401 with a challenge."""
     refused = guarded.handler(make("GET", "/threads"), Context())
     headers = {name.lower(): value for name, value in refused["headers"].items()}
     assert (refused["statusCode"], headers["www-authenticate"]) == (401, 'Bearer realm="hybrid-memory"')
@@ -292,7 +292,7 @@ def test_a_token_in_an_event(make: Callable[..., dict[str, Any]], guarded: Modul
     ],
 )
 def test_tokens_that_do_not_count(guarded: ModuleType, issuer: Issuer, given: dict[str, Any]) -> None:
-    """Two tokens do not count, in any form of a gateway, and neither does one in another place."""
+    """The function refuses a request with two tokens, and a token outside of the `Authorization` header."""
     good, bad = issuer.token("ana"), issuer.token("bob", exp=1)
     text = json.dumps(given).replace("{good}", good).replace("{bad}", bad)
     answer = guarded.handler(_rest("GET", "/threads", **json.loads(text)), Context())
@@ -300,7 +300,7 @@ def test_tokens_that_do_not_count(guarded: ModuleType, issuer: Issuer, given: di
 
 
 def test_a_direct_invocation_needs_no_token(guarded: ModuleType) -> None:
-    """The invocation acts for the user that it names. Without a name, it acts for the thread's owner."""
+    """A direct invocation acts for its `user_id`. Without a `user_id` it acts for the thread's owner."""
     event = {"action": "invoked", "thread_id": "t", "user_message": "q", "assistant_message": "a"}
     assert guarded.handler({**event, "user_id": "ana"}, Context())["durability"] == "queue"
     assert guarded.handler(event, Context())["durability"] == "queue"

@@ -1,4 +1,4 @@
-"""The health check tests a write to each layer, and affects no turn."""
+"""The health check tests a write to each layer. It does not affect turns."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ALL: dict[str, str] = {"status": "ok", "redis": "ok", "postgres": "ok", "queue"
 
 @pytest.fixture
 def health(load: Callable[[str], ModuleType]) -> Health:
-    """Return a function that checks the health in a new process."""
+    """Return a function that runs the health check in a new process."""
     agent = load("functions.agent.handler")
     event = {
         "httpMethod": "GET",
@@ -58,7 +58,7 @@ def health(load: Callable[[str], ModuleType]) -> Health:
 
 
 def test_a_healthy_deployment(health: Health, queues: Queues, database: psycopg.Connection) -> None:
-    """Repeated checks leave nothing in PostgreSQL or in the queue."""
+    """Repeated health checks leave no data in PostgreSQL or in the queue."""
     assert [health() for _ in range(3)] == [_ALL] * 3
     assert queues.waiting() == (0, 0, 0)
     for table in ("conversations", "messages", "thread_owners", "cache_repairs"):
@@ -79,7 +79,7 @@ _REFUSALS = {
 
 @pytest.mark.parametrize("what", _REFUSALS)
 def test_a_postgres_that_answers_and_refuses_writes(health: Health, database: psycopg.Connection, what: str) -> None:
-    """`select 1` still works on such a server."""
+    """PostgreSQL answers `select 1` and refuses writes. The health check reports it as unavailable."""
     assert health() == _ALL
     database.execute(_REFUSALS[what].encode())
     assert health() == {**_ALL, "status": "degraded", "postgres": "unavailable"}
@@ -87,7 +87,7 @@ def test_a_postgres_that_answers_and_refuses_writes(health: Health, database: ps
 
 @pytest.fixture
 def locked(database_url: str) -> Iterator[Callable[[], None]]:
-    """Lock a table against writes until the test ends, like maintenance does."""
+    """Return a function that locks a table against writes until the test ends, as maintenance does."""
     with psycopg.connect(database_url) as connection:
 
         def lock() -> None:
@@ -99,7 +99,7 @@ def locked(database_url: str) -> Iterator[Callable[[], None]]:
 def test_a_table_that_is_locked_against_writes(
     locked: Callable[[], None], database_url: str, real_archive: Callable[..., PostgresArchive]
 ) -> None:
-    """The check reports it, and reads still use PostgreSQL."""
+    """The health check fails on the locked table. Reads still use PostgreSQL."""
     connection = PostgresConnection(DatabaseSettings(url=database_url, timeout_ms=600))
     archive = PostgresArchive(connection)
     archive.ping()
@@ -115,7 +115,7 @@ def test_a_table_that_is_locked_against_writes(
 def test_sessions_that_are_read_only_by_default(
     health: Health, postgres: PostgresServer, database: psycopg.Connection
 ) -> None:
-    """Every transaction declares itself read-write, so writes work and the check passes."""
+    """Each transaction of the functions is declared read-write, so writes work and the health check passes."""
     name = database.info.dbname
     with admin(postgres) as connection:
         connection.execute(f'alter database "{name}" set default_transaction_read_only = on'.encode())
@@ -123,7 +123,7 @@ def test_sessions_that_are_read_only_by_default(
 
 
 def test_a_queue_that_is_counted_and_refuses_messages(health: Health, sqs: SqsServer) -> None:
-    """The check fails even in a process that has sent nothing. It passes once the queue accepts messages."""
+    """The health check fails even in a process that has sent no message. It passes once the queue accepts messages."""
     assert health() == _ALL
     sqs.refused.add("SendMessage")
     assert health() == {**_ALL, "status": "degraded", "queue": "unavailable"}
@@ -133,7 +133,7 @@ def test_a_queue_that_is_counted_and_refuses_messages(health: Health, sqs: SqsSe
 
 
 def test_a_circuit_that_a_turn_has_opened(real_queue: SqsQueue, sqs: SqsServer) -> None:
-    """The health check reports it."""
+    """A turn's failed message opens the queue's circuit. The health check then fails."""
     sqs.refused.add("SendMessage")
     with pytest.raises(StoreUnavailable):
         real_queue.send(exchange())
@@ -145,7 +145,7 @@ def test_a_circuit_that_a_turn_has_opened(real_queue: SqsQueue, sqs: SqsServer) 
 def test_a_redis_that_answers_and_refuses_writes(
     health: Health, redis_client: redis.Redis, setting: tuple[str, str]
 ) -> None:
-    """Reads of such a Redis still work."""
+    """Redis answers reads and refuses writes. The health check reports it as unavailable."""
     assert health() == _ALL
     name, value = setting
     redis_client.config_set(name, value)

@@ -1,6 +1,6 @@
-"""The functions sign in by IAM, and real servers accept their tokens.
+"""The functions sign in with IAM tokens, and real servers accept these tokens.
 
-The token has the right format, and each connection has a new one.
+A token has AWS's format. Each connection gets a new token.
 """
 
 from __future__ import annotations
@@ -48,22 +48,22 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stop the clock that signatures use."""
+    """Set the clock of signatures to a fixed time."""
     monkeypatch.setattr("botocore.auth.get_current_datetime", lambda **_: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
 
 
 @pytest.mark.usefixtures("credentials", "frozen")
 def test_the_database_token_is_botos_own() -> None:
-    """The token equals botocore's byte for byte, in the same second."""
+    """The token equals the token that botocore makes in the same second, byte for byte."""
     theirs = boto3.Session().client("rds").generate_db_auth_token(DBHostname=_HOST, Port=5432, DBUsername="memory")
     assert aws_tokens.database_token(_HOST, 5432, "memory") == theirs
 
 
 @pytest.mark.usefixtures("credentials", "frozen")
 def test_the_cache_token_is_a_presigned_request() -> None:
-    """The token is signed for the replication group and the user, for 15 minutes.
+    """The token is a URL that is signed for the replication group and the user. It is valid for 15 minutes.
 
-    It equals another botocore signer's result.
+    It equals the URL that botocore's `RequestSigner` makes.
     """
     session = Session()
     credentials = session.get_credentials()
@@ -88,7 +88,7 @@ def test_the_cache_token_is_a_presigned_request() -> None:
 
 
 def test_nothing_to_sign_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without credentials a layer counts as not responding."""
+    """Without AWS credentials, the token function raises `StoreUnavailable`."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_REGION"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -102,7 +102,7 @@ def test_nothing_to_sign_with(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("credentials")
 def test_the_servers_certificate_is_checked() -> None:
-    """The public certificate authorities are the default. Their file exists."""
+    """With `sslmode=verify-full`, the default `sslrootcert` is a file of the public certificate authorities."""
     url = f"postgresql://memory@{_HOST}:5432/memory"
     given = signed_in(DatabaseSettings(url=f"{url}?sslmode=verify-full", auth="iam"))
     assert "BEGIN CERTIFICATE" in Path(given["sslrootcert"]).read_text()
@@ -113,7 +113,7 @@ def test_the_servers_certificate_is_checked() -> None:
 def test_each_connection_to_postgres_has_a_token_of_its_own(
     new_database: Callable[..., str], postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server accepts the token as the password. After a change, the next connection uses the new one."""
+    """PostgreSQL accepts the token as a password. Each new connection uses a new token."""
     tokens = iter(["first", "second"])
     asked: list[tuple[str, int, str]] = []
 
@@ -151,7 +151,7 @@ def _set_password(postgres: PostgresServer, password: str) -> None:
 def test_each_connection_to_redis_has_a_token_of_its_own(
     valkey: ValkeyServer, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A new connection has a new token, even after ElastiCache ends a connection after twelve hours."""
+    """Each new connection to Redis uses a new token, because ElastiCache closes connections after twelve hours."""
     tokens = iter(["first", "second"])
 
     def token(_cache_name: str, user: str) -> str:
@@ -162,7 +162,7 @@ def test_each_connection_to_redis_has_a_token_of_its_own(
         return current
 
     monkeypatch.setattr(redis_connection, "cache_token", token)
-    # Only the certificate check is off, because the embedded server has no certificate.
+    # Turn TLS off, because the embedded server has no certificate. The other settings are those of IAM.
     settings = RedisSettings(
         host="127.0.0.1", port=valkey.port, auth="iam", username="functions", cache_name="group", tls=True
     ).model_copy(update={"tls": False})
@@ -191,7 +191,7 @@ def test_required_settings_of_iam(
     sentence: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The start names a missing setting."""
+    """A function refuses to start if a setting of IAM is missing. The error names the setting."""
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=sentence):

@@ -1,4 +1,4 @@
-"""No caller reaches another user's data, for every route and kind of caller, with outages, on real servers."""
+"""No caller reaches another user's data. The tests cover each route, each kind of caller, and outages."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from tests.support.routes import EXCHANGE, SAMPLES, Sample
 
 THREAD, SECRET = "anas-thread", "secret"
 MakeProcess = Callable[..., Memory]
-# Situations in which the owner is unknown, with the status of the response.
+# The headers of requests without a valid token.
 STRANGERS: Final[dict[str, Callable[[Issuer], dict[str, str]]]] = {
     "no token": lambda _: {},
     "expired": lambda i: bearer(i.token("ana", exp=int(time.time()) - 60)),
@@ -53,7 +53,7 @@ STRANGERS: Final[dict[str, Callable[[Issuer], dict[str, str]]]] = {
     "another key": lambda i: bearer(i.token("ana", key=new_key())),
 }
 SITUATIONS: Final = ("hit", "miss", "queued", "redis down", "postgres down")
-# Routes that need the layer.
+# The routes that need PostgreSQL, and the routes that need Redis.
 NEEDS_POSTGRES: Final = {
     "GET /threads",
     "GET /threads/{thread_id:path}",
@@ -74,7 +74,7 @@ NEEDS_REDIS: Final = {
 
 @dataclass
 class World:
-    """A process of the agent function on real stores, its queue, and an issuer of tokens."""
+    """A process of the agent function on real stores, with its queue and an issuer of tokens."""
 
     app: Api
     memory: Memory
@@ -90,7 +90,7 @@ class World:
         thread_id: str = THREAD,
         named: str | None = None,
     ) -> httpx.Response:
-        """Send a route's request about a thread and a user; the user is named if possible."""
+        """Send a request of a route about a thread. The request names the user if the route has a place for a user."""
         return self.app.ask(
             sample.method,
             sample.path(thread_id, user_id),
@@ -104,13 +104,13 @@ class World:
         return bearer(self.issuer.token(user_id, **claims))
 
     def say(self, user_id: str, thread_id: str = THREAD, text: str = SECRET, exchange_id: str | None = None) -> int:
-        """Store an exchange of a user in a thread; return the status."""
+        """Store an exchange of a user in a thread. Return the response's status."""
         body = {"thread_id": thread_id, "user_message": f"{text} question", "assistant_message": f"{text} answer"}
         body |= {} if exchange_id is None else {"exchange_id": exchange_id}
         return self.app.ask("POST", "/invoked", body, headers=self.bearer(user_id)).status_code
 
     def drain(self) -> list[str]:
-        """Drain the queue into PostgreSQL; return the owners of refused records."""
+        """Drain the queue into PostgreSQL. Return the users of the records that the drain refused."""
         return [str(each.user_id) for each in self.memory.archive.store(self.queue.take()).rejected_owner]
 
 
@@ -134,7 +134,7 @@ def make_world(process: MakeProcess, queue: InMemoryQueue, issuer: Issuer) -> Ca
 
 @pytest.fixture
 def world(make_world: Callable[[], World]) -> World:
-    """Return a process, and Ana, who has preferences and a thread in both layers."""
+    """Return a process. The user Ana has preferences and a thread in both layers."""
     made = make_world()
     ana = made.bearer("ana")
     assert made.app.ask("PUT", "/users/ana/preferences", {"tone": SECRET}, headers=ana).status_code == 200
@@ -149,7 +149,7 @@ def world(make_world: Callable[[], World]) -> World:
 def create_situation(
     world: World, valkey: ValkeyServer, postgres: PostgresServer, redis_client: redis.Redis
 ) -> Callable[[str], str]:
-    """Create a situation; return its thread."""
+    """Create a situation and return its thread's id."""
 
     def bring(situation: str) -> str:
         if situation == "miss":
@@ -187,7 +187,7 @@ def test_requests_without_a_valid_token(world: World, create_situation: Callable
 
 @pytest.mark.parametrize("situation", SITUATIONS)
 def test_another_user(world: World, create_situation: Callable[[str], str], situation: str) -> None:
-    """A foreign thread returns a 404, like a missing one. Naming another user returns a 403, and nothing changes."""
+    """A request for another user's thread returns a 404. A request that names another user returns a 403."""
     thread_id = create_situation(situation)
     bob = world.bearer("bob")
     for sample in SAMPLES:
@@ -215,7 +215,7 @@ def test_another_user(world: World, create_situation: Callable[[str], str], situ
 @pytest.mark.parametrize("situation", SITUATIONS)
 @pytest.mark.parametrize("who", ["owner", "operator", "operator who names the owner"])
 def test_authorized_callers(world: World, create_situation: Callable[[str], str], situation: str, who: str) -> None:
-    """The owner and operators succeed, as far as the available layers allow."""
+    """Requests of the owner and of operators succeed, unless the layer that they need is down."""
     thread_id = create_situation(situation)
     headers = world.bearer("ana") if who == "owner" else world.bearer("ops", scope=OPERATOR)
     named = "ana" if who == "operator who names the owner" else None
@@ -228,12 +228,12 @@ def test_authorized_callers(world: World, create_situation: Callable[[str], str]
         assert answer.status_code == expected, (sample.route, answer.text)
         if sample.route in {"POST /invoking", "GET /threads/{thread_id:path}/messages"}:
             assert SECRET in answer.text, sample.route
-    # Any of them wrote for the owner.
+    # Operators who write in the owner's thread write for the owner.
     assert {exchange.user_id for exchange in world.queue.take()} <= {"ana"}
 
 
 def test_an_operator_acts_for_the_named_user(world: World) -> None:
-    """An operator has only that user's rights. An exchange stored for a user is in a thread of that user."""
+    """An operator who names a user has this user's rights, so another user's thread returns a 404."""
     operator = world.bearer("ops", scope=OPERATOR)
     for sample in SAMPLES:
         if sample.is_on_thread and sample.names_user == "body":
@@ -244,9 +244,9 @@ def test_an_operator_acts_for_the_named_user(world: World) -> None:
 def test_an_operator_in_anothers_thread(
     world: World, create_situation: Callable[[str], str], situation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The turn belongs to the thread's owner.
+    """A turn of an operator in another user's thread belongs to the thread's owner.
 
-    It has no data of the operator, and tools search the owner's messages.
+    The turn contains no data of the operator. Its tools search the owner's messages.
     """
     operator, private = world.bearer("ops", scope=OPERATOR), "operators-own"
     assert world.app.ask("PUT", "/users/ops/preferences", {"tone": private}, headers=operator).status_code == 200
@@ -279,7 +279,7 @@ def test_an_operator_in_anothers_thread(
 def test_a_thread_with_an_unknown_owner(
     world: World, make_world: Callable[[], World], valkey: ValkeyServer, postgres: PostgresServer, down: str
 ) -> None:
-    """PostgreSQL is down, so a thread that Redis lacks is refused, even to its creator's process."""
+    """PostgreSQL is down. A turn in a thread that Redis does not have returns a 503, even to the thread's creator."""
     if down in {"redis", "both"}:
         valkey.kill()
     if down in {"postgres", "both"}:
@@ -294,7 +294,7 @@ def test_a_thread_with_an_unknown_owner(
 
 
 def test_two_users_race_to_create_a_thread(make_world: Callable[[], World], database: psycopg.Connection) -> None:
-    """Exactly one user becomes the owner. The other user's exchange is neither shown nor stored."""
+    """Three users create the same thread at once. One user becomes the owner. Only the owner's exchange is stored."""
     worlds = {user: make_world() for user in ("ana", "bob", "eve")}
     for number in range(12):
         thread_id = f"raced-{number}"
@@ -317,7 +317,7 @@ def test_two_users_race_to_create_a_thread(make_world: Callable[[], World], data
 
 
 def _at_once(actions: dict[str, Callable[[], int]]) -> dict[str, int]:
-    """Run functions concurrently; return their results."""
+    """Run functions concurrently and return their results."""
     barrier = threading.Barrier(len(actions))
     results: dict[str, int] = {}
 
@@ -341,7 +341,7 @@ def test_the_first_exchange_is_still_queued(
     redis_client: redis.Redis,
     lost: str,
 ) -> None:
-    """The exchange belongs to the thread for every process, even after losses in Redis."""
+    """A thread's first exchange is still queued. Each process knows the owner, even if Redis has lost its data."""
     assert world.say("ana", "new") == 202
     if lost == "redis":
         redis_client.flushall()
@@ -356,9 +356,9 @@ def test_the_first_exchange_is_still_queued(
 
 
 def test_a_turn_whose_thread_is_deleted_meanwhile(world: World, make_world: Callable[[], World]) -> None:
-    """The user deleted the thread and another one claimed it.
+    """During a turn, the user deletes the thread and another user claims it.
 
-    The turn returns a 404, and the drain refuses the exchange.
+    The turn returns a 404, and the drain refuses its exchange.
     """
     turn = Turn(world.memory, THREAD, "ana", "own")
     assert len(turn.recall().messages) == 4
@@ -376,7 +376,7 @@ def test_a_turn_whose_thread_is_deleted_meanwhile(world: World, make_world: Call
 
 
 def test_a_deleted_thread_has_no_owner(world: World) -> None:
-    """The thread's name is free. The next owner sees nothing of the old contents."""
+    """Any user may claim a deleted thread's id. The next owner sees none of the old contents."""
     assert world.app.ask("DELETE", f"/threads/{THREAD}", headers=world.bearer("ana")).status_code == 204
     assert world.say("bob", text="bobs") == 202
     assert world.say("ana") == 404
@@ -386,7 +386,7 @@ def test_a_deleted_thread_has_no_owner(world: World) -> None:
 
 
 def test_a_deleted_users_threads_have_no_owner(world: World) -> None:
-    """The rule holds for stored and queued threads. Only the user's own threads are deleted."""
+    """Any user may claim a deleted user's threads, stored or queued. Other users' threads stay."""
     assert world.say("ana", "new") == 202
     assert world.say("bob", "bobs", "bobs") == 202
     assert world.say("ana", "bobs") == 404
@@ -399,7 +399,7 @@ def test_a_deleted_users_threads_have_no_owner(world: World) -> None:
 
 
 def test_threads_from_before_there_were_owners(world: World, make_world: Callable[[], World]) -> None:
-    """Such threads belong to the user of their first exchange, drained or not. Anonymous threads stay anonymous."""
+    """A thread without a claim belongs to the user of its first exchange, drained or queued."""
     memory = world.memory
     memory.archive.store([exchange(1, "drained", "ana")])
     for thread_id, user in (("queued", "ana"), ("nobodys", None)):
@@ -413,7 +413,7 @@ def test_threads_from_before_there_were_owners(world: World, make_world: Callabl
 
 
 def test_another_users_entry_in_redis_is_not_shown(world: World, redis_client: redis.Redis) -> None:
-    """A process died and left another user's entry. The owner's next turn removes it."""
+    """A process has left another user's exchange in a list. No response shows it, and the owner's turn removes it."""
     stray = exchange(9, THREAD, "bob")
     world.memory.cache.append(stray, is_drained=False)
     ana = world.bearer("ana")
@@ -437,7 +437,7 @@ def test_another_users_entry_in_redis_is_not_shown(world: World, redis_client: r
 def test_a_deleted_answer_is_not_replayed(
     world: World, redis_client: redis.Redis, deleted: str, thread_id: str | None, exchange_id: str | None
 ) -> None:
-    """The response to a repeated request says that the answer was deleted. A request with another key is answered."""
+    """A repeated request returns a 422, because its answer was deleted. A request with another key is answered."""
     ana, key = world.bearer("ana"), {"Idempotency-Key": "one"}
     body = {"prompt": f"I am {SECRET}", "thread_id": thread_id, "exchange_id": exchange_id}
     assert world.app.ask("POST", "/run", body, headers=ana | key).status_code == 200
@@ -464,7 +464,7 @@ def test_a_deleted_answer_is_not_replayed(
 def test_a_deleted_answer_leaves_postgresql(
     world: World, database_url: str, database: psycopg.Connection, deleted: str
 ) -> None:
-    """The stored response is deleted with the thread's messages, and no other thread's."""
+    """The deletion of a thread deletes the thread's stored responses. Other threads' responses stay."""
     connection = PostgresConnection(DatabaseSettings(url=database_url))
     keys = PostgresKeys(connection)
     for thread_id, user in ((THREAD, "ana"), ("bobs", "bob")):
@@ -481,7 +481,7 @@ def test_a_deleted_answer_leaves_postgresql(
 
 
 def test_an_idempotency_key_is_its_users(world: World) -> None:
-    """Another user's response is not replayed for the same key and body."""
+    """Two users send the same key and body. Each user gets their own response."""
     key = {"Idempotency-Key": "same"}
     answers = [
         world.app.ask("POST", "/run", {"prompt": f"I am {SECRET}"}, headers={**world.bearer(user), **key})

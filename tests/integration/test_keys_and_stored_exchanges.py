@@ -1,4 +1,4 @@
-"""Only Redis had the key. Its exchange contains the key, so PostgreSQL has it after the drain."""
+"""Only Redis had an idempotency key. The exchange contains the key, so PostgreSQL has the key after the drain."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ REQUEST = RunRequest(prompt="Hello", thread_id="t", user_id="ana")
 
 
 class World:
-    """Processes of the agent function on real stores; the test controls the queue."""
+    """Processes of the agent function on real stores. The test controls the queue."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class World:
         self.cache, self.archive, self.queue, self.redis = real_cache, real_archive, queue, redis_client
 
     def process(self, url: str | None = None) -> Operations:
-        """Create a process; with another `url`, its PostgreSQL is down."""
+        """Create a process. With another `url`, its PostgreSQL is down."""
         cache, archive = self.cache(), self.archive(url)
         memory = Memory(cache, archive, self.queue, cache._memory)
         keys: list[KeyStore] = [RedisKeys(cache._connection), PostgresKeys(archive._connection)]
@@ -57,7 +57,7 @@ class World:
         return Operations(memory, runner, idempotency, Inspection(memory, none, none, none))
 
     def make_redis_new(self) -> None:
-        """Make Redis a brand-new one that has lost nothing."""
+        """Record that this Redis is new and has lost no data."""
         cache = self.cache()
         cache.read("other", None)
         cache.note_loss(is_first=True)
@@ -90,7 +90,7 @@ def _run(process: Operations, request: RunRequest = REQUEST, key: str = "k") -> 
 
 
 def test_redis_is_lost_before_the_drain(world: World) -> None:
-    """PostgreSQL is back without the key, so the response is a 503. After the drain PostgreSQL has the key."""
+    """Redis loses a key before the drain. Repeated requests fail until the drain has stored the key in PostgreSQL."""
     first = _run(world.process(AWAY)).answer
     assert first["memory"]["durability"] == "queue"
     world.redis.flushall()
@@ -101,7 +101,7 @@ def test_redis_is_lost_before_the_drain(world: World) -> None:
     assert len(world.queue.bodies) == 1
     world.drain()
     for _ in range(3):
-        # Immediately each time, because no claim is in the way.
+        # The failed requests hold no claim, so each request is answered at once.
         again = _run(process)
         assert again.is_replayed
         assert {**again.answer, "memory": first["memory"]} == first
@@ -112,7 +112,7 @@ def test_redis_is_lost_before_the_drain(world: World) -> None:
 
 
 def test_redis_is_down(world: World) -> None:
-    """Redis' keys are unknown, so queued exchanges decide."""
+    """Redis is down, so its keys are unknown. A repeated request fails until the queue is drained."""
     _run(world.process(AWAY))
     process = world.process()
     cast("RedisKeys", process._idempotency._stores[0])._connection.close()
@@ -127,7 +127,7 @@ def test_redis_is_down(world: World) -> None:
 
 
 def test_another_body_leaves_no_claim(world: World) -> None:
-    """PostgreSQL alone refuses the other body. The right body is answered at once."""
+    """Redis has lost the key. PostgreSQL refuses another body, and this request leaves no claim in Redis."""
     _run(world.process(AWAY))
     world.drain()
     world.redis.flushall()
@@ -140,11 +140,11 @@ def test_another_body_leaves_no_claim(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("what", "is_drained"),
-    # An exchange that no layer has does not count as deleted.
+    # `("exchange", False)` is left out: an exchange that no layer has cannot be deleted.
     [("thread", True), ("thread", False), ("user", True), ("user", False), ("exchange", True)],
 )
 def test_a_deleted_exchange_of_a_key(world: World, what: str, *, is_drained: bool) -> None:
-    """The response to a retry says that the exchange was deleted. The stored responses contain nothing of it."""
+    """A repeated request returns a 422, because its exchange was deleted. The stored response has none of its text."""
     first = _run(world.process(AWAY)).answer
     world.redis.flushall()
     if is_drained:
@@ -168,7 +168,7 @@ def test_a_deleted_exchange_of_a_key(world: World, what: str, *, is_drained: boo
 
 
 def test_redis_that_refuses_writes_still_has_its_keys(world: World) -> None:
-    """PostgreSQL was down and does not have the key."""
+    """PostgreSQL does not have the key, and Redis refuses writes. Redis still replays the response."""
     process = world.process(AWAY)
     first = _run(process).answer
     world.redis.config_set("maxmemory", 1)
@@ -181,7 +181,7 @@ def test_redis_that_refuses_writes_still_has_its_keys(world: World) -> None:
 
 
 def test_the_outbox_of_an_older_redis(world: World) -> None:
-    """The exchange is in the outbox, and its key's response is newer than the snapshot."""
+    """The outbox has the exchange, and Redis has lost its key. A repeated request fails until the sweep stores it."""
     world.queue.is_down = True
     first = _run(world.process(AWAY)).answer
     assert first["memory"]["durability"] == "redis"
@@ -195,7 +195,7 @@ def test_the_outbox_of_an_older_redis(world: World) -> None:
 
 
 def test_an_outbox_with_another_exchange(world: World) -> None:
-    """An undrained exchange affects only its own key."""
+    """The outbox has an exchange with a lost key. A request with another key is answered."""
     world.queue.is_down = True
     first = _run(world.process(AWAY)).answer
     world.redis.delete(*world.redis.keys("idempotency:*"), "memory:epoch")
@@ -209,7 +209,7 @@ def test_an_outbox_with_another_exchange(world: World) -> None:
 
 
 def test_keys_that_redis_missed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PostgreSQL has the response, but is down when the key is repeated to a Redis that missed it."""
+    """Redis missed a response. PostgreSQL has it, but is down when the request is repeated. The request fails."""
     process, broken = world.process(), world.process()
     cache = cast("RedisCache", broken._memory.cache)
 
@@ -226,14 +226,14 @@ def test_keys_that_redis_missed(world: World, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_keys_in_a_redis_that_evicts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PostgreSQL was up for long and has all evicted keys. New keys run although the queue is never empty."""
+    """PostgreSQL was up long enough to have all evicted keys. New keys run although the queue has messages."""
     monkeypatch.setattr(PostgresArchive, "uptime_seconds", lambda _: 1e6)
     _run(world.process(AWAY))
     long_ago = int(time.time()) - 200
     world.redis.hset("memory:epoch", mapping={"doubt": long_ago, "began": long_ago})
     evictions = world.redis.info("stats")["evicted_keys"]
     for key in ("one", "two"):
-        # Simulates another eviction: the counter differs from the recorded value.
+        # Simulate an eviction: Redis' counter differs from the recorded value.
         world.redis.hset("memory:epoch", "evictions", evictions - 1)
         assert not _run(world.process(), key=key).is_replayed
         world.cache().note_loss(evictions=evictions)
@@ -246,11 +246,11 @@ def test_keys_in_a_redis_that_evicts(world: World, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_process_that_ends_before_its_response(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PostgreSQL is down when the request is repeated after the lease. There is still one exchange."""
+    """A process ends before it stores its response. The repeated request gets the same exchange id."""
     with monkeypatch.context() as patched:
         patched.setattr("shared.memory.idempotency.KeyLease.complete", lambda *_: None)
         first = _run(world.process()).answer
-    # Simulates the end of the lease.
+    # Simulate the end of the lease.
     world.redis.delete(*world.redis.keys("idempotency:*[0-9a-f][0-9a-f]"))
     again = _run(world.process(AWAY)).answer
     assert again["exchange_id"] == first["exchange_id"]

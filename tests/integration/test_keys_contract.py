@@ -1,4 +1,4 @@
-"""Redis, PostgreSQL and memory keep the contract of idempotency keys."""
+"""The key stores in Redis, PostgreSQL and memory have the same contract."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ A, B = ExchangeIds().new(), ExchangeIds().new()
 
 @pytest.fixture
 def in_redis(valkey: ValkeyServer) -> Iterator[RedisKeys]:
-    """Return the keys in L1."""
+    """Return the key store in L1."""
     connection = RedisConnection(RedisSettings(host="127.0.0.1", port=valkey.port))
     yield RedisKeys(connection)
     connection.close()
@@ -37,7 +37,7 @@ def in_redis(valkey: ValkeyServer) -> Iterator[RedisKeys]:
 
 @pytest.fixture
 def in_postgres(database_url: str) -> Iterator[PostgresKeys]:
-    """Return the keys in L2."""
+    """Return the key store in L2."""
     connection = PostgresConnection(DatabaseSettings(url=database_url))
     yield PostgresKeys(connection)
     connection.close()
@@ -45,7 +45,7 @@ def in_postgres(database_url: str) -> Iterator[PostgresKeys]:
 
 @pytest.fixture
 def in_memory() -> InMemoryKeys:
-    """Return the keys in the twin."""
+    """Return the in-memory key store."""
     return InMemoryKeys()
 
 
@@ -57,14 +57,14 @@ def keys(request: pytest.FixtureRequest) -> KeyStore:
 
 
 def test_the_first_claims(keys: KeyStore) -> None:
-    """The second caller gets the first one's exchange id and body hash."""
+    """The first caller acquires the key. The second caller gets the exchange id and body hash of the first caller."""
     first, second = keys.acquire("k", "body", A), keys.acquire("k", "other", B)
     assert (first.is_acquired, first.exchange_id, first.body_hash, first.answer) == (True, A, "body", None)
     assert (second.is_acquired, second.exchange_id, second.body_hash, second.answer) == (False, A, "body", None)
 
 
 def test_a_response_is_stored(keys: KeyStore) -> None:
-    """A response is stored even without an earlier claim. A completed key is never taken over."""
+    """A store keeps a response, with or without an earlier claim. No caller can acquire a key with a response."""
     keys.answer("k", "body", A, '{"a":1}')
     state = keys.acquire("k", "body", B)
     assert (state.is_acquired, state.exchange_id, state.answer) == (False, A, '{"a":1}')
@@ -74,7 +74,7 @@ def test_a_response_is_stored(keys: KeyStore) -> None:
 
 
 def test_a_late_response_of_a_deleted_exchange(in_postgres: PostgresKeys) -> None:
-    """PostgreSQL keeps the empty response that the deletion left."""
+    """A deletion has emptied a key's response. A late response of the exchange does not replace the empty response."""
     layers: list[KeyStore] = [in_postgres, InMemoryKeys("postgres")]
     for keys in layers:
         keys.acquire("k", "body", A)
@@ -84,7 +84,7 @@ def test_a_late_response_of_a_deleted_exchange(in_postgres: PostgresKeys) -> Non
 
 
 def test_a_released_key_is_free(keys: KeyStore) -> None:
-    """Releasing a free key is not an error."""
+    """A released key is free for another caller. A second release is no error."""
     claim = keys.acquire("k", "body", A).claim
     keys.release("k", claim)
     keys.release("other", claim)
@@ -92,7 +92,7 @@ def test_a_released_key_is_free(keys: KeyStore) -> None:
 
 
 def test_leases_end(in_redis: RedisKeys, redis_client: redis.Redis) -> None:
-    """In Redis a claim expires with its lease, and a response expires after a day."""
+    """In Redis, a claim expires at the end of its lease, and a response expires after a day."""
     in_redis.acquire("k", "body", A)
     assert LEASE_SECONDS - 5 < redis_client.ttl("idempotency:k") <= LEASE_SECONDS
     in_redis.answer("k", "body", A, "{}")
@@ -100,7 +100,7 @@ def test_leases_end(in_redis: RedisKeys, redis_client: redis.Redis) -> None:
 
 
 def test_a_claim_without_response_in_redis(in_redis: RedisKeys, redis_client: redis.Redis) -> None:
-    """The exchange id and body of a claim outlive its lease, until the claim is released."""
+    """Redis keeps a claim's exchange id and body hash after the lease. The next caller gets this exchange id."""
     in_redis.acquire("k", "body", A)
     assert ANSWER_SECONDS - 5 < redis_client.ttl("idempotency:k:exchange") <= ANSWER_SECONDS
     redis_client.delete("idempotency:k")
@@ -113,7 +113,7 @@ def test_a_claim_without_response_in_redis(in_redis: RedisKeys, redis_client: re
 def test_a_holder_past_its_lease_releases_nothing(
     keys: KeyStore, redis_client: redis.Redis, database: psycopg.Connection
 ) -> None:
-    """Another request has the key after the lease, so the release changes nothing."""
+    """After the lease, another request holds the key. The release by the first request changes nothing."""
     claim = keys.acquire("k", "body", A).claim
     redis_client.delete("idempotency:k")
     database.execute("update idempotency_keys set claimed_at = now() - interval '41 s'")
@@ -134,7 +134,7 @@ def test_an_answer_is_not_released(keys: KeyStore) -> None:
 
 
 def test_a_claim_without_response_in_postgres(in_postgres: PostgresKeys, database: psycopg.Connection) -> None:
-    """In PostgreSQL exactly one caller takes its claim over, with the same exchange id."""
+    """After the lease, exactly one caller acquires the key in PostgreSQL, with the same exchange id."""
     in_postgres.acquire("k", "body", A)
     database.execute("update idempotency_keys set claimed_at = now() - interval '41 s'")
     states = [in_postgres.acquire("k", "body", B) for _ in range(2)]
@@ -142,7 +142,7 @@ def test_a_claim_without_response_in_postgres(in_postgres: PostgresKeys, databas
 
 
 def test_a_claim_from_the_future(in_postgres: PostgresKeys, database: psycopg.Connection) -> None:
-    """PostgreSQL's clock was ahead when the key was acquired. The lease has no end, so another request takes over."""
+    """PostgreSQL's clock was ahead when a key was acquired. Another request may acquire the key at once."""
     in_postgres.acquire("k", "body", A)
     database.execute("update idempotency_keys set claimed_at = now() + interval '2 d'")
     states = [in_postgres.acquire("k", "body", B) for _ in range(2)]
@@ -150,7 +150,7 @@ def test_a_claim_from_the_future(in_postgres: PostgresKeys, database: psycopg.Co
 
 
 def test_an_emptied_redis_may_have_lost_keys(in_redis: RedisKeys, redis_client: redis.Redis) -> None:
-    """An emptied Redis may have lost keys that clients repeat; a new Redis has lost none."""
+    """An emptied Redis may have lost keys that clients repeat. A new Redis has lost no keys."""
     assert not in_redis.acquire("k", "body", A).is_sure
     now = time.time()
     epoch: dict[Any, Any] = {"began": f"{now:.6f}", "identity": in_redis._connection.identity or "", "doubt": "1.5"}
@@ -174,7 +174,7 @@ def test_an_emptied_redis_may_have_lost_keys(in_redis: RedisKeys, redis_client: 
 
 
 def test_ten_concurrent_requests_with_one_key(in_redis: RedisKeys, database_url: str) -> None:
-    """Of ten requests with one key, one runs."""
+    """Ten concurrent requests have the same key. Only one of them runs."""
 
     def claim(_: int) -> int:
         connection = PostgresConnection(DatabaseSettings(url=database_url))

@@ -1,4 +1,4 @@
-"""A complete list shows its thread's owner. Changes of the owner are detected."""
+"""A sealed list contains its thread's owner. Processes detect a change of the owner."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def memory(process: MakeProcess) -> Memory:
 
 
 def test_the_owner_needs_no_postgresql(memory: Memory, process: MakeProcess) -> None:
-    """No process needs PostgreSQL for the owner. Redis' owner is valid while PostgreSQL is down."""
+    """Each process reads the owner from the sealed list, so turns succeed while PostgreSQL is down."""
     for each in (memory, process()):
         each.archive.window = each.archive.owner = each.archive.claim_ownership = _raise_unavailable  # type: ignore[method-assign,assignment]
         turn = _turn(each, "ana")
@@ -53,7 +53,7 @@ def _raise_unavailable(*_: object) -> None:
 
 
 def test_an_unsealed_list_shows_no_owner(memory: Memory, redis_client: redis.Redis) -> None:
-    """An empty or missing list shows no owner either."""
+    """A list that is empty, missing or without a seal contains no owner."""
     head = cast("str", redis_client.lindex("thread:t:messages", 0))
     seal = head.rindex(',"first"')
     prepared: tuple[Callable[[], object], ...] = (
@@ -78,7 +78,7 @@ def test_an_unsealed_list_shows_no_owner(memory: Memory, redis_client: redis.Red
 
 
 def test_a_thread_of_several_users_has_no_owner(process: MakeProcess) -> None:
-    """Without authentication a thread may have several users. Its list shows no owner, and PostgreSQL decides."""
+    """Without authentication a thread may have several users. Its list contains no owner, so PostgreSQL decides."""
     memory = process()
     for number, user_id in enumerate(("ana", "bob")):
         Turn(memory, "t", user_id).keep(f"q{number}", f"a{number}")
@@ -89,12 +89,12 @@ def test_a_thread_of_several_users_has_no_owner(process: MakeProcess) -> None:
 
 
 def test_an_owner_who_deleted_the_thread_while_a_turn_ran(memory: Memory, process: MakeProcess) -> None:
-    """The exchange is the first of the new thread. It is in the list once, with the same id as in the queue."""
+    """The owner deletes the thread during a turn. The turn's exchange is the only exchange of a new thread."""
     turn = _turn(memory, "ana")
     turn.recall()
     other = process()
     Threads(other).delete("t", "ana")
-    # A reader has refilled the list since.
+    # This read refills the list.
     assert not _turn(other, "ana").recall().messages
     receipt = turn.keep("q1", "a1")
     assert (receipt.durability, receipt.cached, receipt.degraded) == ("queue", True, [])
@@ -106,11 +106,11 @@ def test_an_owner_who_deleted_the_thread_while_a_turn_ran(memory: Memory, proces
 def test_an_append_between_the_two_parts_of_a_deletion(
     memory: Memory, process: MakeProcess, redis_client: redis.Redis
 ) -> None:
-    """PostgreSQL has given the thread to another user.
+    """A user deletes a thread and another user claims it in PostgreSQL.
 
-    Redis gets the deletion after a late append of the former owner.
+    Redis gets a late append of the former owner before it gets the deletion.
 
-    After the append, the former owner sees no thread, and the next owner sees nothing of it.
+    The former owner then sees no thread, and the next owner does not see the append.
     """
     other = process()
     turn = _turn(memory, "ana")
@@ -135,7 +135,7 @@ def test_an_append_between_the_two_parts_of_a_deletion(
 
 
 def test_a_condition_on_the_last_deletion(real_cache: Callable[..., RedisCache]) -> None:
-    """An append after a deletion that its turn does not know leaves nothing. After a known deletion it succeeds."""
+    """An append fails if the thread was deleted after the turn's context was loaded. Otherwise it succeeds."""
     cache, made = real_cache(), [exchange(number) for number in range(4)]
     cache.forget_threads({"t": made[1].order})
     cache.read("t", None)
@@ -152,7 +152,7 @@ def test_a_condition_on_the_last_deletion(real_cache: Callable[..., RedisCache])
 def test_restored_exchanges_make_no_owner(
     memory: Memory, process: MakeProcess, redis_client: redis.Redis, *, is_of_user: bool
 ) -> None:
-    """PostgreSQL has deleted the thread or its owner. The next user may claim the thread, drained or not."""
+    """PostgreSQL has deleted the thread or its owner. Exchanges that Redis restores do not prevent another claim."""
     queue = cast("InMemoryQueue", memory.queue)
     memory.archive.store(queue.take())
     listed = redis_client.lrange("thread:t:messages", 0, -1)

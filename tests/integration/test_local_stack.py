@@ -1,4 +1,4 @@
-"""`make run` publishes the local stack's addresses, supervises it, and shuts it down."""
+"""`make run` starts the local stack, publishes its addresses, supervises its servers, and stops them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from infra.local import PROJECT_ROOT
 from infra.local.bundle import make_bundle, packaged_template
 from infra.local.client import StackProcess
 
-# The start takes about half a second. Other programs may use the CPU.
+# A restart takes about half a second. The limit is higher, because other programs may use the CPU.
 RESTART_SECONDS = 30
 
 
@@ -55,7 +55,7 @@ def _kill_and_wait(stack: StackProcess, name: str) -> float:
 
 
 def test_stack_json_names_everything(stack: StackProcess) -> None:
-    """The file is complete and its addresses respond."""
+    """`stack.json` is complete, and each of its addresses responds."""
     info = stack.info
     assert set(info) >= {"api_url", "endpoint_url", "region", "queue_url", "dlq_url", "agent_function", "sync_function"}
     assert set(info["pids"]) >= {"postgres", "valkey", "emulator"}
@@ -64,7 +64,7 @@ def test_stack_json_names_everything(stack: StackProcess) -> None:
 
 
 def test_a_second_stack_in_the_same_directory_is_refused(stack: StackProcess) -> None:
-    """The message is one sentence, and the first stack keeps running."""
+    """A second stack in the same directory refuses to start, with one line of error. The first stack keeps running."""
     before = stack.info
     second = _run(stack.state_dir)
     assert second.returncode == 1
@@ -86,7 +86,7 @@ def test_a_second_stack_in_the_same_directory_is_refused(stack: StackProcess) ->
     ],
 )
 def test_a_wrong_setting_stops_the_start(tmp_path: Path, variable: str, value: str, named: str) -> None:
-    """The message names the variable, and the command has started no server."""
+    """The error names the variable with the wrong setting. The command starts no server."""
     result = _run(tmp_path / "state", **{variable: value, "OPENAI_API_KEY": "", "OPENAI_BASE_URL": ""})
     assert result.returncode == 1
     assert named in result.stderr
@@ -104,7 +104,7 @@ def test_postgres_comes_back_with_its_data(stack: StackProcess) -> None:
 
 
 def test_valkey_comes_back_empty(stack: StackProcess) -> None:
-    """The supervisor restarts a killed Valkey without old data."""
+    """The supervisor restarts a killed Valkey without its old data."""
     with redis.Redis.from_url(stack.info["redis_url"]) as client:
         client.set("key", "value")
         assert _kill_and_wait(stack, "valkey") < RESTART_SECONDS
@@ -112,7 +112,7 @@ def test_valkey_comes_back_empty(stack: StackProcess) -> None:
 
 
 def test_the_emulator_comes_back_with_the_stack_deployed(stack: StackProcess) -> None:
-    """The supervisor restarts a killed emulator at the same address. The emulator's orphaned workers are gone."""
+    """The supervisor restarts a killed emulator at the same address. The killed emulator's workers end too."""
     before = stack.info
     workers = psutil.Process(before["pids"]["emulator"]).children()
     assert workers
@@ -154,7 +154,7 @@ def test_the_end_leaves_no_process_and_a_start_finds_the_data(tmp_path: Path) ->
 
 
 def test_the_bundle_has_only_the_projects_code() -> None:
-    """Equal files produce equal bytes; the template refers to them."""
+    """The bundle contains only the project's code. Equal files produce equal bytes."""
     bundle = make_bundle()
     assert bundle == make_bundle()
     names = zipfile.ZipFile(BytesIO(bundle.content)).namelist()

@@ -49,7 +49,7 @@ def test_postgres_keeps_its_data_through_a_kill_and_a_stop(tmp_path: Path) -> No
 
 
 def test_a_frozen_postgres_answers_after_the_thaw(tmp_path: Path) -> None:
-    """A frozen PostgreSQL accepts no connection and responds after the thaw. It stops even while frozen."""
+    """A frozen PostgreSQL accepts no connection. It responds after the thaw. It can be stopped while it is frozen."""
     with PostgresServer(tmp_path / "postgres") as server:
         _write(server)
         server.freeze()
@@ -66,7 +66,7 @@ def test_a_frozen_postgres_answers_after_the_thaw(tmp_path: Path) -> None:
 def test_root_runs_postgres_in_a_directory_only_root_may_enter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    """Each kind of non-root identity reaches data in a directory with mode 700."""
+    """PostgreSQL runs as each kind of non-root user and reaches its data in a directory with mode 700."""
     every = identity._candidates(tmp_path)
     monkeypatch.setattr(identity, "_candidates", lambda _: [one for one in every if one.kind == kind])
     tmp_path.chmod(0o700)
@@ -79,14 +79,14 @@ def test_root_runs_postgres_in_a_directory_only_root_may_enter(
 
 
 def test_no_identity_works_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without any usable user, the error suggests a fix."""
+    """If no user can run PostgreSQL, the error suggests to run make as an ordinary user."""
     monkeypatch.setattr(identity, "_candidates", lambda _: list[Identity]())
     with pytest.raises(LocalStackError, match="run make as an ordinary user"):
         PostgresServer(tmp_path / "postgres").start()
 
 
 def test_valkey_keeps_its_data_when_stopped_and_loses_it_when_killed(tmp_path: Path) -> None:
-    """Valkey's data survives a clean stop only. It is loaded once only."""
+    """Valkey's data survives a clean stop. It does not survive a kill."""
     with ValkeyServer(tmp_path / "valkey") as server, redis.Redis.from_url(server.url) as client:
         client.set("key", "value")
         server.stop()
@@ -98,7 +98,7 @@ def test_valkey_keeps_its_data_when_stopped_and_loses_it_when_killed(tmp_path: P
 
 
 def test_a_taken_port_is_replaced(tmp_path: Path) -> None:
-    """A preferred port that is taken is replaced by a free one."""
+    """If another program uses the preferred port, the server uses a free port."""
     with ValkeyServer(tmp_path / "one") as one:
         assert free_port(one.port) != one.port
         with ValkeyServer(tmp_path / "two", preferred=(one.port,)) as two:
@@ -106,9 +106,9 @@ def test_a_taken_port_is_replaced(tmp_path: Path) -> None:
 
 
 def test_a_taken_port_is_reported_and_used_again_when_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message names the taken port and its replacement.
+    """The preferred port is taken. A message names this port and its replacement.
 
-    The replacement stays the same until the usual port is free.
+    The server uses the same replacement until the preferred port is free.
     """
     said: list[str] = []
     used: list[int] = []

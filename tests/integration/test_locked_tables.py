@@ -1,4 +1,4 @@
-"""A lock on one table stops only the work that needs this table, and each process waits for it once."""
+"""A locked table stops only the work that needs this table. Each process waits for the lock once."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def connection(database_url: str) -> Iterator[PostgresConnection]:
 def test_only_the_first_call_waits_for_a_locked_table(
     connection: PostgresConnection, database_url: str, table: str, call: _Call
 ) -> None:
-    """Later calls fail at once while the table is locked, and succeed after that; other work goes on."""
+    """The first call waits for the locked table. Later calls fail at once until the lock ends. Other calls succeed."""
     archive, keys = PostgresArchive(connection), PostgresKeys(connection)
     with psycopg.connect(database_url) as other:
         other.execute(f"lock table {table} in access exclusive mode".encode())
         with pytest.raises(StoreUnavailable, match="55P03"):
             call(archive, keys)
         for _ in range(3):
-            # The time after which the next call may start a probe.
+            # After this time the next call may start a probe.
             time.sleep(1.1)
             assert archive.window("t", 9).exchanges == []
             with pytest.raises(StoreUnavailable, match="circuit open"):
@@ -57,7 +57,7 @@ def test_only_the_first_call_waits_for_a_locked_table(
 
 
 def test_a_search_that_is_late_opens_no_circuit(connection: PostgresConnection, database_url: str) -> None:
-    """A slow search says nothing about other statements."""
+    """A search that waits too long does not open the circuit, so other statements still run."""
     archive = PostgresArchive(connection)
     with psycopg.connect(database_url) as other:
         other.execute("lock table messages in access exclusive mode")

@@ -1,4 +1,4 @@
-"""The inspector shows a real Valkey and SQS."""
+"""The inspector shows the contents of a real Valkey and a real SQS."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_list(look: RedisInspector, real_cache: MakeCache, redis_client: redis
 
 
 def test_no_list(look: RedisInspector, redis_client: redis.Redis) -> None:
-    """A list may be missing, have another type, or never expire."""
+    """The inspector shows no list if the key is missing or has another type. It shows a list without an expiry."""
     assert look.thread("t", 4) == ListSnapshot()
     redis_client.set("thread:t:messages", "not a list")
     assert look.thread("t", 4) == ListSnapshot()
@@ -90,7 +90,7 @@ def test_the_outbox(look: RedisInspector, real_cache: MakeCache, redis_client: r
 
 
 def test_without_redis(look: RedisInspector, valkey: ValkeyServer) -> None:
-    """Redis is unavailable, not empty."""
+    """If Redis is down, the inspector reports it as unavailable."""
     valkey.kill()
     with pytest.raises(StoreUnavailable, match="redis"):
         look.thread("t", 4)
@@ -109,6 +109,6 @@ def test_a_queue(queues: Queues) -> None:
 
 
 def test_a_missing_queue(queues: Queues) -> None:
-    """A missing queue is unavailable, not empty."""
+    """The inspector reports a missing queue as unavailable."""
     with pytest.raises(StoreUnavailable, match="queue"):
         SqsInspector(f"{queues.url}-gone", sqs_client(), None).waiting()

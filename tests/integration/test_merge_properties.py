@@ -1,4 +1,4 @@
-"""`merge.lua` and `read.lua` on a real Valkey equal the plain model, whatever the order of merges."""
+"""`merge.lua` and `read.lua` on a real Valkey have the same results as the Python model, in any order of merges."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class List:
             self._client.rpush(KEY, *entries)
 
     def ask(self, most: int, generation: str, token: str = TOKEN) -> list[bytes]:
-        """Read the list. An unsealed list gets a token."""
+        """Run `read.lua` and return the list's entries. An unsealed list gets a token."""
         self._read(keys=[KEY], args=[most, generation, token, 900])
         return self.entries()[-most:]
 
@@ -80,7 +80,7 @@ class List:
         is_stored: bool = False,
         ttl: int = 0,
     ) -> int:
-        """Run the script."""
+        """Run `merge.lua` and return its result."""
         arguments = [part for exchange in exchanges for part in script_arguments(exchange)]
         gone = ",".join(str(exchange_id) for exchange_id in deleted)
         head: list[str | int] = [ttl, most, " ".join(refill or ()), str(cutoff or ""), gone, int(is_stored)]
@@ -97,7 +97,7 @@ class List:
         return [decode(entry) for entry in without_placeholder(self.entries())]
 
     def ttl(self) -> int:
-        """Return the list's time to live in seconds; -1 means forever."""
+        """Return the list's time to live in seconds, or -1 for a list that does not expire."""
         seconds: int = self._client.ttl(KEY)
         return seconds
 
@@ -114,7 +114,7 @@ def real(valkey: ValkeyServer) -> Iterator[List]:
 
 
 def _split(exchanges: list[Exchange], seed: int) -> list[list[Exchange]]:
-    """Split a list into batches, including single entries, which may take the fast path."""
+    """Split a list into batches. The scripts may merge a batch of one exchange on a faster path."""
     chance = random.Random(seed)  # noqa: S311 - no secret depends on it
     parts: list[list[Exchange]] = []
     for exchange in exchanges:
@@ -126,7 +126,7 @@ def _split(exchanges: list[Exchange], seed: int) -> list[list[Exchange]]:
 
 
 def _newest(exchanges: list[Exchange], most: int) -> list[Message]:
-    """Return the expected list: the winner of each id, of those the newest, in thread order."""
+    """Return the expected list: one version of each id, limited to the newest exchanges, in thread order."""
     winners: dict[UUID, Exchange] = {}
     for exchange in sorted(exchanges, key=lambda each: (-each.revision, each.created_at), reverse=True):
         winners[exchange.exchange_id] = exchange
@@ -159,7 +159,7 @@ def test_the_scripts_equal_the_model(
     before: list[bytes],
     between: list[bytes],
 ) -> None:
-    """The scripts equal the model byte for byte, for any batches, refills, deletions, windows and foreign entries."""
+    """The scripts' results equal the model's byte for byte, for any batches, refills, deletions and foreign entries."""
     real.begin(before)
     model = list(before)
     for number, (batch, refill, cutoff, deleted, is_stored, generation) in enumerate(steps):
@@ -198,7 +198,7 @@ def test_the_order_of_merges_does_not_matter(
 @relaxed
 @given(moving, st.randoms(use_true_random=False))
 def test_the_winner_of_two_wins_in_any_order(real: List, made: list[Exchange], chance: random.Random) -> None:
-    """The winner is the same in any order, even if it moves the exchange to an earlier position in the thread."""
+    """Two versions of an exchange have the same winner in any order, even if the winner has another position."""
     results = []
     for attempt in range(3):
         real.begin()
@@ -212,7 +212,7 @@ def test_the_winner_of_two_wins_in_any_order(real: List, made: list[Exchange], c
 @relaxed
 @given(batches, batches, windows)
 def test_repeated_merges_change_nothing(real: List, first: list[Exchange], second: list[Exchange], most: int) -> None:
-    """Merging is idempotent. Repeated batches change nothing, even later and one by one."""
+    """Merging is idempotent. If a batch is merged again, later or exchange by exchange, the list does not change."""
     real.begin()
     real.merge(first, most)
     real.merge(second, most)
@@ -226,9 +226,9 @@ def test_repeated_merges_change_nothing(real: List, first: list[Exchange], secon
 @relaxed
 @given(batches, windows)
 def test_the_newest_exchanges_stay(real: List, made: list[Exchange], most: int) -> None:
-    """The list keeps the earliest version of each id, and of those the newest that fit.
+    """The list has the earliest version of each id. It is limited to the newest exchanges.
 
-    It has complete exchanges in thread order.
+    It has both messages of each exchange, in thread order.
     """
     real.begin()
     for exchange in made:
@@ -239,7 +239,7 @@ def test_the_newest_exchanges_stay(real: List, made: list[Exchange], most: int) 
 @relaxed
 @given(batches, time_ordered(), windows)
 def test_deleted_exchanges_stay_deleted(real: List, made: list[Exchange], cutoff: UUID, most: int) -> None:
-    """No exchange up to the cutoff is left, whatever the order of deletion and merges."""
+    """The list has no exchange up to the cutoff, for any order of the deletion and the merges."""
     for order in sorted(set(permutations(["merge", "cut", "merge", "cut"]))):
         real.begin()
         for step in order:
@@ -253,7 +253,7 @@ def test_deleted_exchanges_stay_deleted(real: List, made: list[Exchange], cutoff
 def test_foreign_entries_are_not_touched(
     real: List, first: list[Exchange], second: list[Exchange], most: int, refill: tuple[str, str, str] | None
 ) -> None:
-    """Foreign entries stay unchanged in the list, or have left the window."""
+    """Merges do not change foreign entries. They remove a foreign entry only if the list is longer than the window."""
     foreign = [b"no json", b'{"a":1} ', b"{}"]
     real.begin(foreign)
     real.merge(first, most, refill=refill)
@@ -267,7 +267,7 @@ def test_foreign_entries_are_not_touched(
 def test_a_refill_seals_a_list_with_its_token(
     real: List, made: list[Exchange], most: int, later: list[Exchange]
 ) -> None:
-    """The refill seals only the first entry. The seal stays on the first entry."""
+    """A refill seals the list's first entry. After later merges the seal is still on the first entry only."""
     real.begin()
     assert real.merge(made, most, refill=("ee", "first", "1.5")) == -1
     assert real.entries() == [ASKED]
@@ -285,7 +285,7 @@ def test_a_refill_seals_a_list_with_its_token(
 @relaxed
 @given(batches, windows, time_ordered())
 def test_a_deletion_takes_the_token(real: List, made: list[Exchange], most: int, cutoff: UUID) -> None:
-    """PostgreSQL's response from before the deletion is not merged after it."""
+    """A deletion removes the token, so a refill from before the deletion changes nothing."""
     real.begin()
     real.merge(made, most)
     real.merge([], most, cutoff=cutoff)
@@ -295,7 +295,7 @@ def test_a_deletion_takes_the_token(real: List, made: list[Exchange], most: int,
 
 
 def test_an_exchange_with_a_random_id_is_appended_at_the_end(real: List) -> None:
-    """The exchange has one id and stays one exchange when it is repeated."""
+    """An exchange with a random id is merged twice. The list has it once."""
     real.begin()
     made = exchanges(3)
     named = made[2].with_id(uuid4(), made[2].created_at + timedelta(seconds=1))

@@ -1,4 +1,4 @@
-"""Metadata stays equal byte by byte through queue, drain, list, rows, refill and repair, on real servers."""
+"""Metadata keeps its bytes in the queue, in lists, in rows and in refilled lists, on real servers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.queues import Queues
 
 MakeProcess = Callable[..., Memory]
 LIST = "thread:t:messages"
-# Key orders, numbers and escapes that PostgreSQL's jsonb would change.
+# PostgreSQL's `jsonb` would change the order of these keys, these numbers and these escapes.
 TEXT = '{"b":1.0,"a":[1e+22,5e-324,"\\u0001\\n\\"",null],"B":{"":18446744073709551615},"ü":"🎉\ufffe"}'
 
 
@@ -51,7 +51,7 @@ def test_through_queue_drain_and_refill(
     redis_client: redis.Redis,
     database: psycopg.Connection,
 ) -> None:
-    """The bytes are equal in the appended list, in the rows, and in the refilled list."""
+    """The metadata is equal in the appended list, in the rows, and in the refilled list."""
     memory = process(real_queue)
     for metadata in (TEXT, None):
         Turn(memory, "t", "ana").keep("q", "a", metadata=metadata)
@@ -71,7 +71,7 @@ def test_through_queue_drain_and_refill(
 def test_a_repair_and_a_page(
     process: MakeProcess, redis_client: redis.Redis, real_archive: Callable[..., PostgresArchive]
 ) -> None:
-    """A repaired list has the metadata. Pages show it from either layer."""
+    """A list that was updated from PostgreSQL has the metadata. Pages from either layer show the metadata."""
     memory, archive = process(), real_archive()
     Turn(memory, "t", None).keep("q0", "a0", metadata=TEXT)
     missed = exchange(1)
@@ -89,7 +89,7 @@ def test_the_earliest_of_two_wins_with_its_metadata(
     redis_client: redis.Redis,
     database: psycopg.Connection,
 ) -> None:
-    """Both layers keep the metadata with its texts, even if the first exchange had none."""
+    """The earliest version of an exchange wins. Its metadata wins too, even if this version has none."""
     archive, cache = real_archive(), real_cache()
     late, other = exchange(), exchange()
     cache.read("t", None)
@@ -109,7 +109,7 @@ def test_the_earliest_of_two_wins_with_its_metadata(
 def test_any_object_is_returned_unchanged(
     real_archive: Callable[..., PostgresArchive], database: psycopg.Connection, value: dict[str, object]
 ) -> None:
-    """Any object is returned with equal bytes."""
+    """PostgreSQL returns any JSON object of metadata with equal bytes."""
     database.execute("truncate conversations cascade")
     made = exchange()
     kept = Exchange(made.exchange_id, "t", None, "q", "a", made.created_at, (), encode_metadata(value))

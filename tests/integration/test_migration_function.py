@@ -1,4 +1,4 @@
-"""CloudFormation invokes the migration function, on PostgreSQL with RDS' roles: an owner and `rds_iam`."""
+"""CloudFormation invokes the migration function. PostgreSQL has the roles of RDS: an owner and `rds_iam`."""
 
 from __future__ import annotations
 
@@ -79,16 +79,17 @@ def cloudformation() -> Iterator[CloudFormation]:
 
 @pytest.fixture
 def url(new_database: Callable[..., str], postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Return the owner's URL of an empty database, which is also in the function's environment."""
+    """Return the owner's URL of an empty database. The function's environment also has this URL."""
     address = urlsplit(new_database())
     name = address.path.removeprefix("/")
     with admin(postgres) as operator:
         for role in (_OWNER, "rds_iam"):
             operator.execute(sql.SQL("create role {} login createrole password 'secret'").format(sql.Identifier(role)))
-        # On RDS, users who can create roles may grant this one.
+        # On RDS, a user who can create roles may also grant `rds_iam`.
         operator.execute("grant rds_iam to memory_owner with admin option")
         operator.execute(sql.SQL("alter database {} owner to {}").format(sql.Identifier(name), sql.Identifier(_OWNER)))
-        # The functions' user exists here; on RDS the function creates it.
+        # The functions' user already exists here, so the owner must be a superuser to change it. On RDS the migration
+        # creates this user.
         operator.execute("alter role memory_owner superuser")
     owned = address._replace(netloc=f"{_OWNER}:secret@127.0.0.1:{postgres.port}").geturl()
     monkeypatch.setenv("DATABASE__URL", owned)
@@ -109,14 +110,14 @@ def _asked(url: str, query: str, user: str = _OWNER) -> Any:
 
 
 def test_the_template_requires_the_newest_schema() -> None:
-    """The template names the newest schema, because CloudFormation would not detect a new one otherwise."""
+    """The template names the newest schema. Otherwise CloudFormation would not run a new migration."""
     path = Path(__file__).parents[2] / "infra" / "aws" / "migration.yaml"
     template = yaml_parse(path.read_text())
     assert template["Parameters"]["SchemaRevision"]["Default"] == _NEWEST, "write it there"
 
 
 def test_an_empty_database(url: str, cloudformation: CloudFormation) -> None:
-    """The database gets the schema and a user with access to rows only. A repetition changes nothing."""
+    """The migration creates the schema and a user with access to rows only. A second run changes nothing."""
     for kind in ("Create", "Update"):
         assert cloudformation.ask(kind) == {
             "StackId": "stack",
@@ -150,7 +151,7 @@ def test_the_functions_may_use_every_table(url: str, cloudformation: CloudFormat
 
 
 def test_a_database_that_is_ahead(url: str, cloudformation: CloudFormation) -> None:
-    """A release that is rolled back succeeds and leaves the newer schema unchanged."""
+    """An older release finds a newer schema. Its migration succeeds and does not change the schema."""
     cloudformation.ask("Create")
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("update alembic_version set version_num = '9999'")
@@ -159,7 +160,7 @@ def test_a_database_that_is_ahead(url: str, cloudformation: CloudFormation) -> N
 
 
 def test_another_release_than_the_templates(url: str, cloudformation: CloudFormation) -> None:
-    """The migration fails and changes nothing, because the built code is not the deployed release."""
+    """The template requires another schema than the code has. The migration fails and changes nothing."""
     answer = cloudformation.ask("Create", "0000")
     assert answer["Status"] == "FAILED"
     assert f"the template asks for schema 0000, this code has {_NEWEST}" in answer["Reason"]
@@ -168,7 +169,7 @@ def test_another_release_than_the_templates(url: str, cloudformation: CloudForma
 
 
 def test_a_database_that_does_not_answer(cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The response has the reason without the password, so that the stack fails at once."""
+    """The database does not respond. The stack fails at once, and the reason does not contain the password."""
     monkeypatch.setattr(handler, "_PATIENCE_SECONDS", 0)
     monkeypatch.setenv("DATABASE__URL", "postgresql://memory_owner:hunter2@127.0.0.1:1/memory")
     answer = cloudformation.ask("Create")
@@ -178,7 +179,7 @@ def test_a_database_that_does_not_answer(cloudformation: CloudFormation, monkeyp
 
 
 def test_deleting_the_stack_reverts_no_migration(url: str, cloudformation: CloudFormation) -> None:
-    """The final snapshot has all data."""
+    """The deletion of the stack keeps the tables, so that the final snapshot has all data."""
     cloudformation.ask("Create")
     assert cloudformation.ask("Delete")["Status"] == "SUCCESS"
     assert _asked(url, "select to_regclass('messages')::text") == "messages"
@@ -187,7 +188,7 @@ def test_deleting_the_stack_reverts_no_migration(url: str, cloudformation: Cloud
 def test_a_migration_that_does_not_end_in_time(
     url: str, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """CloudFormation gets the reason before the function's timeout."""
+    """A migration takes too long. CloudFormation gets the reason before the function's timeout."""
     monkeypatch.setattr(handler, "_ANSWER_SECONDS", 899)
     with psycopg.connect(url) as other:
         other.execute("select pg_advisory_xact_lock(7215001)")
@@ -198,14 +199,14 @@ def test_a_migration_that_does_not_end_in_time(
 
 @pytest.mark.usefixtures("url")
 def test_a_direct_invocation_returns_the_revision() -> None:
-    """A direct invocation returns the revision."""
+    """A direct invocation returns the schema's revision."""
     assert handler.handler({}, _CONTEXT) == {"revision": _NEWEST}
 
 
 def test_an_existing_database(
     url: str, cloudformation: CloudFormation, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The migration creates no user. The named user must exist and gets access to the rows."""
+    """With `MIGRATION__MAKES_USER=false` the named user must exist. The migration grants it access to the rows."""
     monkeypatch.setenv("MIGRATION__MAKES_USER", "false")
     monkeypatch.setenv("MIGRATION__FUNCTION_USER", 'the "app":x')
     answer = cloudformation.ask("Create")
@@ -227,7 +228,7 @@ def test_an_existing_database(
 def test_functions_that_sign_in_as_the_owner(
     url: str, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch, user: str
 ) -> None:
-    """The migration grants and revokes no privilege."""
+    """If the functions sign in as the tables' owner, the migration grants and revokes no privilege."""
     monkeypatch.setenv("MIGRATION__MAKES_USER", "false")
     monkeypatch.setenv("MIGRATION__FUNCTION_USER", user)
     for kind in ("Create", "Update"):

@@ -1,4 +1,4 @@
-"""The migrations run up, down, up again, and concurrently. They agree with the models."""
+"""The tests apply and revert the migrations, run them concurrently, and compare them with the models."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _columns(connection: psycopg.Connection, table: str) -> dict[str, str]:
 
 
 def test_an_empty_database_is_brought_up_and_again(new_database: Callable[..., str]) -> None:
-    """The second run has nothing to do."""
+    """The migrations create the tables of an empty database. A second run changes nothing."""
     url = new_database()
     for _ in range(2):
         migrations.upgrade(url)
@@ -67,14 +67,14 @@ def test_down_and_up(new_database: Callable[..., str]) -> None:
 
 
 def test_models_and_migrations_agree(database_url: str) -> None:
-    """Alembic finds no further differences."""
+    """Alembic finds no difference between the models and the migrated database."""
     command.check(migrations.config(database_url))
 
 
 def test_two_runners_at_once(new_database: Callable[..., str]) -> None:
-    """The second runner waits for the first, without a snapshot that an index build would wait for."""
+    """A second runner waits for the first runner. It holds no snapshot while it waits, so it blocks no index build."""
     url = new_database()
-    # Alembic's context is global, so a plain lock replaces the second runner here.
+    # Alembic's context is global, so this connection's lock replaces the first runner.
     with psycopg.connect(url, autocommit=True) as first, ThreadPoolExecutor() as pool:
         first.execute("select pg_advisory_lock(7215001)")
         second = pool.submit(migrations.upgrade, url)
@@ -88,7 +88,7 @@ def test_two_runners_at_once(new_database: Callable[..., str]) -> None:
 
 
 def test_a_runner_that_never_ends(new_database: Callable[..., str]) -> None:
-    """The other runner gives up and reports the reason."""
+    """A runner holds the lock and does not end. A second runner gives up and reports the reason."""
     url = new_database()
     with psycopg.connect(url, autocommit=True) as first:
         first.execute("select pg_advisory_lock(7215001)")
@@ -98,7 +98,7 @@ def test_a_runner_that_never_ends(new_database: Callable[..., str]) -> None:
 
 
 def test_a_failure_keeps_completed_migrations(new_database: Callable[..., str]) -> None:
-    """Each migration commits by itself. The next run continues after the last completed one."""
+    """Each migration commits by itself. After a failure, the next run continues after the last completed migration."""
     url = new_database()
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("create table thread_owners (in_the_way int)")
@@ -112,9 +112,9 @@ def test_a_failure_keeps_completed_migrations(new_database: Callable[..., str]) 
 
 
 def test_a_lock_that_is_held_for_a_while(new_database: Callable[..., str]) -> None:
-    """The migration gives up its place in the lock queue, so that other sessions proceed. It gets its lock later.
+    """A migration leaves the lock queue after a timeout, so that other sessions proceed. It tries again later.
 
-    The migration's own timeouts apply, not the database's.
+    The migration uses its own timeouts instead of the database's.
     """
     url = new_database()
     command.upgrade(migrations.config(url), "0002")
@@ -132,7 +132,7 @@ def test_a_lock_that_is_held_for_a_while(new_database: Callable[..., str]) -> No
 
 
 def test_a_lock_that_is_never_free(new_database: Callable[..., str]) -> None:
-    """The migration ends with a message before the function's timeout."""
+    """A migration cannot get its lock. It ends with an error before the function's timeout."""
     url = new_database()
     command.upgrade(migrations.config(url), "0002")
     with psycopg.connect(url) as reader:
@@ -143,7 +143,7 @@ def test_a_lock_that_is_never_free(new_database: Callable[..., str]) -> None:
 
 
 def test_the_databases_session_settings(new_database: Callable[..., str]) -> None:
-    """A migration sets its own session settings."""
+    """The database has unusual session settings. A migration succeeds, because it sets its own settings."""
     url = new_database()
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"alter database {connection.info.dbname} set default_transaction_read_only = on".encode())
@@ -152,7 +152,7 @@ def test_the_databases_session_settings(new_database: Callable[..., str]) -> Non
 
 
 def test_an_index_is_built_beside_writers(new_database: Callable[..., str]) -> None:
-    """The index build waits for an open transaction longer than for other locks, and blocks no insert."""
+    """An index build waits for an open transaction longer than `lock_timeout`, and blocks no insert."""
     url = new_database()
     insert = "insert into t select generate_series(1, 10)"
     with psycopg.connect(url, autocommit=True) as watcher, ThreadPoolExecutor() as pool:
@@ -161,7 +161,7 @@ def test_an_index_is_built_beside_writers(new_database: Callable[..., str]) -> N
             writer.execute(insert)
             build = pool.submit(_build_index, url)
             until(lambda: _count(watcher, _WAITS) == 1)
-            # Longer than `lock_timeout`, which would end it.
+            # The build has waited longer than `lock_timeout`.
             until(lambda: _count(watcher, f"{_WAITS} and now() - query_start > '2s'") == 1)
             watcher.execute(insert)
             writer.rollback()
@@ -170,7 +170,7 @@ def test_an_index_is_built_beside_writers(new_database: Callable[..., str]) -> N
 
 
 def test_an_invalid_index_is_built_anew(new_database: Callable[..., str]) -> None:
-    """A failed build leaves an invalid index. PostgreSQL maintains it but never uses it."""
+    """A failed build leaves an invalid index, which no query uses. The migration builds the index again."""
     url = new_database()
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("create table t (n int)")
@@ -180,13 +180,13 @@ def test_an_invalid_index_is_built_anew(new_database: Callable[..., str]) -> Non
         assert _count(connection, _VALID) == 0
         _build_index(url)
         assert _count(connection, _VALID) == 1
-        # A repetition finds it.
+        # A second run finds the valid index.
         _build_index(url)
         assert _count(connection, _VALID) == 1
 
 
 def test_a_dropped_index(new_database: Callable[..., str]) -> None:
-    """A repetition succeeds as well."""
+    """A second removal of the same index succeeds too."""
     url = new_database()
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("create table t (n int)")
@@ -214,7 +214,7 @@ def _build_index(url: str) -> None:
 
 
 def _as_migration(url: str, change: Callable[[], None]) -> None:
-    """Run a change like a migration: in its own transaction, with the migrations' lock timeout."""
+    """Run a change as a migration does: in its own transaction, with the migrations' lock timeout."""
     engine = create_engine(migrations.sqlalchemy_url(url), poolclass=NullPool)
     with engine.connect() as connection:
         connection.execute(text("set lock_timeout = '1s'"))
@@ -258,7 +258,7 @@ def test_the_contracts_columns(database: psycopg.Connection) -> None:
 
 
 def test_the_contracts_constraints(database: psycopg.Connection) -> None:
-    """A thread and each side of an exchange exist once. Messages are deleted with their conversation."""
+    """A thread id and each message of an exchange are unique. Messages are deleted with their conversation."""
     (conversation,) = (
         database.execute("insert into conversations (thread_id) values ('t') returning id").fetchone() or ()
     )
@@ -276,6 +276,6 @@ def test_the_contracts_constraints(database: psycopg.Connection) -> None:
 
 
 def test_the_role_needs_no_more_than_its_database(postgres: PostgresServer, database: psycopg.Connection) -> None:
-    """All tests above ran with a role that is not a superuser."""
+    """All tests above run with a role that is not a superuser."""
     assert database.execute("select rolsuper from pg_roles where rolname = current_user").fetchone() == (False,)
     assert "memory" in postgres.url

@@ -1,4 +1,4 @@
-"""New migrations must not block the users of tables with rows."""
+"""New migrations must not block sessions that use tables with rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SCRIPTS: Final = [
     script.revision
     for script in reversed(list(ScriptDirectory.from_config(migrations.config("postgresql://")).walk_revisions()))
 ]
-# These created the first tables, so they blocked no one.
+# The migrations before 0004 created the first tables, so no session used these tables yet.
 _BEFORE: Final = _SCRIPTS.index("0004")
 
 _MADE: Final = re.compile(r"create table (?:if not exists )?(\w+)", re.IGNORECASE)
@@ -92,5 +92,5 @@ def test_blocking_statements(statement: str) -> None:
     ],
 )
 def test_statements_that_do_not_block(statement: str) -> None:
-    """PostgreSQL executes these statements without a long lock."""
+    """The check accepts statements that PostgreSQL executes without a long lock."""
     assert _blocking([statement]) == []

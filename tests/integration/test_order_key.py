@@ -1,4 +1,4 @@
-"""Python and PostgreSQL compute and sort the order key equally, for any id and time."""
+"""Python and PostgreSQL compute the same order keys and sort them equally, for any id and time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tests kill servers and check each row of the seed's degradation table, and the recovery without a restart."""
+"""The tests kill servers. They check each row of the seed's degradation table and the recovery without a restart."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MakeArchive = Callable[..., PostgresArchive]
 
 @pytest.fixture
 def warm(process: MakeProcess, real_queue: SqsQueue, queues: Queues, real_archive: MakeArchive) -> Memory:
-    """Create a process whose thread has one drained exchange and whose user has a preference, both in both layers."""
+    """Create a process. Both layers have a drained exchange of its thread and a preference of its user."""
     made = process(real_queue)
     Users(made).replace("ana", {"tone": "dry"})
     _recall(made)
@@ -46,7 +46,7 @@ def _drain(queues: Queues, archive: PostgresArchive) -> int:
 
 
 def test_redis_is_down(warm: Memory, valkey: ValkeyServer, queues: Queues, real_archive: MakeArchive) -> None:
-    """PostgreSQL serves history and preferences. Exchanges stored meanwhile are there when Redis returns empty."""
+    """PostgreSQL serves history and preferences while Redis is down, and fills the list when Redis returns empty."""
     valkey.kill()
     recalled, receipt = _recall(warm), _keep(warm, 1)
     assert (texts(recalled.messages), recalled.preferences) == (contents_of(0), {"tone": "dry"})
@@ -61,7 +61,7 @@ def test_redis_is_down(warm: Memory, valkey: ValkeyServer, queues: Queues, real_
 
 
 def test_postgresql_is_down(warm: Memory, postgres: PostgresServer, process: MakeProcess) -> None:
-    """L1 serves its part. Other requests report that PostgreSQL did not respond."""
+    """L1 serves cached threads. Requests for other threads report `postgres` as degraded."""
     postgres.kill()
     recalled, receipt = _recall(warm), _keep(warm, 1)
     assert (texts(recalled.messages), recalled.source, recalled.degraded) == (contents_of(0), "redis", [])
@@ -75,7 +75,7 @@ def test_postgresql_is_down(warm: Memory, postgres: PostgresServer, process: Mak
 
 
 def test_redis_and_postgresql_are_down(warm: Memory, valkey: ValkeyServer, postgres: PostgresServer) -> None:
-    """The agent runs without memory. Exchanges wait in the queue."""
+    """Redis and PostgreSQL are down. The agent runs without memory, and the queue stores its exchanges."""
     valkey.kill()
     postgres.kill()
     recalled, receipt = _recall(warm), _keep(warm, 1)
@@ -84,7 +84,7 @@ def test_redis_and_postgresql_are_down(warm: Memory, valkey: ValkeyServer, postg
 
 
 def test_sqs_is_down(warm: Memory, sqs: SqsServer) -> None:
-    """PostgreSQL stores the exchange directly. The queue is used again when it is back."""
+    """SQS is down. PostgreSQL stores the exchange directly. Later turns use the queue again."""
     sqs.stop()
     receipt = _keep(warm, 1)
     assert (receipt.durability, receipt.cached, receipt.degraded) == ("postgres", True, ["queue"])
@@ -95,7 +95,7 @@ def test_sqs_is_down(warm: Memory, sqs: SqsServer) -> None:
 
 
 def test_sqs_and_postgresql_are_down(warm: Memory, sqs: SqsServer, postgres: PostgresServer) -> None:
-    """The exchange is in L1's outbox and list."""
+    """SQS and PostgreSQL are down. L1 stores the exchange in its outbox and its list."""
     sqs.stop()
     postgres.kill()
     receipt = _keep(warm, 1)
@@ -105,7 +105,7 @@ def test_sqs_and_postgresql_are_down(warm: Memory, sqs: SqsServer, postgres: Pos
 
 
 def test_all_stores_down(warm: Memory, sqs: SqsServer, postgres: PostgresServer, valkey: ValkeyServer) -> None:
-    """No store has the exchange, no exception is raised, and the result says so."""
+    """No store accepts the exchange. The call raises no exception, and its result has `durability: none`."""
     sqs.stop()
     postgres.kill()
     valkey.kill()
@@ -116,7 +116,7 @@ def test_all_stores_down(warm: Memory, sqs: SqsServer, postgres: PostgresServer,
 
 
 def test_no_thread_and_no_user(warm: Memory) -> None:
-    """A missing thread or user is no error, and nothing is degraded."""
+    """A turn without a thread or without a user is no error. No layer is degraded."""
     assert Turn(warm, None, None).recall() == Recall([], {}, "none", [])
     assert Turn(warm, None, "ana").recall() == Recall([], {"tone": "dry"}, "redis", [])
     assert Turn(warm, None, "ana").keep("q", "a") == AppendResult(None, "none", cached=False)
@@ -124,7 +124,7 @@ def test_no_thread_and_no_user(warm: Memory) -> None:
 
 
 def test_redis_is_down_while_preferences_change(warm: Memory, valkey: ValkeyServer, process: MakeProcess) -> None:
-    """PostgreSQL has the change. Redis returns with old data, which no reader sees."""
+    """Redis misses a change of preferences. It returns with old preferences, which no reader sees."""
     valkey.freeze()
     assert Users(warm).merge("ana", {"tone": "kind"}) == {"tone": "kind"}
     valkey.thaw()

@@ -1,4 +1,4 @@
-"""The queues send, dead-letter and change visibility over a real socket with moto's SQS."""
+"""The tests send messages, dead-letter them and change their visibility with moto's SQS over a real socket."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def test_a_sent_exchange_is_received(real_queue: SqsQueue, queues: Queues) -> No
 
 
 def test_one_request_per_message(real_queue: SqsQueue, sqs: SqsServer) -> None:
-    """The client sends one request for each message, and no other request before it."""
+    """The client sends one request for each message and no other request."""
     real_queue.send(exchange())
     assert sqs.requests == ["SendMessage"]
 
 
 def test_a_message_of_the_largest_size(real_queue: SqsQueue, queues: Queues) -> None:
-    """The queue accepts one megabyte. A larger message is rejected without a request."""
+    """The queue accepts one megabyte. The client rejects a larger message without a request."""
     body = exchange().to_wire()
     room = 1_048_576 - 4_096 - len(body) + len("q0")
     largest = Exchange(UUID(int=5), "t", None, "x" * room, "a0", MOMENT)
@@ -54,7 +54,7 @@ def test_a_message_of_the_largest_size(real_queue: SqsQueue, queues: Queues) -> 
 
 
 def test_escapes_count(real_queue: SqsQueue) -> None:
-    """The limit counts bytes of the body, not characters."""
+    """The limit of a message counts bytes of the body, not characters."""
     with pytest.raises(TooLargeForQueue):
         real_queue.send(Exchange(UUID(int=5), "t", None, "\uffff" * 200_000, "", MOMENT))
     real_queue.send(Exchange(UUID(int=5), "t", None, "\x01" * 100_000, "", MOMENT))
@@ -72,7 +72,7 @@ def test_depth_counts_every_message(real_queue: SqsQueue, queues: Queues) -> Non
 
 
 def test_a_missing_queue(queues: Queues) -> None:
-    """A missing queue is an outage, not an invalid message."""
+    """A queue that does not exist counts as an outage."""
     wrong = SqsQueue(SyncSettings(queue_url=queues.url + "-not"))
     for use in (wrong.ping, wrong.depth, lambda: wrong.send(exchange())):
         with pytest.raises(StoreUnavailable, match="queue"):
@@ -83,7 +83,7 @@ def test_a_missing_queue(queues: Queues) -> None:
 
 
 def test_a_dead_letter_has_its_reason(queues: Queues) -> None:
-    """The dead letter has the unchanged body, with the reason in the message's attributes."""
+    """The dead letter has the unchanged body. Its attributes have the reason."""
     queues.client.send_message(QueueUrl=queues.url, MessageBody="no json")
     (record,) = queues.receive()
     SqsQueues(queues.settings()).dead_letter(_received(record), "not_json", "unexpected\x00character\n" + "x" * 500)
@@ -98,20 +98,20 @@ def test_a_dead_letter_has_its_reason(queues: Queues) -> None:
 
 
 def test_a_body_of_the_outbox_is_dead_lettered(queues: Queues) -> None:
-    """A body of the outbox has no message id. Its reason may have no detail."""
+    """The sweep dead-letters a body of the outbox. The body has no message id, and its reason may have no detail."""
     SqsQueues(queues.settings()).dead_letter_body("no json", InvalidRecord("not_json", ""))
     assert queues.dead() == [("no json", {"reason": "not_json", "detail": "-"})]
 
 
 def test_without_a_dead_letter_queue(queues: Queues) -> None:
-    """The message stays in the queue."""
+    """Without a dead-letter queue, the message stays in the queue."""
     lonely = SqsQueues(SyncSettings(queue_url=queues.url))
     with pytest.raises(StoreUnavailable, match="SYNC__DLQ_URL"):
         lonely.dead_letter_body("x", InvalidRecord("not_json", "x"))
 
 
 def test_postponed_messages_are_hidden(queues: Queues) -> None:
-    """The messages are hidden for the requested time. Hiding them takes more than one request."""
+    """The queue hides 13 messages for the requested time. One SQS request changes at most ten messages."""
     for number in range(13):
         queues.client.send_message(QueueUrl=queues.url, MessageBody=str(number))
     messages = [_received(record) for record in queues.receive()]
@@ -123,7 +123,7 @@ def test_postponed_messages_are_hidden(queues: Queues) -> None:
 
 
 def test_a_queue_that_is_down(queues: Queues, sqs: SqsServer) -> None:
-    """Every method raises its error."""
+    """Each method raises `StoreUnavailable` while the queue is down."""
     drain_side, message = SqsQueues(queues.settings()), SqsRecord("m", "r", "b", 1)
     sqs.stop()
     with pytest.raises(StoreUnavailable, match="queue"):
@@ -133,7 +133,7 @@ def test_a_queue_that_is_down(queues: Queues, sqs: SqsServer) -> None:
 
 
 def test_a_queue_without_a_depth_accepts_messages(real_queue: SqsQueue, queues: Queues, sqs: SqsServer) -> None:
-    """Exchanges are queued, although a depth request or a health check failed."""
+    """The queue accepts exchanges after a failed depth request or a failed health check."""
     sqs.refused.add("GetQueueAttributes")
     for ask in (real_queue.depth, real_queue.ping):
         for _ in range(2):
@@ -156,7 +156,7 @@ def _is_well(queue: SqsQueue) -> bool:
 
 
 def test_times_keep_their_precision(real_queue: SqsQueue, queues: Queues) -> None:
-    """A time has microsecond precision."""
+    """Times keep their microseconds in the queue."""
     made = exchange(1, created_at=MOMENT + timedelta(microseconds=1))
     real_queue.send(made)
     assert queues.exchanges()[0].created_at == MOMENT + timedelta(microseconds=1)

@@ -1,4 +1,4 @@
-"""Lists are lost by expiry, by eviction, or by a restart. No history is shortened without a report."""
+"""Redis loses lists by expiry, by eviction or by a restart. If a response lacks exchanges, it says so in `degraded`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _tell(memory: Memory, *numbers: int) -> None:
 
 
 def test_an_expired_list(process: MakeProcess, redis_client: redis.Redis, queue: InMemoryQueue) -> None:
-    """L2 refills the list. An exchange appended before does not count as the whole thread."""
+    """L2 refills an expired list. An exchange that was appended before does not count as the whole thread."""
     memory, other = process(), process()
     _tell(memory, 0, 1)
     memory.archive.store(queue.take())
@@ -45,7 +45,7 @@ def test_an_expired_list(process: MakeProcess, redis_client: redis.Redis, queue:
 
 
 def test_an_evicted_list_before_the_drain(process: MakeProcess, redis_client: redis.Redis) -> None:
-    """Every process sees the exchange, although PostgreSQL does not have it yet."""
+    """Redis evicts a list before the drain. Every process still sees its exchanges in the undrained hash."""
     memory = process()
     _tell(memory, 0, 1)
     redis_client.delete(LIST)
@@ -54,7 +54,7 @@ def test_an_evicted_list_before_the_drain(process: MakeProcess, redis_client: re
 
 
 def test_a_list_evicted_with_all_related_keys(process: MakeProcess, redis_client: redis.Redis) -> None:
-    """The process that accepted the exchange still has it in memory."""
+    """Redis evicts the list and the undrained hash. The process that accepted the exchange has it in memory."""
     memory = process()
     _tell(memory, 0, 1)
     redis_client.delete(LIST, "thread:t:pending", "thread:t:claim")
@@ -62,7 +62,7 @@ def test_a_list_evicted_with_all_related_keys(process: MakeProcess, redis_client
 
 
 def test_redis_restarted_empty(process: MakeProcess, valkey: ValkeyServer, queue: InMemoryQueue) -> None:
-    """PostgreSQL serves history and preferences, without a restart, for old and new processes."""
+    """Redis restarts empty. PostgreSQL serves history and preferences to old and new processes."""
     memory = process()
     Users(memory).replace("ana", {"tone": "dry"})
     _tell(memory, 0, 1)
@@ -83,7 +83,10 @@ def test_redis_restarted_empty(process: MakeProcess, valkey: ValkeyServer, queue
 def test_redis_restarted_empty_before_the_drain(
     process: MakeProcess, valkey: ValkeyServer, queue: InMemoryQueue
 ) -> None:
-    """The process that accepted the exchange shows it. Other processes report that the queue may hold more."""
+    """Redis restarts empty before the drain. Only the process that accepted the exchange shows it.
+
+    The other processes report `queue` as degraded.
+    """
     memory = process()
     _tell(memory, 0)
     valkey.kill()
@@ -97,7 +100,7 @@ def test_redis_restarted_empty_before_the_drain(
 
 
 def test_exchanges_that_only_postgresql_has(process: MakeProcess) -> None:
-    """A process loads such a thread with its window, once."""
+    """Only PostgreSQL has the thread. A process loads its window once."""
     memory = process()
     memory.archive.store(exchanges(60))
     assert _recall(memory) == contents_of(*range(10, 60))
@@ -105,7 +108,7 @@ def test_exchanges_that_only_postgresql_has(process: MakeProcess) -> None:
 
 
 def test_a_lost_hash(process: MakeProcess, redis_client: redis.Redis) -> None:
-    """L1 loads preferences, or their absence, for thirty days."""
+    """L1 has lost a user's preferences. The next read copies them from L2 to L1. They expire after thirty days."""
     memory = process()
     Users(memory).replace("ana", {"tone": "dry"})
     redis_client.delete(HASH)
@@ -118,7 +121,7 @@ def test_a_lost_hash(process: MakeProcess, redis_client: redis.Redis) -> None:
 def test_both_layers_hold_the_same_preferences(
     process: MakeProcess, redis_client: redis.Redis, database: psycopg.Connection
 ) -> None:
-    """Both layers agree after a change by any process."""
+    """Both layers have the same preferences after each change by any process."""
     one, other = Users(process()), Users(process())
     for number in range(6):
         users = (one, other)[number % 2]
@@ -128,7 +131,7 @@ def test_both_layers_hold_the_same_preferences(
 
 
 def test_a_smaller_and_a_larger_window(process: MakeProcess, queue: InMemoryQueue) -> None:
-    """After a change of the window's size, no reader sees too much, and no shorter list counts as complete."""
+    """The window's size changes. No reader sees more than its window, and a shorter list does not count as complete."""
     memory = process()
     _tell(memory, *range(8))
     memory.archive.store(queue.take())
@@ -140,7 +143,7 @@ def test_a_smaller_and_a_larger_window(process: MakeProcess, queue: InMemoryQueu
 
 
 def test_a_repetition_in_postgresql_keeps_its_first_position(process: MakeProcess) -> None:
-    """Without the queue, Redis gets the text that PostgreSQL has under the id, not the repeated text."""
+    """The queue is down and a caller repeats an id. Redis gets the text that PostgreSQL has under this id."""
     queue, name = InMemoryQueue(), uuid4()
     memory = process(queue, max_thread_messages=2)
     Turn(memory, "t", None).keep("q0", "a0", exchange_id=name)

@@ -1,4 +1,4 @@
-"""L1 runs on a real Valkey: keys, expiry, seals, deletions, and other programs' data."""
+"""The tests run L1 on a real Valkey: keys, expiry, seals, deletions, and other programs' data."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _read(cache: RedisCache) -> tuple[list[str], bool]:
 
 
 def test_the_contracts_list(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """The list has JSON objects under the thread's key, oldest first, for a day."""
+    """The list under the thread's key has JSON objects, oldest first. It expires after a day."""
     cache = real_cache()
     cache.read("conv_12345", None)
     cache.append(exchange(0, "conv_12345"), is_drained=False)
@@ -51,14 +51,14 @@ def test_the_contracts_list(real_cache: MakeCache, redis_client: redis.Redis) ->
 
 
 def test_the_contracts_hash(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """The hash has the preferences for thirty days."""
+    """The hash has the user's preferences. It expires after thirty days."""
     real_cache().set_preferences("ana", {"tone": "dry", "language": "Python"})
     assert redis_client.hgetall(HASH) == {"tone": "dry", "language": "Python"}
     assert 30 * DAY - 5 <= redis_client.ttl(HASH) <= 30 * DAY
 
 
 def test_expiry_times_are_settings(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """Every use extends the expiry. A drain does not."""
+    """The settings define the expiry. Each turn extends it. A drain does not extend it."""
     cache = real_cache(thread_ttl_hours=2, user_ttl_days=3)
     cache.set_preferences("ana", {"tone": "dry"})
     first = exchange(0, user_id="ana")
@@ -91,7 +91,7 @@ def test_the_list_holds_the_window(real_cache: MakeCache, redis_client: redis.Re
 
 
 def test_a_short_list_is_complete_only_with_a_seal(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """After an expiry a new exchange is only in the undrained hash. It does not count as the thread."""
+    """The list has expired. A new exchange is only in the undrained hash and does not count as the whole thread."""
     cache = real_cache()
     refill(cache, "t", _whole(exchanges(2)))
     assert _read(cache) == (contents_of(0, 1), True)
@@ -105,14 +105,14 @@ def test_a_short_list_is_complete_only_with_a_seal(real_cache: MakeCache, redis_
 
 
 def test_a_part_of_a_long_thread_is_not_complete(real_cache: MakeCache) -> None:
-    """L2 had older exchanges than its window."""
+    """L2 has older exchanges than its window. A list of two such exchanges is not complete."""
     cache = real_cache()
     refill(cache, "t", Window(exchanges(2), is_all=False))
     assert _read(cache) == (contents_of(0, 1), False)
 
 
 def test_the_first_exchange_of_a_new_thread_makes_a_complete_list(real_cache: MakeCache) -> None:
-    """The list is complete, whether this process or another one asked L2 first."""
+    """The list is complete if any process has found the thread empty in L2 before."""
     one, other = real_cache(), real_cache()
     refill(one, "t", NOTHING)
     one.append(exchange(0), is_drained=False)
@@ -123,7 +123,7 @@ def test_the_first_exchange_of_a_new_thread_makes_a_complete_list(real_cache: Ma
 
 
 def test_two_processes_that_found_the_thread_new(real_cache: MakeCache) -> None:
-    """The second process' exchange does not count as the thread's first."""
+    """Two processes find the same thread empty, and each appends an exchange. The list has both exchanges."""
     one, other = real_cache(), real_cache()
     refill(one, "t", NOTHING)
     refill(other, "t", NOTHING)
@@ -133,9 +133,9 @@ def test_two_processes_that_found_the_thread_new(real_cache: MakeCache) -> None:
 
 
 def test_a_thread_that_was_new_and_whose_list_was_lost(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """Another process wrote to the thread and its list was evicted.
+    """A process finds the thread empty. Another process writes to the thread, and the list is evicted.
 
-    The exchange of the first process, which had found the thread new, does not count as the whole thread.
+    The first process' next exchange does not count as the whole thread.
     """
     one, other = real_cache(), real_cache()
     refill(one, "t", NOTHING)
@@ -146,7 +146,7 @@ def test_a_thread_that_was_new_and_whose_list_was_lost(real_cache: MakeCache, re
 
 
 def test_undrained_exchanges_are_in_a_hash(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """An exchange is in the hash until the drain. An exchange stored in L2 directly is never undrained."""
+    """An exchange is in the undrained hash until the drain. If L2 stored it directly, it is never in the hash."""
     cache = real_cache()
     made = exchanges(3)
     for each in made[:2]:
@@ -162,14 +162,14 @@ def test_undrained_exchanges_are_in_a_hash(real_cache: MakeCache, redis_client: 
 
 
 def test_a_drain_makes_no_list(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """L1 gets no lists of threads that are not read."""
+    """A drain creates no list. Only a reader creates a list."""
     real_cache().merge_stored(exchanges(3) + exchanges(1, "u"))
     real_cache().merge_stored([])
     assert redis_client.keys("*messages*") == []
 
 
 def test_a_drain_of_many_threads(real_cache: MakeCache) -> None:
-    """Each list gets its own exchanges."""
+    """A drain of many threads adds to each list the exchanges of its thread."""
     cache = real_cache()
     for thread in ("a", "b"):
         refill(cache, thread, _whole(exchanges(1, thread)))
@@ -187,7 +187,7 @@ def _cutoff(batch: list[Exchange]) -> UUID:
 
 
 def test_a_deleted_thread_accepts_only_newer_exchanges(real_cache: MakeCache) -> None:
-    """Every writer respects the tombstone."""
+    """After a deletion, appends, drains and refills add only exchanges that are newer than the cutoff."""
     cache = real_cache()
     old = exchanges(3)
     cache.append(old[0], is_drained=False)
@@ -204,7 +204,7 @@ def test_a_deleted_thread_accepts_only_newer_exchanges(real_cache: MakeCache) ->
 
 
 def test_l2_restores_a_tombstone_in_l1(real_cache: MakeCache) -> None:
-    """The window restores a lost tombstone."""
+    """L1 has lost a tombstone. L2's window contains the cutoff, so a refill restores the tombstone."""
     cache = real_cache()
     old = exchanges(1)
     cutoff = _cutoff(old)
@@ -220,14 +220,14 @@ def test_l2_restores_a_tombstone_in_l1(real_cache: MakeCache) -> None:
 
 
 def test_a_deleted_user(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """The hash and the index are deleted, late exchanges are rejected, and the threads are returned."""
+    """A user's deletion deletes preferences and index, rejects late exchanges, and returns the user's threads."""
     cache = real_cache()
     cache.set_preferences("ana", {"tone": "dry"})
     cache.set_preferences("bob", {})
     for each in (exchange(0, "t1", "ana"), exchange(1, "t2", "ana"), exchange(2, "t3", "bob")):
         cache.append(each, is_drained=False)
     assert sorted(cache.threads_of("ana")) == ["t1", "t2"]
-    # Deletions have millisecond precision; the index keeps a thread of the same millisecond.
+    # A deletion has millisecond precision. If a thread gets an exchange in this millisecond, it stays in the index.
     time.sleep(0.002)
     late = exchange(3, "t1", "ana")
     cutoff = _cutoff([late])
@@ -251,7 +251,7 @@ def test_deleting_a_missing_thread(real_cache: MakeCache) -> None:
 
 
 def test_the_absence_of_preferences_is_cached(real_cache: MakeCache) -> None:
-    """An empty hash cannot exist. A separate key records that there are no preferences."""
+    """Redis cannot store an empty hash. A separate key records that the user has no preferences."""
     cache = real_cache()
     assert not cache.read(None, "ana").knows_preferences
     for preferences in ({}, {"tone": "dry"}, {}):
@@ -274,7 +274,7 @@ def test_a_hash_is_replaced_completely(real_cache: MakeCache, redis_client: redi
 
 
 def test_entries_of_the_seeds_own_code(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """Readers see such entries before entries with an order key."""
+    """Entries of the seed's own code have no order key. Readers see them before entries with an order key."""
     redis_client.rpush(LIST, json.dumps({"role": "user", "content": "Hi"}), "no json")
     cache = real_cache()
     cache.append(exchange(0), is_drained=False)
@@ -282,7 +282,7 @@ def test_entries_of_the_seeds_own_code(real_cache: MakeCache, redis_client: redi
 
 
 def test_a_key_of_another_type(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """L1 ignores a key of another type and replaces it by the list."""
+    """If the list's key has another type, L1 ignores its value and replaces it with the list."""
     redis_client.set(LIST, "x")
     cache = real_cache()
     assert _read(cache) == ([], False)
@@ -291,20 +291,20 @@ def test_a_key_of_another_type(real_cache: MakeCache, redis_client: redis.Redis)
 
 
 def test_preferences_that_are_not_utf_8(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """Bytes of another program do not fail a turn."""
+    """A turn succeeds if another program has written preferences that are not UTF-8."""
     redis_client.hset(HASH, mapping={"tone": b"\xff\xfe", b"\xfe": "x", "language": "Python"})
     read = real_cache().read(None, "ana")
     assert read.preferences["language"] == "Python"
 
 
 def test_a_broken_pending_exchange(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """L1 skips a broken exchange. It also skips one of another thread."""
+    """L1 skips undrained exchanges that are broken or belong to another thread."""
     redis_client.hset("thread:t:pending", mapping={"a": "no json", "b": exchange(0, "other").to_wire()})
     assert real_cache().read("t", None).pending == []
 
 
 def test_out_of_memory(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """L1 reports a refused write, and reads work. The write is retried when there is memory again."""
+    """Redis is out of memory. L1 reports the refused write and answers reads. It retries the write later."""
     cache = real_cache()
     refill(cache, "t", _whole(exchanges(1)))
     redis_client.config_set("maxmemory", "1")
@@ -319,12 +319,12 @@ def test_out_of_memory(real_cache: MakeCache, redis_client: redis.Redis) -> None
 
 
 def test_without_thread_and_user_no_server_is_called(real_cache: MakeCache) -> None:
-    """L1 calls no server without a thread and a user."""
+    """Without a thread and a user, L1 sends no request to Redis."""
     assert real_cache(port=1).read(None, None) == CacheRead()
 
 
 def test_outbox(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """The outbox is first in, first out, and does not expire. Entries are removed by value."""
+    """The outbox is first in, first out, and does not expire. L1 removes its entries by value."""
     cache = real_cache()
     made = exchanges(4)
     for each in made:
@@ -337,21 +337,21 @@ def test_outbox(real_cache: MakeCache, redis_client: redis.Redis) -> None:
 
 
 def test_reading_a_list_for_inspection_gives_no_token(real_cache: MakeCache) -> None:
-    """Only a read that asks for the undrained exchanges after the list may refill it."""
+    """A read of a turn sets a token for a refill. A read for inspection sets no token."""
     cache = real_cache()
     assert cache.read("t", None).token is not None
     assert cache.peek("t").token is None
 
 
 def test_epochs(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """An emptied L1 reports its loss until `note_loss` is called. It reports an eviction in the same way."""
+    """L1 has lost data by emptying or eviction. Its reads report the loss until `note_loss` records it."""
     cache = real_cache()
     for _ in range(2):
         read = cache.read("t", None)
         assert (read.state.lost_at, read.state.age()) == (None, None)
     cache.note_loss(evictions=read.state.evictions)
     redis_client.hset("memory:epoch", "began", f"{time.time() - 100:.6f}")
-    # Another process has noted it.
+    # Another process has already recorded this loss.
     cache.note_loss(evictions=read.state.evictions)
     assert cache.read("t", None).state.age() == pytest.approx(100, abs=30)
     redis_client.hincrby("memory:epoch", "evictions", 1)
@@ -362,7 +362,7 @@ def test_epochs(real_cache: MakeCache, redis_client: redis.Redis) -> None:
 
 
 def test_the_first_redis_has_lost_nothing(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """The first Redis has lost nothing until it loses something."""
+    """A new Redis has lost no data. After an eviction or a `flushall` it reports a loss."""
     cache = real_cache()
     evictions = cache.read("t", None).state.evictions
     cache.note_loss(evictions=evictions, is_first=True)

@@ -1,4 +1,4 @@
-"""A row that PostgreSQL refuses for any reason goes to the dead-letter queue, and the rest is stored."""
+"""The drain dead-letters each record whose row PostgreSQL refuses, and stores the other records."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _RAISING = (
     " create trigger refuse {when} on {table} for each row execute function refuse()"
 )
 _THIS_ONE = f"new.content = 'q{_POISON}'"
-# The list has one error of each kind: value, privilege, object, timeout, conflict, resources, outage, unknown.
+# SQLSTATEs of each kind of error: value, privilege, object, timeout, conflict, resources, outage, unknown.
 _STATES = re.findall(
     r"\w+",
     "P0001 P0002 P0003 P0004 01000 02000 08000 08006 08P01 0A000 21000 22023 23503 23514 25001 25006 25P02 25P03 28000"
@@ -63,7 +63,7 @@ def _check(outcome: DrainResult, queues: Queues, database: psycopg.Connection, d
 def test_every_state_in_one_batch(
     drain: Drain, real_queue: SqsQueue, queues: Queues, database: psycopg.Connection
 ) -> None:
-    """Each refused record has its trigger's reason. The drain stores the valid records between them."""
+    """Every second record is refused with another SQLSTATE. Its dead letter has the reason. The others are stored."""
     database.execute(
         (
             "create function refuse() returns trigger language plpgsql as $$"
@@ -103,7 +103,7 @@ def test_the_triggers_position(
     table: str,
     condition: str,
 ) -> None:
-    """A trigger fires before or after the row, on either table, and for the drain's own test row."""
+    """A trigger refuses a row before or after its insert, in either table, and also the drain's own test row."""
     database.execute(_RAISING.format(condition=condition, state=state, when=when, table=table).encode())
     _check(run(), queues, database, f"{state}: not this one")
 
@@ -111,7 +111,7 @@ def test_the_triggers_position(
 def test_a_trigger_that_refuses_at_the_commit(
     run: Callable[[], DrainResult], queues: Queues, database: psycopg.Connection
 ) -> None:
-    """The statement succeeds, and the commit fails."""
+    """A deferred trigger refuses the row. The statement succeeds, and the commit fails."""
     raising = _RAISING.format(condition=_THIS_ONE, state="40001", when="after insert", table="messages")
     deferred = raising.replace("create trigger", "create constraint trigger").replace(
         "for each row", "deferrable initially deferred for each row"
@@ -124,7 +124,7 @@ def test_a_trigger_that_refuses_at_the_commit(
 def test_a_policy(
     run: Callable[[], DrainResult], queues: Queues, database: psycopg.Connection, *, is_trial_refused: bool
 ) -> None:
-    """Row-level security refuses the row. Its error only says that a privilege is missing."""
+    """Row-level security refuses the row. Its SQLSTATE only says that a privilege is missing."""
     allowed = f"content <> 'q{_POISON}'" + (" and content ~ '^[qa][0-9]+$'" if is_trial_refused else "")
     database.execute("alter table messages enable row level security")
     database.execute("alter table messages force row level security")
@@ -136,14 +136,14 @@ def test_a_policy(
 def test_a_check(
     run: Callable[[], DrainResult], queues: Queues, database: psycopg.Connection, *, is_trial_refused: bool
 ) -> None:
-    """A later release or an administrator has added the check."""
+    """A check constraint of a later release or of an administrator refuses the row."""
     allowed = f"content <> 'q{_POISON}'" + (" and content ~ '^[qa][0-9]+$'" if is_trial_refused else "")
     database.execute(f"alter table messages add constraint c check ({allowed})".encode())
     _check(run(), queues, database, "23514: ")
 
 
 def test_a_missing_privilege(run: Callable[[], DrainResult], queues: Queues, database: psycopg.Connection) -> None:
-    """A missing privilege is no record's error, so all records wait."""
+    """The drain's role may not insert rows. All records stay in the queue."""
     database.execute("revoke insert on messages from memory")
     outcome = run()
     assert (outcome.stored, len(outcome.failed), queues.dead()) == (0, 20, [])

@@ -1,6 +1,6 @@
-"""Each kind of request has a cost through the real handler on real servers: calls, files and round trips.
+"""The tests measure what each kind of request costs on real servers: calls, files and round trips.
 
-The figures are literals, so a change of a cost changes this file. Turns read a window of two exchanges.
+The costs are literals, so a changed cost changes this file. Turns read a window of two exchanges.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from tests.support.sqs_server import SqsServer
 
 KNOWN: Final = "known"
 NEW: Final = "new"
-# Once a second a read also tests whether Redis accepts writes, which takes a few more calls.
+# Once a second, a read also tests whether Redis accepts writes. This test takes a few more calls.
 _SLACK: Final = 15
-# The design's goal for the memory's part of a hit: different functions of the project, and the files these are in.
+# The design's limits for the memory's part of a hit: how many functions and files of the project it may use.
 _MOST_FUNCTIONS: Final = 60
 _MOST_FILES: Final = 12
-# A module that was split into two counts once.
+# A request may use two more files than its `Cost` says, so that a module can be split.
 _MORE_FILES: Final = 2
 _SAID: Final[dict[str, object]] = {"user_id": "ana", "user_message": "q", "assistant_message": "a"}
 
@@ -38,8 +38,8 @@ class Cost(NamedTuple):
     """The cost of a request.
 
     Attributes:
-        calls: Maximum calls of the project's own functions.
-        files: Maximum number of their files.
+        calls: Maximum number of calls of the project's own functions.
+        files: Maximum number of files that contain the called functions.
         redis: Round trips to Redis.
         postgres: Round trips to PostgreSQL.
         queue: Requests to SQS.
@@ -75,11 +75,11 @@ class Watched:
 
     @property
     def newcomer(self) -> str:
-        """Return a user that no store has. With tokens, it is the only user."""
+        """Return a user without stored data. With tokens, return the token's user."""
         return "ana" if self.headers else "eve"
 
     def ask(self, path: str, thread_id: str, **fields: object) -> dict[str, Any]:
-        """Send a request like API Gateway, and return the response's body."""
+        """Send a request as API Gateway does, and return the response's body."""
         body = {"thread_id": thread_id, **fields}
         event = {
             "resource": "/{proxy+}",
@@ -124,7 +124,7 @@ class Watched:
 
 
 class _Case(NamedTuple):
-    """A request, and its maximum cost without authentication and for a user with a token."""
+    """A request and its two maximum costs: without authentication, and for a user with a token."""
 
     ask: Callable[[Watched], object]
     open: Cost
@@ -154,7 +154,7 @@ def watched(
         headers = bearer(issuer.token("ana")) if request.param == "tokens" else {}
         made = Watched(load("functions.agent.handler"), redis_proxy, postgres, sqs, headers, Calls())
         memory = made.function.operations._memory
-        # Work of a process' first request: importing the agent library, and counting the tokens of words.
+        # The first request of a process imports the agent library and counts the tokens of words.
         made.ask("/run", "warm", user_id="ana", prompt="q")
         made.ask("/invoking", KNOWN, user_id="ana")
         for number in range(2):
@@ -167,7 +167,7 @@ def watched(
 
 
 CASES: Final = {
-    # A sealed list.
+    # The list is sealed.
     "invoking, hit": _Case(
         lambda w: w.ask("/invoking", KNOWN, user_id="ana"),
         open=Cost(155, 31, 1, 0, 0),
@@ -183,7 +183,7 @@ CASES: Final = {
         open=Cost(199, 37, 2, 0, 1),
         tokens=Cost(218, 39, 2, 0, 1),
     ),
-    # This is the memory's part of a hit. The test below has its goal.
+    # This is the memory's part of a hit. `test_calls_and_files_of_a_hit` checks its goal.
     "recall, hit": _Case(
         lambda w: w.recall(),
         open=Cost(56, 12, 1, 0, 0),
@@ -194,11 +194,12 @@ CASES: Final = {
         open=Cost(117, 26, 1, 0, 0),
         tokens=Cost(122, 26, 1, 0, 0),
     ),
-    # A new thread and, without authentication, a new user. A second round trip to Redis reads what waits for the drain
-    # and what Redis may have lost. Only a list that is not sealed needs it: a script touches one key, and in the first
-    # round trip it would slow down every hit. A new user needs one more round trip to Redis and three to PostgreSQL
-    # (begin; lock and read; commit): preferences are written to Redis under PostgreSQL's lock, so that no older ones
-    # overwrite a change. The window's statement cannot read them, because its transaction ends in the same round trip.
+    # The thread is new. Without authentication the user is new too.
+    # A second round trip to Redis reads the undrained exchanges and the losses of Redis. A sealed list does
+    # not need them, so the first round trip does not read them: this would slow down each hit.
+    # A new user takes one more round trip to Redis and three to PostgreSQL (begin; lock and read; commit). PostgreSQL's
+    # lock is held while the preferences are written to Redis, so that no older preferences overwrite a change. The
+    # window's statement cannot hold this lock, because its transaction ends in the same round trip.
     "invoking, new thread": _Case(
         lambda w: w.ask("/invoking", NEW, user_id=w.newcomer),
         open=Cost(267, 47, 4, 4, 0),
@@ -214,7 +215,7 @@ CASES: Final = {
         open=Cost(287, 46, 4, 1, 1),
         tokens=Cost(337, 52, 4, 2, 1),
     ),
-    # An expired list of a thread that PostgreSQL has.
+    # The thread is in PostgreSQL, and its list has expired.
     "invoking, expired": _Case(
         lambda w: w.ask("/invoking", KNOWN, user_id="ana"),
         open=Cost(297, 48, 3, 1, 0),
@@ -226,7 +227,7 @@ CASES: Final = {
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_the_cost_of_a_request(watched: Watched, redis_client: redis.Redis, case: _Case) -> None:
-    """A request has a maximum of calls and files, and an exact number of round trips."""
+    """A request needs exactly the round trips of its `Cost`, and not more calls and files than its `Cost`."""
     if case.is_expired:
         redis_client.delete(f"thread:{KNOWN}:messages")
     found, most = watched.cost(lambda: case.ask(watched)), case.tokens if watched.headers else case.open

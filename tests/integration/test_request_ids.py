@@ -1,4 +1,4 @@
-"""One id finds the log lines of both functions. Lambda's way of importing is used, on real servers."""
+"""The log lines of both functions contain a request's id. The tests run the functions on real servers."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ class Context:
 
 
 class Function:
-    """A function with its log."""
+    """A function of the project and the log lines that it writes."""
 
     def __init__(self, module: ModuleType) -> None:
         self._module = module
         self._written = io.StringIO()
 
     def invoke(self, event: object) -> tuple[str, Any]:
-        """Return Lambda's id of the invocation, and the result."""
+        """Invoke the function. Return Lambda's id of the invocation, and the result."""
         named = str(uuid4())
-        # Both functions share one log handler, because they are in one process here.
+        # Both functions share one log handler, because the test runs them in one process.
         self._module.logger.handlers[0].setStream(self._written)
         return named, self._module.handler(event, Context(named))
 
     def ask(self, method: str, path: str, body: object = None, **more: Any) -> tuple[str, dict[str, Any]]:
-        """Return the gateway's id of a request, and the response with lowercase header names."""
+        """Send a request. Return the gateway's request id, and the response with lowercase header names."""
         named = str(uuid4())
         _, answer = self.invoke(_event(named, method, path, body, **more))
         headers = dict(answer.get("headers") or {})
@@ -123,7 +123,7 @@ _PREFLIGHT = {"Origin": "http://localhost:3000", "Access-Control-Request-Method"
 def test_every_response_has_the_id(
     agent: Function, method: str, path: str, body: object, headers: dict[str, str], status: int, route: str | None
 ) -> None:
-    """The id is in a header, in a problem's body, and in the log line. The line has no ids of threads or users."""
+    """The request's id is in a header, in a problem's body, and in the log line. The line has no thread or user id."""
     named, answer = agent.ask(method, path, body, headers=headers)
     assert answer["statusCode"] == status
     assert answer["headers"]["x-request-id"] == named
@@ -138,13 +138,13 @@ def test_every_response_has_the_id(
 
 
 def test_a_page_of_another_origin_may_read_the_id(agent: Function) -> None:
-    """The API exposes the header."""
+    """The CORS headers let a page of another origin read the header with the id."""
     _, answer = agent.ask("GET", "/health", headers={"Origin": "http://localhost:3000"})
     assert "x-request-id" in answer["headers"]["access-control-expose-headers"].lower()
 
 
 def test_errors_have_the_id(agent: Function, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An unexpected error has the id, inside and outside of a route."""
+    """The response and the log line of an unexpected error have the id, inside and outside of a route."""
 
     def fail(*_: object) -> None:
         raise RuntimeError
@@ -163,10 +163,10 @@ def test_errors_have_the_id(agent: Function, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_an_invocation_that_ends_without_an_answer(agent: Function) -> None:
-    """The gateway returns a 502 with its id. One log line has this id beside Lambda's id of the traceback."""
+    """An invocation raises an exception. One log line has the gateway's id and Lambda's id of the invocation."""
     named = str(uuid4())
     with pytest.raises(AttributeError):
-        # No gateway sends such an event.
+        # This event is invalid, so the handler raises.
         agent.invoke(_event(named, "GET", "/health", queryStringParameters="conv"))
     (line,) = agent.lines()
     assert (line["correlation_id"], line["error"]) == (named, "AttributeError")
@@ -175,7 +175,7 @@ def test_an_invocation_that_ends_without_an_answer(agent: Function) -> None:
 
 @pytest.mark.parametrize("hostile", _HOSTILE)
 def test_a_clients_id_is_ignored(agent: Function, queues: Queues, hostile: str) -> None:
-    """A client's header does not set the id. It injects no text into a line, a header or a message."""
+    """A client's header does not set the id. Its text is in no log line, header or message."""
     sent = dict.fromkeys(["X-Request-Id", "X-Amzn-Trace-Id", "x-amzn-requestid", "X-Correlation-Id"], hostile)
     named, answer = agent.ask("POST", "/invoked", _KEPT, headers=sent)
     assert (answer["statusCode"], answer["headers"]["x-request-id"]) == (202, named)
@@ -186,7 +186,7 @@ def test_a_clients_id_is_ignored(agent: Function, queues: Queues, hostile: str) 
 
 @pytest.mark.parametrize("hostile", [*_HOSTILE[:4], "", None, 7, ["r"]])
 def test_a_gateway_with_impossible_ids(agent: Function, queues: Queues, hostile: object) -> None:
-    """A caller of the function may send any value. Lambda's own id replaces an invalid one."""
+    """A caller of the function may send any gateway id. Lambda's id replaces an invalid gateway id."""
     named, answer = agent.invoke(_event(hostile, "POST", "/invoked", _KEPT))
     assert answer["statusCode"] == 202
     assert {line["correlation_id"] for line in agent.lines()} == {named}
@@ -205,7 +205,7 @@ def test_a_gateway_with_impossible_ids(agent: Function, queues: Queues, hostile:
     ],
 )
 def test_without_a_gateway(agent: Function, event: object, route: str | None, status: int) -> None:
-    """Lambda's response to a direct invocation has the id."""
+    """The log line of a direct invocation has Lambda's id."""
     named, answer = agent.invoke(event)
     assert answer.get("request_id", named) == named
     (line,) = agent.lines()
@@ -215,7 +215,7 @@ def test_without_a_gateway(agent: Function, event: object, route: str | None, st
 
 
 def test_a_direct_invocation_reaches_the_drain(agent: Function, sync: Function, queues: Queues) -> None:
-    """A direct invocation's id reaches the drain like a request's."""
+    """The drain logs the id of a direct invocation as it logs the id of an HTTP request."""
     named, _ = agent.invoke({"action": "invoked", **_KEPT})
     sync.invoke({"Records": queues.receive()})
     (line,) = sync.lines()
@@ -223,7 +223,7 @@ def test_a_direct_invocation_reaches_the_drain(agent: Function, sync: Function, 
 
 
 def test_two_requests_in_one_process(agent: Function, sync: Function, queues: Queues) -> None:
-    """Each request has its own id, in both functions. Code between requests has none."""
+    """Each request has its own id, in both functions. Log lines between requests have no id."""
     ids = [agent.ask("POST", "/invoked", {**_KEPT, "thread_id": f"t{number}"})[0] for number in range(3)]
     refused, _ = agent.ask("POST", "/invoked", {})
     assert [line["correlation_id"] for line in agent.lines()] == [*ids, refused]
@@ -235,7 +235,7 @@ def test_two_requests_in_one_process(agent: Function, sync: Function, queues: Qu
 
 
 def test_a_record_without_an_id(sync: Function, queues: Queues) -> None:
-    """The drain stores a record of an earlier release normally."""
+    """An earlier release's record has no id. The drain stores it."""
     queues.client.send_message(QueueUrl=queues.url, MessageBody=exchange().to_wire())
     _, answer = sync.invoke({"Records": queues.receive()})
     (line,) = sync.lines()
@@ -243,7 +243,7 @@ def test_a_record_without_an_id(sync: Function, queues: Queues) -> None:
 
 
 def test_from_the_answer_to_the_dead_letter_and_back(agent: Function, sync: Function, queues: Queues) -> None:
-    """A refused record keeps its id, even after it was moved back."""
+    """A dead letter keeps its record's id. The record also has this id after a redrive."""
     named, _ = agent.ask("POST", "/invoked", _KEPT)
     (record,) = queues.receive()
     sync.invoke({"Records": [{**record, "body": "no json"}]})
@@ -264,7 +264,7 @@ def test_from_the_answer_to_the_dead_letter_and_back(agent: Function, sync: Func
 
 
 def test_an_exchange_in_the_outbox(agent: Function, sync: Function, postgres: PostgresServer, sqs: SqsServer) -> None:
-    """The sweep that stores it logs the request's id."""
+    """The sweep stores an exchange of the outbox and logs its request's id."""
     sqs.stop()
     postgres.kill()
     named, answer = agent.ask("POST", "/invoked", _KEPT)
@@ -276,7 +276,7 @@ def test_an_exchange_in_the_outbox(agent: Function, sync: Function, postgres: Po
 
 
 def test_while_postgresql_is_down(agent: Function, sync: Function, queues: Queues, postgres: PostgresServer) -> None:
-    """Each attempt of the drain logs the ids of the waiting records."""
+    """PostgreSQL is down. Each attempt of the drain logs the ids of the records that wait."""
     named, _ = agent.ask("POST", "/invoked", _KEPT)
     records = queues.receive()
     postgres.kill()
@@ -288,7 +288,7 @@ def test_while_postgresql_is_down(agent: Function, sync: Function, queues: Queue
 
 @pytest.mark.filterwarnings("ignore:No application metrics")
 def test_a_batch_that_fails(sync: Function, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a bug, SQS delivers the records again. The log has their ids."""
+    """An unexpected error fails a batch, so SQS delivers its records again. The log has their ids."""
 
     def fail(*_: object) -> None:
         raise RuntimeError

@@ -1,4 +1,4 @@
-"""A turn costs round trips to Redis and statements to PostgreSQL, and reuses connections."""
+"""The tests count each request's round trips to Redis and PostgreSQL, and its new connections."""
 
 from __future__ import annotations
 
@@ -74,14 +74,14 @@ def _invoked(turn: Turn, number: int) -> None:
 
 
 def _loaded_turn(memory: Memory) -> Turn:
-    """Return a turn whose context was loaded."""
+    """Return a turn whose context is loaded."""
     turn = Turn(memory, "t", "ana")
     turn.recall()
     return turn
 
 
 def test_invoking_is_one_round_trip(watched: Watched) -> None:
-    """`invoking` reads history and preferences together, without PostgreSQL and new connections."""
+    """`invoking` reads history and preferences in one round trip to Redis. It does not use PostgreSQL."""
     _invoked(_loaded_turn(watched.memory), 0)
     for _ in range(3):
         assert watched.costs(lambda: _invoking(watched.memory)) == (1, 0, 0)
@@ -92,7 +92,7 @@ def test_invoking_is_one_round_trip(watched: Watched) -> None:
 
 
 def test_invoked_is_one_round_trip(watched: Watched) -> None:
-    """`invoked` needs no PostgreSQL and no new connection. A thread's first exchange may take one more round trip."""
+    """`invoked` takes one round trip to Redis. A thread's first exchange may take a second round trip."""
     _invoked(_loaded_turn(watched.memory), 0)
     for number in range(1, 4):
         turn = _loaded_turn(watched.memory)
@@ -100,7 +100,7 @@ def test_invoked_is_one_round_trip(watched: Watched) -> None:
 
 
 def test_a_full_window_is_one_round_trip(watched: Watched) -> None:
-    """One reply has a hundred messages."""
+    """One round trip returns a hundred messages."""
     for number in range(55):
         _invoked(_loaded_turn(watched.memory), number)
     assert watched.costs(lambda: _invoking(watched.memory)) == (1, 0, 0)
@@ -108,7 +108,7 @@ def test_a_full_window_is_one_round_trip(watched: Watched) -> None:
 
 
 def test_a_miss_reads_postgresql_once(watched: Watched) -> None:
-    """A miss needs one query. It reads the list, sets a token, reads losses, and refills the list at once."""
+    """A miss takes one query of PostgreSQL and three round trips to Redis. It also refills the list."""
     watched.memory.archive.store([*exchanges(50, "other")])
     turn = Turn(watched.memory, "other", None)
     redis, postgres, connections = watched.costs(turn.recall)
@@ -117,17 +117,17 @@ def test_a_miss_reads_postgresql_once(watched: Watched) -> None:
 
 
 def test_missing_preferences_are_read_once(watched: Watched) -> None:
-    """L1 caches the absence of preferences."""
+    """L1 caches that a user has no preferences. The second read does not use PostgreSQL."""
     first = watched.costs(lambda: Turn(watched.memory, None, "bob").recall())
     assert first[1] > 0
     assert watched.costs(lambda: Turn(watched.memory, None, "bob").recall()) == (1, 0, 0)
-    # PostgreSQL serves these readers, so their reading asks Redis for no write.
+    # The user API reads preferences from PostgreSQL and sends no request to Redis.
     assert watched.costs(lambda: Users(watched.memory).preferences("bob")) == (0, 1, 0)
 
 
 @pytest.mark.parametrize("threads", [1, 10, 100])
 def test_deleting_a_user_has_a_constant_cost(watched: Watched, threads: int) -> None:
-    """The threads are in both layers or in Redis only. The number of round trips does not grow with them."""
+    """The number of a user's threads, in both layers or in Redis only, does not change the number of round trips."""
     memory = watched.memory
     for number in range(threads):
         memory.cache.append(exchange(0, f"cached-{number}", "eve"), is_drained=False)

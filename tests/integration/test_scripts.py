@@ -1,4 +1,4 @@
-"""The Lua scripts are cached by the server, and each call names one by its hash."""
+"""The server caches the Lua scripts, and each call names its script by a hash."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _turn(cache: RedisCache, number: int) -> None:
 
 
 def test_scripts_are_sent_as_hashes(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """Only the write that tests Redis is sent as text, because it is shorter than a hash."""
+    """A turn sends the hashes of the scripts instead of the scripts' text."""
     cache = real_cache()
     _turn(cache, 0)
     before = _commands(redis_client)
@@ -36,7 +36,7 @@ def test_scripts_are_sent_as_hashes(real_cache: MakeCache, redis_client: redis.R
 
 
 def test_a_server_that_has_forgotten_the_scripts(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """The client loads the scripts again and repeats the call."""
+    """The server has lost the scripts. The client loads them again and repeats the call."""
     cache = real_cache()
     _turn(cache, 0)
     redis_client.script_flush()
@@ -45,7 +45,7 @@ def test_a_server_that_has_forgotten_the_scripts(real_cache: MakeCache, redis_cl
 
 
 def test_a_user_who_may_load_no_script(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """The client then sends the scripts as text."""
+    """The Redis user may not run `SCRIPT`. The client sends the scripts as text."""
     redis_client.acl_setuser("default", enabled=True, commands=["-script"])
     try:
         cache = real_cache()

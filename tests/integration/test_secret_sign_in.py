@@ -1,4 +1,4 @@
-"""The functions sign in with a secret of AWS Secrets Manager. Each new connection reads it."""
+"""The functions sign in with a secret of AWS Secrets Manager. Each new connection reads the secret."""
 
 from __future__ import annotations
 
@@ -26,7 +26,11 @@ _ARN = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:memory"
 
 
 class SecretsManager:
-    """A service with one secret as text. None means no secret."""
+    """A fake of AWS Secrets Manager with one secret.
+
+    Attributes:
+        text: The secret's text; None if the secret does not exist.
+    """
 
     def __init__(self) -> None:
         self.text: str | None = None
@@ -60,7 +64,7 @@ class SecretsManager:
 
 @pytest.fixture
 def secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[SecretsManager]:
-    """Return the service that the process uses."""
+    """Start the fake service and let the process use it."""
     made = SecretsManager()
     for name, value in {
         "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
@@ -85,7 +89,7 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[SecretsManager]:
     ],
 )
 def test_valid_secrets(secrets: SecretsManager, text: str, secret: Secret) -> None:
-    """A secret is in RDS' format, or a password alone."""
+    """A secret has RDS' format, or it contains only a password."""
     secrets.text = text
     assert read_secret(_ARN) == secret
     assert secrets.asked == [_ARN]
@@ -93,7 +97,7 @@ def test_valid_secrets(secrets: SecretsManager, text: str, secret: Secret) -> No
 
 @pytest.mark.parametrize("text", [None, "", '{"username": "hunter2"}', '{"hunter2": ', '{"password": null}'])
 def test_invalid_values(secrets: SecretsManager, text: str | None) -> None:
-    """The functions refuse an invalid value. The reason quotes nothing of it."""
+    """The functions refuse an invalid secret. The reason contains no part of the secret."""
     secrets.text = text
     with pytest.raises(SecretUnavailableError) as caught:
         read_secret(_ARN)
@@ -104,7 +108,7 @@ def test_invalid_values(secrets: SecretsManager, text: str | None) -> None:
 def test_a_rotated_secret_of_postgres(
     secrets: SecretsManager, new_database: Callable[..., str], postgres: PostgresServer
 ) -> None:
-    """Open connections stay. The next connection uses the new user and password."""
+    """A secret is rotated. Open connections stay open. The next connection uses the new user and password."""
     address = urlsplit(new_database())
     connection = PostgresConnection(
         DatabaseSettings(url=f"postgresql://127.0.0.1:{postgres.port}{address.path}", secret_arn=_ARN, auth="secret")
@@ -130,7 +134,7 @@ def test_a_rotated_secret_of_postgres(
 
 
 def test_a_rotated_secret_of_redis(secrets: SecretsManager, valkey: ValkeyServer, redis_client: redis.Redis) -> None:
-    """Each connection uses the current password. The user is the secret's, otherwise the settings'."""
+    """Each new connection uses the secret's current password. If the secret has no user, the settings name the user."""
     settings = RedisSettings(
         host="127.0.0.1", port=valkey.port, auth="secret", secret_arn=_ARN, username="functions", password="unused"
     )
@@ -151,7 +155,7 @@ def test_a_rotated_secret_of_redis(secrets: SecretsManager, valkey: ValkeyServer
 
 @pytest.mark.usefixtures("secrets")
 def test_a_secret_that_cannot_be_read_is_an_outage(valkey: ValkeyServer, postgres: PostgresServer) -> None:
-    """The layer counts as down, and later requests do not read the secret again and again."""
+    """If a secret cannot be read, the layer counts as down and its circuit opens."""
     cache = RedisConnection(RedisSettings(host="127.0.0.1", port=valkey.port, auth="secret", secret_arn=_ARN))
     url = f"postgresql://memory@127.0.0.1:{postgres.port}/memory"
     archive = PostgresConnection(DatabaseSettings(url=url, auth="secret", secret_arn=_ARN))
@@ -167,7 +171,7 @@ def test_a_secret_that_cannot_be_read_is_an_outage(valkey: ValkeyServer, postgre
 def test_the_required_setting_of_a_secret(
     kind: type[RedisSettings | DatabaseSettings], prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The start reports a missing name of the secret."""
+    """A function refuses to start without the secret's ARN. The error names the setting."""
     monkeypatch.setenv(f"{prefix}__AUTH", "secret")
     with pytest.raises(SettingsError, match=f"{prefix}__AUTH .*{prefix}__SECRET_ARN"):
         load(kind)

@@ -1,4 +1,4 @@
-"""Neither function's logs or problems contain texts or secrets. Ids are never interpreted."""
+"""The functions' logs and problems contain no texts and no secrets. The functions never interpret ids."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _ask(
 def test_ids_are_never_interpreted(
     agent: ModuleType, issuer: Issuer, redis_client: redis.Redis, database: psycopg.Connection, hostile: str
 ) -> None:
-    """Any id reaches its own keys and rows only."""
+    """A request with any id reads and writes only this id's keys and rows."""
     victim = bearer(issuer.token("victim"))
     kept = {"thread_id": "victim", "user_message": "victim's", "assistant_message": "own"}
     assert _ask(agent, "POST", "/invoked", kept, victim)["statusCode"] == 202
@@ -117,7 +117,7 @@ def test_ids_are_never_interpreted(
 
 
 def _drive(agent: ModuleType, sync: ModuleType, issuer: Issuer) -> list[str]:
-    """Send valid and invalid requests and records with the marker; return the responses."""
+    """Send valid and invalid requests and records with the marker. Return the error responses."""
     operator = bearer(issuer.token(f"ops-{MARKER}", scope=OPERATOR))
     result = []
     for sample in SAMPLES:
@@ -163,7 +163,7 @@ def _record(body: str) -> dict[str, Any]:
 
 @pytest.fixture
 def secret_database_url(postgres: PostgresServer, database_url: str) -> Iterator[str]:
-    """Return the URL of the database for a user with a recognisable password."""
+    """Return the database's URL with a user and a password that the test can find in logs."""
     with admin(postgres) as connection:
         connection.execute(f"create role secretive login password '{PASSWORD}' in role memory")
     parts = urlsplit(database_url)
@@ -176,7 +176,7 @@ def secret_database_url(postgres: PostgresServer, database_url: str) -> Iterator
 
 @pytest.fixture
 def stop_servers(valkey: ValkeyServer, postgres: PostgresServer, sqs: SqsServer) -> Callable[[str], None]:
-    """Stop servers; their fixtures restart them."""
+    """Return a function that stops servers. The servers' fixtures restart them."""
     stops = {"redis": valkey.kill, "postgres": postgres.kill, "sqs": sqs.stop}
 
     def stop(what: str) -> None:
@@ -197,7 +197,7 @@ def test_no_text_and_no_secret_is_written(
     stop_servers: Callable[[str], None],
     down: str,
 ) -> None:
-    """Neither function logs them during any outage. A problem has no password, token or text."""
+    """During each outage, no log line and no problem contains a password, a token or a text."""
     for name, value in {**issuer.environment(), "DATABASE__URL": secret_database_url}.items():
         monkeypatch.setenv(name, value)
     agent, sync = load("functions.agent.handler"), load("functions.sync.handler")
@@ -227,9 +227,9 @@ def test_rows_that_postgresql_quotes(
     sqlstate: str,
     status: int,
 ) -> None:
-    """Exchanges are stored directly while SQS is down.
+    """SQS is down, so PostgreSQL gets the exchanges directly. It refuses a row and quotes the row in its error.
 
-    The report of PostgreSQL's refusal leaves out its quotation.
+    The response and the log do not contain the quoted row.
     """
     with database.transaction():
         database.execute(

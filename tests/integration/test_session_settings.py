@@ -1,4 +1,4 @@
-"""Session settings of the role, the database or the server do not change L2's behaviour."""
+"""PostgreSQL's settings for a role or a database do not change L2's behaviour."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ Alter = Callable[[str, str], None]
 
 @pytest.fixture(params=["role", "database"])
 def alter(request: pytest.FixtureRequest, postgres: PostgresServer, name: str) -> Iterator[Alter]:
-    """Set a session setting of the role or the database."""
+    """Return a function that changes a setting of the role or of the database."""
     whose = sql.SQL("role memory in database {}" if request.param == "role" else "database {}").format(
         sql.Identifier(name)
     )
@@ -77,7 +77,7 @@ def alter(request: pytest.FixtureRequest, postgres: PostgresServer, name: str) -
 
 @pytest.fixture
 def connection(database_url: str) -> Iterator[PostgresConnection]:
-    """Return a process' connection that is not connected yet."""
+    """Return a process' connection object, which is not connected yet."""
     made = PostgresConnection(DatabaseSettings(url=database_url, timeout_ms=10_000))
     yield made
     made.close()
@@ -88,7 +88,7 @@ def _id(moment: datetime, number: int) -> UUID:
 
 
 def _use(connection: PostgresConnection) -> list[object]:
-    """Use every operation once and return the results."""
+    """Run every operation once and return the results."""
     archive, keys = PostgresArchive(connection), PostgresKeys(connection)
     moment = datetime(2026, 3, 4, 5, 6, 7, 123_456, UTC)
     made = [
@@ -136,7 +136,7 @@ def _use(connection: PostgresConnection) -> list[object]:
 def test_nothing_changes(
     setting: str, alter: Alter, connection: PostgresConnection, new_database: Callable[..., str]
 ) -> None:
-    """No setting changes texts, times or permissions."""
+    """No single setting changes the results of the operations."""
     alter(setting, _SETTINGS[setting])
     plain = PostgresConnection(DatabaseSettings(url=new_database("migrated"), timeout_ms=10_000))
     try:
@@ -146,7 +146,7 @@ def test_nothing_changes(
 
 
 def test_all_settings_together(alter: Alter, connection: PostgresConnection, new_database: Callable[..., str]) -> None:
-    """All settings together change nothing either."""
+    """All settings together do not change the results of the operations."""
     for setting, value in _SETTINGS.items():
         alter(setting, value)
     plain = PostgresConnection(DatabaseSettings(url=new_database("migrated"), timeout_ms=10_000))
@@ -158,7 +158,7 @@ def test_all_settings_together(alter: Alter, connection: PostgresConnection, new
 
 @pytest.mark.parametrize("setting", ["statement_timeout", "transaction_timeout", "idle_in_transaction_session_timeout"])
 def test_the_time_limit(setting: str, alter: Alter, connection: PostgresConnection) -> None:
-    """The caller's limit applies."""
+    """The connection's own time limit applies, not the setting's shorter limit."""
     if setting == "transaction_timeout" and not _knows_it(connection):
         pytest.skip("not known to this server")
     alter(setting, "500ms")
@@ -178,7 +178,7 @@ def _knows_it(connection: PostgresConnection) -> bool:
 
 
 def test_commits_are_durable(alter: Alter, connection: PostgresConnection) -> None:
-    """The queue deletes a committed message, so commits must be durable. A stricter setting stays."""
+    """If `synchronous_commit` is `off`, L2 turns it on, so that commits are durable. Other values stay."""
 
     def asked(made: psycopg.Connection[DictRow]) -> object:
         return made.execute("show synchronous_commit").fetchone()
@@ -191,9 +191,9 @@ def test_commits_are_durable(alter: Alter, connection: PostgresConnection) -> No
 
 
 def test_foreign_keys_without_triggers(alter: Alter, connection: PostgresConnection) -> None:
-    """Without triggers, the deletion of a thread would leave its messages.
+    """The setting turns triggers off, so the deletion of a thread would keep its messages.
 
-    PostgreSQL refuses such a session and gives the reason.
+    The role may not turn triggers on again, so each call fails with PostgreSQL's reason.
     """
     alter("session_replication_role", "replica")
     archive = PostgresArchive(connection)
@@ -209,9 +209,9 @@ def test_foreign_keys_without_triggers(alter: Alter, connection: PostgresConnect
 
 @pytest.mark.parametrize("setting", ["on", "off"])
 def test_ids_that_look_like_sql(alter: Alter, connection: PostgresConnection, setting: str) -> None:
-    """The text of the window's statement contains its values.
+    """The text of the window's statement contains the ids as literals.
 
-    They stay values, whatever the role's setting for strings.
+    PostgreSQL never reads an id as SQL, with any value of `standard_conforming_strings`.
     """
     alter("standard_conforming_strings", setting)
     archive = PostgresArchive(connection)
@@ -227,14 +227,14 @@ def test_ids_that_look_like_sql(alter: Alter, connection: PostgresConnection, se
 
 
 def test_the_session_itself_is_unchanged(connection: PostgresConnection, database_url: str) -> None:
-    """Behind a pooler the session's next transaction may be another client's."""
+    """L2 changes no setting of its session, because a pooler may give the session to another client."""
     archive = PostgresArchive(connection)
     archive.ping()
     archive.log_empty_cache()
     assert connection._connection is not None
     plain = "select name, setting from pg_settings where context in ('user', 'superuser') order by name"
     with psycopg.connect(database_url, autocommit=True, client_encoding="utf8") as other:
-        # This loads the triggers' language, whose own settings are then in the view.
+        # This loads PL/pgSQL, so that the view also contains its settings.
         other.execute("do $$ begin end $$")
         expected: dict[str, str] = dict(other.execute(plain).fetchall())
     made = connection._connection
@@ -243,7 +243,7 @@ def test_the_session_itself_is_unchanged(connection: PostgresConnection, databas
 
 
 def test_a_url_that_names_a_schema(database_url: str, connection: PostgresConnection) -> None:
-    """A schema in the URL is the operator's own choice and applies."""
+    """If the URL names a schema, L2 uses this schema."""
     with psycopg.connect(database_url, autocommit=True) as other:
         other.execute("create schema app")
         for table in ("cache_epochs",):

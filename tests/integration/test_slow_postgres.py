@@ -1,4 +1,4 @@
-"""A backlog is drained even if PostgreSQL is too slow for it."""
+"""The drain stores a backlog even if PostgreSQL is too slow to store one batch before the timeout."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from tests.bench.slow_postgres import measure
 
 
 def test_progress_at_an_eighth_of_the_time(postgres: PostgresServer, database_url: str) -> None:
-    """The drain stores exchanges and refuses no valid one."""
+    """PostgreSQL runs an eighth of the time. The drain stores exchanges and refuses no valid exchange."""
     assert measure(postgres, database_url, 8, seconds=3, batch=200).per_second > 0

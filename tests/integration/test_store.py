@@ -1,6 +1,6 @@
-"""`store.sql` is idempotent, accepts any order, and needs a constant number of statements.
+"""`store.sql` is idempotent, accepts exchanges in any order, and needs a constant number of statements.
 
-Its threads are correct.
+The tests also check the stored threads.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _counts(result: StoreResult) -> tuple[int, int, int]:
 
 
 def test_an_exchange_is_two_rows(archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """The rows have the contract's role, position, content and time of the exchange."""
+    """The two rows of an exchange have the contract's role, position, content and time."""
     made = exchange(1, user_id="ana", document_ids=("d2", "d1"))
     assert archive.store([made]) == StoreResult(1, 0, 0, [made])
     assert _rows(database, "select exchange_id, position, role, content, created_at from messages order by 2") == [
@@ -81,7 +81,7 @@ def test_texts_are_unchanged(archive: PostgresArchive) -> None:
 
 
 def test_a_repeated_batch(archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """PostgreSQL stores a repeated batch once, and L1 gets the same update."""
+    """PostgreSQL stores a repeated batch once. The result still lists the batch for the update of L1."""
     batch = exchanges(5)
     first, second = archive.store(batch), archive.store(batch)
     assert (_counts(first), _counts(second)) == ((5, 0, 0), (0, 5, 0))
@@ -90,7 +90,7 @@ def test_a_repeated_batch(archive: PostgresArchive, database: psycopg.Connection
 
 
 def test_a_duplicate_in_a_batch(archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """PostgreSQL stores the earliest exchange, whatever its position."""
+    """A batch has two exchanges with one id. PostgreSQL stores the earlier exchange, in any order of the batch."""
     named = uuid4()
     late, early = (
         exchange("late", exchange_id=named, created_at=MOMENT + timedelta(seconds=1)),
@@ -108,7 +108,7 @@ def test_a_duplicate_in_a_batch(archive: PostgresArchive, database: psycopg.Conn
 
 @pytest.mark.parametrize("named", [uuid4(), ExchangeIds().new()])
 def test_the_earliest_wins_across_batches(named: UUID, archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """The earliest exchange wins as in Redis, so that both layers keep the same one. It keeps its own position."""
+    """Two batches have an exchange with the same id. The earlier exchange wins, as it does in Redis."""
     late = exchange("late", exchange_id=named, created_at=MOMENT + timedelta(seconds=9))
     early = exchange("early", exchange_id=named, created_at=MOMENT)
     assert _counts(archive.store([late])) == (1, 0, 0)
@@ -120,7 +120,7 @@ def test_the_earliest_wins_across_batches(named: UUID, archive: PostgresArchive,
 
 
 def test_one_id_in_two_threads_is_two_exchanges(archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """The caller chooses ids. They are unique within a thread only."""
+    """An id that a caller chooses is unique only within its thread."""
     named = uuid4()
     result = archive.store([exchange(1, "t1", exchange_id=named), exchange(2, "t2", exchange_id=named)])
     assert _counts(result) == (2, 0, 0)
@@ -140,7 +140,7 @@ def test_any_order_of_arrival(archive: PostgresArchive, database: psycopg.Connec
 
 
 def test_a_renamed_title_stays(archive: PostgresArchive) -> None:
-    """The renamed title stays, even if the first exchange arrives late."""
+    """A caller renames a thread. The new title stays, even if the thread's first exchange arrives later."""
     first, second = exchanges(2)
     archive.store([second])
     assert archive.rename("t", "Mine") is not None
@@ -151,7 +151,7 @@ def test_a_renamed_title_stays(archive: PostgresArchive) -> None:
 
 
 def test_documents_are_attached_once(archive: PostgresArchive) -> None:
-    """Documents are in the order of their first attachment, for any order of the exchanges."""
+    """Documents are listed in the order of their first attachment, for any order of the exchanges."""
     made = [
         exchange(number, created_at=MOMENT + timedelta(seconds=number), document_ids=documents)
         for number, documents in enumerate([("b", "c"), ("a", "b"), ("c", "d")])
@@ -180,7 +180,7 @@ def test_exchanges_of_a_deleted_thread_are_dropped(archive: PostgresArchive, dat
 
 
 def test_a_batch_is_all_or_nothing(archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """A refused exchange leaves nothing of its batch. The reason quotes no text."""
+    """If PostgreSQL refuses an exchange, it stores no exchange of the batch. The reason quotes no text."""
     database.execute(
         "create function refuse() returns trigger language plpgsql as $$ begin"
         " if new.content = 'q13' then raise exception 'no such number' using errcode = '22023', detail = new.content;"
@@ -206,7 +206,7 @@ def counted(real_archive: MakeArchive, database_url: str) -> Any:
 
 
 def test_a_constant_number_of_statements(counted: tuple[CountingProxy, PostgresArchive]) -> None:
-    """Batches of one, ten and a thousand, with many threads or duplicates, have the same cost."""
+    """Batches of one, ten and a thousand exchanges need the same number of statements."""
     proxy, archive = counted
     numbers = []
     for size in (1, 10, 1_000):
@@ -218,11 +218,12 @@ def test_a_constant_number_of_statements(counted: tuple[CountingProxy, PostgresA
     new, again = numbers[::2], numbers[1::2]
     assert new == [new[0]] * 3
     assert again == [again[0]] * 3
-    assert (new[0], again[0]) == (4, 5)  # begin, lock, store, (look up duplicates,) commit
+    # A new batch needs begin, lock, store and commit. A repeated batch also looks up its duplicates.
+    assert (new[0], again[0]) == (4, 5)
 
 
 def test_a_window_of_a_long_thread_is_one_page(archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """The order index is read newest first, so the thread's length does not matter."""
+    """PostgreSQL reads the order index from its newest end, so the cost does not depend on the thread's length."""
     archive.store([each for number in range(30) for each in exchanges(300, f"other{number}")] + exchanges(300))
     window = archive.window("t", 50)
     assert [each.user_message for each in window.exchanges] == [f"q{n}" for n in range(250, 300)]
@@ -242,7 +243,7 @@ def _rows_read(plan: dict[str, Any]) -> list[float]:
 
 
 def test_an_exchange_of_the_first_year_and_the_last(archive: PostgresArchive) -> None:
-    """L2 stores and reads all times of the wire format."""
+    """L2 stores and reads the first and the last time of the wire format."""
     for moment in (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)):
         made = exchange(1, str(moment.year), exchange_id=uuid4(), created_at=moment)
         archive.store([made])

@@ -80,7 +80,7 @@ def _one(collector: Collector, name: str) -> Sent:
 def test_from_the_caller_to_the_drain(
     agent: ModuleType, load: Import, collector: Collector, queues: Queues, database: psycopg.Connection
 ) -> None:
-    """The message continues the caller's trace. The batch has its own trace with a link."""
+    """A request and its SQS message belong to the caller's trace. The batch has its own trace with a link."""
     answer = agent.handler(_event("POST", "/invoked", _KEPT, {"traceparent": TRACEPARENT}), _context())
     assert answer["statusCode"] == 202
     request = _one(collector, "POST /invoked")
@@ -116,7 +116,7 @@ def test_from_the_caller_to_the_drain(
 
 
 def test_spans_have_no_user_data(agent: ModuleType, load: Import, collector: Collector, queues: Queues) -> None:
-    """Spans of successful and failed requests have neither ids nor texts."""
+    """Spans of successful and failed requests contain no ids of users or threads and no texts."""
     agent.handler(_event("POST", "/invoked", _KEPT), _context())
     agent.handler(_event("POST", "/run", {"prompt": "secret-p", "thread_id": "conv-1", "user_id": "ana"}), _context())
     for method, path in [("GET", "/threads/conv-1"), ("GET", "/conv-1"), ("DELETE", "/users/ana"), ("X-ANA", "/run")]:
@@ -135,7 +135,7 @@ def test_spans_have_no_user_data(agent: ModuleType, load: Import, collector: Col
 
 
 def test_the_model(agent: ModuleType, collector: Collector) -> None:
-    """Each request to the model is a span of the request's trace, with token counts."""
+    """Each call of the model has a span with token counts in the request's trace."""
     answer = agent.handler(_event("POST", "/run", {"prompt": "q", "thread_id": "t"}), _context())
     assert answer["statusCode"] == 200
     chat, request = _one(collector, "chat offline"), _one(collector, "POST /run")
@@ -146,7 +146,7 @@ def test_the_model(agent: ModuleType, collector: Collector) -> None:
 
 @pytest.mark.parametrize("custom", [{"traceparent": TRACEPARENT}, {"traceparent": 7}, {"traceparent": "x"}, [], None])
 def test_a_direct_invocation(agent: ModuleType, collector: Collector, custom: Any) -> None:
-    """A direct invocation continues the trace in its client context, if there is one."""
+    """If the client context of a direct invocation has a trace, the invocation continues this trace."""
     assert agent.handler({"action": "invoked", **_KEPT}, _context(custom))["durability"] == "queue"
     span = _one(collector, "invoke invoked")
     is_continued = custom == {"traceparent": TRACEPARENT}
@@ -169,7 +169,7 @@ def test_a_direct_invocation(agent: ModuleType, collector: Collector, custom: An
     ],
 )
 def test_an_invalid_traceparent(agent: ModuleType, collector: Collector, queues: Queues, theirs: Any) -> None:
-    """The function serves the request with a new trace."""
+    """A request with an invalid `traceparent` gets a new trace."""
     answer = agent.handler(_event("POST", "/invoked", _KEPT, {"Traceparent": theirs}), _context())
     assert answer["statusCode"] == 202
     span = _one(collector, "POST /invoked")
@@ -179,7 +179,7 @@ def test_an_invalid_traceparent(agent: ModuleType, collector: Collector, queues:
 
 
 def test_a_caller_that_is_not_sampled(agent: ModuleType, collector: Collector, queues: Queues) -> None:
-    """The function exports nothing, and the message carries the decision."""
+    """The caller's trace is not sampled. The function exports no span, and the message says `not sampled` too."""
     agent.handler(_event("POST", "/invoked", _KEPT, {"traceparent": f"00-{TRACE}-{PARENT}-00"}), _context())
     assert (collector.requests, collector.spans) == (0, [])
     (record,) = queues.receive()
@@ -202,7 +202,7 @@ def test_a_caller_that_is_not_sampled(agent: ModuleType, collector: Collector, q
 def test_messages_without_a_trace(
     load: Import, collector: Collector, database: psycopg.Connection, attribute: Any
 ) -> None:
-    """The drain stores such messages beside traced ones. The batch's span links to each trace once."""
+    """The drain stores messages with and without a trace. The batch's span links to each trace once."""
     sync = load("functions.sync.handler")
     given = {"traceparent": {"stringValue": TRACEPARENT}}
     records = [
@@ -225,7 +225,7 @@ def test_a_dead_letter_keeps_its_trace(load: Import, collector: Collector, queue
 
 
 def test_a_failed_request(agent: ModuleType, collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The span has the status and the error's class only."""
+    """The span of a failed request has only the status and the error's class."""
 
     def fail(*_: object) -> None:
         raise RuntimeError("secret")
@@ -239,21 +239,21 @@ def test_a_failed_request(agent: ModuleType, collector: Collector, monkeypatch: 
 
 @pytest.fixture
 def written(agent: ModuleType) -> io.StringIO:
-    """Return the function's log lines."""
+    """Return the stream that gets the function's log lines."""
     written = io.StringIO()
     agent.logger.handlers[0].setStream(written)
     return written
 
 
 def test_log_lines_have_the_trace(agent: ModuleType, written: io.StringIO) -> None:
-    """Lines and traces refer to each other."""
+    """Each log line of a request has the id of the request's trace."""
     agent.handler(_event("POST", "/invoked", _KEPT, {"traceparent": TRACEPARENT}), _context())
     lines = [json.loads(line) for line in written.getvalue().splitlines()]
     assert [line["trace_id"] for line in lines] == [TRACE]
 
 
 def test_the_environment_names_and_headers(load: Import, collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
-    """OpenTelemetry's own variables apply."""
+    """OpenTelemetry's own environment variables set the service name and the exporter's headers."""
     for name, value in {
         "OTEL_SERVICE_NAME": "mine",
         "OTEL_RESOURCE_ATTRIBUTES": "team=memory,deployment.environment.name=blue",
@@ -302,7 +302,7 @@ print([name for name in seen() if name.startswith(parts)])
 
 @pytest.mark.usefixtures("load")
 def test_without_tracing_nothing_is_imported(queues: Queues) -> None:
-    """Without these variables the functions import no tracing, and messages are unchanged. The template sets them."""
+    """If the template's variables are empty, the functions import no tracing library and messages have no trace."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     environment |= {"OTEL_EXPORTER_OTLP_ENDPOINT": "", "OTEL_EXPORTER_OTLP_HEADERS": ""}
     environment |= {"OTEL_TRACES_SAMPLER": "parentbased_always_on", "OTEL_TRACES_SAMPLER_ARG": "1.0"}
@@ -327,7 +327,7 @@ def test_without_tracing_nothing_is_imported(queues: Queues) -> None:
     ],
 )
 def test_variables_that_turn_tracing_on(switches: dict[str, str], is_on: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001
-    """An endpoint or the exporter's name turns tracing on."""
+    """An endpoint or the name of an exporter turns tracing on."""
     for name in [name for name in os.environ if name.startswith("OTEL_")]:
         monkeypatch.delenv(name)
     for name, value in switches.items():
@@ -354,7 +354,7 @@ def test_variables_that_turn_tracing_on(switches: dict[str, str], is_on: bool, m
 def test_invalid_variables_stop_the_start(
     load: Import, variable: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The message names the variable."""
+    """A function refuses to start with an invalid variable. The error names the variable."""
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError, match=variable):
         load("functions.sync.handler")
@@ -372,9 +372,9 @@ def _seconds(call: Callable[[], Any]) -> float:
 def test_a_collector_that_hangs(
     load: Import, collector: Collector, queues: Queues, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The collector delays one request by the timeout.
+    """A collector that hangs delays one request by the timeout.
 
-    Later requests do not wait, no span is lost, and the collector recovers.
+    Later requests do not wait. After the collector recovers, it gets every span.
     """
     monkeypatch.setenv("OTEL_BSP_EXPORT_TIMEOUT", "1000")
     agent = load("functions.agent.handler")
@@ -385,21 +385,21 @@ def test_a_collector_that_hangs(
             assert agent.handler(_event("POST", "/invoked", _KEPT), _context())["statusCode"] == 202
 
     assert _seconds(ask) >= 1
-    assert _seconds(lambda: ask(20)) < 15  # 20 s if each waited
+    assert _seconds(lambda: ask(20)) < 15  # It would take twenty seconds if each request waited.
     assert len(queues.exchanges()) == 21
     assert collector.requests == 1
     collector.thaw()
     collector.wait_for("POST /invoked")
     agent.tracer._export._thread.join(30)
     ask()
-    # Earlier spans are sent with the next ones.
+    # The function exports the earlier spans together with the next spans.
     assert len(collector.wait_for("POST /invoked", 22)) == 22
 
 
 def test_a_collector_that_refuses(
     agent: ModuleType, collector: Collector, queues: Queues, written: io.StringIO
 ) -> None:
-    """One log line reports the refusal, not one for each request."""
+    """The collector refuses five requests' spans. Only one log line reports the refusal."""
     collector.status = 401
     for _ in range(5):
         assert agent.handler(_event("POST", "/invoked", _KEPT), _context())["statusCode"] == 202
@@ -416,7 +416,7 @@ def test_a_collector_that_refuses(
 def test_no_collector(
     load: Import, queues: Queues, database: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both functions work as without tracing."""
+    """Without a running collector, both functions work as they do without tracing."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{unused.getsockname()[1]}")
@@ -429,7 +429,7 @@ def test_no_collector(
 def test_an_exporter_that_raises(
     agent: ModuleType, queues: Queues, monkeypatch: pytest.MonkeyPatch, written: io.StringIO
 ) -> None:
-    """The request is answered. A log line reports any exception."""
+    """The exporter raises an exception. The request is answered, and a log line reports the exception."""
 
     def fail(*_: object) -> None:
         raise OverflowError("secret")
@@ -442,7 +442,7 @@ def test_an_exporter_that_raises(
 
 
 def test_the_number_of_buffered_spans_is_limited(agent: ModuleType, collector: Collector) -> None:
-    """The process keeps a limited number of spans in memory."""
+    """A process buffers a limited number of spans in memory."""
     collector.freeze()
     agent.tracer._export._seconds = 0.01
     export = agent.tracer._export

@@ -1,4 +1,4 @@
-"""LocalStack runs as a child process on 127.0.0.1, without Docker and downloads."""
+"""LocalStack runs as a child process on 127.0.0.1, without Docker or downloads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DIRECT: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class LocalStackServer(ChildServer):
-    """LocalStack's own code. Its state is in memory and in a directory that is emptied at every start."""
+    """Runs LocalStack. Its state is in memory and in a directory that is emptied at every start."""
 
     name = "LocalStack"
 
@@ -33,7 +33,7 @@ class LocalStackServer(ChildServer):
 
     def _environment(self) -> dict[str, str]:
         return {name: value for name, value in os.environ.items() if name in KEPT} | {
-            "HOME": str(self.data_dir),  # the cache of its plugin discovery
+            "HOME": str(self.data_dir),  # LocalStack's plugin discovery caches its results here
             "FILESYSTEM_ROOT": str(self.data_dir / "filesystem"),
             "TMPDIR": str(self.data_dir),
             "GATEWAY_LISTEN": f"127.0.0.1:{self.port}",
@@ -73,7 +73,7 @@ class LocalStackServer(ChildServer):
             return False
 
     def _ask_to_stop(self, process: subprocess.Popen[bytes]) -> None:
-        process.kill()  # it has no data to keep
+        process.kill()  # LocalStack's data is not needed after a stop
 
     def stop(self, seconds: float = 5) -> None:
         """Stop LocalStack and its function processes and remove its directory."""

@@ -1,4 +1,4 @@
-"""Actions of callers, servers and other processes, each with its checks."""
+"""The actions of callers, servers and other processes. Each action has its own checks."""
 
 from __future__ import annotations
 
@@ -36,20 +36,21 @@ from tests.model.queue import SqsMessage
 from tests.model.world import SKEWS, WINDOW, World
 
 THREADS = 3
-# Callers create ids ten minutes ahead; later exchanges sort after them.
+# Callers create ids up to ten minutes ahead of the clock, and later ids follow them. This is the limit in seconds.
 _MAX_NAMED_AHEAD = 700
 POISON = '{"version":1,"exchange_id":"no id"}'
-# Another process' action during an operation: the number of the call before it, and the actions.
+# The actions of another process during an operation, and the number of the call before which they happen.
 Meanwhile = tuple[int, list[str]] | None
 
 
 @dataclass(eq=False)
 class StartedTurn:
-    """A turn that has its context and no answer yet.
+    """A turn whose context is loaded and whose exchange is not stored yet.
 
     Attributes:
-        losses: How often Redis had lost deletions when the turn began.
-        is_deletion_unknown: Whether Redis had lost a deletion of the thread then, and PostgreSQL did not respond.
+        losses: How often Redis had lost deletions when the context was loaded.
+        is_deletion_unknown: Whether the turn could not know a deletion of the thread: Redis did not have the deletion,
+            and PostgreSQL did not respond.
     """
 
     turn: Turn
@@ -61,7 +62,7 @@ class StartedTurn:
 
 
 class Actions:
-    """The actions know what the callers know."""
+    """Runs actions on the system under test, and records in the ledger what the callers know."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -71,7 +72,7 @@ class Actions:
         # How often Redis has lost deletions.
         self.losses = 0
         self.is_sound = True
-        # The prompt and the answer of each key's request, for answered keys.
+        # The exchange and the text of the answered request, for each key.
         self.answered: dict[str, tuple[Entry, str]] = {}
         self._names: dict[tuple[str, int], UUID] = {}
         world.begin()
@@ -79,7 +80,7 @@ class Actions:
     # - names ---
 
     def thread(self, number: int) -> str:
-        """Return a thread's name. The first two belong to one user; the third is anonymous."""
+        """Return a thread's name. The first two threads belong to one user. The third thread is anonymous."""
         return f"{self.world.prefix}-t{number}"
 
     def user(self, thread: str) -> str | None:
@@ -92,7 +93,7 @@ class Actions:
         return [self.thread(number) for number in range(THREADS)]
 
     def name(self, kind: tuple[str, int] | None) -> UUID | None:
-        """Return the caller's id of an exchange; equal for equal kinds."""
+        """Return an id that a caller chooses for an exchange. Equal kinds have equal ids."""
         if kind is None:
             return None
         if kind not in self._names:
@@ -103,7 +104,7 @@ class Actions:
 
     @contextmanager
     def during(self, place: int, thread: str, fault: Fault | None, meanwhile: Meanwhile) -> Iterator[None]:
-        """Let a fault and another process' action happen during the block."""
+        """Inject a fault and run another process' actions during the block."""
         self.world.faults.struck.clear()
         act: tuple[int, Callable[[], None]] | None = None
         if meanwhile is not None:
@@ -114,18 +115,18 @@ class Actions:
 
     @contextmanager
     def recording_failure(self) -> Iterator[None]:
-        """Record a failed check of the block."""
+        """Set `is_sound` to false if the block raises an exception, because a check has then failed."""
         self.is_sound, was_sound = False, self.is_sound
         yield
         self.is_sound = was_sound
 
     def do_all(self, actions: list[str], place: int, thread: str) -> None:
-        """Do several actions as another process."""
+        """Run several actions of another process."""
         for action in actions:
             self.do(action, place, thread)
 
     def do(self, action: str, place: int, thread: str) -> None:
-        """Do one action as another process, without a fault."""
+        """Run one action of another process, without a fault."""
         note(f"   meanwhile: {action} by {place}")
         if action == "drain":
             self.deliver(list(self.world.queue.waiting), is_killed=False)
@@ -149,7 +150,7 @@ class Actions:
     # - actions, for rules and for other processes ---
 
     def load_context(self, place: int, thread: str) -> StartedTurn:
-        """Load a turn's context, and check it."""
+        """Load a turn's context and check it."""
         memory = self.world.sandboxes[place]
         before = Before.now(self.ledger, thread, memory)
         turn = Turn(memory, thread, self.user(thread))
@@ -161,7 +162,7 @@ class Actions:
         return StartedTurn(turn, thread, memory, shown, self.losses, is_deletion_unknown)
 
     def keep(self, started: StartedTurn, name: UUID | None) -> tuple[Entry, str]:
-        """Store a turn's exchange, check its position, and return it."""
+        """Store a turn's exchange, check its position, and return its entry and text."""
         was_named = any(entry.name == name for entry in self.ledger.of(started.thread)) if name else False
         entry, text = self.ledger.say(started.thread, name, started.memory)
         outer, self.storing = self.storing, entry
@@ -184,7 +185,10 @@ class Actions:
         return entry, text
 
     def check_date(self, order: UUID, text: str) -> None:
-        """Check that an id created while all stores responded has the current time, even if one clock is wrong."""
+        """Check the time of an id that was created while all stores responded.
+
+        The time must be the current time, even if one of the three clocks is wrong.
+        """
         ahead = milliseconds_of(order) / 1000 - time.time()
         if not -60 < ahead < _MAX_NAMED_AHEAD:
             violated("Causal", f"{text} is dated {ahead:.0f} s ahead, and two of three clocks are right")
@@ -192,9 +196,10 @@ class Actions:
     def allow_loss_by_deletion(
         self, entry: Entry, started: StartedTurn, text: str, *, is_dated_by_caller: bool
     ) -> None:
-        """Record an exchange that an earlier deletion may remove without the writer's knowledge.
+        """Record that an earlier deletion may remove this exchange.
 
-        The caller's own id may date it before the deletion. Or Redis did not respond, and this clock is behind.
+        Either the caller's id has a time before the deletion, or the process could not know the deletion and its clock
+        was behind.
         """
         is_blind = "redis" in self.world.faults.struck or started.is_deletion_unknown or started.losses != self.losses
         if entry.fate == "live" and (is_dated_by_caller or is_blind):
@@ -221,7 +226,7 @@ class Actions:
                     entry.is_missing_in_cache, entry.awaited = False, None
 
     def is_ahead(self, entry: Entry) -> bool:
-        """Return whether the entry sorts after the current time."""
+        """Return whether the entry's order key is after the current time."""
         orders = [e.order for e in self.world.sent if e.user_message[2:] in entry.texts and e.thread_id == entry.thread]
         return any(milliseconds_of(order) > time.time() * 1000 for order in orders)
 
@@ -230,7 +235,7 @@ class Actions:
         return "".join(str(body) for body in self.world.client.lrange("outbox:exchanges", 0, -1))
 
     def restart(self, *, really: bool) -> None:
-        """Empty Redis."""
+        """Empty Redis and record the losses."""
         self.losses += 1
         in_outbox = self.outbox()
         self.world.restart_valkey(really=really)
@@ -239,7 +244,7 @@ class Actions:
             entry.was_lost = True
 
     def restore(self) -> None:
-        """Restore an older state of Redis, as another server."""
+        """Replace Redis by another server with an older state, and record the losses."""
         in_outbox = self.outbox()
         self.world.restore_snapshot()
         self.losses += 1
@@ -249,7 +254,7 @@ class Actions:
             entry.was_lost = True
         for entry in self.ledger.entries:
             if any(f'"u {text}"' in restored for text in entry.texts):
-                # The older outbox is restored, too.
+                # The restored outbox has this exchange again.
                 entry.is_lost = False
 
     def run_once(self, place: int, thread: str, number: int) -> None:
@@ -274,14 +279,14 @@ class Actions:
     def is_gone(self, entry: Entry, text: str) -> bool:
         """Return whether no store needs to have an exchange and its key.
 
-        Either no store accepted it, or only the outbox of a lost Redis had it, or it is a dead letter.
+        This is so if no store accepted the exchange, if only a lost outbox had it, or if it is a dead letter.
         """
         if entry.durability == "none" or (entry.durability == "redis" and entry.was_lost):
             return True
         return any(f'"u {text}"' in sqs_message.body for sqs_message in self.world.queue.dead)
 
     def lose(self, threads: list[str], in_outbox: str = "") -> list[Entry]:
-        """Record that L1 has lost all threads; return the exchanges that neither the queue nor L1 has."""
+        """Record that L1 has lost these threads. Return the exchanges that neither L2, the queue nor the outbox has."""
         waiting = in_outbox + "".join(sqs_message.body for sqs_message in self.world.queue.waiting)
         stored = {row.content[2:] for row in self.world.rows(threads)}
         nowhere = []
@@ -307,13 +312,13 @@ class Actions:
     def _deleting(self, wanted: list[str], act: Callable[[], None]) -> None:
         beside = self.storing
         for entry in self.ledger.entries:
-            # A deletion reaches up to the current time and up to all exchanges that it reads. It does not reach an id
-            # from the future that is only in the queue, chosen by a caller or generated after such an id.
+            # A deletion includes exchanges up to the current time and exchanges that it reads. It does not include an
+            # exchange with an id from the future that is only in the queue.
             is_hidden = entry.is_missing_in_cache or entry.was_flushed
             if entry.thread in wanted and entry.fate != "erased" and is_hidden and self.is_ahead(entry):
                 entry.fate, entry.is_beyond = "unsure", True
         said_before = list(self.ledger.entries)
-        # During the deletion, both outcomes are correct.
+        # While the deletion runs, a reader may see the exchanges or not.
         self.ledger.delete(said_before, wanted, is_complete=False, beside=beside)
         is_complete = True
         try:
@@ -327,18 +332,18 @@ class Actions:
             self.ledger.delete(said_before, wanted, is_complete=True, beside=beside)
         for entry in self.ledger.entries:
             if entry not in said_before and entry.thread in wanted and self._is_reached(entry):
-                # It was stored during the deletion, before the cutoff.
+                # This exchange was stored during the deletion, and its order key is before the cutoff.
                 entry.fate = "erased" if is_complete and entry is not beside else "unsure"
 
     def _is_reached(self, entry: Entry) -> bool:
-        """Return whether PostgreSQL's deletions include an exchange that was stored during one of them."""
+        """Return whether the exchange's order key is up to the cutoff of its thread or its user in PostgreSQL."""
         cutoffs = self.world.cutoffs([entry.thread], [self.user(entry.thread) or ""])
         orders = [e.order for e in self.world.sent if e.user_message[2:] in entry.texts and e.thread_id == entry.thread]
         return bool(orders) and str(orders[-1]) <= max(cutoffs.values(), default="")
 
     def entry(self, thread: str, number: int) -> Entry | None:
-        """Return one of the last exchanges of a thread; None if there is none."""
-        # An id that is reused after a deletion belongs to the newest exchange.
+        """Return an exchange of a thread, or None if the thread has no exchange."""
+        # If an id was used again after a deletion, take the newest exchange with this id.
         newest = {entry.exchange_id: entry for entry in self.ledger.of(thread) if entry.ids}
         known = [entry for entry in newest.values() if entry is not self.storing]
         return known[number % len(known)] if known else None
@@ -353,7 +358,7 @@ class Actions:
         number = entry.replacements
         was_known = not entry.may_miss(memory) and not entry.was_flushed
         was_erased, was_unclear = entry.fate == "erased", entry.is_unclear
-        # During the replacement, both texts are correct.
+        # While the replacement runs, a reader may see the old or the new text.
         entry.is_unclear = True
         entry.texts.add(text)
         try:
@@ -388,7 +393,7 @@ class Actions:
             exchanges.delete(entry.thread, entry.exchange_id)
         except ExchangeNotFound:
             note("   not found")
-            # A retry after a lost response finds the deletion done.
+            # The process has retried the deletion after a lost response, so the exchange may already be deleted.
             gone = self.world.cutoffs([entry.thread], [self.user(entry.thread) or ""])
             is_done = bool(gone) or self.world.is_removed(entry.thread, entry.exchange_id)
             if was_live and was_known and not is_done:
@@ -406,7 +411,7 @@ class Actions:
     def come_to_rest(self) -> None:
         """Drain and sweep everything, and check the guarantees at rest."""
         for memory in self.world.sandboxes:
-            # A process that filled a lost outbox sends its exchanges to the queue.
+            # A process whose exchanges were only in a lost outbox sends them to the queue.
             Turn(memory, self.thread(0), None).recall()
         for _ in range(20):
             self.redrive()
@@ -445,7 +450,7 @@ class Actions:
                 window = [row.content[2:] for row in rows if row.thread_id == thread][::2][-WINDOW:]
                 if started.turn.recall().degraded or [one.text for one in started.shown] != window:
                     violated("Whole", f"{started.turn.recall()} after quiet; PostgreSQL has {window}")
-        # An older Redis' restored data is removed when its thread is read.
+        # The reads above have removed old data that a restored Redis had.
         self.world.was_restored = False
         check_same(self.world, self.all_threads, rows)
         check_erased(self.ledger, self.world.everything_cached())

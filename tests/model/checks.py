@@ -1,4 +1,4 @@
-"""The checks state the guarantees. A failing check names its guarantee."""
+"""Each check tests a guarantee. A failing check names the guarantee."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def pairs(messages: Sequence[Message]) -> list[Shown]:
 
 @dataclass
 class Before:
-    """The exchanges that a context must and may contain, as of its start."""
+    """The exchanges that a context must contain or must not contain. They are recorded before the context is loaded."""
 
     required: set[Entry]
     gone: set[Entry]
@@ -59,7 +59,7 @@ class Before:
 
     @classmethod
     def now(cls, ledger: Ledger, thread: str, reader: Memory | None) -> Before:
-        """Record the exchanges as of now."""
+        """Record the exchanges for a context that is loaded now."""
         entries = ledger.of(thread)
         required = {entry for entry in entries if not entry.may_miss(reader)}
         retired = {text for entry in entries if not entry.may_be_outdated(reader) for text in entry.retired}
@@ -69,9 +69,9 @@ class Before:
 def check_recall(
     world: World, ledger: Ledger, thread: str, recall: Recall, reader: Memory | None, before: Before
 ) -> list[Shown]:
-    """Check that a context is *Erased*, *Idempotent* and in the *Same* order.
+    """Check that a context fulfils the guarantees *Erased*, *Idempotent* and *Same* order.
 
-    Without a degraded layer, it is also *Whole*.
+    If no layer is degraded, the context must also fulfil *Whole* and *Replaced*.
     """
     shown = pairs(recall.messages)
     by_text = ledger.by_text(thread)
@@ -98,7 +98,7 @@ def check_recall(
 
 
 def check_stored(ledger: Ledger, rows: Iterable[Stored]) -> None:
-    """Check that L2's contents are *Erased* and *Idempotent* at any time."""
+    """Check that L2's contents fulfil the guarantees *Erased*, *Replaced* and *Idempotent*. They hold at any time."""
     seen: dict[tuple[Entry, int], str] = {}
     for row in rows:
         text = row.content[2:]
@@ -113,7 +113,7 @@ def check_stored(ledger: Ledger, rows: Iterable[Stored]) -> None:
 
 
 def check_durable(ledger: Ledger, rows: Sequence[Stored]) -> None:
-    """Check that the exchanges are *Durable* at rest."""
+    """Check that L2 has each accepted exchange at rest (*Durable*)."""
     for thread in {entry.thread for entry in ledger.entries}:
         stored = [row for row in rows if row.thread_id == thread]
         contents = [row.content for row in stored]
@@ -124,7 +124,7 @@ def check_durable(ledger: Ledger, rows: Sequence[Stored]) -> None:
 
 
 def check_same(world: World, threads: Sequence[str], rows: Sequence[Stored]) -> None:
-    """Check that the layers are the *Same* at rest. A list without a seal may be shorter, but not different."""
+    """Check that both layers have the same exchanges at rest (*Same*). A list without a seal may be shorter."""
     generation = world.client.hget("memory:epoch", "doubt") or ""
     for thread in threads:
         stored = [row for row in rows if row.thread_id == thread]

@@ -1,4 +1,4 @@
-"""The stores have injected faults: at the n-th call of an operation, before its effect, after it, or halfway."""
+"""Connections to the stores that inject faults: before, after or halfway through the n-th call of an operation."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from shared.stores.postgres.connection import PostgresConnection
 from shared.stores.redis.connection import Pipeline, RedisConnection
 
 Store = Literal["redis", "postgres", "queue"]
-# `after`: the call had its effect, and its response was lost. `part`: Redis had a part of the effect, or PostgreSQL
-# rolled it back. `twice`: the response was lost, and the call was sent again. `refused`: the server responds with an
-# error.
+# `before`: the call had no effect. `after`: the call had its effect, and its response was lost. `part`: Redis executed
+# a part of the commands, or PostgreSQL rolled a first attempt back. `twice`: the response was lost, and the call was
+# sent again. `refused`: the server responded with an error.
 Kind = Literal["before", "after", "part", "twice", "refused"]
-# The sessions on a demoted PostgreSQL: ended by it; unable to begin a writing transaction, as on a standby; or able to
-# begin one, with its writes refused.
+# What a demoted PostgreSQL does with its open sessions. `ended`: it closes them. `standby`: they cannot begin a writing
+# transaction. `read only`: they can begin a transaction, and its writes are refused.
 Demoted = Literal["ended", "standby", "read only"]
 _READS = {
     *("TIME", "HMGET", "LRANGE", "LINDEX", "LLEN", "GET", "HGET"),
@@ -51,14 +51,15 @@ class Fault:
 
 @dataclass
 class Faults:
-    """The current faults.
+    """The faults of the stores at this moment.
 
     Attributes:
         down: Stores that do not respond until they are removed from this set.
         struck: Stores that failed in the current operation.
         server: The number of the current Redis server.
-        primary: The number of the current PostgreSQL primary; `demoted` is the state of sessions on the previous one.
-        clocks: The offset of each clock in seconds: a process', by number, or a store's.
+        primary: The number of the current PostgreSQL primary.
+        demoted: The state of the sessions on the previous primary.
+        clocks: The offset of each clock in seconds. The keys are a process' number or a store's name.
     """
 
     down: set[Store] = field(default_factory=set)
@@ -74,7 +75,7 @@ class Faults:
 
     @contextmanager
     def during(self, fault: Fault | None, meanwhile: tuple[int, Callable[[], None]] | None = None) -> Iterator[None]:
-        """Let a fault, and another process' action between two calls, happen during the block."""
+        """Inject a fault and run another process' action between two calls of the block."""
         outer = self._fault, self._meanwhile, self._calls
         self._fault, self._meanwhile, self._calls = fault, meanwhile, Counter()
         try:
@@ -83,8 +84,9 @@ class Faults:
             self._fault, self._meanwhile, self._calls = outer
 
     def strike(self, store: Store) -> Fault | None:
-        """Count a call to a store and return its fault."""
-        # Not inside a transaction, because the other process could wait for its lock in this thread.
+        """Count a call to a store, and return the fault of this call or None."""
+        # The other process does not act during a transaction. It runs in this thread, so it could wait for the
+        # transaction's lock forever.
         if not self.transactions and self._meanwhile is not None and self._calls.total() >= self._meanwhile[0]:
             _, act = self._meanwhile
             self._meanwhile = None
@@ -106,7 +108,7 @@ class Faults:
         return fault
 
     def hit_queue(self, act: Callable[[], _T]) -> _T:
-        """Call the queue, or fail."""
+        """Call the queue, with the fault of this call if there is one."""
         fault = self.strike("queue")
         if fault is not None and fault.kind in {"before", "part", "refused"}:
             raise StoreUnavailable("queue", "injected")
@@ -131,7 +133,7 @@ class FaultyRedis(RedisConnection):
         self.identity = f"{self.identity} {self._faults.server}"
 
     def resend(self) -> None:
-        """Start like a new process."""
+        """Reset the circuit breaker, as in a new process."""
         self.breaker = CircuitBreaker("redis", self._probe, probe_interval=0, grace=10)
 
     def _probe(self) -> None:
@@ -139,7 +141,7 @@ class FaultyRedis(RedisConnection):
             raise redis.ConnectionError("injected")
 
     def call(self, fill: Callable[[Pipeline], object]) -> list[Any]:
-        """Send the commands that `fill` queues, or fail."""
+        """Send the commands that `fill` adds, with the fault of this call if there is one."""
         fault = self._faults.strike("redis")
         if fault is None:
             return self._send(fill)
@@ -159,7 +161,7 @@ class FaultyRedis(RedisConnection):
         return self._send(fill)
 
     def _send(self, fill: Callable[[Pipeline], object]) -> list[Any]:
-        """Send the commands that `fill` queues, and return the replies with the server's clock offset."""
+        """Send the commands that `fill` adds, and return the replies. Times have the offset of the server's clock."""
         names: list[str] = []
 
         def noting(pipe: Pipeline) -> None:
@@ -179,7 +181,7 @@ def _by_clock(names: Sequence[str], replies: Sequence[Any], faults: Faults) -> l
 
 
 class PassiveRedis(RedisConnection):
-    """A read-only connection: it drops all writes."""
+    """A connection that sends reading commands only."""
 
     def __init__(self, settings: RedisSettings, faults: Faults) -> None:
         super().__init__(settings)
@@ -190,7 +192,7 @@ class PassiveRedis(RedisConnection):
         self.identity = f"{self.identity} {self._faults.server}"
 
     def call(self, fill: Callable[[Pipeline], object]) -> list[Any]:
-        """Send only the reading commands."""
+        """Send only the reading commands. The replies to other commands are None."""
         pipe = self._client.pipeline(transaction=False)
         fill(pipe)
         commands: list[Any] = pipe.command_stack
@@ -211,11 +213,11 @@ class FaultyPostgres(PostgresConnection):
         self.resend()
 
     def resend(self) -> None:
-        """Start like a new process."""
+        """Reset the circuit breaker, as in a new process."""
         self.breaker = self.breaker_for()
 
     def breaker_for(self, check: Callable[[psycopg.Connection[DictRow]], object] | None = None) -> CircuitBreaker:
-        """Return a circuit breaker that starts a probe with each request and waits for it."""
+        """Return a circuit breaker. Each request starts a probe and waits for its result."""
         return CircuitBreaker("postgres", lambda: self._probe(check), probe_interval=0, grace=10)
 
     def _probe(self, check: Callable[[psycopg.Connection[DictRow]], object] | None) -> None:
@@ -243,7 +245,7 @@ class FaultyPostgres(PostgresConnection):
         return super()._connect()
 
     def _transact(self, connection: Any, work: Callable[[psycopg.Connection[DictRow]], _T], **how: bool) -> _T:
-        """Run a transaction on the server behind the connection."""
+        """Run a transaction on the server to which the connection leads: the primary or a demoted server."""
         if self._leads_to == self._faults.primary:
             return super()._transact(connection, work, is_one_statement=how["is_one_statement"])
         if self._faults.demoted == "standby":

@@ -1,4 +1,4 @@
-"""The rules are all actions of callers, servers, networks and processes, in any order."""
+"""The state machine runs all actions of callers, servers, networks and processes in any order."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ faults = st.none() | st.builds(
 )
 actions = st.sampled_from(["drain", "say", "recall", "evict", "restart", "delete", "replace", "remove", "sweep"])
 interruptions = st.one_of(st.none(), st.none(), st.tuples(st.integers(0, 6), st.lists(actions, min_size=1, max_size=2)))
-# None: the product creates the id. Otherwise one of few ids, so that ids repeat.
+# With None, the product creates the id. Otherwise the caller chooses one of few ids, so that ids repeat.
 names = st.one_of(st.none(), st.none(), st.tuples(st.sampled_from(["4", "7 past", "7", "7 ahead"]), st.integers(0, 1)))
 Name = tuple[str, int] | None
 
 
 class MemoryMachine(RuleBasedStateMachine):
-    """Runs the product beside the callers' knowledge.
+    """Runs the product and compares it with the ledger of the callers' knowledge.
 
     Attributes:
         steps: The number of steps of all examples in this process.
@@ -57,19 +57,19 @@ class MemoryMachine(RuleBasedStateMachine):
 
     @rule(target=turns, place=places, number=threads, fault=faults, meanwhile=interruptions)
     def ask(self, place: int, number: int, fault: Fault | None, meanwhile: Meanwhile) -> StartedTurn:
-        """Run the first half of a turn."""
+        """Load the context of a turn."""
         with self.actions.during(place, self.actions.thread(number), fault, meanwhile):
             return self.actions.load_context(place, self.actions.thread(number))
 
     @rule(started=consumes(turns), kind=names, fault=faults, meanwhile=interruptions)
     def answer(self, started: StartedTurn, kind: Name, fault: Fault | None, meanwhile: Meanwhile) -> None:
-        """Run the second half of a turn, after any other steps."""
+        """Store the exchange of a turn whose context an earlier step has loaded."""
         with self.actions.during(0, started.thread, fault, meanwhile):
             self.actions.keep(started, self.actions.name(kind))
 
     @rule(place=places, number=threads, kind=names, fault=faults, meanwhile=interruptions)
     def tell(self, place: int, number: int, kind: Name, fault: Fault | None, meanwhile: Meanwhile) -> None:
-        """Store a caller's exchange without reading first."""
+        """Store a caller's exchange without loading a context."""
         memory, thread = self.world.sandboxes[place], self.actions.thread(number)
         with self.actions.during(place, thread, fault, meanwhile):
             self.actions.keep(
@@ -84,7 +84,7 @@ class MemoryMachine(RuleBasedStateMachine):
         is_killed=st.booleans(),
     )
     def drain(self, chosen: list[int], fault: Fault | None, meanwhile: Meanwhile, *, is_killed: bool) -> None:
-        """Drain a part of the queue in any order. An empty choice drains all of it."""
+        """Drain the chosen messages in any order. An empty choice drains all messages."""
         waiting = self.world.queue.waiting
         sqs_messages = [waiting[at] for at in chosen if at < len(waiting)] or list(waiting)
         with self.actions.during(0, self.actions.thread(0), fault, meanwhile):
@@ -92,7 +92,7 @@ class MemoryMachine(RuleBasedStateMachine):
 
     @rule(chosen=st.lists(st.integers(0, 20), min_size=1, max_size=3), fault=faults)
     def redeliver(self, chosen: list[int], fault: Fault | None) -> None:
-        """Deliver messages again that were drained and deleted before."""
+        """Deliver messages that were already drained and deleted from the queue."""
         history = self.world.queue.history
         sqs_messages = [SqsMessage(history[-1 - at].body, "again") for at in chosen if at < len(history)]
         with self.actions.during(0, self.actions.thread(0), fault, None):
@@ -106,14 +106,14 @@ class MemoryMachine(RuleBasedStateMachine):
 
     @rule(number=threads, everything=st.booleans())
     def evict(self, number: int, *, everything: bool) -> None:
-        """Expire a list, or evict everything that Redis has of a thread."""
+        """Expire a thread's list, or evict all of the thread's keys."""
         thread = self.actions.thread(number)
         self.world.client.delete(f"thread:{thread}:messages")
         if everything:
             self.world.client.delete(
                 *(f"thread:{thread}:{kind}" for kind in ("pending", "claim", "tombstone", "deleted"))
             )
-            # As after an eviction, Redis' counter differs from the recorded value.
+            # After an eviction, Redis' counter differs from the recorded value.
             if not self.world.is_refusing:
                 self.world.client.hincrby("memory:epoch", "evictions", -1)
             self.actions.losses += 1
@@ -121,14 +121,14 @@ class MemoryMachine(RuleBasedStateMachine):
 
     @rule(how=st.integers(0, 99))
     def restart_redis(self, how: int) -> None:
-        """Empty Redis; sometimes by a new process, or together with all of PostgreSQL's connections."""
+        """Empty Redis. Some examples start a new Redis process, and some also end all connections to PostgreSQL."""
         self.actions.restart(really=how == 99)
         if how % 10 == 9:
             self.world.cut_postgres()
 
     @rule()
     def snapshot(self) -> None:
-        """Save Redis' data, or let a replica lag from now on."""
+        """Save Redis' data. A dump or a replica that lags has this state later."""
         self.world.take_snapshot()
 
     @rule()
@@ -149,7 +149,7 @@ class MemoryMachine(RuleBasedStateMachine):
 
     @rule(place=places, number=threads, fault=faults, meanwhile=interruptions, is_user=st.booleans())
     def delete(self, place: int, number: int, fault: Fault | None, meanwhile: Meanwhile, *, is_user: bool) -> None:
-        """Delete a thread or a user, possibly halfway."""
+        """Delete a thread or a user. A fault may interrupt the deletion."""
         with self.actions.during(place, self.actions.thread(number), fault, meanwhile):
             if is_user:
                 self.actions.delete_user(place)
@@ -158,38 +158,38 @@ class MemoryMachine(RuleBasedStateMachine):
 
     @rule(place=places, number=threads, which=st.integers(-4, -1), fault=faults, meanwhile=interruptions)
     def replace_exchange(self, place: int, number: int, which: int, fault: Fault | None, meanwhile: Meanwhile) -> None:
-        """Replace an exchange, possibly halfway."""
+        """Replace an exchange. A fault may interrupt the replacement."""
         thread = self.actions.thread(number)
         with self.actions.during(place, thread, fault, meanwhile):
             self.actions.replace(place, self.actions.entry(thread, which))
 
     @rule(place=places, number=threads, which=st.integers(-4, -1), fault=faults, meanwhile=interruptions)
     def remove_exchange(self, place: int, number: int, which: int, fault: Fault | None, meanwhile: Meanwhile) -> None:
-        """Delete an exchange, possibly halfway."""
+        """Delete an exchange. A fault may interrupt the deletion."""
         thread = self.actions.thread(number)
         with self.actions.during(place, thread, fault, meanwhile):
             self.actions.remove(place, self.actions.entry(thread, which))
 
     @rule(down=st.sampled_from([(), (), *((store,) for store in STORES), ("queue", "postgres"), STORES]))
     def set_outages(self, down: tuple[Store, ...]) -> None:
-        """Take some stores down until further notice, and the others up."""
+        """Take some stores down until the next change of the outages. The other stores are up."""
         self.world.faults.down.clear()
         self.world.faults.down.update(down)
 
     @rule(how=st.sampled_from(["ended", "standby", "read only"]))
     def fail_over(self, how: Demoted) -> None:
-        """Promote a standby of PostgreSQL behind the same address. Sessions on the old server continue or end."""
+        """Promote a standby of PostgreSQL behind the same address. `how` is the state of sessions on the old server."""
         self.world.faults.primary += 1
         self.world.faults.demoted = how
 
     @rule(whose=st.sampled_from([None, None, "redis", "postgres", *range(len(SKEWS))]), days=st.sampled_from([-2, 2]))
     def set_clock(self, whose: Store | int | None, days: int) -> None:
-        """Set one machine's clock off by days. The other clocks are right."""
+        """Set the clock of one process or store wrong by days. The other clocks are right."""
         self.world.faults.clocks = {} if whose is None else {whose: days * 86_400.0}
 
     @rule()
     def time_passes(self) -> None:
-        """Let 200 seconds pass since Redis lost data, with all stores up. Everything is drained."""
+        """If everything is drained, simulate that all stores were up for 200 seconds since Redis lost data."""
         world = self.world
         is_quiet = not world.queue.waiting and not world.client.exists("outbox:exchanges")
         if is_quiet and world.client.hexists("memory:epoch", "began") and not world.is_refusing:
@@ -214,7 +214,7 @@ class MemoryMachine(RuleBasedStateMachine):
 
     @rule()
     def redrive(self) -> None:
-        """Move all dead letters back."""
+        """Move all dead letters back to the queue."""
         self.actions.redrive()
 
     @rule()
@@ -225,7 +225,7 @@ class MemoryMachine(RuleBasedStateMachine):
 
     @rule(place=st.integers(0, len(SKEWS)))
     def replace(self, place: int) -> None:
-        """Replace a process by a new one."""
+        """Replace a process by a new process."""
         if place == len(SKEWS):
             self.world.replace_sync()
         else:
@@ -233,10 +233,7 @@ class MemoryMachine(RuleBasedStateMachine):
 
     @rule()
     def check_at_rest(self) -> None:
-        """Check that every guarantee holds without exceptions at rest.
-
-        All stores are up, and everything is drained and swept.
-        """
+        """Drain and sweep everything with all stores up. Check that every guarantee then holds without exceptions."""
         self.world.refuse_writes(is_refusing=False)
         self.world.faults.down.clear()
         self.world.faults.clocks.clear()
@@ -247,7 +244,7 @@ class MemoryMachine(RuleBasedStateMachine):
 
     @invariant()
     def holds(self) -> None:
-        """Check the guarantees after every step, for a new process that reads without writing."""
+        """Check the guarantees after every step with a new process that only reads."""
         if self.has_begun:
             type(self).steps += 1
         self.has_begun = True
@@ -255,7 +252,7 @@ class MemoryMachine(RuleBasedStateMachine):
             self.check_contents()
 
     def check_contents(self) -> None:
-        """Check L2's contents and a new process' context."""
+        """Check L2's contents and the context that a new process loads for each thread."""
         check_stored(self.ledger, self.world.rows(self.actions.all_threads))
         if self.world.queue.near_max_receives:
             violated("Isolated failure", f"{self.world.queue.near_max_receives} was given up")
@@ -265,6 +262,6 @@ class MemoryMachine(RuleBasedStateMachine):
             check_recall(self.world, self.ledger, thread, recall, None, before)
 
     def teardown(self) -> None:
-        """End every example at rest, unless it has failed."""
+        """Check every example at rest at its end, unless the example has failed."""
         if self.actions.is_sound:
             self.check_at_rest()

@@ -1,9 +1,10 @@
-"""An explicit-state model of the list in Redis: one thread, every interleaving of readers, writers and losses.
+"""An explicit-state model of one thread's list in Redis. It visits every interleaving of readers, writers and losses.
 
-Redis' commands are atomic, a pipeline is not. PostgreSQL's window and deletions are one statement each. An exchange is
-a number, which is also its order key, so exchanges may arrive late and in any order. The list holds the newest.
+A command of Redis is atomic, and a pipeline is not. PostgreSQL's window is one statement, and so is a deletion. An
+exchange is a number, which is also its order key. Exchanges may arrive late and in any order. The list has the newest
+exchanges.
 
-Texts, users, revisions and clocks are not part of this model, because the model-based test on real servers covers them.
+Texts, users, revisions and clocks are not part of this model. The model-based test on real servers covers them.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ class Listed:
     """A list: its exchanges, and the seal or token of its first entry.
 
     Attributes:
-        seal: The generation of the seal; 0 for none.
-        is_first: Whether the seal says that the list has the whole thread.
-        token: The reader whose token it carries; `_NOBODY` for none.
+        seal: The generation of the seal; 0 without a seal.
+        is_first: Whether the list has the whole thread, according to the seal.
+        token: The reader who set the token; `_NOBODY` without a token.
     """
 
     held: Exchanges = NONE
@@ -48,15 +49,15 @@ class Redis:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The stores, the callers' knowledge, and the remaining faults.
+    """The stores, what the callers know, and the faults that may still happen.
 
     Attributes:
         accepted: Accepted exchanges that were not deleted since.
-        refused: Exchanges that Redis refused. Only PostgreSQL has them until a new generation or the drain's update.
+        refused: Exchanges whose append Redis refused. Redis lacks them until the process' next call or the drain.
         gone: Exchanges that a finished deletion has removed.
-        may_lack: Whether Redis may have lost exchanges that only the queue has, too recently for the drain to be done.
-        waiting: The messages on the queue at the time of that loss.
-        saved: The state that a restored server would have.
+        may_lack: Whether Redis may have lost exchanges that are still in the queue.
+        waiting: The messages that were in the queue at the time of that loss.
+        saved: The saved state that a restored server will have.
     """
 
     redis: Redis = Redis()
@@ -78,7 +79,7 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process' next step and the data that it has read."""
+    """A process: its next step and the data that it has read."""
 
     kind: str
     name: int
@@ -98,7 +99,7 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """The rules of the protocol. A test turns each one off to check that the model notices.
+    """The rules of the protocol. A test turns each rule off and checks that the model finds a violation.
 
     Attributes:
         window: Maximum number of exchanges in the list.
@@ -117,7 +118,7 @@ class Protocol:
 
 
 class ViolationError(AssertionError):
-    """A reader got less or more than the guarantees allow."""
+    """A reader's result lacks an exchange or has a deleted exchange."""
 
 
 def newest(exchanges: Exchanges, most: int) -> Exchanges:
@@ -134,7 +135,7 @@ class Model:
     # --- the scripts ---
 
     def merged(self, listed: Listed | None, exchanges: Exchanges) -> Listed | None:
-        """Merge like `merge.lua` for a writer."""
+        """Return the list after a writer's merge, as `merge.lua` makes it."""
         if listed is None:
             if self.rules.only_readers_make_lists:
                 return None
@@ -146,7 +147,7 @@ class Model:
         return replace(listed, held=kept, is_first=listed.is_first and kept == union)
 
     def cut(self, listed: Listed | None, cutoff: int) -> Listed | None:
-        """Delete like `merge.lua`."""
+        """Return the list after a deletion, as `merge.lua` makes it."""
         if listed is None:
             return None
         if not self.rules.deletion_goes_by_cutoff:
@@ -158,7 +159,7 @@ class Model:
         return replace(listed, held=held, token=token)
 
     def is_whole(self, listed: Listed, generation: int) -> bool:
-        """Return whether a reader trusts the list."""
+        """Return whether a reader accepts the list as complete."""
         if self.rules.seals_name_a_generation and listed.seal != generation:
             return False
         return bool(listed.seal) and (listed.is_first or len(listed.held) >= self.rules.window)
@@ -166,7 +167,7 @@ class Model:
     # --- processes ---
 
     def read(self, world: World, process: Process, then: str) -> Iterator[tuple[World, Process]]:
-        """Run a turn's first half."""
+        """Run a step of a reader, which reads the list first and then the rest of Redis' data."""
         redis = world.redis
         match process.at:
             case "list":
@@ -198,7 +199,7 @@ class Model:
                 yield from self.ask(world, process, then)
 
     def ask(self, world: World, process: Process, then: str) -> Iterator[tuple[World, Process]]:
-        """Read PostgreSQL's window, refill the list, and return the result, for a reader without a sealed list."""
+        """Run a step of a reader without a sealed list: read PostgreSQL's window, refill the list, check the result."""
         match process.at:
             case "queue":
                 yield world, replace(process, at="window", is_degraded=world.may_lack and bool(world.queue))
@@ -217,7 +218,7 @@ class Model:
                 yield world, Process(process.kind, process.name, then, process.exchange, process.known)
 
     def refill(self, world: World, process: Process) -> World:
-        """Refill the list."""
+        """Refill the list, if the reader's token is still in it."""
         redis, seen = world.redis, process.listed
         cutoff = max(process.cutoff, process.deleted_to)
         waiting = frozenset(each for each in process.pending if each > cutoff)
@@ -236,7 +237,7 @@ class Model:
         """Compare a reader's result with the guarantees.
 
         Raises:
-            ViolationError: The result lacks an exchange, or has a deleted one.
+            ViolationError: The result lacks an exchange or has a deleted exchange.
         """
         listed = process.listed or Listed()
         cutoff = max(process.cutoff, process.deleted_to)
@@ -253,7 +254,7 @@ class Model:
             raise ViolationError(f"{process.name} is shown {sorted(shown & process.never)}, which was deleted")
 
     def keep(self, world: World, process: Process) -> Iterator[tuple[World, Process]]:
-        """Run a turn's second half."""
+        """Run a step of a turn that stores its exchange."""
         redis, exchange = world.redis, process.exchange
         one = frozenset({exchange})
         match process.at:
@@ -279,7 +280,7 @@ class Model:
                 else:
                     yield replace(world, accepted=world.accepted | one), replace(process, at="end")
             case _:
-                # The next call of a process whose append was refused.
+                # Redis refused the process' append. This step is the process' next call.
                 made = world.generations + 1
                 after = replace(
                     redis,
@@ -295,7 +296,7 @@ class Model:
                 )
 
     def drain(self, world: World, process: Process) -> Iterator[tuple[World, Process]]:
-        """Update PostgreSQL first, then the list, then the undrained exchanges, then the queue."""
+        """Run a step of the drain. It updates PostgreSQL, then the list and the undrained exchanges, then the queue."""
         redis = world.redis
         match process.at:
             case "store":
@@ -320,7 +321,7 @@ class Model:
                 yield replace(world, queue=world.queue - process.window, refused=refused), replace(process, at="end")
 
     def delete(self, world: World, process: Process) -> Iterator[tuple[World, Process]]:
-        """Update PostgreSQL first, then the tombstone, the list, and the undrained exchanges."""
+        """Run a step of a deletion. It updates PostgreSQL, the tombstone, the list, and the undrained exchanges."""
         redis = world.redis
         match process.at:
             case "store":
@@ -364,12 +365,12 @@ class Model:
         return self.keep(world, process)
 
     def losses(self, world: World) -> Iterator[World]:
-        """Return the possible losses of Redis now."""
+        """Return the states after each loss that Redis may have now."""
         redis = world.redis
         if world.evictions and redis.listed is not None:
             left = replace(world, evictions=world.evictions - 1)
             yield replace(left, redis=replace(redis, listed=None))
-            # Redis counts its evictions, and a reader compares the count.
+            # Redis counts this eviction, and a reader detects it by the counter.
             evicted = replace(redis, listed=None, pending=NONE)
             yield replace(left, redis=evicted, may_lack=True, waiting=world.queue)
         if world.emptyings:
@@ -383,17 +384,17 @@ class Model:
             yield replace(world, redis=back, saved=None, snapshots=world.snapshots - 1)
 
     def time_passes(self, world: World) -> Iterator[World]:
-        """Return the states after all stores were up for longer than an exchange waits for the drain."""
+        """Return the state after all stores were up long enough for the drain of the messages of a loss."""
         is_drained = not world.waiting & world.queue
         if world.may_lack and (is_drained or not self.rules.loss_lasts_until_drained):
             yield replace(world, may_lack=False, waiting=NONE)
 
 
 def explore(world: World, processes: tuple[Process, ...], rules: Protocol, limit: int) -> int:
-    """Visit every reachable state, up to a limit; return their number.
+    """Visit every reachable state, up to a limit. Return the number of visited states.
 
     Raises:
-        ViolationError: A guarantee does not hold in a state; the notes have the path to it.
+        ViolationError: A guarantee does not hold in a state. The error's notes have the steps to this state.
     """
     model = Model(rules)
     start = world, processes

@@ -1,4 +1,4 @@
-"""The exchange queue and its dead-letter queue are in memory. The test controls the delivery."""
+"""An exchange queue and a dead-letter queue in memory. The test controls their deliveries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _numbers = itertools.count(1)
 
 @dataclass
 class SqsMessage:
-    """A message.
+    """A message of the queue.
 
     Attributes:
         receives: The number of deliveries.
@@ -29,7 +29,7 @@ class SqsMessage:
     receives: int = 0
 
     def record(self) -> dict[str, Any]:
-        """Return it as a record of a Lambda event."""
+        """Return the message as a record of a Lambda event."""
         return {
             "messageId": self.name,
             "receiptHandle": self.name,
@@ -43,7 +43,7 @@ class ControlledQueue:
 
     Attributes:
         waiting: Undrained messages, including those that are being drained.
-        history: All messages ever delivered; a standard queue may deliver them again.
+        history: All messages that were drained and deleted. A standard queue may deliver them again.
         dead: The dead-letter queue.
         near_max_receives: Messages that the queue moved to the dead-letter queue after too many receives.
         on_send: Called with each exchange before it is sent.
@@ -62,7 +62,7 @@ class ControlledQueue:
         self.waiting.append(SqsMessage(body, f"message-{next(_numbers)}"))
 
     def receive(self, sqs_messages: Sequence[SqsMessage]) -> list[dict[str, Any]]:
-        """Return an event of the messages; those with too many receives go to the dead-letter queue instead."""
+        """Return the records of an event. Messages with too many receives go to the dead-letter queue instead."""
         event = []
         for sqs_message in sqs_messages:
             sqs_message.receives += 1
@@ -75,7 +75,7 @@ class ControlledQueue:
         return event
 
     def delete(self, sqs_messages: Sequence[SqsMessage], failed: Sequence[str]) -> None:
-        """Delete messages like the event source mapping."""
+        """Delete the messages that did not fail, as the event source mapping does."""
         for sqs_message in sqs_messages:
             if sqs_message.name not in failed and sqs_message in self.waiting:
                 self.waiting.remove(sqs_message)
@@ -103,7 +103,7 @@ class ControlledQueue:
         return self._faults.hit_queue(lambda: len(self.waiting))
 
     def ping(self) -> None:
-        """Return if the queue responds."""
+        """Return if the queue responds, and raise otherwise."""
         self._faults.hit_queue(lambda: None)
 
     # - the sync function's methods ---
@@ -118,13 +118,13 @@ class ControlledQueue:
         self._faults.hit_queue(lambda: self.dead.append(SqsMessage(body, error.reason)))
 
     def change_visibility(self, messages: Sequence[SqsRecord], seconds: int) -> None:
-        """Do nothing: messages wait until the test chooses them."""
+        """Do not hide the messages. They wait until the test chooses them."""
         del messages, seconds
         self._faults.hit_queue(lambda: None)
 
 
 class HonestQueue:
-    """The same queue without faults, for read-only processes."""
+    """A view of the queue without faults, for read-only processes."""
 
     def __init__(self, queue: ControlledQueue) -> None:
         self._queue = queue
@@ -138,4 +138,4 @@ class HonestQueue:
         return len(self._queue.waiting)
 
     def ping(self) -> None:
-        """Return at once."""
+        """Return at once, because this queue is always up."""

@@ -1,4 +1,4 @@
-"""Minimal examples of violations that the machine found before the product was fixed."""
+"""The smallest examples of violations that the state machine has found. All of them are fixed."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _raise_unavailable(*_: object) -> Any:
 
 
 def test_a_full_list_with_a_gap(real_cache: MakeCache) -> None:
-    """A full list is not complete if it got exchanges while PostgreSQL was read."""
+    """A full list does not count as complete if it got exchanges before a reader has refilled it."""
     cache, made = real_cache(**WINDOW), exchanges(4)
     cache.read("t", None)
     cache.append(made[2], is_drained=False)
@@ -78,7 +78,7 @@ def test_a_full_list_with_a_gap(real_cache: MakeCache) -> None:
 
 
 def test_a_full_list_stays_complete(real_cache: MakeCache) -> None:
-    """The seal moves on when its entry leaves the window, and when an older exchange arrives late."""
+    """The list keeps its seal when its first entry leaves the window, and when an older exchange arrives late."""
     cache, made = real_cache(**WINDOW), exchanges(6)
     refill(cache, "t", NOTHING)
     for each in made[1:]:
@@ -90,7 +90,7 @@ def test_a_full_list_stays_complete(real_cache: MakeCache) -> None:
 
 
 def test_an_exchange_appended_during_a_read_of_l2(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """Another exchange arrived and its list was evicted: L2's response is older and proves nothing."""
+    """While a process reads L2, an exchange is appended and its list is evicted. The refill then seals no list."""
     for answer in (NOTHING, Window([exchange(0)], is_all=True)):
         redis_client.flushall()
         one, other = real_cache(), real_cache()
@@ -105,7 +105,7 @@ def test_an_exchange_appended_during_a_read_of_l2(real_cache: MakeCache, redis_c
 def test_a_window_without_older_rows_known_is_not_sealed(
     process: MakeMemory, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """L2 returned the window and then went down. Undrained exchanges are missing, so the list is not complete."""
+    """L2 returns the window and fails at the next query. The reader then does not seal the list."""
     memory = process(max_thread_messages=3)
     memory.archive.store(exchanges(4))
     Turn(memory, "t", None).keep("q4", "a4", exchange_id=uuid4())
@@ -117,7 +117,7 @@ def test_a_window_without_older_rows_known_is_not_sealed(
 
 
 def test_a_first_l1_that_was_lost(process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis) -> None:
-    """Even a brand-new L1 may have had exchanges before the first read."""
+    """A Redis that was emptied before its first read looks new, but it may have lost exchanges."""
     queue.is_down = True
     _keep(process(), 1)
     queue.is_down = False
@@ -130,7 +130,7 @@ def test_a_first_l1_that_was_lost(process: MakeMemory, queue: InMemoryQueue, red
 def test_a_list_and_its_undrained_hash_evicted(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
 ) -> None:
-    """Redis evicted both before the drain. The response reports missing exchanges until the queue was empty."""
+    """Redis evicts a list and its undrained hash. Responses report `queue` as degraded until the drain."""
     memory = process()
     _keep(memory, 0)
     _drain(memory, queue)
@@ -151,7 +151,7 @@ def test_a_list_and_its_undrained_hash_evicted(
 
 
 def test_evictions_without_the_right_to_read_them(process: MakeMemory, redis_client: redis.Redis) -> None:
-    """A Redis user without the right to INFO is served as without evictions."""
+    """A Redis user may not run INFO. Reads then work as if Redis had evicted no key."""
     process().cache.note_loss()
     redis_client.acl_setuser("default", enabled=True, commands=["-info"])
     try:
@@ -166,7 +166,7 @@ def test_evictions_without_the_right_to_read_them(process: MakeMemory, redis_cli
 def test_an_exchange_that_no_store_has_is_not_shown(
     cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue, memory: MakeMemory
 ) -> None:
-    """No reader sees the exchange, even in an L1 that recovers."""
+    """No store accepted an exchange. No reader sees it, even after L1 recovers."""
     made = memory()
     cache.is_down = archive.is_down = queue.is_down = True
     assert _keep(made, 1) == "none"
@@ -177,7 +177,7 @@ def test_an_exchange_that_no_store_has_is_not_shown(
 def test_a_name_that_comes_again_when_its_exchange_has_left_the_window(
     process: MakeMemory, queue: InMemoryQueue
 ) -> None:
-    """The exchange keeps its first position, even for the process that repeated it last."""
+    """A caller repeats the id of an old exchange. The exchange keeps its position, so it is not in the window."""
     one, other, name = process(**WINDOW), process(**WINDOW), uuid4()
     _keep(one, 0, name)
     for number in range(1, 5):
@@ -192,7 +192,7 @@ def test_a_name_that_comes_again_when_its_exchange_has_left_the_window(
 def test_an_exchange_that_l1_refused_is_not_appended_later(
     real_cache: MakeCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No other store had the exchange, and the caller's response said so."""
+    """L1 refused an exchange that no other store has. The process does not retry this append."""
     cache = real_cache()
     with monkeypatch.context() as patched:
         patched.setattr(cache._connection, "call", _raise_unavailable)
@@ -202,7 +202,7 @@ def test_an_exchange_that_l1_refused_is_not_appended_later(
 
 
 def test_the_outbox_is_filled_with_the_list(real_cache: MakeCache) -> None:
-    """An exchange in L1 only is in the list, in the undrained hash and in the outbox."""
+    """An exchange that only L1 accepted is in the list, in the undrained hash and in the outbox."""
     cache, made = real_cache(), exchange(1)
     cache.read("t", None)
     cache.append(made, is_drained=False, in_outbox=True)
@@ -213,7 +213,7 @@ def test_the_outbox_is_filled_with_the_list(real_cache: MakeCache) -> None:
 def test_an_exchange_after_a_deletion_ahead_of_the_clock(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
 ) -> None:
-    """A deletion with a cutoff ahead of the clock, lost by L1, removes nothing that is stored after it."""
+    """A deletion's cutoff is ahead of the clock, and L1 has lost it. An exchange that is stored later stays."""
     memory = process()
     _keep(memory, 1, ExchangeIds().new(now=time.time() + 60), "ana")
     Users(memory).forget("ana")
@@ -228,7 +228,7 @@ def test_an_exchange_after_a_deletion_ahead_of_the_clock(
 
 
 def test_a_turn_loaded_by_one_process_and_stored_by_another(process: MakeMemory, queue: InMemoryQueue) -> None:
-    """The second process has never read the thread, and its clock is behind the loaded exchange's."""
+    """A process stores a turn without loading the thread, and its clock is behind. Its exchange is still the newest."""
     ahead = process()
     ahead._clock = lambda: time.time() + 5
     ahead._clock_offset, ahead._started_at = 0.0, ahead._clock() - time.monotonic()
@@ -243,7 +243,7 @@ def test_a_turn_loaded_by_one_process_and_stored_by_another(process: MakeMemory,
 
 
 def test_a_deletion_cut_short(process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis) -> None:
-    """L2 deleted, and the process died before it updated L1. The sweep updates it."""
+    """L2 has deleted a thread, and the process died before it updated L1. The sweep updates L1."""
     memory = process()
     _keep(memory, 1)
     _drain(memory, queue)
@@ -255,7 +255,7 @@ def test_a_deletion_cut_short(process: MakeMemory, queue: InMemoryQueue, redis_c
 
 
 def test_a_deletion_of_a_user_with_an_id_ahead(process: MakeMemory, queue: InMemoryQueue) -> None:
-    """The deletion includes an undrained exchange, whatever time its id has."""
+    """A user's deletion includes an undrained exchange whose id is ahead of the clock."""
     memory = process()
     _keep(memory, 1, ExchangeIds().new(now=time.time() + 60), "ana")
     Users(process()).forget("ana")
@@ -266,7 +266,7 @@ def test_a_deletion_of_a_user_with_an_id_ahead(process: MakeMemory, queue: InMem
 def test_an_append_retried_after_the_deletion(
     real_cache: MakeCache, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    """L1 was down for one process while another deleted the thread. Nothing of the thread is restored."""
+    """One process' append failed, and another process deleted the thread. The retried append restores no data."""
     one, other, late = real_cache(), real_cache(), exchange(1, user_id="ana")
     with monkeypatch.context() as patched:
         patched.setattr(one._connection, "call", _raise_unavailable)
@@ -284,7 +284,7 @@ def test_an_append_retried_after_the_deletion(
 
 
 def test_a_retried_append(real_cache: MakeCache, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The exchange is in the undrained hash too, until the drain."""
+    """A retried append adds the exchange to the list and to the undrained hash."""
     one, other, late = real_cache(), real_cache(), exchange(1)
     other.read("t", None)
     with monkeypatch.context() as patched:
@@ -297,7 +297,7 @@ def test_a_retried_append(real_cache: MakeCache, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_window_from_before_the_deletion(process: MakeMemory, redis_client: redis.Redis) -> None:
-    """A process that read L2 before a deletion and writes to L1 after it leaves nothing there."""
+    """A process reads L2 before a deletion and refills L1 after the deletion. The list stays empty."""
     memory = process()
     memory.archive.store([exchange(1)])
     asked, window = memory.cache.read("t", None), memory.archive.window("t", 3)
@@ -309,7 +309,7 @@ def test_a_window_from_before_the_deletion(process: MakeMemory, redis_client: re
 def test_an_old_id_where_l1_forgot_the_deletion(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
 ) -> None:
-    """L2 has the deletion, and the exchange is refused before any process gets it."""
+    """L1 has lost a deletion, and L2 has it. An exchange with an id from before the deletion is rejected."""
     memory, old = process(), ExchangeIds().new()
     _keep(memory, 1, old)
     Threads(memory).delete("t")
@@ -321,7 +321,7 @@ def test_an_old_id_where_l1_forgot_the_deletion(
 def test_exchanges_that_the_drain_drops_leave_l1(
     process: MakeMemory, real_archive: Callable[..., PostgresArchive]
 ) -> None:
-    """A late writer appended to an L1 that had lost the deletion."""
+    """A late writer appends a deleted thread's exchange to L1. The drain drops it, and the sweep removes it from L1."""
     memory, late = process(), exchange(1)
     memory.archive.forget_thread("t", ExchangeIds().new(after=late.order))
     memory.cache.append(late, is_drained=False)
@@ -333,7 +333,7 @@ def test_exchanges_that_the_drain_drops_leave_l1(
 def test_a_user_deleted_after_half_of_a_threads_deletion(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
 ) -> None:
-    """L2 has deleted the thread, and L1 was refilled before. The list still belongs to the user."""
+    """L2 has deleted a thread, and L1 still has the thread's list. The user's deletion also deletes the list."""
     memory = process()
     _keep(memory, 1, user_id="ana")
     _drain(memory, queue)
@@ -347,9 +347,9 @@ def test_a_user_deleted_after_half_of_a_threads_deletion(
 def test_a_process_own_memory_of_a_deleted_thread(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The thread was deleted elsewhere, L1 lost it, and L2 is down.
+    """Another process deleted the thread, L1 has lost the deletion, and L2 is down.
 
-    No reader sees the thread, and L2 is reported as degraded.
+    The process does not show the exchanges that it remembers. It reports `postgres` as degraded.
     """
     memory = process()
     _keep(memory, 1)

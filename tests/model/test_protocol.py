@@ -1,4 +1,4 @@
-"""A small protocol guarantees in every interleaving that no reader gets too little, or deleted exchanges."""
+"""In every interleaving of the protocol's steps, a reader gets each exchange and no deleted exchange."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.model.protocol import (
     turn,
 )
 
-# More for a thorough check, e.g. PROTOCOL_STATES=4000000.
+# Set more states for a thorough check, e.g. PROTOCOL_STATES=4000000.
 STATES: Final = int(os.environ.get("PROTOCOL_STATES", "20000"))
 SETUPS: Final[dict[str, tuple[World, tuple[Process, ...]]]] = {
     "two turns, an eviction": (World(evictions=1), (turn(1, 1), turn(2, 2), drain(3), reader(4))),
@@ -42,7 +42,7 @@ SETUPS: Final[dict[str, tuple[World, tuple[Process, ...]]]] = {
 
 @pytest.mark.parametrize("setup", SETUPS)
 def test_no_interleaving_breaks_a_guarantee(setup: str) -> None:
-    """The test visits all states, up to the limit."""
+    """No state violates a guarantee. The test visits all states, up to the limit."""
     world, processes = SETUPS[setup]
     assert explore(world, processes, Protocol(), STATES) > 100
 
@@ -62,7 +62,7 @@ def test_no_interleaving_breaks_a_guarantee(setup: str) -> None:
     ],
 )
 def test_each_rule_is_needed(broken: Protocol, setup: str) -> None:
-    """Without this rule, some interleaving breaks a guarantee."""
+    """Without one of the rules, at least one interleaving violates a guarantee."""
     world, processes = SETUPS[setup]
     with pytest.raises(ViolationError):
         explore(world, processes, broken, 20 * STATES)

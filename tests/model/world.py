@@ -1,4 +1,4 @@
-"""The system under test: processes of both functions, real stores, and a queue controlled by the test."""
+"""The system under test: processes of both functions, real stores, and a queue that the test controls."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ _examples = itertools.count(1)
 
 
 class PassiveArchive(PostgresArchive):
-    """L2 for read-only processes."""
+    """L2 for read-only processes. It records no epoch."""
 
     def log_empty_cache(self) -> bool:
-        """Return whether this would be the first epoch."""
+        """Return whether no epoch is recorded yet."""
         row = self._connection.run(lambda c: c.execute("select not exists (select from cache_epochs) as is").fetchone())
         return bool(row and row["is"])
 
@@ -52,13 +52,13 @@ class ClockedArchive(PostgresArchive):
         self._faults = faults
 
     def clock(self) -> float:
-        """Return Unix seconds."""
+        """Return the Unix time of the server's clock, with the clock's offset."""
         return super().clock() + self._faults.clocks.get("postgres", 0.0)
 
 
 @dataclass
 class Slot:
-    """The connections of one process, which are passed on to its replacement."""
+    """The connections of one process. The process that replaces it uses them too."""
 
     redis: FaultyRedis
     postgres: FaultyPostgres
@@ -121,7 +121,7 @@ class World:
         )
 
     def begin(self) -> None:
-        """Begin an example with empty caches, queues and repairs, and a new prefix."""
+        """Begin an example with an empty Redis, an empty queue, no invalidations, and a new prefix."""
         self.prefix = f"e{next(_examples)}"
         self.refuse_writes(is_refusing=False)
         self.client.flushall()
@@ -140,14 +140,14 @@ class World:
         self.observer = self._observer()
 
     def keys(self, place: int) -> Idempotency:
-        """Return a process' idempotency keys, without state of earlier processes."""
+        """Return a process' idempotency keys. The object has no state of earlier calls."""
         slot = self._slots[place]
         return Idempotency(
             [RedisKeys(slot.redis), PostgresKeys(slot.postgres)], Backlog(self.queue, PostgresArchive(slot.postgres))
         )
 
     def refuse_writes(self, *, is_refusing: bool) -> None:
-        """Make Redis refuse writes while it answers reads, or not."""
+        """Make Redis refuse writes, or accept them again. Redis answers reads in both cases."""
         self.client.config_set("maxmemory", int(is_refusing))
         self.is_refusing = is_refusing
 
@@ -157,7 +157,7 @@ class World:
         self._snapshot = {key: (self._raw.dump(key) or b"", max(0, self._raw.pttl(key))) for key in keys}
 
     def restore_snapshot(self) -> None:
-        """Switch to another server with the saved data: a restart from a dump, or a promoted replica."""
+        """Simulate another server with the saved data, as after a restart from a dump or a promotion of a replica."""
         self.refuse_writes(is_refusing=False)
         self.client.flushall()
         for key, (value, left) in self._snapshot.items():
@@ -179,18 +179,18 @@ class World:
         return Memory(cache, archive, HonestQueue(self.queue), SETTINGS)
 
     def replace_sandbox(self, place: int) -> None:
-        """Replace a process by a new one without memory."""
+        """Replace a process by a new process that remembers no exchanges."""
         self.sandboxes[place] = self._sandbox(place)
 
     def replace_sync(self) -> None:
-        """Replace the sync function's process by a new one."""
+        """Replace the sync function's process by a new process."""
         slot = self._slots[-1]
         cache, archive = slot.stores()
         self.drain = Drain(archive, cache, self.queue)
         self.sweep = Sweep(archive, cache, SETTINGS.max_thread_messages, self.queue.dead_letter_body)
 
     def restart_valkey(self, *, really: bool) -> None:
-        """Restart Valkey empty, or simulate it."""
+        """Restart Valkey without data, or simulate this restart."""
         if really:
             self.valkey.kill()
             self.valkey.start()
@@ -200,14 +200,14 @@ class World:
             self.client.client_kill_filter(_type="normal", skipme=True)
 
     def cut_postgres(self) -> None:
-        """End every connection to PostgreSQL except the test's own."""
+        """End every connection to PostgreSQL except the test's own connection."""
         self.database.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity where usename = current_user"
             " and pid <> pg_backend_pid() and datname = current_database()"
         )
 
     def rows(self, threads: Sequence[str]) -> list[Stored]:
-        """Return L2's rows of threads, each thread in its order."""
+        """Return the rows of threads in L2. Each thread's rows are in thread order."""
         found = self.database.execute(
             "select c.thread_id, m.exchange_id::text, m.position, m.role, m.content,"
             " to_char(m.created_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') as created_at,"
@@ -254,7 +254,7 @@ class World:
         return next(each.order for each in reversed(self.sent) if each.user_message == f"u {text}")
 
     def close(self) -> None:
-        """Return every connection."""
+        """Close every connection."""
         for slot in self._slots:
             slot.redis.close()
             slot.postgres.close()

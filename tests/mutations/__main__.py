@@ -1,4 +1,4 @@
-"""`python -m tests.mutations` breaks each guarantee in a copy of the project, and expects a test to fail."""
+"""`python -m tests.mutations` breaks each guarantee in a copy of the project and checks that a test fails."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _AT_ONCE: Final = 2
 
 
 def run(directory: Path, out: TextIO) -> list[Break]:
-    """Print a table, and return the breaks that no test noticed.
+    """Print a table of the breaks, and return the breaks with which no test fails.
 
     Raises:
-        RuntimeError: A test fails without any break, or a break or test is missing.
+        RuntimeError: A test fails without any break, a test does not exist, or a break's text is not in its file.
     """
     trials = [Trial(directory / str(number)) for number in range(_AT_ONCE)]
     if not trials[0].is_green(sorted({test for broken in BREAKS for test in broken.tests})):
@@ -54,7 +54,7 @@ def _names(broken: Break) -> Iterator[str]:
 
 
 def main() -> int:
-    """Return 1 if no test notices a break."""
+    """Return 1 if there is a break with which no test fails, and 0 otherwise."""
     with tempfile.TemporaryDirectory(prefix="hybrid-memory-mutations-") as directory:
         return 1 if run(Path(directory), sys.stdout) else 0
 

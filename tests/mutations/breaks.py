@@ -1,4 +1,4 @@
-"""Each guarantee has at least one deliberate break, and the smallest tests that must notice it."""
+"""Deliberate breaks of each guarantee. Each break names the smallest tests that must fail with it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Break:
     Attributes:
         file: The file's path from the project's root.
         old: The text to replace, which occurs exactly once.
-        new: Its replacement.
+        new: The text that replaces `old`.
         tests: Tests that must fail with the break and pass without it.
     """
 

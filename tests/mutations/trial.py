@@ -1,4 +1,4 @@
-"""Applies a break to a copy of the project and runs the tests that must notice it."""
+"""Applies a break to a copy of the project and runs the tests that must fail with it."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class Trial:
         shutil.copy(ROOT / "pyproject.toml", self._copy)
 
     def is_green(self, tests: Iterable[str]) -> bool:
-        """Return whether tests pass in the unchanged copy.
+        """Return whether the tests pass in the copy as it is now.
 
         Raises:
-            RuntimeError: They could not be run, e.g. because one of them does not exist.
+            RuntimeError: The tests could not be run, e.g. because a test does not exist.
         """
-        # No bytecode, because Python could mistake a file that changed twice within a second for its old version.
+        # Do not write bytecode. If a file changes twice within a second, Python could use the old version's bytecode.
         environment = {**os.environ, "PYTHONPATH": str(self._copy), "PYTHONDONTWRITEBYTECODE": "1"}
         command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider", *tests]
         done = subprocess.run(
@@ -49,7 +49,7 @@ class Trial:
         return done.returncode == _GREEN
 
     def notices(self, broken: Break) -> bool:
-        """Return whether one of a break's tests fails once it is applied.
+        """Return whether one of a break's tests fails with the break.
 
         Raises:
             RuntimeError: The text to replace does not occur exactly once.

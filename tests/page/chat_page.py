@@ -1,4 +1,4 @@
-"""The tests use the page from a user's view. They find elements by text and role, not by structure."""
+"""Helpers that use the page as a user does. They find elements by text and role, not by structure."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ChatPage:
             self.faults.append(message.text)
 
     def open(self, thread_id: str | None = None) -> None:
-        """Open the page, with a thread if one is named."""
+        """Open the page. With `thread_id`, open this thread."""
         self.page.goto(self._url + (f"#thread={quote(thread_id, safe='')}" if thread_id else ""))
         expect(self.composer).to_be_focused()
 
@@ -92,7 +92,7 @@ class ChatPage:
         return self.panel(panel).locator("div").filter(has=term).get_by_role("definition")
 
     def say(self, text: str) -> Locator:
-        """Send a message, wait for the answer, and return it."""
+        """Send a message, wait for the answer, and return the answer."""
         before = self.messages.count()
         self.composer.fill(text)
         self.composer.press("Enter")
@@ -102,7 +102,7 @@ class ChatPage:
         return answer
 
     def hold_turns(self) -> list[Route]:
-        """Append every turn from the server to the returned list from now on, without delivering it."""
+        """Hold back every request for a turn from now on. The returned list receives these requests."""
         held: list[Route] = []
 
         def hold(route: Route) -> None:

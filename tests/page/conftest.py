@@ -96,7 +96,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def open_page(context: BrowserContext, page_url: str, user_id: str) -> Iterator[Open]:
-    """Open the page as that user.
+    """Return a function that opens the page, by default as this test's user.
 
     A script's exception, or a violation of the content security policy, fails the test.
     """

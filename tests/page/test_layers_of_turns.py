@@ -28,7 +28,7 @@ def _badges(chat: ChatPage) -> list[str]:
 
 @pytest.mark.embedded(reason="freezes Valkey")
 def test_the_badge_names_the_layer(open_page: Open, layers: Layers, servers: Servers, picture: Picture) -> None:
-    """The badge shows no memory, then Redis, PostgreSQL after a flush, and degraded without Redis.
+    """The badge shows no memory, then Redis, then PostgreSQL after a flush, then degraded without Redis.
 
     A reload keeps the badges.
     """
@@ -76,7 +76,7 @@ def test_the_badge_names_the_layer(open_page: Open, layers: Layers, servers: Ser
 
 @pytest.mark.embedded(reason="kills Valkey")
 def test_without_redis_the_history_comes_from_postgresql(chat: ChatPage, servers: Servers) -> None:
-    """The next answer still remembers and names PostgreSQL while the server is killed."""
+    """While Redis is down, the next answer still remembers the thread, and its badge names PostgreSQL."""
     chat.say("My name is Ada Lovelace.")
     chat.wait_drained()
     with servers.killed("valkey"):
@@ -91,7 +91,7 @@ def test_without_redis_the_history_comes_from_postgresql(chat: ChatPage, servers
 
 
 def test_undrained_messages_are_marked(open_page: Open, queues: Queues, picture: Picture) -> None:
-    """PostgreSQL's column marks it as missing until the drain, and the queue's depth is shown."""
+    """The column of PostgreSQL marks a message as waiting until the drain. The page shows the queue's depth."""
     chat = open_page(user_id="grace", thread_id=f"first-compiler-{uuid4().hex[:4]}")
     chat.say("Hello. I am Grace, and I write compilers.")
     chat.wait_drained()
@@ -114,7 +114,7 @@ def test_undrained_messages_are_marked(open_page: Open, queues: Queues, picture:
 
 
 def test_the_time_to_live_counts_down(chat: ChatPage) -> None:
-    """The page counts down every second, starting from the server's value."""
+    """The time to live counts down every second, starting from the server's value."""
     chat.say("How long will Redis know this?")
     left = chat.fact(BOTH, "Cache expires in")
     expect(left).to_have_text(re.compile(r"^(23:59:\d\d|24:00:00)$"))
@@ -154,7 +154,7 @@ ONE = [["agent assistant 1", "not cached", "stored"], ["user user 1", "not cache
     ("redis", "postgres", "rows"),
     [
         ({"message_count": 5}, {}, [*THREE, *HAND, *TWO, *ONE]),
-        # A list longer than the requested part may contain the first exchange or not.
+        # If the list is longer than the requested part, the page does not know whether Redis has the first exchange.
         ({"message_count": 9}, {}, [*THREE, *HAND, *TWO]),
         ({"message_count": 5}, {"state": "unavailable", "messages": []}, [*THREE, *HAND, *TWO_UNKNOWN]),
         ({"message_count": 0, "messages": []}, {}, [[row[0], "not cached", "stored"] for row in [*TWO, *ONE]]),

@@ -32,7 +32,7 @@ def _is_too_wide(chat: ChatPage) -> bool:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
 def test_axe_finds_nothing(chat: ChatPage, size: str, scheme: str) -> None:
-    """The tool axe checks every part, both colour schemes and every width, with an open dialog and with an error."""
+    """The tool axe finds no problem in any part, colour scheme or width, with an open dialog, or with an error."""
     chat.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     chat.say("My name is Ada Lovelace.")
     chat.say("What is my name?")
@@ -61,7 +61,10 @@ def test_axe_finds_nothing(chat: ChatPage, size: str, scheme: str) -> None:
 
 @pytest.mark.parametrize("width", [320, PHONE])
 def test_on_a_phone(open_page: Open, width: int, picture: Callable[[ChatPage, str], None]) -> None:
-    """The page shows one part at a time, not wider than the screen. Choosing a thread shows it with the composer."""
+    """On a phone, the page shows one part at a time and is not wider than the screen.
+
+    Choosing a thread shows the thread with the composer.
+    """
     chat = open_page(user_id="lin", thread_id=f"lighthouse-{uuid4().hex[:4]}")
     chat.page.set_viewport_size({"width": width, "height": 844})
     chat.say("I keep a lighthouse.")
@@ -146,7 +149,7 @@ def test_by_keyboard_alone(chat: ChatPage, api: MemoryApi) -> None:
 
 
 def test_announcements_for_screen_readers(chat: ChatPage) -> None:
-    """The conversation is a log, one line announces the status, and nothing else is announced."""
+    """The conversation has the role `log`, and one line announces the status. Nothing else is announced."""
     expect(chat.page.get_by_role("log")).to_have_count(1)
     expect(chat.page.get_by_role("status")).to_have_count(1)
     expect(chat.page.get_by_role("main")).to_have_count(1)
@@ -161,7 +164,7 @@ def test_announcements_for_screen_readers(chat: ChatPage) -> None:
 
 
 def test_an_unsent_message_is_not_lost(chat: ChatPage) -> None:
-    """The reason is an alert. The text stays and can be sent again with one key."""
+    """If a message is not sent, an alert shows the reason. The text stays and can be sent again with one key."""
     chat.page.route("**/run", lambda route: route.abort())
     chat.composer.fill("Do not lose this.")
     chat.composer.press("Enter")
@@ -176,7 +179,7 @@ def test_an_unsent_message_is_not_lost(chat: ChatPage) -> None:
 
 
 def test_without_a_server(chat: ChatPage) -> None:
-    """The content stays and is marked as possibly outdated."""
+    """Without a server, the page keeps its content and marks it as possibly outdated."""
     chat.say("Still here?")
     chat.wait_drained()
     chat.page.route(re.compile(r"/(health|status|layers|threads|messages)"), lambda route: route.abort())
@@ -187,7 +190,7 @@ def test_without_a_server(chat: ChatPage) -> None:
 
 
 def test_a_persistent_error_is_announced_once(chat: ChatPage) -> None:
-    """The error is an alert in its panel. Later polls do not repeat it."""
+    """A panel shows its error as an alert. Later polls do not repeat the alert."""
     chat.warm_up()
     polls: list[Route] = []
 
@@ -219,14 +222,14 @@ def test_a_persistent_error_is_announced_once(chat: ChatPage) -> None:
 
 
 def test_the_list_of_threads_shows_its_error(chat: ChatPage) -> None:
-    """The error is an alert."""
+    """The list of threads shows its error as an alert."""
     chat.page.route("**/threads?*", lambda route: route.abort())
     chat.page.reload()
     expect(chat.threads.get_by_role("alert")).to_have_text("The server is not responding.")
 
 
 def test_a_text_that_is_too_long_is_not_cut(chat: ChatPage) -> None:
-    """The page sends it completely, shows the server's error, and keeps it."""
+    """The page sends a text that is too long completely, shows the server's error, and keeps the text."""
     text = "x" * 200_001
     chat.page.keyboard.insert_text(text)
     chat.composer.press("Enter")
@@ -236,7 +239,10 @@ def test_a_text_that_is_too_long_is_not_cut(chat: ChatPage) -> None:
 
 
 def test_earlier_messages_leave_the_reader_where_they_are(open_page: Open, api: MemoryApi, user_id: str) -> None:
-    """Loaded messages do not move the visible ones. After the last page the conversation has the focus."""
+    """Loading earlier messages does not move the visible messages.
+
+    After the last page, the conversation has the focus.
+    """
     thread_id = f"{user_id}-long"
     for number in range(30):
         api.invoked(f"Question {number}.", f"Answer {number}.", thread_id=thread_id, user_id=user_id)

@@ -98,7 +98,10 @@ def test_a_thread_is_deleted_after_a_typed_word(chat: ChatPage, api: MemoryApi) 
 
 
 def test_a_thread_is_not_deleted_under_a_turn(chat: ChatPage) -> None:
-    """The turn's answer would restore the thread. After the answer the thread can be deleted."""
+    """A thread cannot be deleted during a turn, because the turn's answer would restore it.
+
+    After the answer the thread can be deleted.
+    """
     delete = chat.page.get_by_role("button", name="Delete", exact=True)
     chat.say("Forget me.")
     expect(delete).to_be_enabled()
@@ -126,7 +129,7 @@ def test_an_address_leads_to_its_thread(open_page: Open, user_id: str) -> None:
 
 
 def test_another_user_has_other_threads(chat: ChatPage) -> None:
-    """After a change of the name, nothing of the former user is shown."""
+    """After a change of the user's name, the page shows nothing of the former user."""
     chat.say("I am somebody.")
     chat.wait_drained()
     expect(chat.threads.get_by_role("listitem")).to_have_count(1)
@@ -139,7 +142,7 @@ def test_another_user_has_other_threads(chat: ChatPage) -> None:
 
 
 def test_preferences_are_edited_in_place(chat: ChatPage, api: MemoryApi) -> None:
-    """A user adds, changes, reverts and removes preferences. The next turn gets the saved ones."""
+    """A user adds, changes, reverts and removes preferences. The next turn gets the saved preferences."""
     panel = chat.panel(re.compile("^What the agent knows about"))
     panel.get_by_label("New preference").fill("tone")
     panel.get_by_label("Preference value").fill("brief")
@@ -161,7 +164,7 @@ def test_preferences_are_edited_in_place(chat: ChatPage, api: MemoryApi) -> None
 
 
 def test_a_preference_that_was_saved_stays(chat: ChatPage, api: MemoryApi) -> None:
-    """A response from before the change is outdated. The page reads the preferences again at once."""
+    """The page ignores a response from before the change, and reads the preferences again at once."""
     api.put_preferences(chat.user_id, {"tone": "brief"})
     chat.page.reload()
     tone = chat.panel(re.compile("^What the agent knows about")).get_by_label("tone", exact=True)
@@ -191,7 +194,7 @@ def test_a_preference_that_was_saved_stays(chat: ChatPage, api: MemoryApi) -> No
 
 
 def test_text_typed_during_a_save_stays(chat: ChatPage, api: MemoryApi) -> None:
-    """The field keeps the typed text, which is saved next."""
+    """The field keeps text that the user types during a save. The next save stores this text."""
     api.put_preferences(chat.user_id, {"tone": "brief"})
     chat.page.reload()
     held: list[Route] = []

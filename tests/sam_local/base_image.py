@@ -1,7 +1,8 @@
 """Builds a substitute for Lambda's Python image, which the tests cannot download.
 
-It consists of files of this machine: an interpreter of the runtime's version, the libraries that it and the artifacts
-load, and the few programs that the SAM CLI's layer needs; and of the runtime interface client and boto3 from PyPI.
+It consists of the runtime interface client and boto3 from PyPI, and of files of this machine. These files are an
+interpreter of the runtime's version, the libraries that the interpreter and the artifacts load, and the few programs
+that the SAM CLI's layer needs.
 Paths, the start of a function and its environment are those of Lambda's image.
 """
 
@@ -74,7 +75,7 @@ def _archive(python: Path, version: str, runtime: Path) -> bytes:
         archive.add(standard_library, f"{_LANG}/lib/python{version}", filter=_needed)
         archive.add(runtime, _RUNTIME, filter=_needed)
         for library in _libraries([interpreter, *extensions, *programs]):
-            # A Python with its own prefix brings its library; the system's libraries are on the loader's path.
+            # A Python with its own prefix has its own library. The system's libraries are on the loader's path.
             own = library.is_relative_to(library_directory) and not library.is_relative_to("/lib")
             name = f"{_LANG}/lib/{library.name}" if own else library.as_posix().removeprefix("/")
             archive.add(library.resolve(), name, recursive=False)
@@ -88,7 +89,7 @@ def _libraries(programs: Iterable[Path]) -> list[Path]:
     wanted = [Path(path) for name, path in listed if name in _SYSTEM_LIBRARIES]
     found = set(wanted)
     for program in [*programs, *wanted]:
-        # Not an error, because a static program has none.
+        # `ldd` fails for a static program, which has no libraries. This is not an error.
         loaded = subprocess.run(["ldd", program], check=False, capture_output=True, text=True).stdout
         found |= {Path(path) for path in re.findall(r"(/\S+) \(0x", loaded)}
     return sorted(found)

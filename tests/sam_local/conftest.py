@@ -30,7 +30,7 @@ _NETWORK = "hybrid-memory-test"
 
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """Return a Docker engine. Without one the tests are skipped with a message."""
+    """Return a Docker engine. Without an engine, the tests are skipped with a message."""
     with ExitStack() as stack:
         try:
             running = stack.enter_context(Engine(tmp_path_factory.mktemp("engine")))

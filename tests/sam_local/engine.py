@@ -1,4 +1,4 @@
-"""A Docker engine: the running one, or one that the tests start if dockerd is installed."""
+"""A running Docker engine, or an engine that the tests start if dockerd is installed."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Engine:
                 [
                     *("dockerd", "--host", self.host, "--pidfile", str(self._directory / "dockerd.pid")),
                     *("--data-root", str(self._directory / "data"), "--exec-root", str(self._directory / "exec")),
-                    # Its proxy publishes ports, and containers can reach this machine only.
+                    # The engine's proxy publishes ports. Containers can reach only this machine.
                     "--iptables=false",
                 ],
                 stdin=subprocess.DEVNULL,

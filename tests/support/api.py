@@ -50,7 +50,7 @@ class Api:
         headers: dict[str, str] | None = None,
         query: dict[str, str] | None = None,
     ) -> httpx.Response:
-        """Send a request. The path is percent-encoded as by a client."""
+        """Send a request with a percent-encoded path, as a client does."""
         given = content if content is not None else None if body is None else orjson.dumps(body)
         sent = {"content-type": "application/json", **(headers or {})}
 

@@ -1,4 +1,4 @@
-"""An OTLP/HTTP collector on 127.0.0.1 that decodes its input, and can refuse and hang."""
+"""An OTLP/HTTP collector on 127.0.0.1 that decodes its input. It can also refuse requests, or hang."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class Collector:
         self._gate.clear()
 
     def thaw(self) -> None:
-        """Respond again, and also to the requests of the meantime."""
+        """Respond again, also to the requests that arrived meanwhile."""
         self._gate.set()
 
     def __enter__(self) -> Self:

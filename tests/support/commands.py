@@ -1,4 +1,4 @@
-"""A Markdown page has commands with their documented output."""
+"""Reads commands and their documented output from a Markdown page."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Command:
     shown: str
 
     def expects(self, output: str) -> bool:
-        """Return whether the output equals the documented one, except for ids, times, cut parts and line breaks."""
+        """Return whether the output equals the documented output, except for ids, times, cut parts and line breaks."""
         if not self.shown:
             return True
         shown, pattern, at = _unfolded(self.shown), "", 0
@@ -47,7 +47,7 @@ class Block:
 
     Attributes:
         kind: The text after the fence; '' for none.
-        reason: Why the block is not run; None if it is.
+        reason: Why the block is not run; None if it is run.
     """
 
     line: int

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _OWN: Final = (f"{_ROOT / 'functions'}/", f"{_ROOT / 'shared'}/")
-# They have frames of their own in Python 3.11 but not in 3.12.
+# Comprehensions have their own frames in Python 3.11 but not in 3.12.
 _COMPREHENSIONS: Final = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
 _CAN_SUSPEND: Final = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
@@ -44,7 +44,7 @@ def calls_of(action: Callable[[], object]) -> Calls:
             return
         if code.co_flags & _CAN_SUSPEND:
             if frame in suspended:
-                # A resumed generator or coroutine; its call was counted before.
+                # This is a resumed generator or coroutine, whose call is already counted.
                 return
             suspended.add(frame)
         found.names.append((str(Path(code.co_filename).relative_to(_ROOT)), code.co_qualname))

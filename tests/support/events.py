@@ -1,4 +1,4 @@
-"""A request becomes an event in the formats of a REST API, an HTTP API, a function URL and a load balancer."""
+"""Converts a request into an event of a REST API, an HTTP API, a function URL or a load balancer."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def balancer(
 def plain_balancer(
     method: str, path: str, *, headers: dict[str, Any] | None = None, query: str = "", body: Any = None
 ) -> dict[str, Any]:
-    """Return an event of a load balancer with single values, which passes on only the last one."""
+    """Return an event of a load balancer with single values, which passes on only the last of several values."""
     event = balancer(method, path, headers=None, query=query, body=body)
     values = event.pop("multiValueQueryStringParameters")
     del event["multiValueHeaders"]

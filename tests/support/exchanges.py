@@ -18,7 +18,7 @@ MOMENT = datetime(2026, 3, 4, 5, 6, 7, 891_234, tzinfo=UTC)
 
 
 def _new_id() -> UUID:
-    """Return a UUIDv7 that is newer than the previous ones. A burst of them does not run ahead of the clock."""
+    """Return a UUIDv7 that is newer than the previous ones. Its timestamp is never ahead of the clock."""
     return UUID(int=int(time.time() * 1000) << 80 | 0x7 << 76 | 0b10 << 62 | next(_numbers))
 
 
@@ -53,5 +53,5 @@ def contents_of(*numbers: int | str) -> list[str]:
 
 
 def refill(cache: Cache, thread_id: str, window: Window) -> None:
-    """Refill a thread's list with this window like a reader."""
+    """Refill a thread's list with this window, as a reader does."""
     cache.refill(thread_id, window, cache.read(thread_id, None))

@@ -1,4 +1,4 @@
-"""The tests run the command line in this process with a fake API."""
+"""Runs the command line in this process with a fake API."""
 
 from __future__ import annotations
 

@@ -16,9 +16,9 @@ _SIMPLE_QUERY, _PARSE = b"Q", b"P"
 
 
 class CountingProxy:
-    """Forwards everything to `port`, but responses only after the client has stopped sending.
+    """Forwards everything to `port`. It forwards a response only after the client has stopped sending.
 
-    A counted round trip is therefore a real one: the client waited, even if it sent in pieces.
+    A client that sends one request in several pieces and then waits is therefore counted as one round trip.
 
     Attributes:
         connections: The number of clients.
@@ -41,7 +41,7 @@ class CountingProxy:
         self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
 
     def redirect_to(self, port: int) -> None:
-        """Forward new connections to another server. Open ones stay."""
+        """Forward new connections to another server. Open connections stay."""
         self._target = port
 
     def reset(self) -> None:
@@ -51,7 +51,7 @@ class CountingProxy:
         self._is_waiting = False
 
     def statements(self) -> list[bytes]:
-        """Return the statements sent to PostgreSQL since the last reset, during which the connection was idle."""
+        """Return the statements sent to PostgreSQL since the last reset. The connection was idle at that reset."""
         found, rest = [], self.sent
         while rest:
             kind, length = rest[:1], struct.unpack("!i", rest[1:5])[0]

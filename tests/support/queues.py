@@ -46,7 +46,7 @@ class Queues:
                 for message in messages
             ]
             if not visibility:
-                # Visible messages would be received again and again.
+                # The messages stay visible, so another request would receive them again.
                 break
         return records
 

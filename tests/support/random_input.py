@@ -1,6 +1,7 @@
-"""Hypothesis strategies make invalid input: damaged valid values, and random ones.
+"""Hypothesis strategies make invalid input: damaged valid values, and random values.
 
-`FUZZ_EXAMPLES=100000 pytest tests/fuzz` runs longer, with other examples each time. By default they are the same.
+By default every run has the same examples. `FUZZ_EXAMPLES=100000 pytest tests/fuzz` runs longer, with other examples
+in each run.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 
 from functions.agent.http.auth import is_open
 
-# The exchange of routes about one exchange; a thread has it only if the test stores it.
+# Routes about one exchange name this id. A thread has this exchange only if the test stores it.
 EXCHANGE: Final = "0190a000-0000-4000-8000-000000000001"
 Names = Literal["nobody", "body", "query", "path"]
 
@@ -84,7 +84,7 @@ SAMPLES: Final = (
     Sample("PUT /users/{user_id:path}/preferences", {"tone": "dry"}, names_user="path"),
     Sample("PATCH /users/{user_id:path}/preferences", {"tone": "kind"}, names_user="path"),
     Sample("DELETE /users/{user_id:path}/preferences", names_user="path", success=204),
-    # Last, because it deletes everything.
+    # These samples are last, because they delete the data of the others.
     Sample("DELETE /threads/{thread_id:path}/exchanges/{exchange_id}", is_on_thread=True, success=204),
     Sample("DELETE /threads/{thread_id:path}", is_on_thread=True, success=204),
     Sample("DELETE /users/{user_id:path}", names_user="path", success=204),

@@ -6,7 +6,7 @@ from typing import Final
 
 from xdist.scheduler import LoadScopeScheduling
 
-# Two embedded stacks that start at the same time may use the same usual port.
+# These tests run in one process, because two embedded stacks that start together may choose the same default port.
 _STACK: Final = ("tests/chaos/", "tests/e2e/", "tests/integration/test_local_stack")
 
 
@@ -15,7 +15,7 @@ def scope_of(test: str) -> str:
     return "stack" if test.startswith(_STACK) else test
 
 
-# pytest-xdist has a mark for this (`xdist_group`), which does not work with pytest 9.2.
+# pytest-xdist's own mark for this, `xdist_group`, does not work with pytest 9.2.
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist ships no types
     """The tests of the embedded stack run first in one process. Other tests run in any process."""
 

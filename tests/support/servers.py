@@ -21,12 +21,15 @@ _ROOM: Final = 2 * 1024**3
 
 @contextmanager
 def in_memory(directory: Path) -> Iterator[Path]:
-    """Yield a directory in memory if there is space, otherwise the given one: databases are created faster there."""
+    """Yield a directory in memory if there is space, otherwise the given directory.
+
+    PostgreSQL creates databases faster in memory.
+    """
     if not os.access(_MEMORY, os.W_OK) or shutil.disk_usage(_MEMORY).free < _ROOM:
         yield directory
         return
     with tempfile.TemporaryDirectory(prefix="hybrid-memory-tests-", dir=_MEMORY) as made:
-        # If the tests run as root, PostgreSQL runs as another user.
+        # If the tests run as root, PostgreSQL runs as another user, who must be able to enter the directory.
         Path(made).chmod(0o755)
         yield Path(made)
 
@@ -37,5 +40,5 @@ def admin(server: PostgresServer) -> psycopg.Connection:
 
 
 def database_of(server: PostgresServer, name: str) -> str:
-    """Return the URL of one of its databases."""
+    """Return the URL of one of the server's databases."""
     return urlsplit(server.url)._replace(path=f"/{name}").geturl()

@@ -75,7 +75,7 @@ class SqsServer:
         self._gate.clear()
 
     def thaw(self) -> None:
-        """Respond again, and also to the requests of the meantime."""
+        """Respond again, also to the requests that arrived meanwhile."""
         self._gate.set()
 
     def start(self) -> None:

@@ -47,7 +47,7 @@ def time_ordered(draw: st.DrawFn) -> UUID:
 def colliding_exchanges(draw: st.DrawFn, *, is_moving: bool = False) -> Exchange:
     """Return an exchange of thread `t` whose id, time and text other exchanges of the example are likely to share.
 
-    With `is_moving`, ids without a time come with several times, so their exchanges have several positions.
+    With `is_moving`, exchanges with the same UUIDv4 may have different times, and then have different positions.
     """
     number = draw(st.integers(1, 6))
     exchange_id = draw(st.one_of(time_ordered(), st.just(_random_id(number))))

@@ -1,4 +1,4 @@
-"""A wait ends when a condition holds."""
+"""Waits until a condition holds."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ MakeMemory = Callable[..., Memory]
 def test_recent_exchanges_of_a_thread() -> None:
     """A process remembers a thread's exchanges in the order of acceptance for 15 minutes.
 
-    Of two exchanges with one id, it keeps the first.
+    Of two exchanges with the same id, the process keeps the first.
     """
     recent = AcceptedExchanges()
     made = [*exchanges(2), exchange(2, "other")]
@@ -34,7 +34,7 @@ def test_recent_exchanges_of_a_thread() -> None:
 
 
 def test_recent_exchanges_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The number of exchanges and their characters have a limit. The oldest exchanges are removed first."""
+    """The number of exchanges and the sum of their characters are limited. The oldest exchanges are removed first."""
     monkeypatch.setattr(accepted_module, "_MAX_EXCHANGES", 3)
     recent = AcceptedExchanges()
     made = exchanges(5)
@@ -47,7 +47,7 @@ def test_recent_exchanges_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_deleted_recent_exchanges_are_removed() -> None:
-    """A deletion of a thread or a user removes its exchanges up to the cutoff only."""
+    """The deletion of a thread or a user removes the exchanges up to the cutoff. Later exchanges stay."""
     recent = AcceptedExchanges()
     made = [exchange(0, "t1", "ana"), exchange(1, "t2", "ana"), exchange(2, "t2", "bob"), exchange(3, "t1", "ana")]
     for each in made:
@@ -59,7 +59,10 @@ def test_deleted_recent_exchanges_are_removed() -> None:
 
 
 def test_outbox_exchanges_are_retried_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The process retries some exchanges at a time, oldest first. Those that fail stay for later."""
+    """The process retries the oldest exchanges first, a few at a time.
+
+    An exchange whose retry fails is retried again later.
+    """
     monkeypatch.setattr(accepted_module, "_AT_ONCE", 2)
     accepted, made, put = AcceptedExchanges(), exchanges(4), list[Exchange]()
     for each in made:
@@ -78,7 +81,7 @@ def test_outbox_exchanges_are_retried_oldest_first(monkeypatch: pytest.MonkeyPat
 
 
 def test_outbox_exchanges_are_limited_and_removed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The process keeps the newest exchanges and does not retry deleted ones."""
+    """The process keeps the newest exchanges, and does not retry deleted exchanges."""
     monkeypatch.setattr(accepted_module, "_MAX_EXCHANGES", 3)
     accepted, put = AcceptedExchanges(), list[Exchange]()
     made = [exchange(number, f"t{number}", f"u{number}") for number in range(5)]
@@ -92,7 +95,10 @@ def test_outbox_exchanges_are_limited_and_removed(monkeypatch: pytest.MonkeyPatc
 def test_the_process_stores_a_lost_outbox(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """The process stores the exchanges of a lost outbox with the next exchange that the queue or L2 accepts."""
+    """If Redis loses the outbox, the process still has the exchanges of the outbox.
+
+    The process stores these exchanges when the queue or L2 accepts its next exchange.
+    """
     for way in ("queue", "postgres"):
         made = memory()
         queue.is_down = archive.is_down = True

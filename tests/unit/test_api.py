@@ -1,4 +1,4 @@
-"""Every route of the contract over HTTP on in-memory stores."""
+"""Each route of the contract works over HTTP, on in-memory stores."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ AWKWARD = [
 
 
 def test_run(api: Api) -> None:
-    """A turn returns the answer and says where its exchange is stored.
+    """The response of a turn has the answer and names the store of its exchange.
 
-    Two turns later the agent still gets the first turn.
+    Two turns later, the agent still gets the first turn.
     """
     first = api.ask("POST", "/run", {"prompt": "My name is Ana.", "thread_id": "t", "user_id": "u"})
     assert first.status_code == 200
@@ -65,7 +65,10 @@ def test_run(api: Api) -> None:
 
 @pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "k"}], ids=["bare", "with a key"])
 def test_run_under_an_id_of_the_caller(headers: dict[str, str], api: Api) -> None:
-    """Requests that repeat the caller's id store one exchange, after the earlier exchanges."""
+    """Two requests with the same exchange id from the caller store one exchange.
+
+    This exchange comes after the earlier exchanges.
+    """
     api.ask("POST", "/run", {"prompt": "before", "thread_id": "t"})
     body = {"prompt": "Hello", "thread_id": "t", "exchange_id": str(uuid4())}
     first = api.ask("POST", "/run", body, headers=headers).json()
@@ -77,13 +80,13 @@ def test_run_under_an_id_of_the_caller(headers: dict[str, str], api: Api) -> Non
 
 
 def test_run_refuses_an_invalid_id(api: Api) -> None:
-    """The API refuses an invalid id before the agent runs."""
+    """The API refuses an invalid exchange id before the agent runs."""
     problem(api.ask("POST", "/run", {"prompt": "Hello", "thread_id": "t", "exchange_id": "x"}), 422, "exchange_id")
     assert api.is_untouched()
 
 
 def test_run_without_memory(api: Api) -> None:
-    """A turn needs neither a thread nor a user."""
+    """A turn without a thread and a user succeeds and stores nothing."""
     answer = api.ask("POST", "/run", {"prompt": "Hello"}).json()
     assert (answer["thread_id"], answer["exchange_id"]) == (None, None)
     assert answer["memory"] == {
@@ -98,7 +101,7 @@ def test_run_without_memory(api: Api) -> None:
 
 
 def test_run_with_preferences_documents_and_tools(api: Api) -> None:
-    """A request may set all fields."""
+    """A request may set preferences, documents, tools, an agent and instructions."""
     api.ask("PUT", "/users/u/preferences", {"tone": "dry"})
     body = {
         "prompt": "What time is it?",
@@ -117,7 +120,7 @@ def test_run_with_preferences_documents_and_tools(api: Api) -> None:
 
 
 def test_invoking_and_invoked(api: Api) -> None:
-    """An agent that runs elsewhere calls `invoking` and `invoked`."""
+    """An agent that runs outside the service uses the routes `/invoking` and `/invoked`."""
     body = {"thread_id": "t", "user_id": "u", "user_message": "Hello", "assistant_message": "Hi!"}
     kept = api.ask("POST", "/invoked", body)
     assert (kept.status_code, kept.json().keys()) == (202, {"exchange_id", "durability", "cached"})
@@ -143,7 +146,7 @@ def test_invoking_and_invoked(api: Api) -> None:
 
 
 def test_a_bounded_context(api: Api) -> None:
-    """Limits leave out the oldest exchanges, and `include` leaves out whole parts.
+    """Limits omit the oldest exchanges from the context, and `include` selects the parts of the response.
 
     The list in Redis stays complete.
     """
@@ -190,12 +193,12 @@ def test_a_bounded_context(api: Api) -> None:
     ],
 )
 def test_invalid_limits(fields: dict[str, object], name: str, api: Api) -> None:
-    """The API refuses each invalid limit and names it."""
+    """The API refuses an invalid field of `/invoking`, and the problem names the field."""
     problem(api.ask("POST", "/invoking", {"thread_id": "t", **fields}), 422, name)
 
 
 def test_a_thread_with_more_documents_than_an_answer_holds(api: Api) -> None:
-    """The response has as many documents as fit, and counts the others. A rename of the thread still works."""
+    """The response lists as many documents as fit into it, and counts the omitted documents."""
     for number in range(20):
         documents = [f"{number}-{each}-" + "\N{PARTY POPPER}" * 240 for each in range(300)]
         assert api.ask("POST", "/invoked", {**TOLD, "document_ids": documents}).status_code == 202
@@ -205,7 +208,7 @@ def test_a_thread_with_more_documents_than_an_answer_holds(api: Api) -> None:
 
 
 def test_the_same_exchange_twice(api: Api) -> None:
-    """A repeated id of the caller identifies the same exchange."""
+    """Two calls of `/invoked` with the same exchange id store one exchange."""
     named = str(uuid4())
     body = {"thread_id": "t", "user_message": "q", "assistant_message": "a", "exchange_id": named}
     assert [api.ask("POST", "/invoked", body).json()["exchange_id"] for _ in range(2)] == [named, named]
@@ -248,7 +251,7 @@ def test_preferences(api: Api) -> None:
 
 
 def test_a_user_is_deleted(api: Api) -> None:
-    """The deletion of a user removes all threads and preferences."""
+    """The deletion of a user removes the user's threads and preferences."""
     api.ask("POST", "/run", {"prompt": "Hello", "thread_id": "t", "user_id": "u"})
     api.ask("PUT", "/users/u/preferences", {"a": "1"})
     assert api.ask("DELETE", "/users/u").status_code == 204
@@ -258,7 +261,7 @@ def test_a_user_is_deleted(api: Api) -> None:
 
 @pytest.mark.parametrize("name", AWKWARD)
 def test_awkward_ids(name: str, api: Api) -> None:
-    """Ids may contain slashes, percent signs, quotes and any letters."""
+    """Ids may contain slashes, percent signs, quotes and letters of any script."""
     encoded = quote(name, safe="")
     api.ask("POST", "/invoked", {"thread_id": name, "user_id": name, "user_message": "q", "assistant_message": "a"})
     assert api.ask("GET", f"/threads/{encoded}").json()["thread_id"] == name
@@ -283,9 +286,9 @@ def test_health(api: Api) -> None:
 
 
 def test_the_description(api: Api) -> None:
-    """The description has every route of the contract and the content type of errors.
+    """The OpenAPI description has every route of the contract and the content type of errors.
 
-    Its page loads nothing from other servers.
+    The page `/docs` loads nothing from other servers.
     """
     described = api.ask("GET", "/openapi.json").json()
     routes = {f"{method.upper()} {path}" for path, methods in described["paths"].items() for method in methods}
@@ -305,7 +308,7 @@ def test_the_description(api: Api) -> None:
 
 @pytest.mark.parametrize("character", ["x", '"', "\\", "\x01", "é", "漢", "🎉"])
 def test_a_window_that_no_answer_can_hold(character: str, api: Api) -> None:
-    """The response leaves out and counts the oldest exchanges. The newest exchanges that fit Lambda's limit stay."""
+    """If the window exceeds Lambda's response limit, the response omits and counts the oldest exchanges."""
     for _ in range(40):
         body = {"thread_id": "t", "user_message": character * 100_000, "assistant_message": character * 100_000}
         assert api.ask("POST", "/invoked", body).status_code == 202

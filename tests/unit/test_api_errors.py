@@ -1,4 +1,4 @@
-"""Invalid input and failures over HTTP return a problem that names the field, and store nothing."""
+"""An invalid or failed request returns a problem over HTTP. A problem for invalid input names the field."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ FUTURE = "ffffffff-ffff-7fff-bfff-ffffffffffff"
 @pytest.mark.parametrize("path", ["/run", "/invoking", "/invoked"])
 @pytest.mark.parametrize("content", [b"", b"{", b"nonsense", b"\xff\xfe", b'{"prompt": }', b"[" * 50_000])
 def test_a_body_that_is_not_json(path: str, content: bytes, api: Api) -> None:
-    """The API answers a body that is not JSON with a 400."""
+    """The API returns a 400 for a body that is not JSON."""
     problem(api.ask("POST", path, content=content), 400)
     assert api.is_untouched()
 
 
 @pytest.mark.parametrize("body", [[], "text", 1, None, True])
 def test_a_body_that_is_not_an_object(body: object, api: Api) -> None:
-    """The body is valid JSON, so the error concerns the whole body."""
+    """A JSON body that is not an object returns a problem with the status 400 or 422."""
     response = api.ask("POST", "/run", content=b"null" if body is None else None, body=body)
     assert response.status_code in {400, 422}
     assert response.headers["content-type"] == "application/problem+json"
@@ -70,7 +70,7 @@ def test_a_body_that_is_not_an_object(body: object, api: Api) -> None:
     ],
 )
 def test_a_faulty_field(path: str, body: dict[str, Any], field: str, api: Api) -> None:
-    """The API returns a 422 with the field's name, and stores nothing."""
+    """An invalid field returns a 422 that names the field, and the API stores nothing."""
     refusal = problem(api.ask("POST", path, body), 422, field)
     assert refusal["errors"][0]["in"] == "body"
     assert api.is_untouched()
@@ -88,7 +88,7 @@ def test_lone_surrogates(field: str, escape: bytes, api: Api) -> None:
 
 @pytest.mark.parametrize("key", [rb"\ud800", b"x" * 300, rb"\u0000"])
 def test_keys_that_no_store_holds(key: bytes, api: Api) -> None:
-    """The API checks keys like values, because the caller also chooses the keys."""
+    """The API refuses a field name that no store accepts. The API checks field names like values."""
     for method, path in (("POST", "/run"), ("PUT", "/users/u/preferences"), ("PATCH", "/users/u/preferences")):
         response = api.ask(method, path, content=b'{"prompt":"x","%s":"y"}' % key)
         assert response.status_code == 422
@@ -140,7 +140,7 @@ def test_text_of_any_script(text: str, api: Api) -> None:
     ],
 )
 def test_a_faulty_query(path: str, query: dict[str, str], field: str, api: Api) -> None:
-    """The problem names the parameter and the location `query`."""
+    """An invalid query parameter returns a problem that names the parameter and the location `query`."""
     api.archive.store(exchanges(1))
     refusal = problem(api.ask("GET", path, query=query), 422, field)
     assert refusal["errors"][0]["in"] == "query"
@@ -173,23 +173,26 @@ def test_a_cursor_of_another_list(api: Api) -> None:
 def test_a_text_of_a_wrong_length_is_reported_in_characters(
     method: str, path: str, body: dict[str, Any], field: str, detail: str, api: Api
 ) -> None:
-    """The problem reports a wrong length in characters, and a wrong name as a wrong name."""
+    """A problem gives the allowed length in characters.
+
+    If the length of a field's name is wrong, the problem says that the name is wrong.
+    """
     refusal = problem(api.ask(method, path, body), 422, field)
     assert refusal["errors"][0]["detail"] == detail
 
 
 @pytest.mark.parametrize("path", ["/threads/" + "x" * 300, "/threads/a%00b", "/threads/%FF", "/threads/%0A"])
 def test_a_faulty_path(path: str, api: Api) -> None:
-    """The API refuses invalid ids in the path."""
+    """The API refuses an invalid id in the path."""
     refusal = problem(api.ask("GET", path), 422, "thread_id")
     assert refusal["errors"][0]["in"] == "path"
 
 
 @pytest.mark.parametrize("dots", [".", ".."])
 def test_ids_that_no_browser_can_send(dots: str, api: Api) -> None:
-    """A URL parser resolves dot segments, encoded or not.
+    """No thread or user may have the id `.` or `..`, because URL parsers resolve such path segments.
 
-    So no thread or user may have such an id, but a document may.
+    URL parsers also resolve the encoded forms. A document may have such an id.
     """
     for path, body in (("/run", RUN), ("/invoking", {}), ("/invoked", INVOKED)):
         for field in ("thread_id", "user_id"):
@@ -215,7 +218,7 @@ def test_a_faulty_title(body: dict[str, Any], api: Api) -> None:
     "body", [{"a": 1}, {"a": {"b": "c"}}, {"a": ["b"]}, {"a": "\x00"}, {"a": "x" * 20_001}, {"a": None}]
 )
 def test_faulty_preferences(body: dict[str, Any], api: Api) -> None:
-    """Only a flat object of strings is valid."""
+    """Preferences must be a flat object of strings."""
     problem(api.ask("PUT", "/users/u/preferences", body), 422, "a")
     assert api.is_untouched()
 
@@ -224,7 +227,7 @@ def test_faulty_preferences(body: dict[str, Any], api: Api) -> None:
     ("method", "path"), [("GET", "/nothing"), ("GET", "/assets"), ("POST", "/run/x"), ("GET", "/users/u")]
 )
 def test_a_missing_route(method: str, path: str, api: Api) -> None:
-    """A missing route returns a problem, too."""
+    """A request to a missing route returns a problem."""
     assert api.ask(method, path).headers["content-type"] == "application/problem+json"
     assert api.ask(method, path).status_code in {404, 405}
 
@@ -239,7 +242,7 @@ def test_a_missing_route(method: str, path: str, api: Api) -> None:
     ],
 )
 def test_a_method_without_a_route(method: str, path: str, allowed: str, api: Api) -> None:
-    """The 405 response lists all methods of the route."""
+    """The 405 response lists all methods of the path."""
     response = api.ask(method, path)
     problem(response, 405)
     assert response.headers["allow"] == allowed
@@ -249,9 +252,9 @@ def test_a_method_without_a_route(method: str, path: str, allowed: str, api: Api
 
 
 def test_a_layer_down(api: Api) -> None:
-    """A turn continues and reports the layer.
+    """If a layer is down, a turn continues, and its response names the layer.
 
-    A request that needs the layer returns a 503, and the caller may retry it.
+    A request that needs the layer returns a 503, and the caller may retry the request.
     """
     api.cache.is_down = api.archive.is_down = True
     answer = api.ask("POST", "/run", RUN).json()
@@ -292,7 +295,7 @@ def test_a_model_that_fails(error: Exception, status: int, api: Api, monkeypatch
 
 
 def test_an_unexpected_error(api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """The response is a 500 without details. The log has the details."""
+    """An unexpected error returns a 500 without details. The log has the details."""
 
     def fail(*_: object) -> None:
         message = "secret"
@@ -326,7 +329,7 @@ def test_the_same_key_twice(api: Api) -> None:
 
 @pytest.mark.parametrize("key", ["", "x" * 256])
 def test_a_faulty_key(key: str, api: Api) -> None:
-    """The problem's location is `header`."""
+    """An invalid idempotency key returns a problem with the location `header`."""
     refusal = problem(api.ask("POST", "/run", RUN, headers={"Idempotency-Key": key}), 422, "Idempotency-Key")
     assert refusal["errors"][0]["in"] == "header"
     assert api.is_untouched()

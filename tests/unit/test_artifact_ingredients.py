@@ -1,4 +1,4 @@
-"""A build has optional ingredients: switches, warnings and the record."""
+"""A build has optional ingredients. Switches control them, warnings report them if missing, and a record lists them."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def test_missing_ingredients_are_reported() -> None:
 
 @pytest.mark.parametrize(("switch", "way_out"), [("BYTECODE", "BYTECODE=off"), ("PAGE", "PAGE=off")])
 def test_without_a_required_ingredient_nothing_is_built(switch: str, way_out: str) -> None:
-    """The message says how to build without it."""
+    """If a required ingredient is missing, the build stops. The message names the switch that omits the ingredient."""
     with pytest.raises(MissingIngredientError, match=way_out):
         gather(_NONE, environment={switch: "required"})
 
 
 def test_a_switched_off_ingredient_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two machines without the ingredient build the same artifact."""
+    """A build omits an ingredient that is switched off, even if the machine has the ingredient."""
     monkeypatch.setattr(page, "build", lambda: True)
     there = gather(_THIS, environment={})
     assert (there.python_version, there.page, there.warnings) == (sys.version.split()[0], True, ())
@@ -59,13 +59,13 @@ def test_a_switched_off_ingredient_is_left_out(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("switch", ["BYTECODE", "PAGE"])
 def test_another_value_is_refused(switch: str) -> None:
-    """The message names the switch."""
+    """An unknown value of a switch is refused, and the message names the switch."""
     with pytest.raises(ValueError, match=f"{switch} is 'on'"):
         gather(_THIS, environment={switch: "on"})
 
 
 def test_an_artifact_lists_its_ingredients(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the agent function's artifact includes the page."""
+    """A record lists the artifact's ingredients. Only the agent function's record has the page."""
     monkeypatch.setattr(page, "build", lambda: True)
     held = gather(_THIS, environment={})
     said = json.loads(held.record("agent", "arm64", _THIS))
@@ -80,7 +80,10 @@ def test_an_artifact_lists_its_ingredients(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_stamp_depends_on_the_ingredients(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A build with bytecode after a build without it would publish nothing if the stamps were equal."""
+    """Builds with different ingredients have different stamps.
+
+    With equal stamps, the second build would not be published.
+    """
     stamps = {
         release(_THIS, architecture, {"BYTECODE": bytecode, "PAGE": "off"})
         for architecture in ("arm64", "x86_64")
@@ -110,7 +113,7 @@ def test_the_stamp_depends_on_the_ingredients(monkeypatch: pytest.MonkeyPatch) -
 def test_the_stamp_differs_with_every_file_that_shapes_the_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
 ) -> None:
-    """The files that build an artifact count like those inside it."""
+    """The stamp depends on the files that build the artifact and on the files inside the artifact."""
     monkeypatch.setattr(ingredients, "ROOT", tmp_path)
     file = tmp_path / changed
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -125,7 +128,7 @@ def test_the_stamp_differs_with_every_file_that_shapes_the_bytes(
 
 
 def test_the_stamp_is_the_same_when_only_the_twins_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No artifact contains them."""
+    """The stamp does not depend on `shared/testing`, because no artifact contains these files."""
     monkeypatch.setattr(ingredients, "ROOT", tmp_path)
     file = tmp_path / "shared" / "testing" / "a.py"
     file.parent.mkdir(parents=True)
@@ -138,7 +141,7 @@ def test_the_stamp_is_the_same_when_only_the_twins_differ(tmp_path: Path, monkey
 def test_a_warning_is_where_sam_shows_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`sam build` shows standard output; it shows standard error only if a build fails."""
+    """A warning goes to standard output, because `sam build` shows standard error only if a build fails."""
     held = gather(_NONE, environment={"PAGE": "off"})
     monkeypatch.setattr(command, "build", lambda *_: held)
     assert command.main(["agent", "--to", str(tmp_path)]) == 0

@@ -51,9 +51,9 @@ def requirements(tmp_path: Path) -> Path:
 def test_findings_are_the_exit_code(
     pip_audit: Callable[..., tuple[Path, Path]], requirements: Path, capfd: pytest.CaptureFixture[str], code: int
 ) -> None:
-    """The audit checks every pinned file strictly, if the index knows the known vulnerability.
+    """If the index has vulnerability data, the audit checks each pinned file strictly.
 
-    A finding is a failure.
+    The audit fails if it finds a vulnerability.
     """
     program, asked = pip_audit(_KNOWN, code)
 
@@ -81,7 +81,7 @@ def test_an_index_without_vulnerabilities_is_reported(
     capfd: pytest.CaptureFixture[str],
     probe: dict[str, Any] | None,
 ) -> None:
-    """The audit checks nothing in this case, and says so."""
+    """If the index has no vulnerability data, the audit checks nothing and reports this."""
     program, asked = pip_audit(probe, 1)
 
     assert main(program, requirements) == 0

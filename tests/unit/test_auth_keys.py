@@ -1,4 +1,4 @@
-"""A process fetches signing keys after a rotation and survives an outage, with few requests to the issuer."""
+"""A process fetches new keys after a rotation, works during an outage, and sends few requests to the issuer."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ def issuer() -> Iterator[Issuer]:
 
 @pytest.fixture
 def watch() -> Watch:
-    """The clock."""
+    """Return the clock."""
     return Watch()
 
 
 @pytest.fixture
 def keys(issuer: Issuer, watch: Watch) -> SigningKeys:
-    """A process' keys of the issuer."""
+    """Return the issuer's keys as one process has them."""
     return SigningKeys(issuer.settings().jwks_url, watch)
 
 
 def test_keys_are_fetched_once(issuer: Issuer, keys: SigningKeys, watch: Watch) -> None:
-    """A process fetches the keys at first use, and again when they may have changed."""
+    """A process fetches the keys at first use, and again after five minutes."""
     assert issuer.fetches == 0
     for _ in range(5):
         assert keys.find("one", "RS256")
@@ -55,13 +55,13 @@ def test_keys_are_fetched_once(issuer: Issuer, keys: SigningKeys, watch: Watch) 
 
 
 def test_a_key_is_for_its_algorithm(keys: SigningKeys) -> None:
-    """A key with another algorithm is not found by its id alone."""
+    """The process finds a key only if its id and its algorithm match."""
     assert keys.find("one", "ES256") is None
     assert keys.find("two", "RS256") is None
 
 
 def test_a_new_key(issuer: Issuer, keys: SigningKeys, watch: Watch) -> None:
-    """A process finds a new key as soon as a token names it. The next fetch removes the old key."""
+    """A process fetches a new key as soon as a token names it. The same fetch removes the old key."""
     assert keys.find("one", "RS256")
     issuer.keys = {"three": new_key()}
     watch.now += 0.1
@@ -70,7 +70,7 @@ def test_a_new_key(issuer: Issuer, keys: SigningKeys, watch: Watch) -> None:
 
 
 def test_unknown_keys_do_not_flood_the_issuer(issuer: Issuer, keys: SigningKeys, watch: Watch) -> None:
-    """Unknown key ids cause one request in ten seconds, whatever their number."""
+    """Any number of unknown key ids causes at most one request in ten seconds."""
     for number in range(100):
         watch.now += 0.5
         assert keys.find(f"made-up-{number}", "RS256") is None
@@ -81,9 +81,9 @@ def test_unknown_keys_do_not_flood_the_issuer(issuer: Issuer, keys: SigningKeys,
     "outage", ["refused", "error", "moved", "no answer", "no json", "no object", "no keys", "late"]
 )
 def test_an_outage(issuer: Issuer, keys: SigningKeys, watch: Watch, outage: str) -> None:
-    """Without cached keys no token can be checked.
+    """During an outage of the issuer, a process without cached keys cannot check tokens.
 
-    With cached keys, known keys work, and an unknown key may be a new one.
+    Cached keys still work, for at most a day. An unknown key may be a new key, so its tokens cannot be checked.
     """
     good = dict(issuer.keys)
     issuer.status = {"refused": 503, "error": 500, "moved": 302, "no answer": 0}.get(outage, 200)
@@ -114,7 +114,7 @@ def test_an_outage(issuer: Issuer, keys: SigningKeys, watch: Watch, outage: str)
 
 
 def test_unusable_keys_are_ignored(issuer: Issuer, keys: SigningKeys) -> None:
-    """Keys for encryption, of an unknown type or without an id are ignored. The others work."""
+    """The process ignores keys for encryption, keys of unknown types and keys without an id. It uses all other keys."""
     good = issuer.published()
     encryption = {**good[0], "kid": "enc", "use": "enc"}
     nameless = {name: value for name, value in good[0].items() if name != "kid"}

@@ -26,7 +26,7 @@ def issuer() -> Iterator[Issuer]:
 
 @pytest.fixture(scope="module")
 def verify(issuer: Issuer) -> TokenVerifier:
-    """A verifier of its tokens."""
+    """Return a verifier of the issuer's tokens."""
     return TokenVerifier(issuer.settings())
 
 
@@ -59,17 +59,17 @@ def test_users_of_any_form(issuer: Issuer, verify: TokenVerifier, user: str) -> 
     ],
 )
 def test_the_operators_scope(issuer: Issuer, verify: TokenVerifier, claims: dict[str, Any], may: bool) -> None:  # noqa: FBT001 - a column of the table
-    """The operator's scope is one of several words, or one entry of a list, in `scope` or `scp`."""
+    """A caller is an operator if `scope` or `scp` has the operator's scope as one word or as one list entry."""
     assert verify(issuer.token("svc", **claims)).may_act_for_others is may
 
 
 def test_one_audience_of_several(issuer: Issuer, verify: TokenVerifier) -> None:
-    """A token may have several audiences."""
+    """A token may name several audiences."""
     assert verify(issuer.token(aud=["https://other.example", *issuer.settings().audiences])).user_id == "ana"
 
 
 def test_clocks_that_differ(issuer: Issuer, verify: TokenVerifier) -> None:
-    """Only a few seconds of difference are tolerated."""
+    """The verifier tolerates clocks that differ by a few seconds."""
     now = int(time.time())
     assert verify(issuer.token(exp=now - 3, nbf=now + 3, iat=now + 3)).user_id == "ana"
 
@@ -92,7 +92,7 @@ def _own_key_in_header(issuer: Issuer) -> str:
 
 
 def _now() -> int:
-    # Created when the test uses it, because the collection may have been a quarter of an hour before.
+    # Each test reads the time itself, because pytest may have collected the tests 15 minutes earlier.
     return int(time.time())
 
 
@@ -144,7 +144,7 @@ FORGERIES: dict[str, tuple[Forge, str]] = {
 
 @pytest.mark.parametrize("name", FORGERIES)
 def test_an_invalid_token(issuer: Issuer, verify: TokenVerifier, name: str) -> None:
-    """The reason is given without the token's contents."""
+    """The verifier refuses an invalid token. The reason does not contain the token's contents."""
     forge, why = FORGERIES[name]
     with pytest.raises(Unauthenticated, match=why) as caught:
         verify(forge(issuer))

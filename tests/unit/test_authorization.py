@@ -30,7 +30,7 @@ def _ask(
 
 
 def test_every_route_is_in_the_table(guarded_api: Api) -> None:
-    """A new route must be added with its responses for authorized and unauthorized callers."""
+    """The table of sample requests has every route that requires a token."""
     assert guarded_routes(guarded_api.app) == {sample.route for sample in SAMPLES}
 
 
@@ -39,7 +39,7 @@ def _paths(routes: list[BaseRoute]) -> list[str]:
 
 
 def test_the_open_paths(guarded_api: Api) -> None:
-    """Exactly these paths need no token, whether they exist or not."""
+    """Only the listed paths need no token. All other paths need a token, even paths that do not exist."""
     for path in [*_paths(guarded_api.app.routes), "/nothing", "/health/", "/health/x", "/docs.json"]:
         is_let_in = guarded_api.ask("GET", path.replace("{name}", "swagger-ui.css")).status_code != 401
         assert is_let_in == (path in {*OPEN, "/docs/{name}", "/assets/{name}"}), path
@@ -54,7 +54,7 @@ def test_open_paths_need_no_token(guarded_api: Api, path: str) -> None:
 
 @each_route
 def test_no_token(guarded_api: Api, sample: Sample) -> None:
-    """The API returns a 401 with a challenge before it reads the request."""
+    """A request without a token returns a 401 with a challenge before the API reads the request."""
     for body in (b"", b"no json", b"{}"):
         answer = guarded_api.ask(sample.method, sample.path("t", "ana"), content=body)
         refusal = problem(answer, 401)
@@ -64,7 +64,7 @@ def test_no_token(guarded_api: Api, sample: Sample) -> None:
 
 @each_route
 def test_an_invalid_token(guarded_api: Api, issuer: Issuer, sample: Sample) -> None:
-    """The API returns a 401 with the reason."""
+    """A request with an invalid token returns a 401 with the reason."""
     answer = guarded_api.ask(sample.method, sample.path("t", "ana"), headers=bearer(issuer.token(exp=1)))
     problem(answer, 401)
     assert answer.headers["www-authenticate"] == (
@@ -74,7 +74,7 @@ def test_an_invalid_token(guarded_api: Api, issuer: Issuer, sample: Sample) -> N
 
 @each_route
 def test_the_tokens_user(guarded_api: Api, issuer: Issuer, sample: Sample) -> None:
-    """A request may name the token's own user, which changes nothing."""
+    """A request may name the token's own user. The response is the same as for a request without a user."""
     guarded_api.ask(
         "POST",
         "/run",
@@ -144,7 +144,7 @@ def test_without_a_guard_the_user_has_to_be_named(api: Api) -> None:
 
 @pytest.mark.parametrize("header", ["bearer {}", "BEARER {}", "Bearer   {}  "])
 def test_forms_of_the_header(guarded_api: Api, issuer: Issuer, header: str) -> None:
-    """The scheme is case-insensitive, and extra spaces are ignored."""
+    """The scheme of the `Authorization` header is case-insensitive, and extra spaces are ignored."""
     headers = {"authorization": header.format(issuer.token("ana"))}
     assert guarded_api.ask("GET", "/threads", headers=headers).status_code == 200
 
@@ -164,27 +164,30 @@ def test_forms_of_the_header(guarded_api: Api, issuer: Issuer, header: str) -> N
     ],
 )
 def test_a_header_of_another_form(guarded_api: Api, issuer: Issuer, header: str) -> None:
-    """The API returns a 401 that states the required form. Two headers that a gateway has joined are invalid."""
+    """A header of another form returns a 401. Two headers that a gateway has joined have an invalid form, too."""
     answer = guarded_api.ask("GET", "/threads", headers={"authorization": header.format(issuer.token("ana"))})
     problem(answer, 401)
     assert 'error="invalid_request"' in answer.headers["www-authenticate"]
 
 
 def test_a_token_in_another_place_is_ignored(guarded_api: Api, issuer: Issuer) -> None:
-    """Tokens in the query or the body are ignored, because they would be logged."""
+    """The API ignores tokens in the query and in the body, because logs would contain them."""
     token = issuer.token("ana")
     problem(guarded_api.ask("GET", "/threads", query={"access_token": token}), 401)
     problem(guarded_api.ask("POST", "/invoking", {"access_token": token}), 401)
 
 
 def test_a_preflight_request_needs_no_token(guarded_api: Api) -> None:
-    """A browser's preflight request has no token, and is answered as without authentication."""
+    """The API does not require a token for a browser's preflight request."""
     headers = {"origin": "https://app.example", "access-control-request-method": "POST"}
     assert guarded_api.ask("OPTIONS", "/run", headers=headers).status_code != 401
 
 
 def test_an_outage_of_the_issuer(guarded_api: Api, issuer: Issuer) -> None:
-    """The API can check no token, so it refuses every request without blaming the caller."""
+    """During an outage of the issuer, the API cannot check tokens and returns a 503.
+
+    The response does not blame the caller.
+    """
     issuer.status = 503
     answer = guarded_api.ask("GET", "/threads", headers=bearer(issuer.token("ana")))
     problem(answer, 503)
@@ -193,9 +196,9 @@ def test_an_outage_of_the_issuer(guarded_api: Api, issuer: Issuer) -> None:
 
 
 def test_the_description(guarded_api: Api, api: Api) -> None:
-    """The description lists the routes that need a token and their responses without one.
+    """The OpenAPI description lists the routes that need a token and their responses without a token.
 
-    Without authentication it does not.
+    If authentication is off, the description lists no such routes.
     """
     described = guarded_api.ask("GET", "/openapi.json").json()
     assert described["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"

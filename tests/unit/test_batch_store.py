@@ -1,4 +1,4 @@
-"""The batch store blames no record for PostgreSQL's own errors, and makes progress while PostgreSQL is slow."""
+"""The batch store refuses no record because of PostgreSQL's own errors, and makes progress while PostgreSQL is slow."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def archive() -> FaultyArchive:
 
 @pytest.fixture
 def store(archive: FaultyArchive) -> Callable[..., BatchResult]:
-    """Store a batch, with the clock that L2 advances."""
+    """Return a function that stores a batch. Its clock is the clock that L2 advances."""
     made = BatchStore(archive, clock=lambda: archive.now)
 
     def store(batch: Sequence[Exchange], seconds: float = 8.0) -> BatchResult:
@@ -80,7 +80,7 @@ def _texts(found: Sequence[Exchange]) -> set[str]:
     [InvalidRecord("refused_by_postgres", "23514: no"), _TRIGGER, _POLICY, _MISSING, RecursionError(), KeyError("x")],
 )
 def test_any_error_of_one_record(error: Exception, store: Callable[..., BatchResult], archive: FaultyArchive) -> None:
-    """The store finds the record that fails for any reason. It refuses only this record, and reports the reason."""
+    """If one record fails for any reason, the store refuses only this record and reports the reason."""
     archive.errors = {"q617": error}
     result = store(exchanges(1_000))
     assert (result.merged().stored, result.waiting) == (999, [])
@@ -97,7 +97,7 @@ def test_any_error_of_one_record(error: Exception, store: Callable[..., BatchRes
 def test_an_error_of_postgresql_itself(
     error: Exception, many: int, store: Callable[..., BatchResult], archive: FaultyArchive
 ) -> None:
-    """PostgreSQL's own error is no record's fault, so all records wait."""
+    """If the test exchange fails too, PostgreSQL itself has failed. All records wait, and none is refused."""
     archive.errors = dict.fromkeys((f"q{number}" for number in range(many)), error)
     archive.trial = error
     result = store(exchanges(many))
@@ -106,21 +106,24 @@ def test_an_error_of_postgresql_itself(
 
 @pytest.mark.parametrize("many", [1, 50])
 def test_a_batch_of_invalid_records(many: int, store: Callable[..., BatchResult], archive: FaultyArchive) -> None:
-    """PostgreSQL accepts a test exchange, so the store refuses the records."""
+    """If PostgreSQL accepts the test exchange, the records themselves are invalid, and the store refuses them."""
     archive.errors = dict.fromkeys((f"q{number}" for number in range(many)), _TRIGGER)
     result = store(exchanges(many))
     assert (len(result.refused), result.waiting) == (many, [])
 
 
 def test_a_privilege_that_one_table_lacks(store: Callable[..., BatchResult], archive: FaultyArchive) -> None:
-    """Other records are stored, and the record that needs the privilege waits."""
+    """A record that needs a missing privilege waits, and the other records are stored."""
     archive.errors, archive.trial = {"q3": _POLICY}, _POLICY
     result = store(exchanges(8))
     assert (result.merged().stored, result.refused, _texts(result.waiting)) == (7, [], {"q3"})
 
 
 def test_a_trigger_that_refuses_the_test_exchange(store: Callable[..., BatchResult], archive: FaultyArchive) -> None:
-    """The trigger accepted other records, so it refuses this one."""
+    """A trigger refuses one record and the test exchange, and accepts other records.
+
+    The store refuses only this record.
+    """
     archive.errors, archive.trial = {"q3": _TRIGGER}, _TRIGGER
     result = store(exchanges(8))
     assert (result.merged().stored, [each.user_message for each, _ in result.refused]) == (7, ["q3"])
@@ -129,7 +132,7 @@ def test_a_trigger_that_refuses_the_test_exchange(store: Callable[..., BatchResu
 def test_a_temporary_refusal(
     store: Callable[..., BatchResult], archive: FaultyArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A privilege that is missing for a moment refuses nothing permanently, because each record is retried once."""
+    """The store retries a record before a refusal. A privilege that is missing for a moment has no effect."""
     archive.errors = {"q0": _POLICY}
     monkeypatch.setattr(archive, "try_store", archive.errors.clear)
     result = store(exchanges(1))
@@ -137,7 +140,7 @@ def test_a_temporary_refusal(
 
 
 def test_l2_is_called_once_during_an_outage(store: Callable[..., BatchResult], archive: FaultyArchive) -> None:
-    """The store calls L2 once during an outage, not once per part."""
+    """The store calls L2 once during an outage. It does not repeat the call for each part of the batch."""
     archive.errors = {"q2": StoreUnavailable("postgres", "circuit open")}
     archive.each, archive.limit = 0.001, 0.25
     result = store(exchanges(1_000))
@@ -147,7 +150,7 @@ def test_l2_is_called_once_during_an_outage(store: Callable[..., BatchResult], a
 
 @pytest.mark.parametrize("each", [0.0005, 0.002, 0.02, 0.2, 2.9])
 def test_a_slow_l2_makes_progress(each: float, archive: FaultyArchive) -> None:
-    """The store makes progress at any speed, even if each invocation is a new process."""
+    """The store makes progress at any speed of L2, even if each invocation is a new process."""
     archive.each = each
     stored = 0
     for _ in range(3):
@@ -160,7 +163,7 @@ def test_a_slow_l2_makes_progress(each: float, archive: FaultyArchive) -> None:
     began = archive.now
     result = remembering.store(exchanges(1_000), 8.0)
     assert sum(each.stored + each.duplicates for each in results) > 0
-    # Most of the time is used for stored exchanges, not for aborted ones.
+    # The store spends at least half of the time on exchanges that it stores, not on aborted transactions.
     assert (result.merged().stored + result.merged().duplicates) * each >= 0.5 * (archive.now - began)
 
 
@@ -180,7 +183,7 @@ def test_at_least_one_record_is_tried(store: Callable[..., BatchResult]) -> None
 
 
 def test_a_record_that_is_too_slow_alone(store: Callable[..., BatchResult], archive: FaultyArchive) -> None:
-    """The slow record waits, and the others are stored."""
+    """A record that is too slow even by itself waits, and the other records are stored."""
     archive.errors = {"q5": StoreBusy("postgres", "55P03: lock not available")}
     result = store(exchanges(256), 3_600.0)
     assert (result.merged().stored, _texts(result.waiting), result.refused) == (255, {"q5"}, [])

@@ -1,4 +1,4 @@
-"""The circuit breaker: a failure opens it, and a concurrent probe, one at a time, closes it."""
+"""A failure opens the circuit breaker. A probe in its own thread closes it, and only one probe runs at a time."""
 
 from __future__ import annotations
 
@@ -73,14 +73,14 @@ def _open(breaker: CircuitBreaker, store: Store) -> None:
 
 
 def test_a_closed_circuit_passes_calls(store: Store) -> None:
-    """A closed circuit passes calls on and starts no probes."""
+    """A closed circuit passes calls on to the store and starts no probes."""
     breaker = CircuitBreaker("redis", store.probe)
     assert [_ask(breaker, store) for _ in range(3)] == ["answer"] * 3
     assert (breaker.is_open, breaker.outages, store.probes) == (False, 0, 0)
 
 
 def test_one_failure_opens_it(store: Store) -> None:
-    """Later requests do not reach the store, and their error names the layer that did not respond."""
+    """One failure opens the circuit. Later requests do not reach the store, and their error names the layer."""
     breaker = CircuitBreaker("redis", store.probe, probe_interval=0)
     _open(breaker, store)
     for _ in range(5):
@@ -91,7 +91,7 @@ def test_one_failure_opens_it(store: Store) -> None:
 
 
 def test_other_errors_pass(store: Store) -> None:
-    """Errors other than outages are passed to the caller."""
+    """Errors other than outages reach the caller and leave the circuit closed."""
     breaker = CircuitBreaker("redis", store.probe)
     with pytest.raises(KeyError), breaker.guard((ConnectionError,)):
         raise KeyError
@@ -99,7 +99,7 @@ def test_other_errors_pass(store: Store) -> None:
 
 
 def test_a_successful_probe_closes_the_breaker(store: Store) -> None:
-    """The first request after an outage uses the store."""
+    """A successful probe closes the circuit, so the first request after an outage uses the store."""
     breaker = CircuitBreaker("redis", store.probe, probe_interval=0, grace=20)
     _open(breaker, store)
     store.is_away = False
@@ -108,7 +108,7 @@ def test_a_successful_probe_closes_the_breaker(store: Store) -> None:
 
 
 def test_a_hanging_store_costs_the_grace_only(store: Store) -> None:
-    """The probe hangs in its own thread; the request continues without the store."""
+    """If the store hangs, the probe hangs in its own thread, and each request continues without the store."""
     breaker = CircuitBreaker("redis", store.probe, probe_interval=0, grace=0)
     _open(breaker, store)
     store.answers.clear()
@@ -123,7 +123,7 @@ def test_a_hanging_store_costs_the_grace_only(store: Store) -> None:
 
 
 def test_probes_are_not_sent_at_once(store: Store) -> None:
-    """A store that is down is not probed again at once."""
+    """After a failed probe, the breaker waits for the probe interval before it starts the next probe."""
     breaker = CircuitBreaker("redis", store.probe, probe_interval=3_600, grace=20)
     _open(breaker, store)
     for _ in range(10):
@@ -133,7 +133,7 @@ def test_probes_are_not_sent_at_once(store: Store) -> None:
 
 
 def test_a_second_outage(store: Store) -> None:
-    """The circuit opens again and counts the outages. Its first probe starts at once."""
+    """A second outage opens the circuit again and is counted. The first probe of an outage starts at once."""
     breaker = CircuitBreaker("redis", store.probe, probe_interval=3_600, grace=20)
     for outage in (1, 2, 3):
         _open(breaker, store)
@@ -143,7 +143,7 @@ def test_a_second_outage(store: Store) -> None:
 
 
 def test_many_requests_at_once_share_one_probe(store: Store) -> None:
-    """One probe runs at a time for any number of requests, and all succeed once it has responded."""
+    """Concurrent requests share one probe. Requests use the store again after the probe has succeeded."""
     breaker = CircuitBreaker("redis", store.probe, probe_interval=0, grace=0.001)
     _open(breaker, store)
     store.answers.clear()
@@ -170,7 +170,7 @@ def test_many_requests_at_once_share_one_probe(store: Store) -> None:
 
 
 def test_failures_at_the_same_time_are_one_outage(store: Store) -> None:
-    """Requests that were already waiting when it opened do not open it again."""
+    """Concurrent requests that fail at the same time open the circuit only once."""
     breaker = CircuitBreaker("redis", store.probe)
     gate = threading.Barrier(6)
 

@@ -1,4 +1,4 @@
-"""The window's part within the limits consists of whole exchanges, the newest ones."""
+"""The memory within the limits consists of the newest whole exchanges of the window."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def window(*contents: str) -> list[Message]:
     st.none() | st.integers(1, 8),
 )
 def test_limits_hold(contents: list[str], preferences: dict[str, str], tokens: int, exchanges: int | None) -> None:
-    """The result is within the limits and has only whole exchanges, the newest ones. No other exchange would fit."""
+    """The result is within the limits, and has only the newest whole exchanges."""
     messages = window(*contents)
     shown = show(messages, preferences, Limits(tokens, exchanges))
     assert count_tokens(shown.context) <= shown.tokens
@@ -45,7 +45,10 @@ def test_limits_hold(contents: list[str], preferences: dict[str, str], tokens: i
 
 
 def test_preferences_come_first() -> None:
-    """Preferences come first, then the newest exchange. No exchange is older than one that does not fit."""
+    """Preferences come first, then the newest exchanges.
+
+    If an exchange does not fit, all older exchanges are omitted, too.
+    """
     messages, preferences = window("short", "long " * 50, "short"), {"b": "2", "a": "1"}
     all_of_it = show(messages, preferences, Limits())
     assert (all_of_it.omitted_exchanges, list(all_of_it.preferences)) == (0, ["a", "b"])
@@ -58,7 +61,7 @@ def test_preferences_come_first() -> None:
 
 
 def test_entries_of_another_program() -> None:
-    """Entries without an exchange id form exchanges that start at each `user` entry."""
+    """A group of entries without an exchange id counts as one exchange. Each `user` entry starts a new group."""
     messages = [Message("user", "a"), Message("assistant", "b"), Message("user", "c"), *window("d")]
     shown = show(messages, {}, Limits(exchanges=2))
     assert ([m.content for m in shown.messages], shown.omitted_exchanges) == (["c", "d", "d"], 1)
@@ -71,7 +74,7 @@ def test_the_smaller_bound_holds(bounds: tuple[int, int | None], least: int) -> 
 
 
 def test_a_model_may_get_less() -> None:
-    """A model may get any smaller amount, down to nothing, and never more than the request allows."""
+    """A model may get less memory than the request allows, down to no memory."""
     memory = ShownMemory(Recall(window("a", "b", "c"), {"x": "y"}), 0)
     whole = memory.shown
     assert whole.omitted_exchanges == 0

@@ -11,7 +11,7 @@ _THREAD = "chaos-1"
 
 
 def _turn(marker: str, at: float, *, shown: list[str] | None = None, degraded: tuple[str, ...] = ()) -> Turn:
-    """Return a turn from `at` to half a second later; with `shown`, it loaded the memory first."""
+    """Return a turn that starts at `at` and takes half a second. With `shown`, the turn loads the memory first."""
     move = Move(marker, _THREAD, None, "service", shown is not None, 1, f"[{marker}] q", f"[{marker}] a", 0)
     answer = {"exchange_id": marker, "durability": "queue", "cached": True}
     sent = Request(0, "invoked", _THREAD, sent=at, ended=at + 0.5, status=202, answer=answer)
@@ -34,7 +34,7 @@ def _judge(journal: Journal, *stored: str) -> Verdict:
 
 
 def test_an_answer_that_lacks_a_known_exchange_is_a_violation() -> None:
-    """The response lacks an exchange that its caller knew to be stored, and reports no degraded layer."""
+    """A response that lacks a known stored exchange and reports no degraded layer is a violation."""
     journal = Journal(turns=[_turn("x1", 1), _turn("x2", 3, shown=[])])
     assert _judge(journal, "x1", "x2").shown_too_little
 
@@ -46,7 +46,7 @@ def test_a_degraded_response_is_not_a_violation() -> None:
 
 
 def test_an_exchange_without_a_response_may_be_missing() -> None:
-    """No caller knew of the exchange when the memory was loaded."""
+    """A response may lack an exchange if no caller knew of the exchange when the memory was loaded."""
     journal = Journal(turns=[_turn("x1", 1), _turn("x2", 1.4, shown=[])])
     assert _judge(journal, "x1", "x2").is_clean
 
@@ -60,7 +60,7 @@ def test_a_fault_excuses_no_answer() -> None:
 
 
 def test_the_last_read_must_be_complete_and_not_degraded() -> None:
-    """After the run, each thread is complete and not degraded."""
+    """The last response of each thread must be complete and not degraded."""
     assert _judge(Journal(turns=[_turn("x1", 1)], last_looks=[_recall(9, [])]), "x1").shown_too_little
     assert _judge(Journal(turns=[_turn("x1", 1)], last_looks=[_recall(9, ["x1"], ("redis",))]), "x1").shown_too_little
     assert _judge(Journal(turns=[_turn("x1", 1)], last_looks=[_recall(9, ["x1"])]), "x1").is_clean
@@ -77,7 +77,7 @@ def test_exchanges_before_a_full_window_may_be_missing() -> None:
 
 
 def test_deleted_exchanges_must_not_return() -> None:
-    """A deleted exchange returns neither in PostgreSQL nor in a response."""
+    """A deleted exchange in PostgreSQL or in a response is a violation."""
     deletions = [Deleted(_THREAD, 5, 6)]
     assert _judge(Journal(turns=[_turn("x1", 1)], deletions=deletions)).is_clean
     assert _judge(Journal(turns=[_turn("x1", 1)], deletions=deletions), "x1").back
@@ -86,12 +86,12 @@ def test_deleted_exchanges_must_not_return() -> None:
 
 
 def test_exchanges_after_a_deletion_must_stay() -> None:
-    """A deletion does not excuse a loss of later exchanges."""
+    """The loss of an exchange that was accepted after a deletion is a violation."""
     assert _judge(Journal(turns=[_turn("x1", 7)], deletions=[Deleted(_THREAD, 5, 6)])).lost
 
 
 def test_exchanges_during_a_deletion_are_shown_if_stored() -> None:
-    """The exchange is before the deletion or after it. If it is after it, readers see it."""
+    """An exchange that is accepted during a deletion may be deleted. If it is stored, responses must show it."""
     deletions = [Deleted(_THREAD, 0.9, 2)]
     assert _judge(Journal(turns=[_turn("x1", 1)], deletions=deletions)).is_clean
     kept = Journal(turns=[_turn("x1", 1), _turn("x2", 3, shown=[])], deletions=deletions)
@@ -99,7 +99,10 @@ def test_exchanges_during_a_deletion_are_shown_if_stored() -> None:
 
 
 def test_each_storm_begins_with_trusted_data_and_has_every_kind() -> None:
-    """Every run, even a short one, includes refused writes and an older Redis."""
+    """The faults of a run come in rounds, and each round has every kind of fault.
+
+    Refused writes come first, and an older Redis comes third.
+    """
     faults = Plan(1, 200).faults()
     storm = [next(faults).kind for _ in FAULT_KINDS]
     assert set(storm) == set(FAULT_KINDS)
@@ -108,7 +111,10 @@ def test_each_storm_begins_with_trusted_data_and_has_every_kind() -> None:
 
 
 def test_an_outbox_is_lost_only_with_its_redis_and_only_until_the_sweep() -> None:
-    """Both other stores were down before Redis was lost. Deleted exchanges do not count."""
+    """An exchange of a lost outbox is not a violation if its Redis was lost before the next sweep.
+
+    A deleted exchange does not count as lost.
+    """
     turn = _turn("x1", 1)
     turn.requests[0].answer["durability"] = "redis"
     assert _judge(Journal(turns=[turn], faults=[Window("valkey killed", 5, 6)])).outbox_lost == {"x1"}

@@ -24,7 +24,7 @@ _HEALTH = {"status": "ok", "redis": "ok", "postgres": "ok", "queue": "ok"}
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Record the pauses, which take no time."""
+    """Record the pauses instead of waiting."""
     made: list[float] = []
     monkeypatch.setattr(time, "sleep", made.append)
     return made
@@ -32,7 +32,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def opened() -> Iterator[ExitStack]:
-    """Close the test's clients."""
+    """Return a stack that closes the test's clients."""
     with ExitStack() as stack:
         yield stack
 
@@ -60,14 +60,14 @@ def _api(opened: ExitStack, handler: Handler, token: str | None = None, api_key:
     [("a/b", b"a%2Fb"), ("..", b"%2E%2E"), (".", b"%2E"), ("ü 100%", b"%C3%BC%20100%25")],
 )
 def test_an_id_is_one_segment(opened: ExitStack, name: str, path: bytes) -> None:
-    """An id stays one segment and unchanged, whatever it contains."""
+    """An id is sent unchanged as one path segment, whatever characters it contains."""
     handle, asked = _answers(httpx.Response(200, json=thread(name)))
     _api(opened, handle).read_thread(name)
     assert asked[0].url.raw_path == b"/prod/threads/" + path
 
 
 def test_the_key_of_a_usage_plan_is_sent(opened: ExitStack) -> None:
-    """The client sends the key in API Gateway's header."""
+    """The client sends the key of a usage plan in API Gateway's header, and refuses an invalid key."""
     handle, asked = _answers(httpx.Response(200, json=_HEALTH))
     _api(opened, handle, api_key="k1").health()
     assert asked[0].headers["x-api-key"] == "k1"
@@ -76,7 +76,7 @@ def test_the_key_of_a_usage_plan_is_sent(opened: ExitStack) -> None:
 
 
 def test_the_token_is_sent(opened: ExitStack) -> None:
-    """The client sends a bearer token. Without a token there is no such header."""
+    """The client sends a bearer token. Without a token, it sends no `Authorization` header."""
     handle, asked = _answers(httpx.Response(200, json=_HEALTH), httpx.Response(200, json=_HEALTH))
     _api(opened, handle, "abc.def").health()
     _api(opened, handle).health()
@@ -85,7 +85,7 @@ def test_the_token_is_sent(opened: ExitStack) -> None:
 
 @pytest.mark.parametrize("token", ["two words", "line\nbreak", "schlüssel"])
 def test_an_impossible_token(opened: ExitStack, token: str) -> None:
-    """The command refuses the token before it sends a request, and does not print it."""
+    """The command refuses an invalid token before it sends a request, and does not print the token."""
     with pytest.raises(SettingsError) as caught:
         open_api(opened, API_URL, token)
     assert token not in str(caught.value)
@@ -104,7 +104,7 @@ def test_a_read_is_retried_without_a_response(opened: ExitStack, pauses: list[fl
 
 @pytest.mark.parametrize("answer", [problem(503), httpx.ConnectError("refused")])
 def test_a_change_is_sent_once(opened: ExitStack, answer: httpx.Response | Exception, pauses: list[float]) -> None:
-    """The effect of the change is unknown, so the client leaves the decision to the user."""
+    """The client does not retry a failed change, because the change may have had its effect."""
     handle, asked = _answers(answer)
     with pytest.raises(MemoryClientError):
         _api(opened, handle).delete_thread("t")
@@ -161,7 +161,7 @@ def test_a_refusal(
     outage: bool,  # noqa: FBT001 - a case
     sentence: str,
 ) -> None:
-    """The message has the API's words and advice. Only temporary errors count as outages."""
+    """The message for a refusal has the API's words and advice. Only temporary errors count as outages."""
     handle, _ = _answers(answer)
     with pytest.raises(MemoryClientError) as caught:
         _api(opened, handle).rename_thread("t", "title")
@@ -211,7 +211,7 @@ def _delete(api: MemoryClient) -> None:
 
 @pytest.mark.parametrize("answer", _OTHERS)
 def test_another_server(opened: ExitStack, answer: httpx.Response) -> None:
-    """The message says that another server has responded, even if its response looks like a success."""
+    """If another server responds, the message says so, even if the response looks like a success."""
     for call in _QUESTIONS if answer.status_code == HTTPStatus.NO_CONTENT else [*_QUESTIONS, _delete]:
         with pytest.raises((NotThisApi, ApiError)) as caught:
             call(_api(opened, _answers(answer)[0]))
@@ -223,7 +223,10 @@ def test_another_server(opened: ExitStack, answer: httpx.Response) -> None:
 
 @pytest.mark.parametrize("more", ["/threads", "/users/", "?stage=prod", "#prod", "?", "#"])
 def test_a_url_below_a_route(opened: ExitStack, more: str) -> None:
-    """The command refuses a URL that goes below a route, because the next path segment would be read as an id."""
+    """The command refuses a URL that includes a route, a query or a fragment.
+
+    The next path segment would otherwise be read as an id.
+    """
     with pytest.raises(SettingsError, match="is invalid"):
         open_api(opened, f"{API_URL}{more}")
 

@@ -45,14 +45,14 @@ def _kinds(result: Comparison) -> list[str]:
 
 
 def test_equal_layers_have_no_difference() -> None:
-    """Equal exchanges in the same order are no difference."""
+    """If the layers have equal exchanges in the same order, there is no difference."""
     made = _new_exchanges(3)
     result = _compare(_entries(made, is_whole=True), made)
     assert (result.differences, result.exchanges, result.pending, result.is_partial) == ([], 3, 0, False)
 
 
 def test_a_list_that_is_shorter() -> None:
-    """Only a list sealed as complete must contain the thread's beginning."""
+    """A shorter list is a difference only if its seal says that the list is complete."""
     made = _new_exchanges(4)
     result = _compare(_entries(made[2:]), made)
     assert (_kinds(result), result.is_partial) == ([], True)
@@ -75,7 +75,7 @@ def test_an_old_exchange_in_the_list_only() -> None:
 
 
 def test_a_young_exchange_is_pending() -> None:
-    """A young exchange that only one layer has is pending."""
+    """A recent exchange that only one layer has counts as pending."""
     old, young = _new_exchanges(2), _new_exchanges(2, LATER)
     now = LATER + timedelta(seconds=100)
     result = _compare(_entries([*old, *young]), old, now)
@@ -85,7 +85,7 @@ def test_a_young_exchange_is_pending() -> None:
 
 
 def test_a_difference_in_text() -> None:
-    """One different character is a difference, and the text is not shown."""
+    """One different character is a difference. The output does not contain the text."""
     made = _new_exchanges(2)
     entries = _entries(made)
     entries[1] = entries[1].replace(b'"a0"', b'"a0 "')
@@ -140,7 +140,7 @@ def test_a_strange_entry(entry: bytes) -> None:
 
 
 def test_a_list_of_strange_entries_only() -> None:
-    """If no entry of a list is readable, no exchanges are reported as missing."""
+    """If a list has no readable entry, the comparison reports no exchange as missing."""
     assert _kinds(_compare([b"x"], _new_exchanges(2))) == ["unreadable"]
 
 

@@ -33,7 +33,7 @@ def _no_deployment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def stack() -> MakeStack:
-    """Create a running stack's file in a directory."""
+    """Return a function that writes the file of a running stack into a directory."""
 
     def make(directory: Path) -> Path:
         directory.mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,7 @@ def stack() -> MakeStack:
 
 
 def test_an_unknown_address(tmp_path: Path) -> None:
-    """One message lists all ways to set the address."""
+    """If an address is unknown, one message lists all ways to set the address."""
     with pytest.raises(SettingsError, match=r"redis_url.*--redis-url or REDIS__HOST.*stack\.json"):
         Deployment(CliOptions(), tmp_path).redis()
 
@@ -65,7 +65,7 @@ def test_a_stack_is_found_upwards(tmp_path: Path, stack: MakeStack) -> None:
 def test_the_environment_comes_before_a_stack_that_is_found(
     tmp_path: Path, stack: MakeStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The project's settings take precedence over a stack that was found."""
+    """Settings in the environment take precedence over a stack that was found."""
     stack(tmp_path / ".local")
     monkeypatch.setenv("REDIS__HOST", "cache.example")
     monkeypatch.setenv("REDIS__PASSWORD", "p@ss/word")
@@ -80,7 +80,7 @@ def test_the_environment_comes_before_a_stack_that_is_found(
 def test_a_named_state_directory_comes_before_the_environment(
     tmp_path: Path, stack: MakeStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`--state-dir` is an option: it takes precedence over the environment, and other options over it."""
+    """`--state-dir` takes precedence over the environment. Other options take precedence over `--state-dir`."""
     stack(tmp_path / "other")
     monkeypatch.setenv("SYNC__QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/1/real")
     named = CliOptions(state_dir=tmp_path / "other", dlq_url="https://sqs.eu-west-1.amazonaws.com/1/dead")
@@ -92,7 +92,7 @@ def test_a_named_state_directory_comes_before_the_environment(
 def test_a_stacks_endpoint_is_for_its_own_queues(
     tmp_path: Path, stack: MakeStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A queue on AWS is never requested from a local stack's endpoint."""
+    """The command never sends requests for a queue on AWS to a local stack's endpoint."""
     stack(tmp_path / ".local")
     url = "https://sqs.ap-south-1.amazonaws.com/1/real"
     assert Deployment(CliOptions(queue_url=url), tmp_path).endpoint(url) == (None, "ap-south-1")
@@ -101,7 +101,7 @@ def test_a_stacks_endpoint_is_for_its_own_queues(
 
 
 def test_settings_are_read_from_the_env_file(tmp_path: Path) -> None:
-    """`.env` counts as environment."""
+    """Settings in `.env` count as environment variables."""
     (tmp_path / ".env").write_text("DATABASE__URL=postgresql://me@db/memory\n")
     deployment = Deployment(CliOptions(), tmp_path)
     assert deployment.database().url == "postgresql://me@db/memory"
@@ -136,7 +136,7 @@ def test_queue_urls_are_checked(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", ["", "[]", "{"])
 def test_a_broken_stack_file(tmp_path: Path, content: str) -> None:
-    """The message names the malformed stack.json."""
+    """The message names a malformed stack.json."""
     (tmp_path / "stack.json").write_text(content)
     with pytest.raises(SettingsError, match=r"stack\.json"):
         Deployment(CliOptions(state_dir=tmp_path)).require("queue_url")
@@ -149,14 +149,17 @@ def test_no_stack_in_the_named_directory(tmp_path: Path) -> None:
 
 
 def test_passwords_are_not_shown() -> None:
-    """A URL is printed without its password, for any password."""
+    """A printed URL does not contain its password, whatever characters the password has."""
     assert without_password("postgresql://me:s:e@c@host:5/db?x=1") == "postgresql://me:***@host:5/db?x=1"
     assert without_password("redis://:pw@host/0") == "redis://:***@host/0"
     assert without_password("redis://host/0") == "redis://host/0"
 
 
 def test_deployments_are_not_mixed(tmp_path: Path, stack: MakeStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Addresses belong to an API of the same source; an option always applies."""
+    """An address and the API belong together if both come from a stack, or if the user has set both.
+
+    An address that is an option belongs to any API.
+    """
     file = stack(tmp_path / ".local")
     file.write_text(json.dumps({**STACK, "api_url": "http://127.0.0.1:4566/local"}))
     assert Deployment(CliOptions(), tmp_path).means_deployment_of("redis_url", "api_url")
@@ -170,7 +173,7 @@ def test_deployments_are_not_mixed(tmp_path: Path, stack: MakeStack, monkeypatch
 
 
 def test_two_deployments_are_refused(tmp_path: Path, stack: MakeStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An address from an option or the environment is not combined with one from a stack that was found."""
+    """The command refuses an address that the user has set together with an address from a stack that was found."""
     stack(tmp_path / ".local")
     names = "dlq_url", "queue_url"
     Deployment(CliOptions(), tmp_path).require_same_deployment(*names)
@@ -189,7 +192,7 @@ def test_two_deployments_are_refused(tmp_path: Path, stack: MakeStack, monkeypat
 
 
 def test_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The option takes precedence over the environment; without either there is none."""
+    """`--token` takes precedence over the environment variable. Without both, there is no token."""
     monkeypatch.delenv("HYBRID_MEMORY_TOKEN", raising=False)
     assert Deployment(CliOptions()).token() is None
     monkeypatch.setenv("HYBRID_MEMORY_TOKEN", "set")

@@ -35,7 +35,7 @@ def status() -> list[httpx.Response]:
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, status: list[httpx.Response]) -> Run:
-    """Run a command on an API with one thread of one message."""
+    """Return a function that runs a command on an API with one thread of one message."""
     pages: dict[str, Any] = {
         "/prod/users/u/preferences": {"tone": "brief"},
         "/prod/threads": {"items": [THREAD], "next_cursor": None},
@@ -59,7 +59,7 @@ def _waiting(place: str, **counts: int) -> httpx.Response:
 
 
 def test_an_export_without_undrained_exchanges(run: Run) -> None:
-    """The export is complete if no exchange waits."""
+    """The export is complete if no exchange waits for the drain."""
     result = run("users", "export", "u")
     assert result.exit_code == 0, result.output
     assert [json.loads(line) for line in result.stdout.splitlines()] == [
@@ -93,14 +93,14 @@ def test_exchanges_drained_during_the_export(run: Run, status: list[httpx.Respon
 def test_the_number_of_undrained_exchanges_is_unknown(
     run: Run, status: list[httpx.Response], answer: httpx.Response
 ) -> None:
-    """The export is unchanged, and a message says that it is unknown."""
+    """If the number of undrained exchanges is unknown, a message says so. The export does not change."""
     status[:] = [answer]
     result = run("users", "export", "u")
     assert (result.exit_code, "is unknown" in result.stderr) == (0, True)
 
 
 def test_the_description_in_a_file(run: Run) -> None:
-    """With `--json` the command prints a summary."""
+    """`openapi` writes the API's description into a file. With `--json` the command prints a summary."""
     answer = json.loads(run("openapi", "--output", "api.json", "--json").stdout)
     assert answer.pop("sources")["api_url"]["url"] == API_URL
     assert answer == {"title": "Memory", "version": "1", "paths": 1, "output": "api.json"}
@@ -108,9 +108,9 @@ def test_the_description_in_a_file(run: Run) -> None:
 
 
 def test_a_device_is_written_to_and_not_replaced(run: Run, tmp_path: Path) -> None:
-    """The command writes into a device.
+    """The command writes into a device and does not replace the device with a file.
 
-    Otherwise `--output /dev/null` would replace the device with a file for root.
+    Otherwise root would replace `/dev/null` with `--output /dev/null`.
     """
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -125,7 +125,7 @@ def test_a_device_is_written_to_and_not_replaced(run: Run, tmp_path: Path) -> No
 
 
 def test_a_link_stays_a_link(run: Run, tmp_path: Path) -> None:
-    """The command replaces the link's target and keeps the link."""
+    """If the output is a symbolic link, the command replaces the link's target and keeps the link."""
     link, target = tmp_path / "link", tmp_path / "target"
     target.write_text("old")
     link.symlink_to(target)

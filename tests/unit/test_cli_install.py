@@ -11,9 +11,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {"cli", "functions", "hybrid_memory_client", "infra", "shared"}
 SOURCES = (ROOT, ROOT / "clients" / "python" / "src")
-# Dependencies of declared distributions: botocore of boto3, anyio of httpx, hiredis of redis[hiredis].
+# Declared distributions depend on these: boto3 on botocore, httpx on anyio, redis[hiredis] on hiredis.
 INDIRECT = {"anyio", "botocore", "hiredis"}
-# Distributions that are imported by another name.
+# Distributions whose modules have another name.
 NAMES = {"dotenv": "python-dotenv", "pydantic_settings": "pydantic-settings"}
 
 
@@ -44,9 +44,9 @@ def _file(module: str) -> Path | None:
 
 
 def _reached() -> set[str]:
-    """Return every module that the command line may import."""
+    """Return every module that the command line may import, directly or through other modules."""
     left = [f"cli.{file.stem}" for file in (ROOT / "cli").glob("*.py")]
-    left += ["infra.migrations.env", "infra.migrations.schema"]  # Alembic loads them by path
+    left += ["infra.migrations.env", "infra.migrations.schema"]  # Alembic imports these modules by their paths
     reached: set[str] = set()
     while left:
         module = left.pop()
@@ -67,7 +67,7 @@ def test_the_commands_imports_are_installed() -> None:
 
 
 def test_the_command_imports_no_function_code() -> None:
-    """The command line imports no function's code."""
+    """The command line imports no code of the Lambda functions."""
     assert not {module for module in _reached() if module.startswith(("functions", "infra.local"))}
 
 

@@ -55,7 +55,7 @@ def test_text_stays_text(text: str) -> None:
     ["\x00", "\x9b", "\x7f", "\u202a", "\u202e", "\u2066", "\u2069", "\u2028", "\ud800", "\U000e0041", "\r", "\x85"],
 )
 def test_control_characters_are_escaped(character: str) -> None:
-    """The output escapes control characters, direction overrides, lone surrogates, and tags without their flag."""
+    """The output escapes control characters, direction overrides, lone surrogates, and flag tags outside a flag."""
     shown = printable(f"a{character}b")
     assert shown.isascii()
     assert shown.startswith("a\\")
@@ -75,7 +75,7 @@ def test_timestamps_are_complete_in_80_columns() -> None:
 
 @pytest.mark.parametrize("width", [25, 40, 60])
 def test_a_narrow_terminal_shows_every_value(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A table would have no room for the ids, so each row becomes lines of names and values."""
+    """In a narrow terminal, each row becomes lines of names and values, because a table has no room for the ids."""
     narrow = Console(width=width, no_color=True)
     monkeypatch.setattr("cli.output.is_terminal", lambda: True)
     monkeypatch.setattr("cli.output.Console", lambda: narrow)
@@ -91,7 +91,7 @@ def test_a_narrow_terminal_shows_every_value(width: int, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(("redirection", "code"), [(">/dev/full", 1), (">&-", 0), (">&- 2>&-", 0), ("| true", 0)])
 @pytest.mark.parametrize("words", ["--version", "--help"])
 def test_an_output_that_cannot_be_written(words: str, redirection: str, code: int) -> None:
-    """A full disk is an error message of one sentence. An output that the shell has closed is no error."""
+    """A full disk causes an error message of one sentence. An output that the shell has closed causes no error."""
     line = f"\"$0\" -c 'from cli.main import app; app()' {words} {redirection}"
     result = subprocess.run(
         ["/bin/sh", "-c", line, sys.executable], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
@@ -118,7 +118,7 @@ def test_addresses_are_printed_with_verbose(words: list[str], monkeypatch: pytes
 
 @pytest.mark.parametrize("token", [{}, {"HYBRID_MEMORY_TOKEN": "operators"}])
 def test_threads_without_a_user(token: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message names the option, not the API's field."""
+    """If the user is missing, the message names the command's option and not the API's field."""
     use_fake_api(monkeypatch, lambda _: problem(422, detail="user_id: is needed", errors=[]))
     result = CliRunner().invoke(app, ["threads", "list"], env=token)
     assert result.exit_code == 2
@@ -128,14 +128,14 @@ def test_threads_without_a_user(token: dict[str, str], monkeypatch: pytest.Monke
 
 
 def test_a_plain_table() -> None:
-    """Columns are as wide as their widest cell; None is `-`, and a cell is one line."""
+    """Columns are as wide as their widest cell. None is printed as `-`, and each cell is one line."""
     assert plain_table(("id", "b"), [("long one", None), (1, "two\nlines")]) == (
         "ID        B\nlong one  -\n1         two lines"
     )
 
 
 def test_a_rich_table_takes_no_markup() -> None:
-    """Text in brackets is unchanged."""
+    """A table prints text in brackets unchanged, not as markup."""
     console = Console(width=60, no_color=True)
     with console.capture() as captured:
         console.print(rich_table(["thread"], [["[bold]x[/bold]"]]))
@@ -158,7 +158,7 @@ def test_times_are_utc() -> None:
 
 
 def test_a_dead_letter_without_its_text() -> None:
-    """The description has ids and reasons, but no texts."""
+    """The description of a dead letter has ids and reasons, but no texts."""
     reply = exchange("secret", "thread", "user")
     now = datetime.now(UTC)
     letter = QueuedMessage("m", reply.to_wire(), now - timedelta(seconds=5), 3, True, {"reason": "not_json"})
@@ -173,13 +173,13 @@ def test_a_dead_letter_without_its_text() -> None:
 
 @pytest.mark.parametrize("body", ["", "[1]", "null", '{"thread_id": 1}', '{"thread_id": "a\\u001b"}', "[" * 100_000])
 def test_a_malformed_dead_letter(body: str) -> None:
-    """For a malformed body, the description has the queue's data."""
+    """The description of a malformed dead letter has only data of the queue, and no ids of the body."""
     described = describe(QueuedMessage("m", body, None, 0, is_visible=True), datetime.now(UTC))
     assert (described["thread_id"], described["exchange_id"], described["sent_at"]) == (None, None, None)
 
 
 def _commands(command: Any = None, words: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    """Return every group and command as typed."""
+    """Return the words of every group and command, as a user types them."""
     command = command or typer.main.get_command(app)
     children: dict[str, Any] = getattr(command, "commands", {})
     return [words, *(found for name, child in children.items() for found in _commands(child, (*words, name)))]
@@ -202,7 +202,7 @@ def test_help_is_plain(words: tuple[str, ...]) -> None:
 
 
 def test_a_bar_without_an_end(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Without a total, the bar only counts."""
+    """A progress bar without a total shows only the count."""
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     with progress("Export", None) as advance:
         advance(7, None)
@@ -217,7 +217,7 @@ class _Counts:
 
 
 def test_a_users_erasure_in_progress(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The count is shown if PostgreSQL is available, otherwise it is unknown."""
+    """The output has the number of deleted threads with remaining rows. Without PostgreSQL, the number is unknown."""
 
     def answer(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json={} if "preferences" in request.url.path else {"items": [], "next_cursor": None})

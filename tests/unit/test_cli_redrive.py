@@ -82,7 +82,7 @@ def test_searching_for_one_message(queues: tuple[QueueAdmin, QueueAdmin]) -> Non
 
 
 def test_a_copy_sends_every_body_once(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """The copy sends every body once, without the attributes of its last failure."""
+    """The copy sends every body once. The copy has no attributes of the message's last failure."""
     dead, live = queues
     bodies = _fill(dead, 23)
     done = RedriveResult()
@@ -94,7 +94,7 @@ def test_a_copy_sends_every_body_once(queues: tuple[QueueAdmin, QueueAdmin]) -> 
 
 
 def test_the_requests_id_stays(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """The copy keeps only the request id's attribute, if it is valid."""
+    """Of the message's attributes, the copy keeps only a valid request id."""
     dead, live = queues
     for body, named in {"named": "r-1", "hostile": "r\n2"}.items():
         values = {"reason": "not_json", "request_id": named}
@@ -107,11 +107,11 @@ def test_the_requests_id_stays(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
 
 
 def test_no_message_is_moved_twice(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """The command does not move messages twice that fail again during the move."""
+    """The command does not move a message a second time if the message fails again during the move."""
     dead, _ = queues
     _fill(dead, 5)
     done = RedriveResult()
-    copy(dead, dead, 5, None, done, _ignore)  # every message returns at once
+    copy(dead, dead, 5, None, done, _ignore)  # the copy's target is its source, so every message returns at once
     assert done.moved == 5
     assert dead.depth().visible == 5
 
@@ -155,7 +155,7 @@ def test_a_refused_message_stays(queues: tuple[QueueAdmin, QueueAdmin], monkeypa
 
 
 def test_sqs_refuses_a_body(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """A permanent refusal by SQS is distinguished from an outage."""
+    """A body that SQS refuses permanently is an invalid record, not an outage."""
     _, live = queues
     with pytest.raises(InvalidRecord):
         live.send("x" * 2_000_000)
@@ -193,13 +193,13 @@ def test_purge(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
 
 
 def test_the_purge_message_is_approximate(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """The number is called approximate, because it was counted before."""
+    """The message calls the number approximate, because the messages were counted before the purge."""
     _fill(queues[0], 3)
     assert "Deleted about 3 dead letters" in _run("dlq", "purge", "--yes").output
 
 
 def test_redrive_by_copy(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """`--copy` does not use SQS's own move."""
+    """`--copy` moves the dead letters without SQS's own move."""
     dead, live = queues
     _fill(dead, 3)
     answer = json.loads(_run("dlq", "redrive", "--yes", "--copy", "--json").stdout)
@@ -210,7 +210,10 @@ def test_redrive_by_copy(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
 def test_a_redrive_of_fewer_messages_than_counted(
     queues: tuple[QueueAdmin, QueueAdmin], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Dead letters that another client received meanwhile are reported with exit code 1; the others are moved."""
+    """If another client receives dead letters during the redrive, the command moves the others.
+
+    The exit code is then 1, and a message reports the difference.
+    """
     dead, live = queues
     _fill(dead, 3)
     start = "cli.connect.start_move"
@@ -218,7 +221,7 @@ def test_a_redrive_of_fewer_messages_than_counted(
     def taken(source: QueueAdmin, *_: Any) -> None:
         source.receive(1, hide_seconds=60)
 
-    monkeypatch.setattr(start, taken)  # without SQS's own move
+    monkeypatch.setattr(start, taken)  # the test does not use SQS's own move
     result = _run("dlq", "redrive", "--yes", "--json")
     assert (result.exit_code, json.loads(result.stdout)["moved"]) == (1, 2)
     assert "1 fewer were moved than were counted" in result.stderr
@@ -226,14 +229,14 @@ def test_a_redrive_of_fewer_messages_than_counted(
 
 
 def test_an_empty_queue(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """Moving nothing is a success."""
+    """A redrive of an empty queue is a success."""
     assert queues[0].depth().total == 0
     assert "nothing to move" in _run("dlq", "redrive", "--yes").output
     assert _run("dlq", "list").exit_code == 0
 
 
 def test_no_such_queue(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """A missing queue is one message and exit code 3."""
+    """A missing queue causes one message and exit code 3."""
     assert queues
     result = CliRunner().invoke(app, ["dlq", "list", "--dlq-url", DEAD + "x"])
     assert result.exit_code == 3
@@ -281,7 +284,10 @@ def _expect_arns(stubber: Stubber) -> None:
 
 
 def test_a_move_names_its_target(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]) -> None:
-    """The call names the target. SQS does not know it for messages that were sent to the dead-letter queue."""
+    """The call names the move's target queue.
+
+    SQS does not know the target of messages that were sent directly to the dead-letter queue.
+    """
     dead, live, stubber = stubbed
     _expect_arns(stubber)
     wanted = {"SourceArn": "arn:dead", "DestinationArn": "arn:live", "MaxNumberOfMessagesPerSecond": 7}
@@ -291,7 +297,7 @@ def test_a_move_names_its_target(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]
 
 @pytest.mark.parametrize("code", ["InvalidAction", "UnknownOperationException"])
 def test_no_such_action(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber], code: str) -> None:
-    """The command uses no move if the endpoint does not support it."""
+    """The command does not use SQS's own move if the endpoint does not support it."""
     dead, live, stubber = stubbed
     _expect_arns(stubber)
     stubber.add_client_error("start_message_move_task", code)
@@ -299,7 +305,7 @@ def test_no_such_action(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber], code: s
 
 
 def test_a_move_that_is_refused(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]) -> None:
-    """The command reports a refusal (e.g. of a second concurrent move) and uses no fallback."""
+    """The command reports a move that SQS refuses (e.g. a second concurrent move), and does not copy instead."""
     dead, live, stubber = stubbed
     _expect_arns(stubber)
     stubber.add_client_error("start_message_move_task", "AWS.SimpleQueueService.UnsupportedOperation", "runs already")
@@ -324,7 +330,7 @@ def test_following_a_move(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]) -> No
 
 
 def test_a_move_that_fails(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]) -> None:
-    """The command reports the failure with its reason and the alternative."""
+    """If a move fails, the command reports the reason and the alternative `--copy`."""
     dead, _, stubber = stubbed
     _progress(stubber, Status="FAILED", FailureReason="AccessDenied", ApproximateNumberOfMessagesMoved=2)
     done = RedriveResult()

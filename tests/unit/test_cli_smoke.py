@@ -1,4 +1,4 @@
-"""The smoke test on a working API and on broken ones."""
+"""The smoke test succeeds on a working API, and reports the faults of a broken one."""
 
 from __future__ import annotations
 
@@ -98,9 +98,9 @@ def _layers(exchange: dict[str, Any], *, is_drained: bool) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Record the pauses, which take no time but advance the clock."""
+    """Record the pauses instead of waiting. The pauses advance the clock."""
     made: list[float] = []
-    # In both modules, because the client pauses too.
+    # The patch applies to all modules, because the client pauses, too.
     monkeypatch.setattr(time, "sleep", made.append)
     monkeypatch.setattr("cli.smoke_steps.time.monotonic", lambda: float(sum(made)))
     return made
@@ -135,7 +135,7 @@ def _states(findings: dict[str, Finding]) -> dict[str, str]:
 
 
 def test_everything_works(api: FakeApi) -> None:
-    """All steps run, and the thread is deleted."""
+    """On a working API, all steps succeed, and the thread is deleted."""
     states = _states(_run(api))
     assert list(states) == ["health", "write", "read", "drain", "token", "isolation", "delete", "gone"]
     assert set(states.values()) == {"ok"}
@@ -143,7 +143,7 @@ def test_everything_works(api: FakeApi) -> None:
 
 
 def test_without_tokens(api: FakeApi) -> None:
-    """Steps that need a token are skipped."""
+    """Without tokens, the smoke test skips the steps that need a token."""
     api.is_open = True
     assert list(_run(api, anonymous=False, other=None)) == ["health", "write", "read", "drain", "delete", "gone"]
 
@@ -167,7 +167,7 @@ def test_without_tokens(api: FakeApi) -> None:
 def test_a_step_that_fails(
     api: FakeApi, what: str, check: str, answer: httpx.Response | Exception, state: str, *, is_written: bool
 ) -> None:
-    """The failure is reported, later steps are skipped, and the thread is deleted."""
+    """A failed step is reported, later steps are skipped, and the thread is deleted."""
     api.broken[what] = answer
     findings = _run(api)
     states = _states(findings)
@@ -179,7 +179,7 @@ def test_a_step_that_fails(
 
 
 def test_an_exchange_that_was_written_without_an_answer(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The smoke test deletes the thread, even if it got no answer."""
+    """The smoke test deletes the thread, even if the write got no response."""
     answer = api._answer
 
     def late(what: str, path: list[str], request: httpx.Request) -> httpx.Response:
@@ -194,14 +194,14 @@ def test_an_exchange_that_was_written_without_an_answer(api: FakeApi, monkeypatc
 
 
 def test_a_deletion_that_fails_at_first(api: FakeApi) -> None:
-    """The failure is reported, and the deletion is retried."""
+    """A failed deletion is reported and retried."""
     api.broken["DELETE thread"] = [problem(503), _UNANSWERED]
     states = _states(_run(api))
     assert (states["delete"], states["clean-up"], api.threads) == ("unreachable", "ok", {})
 
 
 def test_a_deletion_that_fails_for_good(api: FakeApi) -> None:
-    """The output has the thread's name and how to delete it later."""
+    """If each deletion fails, the output has the command that deletes the thread later."""
     api.broken["DELETE thread"] = problem(503)
     finding = _run(api)["clean-up"]
     assert finding.state == "warning"
@@ -224,7 +224,7 @@ def test_an_interrupted_test_deletes_its_thread(api: FakeApi, monkeypatch: pytes
 
 
 def test_a_stopped_drain(api: FakeApi) -> None:
-    """The wait ends after the caller's limit, with a message."""
+    """If the drain has stopped, the wait ends after the caller's limit, and the smoke test reports a fault."""
     api.is_drained = False
     findings = _run(api)
     assert findings["drain"].state == "fault"
@@ -243,7 +243,7 @@ def test_layers_that_are_down(api: FakeApi) -> None:
 
 
 def test_a_redis_that_is_new(api: FakeApi) -> None:
-    """A new Redis is not trusted in its first minute. The smoke test does not report this as a fault."""
+    """Responses may be degraded in the first minute of a new Redis. The smoke test does not report this as a fault."""
     texts = [message("What is this?"), message("A smoke test.")]
     early = httpx.Response(200, json={"messages": texts, "source": "postgres", "degraded": ["queue"]})
     api.broken["POST invoking"] = [early]
@@ -251,19 +251,19 @@ def test_a_redis_that_is_new(api: FakeApi) -> None:
 
 
 def test_a_deployment_that_is_open(api: FakeApi) -> None:
-    """The smoke test reports that another token, or none, can read the thread."""
+    """The smoke test reports a fault if another token, or a request without a token, can read the thread."""
     api.is_open = True
     findings = _run(api)
     assert (findings["token"].state, findings["isolation"].state) == ("fault", "fault")
 
 
 def test_the_same_user_twice(api: FakeApi) -> None:
-    """The smoke test reports that the other token belongs to the same user."""
+    """The smoke test reports a fault if the other token belongs to the same user."""
     finding = _run(api, other="mine")["isolation"]
     assert (finding.state, "another user" in (finding.advice or "")) == ("fault", True)
 
 
 def test_a_deletion_that_deletes_nothing(api: FakeApi) -> None:
-    """The smoke test reports that the messages still exist."""
+    """If a deletion has no effect, the smoke test reports that the messages still exist."""
     api.deletes = False
     assert _run(api)["gone"].state == "fault"

@@ -1,4 +1,4 @@
-"""The median of the three machines' clocks counts if one clock is days off."""
+"""The service uses the median of three machines' clocks, so one wrong clock has no effect."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_one_clock_that_is_days_off(
     wrong: str,
     days: float,
 ) -> None:
-    """An exchange's id has the time on which two machines agree."""
+    """If one clock is days off, an exchange has the time on which the other two clocks agree."""
 
     def off() -> float:
         return time.time() + days * DAY
@@ -49,7 +49,10 @@ def test_one_clock_that_is_days_off(
 def test_ids_of_a_caller_whose_clock_is_right(
     memory: Callable[..., Memory], cache: InMemoryCache, archive: InMemoryArchive, wrong: str, seconds: float
 ) -> None:
-    """The caller's ids are accepted, whichever of the service's clocks is wrong. Ids of tomorrow are refused."""
+    """The service accepts ids of a caller with a correct clock, even if one of its own clocks is wrong.
+
+    The service refuses ids of tomorrow.
+    """
 
     def off() -> float:
         return time.time() + seconds
@@ -65,7 +68,7 @@ def test_ids_of_a_caller_whose_clock_is_right(
 
 
 def test_ids_while_only_this_machine_has_a_clock(memory: Callable[..., Memory], cache: InMemoryCache) -> None:
-    """The process uses its own clock."""
+    """The process uses its own clock if it cannot read another clock."""
     cache.is_down = True
     assert not memory().is_ahead(ExchangeIds().new())
     assert memory().is_ahead(ExchangeIds().new(now=time.time() + 60))
@@ -73,7 +76,7 @@ def test_ids_while_only_this_machine_has_a_clock(memory: Callable[..., Memory], 
 
 @pytest.mark.parametrize("days", [2.0, -2.0])
 def test_a_clock_that_is_set_while_the_process_runs(memory: Callable[..., Memory], days: float) -> None:
-    """The process reads the time again before it refuses an id for its time."""
+    """The process reads the time again before it refuses an id because of the id's time."""
     offset = [0.0]
     made = memory(clock=lambda: time.time() + offset[0])
     assert not made.is_ahead(ExchangeIds().new())
@@ -87,9 +90,9 @@ def test_a_clock_that_is_set_while_the_process_runs(memory: Callable[..., Memory
 def test_two_clocks_while_the_third_does_not_answer(
     memory: Callable[..., Memory], cache: InMemoryCache, archive: InMemoryArchive, wrong: str, days: float
 ) -> None:
-    """No clock can be judged, so ids of both times are accepted.
+    """If two clocks differ and the third does not respond, the process accepts ids of both times.
 
-    The process asks PostgreSQL as soon as it responds.
+    The process reads PostgreSQL's clock as soon as PostgreSQL responds.
     """
 
     def off() -> float:
@@ -110,7 +113,7 @@ def test_two_clocks_while_the_third_does_not_answer(
 def test_a_clock_that_was_wrong_for_a_while(
     memory: Callable[..., Memory], cache: InMemoryCache, queue: InMemoryQueue, *, named: bool
 ) -> None:
-    """Ids from that time do not affect later ids in any thread."""
+    """Ids that were made while the clock was wrong do not affect later ids in any thread."""
     offset = [2 * DAY]
     made = memory(clock=lambda: time.time() + offset[0])
     cache.is_down = True
@@ -126,7 +129,7 @@ def test_a_clock_that_was_wrong_for_a_while(
 @pytest.mark.parametrize("days", [-2, 2])
 @pytest.mark.parametrize("is_named", [False, True])
 def test_a_clock_that_is_set_during_a_turn(memory: Callable[..., Memory], days: float, *, is_named: bool) -> None:
-    """The exchange has the time on which the other two clocks agree."""
+    """If a clock is set during a turn, the exchange has the time on which the other two clocks agree."""
     ahead = 0.0
     turn = Turn(memory(clock=lambda: time.time() + ahead), "t", "ana")
     turn.recall()

@@ -31,14 +31,17 @@ $ four 'x
 
 @pytest.fixture
 def page(tmp_path: Path) -> Path:
-    """A page with two blocks."""
+    """Return a page with two blocks."""
     path = tmp_path / "page.md"
     path.write_text(PAGE)
     return path
 
 
 def test_commands_are_found(page: Path) -> None:
-    """The parser finds commands with their lines, continuation lines and output. A reason belongs to its block."""
+    """The parser finds commands with their lines, continuation lines and output.
+
+    A reason belongs to the block that follows it.
+    """
     first, second = blocks(page)
     assert [(command.line, command.text) for command in first.commands] == [(4, 'one "a\nb" \\\n  c'), (9, "two")]
     assert (first.reason, second.reason) == (None, "needs a moon")
@@ -65,5 +68,5 @@ def test_commands_are_found(page: Path) -> None:
     ],
 )
 def test_the_documented_output(shown: str, output: str, is_expected: bool) -> None:  # noqa: FBT001 - a case
-    """Ids, times, cut parts and line breaks may differ from the documented output; nothing else may."""
+    """Only ids, times, cut parts and line breaks may differ from the documented output."""
     assert Command(1, "x", shown).expects(output) is is_expected

@@ -1,4 +1,4 @@
-"""Memory adds exactly the text of the seed's *Context Injection* to the instructions."""
+"""Memory adds to the instructions exactly the text of the specification's section *Context Injection*."""
 
 from shared.memory.context import conversation_text, join_parts, preferences_text
 from shared.models import Message, title_of
@@ -31,7 +31,7 @@ def test_as_in_the_seed() -> None:
 
 
 def test_absent_parts_leave_no_blank_lines() -> None:
-    """If a part is missing, one blank line separates the others, and none surrounds them."""
+    """If a part is missing, one blank line separates the other parts. No blank line is before or after them."""
     assert join_parts("I", "", "") == "I"
     assert join_parts("I", "", preferences_text({"a": "b"})) == "I\n\nUser preferences:\na: b"
     assert join_parts("I", conversation_text(MESSAGES[:1]), "") == "I\n\nPrevious conversation:\nuser: Hello"
@@ -53,12 +53,12 @@ def test_texts_stay_as_they_are() -> None:
 
 
 def test_preferences_come_by_name() -> None:
-    """Redis and PostgreSQL return preferences in different orders. The text is the same."""
+    """Redis and PostgreSQL may return preferences in different orders. The text always lists them by name."""
     assert preferences_text({"b": "2", "a": "1"}) == preferences_text({"a": "1", "b": "2"})
 
 
 def test_a_title_is_one_line_of_at_most_80_characters() -> None:
-    """A title is the beginning of the first message."""
+    """A title is the beginning of the first message, as one line of at most 80 characters."""
     assert title_of("  Tell me\n\tabout   Python ") == "Tell me about Python"
     assert title_of("x" * 500) == "x" * 80
     assert title_of("🎉" * 81) == "🎉" * 80

@@ -1,4 +1,4 @@
-"""Turns with a short context succeed and use the newest part of the memory."""
+"""Turns of a model with a short context succeed and use the newest part of the memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LIMIT = 8_000
 
 
 class ShortEngine:
-    """Accepts a number of characters, four per token, and answers with 1.5 kB."""
+    """A model that accepts a number of tokens of four characters each, and answers with 1.5 kB."""
 
     def __init__(self, limit: int = LIMIT) -> None:
         self.limit = limit
@@ -66,7 +66,7 @@ def runner(engine: ShortEngine) -> AgentRunner:
 
 
 def test_sixty_turns(runner: AgentRunner, engine: ShortEngine) -> None:
-    """No turn fails, each contains the newest exchanges, and the model rejects few requests."""
+    """Sixty turns succeed. Each turn contains the newest exchange, and the model rejects few requests."""
     messages: list[Message] = []
     for number in range(60):
         memory = ShownMemory(Recall(messages[-100:], {"tone": "dry"}), 0)
@@ -81,7 +81,10 @@ def test_sixty_turns(runner: AgentRunner, engine: ShortEngine) -> None:
 
 
 def test_at_most_five_halvings(runner: AgentRunner, engine: ShortEngine) -> None:
-    """The last attempt has no memory. The error names the field that is too long by itself."""
+    """The runner reduces the memory at most five times, and sends no memory in the last attempt.
+
+    The error names the field that is too long even without memory.
+    """
     engine.limit = 100
     memory = ShownMemory(Recall(window(*["word " * 100] * 50), {}), 0)
     ask(runner, memory)
@@ -113,7 +116,7 @@ def test_the_accepted_length_is_remembered(runner: AgentRunner, engine: ShortEng
 def test_one_long_exchange_does_not_end_the_memory(runner: AgentRunner) -> None:
     """An exchange that does not fit is left out.
 
-    Later turns show as many of the shorter exchanges after it as fit.
+    Later turns still show the shorter exchanges that fit.
     """
     ask(runner, ShownMemory(Recall(window("word " * 100, "word " * 7_000), {}), 0))
     memory = ShownMemory(Recall(window(*["word " * 100] * 10), {}), 0)
@@ -139,7 +142,7 @@ def test_one_long_exchange_does_not_end_the_memory(runner: AgentRunner) -> None:
     ],
 )
 def test_errors_of_a_context_that_is_too_long(status: int, body: object) -> None:
-    """The runner recognises each provider's own message."""
+    """The runner recognises each provider's own error message for a context that is too long."""
     assert is_context_too_long(ModelHTTPError(status, "m", body))
 
 
@@ -155,5 +158,5 @@ def test_errors_of_a_context_that_is_too_long(status: int, body: object) -> None
     ids=str,
 )
 def test_other_errors(error: Exception) -> None:
-    """The runner passes other errors on unchanged."""
+    """Other errors do not count as errors of a context that is too long."""
     assert not is_context_too_long(error)

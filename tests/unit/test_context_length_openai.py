@@ -21,7 +21,10 @@ ANSWER = "word " * 300
 
 
 def test_sixty_turns_of_long_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each turn is answered with the newest exchange in its context, and reports the number of omitted exchanges."""
+    """The model answers each turn with the newest exchange in the context.
+
+    The response reports the number of omitted exchanges.
+    """
     memory = Memory(InMemoryCache(MemorySettings()), InMemoryArchive(), InMemoryQueue(), MemorySettings())
     with fake_openai(ANSWER, most_characters=32_000) as (url, asked):
         monkeypatch.setenv("OPENAI_BASE_URL", url)

@@ -35,7 +35,7 @@ def _ask(
 
 
 def test_an_allowed_origin(api: Api) -> None:
-    """A preflight request and other requests of an allowed origin get CORS headers, even refused ones."""
+    """An allowed origin gets CORS headers for preflight and other requests, even if the API refuses the request."""
     asked = {"Origin": _PAGE, "Access-Control-Request-Method": "POST"}
     asked["Access-Control-Request-Headers"] = "authorization,idempotency-key"
     preflight = _ask(api.app, [_PAGE], "OPTIONS", "/run", asked)
@@ -51,7 +51,7 @@ def test_an_allowed_origin(api: Api) -> None:
 
 
 def test_a_forbidden_origin(api: Api) -> None:
-    """A forbidden origin gets no CORS headers."""
+    """A preflight request of a forbidden origin or method returns a 400. A forbidden origin gets no CORS headers."""
     asked = {"Origin": "https://elsewhere.example.com", "Access-Control-Request-Method": "POST"}
     preflight = _ask(api.app, [_PAGE], "OPTIONS", "/run", asked)
     assert (preflight.status_code, "access-control-allow-origin" in preflight.headers) == (400, False)
@@ -65,7 +65,7 @@ def test_a_forbidden_origin(api: Api) -> None:
 
 @pytest.mark.parametrize("method", ["OPTIONS", "HEAD", "TRACE"])
 def test_no_origin_is_allowed_by_default(api: Api, method: str) -> None:
-    """A method without a route is a problem."""
+    """By default no origin is allowed, and a method without a route returns a problem."""
     answer = _ask(api.app, AgentSettings().origins, method, "/run", {"Origin": _PAGE})
     assert answer.status_code == 405
     assert answer.headers["content-type"] == "application/problem+json"
@@ -99,7 +99,7 @@ def _preflight(
     ],
 )
 def test_pages_of_the_machine_itself(api: Api, origin: str) -> None:
-    """Pages on the same machine may call the stage `local` beside the configured origins, and no other stage."""
+    """The stage `local` also allows pages of the same machine. Other stages allow only the configured origins."""
     answer = _preflight(api.app, origin, is_local=True)
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, origin)
     assert _preflight(api.app, _PAGE, is_local=True).headers["access-control-allow-origin"] == _PAGE
@@ -131,7 +131,7 @@ def test_origins_that_resemble_local_ones(api: Api, origin: str) -> None:
 
 
 def test_a_header_that_the_api_does_not_know(api: Api) -> None:
-    """The API allows any valid header name and ignores an invalid one."""
+    """A preflight request may name any valid header. The API ignores invalid header names."""
     asked = {"Access-Control-Request-Headers": "authorization, traceparent,x-custom_1,, b@d,sp ace,X-Api-Key"}
     answer = _preflight(api.app, _PAGE, asked)
     assert answer.status_code == 200
@@ -150,7 +150,7 @@ def test_every_method_of_the_api(api: Api, method: str) -> None:
 
 
 def test_exposed_headers(api: Api) -> None:
-    """CORS exposes the headers that the guides use, and the timings."""
+    """CORS exposes the response headers that the guides use, and the timings."""
     answer = _ask(api.app, [_PAGE], "GET", "/nothing", {"Origin": _PAGE})
     exposed = {name.lower() for name in answer.headers["access-control-expose-headers"].split(", ")}
     assert {

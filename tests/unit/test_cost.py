@@ -32,7 +32,7 @@ _UNITS = Units(
 
 
 def test_a_million_turns() -> None:
-    """Each line is its unit times its price, a million times."""
+    """A line's cost is the number of units of a million turns times the unit's price."""
     lines = {line.name: line.dollars for line in per_million(_UNITS, _ASSUMED)}
     price = _ASSUMED["prices"]
     assert lines["API Gateway"] == pytest.approx(2e6 * price["api_request"])
@@ -44,7 +44,7 @@ def test_a_million_turns() -> None:
 
 
 def test_a_month_without_turns() -> None:
-    """Production pays for redundant resources; paused ones are free."""
+    """Without turns, production pays for its redundant resources, and a paused database costs nothing."""
     prod, dev = ({line.name: line for line in per_month(_ASSUMED, production=which)} for which in (True, False))
     assert prod["NAT gateways"].dollars == 2 * dev["NAT gateways"].dollars
     assert (dev["PostgreSQL"].dollars, "RDS Proxy" in dev) == (0, False)
@@ -66,7 +66,10 @@ def test_the_page_has_the_written_tables() -> None:
 
 
 def test_how_large_redis_has_to_be() -> None:
-    """Redis has to hold the threads within the time to live, times their bytes, in a node's usable memory."""
+    """Redis needs the bytes of a thread times the number of threads within the time to live.
+
+    The node is the smallest one whose usable memory is large enough.
+    """
     sizes = _ASSUMED["sizes"]
     assert threads_alive(10, 24, _ASSUMED["turn"]) == 86_400
     small = sizes["nodes"]["cache.t4g.small"] * 2**30 * sizes["usable_share"]
@@ -77,7 +80,7 @@ def test_how_large_redis_has_to_be() -> None:
 
 
 def test_how_large_postgres_has_to_be() -> None:
-    """The size of PostgreSQL is the CPU time per second of turns, in steps of half an ACU, with a minimum."""
+    """The size of PostgreSQL is the turns' CPU time per second, rounded up to half an ACU, with a minimum."""
     sizes = {"cores_per_acu": 0.25, "busy_share": 0.5}
     assert capacity_for(100, _UNITS, sizes) == 4
     assert capacity_for(101, _UNITS, sizes) == 4.5
@@ -85,7 +88,7 @@ def test_how_large_postgres_has_to_be() -> None:
 
 
 def test_the_sizing_table_names_the_stages_limit() -> None:
-    """The limit is the template's default in requests per second. A turn has two requests."""
+    """The sizing table names the template's default limit of requests per second. A turn has two requests."""
     template = (_ROOT / "template.yaml").read_text()
     limit = template.partition("  ApiRateLimit:")[2].partition("Default: ")[2].split()[0]
     shown = sizing(_UNITS, _ASSUMED)

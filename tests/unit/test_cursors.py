@@ -1,4 +1,4 @@
-"""Pagination cursors are opaque and bound to their list. Other lists refuse them."""
+"""Pagination cursors are opaque and belong to one list. The API refuses a cursor for another list."""
 
 import base64
 import string
@@ -11,19 +11,19 @@ from shared.memory.cursors import decode, encode
 
 @pytest.mark.parametrize("place", [["a", 1], ["2026-03-04T05:06:07.891234Z", "id"], ["🎉", 0]])
 def test_a_position_is_decoded(place: list[str | int]) -> None:
-    """A position is decoded unchanged."""
+    """A decoded position equals the encoded position."""
     assert decode("messages:asc:t", encode("messages:asc:t", place)) == place
 
 
 def test_a_cursor_fits_a_query_string() -> None:
-    """A cursor in a query string needs no escaping."""
+    """A cursor needs no escaping in a query string."""
     for length in range(12):
         assert set(encode("list", ["x" * length])) <= set(string.ascii_letters + string.digits + "-_")
 
 
 @pytest.mark.parametrize("listing", ["messages:desc:t", "messages:asc:other", "threads:t", ""])
 def test_a_cursor_of_another_list(listing: str) -> None:
-    """Another order, thread or route is another list."""
+    """A cursor is refused for a list with another order, of another thread or of another route."""
     with pytest.raises(InvalidCursor):
         decode(listing, encode("messages:asc:t", ["a", 1]))
 
@@ -50,7 +50,7 @@ def test_a_forged_cursor(cursor: str) -> None:
 
 
 def test_a_changed_cursor() -> None:
-    """Changing any character invalidates it."""
+    """A change of any character makes a cursor invalid."""
     cursor = encode("messages:asc:t", ["a", 1])
     for at, character in enumerate(cursor[:-1]):
         changed = cursor[:at] + ("B" if character == "A" else "A") + cursor[at + 1 :]

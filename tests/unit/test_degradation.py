@@ -1,4 +1,4 @@
-"""The responses and their degraded layers follow the seed's degradation table, on in-memory stores."""
+"""The responses and their degraded layers follow the specification's degradation table, on in-memory stores."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ MakeMemory = Callable[..., Memory]
 
 @pytest.fixture
 def process(memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue) -> Memory:
-    """A process whose thread has one drained exchange and whose user has a preference, both in both layers."""
+    """Return a process whose thread and user are in both layers.
+
+    The thread has one drained exchange, and the user has one preference.
+    """
     made = memory()
     archive.change_preferences("ana", {"tone": "dry"}, replace=True, then=lambda _: True)
     _recall(made)
@@ -36,7 +39,7 @@ def _keep(memory: Memory, number: int, exchange_id: UUID | None = None) -> Appen
 
 
 def test_redis_is_down(process: Memory, cache: InMemoryCache, queue: InMemoryQueue) -> None:
-    """PostgreSQL serves history and preferences. The exchange is durable and not cached."""
+    """Without Redis, PostgreSQL serves history and preferences. The exchange is durable and not cached."""
     cache.is_down = True
     recalled, receipt = _recall(process), _keep(process, 1)
     assert texts(recalled.messages) == contents_of(0)
@@ -46,7 +49,7 @@ def test_redis_is_down(process: Memory, cache: InMemoryCache, queue: InMemoryQue
 
 
 def test_redis_is_back(process: Memory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue) -> None:
-    """Every process sees changes that were made during the outage, without a restart."""
+    """After an outage of Redis, every process sees the changes that were made during the outage, without a restart."""
     cache.is_down = True
     _keep(process, 1)
     archive.store(queue.take())
@@ -56,7 +59,7 @@ def test_redis_is_back(process: Memory, cache: InMemoryCache, archive: InMemoryA
 
 
 def test_postgresql_is_down(process: Memory, archive: InMemoryArchive) -> None:
-    """L1 serves turns, and needs no L2 for cached data."""
+    """Without PostgreSQL, L1 serves turns whose data it has cached."""
     archive.is_down = True
     recalled, receipt = _recall(process), _keep(process, 1)
     assert (texts(recalled.messages), recalled.source, recalled.degraded) == (contents_of(0), "redis", [])
@@ -67,9 +70,9 @@ def test_postgresql_is_down(process: Memory, archive: InMemoryArchive) -> None:
 def test_postgresql_is_down_and_the_list_is_lost(
     process: Memory, cache: InMemoryCache, archive: InMemoryArchive, memory: MakeMemory
 ) -> None:
-    """The response reports the outage.
+    """The response reports the outage of PostgreSQL.
 
-    It omits recently stored exchanges, because another process may have deleted them.
+    The response omits recently stored exchanges, because another process may have deleted them.
     """
     archive.is_down = True
     cache.lose_everything()
@@ -80,7 +83,10 @@ def test_postgresql_is_down_and_the_list_is_lost(
 
 
 def test_postgresql_is_down_and_the_thread_is_new(memory: MakeMemory, archive: InMemoryArchive) -> None:
-    """Only L2 knows whether the thread is new. The process still remembers the thread's exchanges."""
+    """The response is degraded, because only L2 knows whether the thread is new.
+
+    The process still remembers the exchanges that it has accepted.
+    """
     archive.is_down = True
     made = memory()
     for number in range(3):
@@ -90,7 +96,7 @@ def test_postgresql_is_down_and_the_thread_is_new(memory: MakeMemory, archive: I
 
 
 def test_redis_and_postgresql_are_down(process: Memory, cache: InMemoryCache, archive: InMemoryArchive) -> None:
-    """The agent runs without memory, and the exchange is still durable."""
+    """Without Redis and PostgreSQL, the agent runs without memory, and the exchange is still durable."""
     cache.is_down = archive.is_down = True
     recalled, receipt = _recall(process), _keep(process, 1)
     assert recalled == Recall([], {}, "none", ["redis", "postgres"])
@@ -98,7 +104,7 @@ def test_redis_and_postgresql_are_down(process: Memory, cache: InMemoryCache, ar
 
 
 def test_sqs_is_down(process: Memory, archive: InMemoryArchive, queue: InMemoryQueue) -> None:
-    """PostgreSQL stores the exchange directly."""
+    """Without SQS, PostgreSQL stores the exchange directly."""
     queue.is_down = True
     receipt = _keep(process, 1)
     assert (receipt.durability, receipt.cached, receipt.degraded) == ("postgres", True, ["queue"])
@@ -108,7 +114,7 @@ def test_sqs_is_down(process: Memory, archive: InMemoryArchive, queue: InMemoryQ
 def test_sqs_and_redis_are_down(
     process: Memory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """PostgreSQL stores the exchange, and L1's missing update is recorded."""
+    """Without SQS and Redis, PostgreSQL stores the exchange and records that L1 needs an update."""
     queue.is_down = cache.is_down = True
     receipt = _keep(process, 1)
     assert (receipt.durability, receipt.cached, receipt.degraded) == ("postgres", False, ["queue", "redis"])
@@ -118,7 +124,7 @@ def test_sqs_and_redis_are_down(
 def test_sqs_and_postgresql_are_down(
     process: Memory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """The exchange is in L1's outbox until the queue or PostgreSQL is back."""
+    """Without SQS and PostgreSQL, the exchange is in L1's outbox until the queue or PostgreSQL is back."""
     queue.is_down = archive.is_down = True
     receipt = _keep(process, 1)
     assert (receipt.durability, receipt.cached, receipt.degraded) == ("redis", True, ["queue", "postgres"])
@@ -132,7 +138,10 @@ def test_all_stores_down(
     queue: InMemoryQueue,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The user gets the agent's answer; the response and the log say that no store has the exchange."""
+    """Without all stores, the user still gets the agent's answer.
+
+    The response and the log say that no store has the exchange.
+    """
     queue.is_down = archive.is_down = cache.is_down = True
     receipt = _keep(process, 1)
     assert (receipt.durability, receipt.cached) == ("none", False)
@@ -146,7 +155,7 @@ def test_all_stores_down(
 def test_redis_fails_between_the_read_and_the_refill(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """The response has L2's result and reports the failed refill of L1."""
+    """If Redis fails before the refill, the response has L2's result and reports that L1's refill failed."""
     cache.lose_everything()
     window = archive.window
 

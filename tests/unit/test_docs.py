@@ -63,13 +63,13 @@ def _slug(heading: str) -> str:
 
 
 def test_every_setting_is_in_the_readme_with_its_default() -> None:
-    """The table has exactly the settings that the code reads, with their defaults."""
+    """The README's table has exactly the settings that the code reads, with their defaults."""
     listed = {row[0].strip("`"): row[1] for row in _rows(_section("Settings"))}
     assert listed == _settings()
 
 
 def test_every_route_is_in_the_readme() -> None:
-    """The table has exactly the application's routes."""
+    """The README's table has exactly the application's routes."""
     app = create_app(cast("Operations", object()))
     served = {
         f"{method} {re.sub(r':path}', '}', route.path)}"
@@ -82,7 +82,7 @@ def test_every_route_is_in_the_readme() -> None:
 
 
 def test_every_make_target_in_the_documents_exists() -> None:
-    """The Makefile has every named target."""
+    """The Makefile has every target that the documents name."""
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for document in DOCUMENTS:
         code = "\n".join(CODE.findall(document.read_text()))
@@ -99,7 +99,7 @@ def test_every_public_make_target_is_in_the_readme() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_links_lead_somewhere(document: Path) -> None:
-    """Relative links name existing files, and anchors existing headings."""
+    """Relative links name existing files, and their anchors name existing headings."""
     prose = CODE.sub("", document.read_text())
     for link in LINK.findall(prose):
         if link.startswith(("http://", "https://")):
@@ -113,7 +113,7 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 
 def test_files_in_the_map_exist() -> None:
-    """*Where things live* names existing files."""
+    """The README's section *Where things live* names only existing files."""
     block = re.search(r"^```$(.*?)^```$", _section("Where things live"), re.DOTALL | re.MULTILINE)
     assert block
     for line in block.group(1).strip().splitlines():
@@ -121,7 +121,7 @@ def test_files_in_the_map_exist() -> None:
 
 
 def test_sample_events_are_all_in_the_readme() -> None:
-    """The table of events lists exactly the existing files."""
+    """The README's table of events lists exactly the existing files."""
     listed = set(
         re.findall(r"`([a-z-]+\.json)`", "\n".join(" ".join(row) for row in _rows(_section("Direct invocation"))))
     )
@@ -129,7 +129,7 @@ def test_sample_events_are_all_in_the_readme() -> None:
 
 
 def test_every_operator_command_is_in_the_readme() -> None:
-    """The table lists exactly the commands of the command line."""
+    """The README's table lists exactly the commands of the command line."""
     root = typer.main.get_command(cli)
     offered = {f"hybrid-memory {name}" for name in _leaves(root)}
     assert {row[0].strip("`") for row in _rows(_section("Operating it"))} == offered
@@ -145,7 +145,7 @@ def _leaves(command: Any) -> list[str]:
 
 
 def test_decisions_are_numbered_and_listed() -> None:
-    """A decision has a unique number, the same in file name and title, and the index lists it."""
+    """Each decision has a unique number in its file name and in its title, and the index lists the decision."""
     index = (ROOT / "docs" / "decisions" / "README.md").read_text()
     numbers = [int(path.name.partition("-")[0]) for path in DECISIONS]
     assert len(set(numbers)) == len(numbers)

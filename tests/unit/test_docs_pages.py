@@ -28,7 +28,7 @@ from tests.support.commands import blocks
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
-# The reasons for not running a command, with the maximum number of blocks.
+# Each key is a reason for not running a block of commands. Each value is the maximum number of such blocks.
 REASONS = {
     "Redis would be away for every command after it": 1,
     "starts the stack that this page is tested against": 1,
@@ -104,7 +104,7 @@ def _parse(command: Any, words: list[str]) -> None:
 
 
 def test_every_key_in_redis_is_documented() -> None:
-    """The table has exactly the keys that the code names."""
+    """The page about Redis keys lists exactly the keys that the code names."""
     names = {value for name, value in vars(redis_names).items() if name.isupper()}
     for name, function in inspect.getmembers(redis_names, inspect.isfunction):
         assert name.endswith("_key")
@@ -115,7 +115,7 @@ def test_every_key_in_redis_is_documented() -> None:
 
 
 def test_every_field_of_the_epoch_is_documented() -> None:
-    """The table has exactly the fields of `memory:epoch`."""
+    """The page about Redis keys lists exactly the fields of `memory:epoch`."""
     assert _first_cells(_page("redis-keys.md"), "The epoch") == set(redis_generation._FIELDS)
 
 
@@ -142,11 +142,11 @@ def _names(node: ast.expr) -> set[str]:
         assert isinstance(prefix, ast.Constant)
         name = str(prefix.value)
         return {f"{name}{kind}" for kind in _FAMILIES[name]}
-    return set()  # a name passed by another call, which is checked itself
+    return set()  # a helper passes this parameter on, and the test checks the helper's calls
 
 
 def test_every_metric_is_in_the_operating_guide() -> None:
-    """The table has exactly the metrics that the functions write."""
+    """The operating guide's table has exactly the metrics that the functions write."""
     files = ("functions/agent/metrics.py", "functions/agent/http/auth_keys.py", "functions/sync/handler.py")
     written = set().union(*map(_metrics, files))
     assert len(written) > 15
@@ -181,7 +181,7 @@ def test_every_alarm_has_a_section_in_the_operating_guide() -> None:
 
 
 def test_every_setting_is_in_the_configuration_page() -> None:
-    """The page has every variable of the functions and every option of the command line."""
+    """The configuration page has every variable of the functions and every option of the command line."""
     page = _page("configuration.md")
     for _, kind in inspect.getmembers(settings, inspect.isclass):
         if issubclass(kind, BaseSettings) and kind is not BaseSettings:
@@ -210,7 +210,7 @@ def test_diagrams_are_ones_that_github_draws(page: Path) -> None:
 
 
 def test_few_commands_are_not_run_and_have_a_reason() -> None:
-    """Each reason is in the list and occurs at most as often as the list allows."""
+    """Each reason for not running commands is in the list, and occurs at most as often as the list allows."""
     given = [block.reason for page in PAGES for block in blocks(page) if block.reason is not None]
     assert set(given) <= REASONS.keys()
     for reason in set(given):
@@ -219,7 +219,7 @@ def test_few_commands_are_not_run_and_have_a_reason() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_is_in_a_block(page: Path) -> None:
-    """Text that looks like a command is in a block that runs, or that gives a reason."""
+    """A text that looks like a command is in a block of commands. The block runs or gives a reason for not running."""
     for block in blocks(page):
         if block.kind not in {"sh", "console"}:
             assert block.reason is None, f"{page.name}, line {block.line}: a reason without a command"

@@ -23,13 +23,13 @@ from shared.stores.archive import StoreResult, Window
 from shared.testing import InMemoryArchive, InMemoryCache
 from tests.support.exchanges import contents_of, exchange, exchanges, refill
 
-# SQS's maximum.
+# SQS's maximum of `maxReceiveCount`.
 MAX_RECEIVES: Final = 1_000
 
 
 @dataclass
 class NotedQueue:
-    """Records the drain's calls; each method may fail. It has no method to send a message."""
+    """A queue that records the drain's calls. Each method may fail, and no method sends a message."""
 
     broken: set[str] = field(default_factory=set)
     dead: list[tuple[str, str, str]] = field(default_factory=list)
@@ -66,7 +66,7 @@ class RefusingArchive(InMemoryArchive):
 
 @pytest.fixture
 def archive() -> RefusingArchive:
-    """Return L2's in-memory twin, which may refuse exchanges."""
+    """Return an in-memory L2 that may refuse exchanges."""
     return RefusingArchive()
 
 
@@ -78,7 +78,7 @@ def sqs_queue() -> NotedQueue:
 
 @pytest.fixture
 def run(archive: RefusingArchive, cache: InMemoryCache, sqs_queue: NotedQueue) -> Callable[..., DrainResult]:
-    """Drain a batch with the longest delays that jitter allows."""
+    """Return a function that drains a batch with the longest delays that jitter allows."""
     return Drain(archive, cache, sqs_queue, random=lambda: 1.0).run
 
 
@@ -139,7 +139,7 @@ def test_the_same_batch_again(run: Callable[..., DrainResult], archive: Refusing
 def test_an_invalid_record_is_dead_lettered_alone(
     body: str, reason: str, run: Callable[..., DrainResult], archive: RefusingArchive, sqs_queue: NotedQueue
 ) -> None:
-    """The rest of the batch is stored, and the queue is empty."""
+    """The drain dead-letters only the invalid record. It stores the other records, so the queue is empty."""
     made = exchanges(4)
     outcome = run(_records([*made[:2], body, *made[2:]]))
     assert (outcome.stored, outcome.failed, outcome.dead) == (4, [], {reason: 1})
@@ -150,7 +150,7 @@ def test_an_invalid_record_is_dead_lettered_alone(
 def test_a_refused_record_is_found_by_halving(
     run: Callable[..., DrainResult], archive: RefusingArchive, sqs_queue: NotedQueue
 ) -> None:
-    """The drain dead-letters one record of a thousand alone. The number of calls to L2 grows logarithmically."""
+    """The drain dead-letters only the refused record of a thousand. The number of L2 calls grows logarithmically."""
     archive.refused = frozenset({"q617"})
     outcome = run(_records(exchanges(1_000)))
     assert (outcome.stored, outcome.dead, outcome.failed) == (999, {"refused_by_postgres": 1}, [])
@@ -168,7 +168,7 @@ def test_several_refused_records(
 
 
 def test_a_dead_letter_queue_that_is_down(run: Callable[..., DrainResult], sqs_queue: NotedQueue) -> None:
-    """The invalid record stays in the queue; the valid ones are stored."""
+    """If the dead-letter queue is down, the invalid record stays in the queue, and the valid ones are stored."""
     sqs_queue.broken.add("dead_letter")
     outcome = run(_records(["no json", *exchanges(2)]))
     assert (outcome.stored, outcome.failed, outcome.dead) == (2, ["m0"], {})
@@ -180,7 +180,10 @@ def test_a_dead_letter_queue_that_is_down(run: Callable[..., DrainResult], sqs_q
 def test_a_database_that_is_down(
     receives: int, seconds: int, run: Callable[..., DrainResult], archive: RefusingArchive, sqs_queue: NotedQueue
 ) -> None:
-    """All messages stay in the queue, hidden for increasing times; nothing is sent to any queue."""
+    """While PostgreSQL is down, all messages stay in the queue, hidden for increasing times.
+
+    No message is dead-lettered.
+    """
     archive.is_down = True
     outcome = run([_record(exchange(), 1, receives)])
     assert (outcome.stored, outcome.failed, outcome.dead) == (0, ["m1"], {})
@@ -188,7 +191,7 @@ def test_a_database_that_is_down(
 
 
 def test_a_failed_batch_returns_together(archive: RefusingArchive, cache: InMemoryCache, sqs_queue: NotedQueue) -> None:
-    """The failed messages return as one batch, but not at the same moment as the next batch."""
+    """All messages of a failed batch are hidden for the same time. Other batches are hidden for other times."""
     archive.is_down = True
     draws = iter([0.0, 0.5, 1.0])
     drain = Drain(archive, cache, sqs_queue, random=lambda: next(draws))
@@ -201,7 +204,7 @@ def test_a_failed_batch_returns_together(archive: RefusingArchive, cache: InMemo
 def test_no_outage_makes_a_dead_letter(
     hours: int, archive: RefusingArchive, cache: InMemoryCache, sqs_queue: NotedQueue
 ) -> None:
-    """After hours or days of outage, a message has enough receives left, with any jitter."""
+    """After an outage of hours or days, a message still has receives left, even with the shortest delays."""
     archive.is_down = True
     run = Drain(archive, cache, sqs_queue, random=lambda: 0.0).run
     seconds, receives = 0.0, 0
@@ -217,7 +220,7 @@ def test_no_outage_makes_a_dead_letter(
 
 
 def test_messages_outlast_their_retention() -> None:
-    """The template's maximum number of receives lasts longer than its message retention."""
+    """A message expires before it uses up the template's maximum number of receives."""
     queue = template()["ExchangeQueue"]["Properties"]
     assert queue["RedrivePolicy"]["maxReceiveCount"] == MAX_RECEIVES
     least = 0.8
@@ -227,7 +230,10 @@ def test_messages_outlast_their_retention() -> None:
 
 
 def test_the_function_sends_nothing_to_its_own_queue() -> None:
-    """Lambda stops a function that triggers itself after sixteen times."""
+    """The function may send messages only to the dead-letter queue.
+
+    Lambda stops a function that triggers itself after sixteen times.
+    """
     (policy,) = template()["SyncRole"]["Properties"]["Policies"]
     sends = [
         statement["Resource"]
@@ -240,14 +246,14 @@ def test_the_function_sends_nothing_to_its_own_queue() -> None:
 def test_a_queue_that_hides_nothing(
     run: Callable[..., DrainResult], archive: RefusingArchive, sqs_queue: NotedQueue
 ) -> None:
-    """The message stays in the queue, and returns at the latest after its visibility timeout."""
+    """If SQS cannot hide a message longer, the message returns after its visibility timeout at the latest."""
     archive.is_down = True
     sqs_queue.broken = {"postpone"}
     assert run([_record(exchange(), 1, 9)]).failed == ["m1"]
 
 
 def test_the_drain_updates_l1(run: Callable[..., DrainResult], cache: InMemoryCache) -> None:
-    """The drain updates existing lists. It updates a duplicate with L2's text."""
+    """The drain updates the lists in L1. For a duplicate, the list gets L2's text."""
     named = UUID(int=5)
     first = exchange("first", exchange_id=named)
     run(_records([first]))
@@ -262,7 +268,7 @@ def test_the_drain_updates_l1(run: Callable[..., DrainResult], cache: InMemoryCa
 def test_an_outage_of_l1_fails_no_batch(
     run: Callable[..., DrainResult], cache: InMemoryCache, archive: RefusingArchive
 ) -> None:
-    """The drain stores the batch and records that L1 needs an update."""
+    """During an outage of L1, the drain stores the batch and records that L1 needs an update."""
     cache.is_down = True
     outcome = run(_records([exchange(0, "t1"), exchange(1, "t2"), exchange(2, "t1")]))
     assert (outcome.stored, outcome.failed, outcome.is_cache_behind) == (3, [], True)
@@ -272,7 +278,7 @@ def test_an_outage_of_l1_fails_no_batch(
 def test_l1s_missing_update_cannot_be_recorded(
     run: Callable[..., DrainResult], cache: InMemoryCache, archive: RefusingArchive
 ) -> None:
-    """SQS redelivers the batch, and the drain updates L1 with the duplicates."""
+    """If the drain cannot record L1's missing update, SQS redelivers the batch. The duplicates then update L1."""
     cache.is_down = True
 
     def log_invalidations(*_: object) -> None:
@@ -295,7 +301,7 @@ def _ahead(days: float, named: UUID | None) -> Exchange:
 def test_a_record_of_a_clock_that_is_ahead(
     days: float, named: UUID | None, run: Callable[..., DrainResult], archive: RefusingArchive, sqs_queue: NotedQueue
 ) -> None:
-    """The drain stores the record, because the API has accepted it."""
+    """The drain stores a record from a clock that is ahead, because the API has accepted the record."""
     ahead = _ahead(days, named)
     outcome = run(_records([ahead, exchange(1)]))
     assert (outcome.stored, outcome.dead, sqs_queue.dead) == (2, {}, [])
@@ -306,7 +312,7 @@ def test_a_record_of_a_clock_that_is_ahead(
 def test_a_drain_whose_clock_is_behind(
     behind: int, run: Callable[..., DrainResult], sqs_queue: NotedQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The drain compares an id with SQS's sent time, too."""
+    """The drain's clock may be behind. The drain also compares an id with SQS's sent time, so it stores the record."""
     record = _record(exchange(1, exchange_id=ExchangeIds().new()))
     record["attributes"]["SentTimestamp"] = str(int(time.time() * 1000))
     now = time.time()
@@ -318,9 +324,9 @@ def test_a_drain_whose_clock_is_behind(
 def test_a_record_from_a_far_future(
     named: UUID | None, run: Callable[..., DrainResult], archive: RefusingArchive, sqs_queue: NotedQueue
 ) -> None:
-    """No clock explains such an id, and its exchange would stay at the thread's end forever.
+    """The drain dead-letters a record whose time is far in the future.
 
-    So the drain dead-letters it.
+    No clock error explains such a time, and the exchange would stay at the thread's end forever.
     """
     outcome = run(_records([_ahead(400, named), exchange(1)]))
     assert (outcome.stored, outcome.dead) == (1, {"invalid_field": 1})
@@ -329,7 +335,7 @@ def test_a_record_from_a_far_future(
 
 
 def test_exchanges_deleted_meanwhile_are_dropped(run: Callable[..., DrainResult], archive: RefusingArchive) -> None:
-    """The drain neither stores a deleted exchange nor reports a failure."""
+    """The drain does not store a deleted exchange, and does not report it as a failure."""
     old, new = exchanges(2)
     archive.forget_thread("t", old.order)
     outcome = run(_records([old, new]))
@@ -338,7 +344,7 @@ def test_exchanges_deleted_meanwhile_are_dropped(run: Callable[..., DrainResult]
 
 
 def test_a_record_without_a_receive_count() -> None:
-    """The drain treats the record as received for the first time."""
+    """The drain treats a record without a receive count as received for the first time."""
     assert SqsRecord.from_record({"messageId": "m", "receiptHandle": "r", "body": "b"}).receive_count == 1
 
 
@@ -356,7 +362,7 @@ def test_an_exchange_of_another_user_in_a_claimed_thread(
 ) -> None:
     """The drain dead-letters the other user's exchange with the reason.
 
-    It stores the owner's exchange of the same batch.
+    The drain stores the owner's exchange of the same batch.
     """
     archive.claim_ownership("t", "ana")
     outcome = run(_records([exchange(1, "t", "bob"), exchange(2, "t", "ana")]))
@@ -367,7 +373,7 @@ def test_an_exchange_of_another_user_in_a_claimed_thread(
 
 
 def test_a_hanging_dead_letter_queue_is_called_once(run: Callable[..., DrainResult], sqs_queue: NotedQueue) -> None:
-    """The drain does not wait for a timeout for each record."""
+    """If the dead-letter queue hangs, the drain calls it only once in a batch."""
     sqs_queue.broken.add("dead_letter")
     tries: list[str] = []
     sqs_queue._check = tries.append  # type: ignore[method-assign,assignment]
@@ -389,7 +395,7 @@ def test_an_unexpected_parser_error(
     sqs_queue: NotedQueue,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Only the record that the parser fails on is a failure."""
+    """If the parser fails on one record, the drain dead-letters only this record."""
     parse = Exchange.from_wire
 
     def from_wire(body: str) -> Exchange:
@@ -412,7 +418,7 @@ def test_l1_that_fails_in_an_unknown_way(
     cache: InMemoryCache,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The drain stores the batch, and the batch is not redelivered forever."""
+    """For any error of L1, the drain stores the batch. Otherwise SQS would redeliver the batch forever."""
 
     def merge_stored(_: Sequence[Exchange]) -> None:
         raise error

@@ -1,4 +1,4 @@
-"""Every event of each source gets a response, and never fails the function."""
+"""Each event of each source gets a response. No event fails the function."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_any_headers(api: Api, source: events.Source, headers: dict[str, Any] | 
 def test_an_answer_has_the_headers_of_its_source(api: Api, source: events.Source) -> None:
     """The response has the form of headers that its source needs.
 
-    A load balancer with multi-value headers accepts no other form.
+    A load balancer with multi-value headers accepts only that form.
     """
     event = source("GET", "/nothing")
     answer = _ask(api.app, event)
@@ -105,7 +105,7 @@ def test_missing_parts_of_an_event(api: Api, source: events.Source, missing: str
     ],
 )
 def test_an_event_that_is_not_a_request(event: dict[str, Any]) -> None:
-    """Another event counts as a direct invocation. The problem names the missing fields."""
+    """An event that is not an HTTP request counts as a direct invocation."""
     assert not is_request(event)
 
 
@@ -130,7 +130,7 @@ def test_an_event_that_is_not_a_request(event: dict[str, Any]) -> None:
     ],
 )
 def test_bodies(api: Api, source: events.Source, body: Any, more: dict[str, Any], status: int) -> None:
-    """A body may have base64 encoding or not, and any declared type."""
+    """The API reads UTF-8 bodies of any declared type, with or without base64. It refuses other encodings."""
     event = source("POST", "/invoking", headers=more.get("headers"), body=body)
     event |= {name: value for name, value in more.items() if name != "headers"}
     assert _ask(api.app, event)["statusCode"] == status
@@ -139,9 +139,9 @@ def test_bodies(api: Api, source: events.Source, body: Any, more: dict[str, Any]
 @pytest.mark.parametrize("source", [events.rest, events.http_api, events.function_url, events.balancer])
 @pytest.mark.parametrize("query", ["user_id=a&user_id=b", "user_id=a&limit=1&user_id=a", "a=&a", "%61=1&a=2"])
 def test_a_query_that_names_something_twice(api: Api, source: events.Source, query: str) -> None:
-    """A parser may take the first or the last value.
+    """The API refuses a query that names a parameter twice, because parsers may take either value.
 
-    A load balancer with single values passes on only the last one.
+    A load balancer with single values passes on only the last value, so the test leaves it out.
     """
     answer = _ask(api.app, source("GET", "/threads", query=query))
     assert (answer["statusCode"], _body(answer)["errors"][0]["detail"]) == (422, "is in the query twice")
@@ -150,7 +150,7 @@ def test_a_query_that_names_something_twice(api: Api, source: events.Source, que
 @pytest.mark.parametrize("source", events.SOURCES)
 @pytest.mark.parametrize("query", ["user_id=%FF", "user_id=%ED%A0%80", "%FF=1"])
 def test_a_query_that_is_not_utf_8(api: Api, source: events.Source, query: str) -> None:
-    """The API refuses the query, because replacement characters would name another user."""
+    """The API refuses a query that is not UTF-8. Replacement characters would name another user."""
     event = source("GET", "/threads", query=query)
     if "rawQueryString" in event or "elb" in event["requestContext"]:
         assert _ask(api.app, event)["statusCode"] == 400
@@ -194,13 +194,13 @@ _TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=2
 @pytest.mark.parametrize("base", ["", "/memory"])
 @pytest.mark.parametrize("name", _IDS)
 def test_an_id_is_the_same_by_every_source(source: events.Source, name: str, base: str) -> None:
-    """The API decodes the id as the client encoded it, whatever the source decodes."""
+    """The API gets the id unchanged from each source, whether the source decodes the path or not."""
     event = source("GET", f"{base}/threads/{quote(name, safe='')}", query=f"q={quote(name, safe='')}&r=2")
     assert _body(_ask(_echo(), event, "/memory")) == {"id": name, "query": [["q", name], ["r", "2"]]}
 
 
 @given(st.sampled_from(events.SOURCES), _TEXT, _TEXT)
 def test_any_id_is_the_same_by_every_source(source: events.Source, name: str, value: str) -> None:
-    """The path and the query may contain any text."""
+    """The path and the query may contain any text, with each source."""
     event = source("GET", f"/threads/{quote(name, safe='')}", query=f"q={quote(value, safe='')}")
     assert _body(_ask(_echo(), event)) == {"id": name, "query": [["q", value]]}

@@ -48,7 +48,10 @@ def said(api: Api, request: pytest.FixtureRequest) -> list[str]:
 
 
 def test_a_replaced_exchange_keeps_its_position(api: Api, said: list[str]) -> None:
-    """The replaced exchange keeps its id and time, and later exchanges stay. The queued old text changes nothing."""
+    """The replaced exchange keeps its id and time, and later exchanges stay.
+
+    A queued body with the old text changes nothing.
+    """
     before = _messages(api)
     answer = api.ask("PUT", _path(said[1]), {**NEW, "metadata": {"edited": True}})
     assert (answer.status_code, answer.json()) == (
@@ -69,7 +72,7 @@ def test_a_replaced_exchange_keeps_its_position(api: Api, said: list[str]) -> No
 
 
 def test_a_deleted_exchange_stays_deleted(api: Api, said: list[str]) -> None:
-    """A deleted exchange is gone from both layers, the queue and redeliveries."""
+    """Neither layer has a deleted exchange. A queued or redelivered copy does not restore the exchange."""
     bodies = list(api.queue.bodies)
     answer = api.ask("DELETE", _path(said[1]))
     assert (answer.status_code, answer.content) == (204, b"")
@@ -87,7 +90,7 @@ def test_a_deleted_exchange_stays_deleted(api: Api, said: list[str]) -> None:
 
 
 def test_the_only_exchange(api: Api) -> None:
-    """The thread stays without exchanges and without a title. The next exchange sets the title."""
+    """After the deletion of its only exchange, a thread has no title. The next exchange sets the title."""
     first = _say(api, 0)
     assert api.ask("DELETE", _path(first)).status_code == 204
     found = api.ask("GET", "/threads/t").json()
@@ -100,7 +103,7 @@ def test_the_only_exchange(api: Api) -> None:
 
 
 def test_titles(api: Api, said: list[str]) -> None:
-    """The deletion of a text also deletes the title that was made from it. A title that a user set stays."""
+    """A title that was made from an exchange changes with this exchange. A title that a user set stays."""
     api.ask("PUT", _path(said[0]), NEW)
     assert api.ask("GET", "/threads/t").json()["title"] == "new question"
     _drain(api)
@@ -125,7 +128,7 @@ def test_unknown_exchanges(api: Api, said: list[str]) -> None:
 
 
 def test_another_users_thread_is_not_found(guarded_api: Api, issuer: Issuer) -> None:
-    """The response is the same as for a missing thread."""
+    """The response for another user's thread is the same as for a missing thread."""
     ana, bob = (bearer(issuer.token(name)) for name in ("ana", "bob"))
     body = {"thread_id": "t", "user_message": "q0", "assistant_message": "a0"}
     named = guarded_api.ask("POST", "/invoked", body, headers=ana).json()["exchange_id"]
@@ -141,7 +144,10 @@ def test_another_users_thread_is_not_found(guarded_api: Api, issuer: Issuer) -> 
 
 
 def test_without_postgres(api: Api, said: list[str]) -> None:
-    """The queue replaces an exchange that Redis has. A deletion, or a change of any other exchange, returns a 503."""
+    """Without PostgreSQL, the queue takes the replacement of an exchange that Redis has.
+
+    A deletion returns a 503, and so does a change of any other exchange.
+    """
     _context(api)
     api.archive.is_down = True
     answer = api.ask("PUT", _path(said[1]), NEW).json()
@@ -165,7 +171,10 @@ def test_without_postgres(api: Api, said: list[str]) -> None:
 
 
 def test_without_redis(api: Api) -> None:
-    """PostgreSQL has the change and records that Redis needs an update. A repeated deletion completes it."""
+    """Without Redis, PostgreSQL has the change and records that Redis needs an update.
+
+    A deletion returns a 503 and is still complete in PostgreSQL.
+    """
     made = [_say(api, number) for number in range(3)]
     _drain(api)
     _context(api)
@@ -181,7 +190,10 @@ def test_without_redis(api: Api) -> None:
 
 
 def test_a_turn_that_replaces(api: Api, said: list[str]) -> None:
-    """The agent gets the history before the replaced exchange. The answer takes its position."""
+    """A replacing turn's agent gets the history before the replaced exchange.
+
+    The new answer takes the position of the replaced exchange.
+    """
     body = {"thread_id": "t", "prompt": "better", "replaces": said[1]}
     answer = api.ask("POST", "/run", body).json()
     assert answer["exchange_id"] == said[1]
@@ -197,7 +209,10 @@ def test_a_turn_that_replaces(api: Api, said: list[str]) -> None:
 
 
 def test_exchanges_that_a_turn_may_replace(api: Api, said: list[str]) -> None:
-    """A turn may replace only an exchange of its own thread, with that exchange's id."""
+    """A turn may replace only an exchange of its own thread.
+
+    If the request has an exchange id, it must be the id of the replaced exchange.
+    """
     body = {"prompt": "better", "replaces": said[0]}
     problem(api.ask("POST", "/run", body), 422, "replaces")
     problem(api.ask("POST", "/run", {**body, "thread_id": "t", "exchange_id": str(uuid4())}), 422, "replaces")
@@ -206,9 +221,9 @@ def test_exchanges_that_a_turn_may_replace(api: Api, said: list[str]) -> None:
 
 
 def test_a_replacing_turn_repeated(api: Api, said: list[str]) -> None:
-    """The retry returns the first response, and there is one revision.
+    """A retry of a replacing turn returns the first response, and there is only one revision.
 
-    It returns a 422 once the exchange is deleted.
+    After the deletion of the exchange, the retry returns a 422.
     """
     body, key = {"thread_id": "t", "prompt": "better", "replaces": said[1]}, {"idempotency-key": "k"}
     first = api.ask("POST", "/run", body, headers=key)
@@ -221,7 +236,7 @@ def test_a_replacing_turn_repeated(api: Api, said: list[str]) -> None:
 
 
 def test_the_key_of_a_deleted_exchange(api: Api) -> None:
-    """The API does not replay the response of a deleted exchange."""
+    """After the deletion of an exchange, the API does not replay the response for the exchange's idempotency key."""
     body, key = {"thread_id": "t", "prompt": "hello"}, {"idempotency-key": "k"}
     named = api.ask("POST", "/run", body, headers=key).json()["exchange_id"]
     assert api.ask("POST", "/run", body, headers=key).status_code == 200
@@ -230,7 +245,10 @@ def test_the_key_of_a_deleted_exchange(api: Api) -> None:
 
 
 def test_the_queue_body_of_a_replacement() -> None:
-    """A replacement has its own version. So an earlier release's drain does not store it as a duplicate."""
+    """Only a replacement has a revision and its own version of the body.
+
+    An earlier release's drain would otherwise store a replacement as a duplicate.
+    """
     made = Exchange.from_wire(
         b'{"version":1,"exchange_id":"%s","thread_id":"t","user_id":null,"user_message":"q","assistant_message":"a",'
         b'"document_ids":[],"created_at":"2026-01-01T00:00:00Z"}' % str(UUID(int=7)).encode()

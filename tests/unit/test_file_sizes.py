@@ -1,4 +1,4 @@
-"""Product files are short: no file exceeds a limit, and the median is below another."""
+"""No product file has more lines than a limit, and the median number of lines is below another limit."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FILES: Final = {
 
 
 def test_no_file_is_long() -> None:
-    """A longer file has more than one subject."""
+    """No file has more lines than the limit, because a longer file has more than one subject."""
     sizes = {str(path): len(text.splitlines()) for path, text in _FILES.items()}
     assert len(sizes) > 200
     assert {path: lines for path, lines in sizes.items() if lines > _LONGEST} == {}
@@ -35,6 +35,6 @@ def test_no_file_is_long() -> None:
 
 
 def test_no_file_is_a_line() -> None:
-    """A single line needs no module of its own. A package may consist of its docstring."""
+    """No module is as short as a few lines, except the `__init__.py` of a package."""
     short = [str(path) for path, text in _FILES.items() if len(text.splitlines()) <= _SHORTEST]
     assert [path for path in short if not path.endswith("__init__.py")] == []

@@ -24,7 +24,7 @@ def _line(fields: object) -> str:
 
 
 def test_a_request_is_short() -> None:
-    """A request's line has the id that finds the full line in the file."""
+    """A request's short line has the request id, which identifies the full line in the log file."""
     assert readable(_line(_REQUEST)) == "AgentFunction | GET /threads/{thread_id} 404 3.1 ms r-1"
     nowhere = {name: value for name, value in _REQUEST.items() if name != "route"}
     assert readable(_line(nowhere)) == "AgentFunction | GET - 404 3.1 ms r-1"
@@ -42,5 +42,5 @@ def test_a_request_is_short() -> None:
     ],
 )
 def test_everything_else_is_unchanged(line: str) -> None:
-    """Other lines stay unchanged, even a line that resembles a request's."""
+    """Lines that do not report a request stay unchanged, even if they resemble such a line."""
     assert readable(line) == line

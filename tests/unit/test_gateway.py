@@ -1,4 +1,4 @@
-"""Each event source has its own format of paths, and bodies may be unreadable."""
+"""The gateway reads the path formats of all event sources, and reports unreadable bodies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from functions.agent.http.events import SOURCES, sent_path
 from functions.agent.http.gateway import gateway
 from tests.support.api import Api
 
-# A path below the base as sent, and as an HTTP API passes it on.
+# Pairs: a path below the base path as the client sends it, and the same path as an HTTP API passes it on.
 _PATHS = [
     ("/threads/plain", "/threads/plain"),
     ("/threads/a%2Fb", "/threads/a/b"),
@@ -49,7 +49,7 @@ def _http(
 
 @pytest.mark.parametrize(("sent", "decoded"), _PATHS)
 def test_each_source_has_its_own_encoding(sent: str, decoded: str) -> None:
-    """An id that was encoded once is decoded once."""
+    """For each source, an id that was encoded once is decoded once."""
     assert sent_path(_rest(sent, proxy=decoded[1:])) == sent
     assert sent_path(_rest(sent, proxy=sent[1:])) == sent
     assert sent_path({"path": sent, "httpMethod": "GET", "requestContext": {"elb": {}}}) == sent
@@ -70,7 +70,7 @@ def test_a_base_path_of_a_domain(sent: str, decoded: str, base: str) -> None:
 
 
 def test_a_base_path_alone() -> None:
-    """A request to the base path alone returns the page."""
+    """A request to the base path without a further segment returns the page."""
     assert sent_path(_rest("", "/memory") | {"resource": "/"}) == "/"
     assert sent_path(_rest("/", "/memory") | {"resource": "/"}) == "/"
 
@@ -87,12 +87,12 @@ def test_a_base_path_alone() -> None:
     ],
 )
 def test_a_stage_is_one_segment(path: str, stage: str, below: str) -> None:
-    """The API removes the stage once."""
+    """The API removes the stage once, and only as a whole segment."""
     assert sent_path(_http(path, stage)) == below
 
 
 def test_a_domain_of_its_own_has_no_stage_in_its_paths() -> None:
-    """A stage that is named like a route removes nothing."""
+    """The paths of a custom domain have no stage. So the API does not remove a segment that equals the stage's name."""
     assert sent_path(_http("/threads", "threads", "api.example.com")) == "/threads"
 
 
@@ -112,7 +112,7 @@ def test_a_domain_of_its_own_has_no_stage_in_its_paths() -> None:
     ],
 )
 def test_a_base_path_from_the_setting(path: str, below: str) -> None:
-    """The base path consists of whole segments and is removed once. URLs without it still work."""
+    """The base path consists of whole segments and is removed once. URLs without the base path still work."""
     for event in (
         _http(path, domain="abc.lambda-url.eu-west-1.on.aws"),
         _http(path.replace("%2F", "%252F"), domain="api.example.com") | {"rawPath": unquote(path)},
@@ -152,7 +152,7 @@ _GOOD = '{"thread_id": "t"}'
     ],
 )
 def test_a_body_that_can_be_read(api: Api, more: dict[str, Any]) -> None:
-    """A body is JSON in UTF-8 for any declared type."""
+    """A body may have any declared type if it is JSON in UTF-8."""
     status, told = _post(api, more.pop("body", _GOOD), **more)
     assert (status, told["context"]) == (200, "")
 
@@ -184,12 +184,12 @@ def test_a_body_that_can_be_read(api: Api, more: dict[str, Any]) -> None:
     ],
 )
 def test_a_body_that_cannot_be_read(api: Api, body: object, more: dict[str, Any], status: int) -> None:
-    """The response is a problem; the function does not fail."""
+    """An unreadable body returns a problem, and the function does not fail."""
     answered, told = _post(api, body, **more)
     assert (answered, told["status"]) == (status, status)
 
 
 def test_an_integer_that_is_too_long_is_reported(api: Api) -> None:
-    """The integer is valid JSON, and the problem still reports it."""
+    """An integer that is too long is valid JSON. The problem still says that it is too long."""
     _, told = _post(api, '{"limit": ' + "9" * 5000 + "}")
     assert told["detail"] == "The body has an integer that is too long to be read."

@@ -1,4 +1,4 @@
-"""Both layers claim an idempotency key and answer it once, even if a layer or a process fails."""
+"""A request claims its idempotency key in both layers. It runs once, even if a layer or a process fails."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def layers(clock: Clock) -> list[InMemoryKeys]:
 
 @pytest.fixture
 def keys(layers: list[InMemoryKeys]) -> Idempotency:
-    """Return the claims in both layers."""
+    """Return the idempotency keys over both layers."""
     return Idempotency(layers, Backlog(InMemoryQueue(), InMemoryArchive()))
 
 
@@ -45,7 +45,7 @@ def _claim(keys: Idempotency, key: str = "k", *, scope: str = "ana", body: bytes
 
 
 def test_the_first_claims_and_the_second_gets_the_response(keys: Idempotency) -> None:
-    """The second request gets the first one's response and exchange id."""
+    """The second request gets the response and the exchange id of the first request."""
     first = _claim(keys)
     assert first.replayed is None
     first.complete(ANSWER)
@@ -54,7 +54,7 @@ def test_the_first_claims_and_the_second_gets_the_response(keys: Idempotency) ->
 
 
 def test_while_the_first_is_running(keys: Idempotency) -> None:
-    """The response tells the second request to wait."""
+    """While the first request runs, the second request gets a 409."""
     _claim(keys)
     with pytest.raises(IdempotencyConflict) as caught:
         _claim(keys)
@@ -62,7 +62,7 @@ def test_while_the_first_is_running(keys: Idempotency) -> None:
 
 
 def test_another_body(keys: Idempotency) -> None:
-    """A key identifies one request, whether it is answered or running."""
+    """A key with another body returns a 422, whether the first request is answered or running."""
     claim = _claim(keys)
     for _ in range(2):
         with pytest.raises(IdempotencyConflict) as caught:
@@ -84,7 +84,7 @@ def test_a_request_that_stored_nothing_may_be_repeated(keys: Idempotency) -> Non
 
 
 def test_a_process_that_died(keys: Idempotency, clock: Clock) -> None:
-    """After the lease, another process takes over with the same exchange id."""
+    """After the lease of a process ends, another process takes over with the same exchange id."""
     dead = _claim(keys)
     clock.now += 41
     assert _claim(keys).exchange_id == dead.exchange_id
@@ -92,7 +92,7 @@ def test_a_process_that_died(keys: Idempotency, clock: Clock) -> None:
 
 @pytest.mark.parametrize("lost", [0, 1])
 def test_either_layer_alone_knows_the_answer(lost: int, keys: Idempotency, layers: list[InMemoryKeys]) -> None:
-    """One layer has the answer, even if the other layer is down at the response or loses its data."""
+    """One layer alone returns the answer, even if the other layer loses its data or is down."""
     _claim(keys).complete(ANSWER)
     layers[lost].states.clear()
     assert _claim(keys).replayed == ANSWER
@@ -102,7 +102,7 @@ def test_either_layer_alone_knows_the_answer(lost: int, keys: Idempotency, layer
 
 @pytest.mark.parametrize("away", [0, 1])
 def test_one_layer_down(away: int, keys: Idempotency, layers: list[InMemoryKeys]) -> None:
-    """The other layer is sufficient."""
+    """If one layer is down, the other layer is sufficient for an idempotency key."""
     layers[away].is_down = True
     claim = _claim(keys)
     with pytest.raises(IdempotencyConflict):
@@ -113,7 +113,7 @@ def test_one_layer_down(away: int, keys: Idempotency, layers: list[InMemoryKeys]
 
 
 def test_both_layers_down(keys: Idempotency, layers: list[InMemoryKeys]) -> None:
-    """The key may be a repeated one, so the API refuses the request and does not run it twice."""
+    """Without both layers, the API cannot know whether the key is repeated. It refuses the request."""
     for layer in layers:
         layer.is_down = True
     with pytest.raises(StoreUnavailable):

@@ -1,4 +1,4 @@
-"""Exchange ids have the bits of RFC 9562. Their order and the order key are correct."""
+"""Exchange ids have the bits of RFC 9562. Ids and order keys sort correctly."""
 
 import threading
 import time
@@ -28,7 +28,7 @@ def test_an_id_takes_the_system_clock() -> None:
 
 
 def test_all_other_bits_are_random() -> None:
-    """Two processes create different ids in the same millisecond."""
+    """All other bits are random, so two processes create different ids in the same millisecond."""
     made = {ExchangeIds().new(now=1.0).int for _ in range(500)}
     assert len(made) == 500
     ones = zeros = 0
@@ -56,7 +56,7 @@ def test_ids_rise_when_the_clock_is_set_back() -> None:
 
 @pytest.mark.parametrize("ahead", [timedelta(0), timedelta(seconds=5), timedelta(days=300)])
 def test_an_id_sorts_after_its_floor(ahead: timedelta) -> None:
-    """The next id sorts after another process' id, unless that is days ahead."""
+    """An id sorts after its lower bound. Later ids sort after the bound, too, if the bound is less than a day ahead."""
     now = 1_700_000_000.0
     floor = ExchangeIds().new(now=now + ahead.total_seconds())
     ids = ExchangeIds()
@@ -73,12 +73,12 @@ def test_a_floor_of_another_kind() -> None:
 
 
 def test_a_floor_in_the_past_changes_nothing() -> None:
-    """The clock alone decides if the lower bound is in the past."""
+    """A lower bound in the past does not change the id's time."""
     assert milliseconds_of(ExchangeIds().new(after=UUID(int=1), now=3.0)) == 3_000
 
 
 def test_threads_make_different_ids() -> None:
-    """Several threads share one generator."""
+    """Threads that share one generator create different ids."""
     ids = ExchangeIds()
     made: list[UUID] = []
     threads = [threading.Thread(target=lambda: made.extend(ids.new(now=1.0) for _ in range(300))) for _ in range(4)]
@@ -90,12 +90,15 @@ def test_threads_make_different_ids() -> None:
 
 
 def test_a_version_7_id_is_its_own_order_key() -> None:
-    """The id contains its time, so the acceptance time does not matter."""
+    """A UUIDv7 contains its time, so its order key does not depend on the acceptance time."""
     assert order_key(V7, datetime(2000, 1, 1, tzinfo=UTC)) == V7
 
 
 def test_another_id_is_ordered_by_its_time_of_acceptance() -> None:
-    """The milliseconds replace the first 48 bits; the rest distinguishes ids of one millisecond."""
+    """In the order key of another id, the acceptance time in milliseconds replaces the first 48 bits.
+
+    The other bits distinguish ids of one millisecond.
+    """
     moment = datetime(2026, 1, 2, 3, 4, 5, 678_999, tzinfo=UTC)
     key = order_key(V4, moment)
     assert timestamp_of(key) == moment.replace(microsecond=678_000)
@@ -104,19 +107,19 @@ def test_another_id_is_ordered_by_its_time_of_acceptance() -> None:
 
 
 def test_order_keys_of_other_ids_rise_with_time() -> None:
-    """For any ids, one accepted a millisecond later sorts later."""
+    """For any two ids, the id that is accepted a millisecond later has the later order key."""
     start = datetime(2026, 1, 1, tzinfo=UTC)
     keys = [order_key(uuid4(), start + timedelta(milliseconds=step)) for step in range(200)]
     assert keys == sorted(keys)
 
 
 def test_an_id_with_another_variant_is_not_a_uuidv7() -> None:
-    """PostgreSQL checks the version digit only, Python also the variant; the results must agree."""
+    """A version-7 id with another variant is its own order key, because PostgreSQL checks only the version digit."""
     foreign = UUID(V7.hex[:16] + "c" + V7.hex[17:])
     assert foreign.version is None
     assert order_key(foreign, datetime(2000, 1, 1, tzinfo=UTC)) == foreign
 
 
 def test_the_latest_possible_id() -> None:
-    """The time of such an id exceeds Python's calendar, so the latest possible time is returned."""
+    """The time of the latest possible id exceeds Python's calendar. The function returns the calendar's last time."""
     assert timestamp_of(UUID(int=(1 << 128) - 1)).year == 9999

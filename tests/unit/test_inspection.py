@@ -43,7 +43,7 @@ def _age(moment: str) -> float:
 
 
 def test_undrained_messages_are_marked(api: Api) -> None:
-    """Redis has both exchanges, PostgreSQL only the first."""
+    """The response marks undrained messages. PostgreSQL has only the first of two exchanges."""
     _keep(api, "one")
     _drain(api)
     _keep(api, "two")
@@ -75,7 +75,7 @@ def test_all_drained(api: Api) -> None:
 def test_the_newest_of_both(api: Api) -> None:
     """The response has the newest messages of a long thread, oldest first.
 
-    Older messages in PostgreSQL are no lag.
+    Older messages in PostgreSQL do not count as undrained.
     """
     _keep(api, "one", "two", "three")
     _drain(api)
@@ -86,7 +86,7 @@ def test_the_newest_of_both(api: Api) -> None:
 
 
 def test_stored_exchanges_in_the_undrained_hash(api: Api) -> None:
-    """PostgreSQL knows that no exchange waits, even one that is older than the shown messages."""
+    """A stored exchange does not count as undrained, even if Redis's undrained hash still has it."""
     _keep(api, "one", "two", "three")
     held = dict(api.cache.pending["t"])
     _drain(api)
@@ -98,13 +98,13 @@ def test_stored_exchanges_in_the_undrained_hash(api: Api) -> None:
 
 
 def test_long_texts_are_cut(api: Api) -> None:
-    """An inspector that polls every other second must not transfer whole texts."""
+    """The response cuts long texts, because an inspector polls every other second."""
     _keep(api, "x" * 100_000)
     assert [len(preview) for preview in _previews(_layers(api)["redis"])] == [160, 160]
 
 
 def test_without_redis(api: Api) -> None:
-    """The response shows PostgreSQL's messages. The lag is unknown."""
+    """Without Redis, the response shows PostgreSQL's messages, and the lag is unknown."""
     _keep(api, "one")
     _drain(api)
     api.cache.is_down = True
@@ -115,7 +115,7 @@ def test_without_redis(api: Api) -> None:
 
 
 def test_without_postgres(api: Api) -> None:
-    """The response shows Redis' messages with the last known drain state."""
+    """Without PostgreSQL, the response shows Redis's messages with their last known drain state."""
     _keep(api, "one")
     _drain(api)
     _keep(api, "two")
@@ -127,7 +127,7 @@ def test_without_postgres(api: Api) -> None:
 
 
 def test_a_list_that_is_gone(api: Api) -> None:
-    """The inspector knows the undrained exchanges without the list."""
+    """Without the list, the inspector still knows the undrained exchanges."""
     _keep(api, "one")
     api.cache.lose_thread("t")
     layers = _layers(api)
@@ -136,7 +136,7 @@ def test_a_list_that_is_gone(api: Api) -> None:
 
 
 def test_a_foreign_entry(api: Api) -> None:
-    """The inspector cannot know whether another program's entry is stored elsewhere."""
+    """The drain state of another program's entry is unknown."""
     _keep(api, "one")
     _drain(api)
     api.cache.lists["t"].append(b'{"role":"user","content":"hand-made"}')
@@ -151,7 +151,7 @@ def test_a_foreign_entry(api: Api) -> None:
 
 
 def test_unknown_threads(api: Api) -> None:
-    """Both layers lack the thread: 404. A layer that may have it does not respond: 503."""
+    """A thread that both layers lack returns a 404. If one layer does not respond, the request returns a 503."""
     problem(api.ask("GET", "/threads/t/layers"), 404)
     api.cache.is_down = True
     problem(api.ask("GET", "/threads/t/layers"), 503)
@@ -160,13 +160,13 @@ def test_unknown_threads(api: Api) -> None:
 
 
 def test_wrong_limits(api: Api) -> None:
-    """The problem names each wrong limit."""
+    """The API refuses an invalid query parameter, and the problem names the parameter."""
     problem(api.ask("GET", "/threads/t/layers", query={"limit": "0"}), 422, "limit")
     problem(api.ask("GET", "/threads/t/layers", query={"window": "2"}), 422, "window")
 
 
 def test_inspection_changes_nothing(api: Api) -> None:
-    """The inspector refills no list and receives no message."""
+    """The inspector does not refill lists and does not receive messages."""
     _keep(api, "one")
     _drain(api)
     api.cache.lists.clear()
@@ -176,14 +176,14 @@ def test_inspection_changes_nothing(api: Api) -> None:
 
 @pytest.mark.parametrize("thread_id", ["a/b", "layers", "x/layers"])
 def test_awkward_ids(api: Api, thread_id: str) -> None:
-    """Any id is one encoded segment."""
+    """Any thread id works as one encoded path segment."""
     _keep(api, "one", thread_id=thread_id)
     answer = api.ask("GET", f"/threads/{thread_id.replace('/', '%2F')}/layers")
     assert answer.json()["thread_id"] == thread_id
 
 
 def test_status(api: Api) -> None:
-    """The response has the number of messages by place, with the oldest one's age."""
+    """The response has the number of messages by place, and the age of the oldest message."""
     _keep(api, "one", "two")
     status = api.ask("GET", "/status").json()
     assert (status["queue"]["visible"], status["queue"]["in_flight"], status["queue"]["delayed"]) == (2, 0, 0)
@@ -197,7 +197,7 @@ def test_status(api: Api) -> None:
 
 
 def test_status_without_stores(api: Api) -> None:
-    """Unknown values are null and never 0."""
+    """The values of a store that is down are null and never 0."""
     api.queue.is_down = api.cache.is_down = True
     status = api.ask("GET", "/status").json()
     assert {name: status[name] for name in ("queue", "dlq", "outbox", "sync_lag_seconds", "degraded")} == {
@@ -210,7 +210,7 @@ def test_status_without_stores(api: Api) -> None:
 
 
 def test_lag_is_unknown_where_the_queue_hides_it() -> None:
-    """SQS reports the number of messages but not their age."""
+    """If messages wait in SQS, the lag is unknown, because SQS does not report their age."""
     now = datetime.now(UTC)
     empty, hidden = QueueCounts(0), QueueCounts(3)
     assert BacklogStatus(hidden, empty, empty, as_of=now).lag_seconds is None
@@ -220,7 +220,7 @@ def test_lag_is_unknown_where_the_queue_hides_it() -> None:
 
 
 def test_status_is_for_operators(guarded_api: Api, issuer: Issuer) -> None:
-    """Only operators may see other users' traffic."""
+    """Only operators may read the status, because it shows other users' traffic."""
     problem(guarded_api.ask("GET", "/status"), 401)
     for scope, status in {"": 403, "memory:read": 403, "memory:operator": 200}.items():
         token = issuer.token("ana", scope=scope)
@@ -228,6 +228,6 @@ def test_status_is_for_operators(guarded_api: Api, issuer: Issuer) -> None:
 
 
 def test_the_page_itself_is_open(guarded_api: Api) -> None:
-    """The page contains no data. It asks for the token."""
+    """The page needs no token, because it contains no data. The page asks the user for the token."""
     assert guarded_api.ask("GET", "/").status_code == 200
     problem(guarded_api.ask("GET", "/assets/none.js"), 404)

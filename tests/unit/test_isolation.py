@@ -58,7 +58,7 @@ class World:
             self.waiting[sent.user_message] = sent.to_wire()
 
     def dead_letter(self, message: SqsRecord, reason: str, detail: str) -> None:
-        """Record it."""
+        """Record the dead letter."""
         assert detail
         if self.is_dlq_away:
             raise StoreUnavailable("queue")
@@ -89,7 +89,7 @@ class World:
 
 @pytest.fixture
 def world() -> World:
-    """An empty system."""
+    """Return an empty system."""
     return World()
 
 
@@ -99,9 +99,9 @@ def _question(number: int) -> str:
 
 @pytest.mark.parametrize("at", [0, 4, 9])
 def test_one_record(world: World, at: int) -> None:
-    """The drain stores the other records at the fourth receive, and dead-letters this one at the sixth.
+    """One record kills the process. The drain stores the others by the fourth receive.
 
-    The queue is empty.
+    The drain dead-letters this record at the sixth receive. Then the queue is empty.
     """
     world.send(10)
     world.archive.ends = frozenset({_question(at)})
@@ -114,7 +114,7 @@ def test_one_record(world: World, at: int) -> None:
 
 
 def test_several_records(world: World) -> None:
-    """Each record is dead-lettered once, after four receives alone and two before."""
+    """Several records kill the process. Each is dead-lettered once, after two receives in a batch and four alone."""
     world.send(10)
     world.archive.ends = frozenset({_question(2), _question(3), _question(7)})
     for _ in range(4 * 3 + 2):
@@ -125,7 +125,7 @@ def test_several_records(world: World) -> None:
 
 
 def test_a_crashing_record_beside_an_invalid_one(world: World) -> None:
-    """A record that is invalid for another reason is dead-lettered once, too."""
+    """An invalid record is dead-lettered once, even beside a record that kills the process."""
     world.send(4)
     world.archive.ends = frozenset({_question(1)})
     assert not world.drain()
@@ -137,7 +137,7 @@ def test_a_crashing_record_beside_an_invalid_one(world: World) -> None:
 
 
 def test_a_batch_that_crashes_only_as_a_whole(world: World) -> None:
-    """The drain stores all records one by one and dead-letters none."""
+    """If only the whole batch kills the process, the drain stores the records one by one and dead-letters none."""
     world.send(10)
 
     class Large(CrashingArchive):
@@ -171,7 +171,7 @@ def test_the_first_receive_records_nothing(world: World) -> None:
 
 
 def test_without_redis(world: World) -> None:
-    """The batch stays together, and the drain stores it once nothing kills the process."""
+    """Without Redis, the batch stays together. The drain stores the batch once no record kills the process."""
     world.send(3)
     world.attempts.is_down = True
     world.archive.ends = frozenset({_question(1)})
@@ -182,7 +182,7 @@ def test_without_redis(world: World) -> None:
 
 
 def test_redis_goes_down_between_attempts(world: World) -> None:
-    """The drain finds the remaining counters later."""
+    """If Redis goes down between attempts, the drain later continues with the remaining counters."""
     world.send(3)
     world.archive.ends = frozenset({_question(1)})
     for is_down in (False, False, False, True, False, True, False, False, False):
@@ -192,7 +192,10 @@ def test_redis_goes_down_between_attempts(world: World) -> None:
 
 
 def test_a_dead_letter_queue_that_is_down(world: World) -> None:
-    """The record stays marked and does not kill the process again. The others are stored."""
+    """If the dead-letter queue is down, the marked record waits and does not kill the process again.
+
+    The drain stores the other records.
+    """
     world.send(3)
     world.archive.ends = frozenset({_question(1)})
     for _ in range(5):
@@ -206,7 +209,7 @@ def test_a_dead_letter_queue_that_is_down(world: World) -> None:
 
 
 def test_postgresql_down_during_single_attempts(world: World) -> None:
-    """If the first record has to wait, the rest waits too, and the drain counts no attempt."""
+    """If PostgreSQL is down at the first single record, the other records wait, too. The drain counts no attempt."""
     world.send(5)
     world.archive.ends = frozenset({_question(0)})
     assert [world.drain() for _ in range(2)] == [False, False]
@@ -219,7 +222,7 @@ def test_postgresql_down_during_single_attempts(world: World) -> None:
 
 
 def test_a_busy_record_does_not_delay_the_others(world: World) -> None:
-    """The busy record returns to the others. The drain tries the others first next time."""
+    """A busy record returns to the queue. The drain tries the other records first next time."""
     world.send(5)
     world.archive.ends = frozenset({_question(4)})
     world.archive.busy = frozenset({_question(0)})
@@ -230,7 +233,7 @@ def test_a_busy_record_does_not_delay_the_others(world: World) -> None:
 
 
 def test_no_time_left(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The untried records wait and stay marked."""
+    """If no time is left, the untried records wait and stay marked."""
     world.send(4)
     world.archive.ends = frozenset({_question(3)})
     assert [world.drain() for _ in range(2)] == [False, False]

@@ -1,4 +1,4 @@
-"""A turn's exchange gets a store and an id, while deletions run."""
+"""A turn's exchange gets an id and is stored, even while deletions run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _shown(memory: Memory) -> list[str]:
 def test_an_exchange_goes_on_the_queue_and_into_l1(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """The drain stores it in L2."""
+    """An append puts the exchange on the queue and into L1. Only the drain stores the exchange in L2."""
     receipt = Turn(memory(), "t", "ana").keep("q0", "a0", ["d1", "d2", "d1"])
     (sent,) = queue.take()
     assert receipt == AppendResult(sent.exchange_id, "queue", cached=True)
@@ -50,14 +50,14 @@ def test_without_a_thread_nothing_is_stored(memory: MakeMemory, cache: InMemoryC
 def test_an_exchange_too_large_for_the_queue_goes_to_l2(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """L2 stores the exchange durably, and no layer is degraded."""
+    """L2 stores an exchange that is too large for the queue, and no layer is degraded."""
     receipt = Turn(memory(), "t", None).keep("🎉" * 200_000, "🎉" * 200_000)
     assert (receipt.durability, receipt.cached, receipt.degraded) == ("postgres", True, [])
     assert (len(archive.exchanges("t")), queue.bodies, cache.pending) == (1, [], {})
 
 
 def test_a_stored_exchange_is_in_the_next_turn(memory: MakeMemory) -> None:
-    """The next turn has the exchange before the drain, even in another process."""
+    """The next turn has the exchange before the exchange is drained, even in another process."""
     made = memory()
     for number in range(3):
         _keep(made, number)
@@ -65,7 +65,7 @@ def test_a_stored_exchange_is_in_the_next_turn(memory: MakeMemory) -> None:
 
 
 def test_an_id_sorts_after_the_loaded_exchanges(memory: MakeMemory, archive: InMemoryArchive) -> None:
-    """The id sorts later, even if a loaded id comes from a clock that is an hour ahead."""
+    """A new id sorts after the loaded exchanges, even if a loaded id comes from a clock that is an hour ahead."""
     ahead = ExchangeIds().new(now=time.time() + 3_600)
     archive.store([exchange(0, exchange_id=ahead)])
     made = memory()
@@ -78,7 +78,7 @@ def test_an_id_sorts_after_the_loaded_exchanges(memory: MakeMemory, archive: InM
 
 
 def test_a_clock_days_ahead_does_not_affect_the_thread(memory: MakeMemory, archive: InMemoryArchive) -> None:
-    """An id more than a day ahead is ignored."""
+    """An id more than a day ahead does not affect later ids."""
     archive.store([exchange(0, exchange_id=ExchangeIds().new(now=time.time() + 40 * 86_400))])
     turn = Turn(memory(), "t", None)
     turn.recall()
@@ -101,7 +101,7 @@ def test_processes_adopt_l1s_clock(memory: MakeMemory) -> None:
 
 
 def test_an_append_without_a_read_uses_l1s_clock(memory: MakeMemory, cache: InMemoryCache) -> None:
-    """The first read returns L1's time. Without L1 the process uses its own clock."""
+    """An append without a read uses L1's time. Without L1, the process uses its own clock."""
     fast = memory(clock=lambda: time.time() + 500)
     receipts = [_keep(fast, number) for number in range(2)]
     assert "clock" not in cache.calls
@@ -119,7 +119,7 @@ def test_an_append_without_a_read_uses_l1s_clock(memory: MakeMemory, cache: InMe
 def test_the_same_id_twice_is_one_exchange(
     exchange_id: UUID, memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """The first exchange stays, in L1 and in L2."""
+    """If two exchanges have the same id, L1 and L2 keep the first exchange."""
     assert _keep(memory(), 1, exchange_id) == AppendResult(exchange_id, "queue", cached=True)
     assert _keep(memory(), 2, exchange_id).exchange_id == exchange_id
     assert _shown(memory()) == contents_of(1)
@@ -130,7 +130,7 @@ def test_the_same_id_twice_is_one_exchange(
 def test_an_id_without_a_time_is_ordered_by_its_acceptance(
     memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """The exchange sorts after earlier exchanges and before later ones."""
+    """An exchange whose id has no time sorts after earlier exchanges and before later ones."""
     made = memory()
     _keep(made, 0)
     _keep(made, 1, UUID(int=7))
@@ -150,7 +150,7 @@ def _erase(memory: Memory) -> None:
 def test_an_exchange_after_a_deletion_begins_a_new_thread(
     memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """Later turns show and store only the new exchange."""
+    """After a deletion, turns show and store only new exchanges."""
     made = memory()
     _keep(made, 0)
     _erase(made)
@@ -164,7 +164,7 @@ def test_an_exchange_after_a_deletion_begins_a_new_thread(
 def test_a_deletion_by_a_clock_ahead(
     named: UUID | None, memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """The exchange belongs after the deletion, so it is stored again with a later id or time."""
+    """If the deletion's clock was ahead, a new exchange gets an id or a time after the cutoff."""
     cutoff = ExchangeIds().new(now=time.time() + 5)
     archive.forget_thread("t", cutoff)
     cache.forget_threads({"t": cutoff})
@@ -177,7 +177,7 @@ def test_a_deletion_by_a_clock_ahead(
 
 
 def test_an_old_id_repeated_after_the_deletion(memory: MakeMemory, queue: InMemoryQueue) -> None:
-    """The id is from before the deletion. So the exchange is rejected, and the result says so."""
+    """An exchange with an id from before the deletion is rejected, and the result says so."""
     made = memory()
     old = ExchangeIds().new()
     _keep(made, 0, old)
@@ -191,7 +191,7 @@ def test_an_old_id_repeated_after_the_deletion(memory: MakeMemory, queue: InMemo
 def test_a_deleted_users_exchanges_stay_deleted(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """The user's later exchanges are new. Queued exchanges stay deleted."""
+    """A deleted user's queued exchanges stay deleted. The user's later exchanges are stored."""
     made = memory()
     _keep(made, 0, user_id="ana")
     cutoff = made.new_id()
@@ -204,7 +204,10 @@ def test_a_deleted_users_exchanges_stay_deleted(
 
 
 def test_a_floor_is_stored_for_ten_thousand_threads(memory: MakeMemory) -> None:
-    """The process stores the floors of ten thousand threads. It removes the least recently used one beyond that."""
+    """The process stores the lower bound of the next id for ten thousand threads.
+
+    Beyond this number, the process removes the least recently used thread's bound.
+    """
     made = memory()
     for number in range(10_001):
         made.observe(f"t{number}", made.new_id())
@@ -213,7 +216,7 @@ def test_a_floor_is_stored_for_ten_thousand_threads(memory: MakeMemory) -> None:
 
 
 def test_a_named_exchange_is_dated_after_its_thread(memory: MakeMemory) -> None:
-    """The creation time determines the position of an exchange whose id has no time."""
+    """An exchange whose id has no time gets a creation time after its thread's last exchange."""
     made = memory()
     ahead = ExchangeIds().new(now=time.time() + 600)
     made.observe("t", ahead)
@@ -224,7 +227,7 @@ def test_a_named_exchange_is_dated_after_its_thread(memory: MakeMemory) -> None:
 
 
 def test_an_exchange_under_another_id_is_otherwise_the_same() -> None:
-    """The texts, the thread and the documents are equal."""
+    """A copy with another id and time has the same texts, thread and documents."""
     (made,) = exchanges(1)
     again = made.with_id(UUID(int=3), datetime(2026, 1, 1, tzinfo=UTC))
     assert again == Exchange(UUID(int=3), "t", None, "q0", "a0", datetime(2026, 1, 1, tzinfo=UTC))

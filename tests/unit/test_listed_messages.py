@@ -13,11 +13,11 @@ from tests.support import strategies
 from tests.support.exchanges import exchange
 
 
-# Generating whole exchanges is slow on a busy machine.
+# The health check is off, because generating whole exchanges is slow on a busy machine.
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.lists(strategies.exchanges(), max_size=4), st.booleans())
 def test_a_list_is_read_as_its_entries_are(made: list[Exchange], is_sealed: bool) -> None:  # noqa: FBT001 - generated
-    """The parser returns the same messages and the same entries of the API's format."""
+    """The parser of a list returns the same messages and the same JSON as the parser of one entry."""
     entries = [entry for each in made for entry in encode(each)]
     if is_sealed and entries:
         entries[0] = entries[0][:-1] + ending("first", "1.5")
@@ -29,7 +29,7 @@ def test_a_list_is_read_as_its_entries_are(made: list[Exchange], is_sealed: bool
 
 
 def test_a_users_own_messages() -> None:
-    """Entries without an owner and entries of another user do not count as the user's own."""
+    """Entries without an owner and entries of another user do not count as the user's own entries."""
     other, own = exchange(1, "t", "bob"), exchange(2, "t", "ana")
     foreign = b'{"role":"user","content":"x","user_id":"ana"}'
     found = decode_list([foreign, *encode(other), *encode(own)])
@@ -40,7 +40,7 @@ def test_a_users_own_messages() -> None:
 
 @pytest.mark.parametrize("user_id", [["ana"], 5, None, {"ana": 1}, True])
 def test_a_user_id_that_is_not_a_text(user_id: object) -> None:
-    """Another program's entry in this project's format is unreadable and has no owner."""
+    """An entry whose user id is not a text is unreadable and has no owner."""
     entries = [entry for number in (1, 2) for entry in encode(exchange(number, "t", "ana"))]
     entries[0] = orjson.dumps({**orjson.loads(entries[0]), "user_id": user_id})
     found = decode_list(entries)

@@ -1,4 +1,4 @@
-"""The alarm `Lost` fires for lost exchanges, and not for exchanges that the service rejects on purpose."""
+"""The metric `Lost` counts lost exchanges. It does not count exchanges that the service rejects on purpose."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ from shared.stores.breaker import CircuitBreaker
 def test_only_exchanges_without_a_store_are_lost(
     capsys: pytest.CaptureFixture[str], degraded: list[str], *, is_lost: bool
 ) -> None:
-    """A repeated exchange that was deleted has durability `none`, too."""
+    """An exchange with durability `none` is lost only if the queue and PostgreSQL were down.
+
+    A deleted exchange that is repeated also has durability `none`, but is not lost.
+    """
     measures = AgentMetrics({})
     measures.count_append(AppendResult(None, "none", cached=False, degraded=degraded))
     measures.flush()

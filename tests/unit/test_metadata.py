@@ -1,4 +1,4 @@
-"""An exchange's metadata must be valid, and some routes show it."""
+"""The service validates an exchange's metadata, and some routes show the metadata."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _nested(depth: int) -> dict[str, Any]:
 
 @given(strategies.objects)
 def test_metadata_has_one_form(value: dict[str, Any]) -> None:
-    """Parsing and serialising again produces equal bytes."""
+    """Parsing serialised metadata and serialising it again produces equal bytes."""
     text = encode_metadata(value)
     assert text is not None
     assert decode_metadata(text) == value
@@ -46,7 +46,10 @@ def test_metadata_has_one_form(value: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("route", ["/invoked", "/run"])
 def test_it_is_shown_with_the_users_message(api: Api, route: str) -> None:
-    """Both routes that read show the metadata with the user's message. Without metadata, the key is absent."""
+    """`POST /invoking` and the list of messages show the metadata with the user's message.
+
+    Without metadata, the key is absent.
+    """
     body = KEPT if route == "/invoked" else {"thread_id": "t", "prompt": "q"}
     api.ask("POST", route, {**body, "metadata": TOOL_CALL})
     api.ask("POST", route, body)
@@ -67,7 +70,7 @@ def test_metadata_is_not_part_of_the_context(api: Api) -> None:
 
 
 def test_null_is_none_and_empty_is_empty(api: Api) -> None:
-    """An empty object is metadata, and null is none."""
+    """An empty object counts as metadata, and null counts as no metadata."""
     api.ask("POST", "/invoked", {**KEPT, "metadata": None})
     api.ask("POST", "/invoked", {**KEPT, "metadata": {}})
     shown = api.ask("POST", "/invoking", {"thread_id": "t"}).json()["messages"]
@@ -93,7 +96,7 @@ def test_null_is_none_and_empty_is_empty(api: Api) -> None:
     ],
 )
 def test_invalid_values(api: Api, metadata: str, status: int) -> None:
-    """The problem names the field, and nothing is stored."""
+    """Invalid metadata returns a problem that names the field, and nothing is stored."""
     body = json.dumps(KEPT)[:-1] + f', "metadata": {metadata}}}'
     answer = api.ask("POST", "/invoked", content=body.encode())
     assert answer.json()["errors"][0]["field"].startswith("metadata")
@@ -103,7 +106,7 @@ def test_invalid_values(api: Api, metadata: str, status: int) -> None:
 
 @pytest.mark.parametrize("metadata", [_nested(64), {"a": "x" * 99_991}, {"a": 2**64 - 1, "b": -(2**63), "c": 5e-324}])
 def test_metadata_at_its_limits(api: Api, metadata: dict[str, Any]) -> None:
-    """Values at the limits are valid."""
+    """Metadata at the limits is valid."""
     api.ask("POST", "/invoked", {**KEPT, "metadata": metadata})
     assert api.ask("POST", "/invoking", {"thread_id": "t"}).json()["messages"][0]["metadata"] == metadata
 
@@ -111,7 +114,7 @@ def test_metadata_at_its_limits(api: Api, metadata: dict[str, Any]) -> None:
 def test_a_key_of_before_is_still_the_same_request(api: Api) -> None:
     """A retry without metadata has the fingerprint from before the field existed.
 
-    A retry with metadata has another one.
+    A retry with metadata has another fingerprint.
     """
     body, key = {"prompt": "q", "thread_id": "t"}, {"Idempotency-Key": "k"}
     first = api.ask("POST", "/run", body, headers=key)
@@ -124,13 +127,13 @@ def test_a_key_of_before_is_still_the_same_request(api: Api) -> None:
 
 
 def test_a_body_without_metadata_is_unchanged() -> None:
-    """The body has no field without a value."""
+    """The body of an exchange without metadata has no field `metadata`."""
     assert "metadata" not in json.loads(exchange().to_wire())
 
 
 @pytest.mark.parametrize("metadata", ["x", [1], {"a": "\x00"}, _nested(65), {"a": "x" * 100_001}])
 def test_a_record_that_could_not_be_stored_is_refused(metadata: object) -> None:
-    """The drain dead-letters the record with the reason."""
+    """The parser refuses a record with invalid metadata, and the reason names the field."""
     body = {**json.loads(exchange().to_wire()), "metadata": metadata}
     with pytest.raises(InvalidRecord) as caught:
         Exchange.from_wire(json.dumps(body))
@@ -150,7 +153,7 @@ def test_a_record_that_could_not_be_stored_is_refused(metadata: object) -> None:
     ],
 )
 def test_no_metadata_is_taken_for_a_mark(metadata: str, user_id: str | None) -> None:
-    """No metadata is mistaken for a seal, and a sealed entry is read correctly."""
+    """Metadata that resembles a seal is not read as a seal. A sealed entry with such metadata is read correctly."""
     made = Exchange(UUID(int=7), "t", user_id, "q", "a", MOMENT, (), metadata)
     entry = encode(made)[0]
     assert (seal_of(entry), without_ending(entry)) == (None, entry)
@@ -166,13 +169,13 @@ def test_no_metadata_is_taken_for_a_mark(metadata: str, user_id: str | None) -> 
 
 @pytest.mark.parametrize("metadata", ["1", "null", '"x"', "[]"])
 def test_an_entry_with_something_else_in_its_place_is_not_read(metadata: str) -> None:
-    """An entry with foreign data is not read, so PostgreSQL is read."""
+    """An entry whose metadata is not an object is unreadable, so the process reads PostgreSQL."""
     entry = encode(exchange())[0]
     assert decode(entry[:-1] + f',"metadata":{metadata}}}'.encode()) is None
 
 
 def test_lists_with_different_metadata_are_found() -> None:
-    """`verify` compares metadata without showing it."""
+    """`verify` compares metadata and does not print it."""
     made = exchange(created_at=MOMENT)
     one, other = (Exchange(made.exchange_id, "t", None, "q", "a", MOMENT, (), text) for text in ('{"a":1}', '{"a":2}'))
     now = datetime.now(UTC)
@@ -183,7 +186,7 @@ def test_lists_with_different_metadata_are_found() -> None:
 
 
 def test_the_list_has_the_metadata_as_json(api: Api, cache: InMemoryCache) -> None:
-    """Other programs that read Redis get an object."""
+    """The list in Redis has the metadata as a JSON object, which other programs can read."""
     api.ask("POST", "/invoked", {**KEPT, "user_id": "u", "metadata": TOOL_CALL})
     (entries,) = cache.lists.values()
     assert json.loads(entries[0])["metadata"] == TOOL_CALL

@@ -85,7 +85,7 @@ def test_models_that_can_run(model: str, provider: str, name: str) -> None:
     ],
 )
 def test_models_that_cannot(model: str) -> None:
-    """The message names the variable and the choices. It does not repeat the value."""
+    """The start refuses an invalid model. The message names the variable and the choices, but not the value."""
     with pytest.raises(SettingsError, match=r"^AGENT__MODEL .*offline.*bedrock:<model>") as caught:
         validate_model(model)
     assert KEY not in str(caught.value)
@@ -164,7 +164,7 @@ def chat() -> Iterator[ChatServer]:
 
     class Server(ThreadingHTTPServer):
         def handle_error(self, *args: object) -> None:
-            """Ignore a client that gave up."""
+            """Ignore a client that closed the connection."""
 
     with Server(("127.0.0.1", 0), Handler) as server:
         state = ChatServer(f"http://127.0.0.1:{server.server_port}/v1")
@@ -187,7 +187,7 @@ def openai(chat: ChatServer, monkeypatch: pytest.MonkeyPatch) -> ChatServer:
 
 @pytest.mark.parametrize("model", ["openai:gpt-5", "ollama:llama3.2"])
 def test_chat_completions(model: str, openai: ChatServer) -> None:
-    """The memory is inside the instructions; there is no message history."""
+    """The request has the memory inside the instructions, and has no message history."""
     assert asyncio.run(_closing(_runner(model))) == ["Fine."]
     (request,) = openai.requests
     assert request["model"] == model.split(":")[1]
@@ -197,7 +197,7 @@ def test_chat_completions(model: str, openai: ChatServer) -> None:
 
 
 async def _closing(runner: AgentRunner, times: int = 1, tools: Sequence[str] = ()) -> list[str]:
-    """Ask, and close the connection that a Lambda process would keep open."""
+    """Run the agent, and close the connection that a Lambda process would keep open."""
     try:
         return [await _ask(runner, tools) for _ in range(times)]
     finally:
@@ -206,7 +206,7 @@ async def _closing(runner: AgentRunner, times: int = 1, tools: Sequence[str] = (
 
 
 def test_key_is_sent(openai: ChatServer) -> None:
-    """The environment's key authorizes the request."""
+    """The client sends the environment's key as a bearer token."""
     asyncio.run(_closing(_runner("openai:gpt-5")))
     assert openai.keys == [f"Bearer {KEY}"]
 
@@ -219,7 +219,7 @@ def test_warm_runs_share_a_connection(openai: ChatServer) -> None:
 
 
 def test_tools_over_the_wire(openai: ChatServer) -> None:
-    """The provider gets the tool's schema, and its call reaches the function."""
+    """The provider gets the tool's schema, and the provider's tool call reaches the function."""
     call = {"id": "1", "type": "function", "function": {"name": "search_conversations", "arguments": '{"query": "x"}'}}
     openai.answers = [
         {"role": "assistant", "content": None, "tool_calls": [call]},
@@ -242,14 +242,14 @@ def test_endless_tool_calls_end(openai: ChatServer) -> None:
 
 
 def test_characters_that_cannot_be_stored(openai: ChatServer) -> None:
-    """Replacement characters replace a model's NUL and lone surrogates."""
+    """NUL and lone surrogates in a model's answer become replacement characters."""
     openai.answers = [{"role": "assistant", "content": "a\x00b\ud800c"}]
     assert asyncio.run(_closing(_runner("openai:gpt-5"))) == ["a\ufffdb\ufffdc"]
 
 
 @pytest.mark.parametrize("content", [" \n", ""])
 def test_no_answer(content: str, openai: ChatServer) -> None:
-    """Blank text does not count as an answer."""
+    """Empty or blank text does not count as an answer."""
     openai.answers = [{"role": "assistant", "content": content}]
     with pytest.raises(AgentRunError, match="answer"):
         asyncio.run(_closing(_runner("openai:gpt-5")))
@@ -257,7 +257,7 @@ def test_no_answer(content: str, openai: ChatServer) -> None:
 
 @pytest.mark.parametrize("status", [401, 404, 429, 500, 503])
 def test_provider_refuses(status: int, openai: ChatServer) -> None:
-    """The message has the status and the code, but not the provider's text."""
+    """If the provider refuses, the message has the status and the code, but not the provider's text."""
     openai.status = status
     with pytest.raises(AgentRunError, match=rf"^The model openai:gpt-5 .* {status} \(bad_key\)\.$") as caught:
         asyncio.run(_closing(_runner("openai:gpt-5")))
@@ -274,7 +274,7 @@ def test_a_refused_connection(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_provider_hangs(openai: ChatServer) -> None:
-    """The run ends after the timeout of the setting."""
+    """If the provider hangs, the run ends after the configured timeout."""
     openai.hang = True
     runner = _runner("openai:gpt-5", timeout_seconds=0.5)
     runner._loaded()
@@ -293,7 +293,7 @@ def test_missing_key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_missing_key_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The start fails before any run; a server of your own may need no key."""
+    """A missing key stops the start. With a base URL, the key may be empty, because your own server may need no key."""
     for variable in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.setenv(variable, "")
     validate_model("offline")
@@ -325,7 +325,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         **os.environ,
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
-        # These two listen on every interface, whatever BIND_HOST says.
+        # The emulator's IoT and SFTP servers would listen on every interface, even with `BIND_HOST`.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
     }
@@ -363,7 +363,7 @@ def aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEY)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it caches credentials
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # the default session caches credentials
     return monkeypatch
 
 
@@ -372,7 +372,7 @@ def aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
 def test_bedrock(model: str, variable: str, emulator: str, aws: pytest.MonkeyPatch) -> None:
     """Bedrock works with Converse, and with ConverseStream, which the library uses for Claude.
 
-    Each runs twice on one client.
+    Each model runs twice on one client.
     """
     aws.setenv(variable, emulator)
     runner = _runner(f"bedrock:{model}")
@@ -402,7 +402,7 @@ def test_bedrock_without_region(aws: pytest.MonkeyPatch) -> None:
 
 
 def test_bedrock_refuses(chat: ChatServer, aws: pytest.MonkeyPatch) -> None:
-    """The message has the status, but not the provider's text."""
+    """If Bedrock refuses, the message has the status, but not the provider's text."""
     aws.setenv("AWS_ENDPOINT_URL", chat.url.removesuffix("/v1"))
     with pytest.raises(AgentRunError, match="HTTP status 404") as caught:
         asyncio.run(_ask(_runner("bedrock:amazon.nova-lite-v1:0")))
@@ -410,7 +410,7 @@ def test_bedrock_refuses(chat: ChatServer, aws: pytest.MonkeyPatch) -> None:
 
 
 def test_bedrock_refuses_the_connection(aws: pytest.MonkeyPatch) -> None:
-    """A refused connection is an error of the run."""
+    """A refused connection to Bedrock is an error of the run."""
     aws.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{_free_port()}")
     with pytest.raises(AgentRunError, match=r"could not be asked: ModelConnectionError\.$"):
         asyncio.run(_ask(_runner("bedrock:amazon.nova-lite-v1:0")))
@@ -431,7 +431,7 @@ def test_bedrock_hangs(chat: ChatServer, aws: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("url", ["nope", "localhost:11434", "http://", "https://h:port/v1", "ftp://h/v1"])
 @pytest.mark.parametrize("model", ["openai:gpt-5", "ollama:llama3.2"])
 def test_a_server_of_ones_own_needs_a_url(model: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The start reports the missing URL. Another provider's variable does not count."""
+    """The start refuses an invalid base URL of the model's provider. It does not check other providers' variables."""
     variable = f"{model.partition(':')[0].upper()}_BASE_URL"
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     monkeypatch.setenv(variable, url)

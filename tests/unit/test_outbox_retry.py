@@ -27,7 +27,7 @@ def _keep(memory: Memory, number: int) -> str:
 
 @pytest.fixture
 def process(memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue) -> Memory:
-    """Return a process that had only the outbox for two exchanges."""
+    """Return a process that could store two exchanges only in the outbox."""
     made = memory()
     archive.is_down = queue.is_down = True
     assert [_keep(made, number) for number in range(2)] == ["redis", "redis"]
@@ -35,7 +35,7 @@ def process(memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue) 
 
 
 def test_sent_to_the_queue_when_that_is_back(process: Memory, cache: InMemoryCache, queue: InMemoryQueue) -> None:
-    """The exchanges are then safe, even if the outbox is lost."""
+    """When the queue is back, the process sends the two exchanges to the queue, even if the outbox was lost."""
     cache.lose_everything()
     queue.is_down = False
     assert _keep(process, 2) == "queue"
@@ -45,7 +45,7 @@ def test_sent_to_the_queue_when_that_is_back(process: Memory, cache: InMemoryCac
 
 
 def test_stored_when_only_postgres_is_back(process: Memory, archive: InMemoryArchive) -> None:
-    """The store that accepts the next exchange also gets the two exchanges."""
+    """When only PostgreSQL is back, PostgreSQL stores the two exchanges together with the next exchange."""
     archive.is_down = False
     assert _keep(process, 2) == "postgres"
     assert [exchange.user_message for exchange in archive.exchanges("t")] == ["q0", "q1", "q2"]
@@ -61,7 +61,10 @@ def test_forgotten_with_their_thread(process: Memory, queue: InMemoryQueue) -> N
 
 @pytest.mark.parametrize("lost", [0, 1])
 def test_an_answer_that_one_layer_missed(lost: int) -> None:
-    """The request with the next key stores the missed answer again. So the other layer may lose its copy."""
+    """A later request stores the answer again in the layer that missed it.
+
+    Then the other layer may lose its copy of the answer.
+    """
     layers = [InMemoryKeys("redis"), InMemoryKeys("postgres")]
     keys = Idempotency(layers, Backlog(InMemoryQueue(), InMemoryArchive()))
     layers[1 - lost].is_down = True
@@ -73,7 +76,7 @@ def test_an_answer_that_one_layer_missed(lost: int) -> None:
 
 
 def test_failed_retries_stay() -> None:
-    """One request does not retry all exchanges."""
+    """An exchange whose retry fails stays. One request retries only some of the exchanges."""
     accepted, put, kept = AcceptedExchanges(), list[Exchange](), exchanges(30)
     for each in kept:
         accepted.add(each, now=0, is_durable=False)

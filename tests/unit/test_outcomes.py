@@ -1,7 +1,8 @@
-"""A failed request's problem reports the true outcome, for each operation and a fault at each call of each store.
+"""The problem of a failed request reports the true outcome, for each operation and each call of each store.
 
-A faulty store stops responding at a certain call: before the call had its effect, or after it. The test compares the
-problem's outcome with the stores' contents, and a retry's effect with the announced one.
+A faulty store stops responding at one call, before or after the call has its effect.
+
+The tests compare the reported outcome with the stores' contents, and repeat the failed request.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _LAYERS: Final = {"redis": "Redis", "postgres": "PostgreSQL", "queue": "The queu
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a turn read the queue twice, so that a fault reaches the second read. Nothing drains the queue here."""
+    """Let a turn read the queue only twice. A fault can reach the second read, and nothing drains the queue here."""
     monkeypatch.setattr("shared.memory.backlog.MAX_WAIT_SECONDS", 0.001)
     monkeypatch.setattr("shared.memory.backlog._POLL_SECONDS", 0.002)
 
@@ -36,7 +37,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 class _Fault:
     """Makes a store fail from call number `at` on.
 
-    With `is_after`, that call has its effect and only its response is lost.
+    With `is_after`, the call number `at` has its effect, and only its response is lost.
 
     Attributes:
         names: The failed calls.
@@ -77,7 +78,7 @@ def _wrapped(fault: _Fault, layer: str, name: str, call: Callable[..., Any]) -> 
         if fault.is_after and len(fault.names) == 1:
             call(*given, **more)
         error = StoreUnavailable(layer, "injected")
-        # Like PostgreSQL's connection for a statement that it has sent.
+        # PostgreSQL's connection sets this flag for a statement that it has sent.
         error.is_unconfirmed = layer == "postgres" and fault.is_after
         raise error
 
@@ -124,7 +125,7 @@ def _prepare(api: Api, thread_id: str, headers: dict[str, str], *, is_drained: b
         for sample in SAMPLES
         for layer in _LAYERS
         for is_after in (False, True)
-        # A read's lost response equals a missing one.
+        # A read that loses its response is the same case as a read that fails.
         if not is_after or (sample.method != "GET" and layer != "queue")
     ],
 )
@@ -139,11 +140,11 @@ def test_the_reported_outcome_is_true(
     *,
     is_after: bool,
 ) -> None:
-    """The fault is at the store's first call, then at the second, and so on through the operation."""
+    """The test repeats the operation. The fault is at the store's first call, then at its second call, and so on."""
     api, at, is_auth_enabled = guarded_api, 0, True
     headers = bearer(issuer.token("ana", scope=OPERATOR if sample.is_for_operators else ""))
     while is_auth_enabled:
-        # A new thread each time, which the process does not remember.
+        # Each repetition uses a new thread, so the process remembers no exchange of the thread.
         thread_id = f"t{at}"
         api.cache.lose_everything()
         api.queue.take()
@@ -179,7 +180,7 @@ def _check(sample: Sample, layer: str, fault: _Fault, detail: str, before: Any, 
 
 
 def test_the_table_knows_every_operation(guarded_api: Api) -> None:
-    """A new route needs an entry for its failures."""
+    """The table of outcomes has an entry for each operation."""
     for route in guarded_api.app.routes:
         if isinstance(route, APIRoute):
             for method in route.methods or ():
@@ -195,7 +196,7 @@ def test_the_table_knows_every_operation(guarded_api: Api) -> None:
     ],
 )
 def test_a_layer_that_answered(api: Api, monkeypatch: pytest.MonkeyPatch, error: StoreUnavailable, state: str) -> None:
-    """The problem does not report a layer's refusal as a missing response."""
+    """If a layer refuses the request, the problem does not say that the layer is not responding."""
 
     def refuse(*_: object, **__: object) -> None:
         raise error
@@ -209,7 +210,7 @@ def test_a_layer_that_answered(api: Api, monkeypatch: pytest.MonkeyPatch, error:
 
 
 def test_an_answer_that_no_store_accepts(guarded_api: Api, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The agent has answered, and PostgreSQL can no longer return the thread's owner.
+    """After the agent has answered, PostgreSQL can no longer return the thread's owner.
 
     The caller still gets the answer.
     """

@@ -1,4 +1,4 @@
-"""Thread ownership has a fixed cost, and a missing thread costs as much as a foreign one."""
+"""The ownership check has a fixed cost, and another user's thread costs as much as a missing thread."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ def _calls(api: Api, sample: Sample, headers: dict[str, str], thread_id: str) ->
 
 @pytest.mark.parametrize("sample", LOOKUPS, ids=lambda sample: sample.route)
 def test_another_users_thread_takes_as_long_as_a_missing_one(guarded_api: Api, issuer: Issuer, sample: Sample) -> None:
-    """The calls to the stores are the same, whether the thread is cached, drained, both, or missing."""
+    """The calls to the stores are the same for another user's thread and a missing thread.
+
+    This holds for a cached thread, a drained thread and a thread that is both.
+    """
     ana, bob = bearer(issuer.token("ana")), bearer(issuer.token("bob"))
     for thread_id in ("cached", "both"):
         body = {"thread_id": thread_id, "user_message": "q", "assistant_message": "a"}
@@ -48,7 +51,7 @@ def test_another_users_thread_takes_as_long_as_a_missing_one(guarded_api: Api, i
 def test_a_hit_costs_no_extra_read(
     memory: Callable[..., Memory], cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """A hit reads L1 once and appends once, and does not use L2."""
+    """A cache hit reads L1 once and appends once, and does not use L2."""
     process = memory()
     Turn(process, "t", "ana", "own").keep("q", "a")
     Turn(process, "t", "ana", "own").recall()
@@ -63,7 +66,10 @@ def test_a_hit_costs_no_extra_read(
 def test_redis_goes_down_after_its_read(
     memory: Callable[..., Memory], archive: InMemoryArchive, cache: InMemoryCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The list shows no owner, so PostgreSQL decides. The response names the layer."""
+    """If Redis goes down after its read, PostgreSQL decides who owns the thread.
+
+    The response names Redis as degraded.
+    """
     process = memory()
     Turn(process, "new", "ana", "own").recall()
     archive.store([exchange(1, "t", "ana")])

@@ -1,4 +1,4 @@
-"""`python -m infra.build.page` builds after changes, and never prevents the stack's start."""
+"""`python -m infra.build.page` builds the page after changes. A failed build does not prevent the stack's start."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ echo install >> {log}
 
 
 class Machine:
-    """A machine with a project and, once installed, a fake Node.js that records its arguments."""
+    """A machine with a project. `install_node` adds a fake Node.js that records its arguments."""
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.sources = root / "clients" / "page" / "src"
@@ -45,7 +45,7 @@ class Machine:
         monkeypatch.setenv("PATH", str(root / "bin"))
 
     def install_node(self, version: str = "v20.19.0", code: int = 0) -> None:
-        """Put Node.js and npm on the path; the build ends with this exit code."""
+        """Put Node.js and npm on the path. The build ends with the exit code `code`."""
         folder = self._root / "bin"
         folder.mkdir(exist_ok=True)
         for name, script in FAKES.items():
@@ -86,7 +86,7 @@ def test_built_when_something_changed(machine: Machine) -> None:
 
 
 def test_without_node(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
-    """The build prints a message, and fails only with `--required`."""
+    """Without Node.js, the build prints a message, and fails only with `--required`."""
     assert machine.run() == 0
     assert "Node.js was not found: install 20.19 or newer, with npm. There is no page" in capsys.readouterr().err
     assert machine.run("--required") == 1
@@ -94,14 +94,14 @@ def test_without_node(machine: Machine, capsys: pytest.CaptureFixture[str]) -> N
 
 @pytest.mark.parametrize(("version", "is_enough"), [("v18.20.8", False), ("v20.9.0", False), ("v24.0.1", True)])
 def test_versions(machine: Machine, capsys: pytest.CaptureFixture[str], version: str, *, is_enough: bool) -> None:
-    """Versions are compared as numbers."""
+    """The build compares versions of Node.js as numbers."""
     machine.install_node(version)
     assert machine.run("--required") == int(not is_enough)
     assert (f"{version} is too old" in capsys.readouterr().err) is not is_enough
 
 
 def test_a_build_that_fails(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
-    """The next run retries the build. Until then the previous page stays."""
+    """After a failed build, the previous page stays. The next run retries the build."""
     machine.install_node()
     machine.run()
     (machine.sources / "main.tsx").write_text("broken")

@@ -44,7 +44,7 @@ def _is_guarded(answer: httpx.Response) -> bool:
 
 
 def test_without_a_build(api: Api, folder: Path) -> None:
-    """The fallback page says what is missing."""
+    """Without a build, the API returns the fallback page."""
     assert folder.is_dir()
     answer = api.ask("GET", "/")
     assert (answer.status_code, answer.text) == (200, "<h1>not built</h1>")
@@ -68,7 +68,7 @@ def test_the_page_and_its_files(api: Api, built: Path) -> None:
 
 @pytest.mark.parametrize("name", ["notes.txt", "..%2Findex.html", "%2Fetc%2Fpasswd", "..%2F..%2Funbuilt.html", "x"])
 def test_nothing_else(api: Api, built: Path, name: str) -> None:
-    """The API serves only Vite's output for the browser, whatever the path."""
+    """The API serves only the files that Vite built for the browser, for any path in the request."""
     assert built.is_dir()
     problem(api.ask("GET", f"/assets/{name}"), 404)
 

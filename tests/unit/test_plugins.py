@@ -24,7 +24,7 @@ from shared.settings import AgentSettings
 
 
 class Search:
-    """A search that records its thread."""
+    """A search that records the thread that calls it."""
 
     def __init__(self) -> None:
         self.threads: list[int] = []
@@ -67,7 +67,7 @@ def test_the_example(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_where_tools_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A plain function runs in a worker thread. Its search and a coroutine run on the event loop's thread."""
+    """A plain function runs in a worker thread. A coroutine and all searches run on the event loop's thread."""
     threads: dict[str, int] = {}
 
     def plain(context: ToolContext) -> str:
@@ -93,7 +93,7 @@ def test_where_tools_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_tool_that_blocks_does_not_hold_up_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The event loop continues with other work while the tool waits."""
+    """A plain function that waits does not block the event loop."""
     gate = threading.Event()
 
     def waits(_: ToolContext) -> str:
@@ -136,7 +136,7 @@ def _two_tools() -> None:
     ],
 )
 def test_a_plugin_that_cannot_work(register: Any, reply: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The start fails with a message that names the variable."""
+    """A plugin that cannot work stops the start with a message that names the variable."""
     module = ModuleType("made_for_the_test")
     if register:
         module.__dict__["register"] = register
@@ -147,13 +147,13 @@ def test_a_plugin_that_cannot_work(register: Any, reply: str, monkeypatch: pytes
 
 @pytest.mark.parametrize("name", ["no_such_module", "..", "examples.none"])
 def test_a_missing_plugin(name: str) -> None:
-    """The message reports a misspelt or invalid module name."""
+    """If a plugin is missing, the message reports the misspelt or invalid module name."""
     with pytest.raises(SettingsError, match=r"^AGENT__PLUGINS names .*, which cannot be used: "):
         AgentRunner(AgentSettings(plugins=name), Search())
 
 
 def test_the_example_is_the_documented_one() -> None:
-    """The page names the file and the setting."""
+    """The page about adapters names the example's file and its setting."""
     page = (Path(__file__).parents[2] / "docs" / "adapters.md").read_text()
     assert "(../examples/plugin.py)" in page
     assert "`AGENT__PLUGINS=my_package.my_module`" in page
@@ -180,7 +180,7 @@ _ERRORS = [ValueError("secret"), TimeoutError("secret"), SystemExit("secret"), a
 
 @pytest.mark.parametrize("made", [*map(_fails, [*_ERRORS, StopIteration("secret")]), *map(_fails_later, _ERRORS)])
 def test_a_tool_that_fails(made: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """The model gets the failure without its reason. The log has the reason, and the user gets an answer."""
+    """If a tool fails, the model does not get the reason. The log has the reason, and the user gets an answer."""
     registry.add_tool(made)
     _calls(monkeypatch, fails={})
     monkeypatch.setattr(logging.getLogger("functions"), "propagate", True)
@@ -195,7 +195,7 @@ def test_a_tool_that_fails(made: Any, monkeypatch: pytest.MonkeyPatch, caplog: p
     [(7, "7"), (None, "null"), ({"a": ["\u00fc"]}, '{"a": ["\u00fc"]}'), ("lone \ud800", "lone ?"), (b"x", "b'x'")],
 )
 def test_a_result_other_than_text_becomes_text(result: object, reply: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other values become JSON, without characters that a request cannot contain."""
+    """A tool's result that is not text becomes JSON, without characters that a request cannot contain."""
 
     def returns(_: ToolContext) -> Any:
         """Return it."""
@@ -209,7 +209,10 @@ def test_a_result_other_than_text_becomes_text(result: object, reply: str, monke
 
 
 def test_a_plain_function_that_returns_a_coroutine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The runner awaits the coroutine on the event loop, where it can search."""
+    """If a plain function returns a coroutine, the runner awaits the coroutine on the event loop.
+
+    The coroutine can search there.
+    """
 
     async def later(context: ToolContext) -> str:
         context.search("ada", "tea", limit=1, exclude_thread=None)
@@ -229,7 +232,7 @@ def test_a_plain_function_that_returns_a_coroutine(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_time_for_the_answer_ends_a_tool(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The timeout does not count as the tool's failure."""
+    """If the time for the answer ends while a tool runs, the run times out. The tool does not count as failed."""
 
     async def waits(_: ToolContext) -> str:
         """Wait."""
@@ -285,13 +288,13 @@ def _takes_what_is_not_there(_: ToolContext, thing: NotThere) -> str:  # type: i
     ],
 )
 def test_invalid_tools(tool: Any, reply: str) -> None:
-    """The registry refuses an invalid tool when it is added, at the start."""
+    """The registry refuses an invalid tool at the start, when the tool is added."""
     with pytest.raises(ValueError, match=reply):
         registry.add_tool(tool)
 
 
 def test_a_register_that_is_a_coroutine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The start refuses a coroutine, because it would never be awaited."""
+    """The start refuses a coroutine as `register`, because nothing would await the coroutine."""
 
     async def register() -> None:
         registry.add_agent(AgentDefinition("clerk"))
@@ -300,7 +303,7 @@ def test_a_register_that_is_a_coroutine(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_register_that_exits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The start still ends with a message."""
+    """If `register` exits, the start ends with a message."""
     _is_refused(lambda: sys.exit(3), "SystemExit: 3", monkeypatch)
 
 
@@ -317,7 +320,10 @@ def _returns_what_is_not_there(_: ToolContext, number: int) -> NotThere:  # type
 
 
 def test_a_return_annotation_does_not_matter() -> None:
-    """The model gets text in any case. The annotated name may exist for type checks only."""
+    """The annotation of a tool's return value has no effect, because the model always gets text.
+
+    The annotated name may exist for type checks only.
+    """
     registry.add_tool(_returns_what_is_not_there)
     adapted = adapt("_returns_what_is_not_there")
     assert list(adapted.function_schema.json_schema["properties"]) == ["number"]

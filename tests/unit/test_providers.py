@@ -1,4 +1,4 @@
-"""Both providers have the seed's interface and the specified behaviour."""
+"""Both providers have the specified interface and behaviour."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MakeMemory = Callable[..., Memory]
 
 
 async def _converse(memory: Memory, prompt: str, answer: str) -> tuple[str, str]:
-    """Call the providers around a run like an agent's host, through the interface only."""
+    """Call the providers before and after a run, as an agent's host does. Use only the providers' interface."""
     turn = Turn(memory, "t", "ana")
     providers: list[MemoryProvider] = [ThreadMemoryProvider(turn), UserPreferencesProvider(turn)]
     thread, preferences = [await provider.invoking() for provider in providers]
@@ -26,7 +26,7 @@ async def _converse(memory: Memory, prompt: str, answer: str) -> tuple[str, str]
 
 
 def test_two_turns_later_the_agent_is_given_the_first(memory: MakeMemory, archive: InMemoryArchive) -> None:
-    """Each provider returns its own part."""
+    """Two turns later, the agent gets the first turn. Each provider returns its own part."""
     archive.change_preferences("ana", {"tone": "dry"}, replace=True, then=lambda _: True)
     made = memory()
     assert asyncio.run(_converse(made, "Hello", "Hi!")) == ("", "User preferences:\ntone: dry")
@@ -62,7 +62,10 @@ def test_both_share_one_question_to_l1(memory: MakeMemory, cache: InMemoryCache)
 
 
 def test_the_thread_provider_returns_the_store(memory: MakeMemory, queue: InMemoryQueue) -> None:
-    """The result names the store. The exchange is stored with its documents and the caller's id."""
+    """The result of the thread provider names the store of the exchange.
+
+    The exchange is stored with its documents and the caller's id.
+    """
     named = ExchangeIds().new()
     provider = ThreadMemoryProvider(Turn(memory(), "t", "ana"))
     receipt = asyncio.run(provider.invoked("q", "a", ["d1"], named))
@@ -71,7 +74,7 @@ def test_the_thread_provider_returns_the_store(memory: MakeMemory, queue: InMemo
 
 
 def test_without_thread_or_user_there_is_no_context(memory: MakeMemory) -> None:
-    """A missing thread or user raises no error."""
+    """Without a thread or a user, the context is empty, and the providers raise no error."""
     turn = Turn(memory(), None, None)
     assert asyncio.run(ThreadMemoryProvider(turn).invoking()) == ""
     assert asyncio.run(UserPreferencesProvider(turn).invoking()) == ""
@@ -81,7 +84,7 @@ def test_without_thread_or_user_there_is_no_context(memory: MakeMemory) -> None:
 def test_no_context_while_the_stores_are_down(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """The agent runs without memory."""
+    """While the stores are down, the context is empty, and the agent runs without memory."""
     cache.is_down = archive.is_down = True
     turn = Turn(memory(), "t", "ana")
     assert asyncio.run(ThreadMemoryProvider(turn).invoking()) == ""

@@ -14,7 +14,7 @@ from tests.support.exchanges import exchange
 
 
 class _Sqs:
-    """Accepts only messages with the text `small`, and times out while it is frozen."""
+    """A client that accepts only messages with the text `small`, and times out while it is frozen."""
 
     is_frozen = True
 
@@ -27,7 +27,7 @@ class _Sqs:
 
 
 def test_a_message_that_is_refused_after_an_outage_closes_the_circuit() -> None:
-    """SQS responds to the probe, although it refuses the message that was sent during the freeze."""
+    """A refusal of the message that was sent during the freeze counts as a response and closes the circuit."""
     sqs = _Sqs()
     queue = SqsQueue(SyncSettings(queue_url="http://q"), cast("Any", sqs))
     large, small = exchange(1), exchange(2, thread_id="small")

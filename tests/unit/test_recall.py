@@ -25,14 +25,14 @@ def _recall(memory: Memory, thread_id: str | None = "t", user_id: str | None = N
 
 
 def test_a_new_thread_knows_nothing(memory: MakeMemory) -> None:
-    """The context's source is `none`, and no layer is degraded."""
+    """The context of a new thread has the source `none`, and no layer is degraded."""
     assert _recall(memory()) == Recall([], {}, "none", [])
 
 
 def test_without_thread_and_user_no_store_is_called(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """A missing thread or user is no error."""
+    """A turn without a thread and a user calls no store and raises no error."""
     assert _recall(memory(), None, None) == Recall([], {}, "none", [])
     assert (cache.calls, archive.calls) == ([], [])
 
@@ -45,9 +45,9 @@ def test_a_turn_reads_once(memory: MakeMemory, cache: InMemoryCache) -> None:
 
 
 def test_a_hit_reads_l1_only(memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive) -> None:
-    """Neither a sealed list nor cached preferences need another store.
+    """A turn with a sealed list and cached preferences reads only L1.
 
-    The same holds for preferences that are cached as absent.
+    The same holds if L1 knows that the user has no preferences.
     """
     made = memory()
     _recall(made, "t", "ana")
@@ -60,7 +60,7 @@ def test_a_hit_reads_l1_only(memory: MakeMemory, cache: InMemoryCache, archive: 
 
 
 def test_a_lost_list_is_refilled_from_l2(memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive) -> None:
-    """L2 serves the first read, and L1 serves the second."""
+    """L2 serves the first read of a lost list and refills L1. L1 serves the second read."""
     archive.store(exchanges(3))
     first, second = _recall(memory()), _recall(memory())
     assert (texts(first.messages), first.source) == (contents_of(0, 1, 2), "postgres")
@@ -71,7 +71,7 @@ def test_a_lost_list_is_refilled_from_l2(memory: MakeMemory, cache: InMemoryCach
 def test_an_expired_list_and_a_new_exchange_do_not_hide_the_past(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """A short list is complete only if it is sealed."""
+    """A short list without a seal is incomplete, so L2 adds the older exchanges."""
     archive.store(exchanges(3))
     cache.lose_thread("t")
     cache.append(exchange(3), is_drained=False)
@@ -84,7 +84,7 @@ def test_an_expired_list_and_a_new_exchange_do_not_hide_the_past(
 def test_a_list_evicted_before_the_drain_is_read_from_the_undrained_hash(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """An exchange that only the queue and L1 have survives the loss of the list, for every process."""
+    """Every process finds an exchange that only the queue and L1 have, even if L1 has lost the list."""
     Turn(memory(), "t", None).keep("q0", "a0")
     cache.lose_thread("t")
     assert texts(_recall(memory()).messages) == contents_of(0)
@@ -92,7 +92,7 @@ def test_a_list_evicted_before_the_drain_is_read_from_the_undrained_hash(
 
 
 def test_a_window_full_of_exchanges_is_trusted(archive: InMemoryArchive) -> None:
-    """No older exchange belongs to the window, and none in between is missing."""
+    """A list that fills the window is complete, because no exchange of the window can be missing."""
     settings = MemorySettings(max_thread_messages=2)
     small = InMemoryCache(settings)
     refill(small, "t", Window([], is_all=True))
@@ -124,7 +124,7 @@ def test_undrained_and_stored_exchanges_are_merged(
 def test_entries_of_another_program_come_first(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """Such entries have no order key. They are shown first and do not count as complete."""
+    """Entries of another program have no order key. They are shown first, and do not count as complete."""
     cache.lists["t"] = [b'{"role":"user","content":"theirs"}']
     archive.store(exchanges(1))
     recalled = _recall(memory())
@@ -139,7 +139,7 @@ def test_entries_of_another_program_come_first(
 
 @pytest.mark.parametrize("entry", [b"nonsense", b"[]", b'{"role":1,"content":"x"}', b'{"role":"user"}', b"\xff", b"{}"])
 def test_an_unreadable_entry(entry: bytes, memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive) -> None:
-    """The context leaves the unreadable entry out and shows the other entries with L2's."""
+    """The context omits an unreadable entry, and shows the other entries and L2's exchanges."""
     archive.store(exchanges(2))
     _recall(memory())
     cache.lists["t"].append(entry)
@@ -147,7 +147,7 @@ def test_an_unreadable_entry(entry: bytes, memory: MakeMemory, cache: InMemoryCa
 
 
 def test_an_exchange_stored_before_the_first_read(memory: MakeMemory, queue: InMemoryQueue) -> None:
-    """The first read shows the exchange at once, however long the queue is."""
+    """The first read shows a queued exchange at once, whatever the length of the queue."""
     made = memory()
     Turn(made, "t", None).keep("q0", "a0")
     _recall(made, None, "ana")
@@ -156,7 +156,7 @@ def test_an_exchange_stored_before_the_first_read(memory: MakeMemory, queue: InM
 
 
 def test_an_empty_queue_is_read_once(memory: MakeMemory, queue: InMemoryQueue) -> None:
-    """A process reads the queue's depth once if L1 was never used."""
+    """The first process reads the queue's depth for a new L1. Later processes do not read the depth again."""
     _recall(memory())
     queue.calls.clear()
     Turn(memory(), "t", None).keep("q0", "a0")
@@ -167,7 +167,7 @@ def test_an_empty_queue_is_read_once(memory: MakeMemory, queue: InMemoryQueue) -
 def test_an_emptied_l1_waits_for_the_drain(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """L2 has the other process' queued exchange a moment later."""
+    """After a loss of L1, a read waits for the drain, so L2 has the queued exchange."""
     _recall(memory())
     Turn(memory(), "t", None).keep("q0", "a0")
     cache.lose_everything()
@@ -189,7 +189,10 @@ def test_an_emptied_l1_is_degraded_while_messages_wait(
     queue: InMemoryQueue,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The history may be incomplete until the queue is empty. So it is degraded, and the list is not sealed."""
+    """After a loss of L1, the history may be incomplete until the queue is empty.
+
+    So the history is degraded, and the list is not sealed.
+    """
     monkeypatch.setattr(backlog, "MAX_WAIT_SECONDS", 0)
     archive.store([exchange(0)])
     gone = memory()
@@ -212,7 +215,10 @@ def test_an_emptied_l1_is_degraded_while_messages_wait(
 def test_an_old_loss_is_not_degraded(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """Messages on the queue are newer than the loss, once all stores were up for longer than an exchange waits."""
+    """After a long time without outages, queued messages are newer than the loss of L1.
+
+    The process then does not read the queue's depth.
+    """
     monday = time.time() - 200
     for lost_at, healthy_for, is_asked in ((monday, 0.0, True), (time.time(), 500.0, True), (monday, 500.0, False)):
         cache.lose_everything()
@@ -235,7 +241,7 @@ def test_preferences_are_hydrated(memory: MakeMemory, cache: InMemoryCache, arch
 
 
 def test_the_source_is_the_histories_where_there_is_one(memory: MakeMemory, archive: InMemoryArchive) -> None:
-    """The source is the history's source. Without a history, it is the preferences' source."""
+    """The context's source is the history's source. Without a history, the source is the preferences' source."""
     archive.store(exchanges(1))
     _recall(memory())
     archive.change_preferences("ana", {"tone": "dry"}, replace=True, then=lambda _: True)
@@ -243,7 +249,10 @@ def test_the_source_is_the_histories_where_there_is_one(memory: MakeMemory, arch
 
 
 def test_the_context_is_both(memory: MakeMemory, archive: InMemoryArchive) -> None:
-    """The context has the history and the preferences, separated by a blank line. It is '' if there are none."""
+    """The context has the history and the preferences, separated by a blank line.
+
+    Without history and preferences, the context is empty.
+    """
     archive.store(exchanges(1))
     archive.change_preferences("ana", {"tone": "dry"}, replace=True, then=lambda _: True)
     recalled = _recall(memory(), "t", "ana")
@@ -252,7 +261,7 @@ def test_the_context_is_both(memory: MakeMemory, archive: InMemoryArchive) -> No
 
 
 def test_a_stored_answer_is_found_by_its_id(memory: MakeMemory, archive: InMemoryArchive) -> None:
-    """The window returns an exchange's answer."""
+    """The recalled window returns the answer of a stored exchange by the exchange's id."""
     made = exchange(1)
     archive.store([made])
     recalled = _recall(memory())

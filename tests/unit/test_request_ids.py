@@ -1,4 +1,4 @@
-"""A request id travels from the request to the drain's log. The log lines have it if it is valid."""
+"""A valid request id is in the log lines of its request and of the drain."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _LAMBDA = "8476a536-e9f4-11e8-9739-2dfe598c3fcd"
     "named", ["c6af9ac6-7b61-11e6-9a41-93e8deadbeef", "JKJaXmPLvHcESHA=", "1-67891233-abcdef012345678912345678", "r"]
 )
 def test_ids_of_gateways(named: str) -> None:
-    """The id may come from a REST API, an HTTP API or another gateway of that form."""
+    """The request id may come from a REST API, an HTTP API or another gateway with the same event format."""
     assert valid_request_id(named) == named
     assert of_event({"requestContext": {"requestId": named}}, _LAMBDA) == named
 
@@ -72,7 +72,7 @@ def test_invalid_request_ids(named: object) -> None:
     ],
 )
 def test_lambdas_own_id_without_a_gateway(event: object) -> None:
-    """The function uses Lambda's id behind a load balancer too, because the trace id there may be the client's."""
+    """Without a gateway, the function uses Lambda's id. A load balancer's trace id may come from the client."""
     assert of_event(event, _LAMBDA) == _LAMBDA
 
 
@@ -86,7 +86,7 @@ def test_records_without_one(record: object) -> None:
 
 
 def test_the_id_ends_with_its_request() -> None:
-    """The request's tasks have the id. Code outside the request and threads that outlive it do not."""
+    """Tasks of a request have its id. Other code and the threads that a request starts have no id."""
 
     async def task() -> str | None:
         return await asyncio.create_task(asyncio.to_thread(current_request_id))
@@ -117,7 +117,7 @@ def test_requests_beside_each_other() -> None:
 
 
 def test_the_request_id_is_not_part_of_an_exchange() -> None:
-    """Two requests with the same exchange store it once, and the queue's body is unchanged."""
+    """Exchanges that differ only in the request id are equal and have the same queue body."""
     one, other = (Exchange(UUID(int=5), "t", None, "q", "a", MOMENT, request_id=named) for named in ("r-1", "r-2"))
     assert one == other
     assert len({one, other}) == 1
@@ -126,7 +126,7 @@ def test_the_request_id_is_not_part_of_an_exchange() -> None:
 
 
 def test_the_outbox_keeps_the_id() -> None:
-    """A body in the outbox has no attributes, so the body has the id. An invalid id is ignored."""
+    """A body in the outbox has no message attributes, so the body contains the id. An invalid id is ignored."""
     kept = Exchange(UUID(int=5), "t", None, "q", "a", MOMENT, request_id="r-1").to_wire(has_request_id=True)
     assert Exchange.from_wire(kept).request_id == "r-1"
     assert Exchange.from_wire(kept.replace("r-1", "r 1")).request_id is None
@@ -135,7 +135,7 @@ def test_the_outbox_keeps_the_id() -> None:
 def test_an_exchange_has_the_id_of_its_request(
     memory: Callable[..., Memory], cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """The exchange keeps that id, even if a later request sends it to the queue."""
+    """An exchange keeps the id of its request, even if a later request sends the exchange to the queue."""
     process = memory()
     sent: list[tuple[str, str | None]] = []
     send = queue.send
@@ -180,7 +180,7 @@ def _lines(caplog: pytest.LogCaptureFixture, message: str) -> list[Any]:
 
 
 def test_the_drains_log_lines(caplog: pytest.LogCaptureFixture, archive: InMemoryArchive, cache: InMemoryCache) -> None:
-    """The log has a line for stored records and one for dead-lettered records, malformed ones included.
+    """The log has a line for stored records and a line for each dead-lettered record, even a malformed one.
 
     A record may have no id.
     """
@@ -210,7 +210,10 @@ def test_waiting_records_are_logged(
 
 
 def test_a_line_has_its_size() -> None:
-    """Several lines share the ids of ten thousand messages, which is SQS's maximum batch."""
+    """Several log lines share the ids of ten thousand messages, because a log line has a maximum size.
+
+    Ten thousand messages are SQS's maximum batch.
+    """
     ids = [f"{number:0>128}" for number in range(10_000)]
     parts = list(in_chunks(ids))
     assert [each for part in parts for each in part] == ids
@@ -220,7 +223,7 @@ def test_a_line_has_its_size() -> None:
 def test_the_sweeps_log_lines_of_the_outbox(
     caplog: pytest.LogCaptureFixture, archive: InMemoryArchive, cache: InMemoryCache
 ) -> None:
-    """A dead letter has the body that the queue would have. Its attribute is the id."""
+    """A dead letter of the outbox has the body of a queue message. The dead letter's attribute is the request id."""
     caplog.set_level(logging.INFO)
     archive.owners["t"] = "ana"
     dead: list[tuple[str, str, str | None]] = []

@@ -34,7 +34,7 @@ NO_MEMORY = (
 
 @dataclass
 class FakeSearch:
-    """Records its calls."""
+    """A search that records its calls."""
 
     available: bool = True
     calls: list[tuple[str, str, int, str | None]] = field(default_factory=list)
@@ -71,7 +71,7 @@ def _ask(
 
 
 def _with_memory(messages: Sequence[tuple[str, str]], preferences: Mapping[str, str] | None = None) -> str:
-    """Return instructions with the memory appended in the seed's *Context Injection* format."""
+    """Return instructions with the memory, in the specified format of *Context Injection*."""
     parts = [INSTRUCTIONS]
     if messages:
         parts.append("Previous conversation:\n" + "\n".join(f"{role}: {content}" for role, content in messages))
@@ -84,7 +84,7 @@ def _with_memory(messages: Sequence[tuple[str, str]], preferences: Mapping[str, 
 
 
 def test_the_agent_library_is_not_loaded_before_the_first_run() -> None:
-    """Only `/run` imports the agent library."""
+    """The process does not load the agent library before the first run."""
     program = """
 import sys
 from functions.agent.agents.model_name import validate_model
@@ -100,7 +100,7 @@ print([name for name in ("pydantic_ai", "openai", "boto3", "botocore", "httpx2")
 
 
 def test_a_wrong_model_stops_the_start() -> None:
-    """The start, not the first run, reports the wrong model."""
+    """A wrong model is reported by the start and not by the first run."""
     with pytest.raises(SettingsError, match="AGENT__MODEL"):
         AgentRunner(AgentSettings(model="nonsense"), FakeSearch())
 
@@ -112,7 +112,7 @@ def test_known_names_pass() -> None:
 
 
 def test_unknown_agent() -> None:
-    """The error lists the registered agents."""
+    """The error for an unknown agent lists the registered agents."""
     with pytest.raises(UnknownAgentError, match=r"no agent 'nobody'\. Use one of: .*\bassistant\b.*\.$") as caught:
         _runner().check("nobody", [])
     assert (caught.value.name, caught.value.known) == ("nobody", tuple(sorted(registry.AGENTS)))
@@ -120,7 +120,7 @@ def test_unknown_agent() -> None:
 
 
 def test_unknown_tool() -> None:
-    """The error lists the registered tools, for `run` and `check`."""
+    """The error for an unknown tool lists the registered tools."""
     with pytest.raises(UnknownToolError) as caught:
         _ask(_runner(), "Hello", tools=["current_time", "rm"])
     assert (caught.value.name, caught.value.known) == ("rm", tuple(sorted(registry.TOOLS)))
@@ -158,12 +158,12 @@ def test_a_new_agent_and_a_new_tool(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_memory() -> None:
-    """The answer says that there is no memory."""
+    """Without memory, the answer says that there is no memory."""
     assert _ask(_runner(), "Hello") == f"You said: Hello\n{NO_MEMORY}"
 
 
 def test_second_turn_quotes_the_first() -> None:
-    """The second turn's answer quotes the first turn, for any lines in it."""
+    """The second turn's answer quotes the first turn, even if the first turn has blank lines."""
     runner = _runner()
     first = "My name is Ana.\n\nMy cat is Tom."
     answer = _ask(runner, first)
@@ -174,7 +174,7 @@ def test_second_turn_quotes_the_first() -> None:
 
 
 def test_preferences() -> None:
-    """The answer has key and value, with and without a conversation."""
+    """The answer has the key and the value of each preference, with and without a conversation."""
     preferences = {"preferred_language": "Python", "expertise_level": "intermediate"}
     for messages in ([], [("user", "Hi"), ("assistant", "Hello")]):
         answer = _ask(_runner(), "Hello", instructions=_with_memory(messages, preferences))
@@ -192,7 +192,7 @@ def test_headings_inside_messages() -> None:
 
 
 def test_same_input_same_answer() -> None:
-    """The answer is the same within one process and across runners."""
+    """The same input gives the same answer, within one runner and across runners."""
     instructions = _with_memory([("user", "Hi"), ("assistant", "Hello")], {"tone": "dry"})
     runner = _runner()
     answers = {_ask(each, "Hello", instructions=instructions) for each in (runner, runner, _runner())}
@@ -235,7 +235,7 @@ def test_huge_prompt() -> None:
 
 
 def test_tools_are_really_called() -> None:
-    """The library calls the functions and gets their results."""
+    """The library calls the tools' functions and gets their results."""
     search = FakeSearch()
     answer = _ask(
         _runner(search),
@@ -259,14 +259,14 @@ def test_a_zone_in_the_prompt() -> None:
     [("Hello", ["current_time", "search_conversations"]), ("What time is it? Search older ones.", [])],
 )
 def test_tools_are_not_called_needlessly(prompt: str, tools: list[str]) -> None:
-    """The model calls no tool without a request for it, or without permission."""
+    """The model calls a tool only if the prompt asks for the tool and the request allows it."""
     search = FakeSearch()
     assert _ask(_runner(search), prompt, tools=tools) == f"You said: {prompt}\n{NO_MEMORY}"
     assert search.calls == []
 
 
 def test_search_without_a_user_or_a_store() -> None:
-    """A missing user or a missing store is no error of the turn."""
+    """A search without a user or without a store is no error of the turn."""
     prompt = "Search earlier conversations"
     assert "not known who the user is" in _ask(_runner(), prompt, tools=["search_conversations"], user_id=None)
     down = FakeSearch(available=False)
@@ -289,7 +289,7 @@ def test_model_and_agent_are_reused() -> None:
 
 
 def test_runs_at_the_same_time_do_not_mix() -> None:
-    """Two concurrent runs on one loop have their own users."""
+    """Two concurrent runs on one loop use their own users and threads."""
     search = FakeSearch()
     runner = _runner(search)
 
@@ -315,7 +315,7 @@ def test_runs_at_the_same_time_do_not_mix() -> None:
 
 
 def test_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The run of a model that never answers ends, and the next run works."""
+    """If a model never answers, the run ends after the timeout, and the next run works."""
     runner = _runner(timeout_seconds=0.3)
 
     async def never(*_: object, **__: object) -> None:
@@ -330,7 +330,7 @@ def test_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_model_that_raises_any_exception(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For any exception, the run raises its own error with the exception's type only."""
+    """If a model raises any exception, the run's own error has only the exception's type."""
     runner = _runner()
 
     async def broken(*_: object, **__: object) -> None:

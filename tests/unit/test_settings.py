@@ -1,4 +1,4 @@
-"""Settings have names, defaults, and a message for each invalid value."""
+"""Each setting has a name, and each invalid value is reported with a message."""
 
 import os
 from pathlib import Path
@@ -51,7 +51,7 @@ _Loader.add_multi_constructor("!", lambda *_: None)
 
 @pytest.fixture(autouse=True)
 def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No setting is set, and there is no `.env`."""
+    """Remove all settings from the environment, and use a directory without a `.env`."""
     for name in list(os.environ):
         if name.startswith(PREFIXES):
             monkeypatch.delenv(name)
@@ -59,7 +59,7 @@ def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_the_default_of_each_setting() -> None:
-    """Only the queue has no default."""
+    """Each setting except the queue's URL has a default."""
     memory, redis = load(MemorySettings), load(RedisSettings)
     assert (memory.thread_ttl_hours, memory.user_ttl_days, memory.max_thread_messages) == (24, 30, 50)
     assert (memory.thread_ttl_seconds, memory.user_ttl_seconds) == (86_400, 2_592_000)
@@ -70,7 +70,7 @@ def test_the_default_of_each_setting() -> None:
 
 
 def test_the_name_of_each_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each variable sets its setting."""
+    """Each environment variable sets its setting."""
     for name, value in {
         "REDIS__HOST": "r",
         "REDIS__PORT": "1",
@@ -95,7 +95,7 @@ def test_the_name_of_each_setting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_env_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment takes precedence; other programs' lines are ignored."""
+    """The environment takes precedence over `.env`. The settings ignore other programs' lines in `.env`."""
     (tmp_path / ".env").write_text("REDIS__HOST=file\nREDIS__PORT=1234\nOTHER=1\n")
     monkeypatch.setenv("REDIS__PORT", "99")
     assert (load(RedisSettings).host, load(RedisSettings).port) == ("file", 99)
@@ -103,14 +103,14 @@ def test_an_env_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("name", ["REDIS__PASSWORD", "SYNC__DLQ_URL"])
 def test_an_empty_value_counts_as_absent(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty value counts as absent, because a deployment's parameter can only be empty."""
+    """An empty value counts as absent, because a deployment cannot omit a parameter's value."""
     monkeypatch.setenv("SYNC__QUEUE_URL", "http://sqs/q")
     monkeypatch.setenv(name, "")
     assert (load(RedisSettings).password, load(SyncSettings).dlq_url) == (None, None)
 
 
 def test_a_queue_name_instead_of_a_url_from_sam_local(monkeypatch: pytest.MonkeyPatch) -> None:
-    """SAM sets the dead-letter queue's URL to its name in the template; the settings treat this as no URL."""
+    """`sam local` sets the dead-letter queue's URL to the queue's name. The settings treat the name as no URL."""
     assert "  ExchangeDeadLetterQueue:\n" in (ROOT / "template.yaml").read_text()
     monkeypatch.setenv("SYNC__QUEUE_URL", "http://sqs/q")
     monkeypatch.setenv("SYNC__DLQ_URL", "ExchangeDeadLetterQueue")
@@ -183,7 +183,7 @@ def test_a_queue_name_instead_of_a_url_from_sam_local(monkeypatch: pytest.Monkey
 def test_an_invalid_value_is_reported_with_its_variable(
     kind: type[BaseSettings], name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The message is one sentence without the value, which may be a secret."""
+    """An invalid value is reported in one sentence with its variable. The value may be a secret and is left out."""
     monkeypatch.setenv("SYNC__QUEUE_URL", "https://sqs/q")
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as caught:
@@ -217,7 +217,7 @@ def test_urls_that_libpq_reads(url: str, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("host", ["cache", "cache.example.com.", "10.0.0.1", "::1", "fe80::1%eth0", "::ffff:10.0.0.1"])
 def test_hosts_of_redis(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The settings accept host names and addresses of both kinds."""
+    """The settings accept host names, IPv4 addresses and IPv6 addresses."""
     monkeypatch.setenv("REDIS__HOST", host)
     assert load(RedisSettings).host == host
 
@@ -241,13 +241,13 @@ def test_a_base_path_like_a_route_is_refused(api: Api, monkeypatch: pytest.Monke
 
 
 def test_a_missing_value_is_reported_with_its_variable() -> None:
-    """The message names the variable of the queue, which has no default."""
+    """If the queue's URL is missing, the message names its variable."""
     with pytest.raises(SettingsError, match=r"^SYNC__QUEUE_URL is not set\.$"):
         load(SyncSettings)
 
 
 def test_two_invalid_values_are_both_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One start reports both."""
+    """One start reports both invalid values."""
     monkeypatch.setenv("REDIS__PORT", "x")
     monkeypatch.setenv("REDIS__DB", "y")
     with pytest.raises(SettingsError, match=r"REDIS__PORT .*REDIS__DB"):
@@ -255,7 +255,7 @@ def test_two_invalid_values_are_both_reported(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_start_checks_all_but_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A deployment sets the queue's URL later, so the start checks everything else."""
+    """A deployment sets the queue's URL later, so the start checks all other settings."""
     validate_environment()
     monkeypatch.setenv("MEMORY__MAX_THREAD_MESSAGES", "none")
     with pytest.raises(SettingsError, match="MEMORY__MAX_THREAD_MESSAGES"):
@@ -278,7 +278,7 @@ def test_the_start_checks_all_but_the_queue(monkeypatch: pytest.MonkeyPatch) -> 
 def test_an_unknown_variable(
     kind: type[BaseSettings], wrong: str, right: str, place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The message names it and a similar setting, in the environment or a file."""
+    """The settings refuse an unknown variable in the environment or a file. The message names a similar setting."""
     if place == "file":
         (tmp_path / ".env").write_text(f"{wrong}={SECRET}\n")
     else:
@@ -295,9 +295,9 @@ def test_an_unknown_variable(
     "line", ["MEMORY__MAX_THREAD_MESSAGES", "MEMORY__THREAD_TTL_HOURS='1", "MEMORY__USER_TTL_DAYS: 3"]
 )
 def test_a_line_that_sets_nothing(line: str, tmp_path: Path) -> None:
-    """The settings refuse the line, because the default would apply without a message.
+    """The settings refuse a line without a value, because the default would apply without a message.
 
-    Lines of other programs are ignored.
+    The settings ignore lines of other programs.
     """
     (tmp_path / ".env").write_text(f"if true; then\nOTHER\n# MEMORY__ comment\n{line}\n")
     with pytest.raises(SettingsError, match=r"^\.env has no value for a setting: line 4 should be NAME=value\.$"):
@@ -307,7 +307,7 @@ def test_a_line_that_sets_nothing(line: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
 def test_a_file_that_is_not_utf_8(encoding: str, tmp_path: Path) -> None:
-    """The message names the file."""
+    """The message names a file that is not UTF-8."""
     (tmp_path / ".env").write_bytes("# caf\u00e9\nMEMORY__USER_TTL_DAYS=3\n".encode(encoding))
     with pytest.raises(SettingsError, match=r"^\.env cannot be read: it is not text in UTF-8\.$"):
         load(MemorySettings)
@@ -316,7 +316,7 @@ def test_a_file_that_is_not_utf_8(encoding: str, tmp_path: Path) -> None:
 
 
 def test_a_file_of_an_editor_that_marks_utf_8(tmp_path: Path) -> None:
-    """The byte order mark is not part of the first name."""
+    """The byte order mark of a UTF-8 file is not part of the first variable's name."""
     (tmp_path / ".env").write_bytes(b"\xef\xbb\xbfMEMORY__USER_TTL_DAYS=3\r\n")
     assert load(MemorySettings).user_ttl_days == 3
     assert read_settings(tmp_path, {}) == {"MEMORY__USER_TTL_DAYS": "3"}
@@ -327,14 +327,17 @@ def test_a_file_of_an_editor_that_marks_utf_8(tmp_path: Path) -> None:
     [("sslmod=require", "PostgreSQL has no parameter sslmod"), ("password=%zz", "libpq cannot read it")],
 )
 def test_a_url_that_libpq_cannot_read(query: str, reason: str) -> None:
-    """The start fails, because the URL would otherwise look like a permanent outage."""
+    """The start refuses a URL that libpq cannot read. Otherwise the URL would look like a permanent outage."""
     settings = DatabaseSettings(url=f"postgresql://u:{SECRET}@h/d?{query}")
     with pytest.raises(SettingsError, match=f"^DATABASE__URL is invalid: {reason}\\.$"):
         PostgresConnection(settings)
 
 
 def test_an_unknown_variable_unlike_any_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message lists all settings with the prefix, even those that the deployment sets later."""
+    """If an unknown variable resembles no setting, the message lists all settings with its prefix.
+
+    The list includes settings that the deployment sets later.
+    """
     monkeypatch.setenv("SYNC__X", "1")
     with pytest.raises(
         SettingsError, match=r"^SYNC__X is an unknown setting: the settings are SYNC__DLQ_URL, SYNC__QUEUE_URL\.$"
@@ -343,7 +346,7 @@ def test_an_unknown_variable_unlike_any_setting(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_class_accepts_the_variables_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each class checks its own prefix, and a second class with the same prefix shares the known names."""
+    """A class accepts the variables of another class with the same prefix. Each class checks only its own prefix."""
 
     class Queues(BaseSettings):
         model_config = SettingsConfigDict(env_prefix="SYNC__", extra="ignore")
@@ -387,7 +390,7 @@ TOKENS = {
 
 @pytest.mark.parametrize("stage", ["local", "dev", "prod", "anything"])
 def test_how_tokens_are_checked(monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
-    """The settings decide; every stage except `local` requires tokens by default."""
+    """By default, every stage except `local` requires tokens. The settings say how the tokens are checked."""
     for name, value in TOKENS.items():
         monkeypatch.setenv(name, value)
     if stage == "local":
@@ -399,7 +402,7 @@ def test_how_tokens_are_checked(monkeypatch: pytest.MonkeyPatch, stage: str) -> 
 
 
 def test_every_stage_except_local_requires_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message names the variable that allows requests without tokens."""
+    """Only the stage `local` accepts `AUTH__MODE=none`. For other stages, the message names this variable."""
     monkeypatch.setenv("AUTH__MODE", "none")
     assert load(AuthSettings).tokens("local") is None
     with pytest.raises(SettingsError, match="AUTH__MODE is none"):
@@ -408,7 +411,7 @@ def test_every_stage_except_local_requires_tokens(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("missing", TOKENS)
 def test_required_token_settings(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
-    """Each setting is required and must not be empty."""
+    """With `AUTH__MODE=jwt`, each token setting is required and must not be empty."""
     monkeypatch.setenv("AUTH__MODE", "jwt")
     for name, value in {**TOKENS, missing: ""}.items():
         monkeypatch.setenv(name, value)
@@ -431,7 +434,7 @@ def test_required_token_settings(monkeypatch: pytest.MonkeyPatch, missing: str) 
     ],
 )
 def test_allowed_key_urls(monkeypatch: pytest.MonkeyPatch, url: str, stages: set[str]) -> None:
-    """A key URL needs TLS. Tests on this machine may use plain HTTP."""
+    """A key URL needs TLS. Plain HTTP is allowed on this machine, and everywhere in the stage `local`."""
     for name, value in {**TOKENS, "AUTH__MODE": "jwt", "AUTH__JWKS_URL": url}.items():
         monkeypatch.setenv(name, value)
     for stage in ("local", "prod"):

@@ -20,7 +20,7 @@ MakeMemory = Callable[..., Memory]
 
 @pytest.fixture
 def dead_letters() -> list[tuple[str, str]]:
-    """Record dead letters."""
+    """Return the list that records the dead letters."""
     return []
 
 
@@ -28,7 +28,7 @@ def dead_letters() -> list[tuple[str, str]]:
 def run(
     archive: InMemoryArchive, cache: InMemoryCache, dead_letters: list[tuple[str, str]]
 ) -> Callable[[], SweepResult]:
-    """Sweep once."""
+    """Return a function that runs one sweep."""
 
     def dead_letter_body(body: str, error: InvalidRecord, _: str | None) -> None:
         dead_letters.append((body, error.reason))
@@ -38,7 +38,7 @@ def run(
 
 
 def test_nothing_to_do(run: Callable[[], SweepResult]) -> None:
-    """The sweep only deletes old keys."""
+    """If no work waits, the sweep only deletes old rows."""
     assert run() == SweepResult(purged=3)
 
 
@@ -46,7 +46,7 @@ def test_nothing_to_do(run: Callable[[], SweepResult]) -> None:
 def test_a_clock_that_is_days_off(
     run: Callable[[], SweepResult], archive: InMemoryArchive, monkeypatch: pytest.MonkeyPatch, days: int
 ) -> None:
-    """A clock that is days off makes no row look old."""
+    """While PostgreSQL's clock is days off, the sweep does not delete rows by their age."""
     monkeypatch.setattr(archive, "clock", lambda: time.time() + days * 86_400)
     assert run() == SweepResult()
     monkeypatch.undo()
@@ -56,7 +56,10 @@ def test_a_clock_that_is_days_off(
 def test_the_outbox_is_emptied(
     run: Callable[[], SweepResult], cache: InMemoryCache, archive: InMemoryArchive, dead_letters: list[tuple[str, str]]
 ) -> None:
-    """The sweep empties the outbox in batches, and stores a repeated exchange once. It dead-letters invalid ones."""
+    """The sweep empties the outbox in batches.
+
+    The sweep stores a repeated exchange once, and dead-letters invalid entries.
+    """
     made = exchanges(450)
     for each in [*made, made[0]]:
         cache.append(each, is_drained=False, in_outbox=True)
@@ -68,7 +71,7 @@ def test_the_outbox_is_emptied(
 
 
 def test_entries_that_no_queue_takes(archive: InMemoryArchive, cache: InMemoryCache) -> None:
-    """The refused entries stay at the front of the outbox. The sweep still stores the entries after them."""
+    """Entries that the dead-letter queue refuses stay in the outbox. The sweep stores the entries after them."""
 
     def dead_letter_body(*_: object) -> None:
         raise StoreUnavailable("queue", "SYNC__DLQ_URL is not set")
@@ -86,7 +89,7 @@ def test_entries_that_no_queue_takes(archive: InMemoryArchive, cache: InMemoryCa
 def test_the_outbox_waits_for_l2(
     run: Callable[[], SweepResult], cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """The sweep removes only stored exchanges."""
+    """The sweep removes only stored exchanges from the outbox."""
     cache.append(exchange(), is_drained=False, in_outbox=True)
     archive.is_down = True
     assert "postgres" in run().skipped
@@ -98,7 +101,7 @@ def test_the_outbox_waits_for_l2(
 def test_a_sweep_that_died_in_the_middle(
     run: Callable[[], SweepResult], cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """The next sweep stores no exchange twice."""
+    """If a sweep ends before it removes stored exchanges, the next sweep stores no exchange twice."""
     cache.append(exchange(), is_drained=False, in_outbox=True)
     remove = cache.remove_from_outbox
 
@@ -119,7 +122,7 @@ def test_lists_are_repaired(
     archive: InMemoryArchive,
     queue: InMemoryQueue,
 ) -> None:
-    """The sweep adds exchanges to the lists that L2 stored while L1 was down."""
+    """The sweep adds to L1's lists the exchanges that L2 stored while L1 was down."""
     made = memory()
     Turn(made, "t", None).recall()
     Turn(made, "t", None).keep("q0", "a0")
@@ -129,7 +132,7 @@ def test_lists_are_repaired(
     turn.recall()
     turn.keep("q1", "a1")
     cache.is_down = False
-    cache._late.clear()  # the process that stored it has ended
+    cache._late.clear()  # the process that stored the exchange has ended
     swept = run()
     assert (swept.repaired, swept.skipped) == (1, [])
     assert [content for _, content in cache.contents("t")] == contents_of(0, 1)
@@ -139,7 +142,7 @@ def test_lists_are_repaired(
 
 
 def test_preferences_are_repaired(run: Callable[[], SweepResult], memory: MakeMemory, cache: InMemoryCache) -> None:
-    """The hash gets the values that were set while L1 was down."""
+    """L1 gets the preferences that were set while L1 was down."""
     users = Users(memory())
     users.replace("ana", {"a": "1"})
     cache.is_down = True
@@ -150,7 +153,7 @@ def test_preferences_are_repaired(run: Callable[[], SweepResult], memory: MakeMe
 
 
 def test_repairs_wait_for_l1(run: Callable[[], SweepResult], cache: InMemoryCache, archive: InMemoryArchive) -> None:
-    """Failed repairs stay recorded, and the sweep does its other work."""
+    """If L1 is down, the needed updates stay recorded, and the sweep does its other work."""
     archive.log_invalidations("thread", ["t1", "t2"])
     cache.is_down = True
     swept = run()

@@ -1,4 +1,4 @@
-"""`POST /run` is repeated after a process died between storing the exchange and storing the response."""
+"""A client repeats `POST /run` after a process ended between storing the exchange and storing the response."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def operations(
 def taken_over(operations: Operations, archive: InMemoryArchive, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """Store the first request's exchange with the id of `DEAD`.
 
-    More than a window of other exchanges follows it.
+    More exchanges than a window has are stored after it.
     """
 
     class Killed(BaseException):
@@ -80,14 +80,14 @@ def taken_over(operations: Operations, archive: InMemoryArchive, clock: Clock, m
 
 @pytest.mark.usefixtures("taken_over")
 def test_the_stored_answer_is_returned(operations: Operations) -> None:
-    """The retry returns the stored answer with its exchange id, even if the window has moved on."""
+    """The retry returns the stored answer with its exchange id, even if the exchange is older than the window."""
     answer = asyncio.run(operations.run(REQUEST, "k")).answer
     assert (answer["response"], answer["exchange_id"]) == (DEAD.assistant_message, str(DEAD.exchange_id))
 
 
 @pytest.mark.usefixtures("taken_over")
 def test_the_id_outlives_a_failure(operations: Operations, archive: InMemoryArchive, clock: Clock) -> None:
-    """A request that takes over and fails leaves the claim, so that there is one exchange."""
+    """If a request takes over the claim and fails, the claim stays. So only one exchange is stored."""
     exchange_of = archive.exchange
 
     def fail(*_: object) -> None:
@@ -106,7 +106,7 @@ def test_the_id_outlives_a_failure(operations: Operations, archive: InMemoryArch
 def test_the_stored_answer_is_returned_with_the_callers_id(
     operations: Operations, archive: InMemoryArchive, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The claim has its own id. The retry finds the exchange by the caller's id."""
+    """The claim's exchange id differs from the caller's id. The retry finds the exchange by the caller's id."""
 
     class Killed(BaseException):
         pass
@@ -132,7 +132,7 @@ def test_a_repetition_stores_a_lost_exchange(
     queue: InMemoryQueue,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The stores fail while the agent runs. The retry returns the same answer and stores its exchange once."""
+    """All stores fail while the agent runs. The retry returns the same answer and stores the exchange once."""
     answering = operations._runner.run
 
     async def answer_and_fall(**asked: Any) -> str:

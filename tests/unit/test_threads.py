@@ -47,7 +47,7 @@ def test_pages_hold_every_message_once(
 ) -> None:
     """Every message is on exactly one page.
 
-    This holds in both orders, with pages that split exchanges, and for any overlap of drained and undrained ones.
+    This holds in both orders, with pages that split exchanges, and for any overlap of drained and undrained exchanges.
     """
     made = exchanges(5)
     archive.store(made[:drained])
@@ -58,7 +58,10 @@ def test_pages_hold_every_message_once(
 
 
 def test_undrained_ones_between_drained_ones(threads: Threads, cache: InMemoryCache, archive: InMemoryArchive) -> None:
-    """A later drain may finish earlier, so undrained exchanges may be between drained ones."""
+    """Pages have the right order, even if undrained exchanges are between drained ones.
+
+    A later drain may finish earlier and cause this.
+    """
     made = exchanges(6)
     archive.store(made[::2])
     for each in made[1::2]:
@@ -68,7 +71,7 @@ def test_undrained_ones_between_drained_ones(threads: Threads, cache: InMemoryCa
 
 
 def test_an_undrained_thread_is_a_thread(threads: Threads, cache: InMemoryCache, archive: InMemoryArchive) -> None:
-    """The undrained thread has its first exchange's title and user."""
+    """An undrained thread has the title and the user of its first exchange."""
     made = exchanges(2, user_id="ana")
     for each in made:
         cache.append(each, is_drained=False)
@@ -81,7 +84,7 @@ def test_an_undrained_thread_is_a_thread(threads: Threads, cache: InMemoryCache,
 def test_a_threads_count_includes_undrained_messages(
     threads: Threads, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """Each message counts once, even while both layers have it. Without L1 the count is L2's."""
+    """Each message counts once, even if both layers have it. Without L1, the count is L2's count."""
     made = [
         exchange(0, document_ids=("d2", "d1")),
         exchange(1, document_ids=("d1",)),
@@ -99,7 +102,7 @@ def test_a_threads_count_includes_undrained_messages(
 
 
 def test_an_unknown_thread(threads: Threads) -> None:
-    """Each operation raises an error."""
+    """Each operation raises an error for an unknown thread."""
     for use in (
         lambda: threads.get("t"),
         lambda: threads.messages("t", 5, None, descending=False),
@@ -111,7 +114,7 @@ def test_an_unknown_thread(threads: Threads) -> None:
 
 
 def test_entries_of_another_program_make_no_thread(threads: Threads, cache: InMemoryCache) -> None:
-    """Such entries have no order key, so no page has them."""
+    """Entries of another program have no order key, so no page has them, and they do not make a thread."""
     cache.lists["t"] = [b'{"role":"user","content":"theirs"}']
     with pytest.raises(ThreadNotFound):
         threads.get("t")
@@ -120,7 +123,7 @@ def test_entries_of_another_program_make_no_thread(threads: Threads, cache: InMe
 
 
 def test_threads_newest_first(threads: Threads, archive: InMemoryArchive) -> None:
-    """The list has one user's threads, newest first, in pages."""
+    """The pages list one user's threads, newest first."""
     made = [exchange(number, f"t{number}", "ana" if number % 4 else "bob") for number in range(20)]
     archive.store(made)
     found: list[str] = []
@@ -136,7 +139,7 @@ def test_threads_newest_first(threads: Threads, archive: InMemoryArchive) -> Non
 
 
 def test_cursors_belong_to_their_list(threads: Threads, archive: InMemoryArchive) -> None:
-    """The operation refuses cursors of another thread, order or user."""
+    """Each operation refuses cursors of another thread, order or user."""
     archive.store([*exchanges(2, "a", "ana"), *exchanges(2, "b", "ana")])
     cursor = threads.messages("a", 1, None, descending=False).next_cursor
     users = threads.list_for("ana", 1, None).next_cursor
@@ -152,7 +155,7 @@ def test_cursors_belong_to_their_list(threads: Threads, archive: InMemoryArchive
 
 
 def test_a_page_fits_an_answer(threads: Threads, archive: InMemoryArchive, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Long messages make short pages of at least one message. No message is lost."""
+    """A page of long messages is short, but has at least one message. The pages omit no message."""
     monkeypatch.setattr(module, "fit_to_event", lambda items, to_json: sizes.fit_to_event(items, to_json, 300))
     archive.store(exchanges(4))
     first = threads.messages("t", 200, None, descending=False)
@@ -163,7 +166,7 @@ def test_a_page_fits_an_answer(threads: Threads, archive: InMemoryArchive, monke
 
 
 def test_a_new_title_stays(threads: Threads, archive: InMemoryArchive) -> None:
-    """The drain does not change the new title."""
+    """A title that a user set stays. The drain does not change it."""
     made = exchanges(2)
     archive.store(made[1:])
     assert threads.rename("t", "Mine").title == "Mine"
@@ -174,7 +177,7 @@ def test_a_new_title_stays(threads: Threads, archive: InMemoryArchive) -> None:
 def test_an_undrained_thread_is_renamed(
     threads: Threads, memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """The rename drains the thread. The drain then finds duplicates."""
+    """The rename of an undrained thread stores its exchanges in L2. The drain then finds duplicates."""
     Turn(memory(), "t", "ana").keep("q0", "a0", ["d1"])
     assert threads.rename("t", "Mine").title == "Mine"
     result = archive.store(queue.take())
@@ -208,7 +211,7 @@ def test_a_deleted_thread_is_gone_from_everywhere(
 def test_a_deletion_includes_exchanges_of_a_clock_ahead(
     threads: Threads, memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """The cutoff is at least the newest known exchange."""
+    """The deletion's cutoff is at least the newest known exchange, even if that exchange's clock is ahead."""
     Turn(memory(clock=lambda: time.time() + 3_600), "t", None).keep("q", "a")
     threads.delete("t")
     assert archive.store(queue.take()).erased == 1
@@ -219,7 +222,7 @@ def test_a_deletion_includes_exchanges_of_a_clock_ahead(
 
 
 def test_an_undrained_thread_is_deleted(threads: Threads, memory: MakeMemory, queue: InMemoryQueue) -> None:
-    """L2 need not have the thread."""
+    """A deletion also deletes a thread that L2 does not have yet."""
     Turn(memory(), "t", None).keep("q", "a")
     threads.delete("t")
     assert len(queue.bodies) == 1
@@ -228,7 +231,10 @@ def test_an_undrained_thread_is_deleted(threads: Threads, memory: MakeMemory, qu
 def test_l1_down_at_a_deletion(
     threads: Threads, memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """The response says that the deletion is incomplete, and no reader shows the thread. A retry completes it."""
+    """If L1 is down, the response says that the deletion is incomplete.
+
+    No reader shows the thread, and a retry completes the deletion.
+    """
     made = memory()
     Turn(made, "t", None).keep("q0", "a0")
     archive.store(queue.take())
@@ -246,7 +252,10 @@ def test_l1_down_at_a_deletion(
 
 
 def test_l1_down(threads: Threads, cache: InMemoryCache, archive: InMemoryArchive) -> None:
-    """L2's messages are returned as degraded. An unknown thread may exist in L1 only."""
+    """If L1 is down, L2's messages are returned as degraded.
+
+    An unknown thread is an outage, because the thread may exist in L1 only.
+    """
     archive.store(exchanges(1))
     cache.is_down = True
     page = threads.messages("t", 9, None, descending=False)
@@ -258,7 +267,7 @@ def test_l1_down(threads: Threads, cache: InMemoryCache, archive: InMemoryArchiv
 
 
 def test_l2_down(threads: Threads, memory: MakeMemory, archive: InMemoryArchive) -> None:
-    """L1 returns a thread that it has completely. Other threads and all changes need L2."""
+    """If L2 is down, L1 returns the messages of a thread that it has completely. Other operations need L2."""
     made = memory()
     Turn(made, "t", "ana").recall()
     Turn(made, "t", "ana").keep("q0", "a0")
@@ -279,7 +288,7 @@ def test_l2_down(threads: Threads, memory: MakeMemory, archive: InMemoryArchive)
 def test_l2_down_and_a_thread_longer_than_the_window(
     threads: Threads, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """A full list is complete for the window, but not for the thread."""
+    """A full list is complete for the window, but not for a longer thread. So a longer thread needs L2."""
     for each in exchanges(51):
         cache.append(each, is_drained=False)
     archive.is_down = True

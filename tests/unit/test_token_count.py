@@ -1,4 +1,4 @@
-"""The upper bound of tokens is never below the real vocabularies' counts, and close to them in English."""
+"""The upper bound of tokens is at least each real vocabulary's count, and close to this count in English."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def real(text: str) -> list[int]:
 @example("'sophisticated x'sophisticated 5'sophisticated Dog'Sophisticated")
 @example(".\n\n//// \n \n    return")
 def test_the_bound_is_never_lower(text: str) -> None:
-    """The bound is never lower, for any combination."""
+    """The bound is never lower than the real count, for any combination of texts."""
     assert count_tokens(text) >= max(real(text))
 
 
@@ -90,12 +90,12 @@ def test_the_bound_is_never_lower(text: str) -> None:
     ],
 )
 def test_the_bound_is_never_lower_in_scripts_and_codes(text: str) -> None:
-    """The bound is never lower for scripts, emoji, base64, digits, control characters and code."""
+    """The bound is at least the real count for scripts, emoji, base64, digits, control characters and code."""
     assert count_tokens(text) >= max(real(text))
 
 
 def test_the_bound_is_never_lower_in_random_letters() -> None:
-    """The bound is never lower for random letters that resemble words."""
+    """The bound is at least the real count for random letters that resemble words."""
     source = random.Random(0)  # noqa: S311 - not for security
     for letters in (string.ascii_lowercase, "bcdfghjklmnpqrstvwxz", string.ascii_letters, "QXZJ", "eaiou"):
         text = " ".join("".join(source.choices(letters, k=source.randrange(1, 30))) for _ in range(2_000))
@@ -111,7 +111,7 @@ def test_the_bound_is_close_in_english() -> None:
 
 @pytest.mark.skipif("RECALL_DATA" not in os.environ, reason="RECALL_DATA names no folder of conversations")
 def test_the_bound_is_close_in_conversations() -> None:
-    """The bound is at most 1.6 times the real count and never lower, for each thread."""
+    """The bound is at least the real count and at most 1.6 times the real count, for each thread."""
     for path in sorted(Path(os.environ["RECALL_DATA"]).glob("*.jsonl.gz")):
         with gzip.open(path, "rt") as lines:
             for line in lines:
@@ -122,12 +122,12 @@ def test_the_bound_is_close_in_conversations() -> None:
 
 @pytest.mark.parametrize("text", ["a1", "=", "=é", " ", "\n", "' ", "ab'", "é(", "x\u0301", ".\n/"])
 def test_time_is_linear(text: str) -> None:
-    """No pattern backtracks, so two million characters take seconds at most."""
+    """The counting time is linear, so two million characters take seconds at most."""
     started = time.perf_counter()
     count_tokens(text * (2_000_000 // len(text)))
     assert time.perf_counter() - started < 20
 
 
 def test_lone_surrogates_count() -> None:
-    """A lone surrogate, which no encoding accepts, is no error."""
+    """A text with a lone surrogate can be counted, although no encoding accepts a lone surrogate."""
     assert count_tokens("a\ud800b") >= 3

@@ -58,7 +58,7 @@ def _verify(issuer: Issuer, settings: dict[str, Any], user: object = USER, **cla
 def test_a_token_of_each_issuer(
     issuer: Issuer, settings: dict[str, Any], claims: dict[str, Any], operator: dict[str, Any]
 ) -> None:
-    """The user is the configured claim. The operator's scope counts only in the configured claim."""
+    """The user is the value of the configured claim. The operator's scope counts only in the configured claims."""
     user = claims.get("sub", USER)
     others = {name: value for name, value in claims.items() if name != "sub"}
     assert _verify(issuer, settings, user, **others) == Caller(USER)
@@ -91,7 +91,7 @@ def test_a_token_of_each_issuer(
     ],
 )
 def test_a_token_that_is_refused(issuer: Issuer, settings: dict[str, Any], claims: dict[str, Any], why: str) -> None:
-    """Each setting names one claim. No other claim replaces it."""
+    """Each setting names one claim. A token without a valid claim of this name is refused."""
     with pytest.raises(Unauthenticated, match=why) as caught:
         _verify(issuer, settings, **claims)
     assert caught.value.error == "invalid_token"

@@ -1,4 +1,4 @@
-"""Users see certain threads of a stage that ran without tokens, once tokens are turned on."""
+"""The tests turn on tokens in a stage that ran without tokens. Users then see only certain older threads."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def cache() -> InMemoryCache:
 def ran_open(
     memory: Callable[..., Memory], cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> Callable[[Sequence[str | None]], Memory]:
-    """Add an exchange for each user to one thread, drain all, and return a new process."""
+    """Return a function that adds one exchange for each user to one thread, drains all, and returns a new process."""
 
     def make(users: Sequence[str | None]) -> Memory:
         process = memory(_SETTINGS)
@@ -53,9 +53,9 @@ def ran_open(
     ("users", "ana", "bob", "operator"),
     [
         (["ana"], 2, None, 2),
-        # Its exchanges name no user.
+        # The thread's exchanges name no user.
         ([None], None, None, 2),
-        # The thread is no single user's.
+        # The thread does not belong to one user only.
         (["ana", "bob"], None, None, None),
         ([None, "ana"], None, None, None),
     ],
@@ -70,7 +70,10 @@ def test_only_owner_and_operators_see_a_thread(
     *,
     is_emptied: bool,
 ) -> None:
-    """The thread's only user and operators see it. A thread of several users is hidden from all of them."""
+    """A thread with one user is visible to this user and to operators.
+
+    A thread with several users is hidden from all users and operators.
+    """
     process = ran_open(users)
     if is_emptied:
         cache.lose_everything()
@@ -80,7 +83,10 @@ def test_only_owner_and_operators_see_a_thread(
 def test_a_list_that_has_only_a_later_users_exchanges(
     ran_open: Callable[[Sequence[str | None]], Memory], cache: InMemoryCache
 ) -> None:
-    """The list counts as that user's while it lasts. So Redis has to be emptied."""
+    """A list with only a later user's exchanges counts as this user's until the list expires.
+
+    So Redis has to be emptied.
+    """
     process = ran_open(["ana", "bob", "bob"])
     assert (_shown(process, "ana"), _shown(process, "bob")) == (None, 4)
     cache.lose_everything()

@@ -1,4 +1,4 @@
-"""The tools' results are texts in every case."""
+"""Each tool always returns a text."""
 
 import logging
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ HIT = SearchHit("thread-1", "Dinner", "user", "I love\n  pizza", NOON)
 
 
 class FakeSearch:
-    """Records its calls; returns hits or raises an error."""
+    """A search that records its calls, and returns hits or raises an error."""
 
     def __init__(self, hits: list[SearchHit] | None = None, error: Exception | None = None) -> None:
         self.hits = hits or []
@@ -34,17 +34,17 @@ def _context(search: FakeSearch | None = None, user_id: str | None = "ana") -> T
 
 @pytest.mark.parametrize("zone", ["", "UTC", "utc", " Etc/UTC ", "Z", "GMT"])
 def test_utc_has_many_names(zone: str) -> None:
-    """UTC is known by each of its names, in any case."""
+    """The tool accepts each name of UTC, in upper and lower case."""
     assert current_time(_context(), zone) == "2026-07-01T12:00:00+00:00"
 
 
 def test_time_in_a_zone() -> None:
-    """The offset includes daylight saving time."""
+    """The time in a zone includes daylight saving time."""
     assert current_time(_context(), "Europe/Paris") == "2026-07-01T14:00:00+02:00"
 
 
 def test_time_now() -> None:
-    """By default, a run uses the real clock."""
+    """By default, the tool uses the real clock."""
     result = datetime.fromisoformat(current_time(ToolContext(FakeSearch(), None, None)))
     assert abs((datetime.now(UTC) - result).total_seconds()) < 60
 
@@ -59,7 +59,7 @@ def test_unknown_zone(zone: str) -> None:
 
 
 def test_search_is_for_this_user_without_this_thread() -> None:
-    """User and thread come from the run."""
+    """The search uses the run's user, and excludes the run's thread."""
     search = FakeSearch([HIT])
     answer = search_conversations(_context(search), "  pizza ", limit=3)
     assert search.calls == [("ana", "pizza", 3, "now")]
@@ -68,14 +68,14 @@ def test_search_is_for_this_user_without_this_thread() -> None:
 
 @pytest.mark.parametrize(("asked", "used"), [(-1, 1), (0, 1), (1000, MAX_HITS)])
 def test_search_limit_is_bounded(asked: int, used: int) -> None:
-    """A model's limit has a maximum."""
+    """The limit that a model sets for a search has a minimum and a maximum."""
     search = FakeSearch()
     search_conversations(_context(search), "pizza", limit=asked)
     assert search.calls[0][2] == used
 
 
 def test_long_and_untitled_hits() -> None:
-    """A hit is cut, and its conversation may have no title."""
+    """A long hit is cut, and the conversation of a hit may have no title."""
     hit = SearchHit("thread-1", None, "assistant", "x" * 5000, NOON)
     answer = search_conversations(_context(FakeSearch([hit])), "x")
     assert "an untitled conversation" in answer
@@ -84,12 +84,12 @@ def test_long_and_untitled_hits() -> None:
 
 
 def test_search_finds_nothing() -> None:
-    """The answer says that nothing was found."""
+    """If the search finds nothing, the answer says so."""
     assert search_conversations(_context(), "pizza") == "Nothing was found in earlier conversations."
 
 
 def test_search_without_a_user() -> None:
-    """Without a user nothing is searched."""
+    """Without a user, the tool does not call the search."""
     search = FakeSearch([HIT])
     assert "not known who the user is" in search_conversations(_context(search, user_id=None), "pizza")
     assert search.calls == []
@@ -97,7 +97,7 @@ def test_search_without_a_user() -> None:
 
 @pytest.mark.parametrize("query", ["", "  ", "a\x00b", "\ud800"])
 def test_search_without_words(query: str) -> None:
-    """Words that the store could not search are not passed on."""
+    """The tool does not pass on words that the store cannot search."""
     search = FakeSearch([HIT])
     assert "without words" in search_conversations(_context(search), query)
     assert search.calls == []
@@ -111,7 +111,7 @@ def test_search_without_words(query: str) -> None:
     ],
 )
 def test_search_that_fails(error: Exception, says: str, level: int, caplog: pytest.LogCaptureFixture) -> None:
-    """The model gets a sentence and the log a line."""
+    """If the search fails, the model gets a sentence, and the log gets a line."""
     answer = search_conversations(_context(FakeSearch(error=error)), "pizza")
     assert says in answer
     assert "relation" not in answer

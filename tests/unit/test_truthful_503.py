@@ -18,7 +18,7 @@ from tests.support.api import Api
 def test_a_deletion_that_is_half_done(
     api: Api, cache: InMemoryCache, archive: InMemoryArchive, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    """PostgreSQL has deleted the thread and Redis has not. The response does not say that nothing happened."""
+    """If PostgreSQL has completed a deletion and Redis has not, the response says so."""
     kept = {"thread_id": "t", "user_id": "ana", "user_message": "q", "assistant_message": "a"}
     exchange_id = api.ask("POST", "/invoked", kept).json()["exchange_id"]
     archive.store(list(cache.pending["t"].values()))
@@ -39,7 +39,7 @@ def test_a_deletion_that_is_half_done(
 def test_nothing_is_claimed_that_is_not_known(
     memory: Callable[..., Memory], cache: InMemoryCache, archive: InMemoryArchive, layer: str, name: str
 ) -> None:
-    """A layer that does not respond before any change leaves the outcome out."""
+    """If a layer does not respond before any change, the error reports no outcome."""
     del name
     (cache if layer == "redis" else archive).is_down = True
     use = Users(memory()).forget if layer == "redis" else Threads(memory()).get

@@ -43,7 +43,7 @@ def test_preferences_are_merged_and_replaced(users: Users, cache: InMemoryCache)
 def test_a_read_only_request_leaves_the_refill_to_the_next_turn(
     users: Users, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """PostgreSQL responds, and the request writes nothing to Redis."""
+    """PostgreSQL returns the preferences, and the request writes nothing to Redis. The next turn refills Redis."""
     users.replace("ana", {"a": "1"})
     cache.lose_everything()
     archive.calls.clear()
@@ -53,7 +53,10 @@ def test_a_read_only_request_leaves_the_refill_to_the_next_turn(
 
 
 def test_l1_down(users: Users, cache: InMemoryCache, archive: InMemoryArchive, memory: MakeMemory) -> None:
-    """L2 serves and accepts changes. L1 shows no old values when it is back, and the sweep updates it."""
+    """If L1 is down, L2 serves and accepts changes.
+
+    L1 shows no old values when it is back, and the sweep updates L1.
+    """
     users.replace("ana", {"a": "1"})
     cache.is_down = True
     assert users.preferences("ana") == {"a": "1"}
@@ -64,7 +67,7 @@ def test_l1_down(users: Users, cache: InMemoryCache, archive: InMemoryArchive, m
 
 
 def test_l1_goes_down_while_l2_responds(users: Users, cache: InMemoryCache, archive: InMemoryArchive) -> None:
-    """The response still has L2's values."""
+    """If L1 goes down while L2 responds, the response still has L2's values."""
     users.replace("ana", {"a": "1"})
     cache.lose_everything()
     preferences = archive.preferences
@@ -78,7 +81,7 @@ def test_l1_goes_down_while_l2_responds(users: Users, cache: InMemoryCache, arch
 
 
 def test_l2_down(users: Users, archive: InMemoryArchive) -> None:
-    """L1 returns its preferences. Changes and unknown users need L2."""
+    """If L2 is down, L1 returns the preferences that it has cached. Changes and unknown users need L2."""
     users.replace("ana", {"a": "1"})
     archive.is_down = True
     assert users.preferences("ana") == {"a": "1"}
@@ -90,9 +93,9 @@ def test_l2_down(users: Users, archive: InMemoryArchive) -> None:
 def test_a_user_is_deleted(
     users: Users, memory: MakeMemory, archive: InMemoryArchive, cache: InMemoryCache, queue: InMemoryQueue
 ) -> None:
-    """The user's threads and preferences are deleted, drained or not.
+    """The user's preferences and all threads of the user, drained or undrained, are deleted.
 
-    Other users' data stays, and nothing is restored.
+    Other users' data stays, and no copy restores the deleted data.
     """
     made = memory()
     for thread, user in (("t1", "ana"), ("t2", "ana"), ("t3", "bob")):
@@ -113,7 +116,7 @@ def test_a_user_is_deleted(
 
 
 def test_a_user_is_deleted_by_a_clock_behind(users: Users, cache: InMemoryCache, archive: InMemoryArchive) -> None:
-    """Exchanges in L1 and the queue are deleted too, although their ids are newer than this process' clock."""
+    """If this process's clock is behind, exchanges with newer ids are deleted, too, in L1 and in the queue."""
     ahead = exchange(0, "t", "ana", exchange_id=ExchangeIds().new(now=time.time() + 60))
     cache.append(ahead, is_drained=False)
     users.forget("ana")
@@ -123,7 +126,7 @@ def test_a_user_is_deleted_by_a_clock_behind(users: Users, cache: InMemoryCache,
 def test_a_deleted_user_may_return(
     users: Users, memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """The user's later data is new."""
+    """After a deletion, the user may return with new data."""
     made = memory()
     Turn(made, "t", "ana").keep("q0", "a0")
     users.forget("ana")
@@ -135,7 +138,7 @@ def test_a_deleted_user_may_return(
 def test_a_thread_gets_exchanges_while_its_user_is_deleted(
     users: Users, memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """The deletion includes exchanges that L1 gets meanwhile."""
+    """The deletion of a user includes exchanges that L1 gets during the deletion."""
     forget = archive.forget_user
 
     def meanwhile(user_id: str, *arguments: object) -> object:
@@ -150,7 +153,7 @@ def test_a_thread_gets_exchanges_while_its_user_is_deleted(
 
 
 def test_l1_down_when_a_user_is_deleted(users: Users, cache: InMemoryCache, archive: InMemoryArchive) -> None:
-    """L1 could not return the threads of the user, so nothing is deleted. The caller gets an error."""
+    """If L1 is down, it cannot list the user's threads. So nothing is deleted, and the caller gets an error."""
     users.replace("ana", {"a": "1"})
     cache.is_down = True
     with pytest.raises(StoreUnavailable, match="redis"):
@@ -161,7 +164,10 @@ def test_l1_down_when_a_user_is_deleted(users: Users, cache: InMemoryCache, arch
 def test_l1_goes_down_while_a_user_is_deleted(
     users: Users, memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """The sweep gets a record of the rest, and the caller gets an error."""
+    """If L1 goes down during the deletion, L2 records the remaining updates for the sweep.
+
+    The caller gets an error.
+    """
     Turn(memory(), "t", "ana").keep("q0", "a0")
     forget = archive.forget_user
 

@@ -1,4 +1,4 @@
-"""The queue's message body has a format, and a reason for every refusal."""
+"""The queue's message body has a fixed format. The parser gives a reason for each refusal."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EXCHANGE = Exchange(ID, "conv_12345", "user_456", "Hello", "Hi there!", MOMENT, 
 
 
 def test_the_body_is_the_contracts() -> None:
-    """The body has exactly the contract's fields."""
+    """The body of an exchange has exactly the contract's fields."""
     assert json.loads(EXCHANGE.to_wire()) == WIRE
 
 
@@ -46,19 +46,19 @@ def test_a_body_of_another_program() -> None:
 
 @pytest.mark.parametrize("dots", [".", ".."])
 def test_ids_that_only_the_edge_refuses(dots: str) -> None:
-    """The drain stores an exchange with such an id, if the API accepted it before it refused such ids."""
+    """The parser accepts the ids `.` and `..`, because an earlier release of the API accepted these ids."""
     read = Exchange.from_wire(json.dumps({**WIRE, "thread_id": dots, "user_id": dots}))
     assert (read.thread_id, read.user_id) == (dots, dots)
 
 
 def test_without_a_user_and_documents() -> None:
-    """Null means no user."""
+    """A body with a null user has no user."""
     assert Exchange.from_wire(json.dumps({**WIRE, "user_id": None, "document_ids": []})).user_id is None
 
 
 @pytest.mark.parametrize("character", ["\ufffe", "\uffff"])
 def test_characters_that_sqs_refuses_travel_escaped(character: str) -> None:
-    """The body escapes the two noncharacters, and the parser restores them."""
+    """The body escapes the two characters that SQS refuses, and the parser restores them."""
     made = Exchange(ID, "t", None, f"a{character}b", f"{character}\\{character}", MOMENT)
     assert character not in made.to_wire()
     assert Exchange.from_wire(made.to_wire()) == made
@@ -89,7 +89,7 @@ def test_not_json(body: str | bytes) -> None:
 
 @pytest.mark.parametrize("version", [0, 2, "1", True, None, [], 1.5])
 def test_unknown_version(version: object) -> None:
-    """The parser refuses another version."""
+    """The parser refuses an unknown version."""
     with pytest.raises(InvalidRecord) as caught:
         Exchange.from_wire(json.dumps({**WIRE, "version": version}))
     assert caught.value.reason == "unknown_version"
@@ -104,7 +104,7 @@ def test_no_version() -> None:
 
 @pytest.mark.parametrize("name", [name for name in WIRE if name != "version"])
 def test_missing_field(name: str) -> None:
-    """The detail is the field's name."""
+    """The parser refuses a missing field. The detail is the field's name."""
     with pytest.raises(InvalidRecord) as caught:
         Exchange.from_wire(json.dumps({key: value for key, value in WIRE.items() if key != name}))
     assert (caught.value.reason, caught.value.detail) == ("missing_field", name)
@@ -146,7 +146,7 @@ def test_missing_field(name: str) -> None:
     ],
 )
 def test_invalid_field(name: str, value: object) -> None:
-    """The detail is the field's name without its value."""
+    """The parser refuses an invalid field. The detail has the field's name without its value."""
     with pytest.raises(InvalidRecord) as caught:
         Exchange.from_wire(json.dumps({**WIRE, name: value}))
     assert caught.value.reason == "invalid_field"
@@ -156,28 +156,31 @@ def test_invalid_field(name: str, value: object) -> None:
 @pytest.mark.parametrize("name", ["user_message", "assistant_message", "thread_id", "user_id"])
 @pytest.mark.parametrize("escape", [r"\ud800", r"\udfff", r"\ud800x"])
 def test_lone_surrogates(name: str, escape: str) -> None:
-    """Strict JSON parsers accept no lone surrogate."""
+    """The parser refuses lone surrogates, because strict JSON parsers do not accept them."""
     body = json.dumps({**WIRE, name: "MARK"}).replace("MARK", escape)
     with pytest.raises(InvalidRecord):
         Exchange.from_wire(body)
 
 
 def test_the_texts_may_be_longer_than_the_api_takes() -> None:
-    """Only SQS's limit applies. The service never cuts an agent's answer."""
+    """A text may be longer than the API accepts, because the service never cuts an agent's answer.
+
+    Only SQS's limit applies.
+    """
     long = "x" * 300_000
     assert Exchange.from_wire(json.dumps({**WIRE, "assistant_message": long})).assistant_message == long
 
 
 @pytest.mark.parametrize("moment", ["1970-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"])
 def test_the_first_and_the_last_moment(moment: str) -> None:
-    """Both times have an order key, even for an id without a time."""
+    """The first and the last allowed time have an order key, even for an id without a time."""
     made = Exchange.from_wire(json.dumps({**WIRE, "created_at": moment, "exchange_id": str(UUID(int=1))}))
     assert made.order.int > 0
     assert Exchange.from_wire(made.to_wire()) == made
 
 
 def test_times_are_utc_and_sort_as_text() -> None:
-    """A time always has six digits of fraction, for any time zone."""
+    """The format of a time is UTC with six digits of fraction, so times sort as texts."""
     moment = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     assert format_time(moment) == "2026-01-02T03:04:05.000000Z"
     assert format_time(moment.astimezone(timezone(timedelta(hours=-5)))) == "2026-01-02T03:04:05.000000Z"

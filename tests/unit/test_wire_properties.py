@@ -13,7 +13,7 @@ from tests.support import strategies
 
 @given(strategies.exchanges())
 def test_a_sent_exchange_is_received(made: Exchange) -> None:
-    """The received exchange is unchanged. The body has only characters that SQS accepts."""
+    """A received exchange equals the sent exchange. The body has only characters that SQS accepts."""
     body = made.to_wire()
     assert Exchange.from_wire(body) == made
     assert all(c in "\t\n\r" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c > "\uffff" for c in body)
@@ -21,7 +21,7 @@ def test_a_sent_exchange_is_received(made: Exchange) -> None:
 
 @given(strategies.exchanges())
 def test_an_entry_of_the_list_is_read_back(made: Exchange) -> None:
-    """Both messages are unchanged."""
+    """An entry of the list is read back unchanged, for both messages."""
     assert tuple(decode(entry) for entry in encode(made)) == made.messages
 
 
@@ -34,7 +34,7 @@ _json = st.recursive(
 
 @given(strategies.exchanges(), st.data())
 def test_any_field_may_be_anything(made: Exchange, data: st.DataObject) -> None:
-    """A body with a foreign value is an exchange, or refused with a reason. No other error occurs."""
+    """The parser accepts a body with any value in a field, or refuses it with a reason. No other error occurs."""
     record = json.loads(made.to_wire())
     record[data.draw(st.sampled_from(sorted(record)))] = data.draw(_json)
     try:

@@ -1,7 +1,7 @@
 """The previous release as an archive: `python -m tests.upgrade.previous COMMIT` writes it, the tests unpack it.
 
 The archive is in this directory, so that shallow clones have it. It contains the functions, their imports and the
-migrations of one commit, which the file beside it names.
+migrations of one commit. The file beside the archive names the commit.
 """
 
 from __future__ import annotations

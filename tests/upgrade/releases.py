@@ -1,4 +1,7 @@
-"""Two releases on the same stores: their functions as processes, invoked like by API Gateway, SQS and a schedule."""
+"""Runs two releases' functions as processes on the same stores.
+
+The functions are invoked as by API Gateway, SQS and a schedule.
+"""
 
 from __future__ import annotations
 
@@ -105,7 +108,7 @@ class Agent(Function):
     def user_messages(self, thread_id: str, user_id: str | None = None, *, is_drained: bool = False) -> list[str]:
         """Return the users' messages in the response of `/invoking`, and check that each has its answer.
 
-        Unless everything is drained, the queue may be reported as degraded.
+        While an exchange is undrained, the response may report the queue as degraded.
         """
         answer = self.recall(thread_id, user_id)
         assert answer["degraded"] in ([], [] if is_drained else ["queue"]), answer

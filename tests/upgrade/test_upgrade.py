@@ -1,4 +1,4 @@
-"""This release runs beside the previous one, after it, and after a rollback. All guarantees hold.
+"""All guarantees hold while this release runs beside the previous one, after it, and after a rollback.
 
 Each release's agent function runs with each release's sync function, on one schema, one Redis and one queue.
 """
@@ -67,7 +67,7 @@ def test_the_new_schema_under_running_old_processes(make: Callable[[str], Releas
 def test_each_agent_with_each_drain(
     writes: Release, drains: Release, upgraded: Releases, rows: psycopg.Connection
 ) -> None:
-    """Exchanges of either agent function are stored by either drain and shown by both agent functions."""
+    """Either drain stores the exchanges of either agent function, and both agent functions show them."""
     agent = upgraded.agent(writes)
     for number in range(3):
         agent.say("t", f"{number}", "ana", metadata={"number": number}, document_ids=[f"d{number}"])
@@ -127,7 +127,7 @@ def test_everything_that_one_release_wrote(
 def test_an_outbox_of_the_other_release(
     writes: Release, sweeps: Release, upgraded: Releases, rows: psycopg.Connection
 ) -> None:
-    """The other release's sweep stores exchanges that were in the outbox at the change."""
+    """The other release's sweep stores exchanges that were in the outbox at the change of the release."""
     away = {"SYNC__QUEUE_URL": "http://127.0.0.1:9/queue", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
     away["DATABASE__URL"] = "postgresql://memory:memory@127.0.0.1:9/memory"
     cut_off = upgraded.agent(writes, "cut off", **away)
@@ -140,7 +140,7 @@ def test_an_outbox_of_the_other_release(
 def test_a_key_of_the_other_release(
     runs: Release, repeats: Release, upgraded: Releases, redis_client: redis.Redis
 ) -> None:
-    """A request repeated across the change gets its first response from either layer."""
+    """A request that is repeated after the change of the release gets its first response, from either layer."""
 
     def run(agent: Agent, body: dict[str, Any]) -> tuple[int, Any, dict[str, str]]:
         return agent.http("POST", "/run", body, {"Idempotency-Key": "k"})
@@ -160,7 +160,7 @@ def test_a_key_of_the_other_release(
 def test_a_deletion_ahead_of_the_drain(
     stores: Release, deletes: Release, drains: Release, upgraded: Releases, rows: psycopg.Connection
 ) -> None:
-    """Queued exchanges of a deleted thread or user stay deleted with either drain, and when delivered twice."""
+    """Either release's drain drops queued exchanges of a deleted thread or user, even if they are delivered twice."""
     agent = upgraded.agent(stores)
     for thread_id, user_id in (("t", "ana"), ("u", "bob"), ("kept", "eve")):
         agent.say(thread_id, "before", user_id)

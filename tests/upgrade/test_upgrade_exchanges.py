@@ -1,4 +1,4 @@
-"""This release replaces and deletes an exchange, beside the previous release and after a rollback."""
+"""Exchanges stay replaced or deleted while this release runs beside the previous release, and after a rollback."""
 
 from __future__ import annotations
 
@@ -65,14 +65,17 @@ def test_a_replaced_exchange_after_a_rollback(
 
 
 def test_a_deleted_exchange_that_the_release_before_stores_again(upgraded: Releases, rows: psycopg.Connection) -> None:
-    """A redelivery restores the exchange there. This release's sweep removes it again, in both layers."""
+    """In the previous release, a redelivery restores the exchange.
+
+    This release's sweep removes the exchange again from both layers.
+    """
     bodies, ids = _bodies(upgraded, "this")
     upgraded.agent("this").do("DELETE", f"/threads/t/exchanges/{ids[1]}")
     assert upgraded.agent("previous").user_messages("t", "ana") == ["one", "three"]
     assert _texts(rows) == ["one", "three"]
     _send(upgraded, bodies)
     upgraded.sync("previous").drain(upgraded.queues)
-    # A process that does not know tombstones of exchanges cannot do this.
+    # The previous release does not know tombstones of exchanges, so it stores the exchange again.
     assert _texts(rows) == ["one", "two", "three"]
     assert upgraded.agent("this").user_messages("t", "ana") == ["one", "three"]
     upgraded.drain_and_sweep("this")
@@ -84,7 +87,10 @@ def test_a_deleted_exchange_that_the_release_before_stores_again(upgraded: Relea
 def test_a_replacement_on_the_queue_of_a_drain_that_does_not_know_it(
     upgraded: Releases, rows: psycopg.Connection
 ) -> None:
-    """The drain dead-letters it with the reason. Moved back after the deployment, it is stored."""
+    """The previous release's drain dead-letters a replacement with the reason.
+
+    If the dead letter is moved back to the queue after the deployment, this release stores it.
+    """
     ids = _say_three(upgraded, "this")
     cut_off = upgraded.agent("this", "cut off", DATABASE__URL="postgresql://memory:memory@127.0.0.1:9/memory")
     assert cut_off.do("PUT", f"/threads/t/exchanges/{ids[1]}", _NEW)["durability"] == "queue"
@@ -103,7 +109,7 @@ def test_a_replacement_on_the_queue_of_a_drain_that_does_not_know_it(
 def test_owner_of_a_thread(
     writes: Release, reads: Release, upgraded: Releases, issuer: Issuer, redis_client: redis.Redis
 ) -> None:
-    """A thread belongs to its first user, for either release, drained or not."""
+    """Both releases treat a thread's first user as its owner, before and after the drain."""
     upgraded.environment |= issuer.environment()
 
     def ask(agent: Agent, user: str, method: str, path: str, body: Any = None) -> tuple[int, Any]:

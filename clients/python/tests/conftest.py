@@ -65,6 +65,6 @@ def outage() -> MemoryClient:
 
 @pytest.fixture
 def async_outage() -> AsyncMemoryClient:
-    """The same as an asynchronous client."""
+    """An asynchronous client of a deployment whose layers are down."""
     http = httpx.AsyncClient(transport=httpx.MockTransport(_behind_an_outage))
     return AsyncMemoryClient("http://outage", http_client=http)

@@ -81,9 +81,9 @@ def test_the_texts_for_other_readers(async_client: AsyncMemoryClient, client: Me
 
 
 def test_the_context_of_a_turn(async_client: AsyncMemoryClient, thread_id: str, user_id: str) -> None:
-    """Only preferences beside a history provider.
+    """By default the provider adds only preferences, for use with a history provider.
 
-    With `history`, also the conversation as text, and the run is stored.
+    With `history`, it also adds the conversation as text, and stores the run.
     """
 
     async def check() -> None:
@@ -120,7 +120,7 @@ def test_the_context_of_a_turn(async_client: AsyncMemoryClient, thread_id: str, 
 def test_a_repeated_conversation_is_stored_once(
     async_client: AsyncMemoryClient, thread_id: str, make: Callable[[AsyncMemoryClient], Any]
 ) -> None:
-    """A caller may pass the whole conversation at each run and repeat messages; each is stored once."""
+    """A caller may pass the whole conversation at each run and repeat messages. Each message is stored once."""
 
     async def check() -> None:
         async with async_client as memory:
@@ -133,7 +133,7 @@ def test_a_repeated_conversation_is_stored_once(
                 kept = await HybridHistoryProvider(memory).get_messages(thread_id)
                 assert len(kept) == 2 * number
             assert [message.text for message in kept] == [message.text for message in told]
-            # Only the end of the conversation, then the same message again without any of it.
+            # The caller passes only the end of the conversation, then twice the same messages without the conversation.
             told = [*told[-2:], Message("user", ["Bye"])]
             await agent.run(told, session=agent.create_session(session_id=thread_id))
             for _ in range(2):
@@ -147,7 +147,10 @@ def test_a_repeated_conversation_is_stored_once(
 
 @pytest.mark.parametrize("status", [200, 503])
 def test_messages_are_stored_twice_if_the_check_fails(status: int) -> None:
-    """If the check fails, messages are stored twice and the run succeeds. Without a replay there is no check."""
+    """If the check for stored messages fails, messages are stored twice and the run succeeds.
+
+    The provider checks only if the caller may have passed earlier messages again.
+    """
     sent: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -171,7 +174,7 @@ def test_messages_are_stored_twice_if_the_check_fails(status: int) -> None:
 
 
 def test_a_message_that_cannot_be_stored(async_client: AsyncMemoryClient, thread_id: str) -> None:
-    """The message is refused, and nothing of the run is stored."""
+    """A message that cannot be stored is refused, and nothing of its run is stored."""
 
     async def check() -> None:
         async with async_client as memory:
@@ -212,7 +215,10 @@ def broken(city: str) -> str:
 def test_a_tool_that_raises(
     async_client: AsyncMemoryClient, thread_id: str, make: Callable[[AsyncMemoryClient], Any]
 ) -> None:
-    """The answer is returned and stored. The tool's failure is stored without its reason, as in the framework."""
+    """If a tool raises an error, the answer is returned and stored.
+
+    The tool's failure is stored without its reason, as in the framework.
+    """
 
     async def check() -> None:
         async with async_client as memory:
@@ -230,7 +236,7 @@ def test_a_tool_that_raises(
 
 
 def test_an_outage_is_not_an_empty_history(async_outage: AsyncMemoryClient) -> None:
-    """Reading and writing raise an error."""
+    """During an outage, reading and writing raise an error."""
 
     async def check() -> None:
         model = OfflineChatClient("Hello.", "Hello.")

@@ -23,7 +23,7 @@ HERE = [(name, text) for (name, needs), text in OUTPUT.items() if importlib.util
 
 @pytest.mark.parametrize(("name", "expected"), HERE, ids=[name for name, _ in HERE])
 def test_an_example_runs(name: str, expected: str) -> None:
-    """It prints its memory's contents."""
+    """The example prints its memory's contents."""
     ran = subprocess.run(
         [sys.executable, EXAMPLES / name],
         env={**os.environ, "OPENAI_AGENTS_DISABLE_TRACING": "1"},
@@ -36,5 +36,5 @@ def test_an_example_runs(name: str, expected: str) -> None:
 
 
 def test_every_example_is_run() -> None:
-    """Each example is covered: the client's in an environment of its own, the plug-in's by the service's tests."""
+    """Every example is tested: `client.py` in its own environment, and `plugin.py` by the service's tests."""
     assert {path.name for path in EXAMPLES.glob("*.py")} == {"client.py", "plugin.py", *(name for name, _ in OUTPUT)}

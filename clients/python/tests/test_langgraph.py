@@ -62,7 +62,7 @@ def test_a_preference_is_visible_to_other_clients(client: MemoryClient, user_id:
 
 
 def test_filters(client: MemoryClient, user_id: str) -> None:
-    """All filters that the framework documents."""
+    """The store supports all filters that the framework documents."""
     store, place = PreferencesStore(client), ("preferences", user_id)
     for number in range(4):
         store.put(place, f"k{number}", {"score": number})
@@ -82,7 +82,10 @@ def test_filters(client: MemoryClient, user_id: str) -> None:
 
 
 def test_filters_of_texts_and_of_nested_values(client: MemoryClient, user_id: str) -> None:
-    """As in the framework's own store, which fails for a text that is no number, however."""
+    """Filters have the same results as in the framework's own store.
+
+    Only the framework's own store fails for a text that is not a number.
+    """
     ours, own, place = PreferencesStore(client), InMemoryStore(), ("preferences", user_id)
     values: dict[str, dict[str, Any]] = {
         "a": {"value": "10"},
@@ -134,7 +137,7 @@ def test_in_a_graph(client: MemoryClient, user_id: str) -> None:
 
 @pytest.mark.parametrize("value", [{"a": float("nan")}, {"a": object()}, {"a": (1, 2)}, {"a": {1: 2}}])
 def test_a_value_that_would_not_come_back_is_refused(client: MemoryClient, user_id: str, value: dict[str, Any]) -> None:
-    """Nothing of its batch is stored."""
+    """A value that JSON would change is refused, and nothing of its batch is stored."""
     store, place = PreferencesStore(client), ("preferences", user_id)
     with pytest.raises(CannotBeKept):
         store.batch([PutOp(place, "good", {"value": "x"}), PutOp(place, "bad", value)])
@@ -177,7 +180,7 @@ def test_a_thread_as_history(client: MemoryClient, thread_id: str) -> None:
 
 
 def test_an_outage_is_not_an_empty_history(outage: MemoryClient) -> None:
-    """Reading and writing raise an error, and a message that JSON would change is refused."""
+    """During an outage, reading and writing raise an error. A message that JSON would change is refused."""
     history = ThreadMessageHistory(outage, "t")
     with pytest.raises(HistoryDegraded):
         assert history.messages

@@ -139,7 +139,7 @@ def test_concurrent_retractions(async_client: AsyncMemoryClient, thread_id: str)
 
 
 def test_a_turn_is_one_exchange(async_client: AsyncMemoryClient, client: MemoryClient, thread_id: str) -> None:
-    """Its tool steps are in the metadata, for every reader."""
+    """A turn is one exchange. Its tool steps are in the exchange's metadata, for every reader."""
 
     async def check() -> None:
         async with async_client as memory:
@@ -157,7 +157,7 @@ def test_a_turn_is_one_exchange(async_client: AsyncMemoryClient, client: MemoryC
 
 
 def test_the_settings_limit_and_the_sdks_protocol(async_client: AsyncMemoryClient, thread_id: str) -> None:
-    """The SDK accepts it as a session, and it respects the SDK's settings."""
+    """The SDK accepts the class as a session, and the session applies the SDK's settings."""
 
     async def check() -> None:
         async with async_client as client:
@@ -170,7 +170,7 @@ def test_the_settings_limit_and_the_sdks_protocol(async_client: AsyncMemoryClien
 
 
 def test_settings_are_as_of_the_sdks_own_sessions(async_client: AsyncMemoryClient, thread_id: str) -> None:
-    """There are always some, a dictionary is one way to give them, and a name that none has is refused."""
+    """As in the SDK's own session, settings may be omitted or a dictionary. An unknown name is refused."""
 
     async def check() -> None:
         async with async_client as client:
@@ -188,7 +188,7 @@ def test_settings_are_as_of_the_sdks_own_sessions(async_client: AsyncMemoryClien
 
 
 def test_clearing_deletes_the_thread(async_client: AsyncMemoryClient, client: MemoryClient, thread_id: str) -> None:
-    """Deleting a thread that does not exist works too, and the thread can be used again."""
+    """Clearing a session deletes the thread, even if it does not exist. The thread can be used again."""
 
     async def check() -> None:
         async with async_client as memory:
@@ -207,7 +207,10 @@ def test_clearing_deletes_the_thread(async_client: AsyncMemoryClient, client: Me
 def test_exchanges_of_other_programs_are_messages(
     async_client: AsyncMemoryClient, client: MemoryClient, thread_id: str
 ) -> None:
-    """An example is the service's own agent. These items can be retracted like any other."""
+    """Exchanges of other programs, such as the service's agent, are returned as items.
+
+    These items can be retracted like any other item.
+    """
     client.run("My name is Ada.", thread_id=thread_id)
 
     async def check() -> None:
@@ -247,7 +250,10 @@ def test_large_items(async_client: AsyncMemoryClient, thread_id: str) -> None:
 
 
 def test_an_outage_is_not_an_empty_history(async_outage: AsyncMemoryClient) -> None:
-    """Reading and writing raise an error. With `allow_degraded` the session names the missing layers."""
+    """During an outage, reading and writing raise an error.
+
+    With `allow_degraded`, reading succeeds, and the session names the missing layers.
+    """
 
     async def check() -> None:
         session = HybridMemorySession("t", async_outage)

@@ -51,7 +51,7 @@ def test_runs_with_tools(client: MemoryClient, thread_id: str, user_id: str) -> 
 
 
 def test_without_waiting(async_client: AsyncMemoryClient, thread_id: str) -> None:
-    """The same with an `AsyncMemoryClient`."""
+    """With an `AsyncMemoryClient`, too, the next process gets every message unchanged."""
 
     async def check() -> None:
         async with async_client as client:
@@ -64,7 +64,7 @@ def test_without_waiting(async_client: AsyncMemoryClient, thread_id: str) -> Non
 
 
 def test_contents_other_than_text(client: MemoryClient, thread_id: str) -> None:
-    """Thinking, files (also large ones) and metadata are read back; an invalid value is refused with its batch."""
+    """Thinking, small and large files, and metadata are read back. An invalid value is refused with its batch."""
     history = MessageHistory(client, thread_id)
     paper = BinaryContent(b"\x00\x01\xff" * 1000, media_type="application/pdf")
     messages: list[ModelMessage] = [
@@ -137,7 +137,7 @@ def test_exchanges_of_other_programs(client: MemoryClient, thread_id: str) -> No
 
 
 def test_an_outage_is_not_an_empty_history(outage: MemoryClient) -> None:
-    """Reading and writing raise an error."""
+    """During an outage, reading and writing raise an error."""
     with pytest.raises(HistoryDegraded):
         MessageHistory(outage, "t").load()
     with pytest.raises(NotKept):

@@ -100,7 +100,7 @@ def test_sessions_and_agents(repository: HybridSessionRepository, thread_id: str
 
 
 def test_groups_of_agents(repository: HybridSessionRepository, thread_id: str, tmp_path: Path) -> None:
-    """As of Strands' own sessions: the newest state counts, and one that is not there cannot be changed."""
+    """As in Strands' own sessions, the newest state is returned, and a missing group cannot be changed."""
     own = FileSessionManager(thread_id, storage_dir=str(tmp_path))
     repository.create_session(Session(thread_id, SessionType.AGENT))
     for each in (own, repository):

@@ -8,7 +8,7 @@ from pydantic_ai.settings import ModelSettings
 
 from functions.agent.agents.model_name import OFFLINE, ModelName
 
-# One retry: the caller waits, and API Gateway ends the request after 29 seconds.
+# One retry only, because the caller waits and API Gateway ends the request after 29 seconds.
 MAX_RETRIES: Final = 1
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
 OLLAMA_DEFAULT_URL: Final = "http://localhost:11434/v1"

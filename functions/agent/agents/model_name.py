@@ -36,7 +36,8 @@ def parse_model(model: str) -> ModelName:
     """
     if model == OFFLINE:
         return ModelName(OFFLINE, "")
-    # Split once, because Bedrock's ids contain colons too (`anthropic.claude-3-haiku-20240307-v1:0`, ARNs).
+    # The value is split once, because Bedrock's ids contain colons too (`anthropic.claude-3-haiku-20240307-v1:0`,
+    # ARNs).
     provider, _, name = model.partition(":")
     if provider in PROVIDERS and name.isprintable() and name and " " not in name:
         return ModelName(provider, name)
@@ -46,7 +47,7 @@ def parse_model(model: str) -> ModelName:
 
 
 def validate_model(model: str) -> None:
-    """Check `AGENT__MODEL` and what its provider reads of the environment, without loading anything that could run it.
+    """Check `AGENT__MODEL` and its provider's environment variables, without loading the library that runs the model.
 
     Raises:
         SettingsError: It names no supported model, or the key is missing; the message names the variable.

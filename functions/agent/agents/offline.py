@@ -61,7 +61,7 @@ def _when_time(prompt: str) -> dict[str, str] | None:
 def _when_search(prompt: str) -> dict[str, str] | None:
     if not _MENTIONS_SEARCH.search(prompt):
         return None
-    # "Search my older conversations for pizza": the words of the request itself are not search terms.
+    # Only "pizza" of "Search my older conversations for pizza" is a search term.
     subject = _SEARCH_SUBJECT.search(prompt)
     return {"query": subject.group(1) if subject else prompt}
 
@@ -70,4 +70,4 @@ _WHEN: Final[Mapping[str, Callable[[str], dict[str, str] | None]]] = {
     "current_time": _when_time,
     "search_conversations": _when_search,
 }
-"""When the offline model calls which tool: the arguments for a prompt, or None."""
+"""For each tool, a function that returns the arguments of a call, or None if the prompt needs no call of the tool."""

@@ -1,7 +1,7 @@
 """Composes the `offline` model's answer: the prompt, the tools' results, and the memory found in the instructions.
 
-The answer becomes memory itself, so its quotes are limited: a user's message almost in full, an assistant's message
-only by the start of its first line. Otherwise answers would double in length from turn to turn.
+The answer becomes memory itself, so its quotes are limited. It quotes a user's message almost in full, but only the
+start of the first line of an assistant's message. Otherwise answers would double in length from turn to turn.
 """
 
 import re
@@ -38,8 +38,8 @@ class VisibleMemory:
 def find_memory(instructions: str) -> VisibleMemory:
     """Return the memory that was appended to the instructions."""
     lines = instructions.split("\n")
-    # Preferences are at the end, so their heading is the last one of its kind. The conversation's is the first of its
-    # kind.
+    # The preferences are at the end, so the last `_PREFERENCES` line is their heading. The first `_CONVERSATION` line
+    # is the heading of the conversation.
     cut = max((i for i, line in enumerate(lines) if line == _PREFERENCES), default=len(lines))
     start = next((i for i, line in enumerate(lines[:cut]) if line == _CONVERSATION), cut)
     messages: list[list[str]] = []

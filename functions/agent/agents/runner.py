@@ -134,8 +134,8 @@ class AgentRunner:
                 shown = memory.at_most(most if halvings_left > 1 else 0)
             else:
                 if is_refused:
-                    # Half of the limit, not of the memory's length: the memory may be much shorter because one long
-                    # exchange did not fit.
+                    # Halve the limit, not the memory's length. The memory may be much shorter than the limit if one
+                    # long exchange did not fit.
                     self._accepted = other_tokens + most
                 elif self._accepted is not None:
                     self._accepted = max(self._accepted, other_tokens + shown.tokens)

@@ -34,7 +34,7 @@ def adapt(name: str) -> Tool[ToolContext]:
 
 
 async def _call(name: str, function: Function, context: ToolContext, arguments: Mapping[str, Any]) -> str:
-    """Return a tool's result, or one sentence if the tool fails, so that the model can continue."""
+    """Return a tool's result. If the tool fails, return one sentence, so that the model can continue."""
     search = LoopSearch(context.search)
 
     def in_thread() -> tuple[object, BaseException | None]:

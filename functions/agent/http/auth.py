@@ -75,8 +75,8 @@ def _token(headers: list[str]) -> str:
 class ProblemsMiddleware:
     """Middleware that stores the caller in the request's state and turns exceptions into problems.
 
-    Plain ASGI: Starlette's `BaseHTTPMiddleware` runs the application in a separate task and streams the response, which
-    costs as much as all other middleware together.
+    It is plain ASGI middleware. Starlette's `BaseHTTPMiddleware` would run the application in a separate task and
+    stream the response, which costs as much as all other middleware together.
 
     Args:
         app: The application.
@@ -105,7 +105,8 @@ class ProblemsMiddleware:
             await send(message)
 
         try:
-            # Before the request is read or routed, so that an unauthenticated caller learns nothing.
+            # The caller is checked before the request is read or routed, so that an unauthenticated caller learns
+            # nothing.
             if (caller := self._guard.caller_of(request)) is not None:
                 request.state.caller = caller
             await self._app(scope, receive, send_on)
@@ -116,11 +117,11 @@ class ProblemsMiddleware:
             await answer(scope, receive, send)
 
 
-# A coroutine, because FastAPI would run a plain function in a thread.
+# This function is a coroutine, because FastAPI would run a plain function in a thread.
 async def _caller(request: Request) -> Caller:
     caller: Caller = request.state.caller
     return caller
 
 
-# The dependency of a route that needs its caller; it fails on a route without authentication.
+# The parameter type of a route that needs its caller. It fails on a route without authentication.
 CallerOf = Annotated[Caller, Depends(_caller)]

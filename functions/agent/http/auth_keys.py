@@ -21,7 +21,8 @@ _TIMEOUT_SECONDS: Final = 2
 _FRESH_SECONDS: Final = 300
 # How long keys are accepted while the issuer does not respond. An outage must not make keys valid forever.
 _MAX_SECONDS: Final = 86_400
-# An unknown key may be new, so the keys are fetched at once, but at most this often: a caller can invent key ids.
+# An unknown key may be new, so the keys are fetched at once. This is the minimum time between two fetches, because a
+# caller can invent key ids.
 _BETWEEN_SEARCHES: Final = 10
 _BETWEEN_FAILURES: Final = 5
 
@@ -34,8 +35,8 @@ class SigningKeys:
 
     Args:
         url: The URL of the JWK set.
-        clock: Unix seconds. A monotonic clock would not do: a process may be frozen, or restored from a snapshot, for
-            longer than keys are valid.
+        clock: Unix seconds. It must not be a monotonic clock, which may not count the time while the process is frozen
+            or stored in a snapshot.
     """
 
     def __init__(self, url: str, clock: Callable[[], float] = time.time) -> None:
@@ -61,7 +62,7 @@ class SigningKeys:
             self._searched_at = now
             self._fetch(now)
         if self._tried_at > self._fetched_at:
-            # Not the caller's error: the issuer may have published this key since the last fetch.
+            # This is not the caller's error, because the issuer may have published this key since the last fetch.
             raise SigningKeysUnavailable(_BETWEEN_FAILURES)
         return self._keys.get((kid, algorithm))
 

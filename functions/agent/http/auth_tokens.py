@@ -61,7 +61,7 @@ class TokenVerifier:
         return Caller(user_id, may_act_for_others=self._settings.operator_scope in self._scopes(claims))
 
     def _claims(self, token: str) -> dict[str, Any]:
-        # Used only to choose the key. Nothing else in it is trusted, in particular no key or URL inside the token.
+        # The header is used only to choose the key. A key or URL inside the token is never trusted.
         header = jwt.get_unverified_header(token)
         algorithm, kid = header.get("alg"), header.get("kid")
         if algorithm not in ALGORITHMS:
@@ -87,7 +87,8 @@ class TokenVerifier:
 
     @property
     def _required(self) -> list[str]:
-        # The library cannot require a nested claim; without it there is no user id.
+        # The library cannot require a nested claim. A token without the nested claim has no user id and is refused
+        # later.
         user = [] if "." in self._settings.user_claim else [self._settings.user_claim]
         return ["exp", "iss", self._settings.audience_claim, *user]
 

@@ -20,7 +20,7 @@ _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _SENT: Final = ("Accept", "Authorization", "Content-Type", "Idempotency-Key", "X-Api-Key")
 _READ: Final = (
     "Allow",
-    # A page corrects its clock by the response's time; its ids order a thread.
+    # A page corrects its clock by this header, because the time in its ids orders a thread.
     "Date",
     "Idempotent-Replayed",
     "Retry-After",
@@ -28,7 +28,7 @@ _READ: Final = (
     "WWW-Authenticate",
     "X-Request-Id",
     "x-amzn-RequestId",
-    # A REST API renames the function's WWW-Authenticate header.
+    # A REST API gives this name to the function's WWW-Authenticate header.
     "x-amzn-Remapped-WWW-Authenticate",
 )
 _PREFLIGHT_SECONDS: Final = 7200  # the maximum that browsers accept
@@ -37,7 +37,7 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 
 
 class _Cors(CORSMiddleware):
-    """CORS for any request header, such as a trace's; the API ignores headers that it does not know."""
+    """CORS that allows every request header, such as a trace's. The API ignores headers that it does not know."""
 
     def preflight_response(self, request_headers: Headers) -> Response:
         """Allow the requested headers that have valid names."""
@@ -57,7 +57,7 @@ class _Cors(CORSMiddleware):
 
 
 def _as_problem(refusal: Response) -> Response:
-    """Return what refuses a preflight in the form of every other error."""
+    """Return the refusal of a preflight as a problem, like every other error."""
     reasons = bytes(refusal.body).decode().removeprefix("Disallowed CORS ")
     answer = problem_response(Problem(refusal.status_code, f"CORS does not allow this request: {reasons}."))
     headers = {name: value for name, value in refusal.headers.items() if not name.startswith("content-")}

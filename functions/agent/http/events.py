@@ -31,7 +31,7 @@ class _Event:
 
     @property
     def body(self) -> bytes:
-        """The body; a text that cannot be encoded becomes bytes that are not UTF-8."""
+        """The body. A text that cannot be encoded becomes bytes that are not valid UTF-8."""
         body = self.event.get("body") or ""
         if not isinstance(body, str):
             return _NO_TEXT
@@ -148,7 +148,7 @@ def _headers(event: Mapping[str, Any]) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _bytes(text: str) -> bytes:
-    # A lone surrogate becomes an invalid byte, so that validation rejects it, instead of another character.
+    # A lone surrogate becomes an invalid byte, not another character, so that validation rejects it.
     return text.encode("utf-8", "surrogatepass")
 
 

@@ -1,4 +1,4 @@
-"""What event sources leave to check: queries and bodies in UTF-8, each name once, of a size that can be read."""
+"""The checks that event sources leave to the function: UTF-8, the body's size, and each query name only once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from functions.agent.http.problems import problem_of
 
 # Two messages of 200,000 characters in the longest JSON escapes.
 _MAX_BODY_BYTES: Final = 5_000_000
-# A client sends the same type again and again.
+# The size of the cache of parsed content types, because a client sends the same type with every request.
 _TYPES_REMEMBERED: Final = 100
 _WITH_BODY: Final = {"POST", "PUT", "PATCH"}
 _CHARSETS: Final = {"", "utf-8", "utf8", "us-ascii", "ascii"}
@@ -31,7 +31,7 @@ def gateway(app: ASGI) -> ASGI:
         message = await receive()
         try:
             sent = Headers(raw=[(bytes(name), bytes(value)) for name, value in scope["headers"]])
-            # The body is JSON whatever the declared type: `curl -d` declares a form.
+            # Every body is read as JSON, independently of its declared type: `curl -d` declares a form.
             headers = [pair for pair in scope["headers"] if pair[0] != b"content-type"]
             # The scope is changed in place, so that the request log finds the route that the application stores in it.
             scope["headers"] = [*headers, [b"content-type", b"application/json"]]
@@ -55,12 +55,12 @@ def _check_query(query: bytes) -> None:
     try:
         unquote_to_bytes(query).decode()
     except UnicodeDecodeError as error:
-        # Decoding with replacement characters would name another user.
+        # Replacement characters are not used, because they could name another user.
         raise HTTPException(HTTPStatus.BAD_REQUEST, "The query is not UTF-8.") from error
     seen: set[str] = set()
     for name, _ in parse_qsl(query.decode(), keep_blank_values=True) if b"&" in query else ():
         if name in seen:
-            # As in a body: one reader takes the first, another the last.
+            # A repeated name is refused, as in a body, because some readers use the first value and others the last.
             repeated = {"type": "repeated", "loc": ("query", name[:100]), "msg": "is in the query twice"}
             raise RequestValidationError([repeated])
         seen.add(name)

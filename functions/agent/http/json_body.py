@@ -65,5 +65,5 @@ def _refuse(name: str) -> Never:
     raise HTTPException(HTTPStatus.BAD_REQUEST, f"The body is not JSON: {name} is not a number.")
 
 
-# Made once: it takes longer to make than to parse a short body.
+# The decoder is made once, because making it takes longer than parsing a short body.
 _DECODER: Final = json.JSONDecoder(object_pairs_hook=_unlike, parse_constant=_refuse)

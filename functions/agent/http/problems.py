@@ -105,7 +105,7 @@ def problem_of(  # noqa: C901, PLR0911, PLR0912 - one line a kind of error is th
         case TooManyPreferences():
             return field_problem(HTTPStatus.UNPROCESSABLE_ENTITY, "preferences", str(error))
         case InvalidRecord():
-            # Without its detail, which may quote the values sent to PostgreSQL.
+            # The error's detail is left out, because it may quote the values sent to PostgreSQL.
             return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"This can never be stored: {error.reason}.")
         case IdempotencyConflict():
             waits = error.status == HTTPStatus.CONFLICT
@@ -153,7 +153,7 @@ def _invalid(faults: Iterable[Mapping[str, Any]]) -> Problem:
 
 def _place(location: tuple[int | str, ...]) -> tuple[str, str]:
     """Return the location and the name of an invalid field, e.g. `body` and `tools.0`."""
-    # `[key]` is how pydantic marks that the last part is itself at fault.
+    # pydantic adds `[key]` if the key itself is invalid, and not its value.
     parts = [str(part) for part in location if part != "[key]"]
     location_name = parts.pop(0) if parts and parts[0] in {"body", "query", "path", "header"} else "body"
     # A key in the body may be long or contain invalid characters; its beginning identifies it.

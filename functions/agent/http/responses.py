@@ -189,7 +189,7 @@ class StatusAnswer(BaseModel):
     as_of: str
 
 
-# By route name.
+# The model of each route's response, by the route's name.
 ANSWERS: Final[dict[str, Any]] = {
     "run": RunAnswer,
     "invoking": InvokingAnswer,

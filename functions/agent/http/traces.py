@@ -79,7 +79,8 @@ def trace_action(tracer: Tracer, action: str | None, context: Any) -> Iterator[C
 def _carrier(headers: Sequence[Sequence[bytes]]) -> Mapping[str, str]:
     """Return the trace headers.
 
-    A repeated header is joined with a comma, which no valid trace header contains, so it is ignored.
+    The values of a repeated header are joined with a comma. No valid trace header contains a comma, so a repeated
+    header is ignored.
     """
     trace_headers: dict[str, str] = {}
     for name, value in headers:

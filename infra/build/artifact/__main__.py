@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     print(f"The {options.what} artifact for {options.architecture} has {size(directory) / MEGABYTE:.1f} MB.")
     for warning in ingredients.warnings:
-        # Printed to standard output, because `sam build` hides the standard error of a successful build.
+        # Warnings are printed to standard output, because `sam build` hides the standard error of a successful build.
         print(f"Warning: the {options.what} artifact. {warning}")
     return 0
 

@@ -13,8 +13,8 @@ from typing import Final
 _DIRECTORIES: Final = frozenset({"__pycache__", ".agents", "test", "tests"})
 _FILES: Final = ("*.pyi", "*.md", "*.pyx", "*.pxd", "*.h", "py.typed", "test_*.py", "*_test.py", "conftest.py")
 
-# Of a package's installation record, functions read the version and the entry points, and the licences must accompany
-# the code. The other files describe the installation: they are wrong here or contain paths and times.
+# These files of a package's installation record are removed: they contain paths and times, or are wrong in an artifact.
+# Functions read only the version and the entry points, and the licences must accompany the code.
 _RECORDS: Final = (
     "RECORD",
     "INSTALLER",
@@ -32,7 +32,7 @@ _UNREACHED: Final = (
     ".lock",
     # The second of two documentation pages; `/docs` is the first.
     "fastapi_offline/static/redoc.standalone.js",
-    # Another kind of API with its own page, and tools that nothing here uses.
+    # Another kind of API with its own page, and tools that this project does not use.
     "aws_lambda_powertools/event_handler",
     "aws_lambda_powertools/utilities/auth_alpha",
     "aws_lambda_powertools/utilities/circuit_breaker",

@@ -60,7 +60,7 @@ def build(function: str, directory: Path) -> bytes:
     """Return a function's artifact as a zip, with wheels for the runtime and this machine's architecture."""
     print(f"Building {function} ...", flush=True)
     architecture = "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
-    # By name, because the mounted project's virtual environment does not run in this container.
+    # uv is called by its name, because the mounted project's virtual environment does not run in this container.
     tools = ["UV=uv", f"HOST_PYTHON={sys.executable}"]
     command = ["make", "--no-print-directory", f"build-{function}", *tools, f"ARCH={architecture}"]
     subprocess.run([*command, f"ARTIFACTS_DIR={directory}"], cwd=PROJECT_ROOT, check=True)

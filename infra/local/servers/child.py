@@ -131,7 +131,7 @@ class ChildServer(ABC):
     def _signal(self, number: signal.Signals) -> None:
         if self._process is None:
             return
-        # The parent first, so that it cannot fork an unseen child meanwhile.
+        # The parent gets the signal first, so that it cannot fork a child after the children are listed.
         with suppress(psutil.Error):
             psutil.Process(self._process.pid).send_signal(number)
         for member in self._members():

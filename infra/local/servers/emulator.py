@@ -38,7 +38,7 @@ class EmulatorServer(ChildServer):
         environment = emulator_environment(
             self._settings, port=self.port, temporary=self.data_dir, log=self.function_log
         )
-        # -P: its own directory must not be on the import path.
+        # With -P, the script's own directory is not on the import path.
         program = [sys.executable, "-P", str(SCRIPT)]
         self._process = spawn(program, self.log, environment=environment, cwd=self.data_dir)
         wait_until(self._answers, self._process, name=self.name, log=self.log, seconds=START_SECONDS)

@@ -70,10 +70,10 @@ def upgrade() -> None:
         "lock_transition",
         sa.Column("ends_at", sa.DateTime(timezone=True), primary_key=True),
     )
-    # Processes of the previous release use other locks; if there are rows, such processes may run.
+    # Processes of the previous release use other locks. If the database has rows, such processes may be running.
     op.execute("insert into lock_transition select now() + interval '1 day' where exists (select from conversations)")
     op.execute("create sequence row_serial")
-    # Those processes insert rows too, possibly before their user's privileges are granted again.
+    # Processes of the previous release also insert rows, possibly before their user's privileges are granted again.
     op.execute("grant usage on sequence row_serial to public")
     for table in ("conversations", "thread_owners"):
         op.add_column(table, sa.Column("serial", sa.BigInteger()))
@@ -91,7 +91,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop them. Rows of deleted threads are deleted at once, because they would otherwise become visible again."""
+    """Undo `upgrade`. Rows of deleted threads are deleted, because they would otherwise become visible again."""
     op.execute("delete from conversations where id not in (select id from live_conversations)")
     op.execute("delete from thread_owners where thread_id not in (select thread_id from live_thread_owners)")
     op.execute("delete from conversations c using erasures e where e.conversation_id = c.id")

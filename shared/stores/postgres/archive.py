@@ -42,7 +42,7 @@ _CHANGED_BEHIND_THE_CACHE: Final = (
     "the preferences are changed in PostgreSQL and may still be as before in the cache, until the next sweep. "
     "Repeat the request to change them there at once"
 )
-# How often a batch is retried because it met threads of a deleted user, which are detached each time.
+# Maximum attempts to store a batch with threads of a deleted user. These threads are detached before each retry.
 _MAX_TRIES: Final = 3
 _STORED = sql("stored")
 
@@ -82,7 +82,7 @@ class PostgresArchive:
         try:
             self._connection.run(try_storing, is_trial=True)
         except InvalidRecord as error:
-            # The test exchange itself is valid.
+            # The test exchange is valid, so PostgreSQL caused the error.
             raise StoreUnavailable("postgres", error.detail) from error
 
     def stored(self, exchanges: Sequence[Exchange]) -> list[Exchange]:
@@ -202,7 +202,7 @@ class PostgresArchive:
             require_owner(connection, thread_id, owner)
             replacement = postgres_exchanges.replace(connection, thread_id, exchange_id, texts, above)
             if replacement is not None:
-                # In the same transaction as the change, like for a deletion.
+                # The record is written in the same transaction as the change, as for a deletion.
                 log_invalidations(connection, "thread", [thread_id])
             return replacement
 
@@ -274,7 +274,7 @@ class PostgresArchive:
         return self._connection.run(
             lambda c: search_messages(c, user_id, query, limit=limit, exclude_thread=exclude_thread),
             is_one_statement=True,
-            # A slow search says nothing about other statements.
+            # A slow search does not mean that other statements are slow.
             is_trial=True,
         )
 

@@ -51,7 +51,7 @@ def store_batch(exchanges: Sequence[Exchange]) -> Callable[[_Connection], StoreR
         if by_fate["hidden"]:
             raise HiddenThreadsFound(sorted({exchange.thread_id for exchange in by_fate["hidden"]}))
         if by_fate["erased"]:
-            # The sender may have written them to L1, which may have lost the deletion.
+            # The senders may have written these exchanges to L1, which may have lost the deletion.
             log_invalidations(connection, "thread", [exchange.thread_id for exchange in by_fate["erased"]])
         duplicates = by_fate["duplicate"]
         rejected_owner = {exchange.key for exchange in by_fate["foreign"]}
@@ -101,7 +101,7 @@ def _record(number: int, exchange: Exchange) -> dict[str, Any]:
         "assistant_message": exchange.assistant_message,
         "created_at": format_time(exchange.created_at),
         "document_ids": list(exchange.document_ids),
-        # As text, because jsonb would change its bytes.
+        # Metadata is sent as text, because jsonb would change its bytes.
         "metadata": exchange.metadata,
         "revision": exchange.revision,
     }

@@ -1,4 +1,4 @@
-"""A connection to PostgreSQL that begins its transactions with what they rely on and gives up what takes too long."""
+"""A connection to PostgreSQL that sets each transaction's settings and aborts statements that take too long."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class BoundedConnection(psycopg.Connection[DictRow]):
     is_committing = False
 
     def wait(self, gen: PQGen[_RV], interval: float = 0.1, timeout: float | None = None) -> _RV:
-        """Wait for a reply, at most `limit_seconds`; close a connection that is given up in a statement."""
+        """Wait for a reply, at most `limit_seconds`. If a statement takes longer, close the connection."""
         try:
             return super().wait(gen, interval, self.limit_seconds if timeout is None else timeout)
         except psycopg.OperationalError:
@@ -82,7 +82,7 @@ class BoundedConnection(psycopg.Connection[DictRow]):
             cursor.execute(b";\n".join((*self.beginning, query, b"commit")), params)
         except psycopg.Error as error:
             if error_kind(error) in {ErrorKind.ROW, ErrorKind.REFUSED}:
-                # The beginning alone shows whether it was the cause.
+                # Begin again without the statement. If the beginning caused the error, it fails again.
                 self.end("rollback")
                 self.begin()
             raise
@@ -126,7 +126,7 @@ def execute_as_text(connection: psycopg.Connection[DictRow], query: bytes, param
 
 
 def _of_a_beginning(error: psycopg.Error) -> Exception:
-    """Translate an error from before any data was sent: no record caused it."""
+    """Translate an error that occurred before any data was sent, so that no record caused it."""
     if isinstance(error, psycopg.errors.FeatureNotSupported):
         # A standby refuses to begin a writing transaction.
         return WrongServer()

@@ -43,14 +43,14 @@ def signed_in(settings: DatabaseSettings) -> dict[str, Any]:
     if settings.auth == "password":
         return {}
     url_parameters = conninfo_to_dict(settings.url)
-    # Otherwise libpq would search for certificates in a home directory, which a function does not have.
+    # Without this parameter libpq would search for certificates in a home directory, which a function does not have.
     needs_roots = url_parameters.get("sslmode") == "verify-full" and "sslrootcert" not in url_parameters
     roots = {"sslrootcert": public_certificates()} if needs_roots else {}
     if settings.auth == "secret":
         try:
             secret = read_secret(settings.secret_arn or "")
         except SecretUnavailableError as error:
-            # After a timeout, later requests must not wait again.
+            # Open the circuit, so that later requests do not wait for Secrets Manager again.
             raise _Unavailable("postgres", str(error)) from None
         return roots | {"password": secret.password} | ({"user": secret.user} if secret.user else {})
     host, port = str(url_parameters["host"]), int(url_parameters.get("port") or _PORT)
@@ -80,7 +80,7 @@ class _Hangs(StoreBusy):
 
 
 class _TimedOut(StoreBusy):
-    """PostgreSQL ended the statement, because it took too long: the circuit opens for calls like this one."""
+    """PostgreSQL aborted the statement because it took too long. The circuit opens for calls of this kind."""
 
 
 class PostgresConnection:
@@ -101,7 +101,7 @@ class PostgresConnection:
         self._connection: BoundedConnection | None = None
         self._is_unconfirmed = False
         self.check: _Work[object] = lambda connection: connection.execute("select 1")
-        """What shows, in a transaction that is rolled back, that PostgreSQL does its work again."""
+        """The work that must succeed, in a transaction that is rolled back, before PostgreSQL counts as recovered."""
         self.breaker = self.breaker_for()
 
     def breaker_for(self, check: _Work[object] | None = None) -> CircuitBreaker:
@@ -115,11 +115,12 @@ class PostgresConnection:
             # The driver accepts whole seconds, at least two.
             connect_timeout=max(2, round(self._limits.seconds)),
             autocommit=True,
-            # A pooler (RDS Proxy, PgBouncer) may use another server connection for each transaction.
+            # Statements are never prepared, because a pooler (RDS Proxy, PgBouncer) may use another server connection
+            # for each transaction.
             prepare_threshold=None,
             row_factory=dict_row,
             client_encoding="utf8",
-            # Of several servers behind a name, use the primary: a standby's data may be old.
+            # If a name has several servers, use the primary, because a standby's data may be old.
             target_session_attrs=url_parameters.get("target_session_attrs") or "primary",
             **signed_in(self._settings),
         )
@@ -134,7 +135,7 @@ class PostgresConnection:
             connection.begin()
             (check or self.check)(connection)
         except psycopg.Error as error:
-            # A refusal is a response.
+            # A refusal shows that PostgreSQL responds, so the probe succeeds.
             if connection.closed or error_kind(error) not in {ErrorKind.ROW, ErrorKind.REFUSED}:
                 raise
         finally:
@@ -178,12 +179,12 @@ class PostgresConnection:
             try:
                 return self._attempt(work, is_one_statement=is_one_statement)
             except psycopg.errors.TransactionRollback:
-                # It lost against another transaction, which has finished.
+                # This transaction conflicted with another one, which has finished, so it is repeated.
                 return self._attempt(work, is_one_statement=is_one_statement)
         except WrongServer:
             raise _Unavailable("postgres", "read only", state="takes no writes") from None
         except psycopg.Error as error:
-            # Without the cause, because its detail quotes rows, and a log would include it.
+            # The error is raised without its cause, because the cause's detail quotes rows and would be in the log.
             raise self._translated(error, is_trial=is_trial) from None
 
     def _attempt(self, work: _Work[_T], *, is_one_statement: bool) -> _T:
@@ -195,14 +196,14 @@ class PostgresConnection:
                 old.close()
             except psycopg.Error:
                 if old.was_given_up or not old.closed:
-                    # It hangs, or responded with an error of its own: a new connection would not help.
+                    # PostgreSQL hangs, or responded with an error of its own, so a new connection would not help.
                     raise
         self._connection = None
         self._connection = new = self._connect()
         return self._transact(new, work, is_one_statement=is_one_statement)
 
     def _transact(self, connection: BoundedConnection, work: _Work[_T], *, is_one_statement: bool) -> _T:
-        # One statement is sent together with its commit.
+        # A single statement is sent together with its commit.
         connection.is_one_statement = connection.is_committing = is_one_statement
         try:
             if is_one_statement:
@@ -213,7 +214,7 @@ class PostgresConnection:
             connection.end("commit")
         except BaseException as error:
             _roll_back(connection)
-            # PostgreSQL may have committed.
+            # If the connection died during the commit, PostgreSQL may have committed.
             self._is_unconfirmed |= connection.is_committing and connection.closed
             if isinstance(error, psycopg.Error) and error_kind(error) is ErrorKind.ELSEWHERE:
                 raise WrongServer from None

@@ -56,7 +56,7 @@ class PostgresErasure:
             lock_exclusive(connection, [thread_id])
             require_owner(connection, thread_id, owner)
             row = _one(connection, _FORGET_THREAD, {"thread_id": thread_id, "cutoff": cutoff})
-            # In the same transaction, so that the sweep updates Redis even if this process dies.
+            # The record is written in the same transaction, so that the sweep updates Redis even if this process ends.
             log_invalidations(connection, "thread", [thread_id])
             return row
 
@@ -93,7 +93,7 @@ class PostgresErasure:
         try:
             self.erase_rows(conversation_ids)
         except StoreUnavailable as error:
-            # They are deleted and stay deleted; the sweep continues.
+            # The threads are hidden already. The sweep deletes the remaining rows.
             _logger.info("rows of a deletion are left to the sweep", extra={"reason": str(error)})
 
     def hidden_threads(self) -> HiddenThreads | None:
@@ -128,12 +128,13 @@ class PostgresErasure:
         self._connection.run(work)
 
     def erase_rows(self, only: Sequence[UUID] | None = None) -> int:
-        """Delete some rows of deleted threads, `only` of these conversations; return their number."""
+        """Delete some rows of deleted threads, with `only` only of these conversations; return their number."""
         values = {"only": None if only is None else list(only), "conversations": _CONVERSATIONS, "rows": _ROWS}
         done = self._connection.run(lambda c: _one(c, _ERASE_ROWS, values))
         if not done["conversation_ids"]:
             return 0
-        # In a separate transaction, because searching the index entries of a large deleted thread can take long.
+        # The conversations are deleted in a separate transaction, because searching the index entries of a large
+        # deleted thread can take long.
         chosen = {"conversation_ids": done["conversation_ids"]}
         return int(done["rows"]) + self._connection.run(lambda c: c.execute(_ERASE_CONVERSATIONS, chosen).rowcount)
 
@@ -166,7 +167,7 @@ def _detach(
 
 
 def _end(connection: _Connection, user_id: str) -> None:
-    """Delete the record of a user's deletion if no older row of the user is left; holds the lock of all deletions."""
+    """Delete the record of a user's deletion if no older row of the user is left, under the lock of all deletions."""
     connection.execute(_END, {"user_id": user_id})
 
 

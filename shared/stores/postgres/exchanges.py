@@ -99,7 +99,7 @@ def deleted_among(connection: _Connection, thread_id: str, exchange_ids: Sequenc
 
 
 def _locked_thread(connection: _Connection, thread_id: str) -> DictRow | None:
-    """Return the thread's row, locked first like in the drain, so that two transactions wait in line."""
+    """Return the thread's row, locked first as in the drain, so that transactions run one after the other."""
     statement = (
         "select c.id, c.title, c.title_is_fixed from live_conversations l join conversations c on c.id = l.id"
         " where l.thread_id = %s for update of c"

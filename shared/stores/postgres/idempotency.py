@@ -35,7 +35,7 @@ class PostgresKeys:
         return KeyState(row["body_hash"], row["exchange_id"], row["answer"], row["is_claimed"], claim=claim)
 
     def answer(self, key: str, body_hash: str, exchange_id: UUID, answer: str) -> None:
-        """Store the response, even without a claim, but not over one that a deletion has emptied."""
+        """Store the response, even without a claim, but do not replace a response that a deletion has emptied."""
         self._connection.run(
             lambda c: c.execute(
                 "insert into idempotency_keys as k (key, body_hash, exchange_id, answer, thread_id)"
@@ -59,7 +59,7 @@ def _acquire(connection: psycopg.Connection[DictRow], key: str, body_hash: str, 
 
 
 def _try_acquiring(connection: psycopg.Connection[DictRow]) -> object:
-    # Another process that tries at the same time must not wait for this one.
+    # The key is random, so that another process that tries at the same time does not wait.
     return _acquire(connection, f"trial:{uuid4()}", "", UUID(int=0))
 
 
@@ -81,7 +81,7 @@ def store_keys(connection: psycopg.Connection[DictRow], exchanges: Sequence[Exch
 
 
 def _answer_of(exchange: Exchange) -> str:
-    """Return the response that an exchange contains; its memory report is created again."""
+    """Return the response that an exchange contains, without the memory report, which is created again."""
     response = {
         "response": exchange.assistant_message,
         "thread_id": exchange.thread_id,

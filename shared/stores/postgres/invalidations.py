@@ -1,4 +1,4 @@
-"""Records of threads and users whose change Redis missed, in PostgreSQL."""
+"""PostgreSQL's records of threads and users whose changes Redis has missed."""
 
 from __future__ import annotations
 

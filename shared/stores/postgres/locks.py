@@ -2,9 +2,9 @@
 
 A write locks its threads and users in shared mode, a deletion in exclusive mode. An exchange that is stored during its
 thread's deletion is therefore either deleted with it, or stored after the tombstone is visible. PostgreSQL's lock table
-is small, so a large batch takes one lock instead of many, which every deletion takes too. All transactions take locks
-in one order, so that they cannot deadlock. A deletion holds its locks only while it changes a few rows, whatever its
-size.
+is small, so a large batch takes one global lock instead of many. Every deletion takes the global lock, too. All
+transactions take locks in one order, so that they cannot deadlock. Even a large deletion holds its locks only while it
+changes a few rows.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from psycopg.rows import DictRow
 from shared.stores.postgres.connection import sql
 
 # The previous release knows only this lock: shared for all writes, exclusive for deletions. For a day after an upgrade,
-# small writes therefore take it shared, too (`lock_transition`).
+# small writes therefore also take this lock in shared mode (`lock_transition`).
 _ALL: Final = 7_215_002
 _SEED: Final = 7_215_004
 _MOST: Final = 64

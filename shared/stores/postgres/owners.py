@@ -23,7 +23,7 @@ def owner_of(connection: _Connection, thread_id: str) -> ThreadOwner:
 
 def claim(connection: _Connection, thread_id: str, user_id: str | None) -> ThreadOwner:
     """Set a thread's owner if it has none, and return the owner."""
-    # Either after a running deletion or before it starts.
+    # The lock orders this claim before or after a concurrent deletion.
     lock, values = shared_lock([thread_id], [user_id]), {"thread_id": thread_id, "user_id": user_id}
     row = _one(execute_locked(connection, lock, _CLAIM, values).fetchone())
     return ThreadOwner(is_known=True, user_id=row["user_id"], cutoff=row["cutoff"])

@@ -54,9 +54,9 @@ def change_preferences(
     )
     changed = _preferences(connection, user_id)
     if error := preferences_error(changed):
-        # Inside of the transaction, so that the change is rolled back.
+        # The error is raised inside of the transaction, so that the change is rolled back.
         raise TooManyPreferences(error)
-    # Until L1 is updated, by another process if this one dies in between.
+    # The record stays until L1 is updated. If this process ends before, another process updates L1.
     log_invalidations(connection, "user", [user_id])
     return changed
 
@@ -67,8 +67,9 @@ def try_changing(connection: _Connection) -> object:
 
 
 def publish_preferences(connection: _Connection, user_id: str, then: Callable[[dict[str, str]], bool]) -> None:
-    """Give a user's committed preferences to `then`, and delete the record if it returns that L1 has them."""
-    # After the commit, so that L1 never has values that L2 lacks; under the lock, so that the newest win.
+    """Give a user's committed preferences to `then`. If `then` returns that L1 has them, delete the record."""
+    # L1 is updated after the commit, so that it never has values that L2 lacks. The lock is held, so that the newest
+    # values win.
     lock_preferences(connection, user_id)
     if then(_preferences(connection, user_id)):
         connection.execute("delete from cache_repairs where kind = 'user' and id = %s", (user_id,))

@@ -23,7 +23,7 @@ _AGES: Final[dict[PurgedTable, tuple[str, int]]] = {
     "thread_tombstones": ("deleted_at", TOMBSTONE_SECONDS),
     "user_tombstones": ("deleted_at", TOMBSTONE_SECONDS),
     "exchange_tombstones": ("deleted_at", TOMBSTONE_SECONDS),
-    # Of these tables the last row is kept, because it shows whether there was one before.
+    # The last row of such a table is kept, because it shows that there was one.
     "cache_epochs": ("began_at", TOMBSTONE_SECONDS),
 }
 # Rows locked by another sweep or a request are left for the next call.

@@ -22,18 +22,18 @@ _DEFAULTS: Final = {
     "standard_conforming_strings": "on",
     "array_nulls": "on",
     "row_security": "on",
-    # Statements are short, so compiling one would take longer than running it.
+    # Statements are short, so compiling a statement would take longer than running it.
     "jit": "off",
-    # Without its triggers, foreign keys delete nothing. Only a superuser may reset this setting; for other roles the
-    # transaction is refused.
+    # With another value, the triggers of foreign keys do not run, and foreign keys delete nothing. Only a superuser may
+    # reset this setting. For other roles the transaction is refused.
     "session_replication_role": "origin",
     # Since PostgreSQL 17: a limit for all statements of a transaction together.
     "transaction_timeout": "0",
 }
-# Set for the transaction, because behind RDS Proxy or PgBouncer the next transaction may use another session. Settings
-# that already have their value are not set again, and settings that this server does not know are left out. With
-# `synchronous_commit` off, a commit could be lost after the queue has deleted the message; all other values make
-# commits durable.
+# The settings are set for the transaction, because behind RDS Proxy or PgBouncer the next transaction may use another
+# session. Settings that already have their value are not set again, and settings that this server does not know are
+# left out. With `synchronous_commit` off, a commit could be lost after the queue has deleted the message; all other
+# values make commits durable.
 _PIN: Final = """\
 begin isolation level read committed read write;
 select pg_catalog.pg_is_in_recovery() as is_standby, count(pg_catalog.set_config(s.name, s.value, true))
@@ -148,7 +148,7 @@ def parse_time(text: str) -> datetime:
 class IsoTimeLoader(Loader):
     """Parses times in the format of this module's transactions.
 
-    The driver's own loader uses the format that the server named when the connection started, which is the role's.
+    The driver's own loader uses the format that the server named at the connection's start, which depends on the role.
     """
 
     def load(self, data: Buffer) -> datetime:

@@ -1,10 +1,10 @@
-"""L1: Redis, with its Lua scripts beside."""
+"""L1: Redis. The Lua scripts are in the same directory."""
 
 import sys
 from typing import Any, Final, cast
 
-# redis-py imports an installed OpenTelemetry for its own metrics, which are off here: 30 ms at each cold start. These
-# modules look missing during the import.
+# redis-py would import an installed OpenTelemetry for its own metrics, which this project does not use. That would add
+# 30 ms to each cold start, so these modules look missing during the import.
 _UNUSED: Final = ("opentelemetry.metrics", "opentelemetry.sdk.metrics")
 _hidden: Final = [name for name in _UNUSED if name not in sys.modules]
 _modules: Final = cast(dict[str, Any], sys.modules)

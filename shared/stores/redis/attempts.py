@@ -8,7 +8,7 @@ from typing import Final
 from shared.stores.redis.connection import RedisConnection, require
 from shared.stores.redis.names import ATTEMPTS
 
-# Much longer than SQS hides a message whose process ended.
+# Much longer than the time for which SQS hides a message whose process ended.
 _SECONDS: Final = 86_400
 
 
@@ -42,5 +42,5 @@ class RedisAttempts:
 
 
 def _name(message_id: str) -> bytes:
-    # A record that is not in SQS' format may have any text here.
+    # If a record is not in SQS' format, its id may be any text.
     return message_id.encode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""L1 in Redis (or Valkey, with the same protocol). Only core commands; a script or transaction uses one key."""
+"""L1 in Redis or Valkey. It uses only core commands, and each script or transaction uses only one key."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class RedisCache(ListReader, ListWriter, ListEraser):
     """L1."""
 
     def set_preferences(self, user_id: str, preferences: Mapping[str, str]) -> None:
-        """Replace the user's hash, and seal it, also without preferences."""
+        """Replace the user's hash and seal it, even if the user has no preferences."""
         key, seal, generation = preferences_key(user_id), preferences_seal_key(user_id), self._generation
         ttl = self._memory.user_ttl_seconds
         fields = [text for item in preferences.items() for text in item]
@@ -72,12 +72,12 @@ class RedisCache(ListReader, ListWriter, ListEraser):
         return ids_of(replies[0])
 
     def outbox(self, limit: int, skip: int = 0) -> list[str]:
-        """Return the oldest wire bodies in the outbox; bytes that are no text as lone surrogates, which none holds."""
+        """Return the oldest bodies in the outbox, with lone surrogates for bytes that are not valid UTF-8."""
         replies = self._call(lambda pipe: pipe.lrange(OUTBOX, skip, skip + limit - 1))
         return [body.decode("utf-8", "surrogateescape") for body in replies[0]]
 
     def remove_from_outbox(self, bodies: Sequence[str]) -> None:
-        """Remove bodies that are kept elsewhere now: by value, because others add and remove meanwhile."""
+        """Remove bodies that are stored elsewhere, by value, because other processes also change the outbox."""
 
         def fill(pipe: Pipeline) -> None:
             for body in bodies:

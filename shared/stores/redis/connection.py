@@ -1,4 +1,4 @@
-"""A process' Redis client: connects at first use, with timeouts, skipped while Redis is down."""
+"""A process' Redis client. It connects at first use and has timeouts. While Redis is down, calls fail at once."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from shared.stores.redis.names import PROBE
 from shared.stores.redis.scripts import SHA_OF
 
 _logger = logging.getLogger(__name__)
-# A refusal is the reply to a command; an exception refuses the whole connection.
+# These exceptions mean that the whole connection failed. A refused command has its error as the reply instead.
 _OUTAGES: Final = (redis.ConnectionError, redis.TimeoutError, redis.ResponseError)
-# Errors of a server that is not, or no longer, the right one, or that has lost this session.
+# Errors of a wrong server, of a server that is no longer the right one, or of a server that has lost this session.
 _WRONG_SERVER: Final = (
     redis.exceptions.ReadOnlyError,
     redis.exceptions.MasterDownError,
@@ -42,7 +42,7 @@ _REPLICATION_ID: Final = re.compile(rb"^master_replid:(\w+)", re.MULTILINE)
 Pipeline = redis.client.Pipeline
 Command = tuple[str | bytes | int | float, ...]
 _PROBE_SECONDS: Final = 60
-# A write by a script, like a merge: Redis may refuse it and still answer reads.
+# A test write by a script, like a merge. Redis may refuse writes and still answer reads.
 PROBE_WRITE: Final[Command] = (
     "EVAL",
     "return redis.call('SET', KEYS[1], '1', 'EX', ARGV[1])",
@@ -72,7 +72,7 @@ class _SecretPassword(CredentialProvider):
         try:
             secret = read_secret(self._arn)
         except SecretUnavailableError as error:
-            # After a timeout, later requests must not wait again.
+            # Open the circuit, so that later requests do not wait for Secrets Manager again.
             raise redis.ConnectionError(str(error)) from None
         user = secret.user or self._user
         return (user, secret.password) if user else (secret.password,)
@@ -102,11 +102,12 @@ class RedisConnection:
         self.identity: str | None = None
         self.connects = 0
         self._credentials = _credentials(settings)
-        # A socket that died while the process was frozen is replaced once; a store that is down is not waited for.
+        # One retry replaces a socket that died while the process was frozen. A further retry would only wait for a
+        # store that is down.
         self._client = self._connect(Retry(NoBackoff(), 1, (redis.ConnectionError,)))
         # The pool's unused connections. The pool itself records each use in metrics, which takes a tenth of a call.
         self._idle: list[AbstractConnection] = []
-        # A plain dictionary: all command names here are in capitals.
+        # A plain dictionary is enough, because all command names here are in capitals.
         self._callbacks: dict[str, Callable[..., Any]] = dict(self._client.response_callbacks)
         self.breaker = CircuitBreaker("redis", self._probe)
 
@@ -130,7 +131,7 @@ class RedisConnection:
     def _identify_server(self, connection: redis.Connection) -> None:
         """Sign in on a new connection, read which server it leads to, and load the scripts.
 
-        Also called when a client reconnects by itself.
+        redis-py also calls this method when a client reconnects by itself.
         """
         connection.on_connect()  # type: ignore[no-untyped-call]
         self.connects += 1
@@ -144,7 +145,8 @@ class RedisConnection:
     def _probe(self) -> None:
         client = self._connect(Retry(NoBackoff(), 0))
         try:
-            # Like a turn: a Redis that answers reads but hangs on writes has not recovered. A refusal is a response.
+            # The probe writes, as a turn does, because a Redis that hangs on writes has not recovered. A refusal counts
+            # as a response.
             with suppress(redis.ResponseError):
                 client.execute_command(*PROBE_WRITE)  # type: ignore[no-untyped-call] # redis-py has no types for it
         finally:
@@ -169,12 +171,12 @@ class RedisConnection:
             return replies
 
     def _execute(self, fill: Callable[[Pipeline], object]) -> list[Any]:
-        """Send a pipeline and return its replies. redis-py's own method costs as much again for each command."""
+        """Send a pipeline and return its replies. redis-py's own method would double the cost of each command."""
         pipe = self._client.pipeline(transaction=False)
         fill(pipe)
         commands = pipe.command_stack
         if self._keeps_scripts:
-            # By a loaded script's hash instead of its text.
+            # Call loaded scripts by their hash instead of their text.
             commands = [
                 (("EVALSHA", sha, *arguments[2:]), options)
                 if arguments[0] == "EVAL" and (sha := SHA_OF.get(arguments[1])) is not None
@@ -196,7 +198,7 @@ class RedisConnection:
         return replies
 
     def _exchange(self, connection: AbstractConnection, commands: Sequence[tuple[Any, Any]]) -> list[Any]:
-        # redis-py's own packer visits each argument twice.
+        # `pack_command` replaces redis-py's own packer, which visits each argument twice.
         split_commands = [arguments if " " not in arguments[0] else _words(arguments) for arguments, _ in commands]
         packed = [b"".join(map(pack_command, split_commands))]
         connection.send_packed_command(packed)  # type: ignore[no-untyped-call]
@@ -235,7 +237,7 @@ def _renew_if_stale(connection: AbstractConnection) -> None:
 
 
 def _reply(connection: redis.Connection) -> Any:
-    """Return the next reply; None for a refusal, because this user may lack the right."""
+    """Return the next reply; None for a refusal, because this user may not have the permission."""
     try:
         return connection.read_response()
     except redis.ResponseError:

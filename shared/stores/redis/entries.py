@@ -23,7 +23,8 @@ OWN: Final = re.compile(
     rb'\{"exchange_id":"([0-9a-f-]{36})","order":"([0-9a-f-]{36})","created_at":"([0-9TZ:.-]{27})"'
     rb'(?:,"revision":([0-9]{1,10}))?'
 )
-# The same with a zero for each hexadecimal digit; all entries of a list are compared with it at once.
+# The same beginning with a zero for each hexadecimal digit. All entries of a list are compared with this pattern at
+# once.
 _DIGITS: Final = bytes.maketrans(b"0123456789abcdef", b"0" * 16)
 _HEAD: Final = (
     b'{"exchange_id":"00000000-0000-0000-0000-000000000000","order":"00000000-0000-0000-0000-000000000000",'
@@ -36,8 +37,8 @@ _head_of: Final = itemgetter(slice(len(_HEAD)))
 _ENDING: Final = re.compile(rb',"(first|whole|asked)":"?([0-9a-z.]{1,40})"?\}\Z')
 _ENDING_BYTES: Final = 80
 _GENERATION: Final = re.compile(r"[0-9.]+")
-# The entry of a list without exchanges, for a seal or a token. The previous release reads it as an unreadable exchange
-# older than all others: it does not show it, and reads PostgreSQL.
+# The entry of a list without exchanges, for a seal or a token. The previous release treats this entry as an unreadable
+# exchange older than all others. It does not show the entry, and reads PostgreSQL.
 _NIL: Final = UUID(int=0)
 PLACEHOLDER: Final = (
     f'{{"exchange_id":"{_NIL}","order":"{_NIL}","created_at":"1970-01-01T00:00:00.000000Z",'
@@ -129,7 +130,7 @@ def _fields(entry: bytes) -> dict[str, Any] | None:
             "revision": int(own[4] or 0),
         }
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-        # A foreign entry: the list is not complete without it, so the caller reads L2.
+        # This entry is foreign. The list is not whole without it, so the caller reads L2.
         _logger.warning("unreadable entry in a thread's list", extra={"error": type(error).__name__})
         return None
 
@@ -174,7 +175,7 @@ def is_first(entry: bytes, generation: str | None) -> bool:
 
 
 def is_whole(entries: Sequence[bytes], most: int, generation: str | None) -> bool:
-    """Return whether a list is sealed in this generation: nothing is missing from so many messages."""
+    """Return whether a list is sealed in this generation, so that its newest `most` messages are complete."""
     if not entries or generation is None:
         return False
     seal = ending_of(entries[0])

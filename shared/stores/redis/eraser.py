@@ -51,7 +51,7 @@ class ListEraser(CacheLink):
         self._forget_pending(bodies, cutoffs)
 
     def forget_exchanges(self, thread_id: str, exchange_ids: Collection[UUID]) -> None:
-        """Record the ids as deleted, then remove the exchanges; a merge in between finds the record or is removed."""
+        """Record the ids as deleted, then remove the exchanges. A merge in between finds the record or is removed."""
 
         def fill(pipe: Pipeline) -> None:
             self._lists.queue_deleted(pipe, thread_id, exchange_ids)
@@ -86,5 +86,6 @@ class ListEraser(CacheLink):
         """
         reach = milliseconds_of(cutoff) / 1000
         if reach <= time.time():
-            # With a cutoff ahead of the clock, they are unknown. The index may have too many threads, never too few.
+            # If the cutoff is ahead of the clock, these threads are unknown and stay. The index may have too many
+            # threads, but never too few.
             self._call(lambda pipe: pipe.zremrangebyscore(user_threads_key(user_id), "-inf", f"({reach}"))

@@ -19,7 +19,7 @@ from shared.clocks import MAX_AHEAD, MAX_DIFFERENCE
 from shared.stores.redis.connection import Command, Pipeline, queue_commands
 from shared.stores.redis.names import EPOCH
 
-# `doubt` is the generation's name: earlier releases wrote the time of Redis' last failure there.
+# The field `doubt` has the generation's name. Earlier releases wrote the time of Redis' last failure there.
 _FIELDS: Final = ("doubt", "identity", "began", "evictions", "suspect", "offset")
 _NUMBER: Final = re.compile(rb"-?[0-9]{1,20}(\.[0-9]{1,9})?")
 _GENERATION: Final = re.compile(rb"[0-9]{1,20}(\.[0-9]{1,9})?")
@@ -45,7 +45,7 @@ class Epoch:
         lost_at: The last time at which Redis may have lost data, see `CacheState.lost_at`.
         is_first: Whether there was no Redis before this generation.
         evictions: The number of evicted keys at `lost_at`.
-        suspect_until: Redis was restored with older data: exchanges accepted before this time may have been deleted.
+        suspect_until: If Redis was restored with older data, exchanges accepted before this time may have been deleted.
         offset: How far Redis' clock was ahead of a process's clock when `lost_at` was recorded.
     """
 
@@ -106,7 +106,7 @@ def started_after(last: Epoch, clock: float) -> dict[Any, Any]:
     """Return the fields of the next generation after a failed write; Redis kept its data."""
     fields: dict[Any, Any] = {"doubt": name_of(clock, last.generation)}
     if last.is_first:
-        # No data is lost, but the next generation is not the first one, and idempotency keys may be missing.
+        # No data is lost. But the next generation is not the first one, and idempotency keys may be missing.
         fields["began"] = _NEVER
     return fields
 
@@ -118,12 +118,12 @@ def started_by(generation: str, identity: str | None, clock: float, *, is_older:
         generation: Its name.
         identity: The current server.
         clock: Redis' clock.
-        is_older: Whether Redis' data may be from before deletions, not only incomplete.
+        is_older: Whether Redis' data may contain deleted exchanges; if not, it is only incomplete.
     """
     fields: dict[Any, Any] = {"doubt": generation}
     if identity is not None:
         fields["identity"] = identity
     if is_older:
-        # The later of two clocks, so that deleted exchanges are not mistaken for newer ones.
+        # Use the later of two clocks, so that deleted exchanges do not count as newer ones.
         fields["suspect"] = name_of(max(clock, time.time()) + MAX_AHEAD)
     return fields

@@ -55,7 +55,7 @@ class RedisKeys:
         # A clock that was set ahead has expired keys too early.
         is_on_time = read.is_on_time(clock)
         if read.lost_at is not None and not is_on_time:
-            # This tells the other processes, even if the clock is right again when they read.
+            # Deleting `began` informs the other processes, even if the clock is right again when they read.
             require(self._connection.call(lambda pipe: pipe.hdel(EPOCH, "began")))
         is_same_server = read.lost_at is not None and is_on_time and read.is_of(self._connection.identity)
         return KeyState(
@@ -82,7 +82,7 @@ class RedisKeys:
             self._connection.call(
                 lambda pipe: (
                     pipe.set(_name(key), record, ex=ANSWER_SECONDS),
-                    # It expires with the response; later the key is new.
+                    # The exchange's id expires together with the response. After that the key is new.
                     pipe.set(_exchange_name(key), claim, ex=ANSWER_SECONDS),
                 )
             )
@@ -98,7 +98,7 @@ class RedisKeys:
 def _age(epoch: Epoch, clock: float) -> float:
     """Return for how many seconds Redis was neither emptied nor replaced.
 
-    An eviction begins no generation.
+    An eviction does not start a generation.
     """
     lost_at = clock if epoch.lost_at is None else epoch.lost_at
     return clock - min(lost_at, float(epoch.generation or lost_at))

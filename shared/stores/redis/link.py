@@ -104,7 +104,8 @@ class CacheLink:
     def _recover(self, failed_at: float) -> bool:
         """Return whether Redis accepts writes again; if so, start a generation.
 
-        One process does this for all: not if a generation has started since this process' last failure.
+        One process does this for all processes: start none if a generation has started since this process' last
+        failure.
         """
         probed, now, reply = self._send(lambda pipe: queue_commands(pipe, PROBE_WRITE, ("TIME",), READ_EPOCH))
         if isinstance(probed, Exception):
@@ -114,7 +115,8 @@ class CacheLink:
         clock = clock_of(now)
         epoch = read_epoch(None if isinstance(reply, Exception) else reply)
         last = epoch.generation
-        # A name in the future was written before Redis' clock was set back, so its start is unknown.
+        # If the generation's name is in the future, it was written before Redis' clock was set back, so its start is
+        # unknown.
         has_begun_since = last is not None and clock - (time.monotonic() - failed_at) < float(last) <= clock
         if last is not None and not has_begun_since:
             self._require(self._send(lambda pipe: pipe.hset(EPOCH, mapping=started_after(epoch, clock))))
@@ -151,7 +153,7 @@ class CacheLink:
         self._require(self._send(lambda pipe: pipe.hdel(pending_key(exchange.thread_id), field)))
 
     def _undo(self, exchange: Exchange, appended: Appended) -> None:
-        """Remove an exchange that a deletion includes; for its thread's deletion, with all other effects."""
+        """Remove an exchange that a deletion includes. For its thread's deletion, remove all that it includes."""
         self._require(self._send(lambda pipe: self._lists.queue_undo_append(pipe, exchange, appended.of_thread)))
 
     def _forget_pending(

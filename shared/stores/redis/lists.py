@@ -32,7 +32,7 @@ from shared.stores.redis.scripts import MERGE, REMOVE_ENTRIES, SET_TOMBSTONE
 # Longer than a message can be in the queue and the dead-letter queue: 4 days and 14.
 _DELETED_SECONDS: Final = 21 * 86_400
 _TOMBSTONE_SECONDS: Final = 4 * 86_400
-# At least as long as the queue keeps a message.
+# Not shorter than the time for which the queue keeps a message.
 _UNDRAINED_SECONDS: Final = 4 * 86_400
 _MAX_FIELDS: Final = 100
 
@@ -176,14 +176,16 @@ class ThreadLists:
         field, pending = pending_field(exchange.exchange_id, exchange.revision), pending_key(thread_id)
         before: list[Command] = []
         if append.in_outbox:
-            # First, so that a partly executed pipeline never shows an exchange in a list that no store has.
+            # The outbox comes first, so that a partly executed pipeline never leaves an exchange in a list that no
+            # store has.
             before.append(("RPUSH", OUTBOX, exchange.to_wire(has_request_id=True)))
         if not append.is_drained:
-            # Before the list, so that readers find the exchange here after a partial pipeline or without a list.
+            # The undrained hash comes before the list, so that readers find the exchange here after a partial pipeline
+            # or without a list.
             before += (("HSET", pending, field, exchange.to_wire()), ("EXPIRE", pending, self._undrained_seconds))
         queue_commands(pipe, *before)
         self.queue_merge(pipe, thread_id, [exchange], ttl=self._memory.thread_ttl_seconds)
-        # The previous release's readers use this lease for reading PostgreSQL, until the next write.
+        # The previous release's readers use this lease while they read PostgreSQL. A write must end the lease.
         after: list[Command] = [("DEL", claim_key(thread_id))]
         if user_id is not None:
             user_ttl = self._memory.user_ttl_seconds
@@ -192,7 +194,8 @@ class ThreadLists:
                 ("EXPIRE", preferences_key(user_id), user_ttl),
                 ("EXPIRE", preferences_seal_key(user_id), user_ttl),
             )
-        # After all writes: a concurrent deletion or drain either finds them, or is found here.
+        # These reads come after all writes, so that a concurrent deletion or drain either finds the writes, or is found
+        # here.
         after += (("GET", tombstone_key(thread_id)), ("SISMEMBER", deleted_key(thread_id), exchange_id))
         if user_id is not None:
             after.append(("GET", user_tombstone_key(user_id)))
@@ -213,7 +216,7 @@ class ThreadLists:
         thread_id = exchange.thread_id
         if cutoff is not None:
             self.queue_merge(pipe, thread_id, [], cutoff=cutoff)
-        # Other users' exchanges in the thread stay: this one is removed by value, sealed or not.
+        # Only this exchange is removed, by its value and with any ending. Other users' exchanges in the thread stay.
         pipe.eval(REMOVE_ENTRIES, 1, messages_key(thread_id), *encode(exchange))
         pipe.hdel(pending_key(thread_id), pending_field(exchange.exchange_id, exchange.revision))
 

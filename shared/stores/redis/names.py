@@ -3,7 +3,7 @@
 from typing import Final
 
 OUTBOX: Final = "outbox:exchanges"
-# The generation of Redis' data, and since when it has lost nothing; see `redis_generation`.
+# The generation of Redis' data, and the time of its last loss; see `generation.py`.
 EPOCH: Final = "memory:epoch"
 # A key for testing whether Redis accepts writes.
 PROBE: Final = "memory:probe"
@@ -17,7 +17,7 @@ def messages_key(thread_id: str) -> str:
 
 
 def claim_key(thread_id: str) -> str:
-    """The previous release's lease for reading PostgreSQL, until something is written to the thread."""
+    """The previous release's lease for reading PostgreSQL. It ends with the next write to the thread."""
     return f"thread:{thread_id}:claim"
 
 
@@ -32,7 +32,7 @@ def deleted_key(thread_id: str) -> str:
 
 
 def owner_key(thread_id: str) -> str:
-    """Earlier releases stored a thread's owner here; only deleted now."""
+    """Earlier releases stored a thread's owner here. This release only deletes the key."""
     return f"thread:{thread_id}:owner"
 
 
@@ -57,7 +57,7 @@ def preferences_seal_key(user_id: str) -> str:
 
 
 def no_preferences_key(user_id: str) -> str:
-    """Earlier releases recorded here that a user has no preferences; only deleted now."""
+    """Earlier releases recorded here that a user has no preferences. This release only deletes the key."""
     return f"user:{user_id}:preferences:none"
 
 

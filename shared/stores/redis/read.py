@@ -27,7 +27,7 @@ from shared.stores.redis.names import (
 )
 from shared.stores.redis.scripts import READ
 
-# Replies that may be a refusal, of the test write or of a command that this user may not run.
+# `MAY_FAIL` names replies that may be a refusal: of the test write, or of a command that this user may not run.
 _PLACEHOLDER_SECONDS: Final = 900
 MAY_FAIL: Final = frozenset({"probe", "stats", "replication"})
 

@@ -54,7 +54,7 @@ class ListReader(CacheLink):
     def peek(self, thread_id: str | None, user_id: str | None = None) -> CacheRead:
         """Read the same without changing anything: the list gets no token, and no generation starts.
 
-        The result has no token, because the undrained exchanges were read before the list: a refill with it could lack
+        The result has no token. The undrained exchanges were read before the list, so a refill with a token could lack
         an exchange.
         """
         questions = ReadCommands()
@@ -111,7 +111,8 @@ class ListReader(CacheLink):
     def _ask_later(self, questions: ReadCommands, generation: str | None) -> dict[str, Any] | None:
         """Return the replies of a read's second round trip.
 
-        None if Redis may have lost what the first one found, because the connection is new or has another generation.
+        None if Redis may have lost the data that the first round trip found, because the connection is new or has
+        another generation.
         """
         questions.ask_for_state()
         replies = self._send_questions(questions)
@@ -133,7 +134,7 @@ class ListReader(CacheLink):
         self._connects = self._connection.connects
         if identity is None:
             if connects not in {0, self._connects}:
-                # Without an identity, a new connection may lead to another server.
+                # If the server reports no identity, a new connection may lead to another server.
                 self._failed_at = time.monotonic()
                 return None
         elif replication is not None and not identity.endswith(f":{replication.get('master_replid', '')}"):
@@ -141,7 +142,7 @@ class ListReader(CacheLink):
         return epoch.generation if epoch.is_of(identity) else None
 
     def note_loss(self, *, evictions: int | None = None, is_first: bool = False) -> None:
-        """Record that Redis has lost nothing since now, or ever: with `is_first` there was none before this one.
+        """Record that Redis' last loss was before now; with `is_first`, that it has never lost anything.
 
         `evictions` is the count of the read that found the loss. Another process may have recorded evictions since.
         """

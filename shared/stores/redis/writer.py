@@ -26,7 +26,7 @@ from shared.stores.redis.names import (
     tombstone_key,
 )
 
-# Longer than an append can take after its exchange was queued.
+# Longer than the longest time between the queueing of an exchange and its append.
 _DRAINED_SECONDS: Final = 900
 
 
@@ -49,7 +49,7 @@ class ListWriter(CacheLink):
                 self._remember_unmerged(replace(append, after=None))
             raise
         if replies is None:
-            # The sweep stores it; the list gets it then, or with the next successful call.
+            # The sweep stores the exchange. The list gets it then, or with the next successful call of this process.
             self._remember_unmerged(replace(append, in_outbox=False, after=None))
             return CacheAppendResult(is_cached=False, is_in_outbox=True)
         appended = append.outcome(replies)
@@ -78,12 +78,13 @@ class ListWriter(CacheLink):
     ) -> None:
         """Merge L2's window in one round trip, if the list still carries the read's token.
 
-        The token is gone with the list or after a deletion; then the next reader refills.
+        A list that expired or was deleted has lost its token. The next reader then refills the list.
         """
         generation = self._generation
         claim = "first" if window.is_all else "whole"
         refill = None if read.token is None or generation is None else (read.token, claim, generation)
-        # A deletion of these users must find the list, even if L2 has deleted the thread.
+        # The lists' users are recorded, so that a deletion of these users finds the list even if L2 has deleted the
+        # thread.
         users = {exchange.user_id: exchange.created_at for exchange in window.exchanges if exchange.user_id is not None}
         deleted_ids = window.deleted | {each.exchange_id for each in foreign if each.exchange_id is not None}
 
@@ -154,7 +155,7 @@ class ListWriter(CacheLink):
                 pipe.get(tombstone_key(thread_id))
                 fields = drained_fields(batch)
                 pipe.smembers(deleted_key(thread_id))
-                # Before the removal, so that a later append finds that its exchange is drained.
+                # The ids are recorded before the removal, so that a later append finds that its exchange is drained.
                 pipe.sadd(drained_key(thread_id), *fields)
                 pipe.expire(drained_key(thread_id), _DRAINED_SECONDS)
                 pipe.hdel(pending_key(thread_id), *fields)

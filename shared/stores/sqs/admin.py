@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 _BATCH: Final = 10
 _LOOK_SECONDS: Final = 30
-# Long polling: a short poll asks only some of SQS's servers, so that an empty result would not mean an empty queue.
+# Long polling is needed, because a short poll asks only some of SQS's servers and may return nothing from a queue with
+# messages.
 _WAIT_SECONDS: Final = 1
 _COUNTS: Final = (
     "ApproximateNumberOfMessages",
@@ -117,7 +118,8 @@ class QueueAdmin:
         try:
             while len(received) < limit:
                 batch = self.receive(min(_BATCH, limit - len(received)), hide_seconds=_LOOK_SECONDS)
-                # A message seen before: the search takes longer than messages stay hidden, so it has wrapped around.
+                # If a batch has only known messages, the search took longer than messages stay hidden, and has seen
+                # them all.
                 fresh = [message for message in batch if message.message_id not in received]
                 received.update((message.message_id, message) for message in batch)
                 if not fresh or (is_last is not None and any(map(is_last, fresh))):

@@ -11,7 +11,7 @@ from shared.errors import StoreUnavailable
 from shared.stores.sqs.admin import QueueAccess, QueueAdmin
 from shared.stores.sqs.messages import QueueDepth
 
-# Peeking returns whole messages, so the oldest of a longer queue is not worth the traffic.
+# Peeking returns whole messages, so in a longer queue the traffic would be too large.
 _MAX_LOOKED_AT: Final = 1_000
 _PERIOD: Final = timedelta(minutes=5)
 

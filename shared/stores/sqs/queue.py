@@ -31,8 +31,8 @@ _COUNTS: Final[
 ] = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"]
 # SQS' error codes for a message that it will never accept; all other errors concern the queue.
 _MESSAGE_ERRORS: Final = {"InvalidParameterValue", "InvalidMessageContents"}
-# The probe's delay exceeds SQS' maximum by one second, and its body has a forbidden character: LocalStack checks only
-# the latter.
+# The probe's delay exceeds SQS' maximum by one second, and its body has a forbidden character. LocalStack checks only
+# the body.
 _REFUSED_DELAY: Final = 901
 _REFUSED_BODY: Final = "probe\x01"
 
@@ -124,7 +124,8 @@ class SqsQueue:
                 raise
 
         def probe() -> None:
-            # The probe may send the message: a duplicate is stored once. An SQS that refuses the message has responded.
+            # The probe may send the message again, because a duplicate is stored once. If SQS refuses the message
+            # itself, SQS has responded.
             with suppress(TooLargeForQueue):
                 put()
 
@@ -138,8 +139,8 @@ class SqsQueue:
         return sum(int(count) for count in answer.get("Attributes", {}).values())
 
     def ping(self) -> None:
-        """Return if the queue accepts messages, which other requests do not show."""
-        # A circuit that sending has opened is reported, too.
+        """Return if the queue accepts messages. Only a send can show this."""
+        # An open circuit of `send` is reported, too.
         with self.breaker.guard(()), self._checks.guard((BotoCoreError, ClientError)):
             self._probe_all()
 

@@ -59,7 +59,7 @@ def measure(sizes: Sizes, parts: Sequence[str]) -> _Report:
     with (
         tempfile.TemporaryDirectory(prefix="hybrid-memory-bench-") as name,
         Path(os.devnull).open("w") as nowhere,
-        # Where the handler prints its metrics, which it does here as in an execution environment.
+        # The handler prints its metrics to this file, as it does in an execution environment.
         redirect_stdout(nowhere),
         PostgresServer(Path(name) / "postgres") as postgres,
         ValkeyServer(Path(name) / "valkey") as valkey,

@@ -1,8 +1,8 @@
 """Measures reads after a failover of Redis that has lost nothing: each list is compared with PostgreSQL once.
 
 Several processes of the agent function are simulated by threads, each with its own connections. A read is a turn's
-recall. Only a read compares a list: it causes one query, or two in the first 150 seconds, when it also looks at the
-queue.
+recall. Only a read compares a list. A comparison causes one query. In the first 150 seconds it causes two queries,
+because it also checks the queue.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from tests.bench.goals.scene import Scene
 _LENGTH: Final = 200
 _PROCESSES: Final = 8
 _BATCH: Final = 1_000
-# One of this many threads is read for comparison.
+# Of this many threads, one is read for comparison.
 _PART: Final = 10
 _HOT: Final = "failover-hot"
-# This is the maximum for each read of a list that is not sealed.
+# The maximum number of queries for each read of a list that is not sealed.
 _QUERIES: Final = 2.0
 _HEALTHY: Final = """
 insert into drain_health values (1, now() - interval '1 hour', now() + interval '1 day')
@@ -59,7 +59,7 @@ def failover(scene: Scene) -> Iterator[Figure]:
         # Each process learns the generation with its first read.
         _read(pool, memories, names[:_PROCESSES])
         sealed, _ = _read(pool, memories, some)
-        # As a promoted replica with all data: it holds the name of the server before.
+        # Like a promoted replica with all data, Redis now has the identity of the previous server.
         client.hset(EPOCH, "identity", "the server before")
         hot = _queries(memories)
         list(pool.map(lambda memory: Turn(memory, _HOT, None).recall(), memories))
@@ -79,7 +79,7 @@ def failover(scene: Scene) -> Iterator[Figure]:
 
 def _fill(scene: Scene, client: redis.Redis, names: Sequence[str]) -> None:
     """Store an exchange of each thread, and seal its list."""
-    # The Redis is not the first one, and the stack has not just started.
+    # Record that this is not the stack's first Redis, and that the stack has run for an hour.
     scene.archive.log_empty_cache()
     scene.connection.execute(_HEALTHY)
     generation = scene.cache.read("failover", None).state.generation or ""

@@ -1,4 +1,4 @@
-"""The benchmark measures an append and a read as the number of threads, and of a thread's exchanges, grows."""
+"""Measures an append and a read while the number of threads, or of a thread's exchanges, grows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.bench.goals.figures import Figure, Goal, alternate, microseconds
 from tests.bench.goals.scene import USER, Scene
 
 _LENGTH: Final = 200
-# Relative to the smallest size.
+# The maximum time relative to the time at the smallest size.
 _FLAT: Final = Goal(1.25, "x")
 _OTHERS: Final = """\
 for number = ARGV[1], ARGV[2] do redis.call('RPUSH', 'thread:other-' .. number .. ':messages', ARGV[3], ARGV[3]) end"""

@@ -1,4 +1,4 @@
-"""Sending an exchange to SQS costs the client CPU time of its thread. The server responds at once."""
+"""Measures the CPU time of the client's thread for sending an exchange to SQS. The server responds at once."""
 
 from __future__ import annotations
 

@@ -25,14 +25,14 @@ from shared.stores.redis.connection import RedisConnection
 from shared.testing import InMemoryQueue
 from tests.support.exchanges import refill
 
-# Exchanges, for a list of 100 messages.
+# The number of exchanges. A list then has 100 messages.
 WINDOW: Final = 50
 USER: Final = "bench-user"
 PREFERENCES: Final = {f"preference_{number}": f"value {number}" for number in range(10)}
 LENGTHS: Final = (200, 800)
 _WORDS: Final = "How do I keep a list sorted while I insert into it? Use bisect.insort. "
 
-# An id that is made after an id of the future is a millisecond later.
+# After an id from the future, the next id is a millisecond later.
 _STEP: Final = timedelta(milliseconds=2)
 
 Event = dict[str, Any]
@@ -114,7 +114,7 @@ class Scene:
         self._handle: Callable[[Event, Any], Event] | None = None
 
     def memory(self, archive: type[PostgresArchive]) -> Memory:
-        """Return the state of another process, with its own connections; its queue is empty."""
+        """Return the memory of another process, with its own connections and an empty queue."""
         cache = RedisCache(RedisConnection(self._redis), self._settings)
         return Memory(cache, archive(PostgresConnection(self._database)), InMemoryQueue(), self._settings)
 
@@ -125,9 +125,9 @@ class Scene:
         return Exchange(named, thread_id, USER, text, text, timestamp_of(named))
 
     def later(self, thread_id: str, length: int, *, is_random: bool = False) -> Exchange:
-        """Return an exchange that is newer than all before, also of those that the agent function makes in between.
+        """Return an exchange that is newer than all earlier ones, including those of the agent function.
 
-        Its id is a version 7, or with `is_random` a version 4, as a caller may choose one.
+        Its id is a UUIDv7. With `is_random` it is a UUIDv4, which a caller may also choose.
         """
         self._latest = max(self._latest + _STEP, datetime.now(UTC) + _STEP)
         named = uuid4() if is_random else self._ids.new(now=self._latest.timestamp())

@@ -33,7 +33,7 @@ select %(user)s || '-' || n, %(user)s, 'title' from generate_series(1, %(threads
 
 
 def storage(scene: Scene) -> Iterator[Figure]:
-    """Measure the drain in a small table, then reading from a large one."""
+    """Measure the drain in a small table, then reading from a large table."""
     for length in LENGTHS:
         yield _drain(scene, length)
     for length in LENGTHS:
@@ -70,14 +70,14 @@ def _hydrate(scene: Scene, length: int) -> Iterator[Figure]:
     scene.connection.execute(_FILL, wanted)
     scene.connection.execute("vacuum analyze")
     query = sql("window")
-    # psycopg prepares a statement that it has run five times. The product cannot, because behind a pooler the next
-    # transaction may have another session.
+    # psycopg prepares a statement that it has run five times. The product turns this off, because behind a pooler the
+    # next transaction may have another session.
     unprepared = psycopg.connect(scene.connection.info.dsn, password=scene.connection.info.password, autocommit=True)
     unprepared.prepare_threshold = None
     floors, plain, works = [], [], []
     for number in range(scene.sizes.repetitions):
         thread_id = f"{user}-{number * 7919 % threads + 1}"
-        # Neither query is the first to read the thread from disk.
+        # Read the thread once before, so that neither measured query reads it from disk.
         scene.archive.window(thread_id, WINDOW)
         read = scene.cache.read(thread_id, None)
         asked = window_parameters(thread_id, WINDOW)

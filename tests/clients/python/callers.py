@@ -48,14 +48,14 @@ class Caller:
             self._client = AsyncMemoryClient(URL, http_client=httpx.AsyncClient(transport=transport), **options)
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
-        # A copy, because a renewed token changes the request.
+        # Store a copy, because a renewed token changes the request.
         self.requests.append(
             httpx.Request(request.method, request.url, headers=request.headers, content=request.content)
         )
         answer = next(self._answers)
         if isinstance(answer, Exception):
             raise answer
-        # A new response each time, because a response can be read once, by one kind of client.
+        # Create a new response each time, because a response can be read only once, and by one kind of client.
         return httpx.Response(answer.status_code, content=answer.content, headers=answer.headers)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""A fake service has one thread, for the frameworks' adapters."""
+"""A fake service with one thread, for tests of the frameworks' adapters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ URL = "http://memory"
 
 
 class Memory:
-    """Stores exchanges like the service: the first one with an id stays, and a replacement keeps its position.
+    """Stores exchanges like the service: the first exchange with an id stays, and a replacement keeps its position.
 
     Attributes:
         exchanges: The bodies by id.

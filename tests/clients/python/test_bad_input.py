@@ -1,4 +1,4 @@
-"""The client refuses invalid values before it sends a request, with one error type that names the field."""
+"""The client refuses invalid values before it sends a request. All errors have one type and name the field."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_a_key_that_no_header_holds_is_refused(key: str) -> None:
 
 @pytest.mark.parametrize("thread_id", ["", None, 7, b"t"])
 def test_an_invalid_id_is_not_a_path(thread_id: Any) -> None:
-    """An empty id would be another route."""
+    """The client refuses an invalid thread id. An empty id in the path would be another route."""
     with pytest.raises(CannotBeKept, match="thread_id"):
         Caller(MemoryClient).read_thread(thread_id)
 
@@ -118,7 +118,7 @@ def test_the_rules_are_the_services(value: object) -> None:
     theirs = metadata_error(wrapped)
     ours = json_error(wrapped)
     if any(isinstance(key, str) is False for key in wrapped):
-        # JSON that arrives at the service cannot have such keys.
+        # Only the client can get keys that are not texts: JSON has no such keys.
         assert ours is not None
         return
     assert (ours is None) == (theirs is None), (ours, theirs)
@@ -128,7 +128,10 @@ def test_the_rules_are_the_services(value: object) -> None:
 @pytest.mark.parametrize("kind", [MemoryClient, AsyncMemoryClient])
 @pytest.mark.parametrize("key", [" k", "k ", "a\nb", "\u00fc", 5, b"k"])
 def test_a_key_that_no_header_holds(kind: type[MemoryClient | AsyncMemoryClient], key: Any) -> None:
-    """HTTP would drop spaces at the key's ends, and refuse the rest."""
+    """The client refuses keys that a header cannot hold.
+
+    HTTP would drop spaces at the key's ends, and refuse the other characters.
+    """
     caller = Caller(kind)
     with pytest.raises(CannotBeKept, match="idempotency_key"):
         caller.run("q", idempotency_key=key)
@@ -137,7 +140,10 @@ def test_a_key_that_no_header_holds(kind: type[MemoryClient | AsyncMemoryClient]
 
 @pytest.mark.parametrize("kind", [MemoryClient, AsyncMemoryClient])
 def test_a_header_that_http_cannot_hold(kind: type[MemoryClient | AsyncMemoryClient]) -> None:
-    """The error is not a lost connection, which would be retried. It does not repeat the token."""
+    """A header that HTTP refuses is not reported as a lost connection, because that would be retried.
+
+    The error does not contain the token.
+    """
     caller = Caller(kind, httpx.LocalProtocolError("Illegal header value b'Bearer secret\\n'"))
     with pytest.raises(CannotBeKept, match="header") as caught:
         caller.health()
@@ -147,7 +153,10 @@ def test_a_header_that_http_cannot_hold(kind: type[MemoryClient | AsyncMemoryCli
 
 @pytest.mark.parametrize("kind", [MemoryClient, AsyncMemoryClient])
 def test_an_empty_id_is_not_taken_for_none(kind: type[MemoryClient | AsyncMemoryClient]) -> None:
-    """The service refuses an empty id. Without an id the exchange would have one that its caller does not know."""
+    """The client sends an empty id unchanged, and the service refuses it.
+
+    If the client omitted it, the exchange would get an id that the caller does not know.
+    """
     for name in ("exchange_id", "replaces"):
         caller = Caller(kind, refusal(422))
         with pytest.raises(InvalidRequest):

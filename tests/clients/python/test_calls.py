@@ -71,7 +71,7 @@ def make(request: pytest.FixtureRequest) -> Make:
     "fault", [refusal(503), refusal(502), refusal(504), refusal(429), httpx.ConnectError("x"), httpx.ReadTimeout("x")]
 )
 def test_a_run_is_repeated_under_one_key(make: Make, fault: Answer) -> None:
-    """All attempts have the same key, and the next run has another one."""
+    """All attempts of a run have the same key, and the next run has another key."""
     caller = make(fault, fault, ok(RUN), ok(RUN))
     assert caller.run("hello", thread_id="t").response == "hi"
     caller.run("hello", thread_id="t")
@@ -82,7 +82,7 @@ def test_a_run_is_repeated_under_one_key(make: Make, fault: Answer) -> None:
 
 
 def test_a_run_takes_the_callers_key(make: Make) -> None:
-    """The result tells whether the response is a replay."""
+    """A run uses the caller's key. The result shows whether the response is a replay."""
     caller = make(ok(RUN, headers={"Idempotent-Replayed": "true"}))
     assert caller.run("hello", idempotency_key="k").is_replayed
     assert caller.requests[0].headers["Idempotency-Key"] == "k"
@@ -100,20 +100,20 @@ def test_an_exchange_is_repeated_under_one_id(make: Make) -> None:
 
 
 def test_an_exchange_takes_the_callers_id(make: Make) -> None:
-    """The id may be a UUID or a text."""
+    """An exchange uses the caller's id, which may be a UUID or a text."""
     caller = make(ok(KEPT, 202))
     caller.invoked("q", "a", thread_id="t", exchange_id=UUID(int=5))
     assert caller.bodies()[0]["exchange_id"] == str(UUID(int=5))
 
 
 def test_a_run_that_is_running_elsewhere_is_waited_for(make: Make) -> None:
-    """A 409 does not count as an attempt."""
+    """The client waits while the same run is running elsewhere. A 409 does not count as an attempt."""
     still = [refusal(409, "0")] * 9
     assert make(*still, ok(RUN), retry=RetryPolicy(attempts=1)).run("hello", idempotency_key="k").response == "hi"
 
 
 def test_waiting_for_a_run_ends(make: Make) -> None:
-    """The wait ends after `most_seconds`."""
+    """The wait for a run ends after `most_seconds`."""
     with pytest.raises(Conflict) as caught:
         make(refusal(409, "7"), retry=RetryPolicy(most_seconds=5)).run("hello")
     assert caught.value.retry_after == 7
@@ -126,7 +126,7 @@ def test_an_answer_that_cannot_be_decoded_is_unexpected(make: Make) -> None:
 
 
 def test_other_conflicts_are_raised(make: Make) -> None:
-    """Only a run's 409 means that the same call is still running."""
+    """The client raises a 409 to other calls, because only a run's 409 means that the same call is still running."""
     with pytest.raises(Conflict):
         make(refusal(409, "0"), ok(THREAD)).rename_thread("t", "x")
 
@@ -149,7 +149,7 @@ def test_a_lost_connection_is_raised_with_its_cause(make: Make) -> None:
 
 @pytest.mark.parametrize("name", ["delete_thread", "delete_preferences", "delete_user"])
 def test_a_deletion_whose_answer_was_lost_is_done(make: Make, name: str) -> None:
-    """The retry finds nothing to delete. So the deletion has succeeded."""
+    """If a retried deletion finds nothing to delete, the first attempt has succeeded."""
     assert getattr(make(refusal(503, "0"), refusal(404)), name)("t") is None
 
 
@@ -157,20 +157,26 @@ def test_a_deletion_whose_answer_was_lost_is_done(make: Make, name: str) -> None
     "fault", [httpx.ConnectError("refused"), httpx.ConnectTimeout("x"), httpx.PoolTimeout("x"), refusal(429, "0")]
 )
 def test_a_deletion_that_was_never_there_is_not_done(make: Make, fault: Answer) -> None:
-    """Without a connection no attempt can have deleted anything, unless an earlier one had a connection."""
+    """A 404 is an error if no earlier attempt had a connection, because no attempt can have deleted the thread.
+
+    If an earlier attempt had a connection, the deletion may have succeeded.
+    """
     with pytest.raises(NotFound):
         make(fault, refusal(404)).delete_thread("t")
     assert make(httpx.ReadTimeout("x"), fault, refusal(404)).delete_thread("t") is None
 
 
 def test_deleting_a_missing_thread_is_not_found(make: Make) -> None:
-    """No earlier attempt can have deleted it."""
+    """A 404 to the first attempt is an error, because no earlier attempt can have deleted the thread."""
     with pytest.raises(NotFound):
         make(refusal(404)).delete_thread("t")
 
 
 def test_only_calls_of_the_policys_methods_are_repeated(make: Make) -> None:
-    """A caller can decide about a change after a lost response."""
+    """The client repeats only calls with the policy's methods.
+
+    After a lost response to another call, the caller decides whether to repeat it.
+    """
     reads = RetryPolicy(first_delay=0, methods=frozenset({"GET"}))
     assert make(refusal(503, "0"), ok({}), retry=reads).read_preferences("u") == {}
     with pytest.raises(Unavailable):
@@ -195,7 +201,7 @@ def test_waits_grow_and_are_bounded() -> None:
 
 
 def test_a_policy_is_checked() -> None:
-    """The constructor refuses invalid values."""
+    """The policy's constructor refuses invalid values."""
     with pytest.raises(ValueError, match="at least one attempt"):
         RetryPolicy(attempts=0)
     with pytest.raises(ValueError, match="number of seconds"):
@@ -209,7 +215,7 @@ def test_a_policy_is_checked() -> None:
     [(None, None), ("3", 3.0), ("-3", 0.0), ("soon", None), ("nan", None), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0)],
 )
 def test_retry_after_is_a_number_or_a_date(header: str | None, seconds: float | None) -> None:
-    """The client ignores other values."""
+    """The client accepts a number or a date in `Retry-After`, and ignores other values."""
     assert retry_after(header) == seconds
 
 
@@ -234,7 +240,7 @@ def test_retry_after_is_a_number_or_a_date(header: str | None, seconds: float | 
     ],
 )
 def test_a_problem_is_a_typed_error(make: Make, status: int, kind: type[ApiError]) -> None:
-    """The error contains all fields of the response."""
+    """An API error contains all fields of the problem in the response."""
     faults = [{"field": "usr_id", "in": "body", "detail": "Extra inputs are not permitted"}]
     with pytest.raises(kind) as caught:
         make(refusal(status, "3", errors=faults), retry=RetryPolicy(attempts=1)).read_preferences("u")
@@ -246,7 +252,7 @@ def test_a_problem_is_a_typed_error(make: Make, status: int, kind: type[ApiError
 
 
 def test_a_gateways_own_error_is_typed_too(make: Make) -> None:
-    """API Gateway responds with `message`, a proxy with an HTML page."""
+    """A gateway's response becomes a typed error: API Gateway's `message`, or a proxy's HTML page."""
     with pytest.raises(NotAllowed, match="Forbidden"):
         make(httpx.Response(403, json={"message": "Forbidden"})).health()
     with pytest.raises(Unavailable, match="Bad Gateway"):
@@ -261,7 +267,7 @@ def test_an_answer_of_something_else_is_an_error(make: Make, body: str) -> None:
 
 
 def test_a_text_in_place_of_a_list_is_an_error(make: Make) -> None:
-    """A text as a list would make each letter a document, so the client refuses it."""
+    """The client refuses a text in place of a list of documents, because each letter would be a document."""
     with pytest.raises(TypeError, match="not one text"):
         make().run("hello", document_ids="d1")
 
@@ -279,7 +285,7 @@ def test_a_url_is_checked(url: str) -> None:
 
 
 def test_a_refused_token_is_renewed_once(make: Make) -> None:
-    """Later requests use the new token."""
+    """After a 401, the client requests one new token. Later requests use the new token."""
     tokens = iter(["one", "two", "three"])
     caller = make(refusal(401), ok({}), ok({}), auth=lambda: next(tokens))
     caller.read_preferences("u")
@@ -289,7 +295,7 @@ def test_a_refused_token_is_renewed_once(make: Make) -> None:
 
 
 def test_a_token_refused_twice_is_raised(make: Make) -> None:
-    """The client makes no third attempt."""
+    """If the service refuses the new token too, the client raises the error and makes no third attempt."""
     caller = make(refusal(401), refusal(401), auth=lambda: "old")
     with pytest.raises(NotAuthenticated):
         caller.health()
@@ -297,7 +303,7 @@ def test_a_token_refused_twice_is_raised(make: Make) -> None:
 
 
 def test_a_fixed_token_is_sent_once(make: Make) -> None:
-    """A fixed token cannot be renewed."""
+    """The client sends a fixed token once, because it cannot be renewed."""
     caller = make(refusal(401), auth="fixed")
     with pytest.raises(NotAuthenticated):
         caller.health()
@@ -343,7 +349,7 @@ def test_pages_are_followed_to_the_end(make: Make) -> None:
 
 
 def test_threads_are_followed_to_the_end(make: Make) -> None:
-    """An empty page may have a successor."""
+    """The client reads threads to the last page, even if a page between is empty."""
     caller = make(ok({"items": [], "next_cursor": "c"}), ok({"items": [THREAD], "next_cursor": None}))
     (thread,) = caller.iter_threads("u")
     assert thread.thread_id == "t"
@@ -362,7 +368,7 @@ def test_a_degraded_page_is_not_taken_for_complete(make: Make) -> None:
 
 
 def test_pages_report_their_degraded_layers(make: Make) -> None:
-    """Each page reports its own degraded layers, even an empty one."""
+    """Each page, even an empty page, reports its own degraded layers."""
     first = {"items": [message(1)], "next_cursor": "c", "degraded": ["redis"]}
     last: dict[str, Any] = {"items": [], "next_cursor": None, "degraded": []}
     caller = make(ok(first), ok(last))

@@ -14,7 +14,7 @@ from tests.clients.python.callers import Caller, ok
 from tests.support.api import Api
 
 CLIENTS = [MemoryClient, AsyncMemoryClient]
-# Headers that are arguments with another name.
+# These headers are arguments with another name.
 HEADERS = {"Idempotency-Key": "idempotency_key"}
 ANSWERS = {
     "MessageAnswer": models.Message,
@@ -126,7 +126,7 @@ def test_every_field_of_an_answer_is_read(described: dict[str, Any]) -> None:
 
 
 def test_the_clients_differ_in_nothing_but_waiting() -> None:
-    """The synchronous client equals the generated one."""
+    """The synchronous client equals the client that is generated from the asynchronous client."""
     sync = {name for name in vars(MemoryClient) if not name.startswith("_")}
     other = {name for name in vars(AsyncMemoryClient) if not name.startswith("_")}
     assert sync - {"close"} == other - {"aclose"}
@@ -134,7 +134,7 @@ def test_the_clients_differ_in_nothing_but_waiting() -> None:
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_description_is_known_by_its_info(client: type) -> None:
-    """JSON without `info` is another service's."""
+    """A JSON response without `info` is from another service."""
     described = {"openapi": "3.1.0", "info": {"title": "Memory"}}
     assert Caller(client, ok(described)).openapi() == described
     others: list[object] = [{}, [], {"info": "Memory"}]

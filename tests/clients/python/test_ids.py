@@ -25,7 +25,7 @@ def _date(seconds: float) -> str:
 
 
 def test_ids_rise_also_when_the_clock_is_set_back() -> None:
-    """If necessary, the next id has the following millisecond."""
+    """Ids increase even if the clock is set back. If necessary, the next id has the following millisecond."""
     now = [NOW]
     ids = ExchangeIds(lambda: now[0])
     made = [ids.new() for _ in range(1000)]
@@ -39,7 +39,7 @@ def test_ids_rise_also_when_the_clock_is_set_back() -> None:
 
 @pytest.mark.parametrize(("clock", "corrected"), [(-3600, True), (-0.4, False), (0, False), (0.9, False), (3600, True)])
 def test_a_wrong_clock_is_corrected_by_the_date_of_an_answer(clock: float, *, corrected: bool) -> None:
-    """A header in whole seconds corrects nothing within its second."""
+    """The `Date` header has whole seconds, so it does not correct a clock that is within this second."""
     ids = ExchangeIds(lambda: NOW + 0.5 + clock)
     ids.new()
     ids.adjust_clock(_date(NOW), NOW + 0.5 + clock)
@@ -50,7 +50,7 @@ def test_a_wrong_clock_is_corrected_by_the_date_of_an_answer(clock: float, *, co
 
 @pytest.mark.parametrize("date", [None, "", "soon", "Wed, 99 Oct 2015 07:28:00 GMT"])
 def test_an_invalid_date_corrects_nothing(date: str | None) -> None:
-    """The clock is not changed."""
+    """An invalid date does not change the clock."""
     ids = ExchangeIds(lambda: NOW)
     ids.adjust_clock(date, NOW)
     assert milliseconds_of(ids.new()) == NOW * 1000
@@ -66,7 +66,10 @@ def test_ids_sort_after_read_ids_but_not_into_the_future() -> None:
 
 @pytest.mark.parametrize("kind", [MemoryClient, AsyncMemoryClient])
 def test_an_id_from_the_future_is_made_anew(kind: type[MemoryClient | AsyncMemoryClient]) -> None:
-    """The call is repeated once, after the response corrected the clock, but not with a caller's id."""
+    """If the service rejects a generated id as from the future, the client repeats the call once with a new id.
+
+    The response has then corrected the clock. A call with a caller's id is not repeated.
+    """
     fault = [{"field": "exchange_id", "in": "body", "detail": "is from the future"}]
     refused = refusal(422, errors=fault)
     refused.headers["Date"] = _date(NOW)
@@ -79,7 +82,7 @@ def test_an_id_from_the_future_is_made_anew(kind: type[MemoryClient | AsyncMemor
 
 
 def test_clients_of_one_deployment_share_their_ids() -> None:
-    """An exchange added through either client sorts after the previous one."""
+    """An exchange that either client adds sorts after the previous exchange."""
     clients = [MemoryClient("http://127.0.0.1/x", http_client=httpx.Client()) for _ in range(2)]
     made = [clients[number % 2].new_id() for number in range(100)]
     assert made == sorted(made)
@@ -88,7 +91,7 @@ def test_clients_of_one_deployment_share_their_ids() -> None:
 
 @given(st.uuids(), st.integers(0, 10_000), st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1)))  # noqa: DTZ001 - hypothesis requires naive ones
 def test_an_id_after_another_sorts_directly_after_it(exchange_id: UUID, number: int, moment: datetime) -> None:
-    """The next id is always the same UUIDv7, for any version of the other id."""
+    """`id_after` always returns the same UUIDv7 for the same exchange. The exchange's id may have any version."""
     created_at = moment.replace(tzinfo=UTC)
     made = id_after(exchange_id, created_at, number)
     assert made == id_after(exchange_id, created_at, number) != id_after(exchange_id, created_at, number + 1)
@@ -99,6 +102,6 @@ def test_an_id_after_another_sorts_directly_after_it(exchange_id: UUID, number: 
 
 
 def test_ids_rise_from_one_client_to_the_next() -> None:
-    """Clients of one deployment share the clock in a process, even after one is closed."""
+    """Clients of one deployment share the clock in a process, even after a client is closed."""
     made = [ids_for("http://one.example").new() for _ in range(100)]
     assert made == sorted(made)

@@ -1,4 +1,4 @@
-"""The reader returns items from exchanges, whatever their kind, number and retractions."""
+"""The reader returns items from exchanges of any kind and number, with or without retractions."""
 
 from __future__ import annotations
 
@@ -83,7 +83,10 @@ def test_items_that_were_not_retracted_are_read(doings: list[list[tuple[Any, Tex
 
 
 def test_items_of_an_older_version_are_read() -> None:
-    """The reader returns items without ids and counting retractions, together with newer ones."""
+    """The reader also returns items of an older version.
+
+    These items have no ids, and a retraction has only the number of items.
+    """
     old = [
         Draft(Texts("q", LONG), {KIND: {"items": [{"n": 1}, {"n": 2, "said": {"$exchange": "assistant"}}]}}),
         Draft(Texts(), {KIND: {"items": [{"n": 3}, {"n": 4}]}}),
@@ -127,13 +130,13 @@ def test_a_large_item_is_stored_in_parts(size: int, *, is_said: bool) -> None:
 
 
 def test_an_item_larger_than_the_limit_is_refused() -> None:
-    """The client refuses the item before it sends a request."""
+    """The client refuses an item that is too large, before it sends a request."""
     with patch("hybrid_memory_client._items._MOST_PARTS", 1), pytest.raises(CannotBeKept, match="larger"):
         records([({"text": "".join(map(str, range(200_000)))}, Texts())])
 
 
 def test_an_item_with_missing_parts() -> None:
-    """The reader refuses the history, or continues without the item."""
+    """If parts of an item are missing, the reader raises an error. With `may_lack` it skips the item."""
     head, *parts = _kept([({"data": "".join(map(str, range(90_000)))}, Texts(user="q"))])
     messages = _newest_first(_named([head, *parts[1:]]))
     for may_lack in (False, True):
@@ -147,7 +150,7 @@ def test_an_item_with_missing_parts() -> None:
 
 
 def test_many_items_need_several_exchanges() -> None:
-    """The items keep their order."""
+    """Many items are stored in several exchanges and keep their order."""
     many = [({"n": number, "text": f"{number}" * 30_000}, Texts()) for number in range(10)]
     made = drafts(KIND, records(many))
     assert 3 <= len(made) <= 5
@@ -155,7 +158,10 @@ def test_many_items_need_several_exchanges() -> None:
 
 
 def test_an_item_in_two_exchanges_is_read_once() -> None:
-    """A lost response to a replacement leaves the replacement and the exchange that was stored in its place."""
+    """An item that is stored in two exchanges is read once.
+
+    If the response to a replacement is lost, both the replacement and a new exchange hold the item.
+    """
     first, second = records([({"n": 1}, Texts(user="q")), ({"n": 2}, Texts())])
     made = [combined_draft(KIND, [first, second]), combined_draft(KIND, [second])]
     assert _read(_newest_first(_named([draft for draft in made if draft]))) == [{"n": 1}, {"n": 2}]
@@ -165,14 +171,14 @@ def test_an_item_in_two_exchanges_is_read_once() -> None:
     "item", [*BAD, (1,), {"a": (1,)}, {"$exchange": 1}, [{"$parts": 1}]], ids=lambda item: type(item).__name__
 )
 def test_items_changed_by_json_are_refused(item: object) -> None:
-    """The client refuses such items before the service would."""
+    """The client refuses items that JSON would change, before it sends them to the service."""
     for wrapped in ({"item": item}, [item]):
         with pytest.raises(CannotBeKept):
             records([(wrapped, Texts())])
 
 
 def test_refused_items_may_be_replaced_or_left_out() -> None:
-    """The application decides about the refused item."""
+    """The application may replace a refused item or omit it."""
     given: list[Any] = ["a", circle, "\x00", object(), "b"]
 
     def instead(value: Any, error: CannotBeKept) -> Any:
@@ -201,7 +207,7 @@ def test_steps_are_for_showing() -> None:
 
 
 def test_an_exchange_of_another_writer_has_no_items() -> None:
-    """The exchange's texts are returned, even if a page starts in its middle."""
+    """The reader returns another program's exchange as texts, even if a page starts in the middle of the exchange."""
     reader = Reader(KIND)
     mine = Message("user", "q", UUID(int=2), None, {"other": {"items": [1]}})
     assert reader.feed(Message("assistant", "a", UUID(int=2), None)) == []

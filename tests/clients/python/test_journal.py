@@ -1,4 +1,4 @@
-"""A journal could not store all its items."""
+"""A journal stores and retracts items, and reports the items that it could not store."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ FAULTS = [httpx.Response(503, json={}), _answer(202, "01a20403-af8b-76fb-9bf9-0b
 @pytest.mark.parametrize("is_async", [False, True])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_failed_call_reports_its_stored_items(fault: httpx.Response, *, is_async: bool) -> None:
-    """The caller can store the rest without duplicates."""
+    """The error has the number of stored items, so that the caller can store the rest without duplicates."""
     service = Service(1, fault)
     with pytest.raises(NotKept, match="of 5 items are stored") as caught:
         _adding(service, is_async=is_async)(ITEMS)
@@ -83,7 +83,7 @@ def test_a_failed_call_reports_its_stored_items(fault: httpx.Response, *, is_asy
 
 @pytest.mark.parametrize("is_async", [False, True])
 def test_a_call_that_stores_nothing_keeps_its_error(*, is_async: bool) -> None:
-    """The caller can repeat the whole call."""
+    """If a call stores no item, its error shows this, and the caller can repeat the whole call."""
     with pytest.raises(Unavailable):
         _adding(Service(0, FAULTS[0]), is_async=is_async)(ITEMS)
     with pytest.raises(NotKept) as caught:
@@ -106,9 +106,9 @@ def _journal(memory: Memory, client: MemoryClient | None = None) -> Journal:
 
 @pytest.mark.parametrize("can_replace", [True, False])
 def test_a_replaceable_turn_is_one_exchange(*, can_replace: bool) -> None:
-    """A replaceable turn is one exchange.
+    """If exchanges can be replaced, a turn is one exchange.
 
-    A turn's steps are otherwise exchanges of kind `step`. The items read are equal.
+    Otherwise each step of a turn is an exchange of kind `step`. In both cases the journal reads equal items.
     """
     memory = Memory()
     memory.can_replace = can_replace
@@ -135,7 +135,7 @@ def test_an_exchange_of_another_program_keeps_its_position() -> None:
 
 @pytest.mark.parametrize("callers", [2, 8])
 def test_concurrent_retractions(callers: int) -> None:
-    """Separate clients, like separate processes, each get a different item."""
+    """If separate clients or processes retract at the same time, each of them gets a different item."""
     memory = Memory()
     _journal(memory).append([({"n": number}, Texts(user="x")) for number in range(callers - 1)])
     journals = [_journal(memory) for _ in range(callers)]
@@ -147,7 +147,7 @@ def test_concurrent_retractions(callers: int) -> None:
 
 
 def test_a_concurrent_item_is_not_retracted() -> None:
-    """The retraction names the item that was read."""
+    """A retraction names the item that was read, so it does not retract an item that was added meanwhile."""
     memory = Memory()
     journal, other = _journal(memory), _journal(memory)
     journal.append([PROMPT])
@@ -175,7 +175,10 @@ def test_reading_one_item_requests_one_exchange() -> None:
 
 
 def test_without_redis_a_history_is_read() -> None:
-    """The history is refused only if exchanges of this process or queued exchanges may be missing."""
+    """Without Redis, the journal reads the history.
+
+    It refuses the history only if exchanges of this process, or queued exchanges, may be missing.
+    """
     memory = Memory()
     client = memory.sync()
     _journal(memory, client).append([PROMPT])

@@ -71,7 +71,7 @@ def test_a_client_outlives_its_loops(server: _Server) -> None:
 
 
 def test_loops_in_several_threads(server: _Server) -> None:
-    """The loops run at the same time."""
+    """One client works on the event loops of several Python threads at the same time."""
     client, barrier, failed = _client(server), threading.Barrier(4), []
 
     async def check() -> None:
@@ -95,7 +95,7 @@ def test_loops_in_several_threads(server: _Server) -> None:
 
 
 def test_closing_closes_and_a_later_call_opens_again(server: _Server) -> None:
-    """The client opens connections again in the same loop, and after a cancelled request."""
+    """A closed client opens connections again, in the same loop and after a cancelled request."""
     client = _client(server)
 
     async def check() -> None:
@@ -114,7 +114,7 @@ def test_closing_closes_and_a_later_call_opens_again(server: _Server) -> None:
 
 
 def test_a_client_that_is_dropped(server: _Server) -> None:
-    """The client's connections close with the loop."""
+    """If the client is garbage-collected, its connections close with the loop."""
 
     async def check() -> None:
         await _client(server).health()

@@ -1,4 +1,4 @@
-"""The package has certain contents."""
+"""Checks the package's generated modules."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ PACKAGE = ROOT / "clients" / "python"
 
 @pytest.mark.parametrize("name", ["client", "journal", "sender"])
 def test_the_synchronous_module_is_generated(name: str) -> None:
-    """The test fails if only one of the two files was edited."""
+    """The synchronous module equals the generated one.
+
+    The test fails if only one of the two files was edited.
+    """
     spec = importlib.util.spec_from_file_location("unasync", PACKAGE / "unasync.py")
     assert spec is not None
     assert spec.loader is not None

@@ -1,4 +1,4 @@
-"""The base URL belongs to another server, or to none."""
+"""Calls with a base URL of another server, or of no server."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ OTHERS = {
 def test_another_server_is_not_this_api(
     kind: type[MemoryClient | AsyncMemoryClient], call: Callable[[Caller], Any], answer: httpx.Response
 ) -> None:
-    """Other servers' responses raise `NotThisApi` without a retry, and not a missing thread."""
+    """Other servers' responses raise `NotThisApi` without a retry. They are not reported as a missing thread."""
     caller = Caller(kind, answer)
     with pytest.raises(NotThisApi, match="base URL") as caught:
         call(caller)
@@ -81,13 +81,16 @@ def test_another_servers_response_is_described() -> None:
 
 @pytest.mark.parametrize("location", ["https://sso.example/login"])
 def test_a_redirection_names_its_target(location: str) -> None:
-    """The client does not follow it. Otherwise it would send the token there, and a POST would become a GET."""
+    """The client does not follow a redirection.
+
+    Otherwise it would send the token to the target, and a POST would become a GET.
+    """
     with pytest.raises(NotThisApi, match=location):
         Caller(MemoryClient, httpx.Response(302, headers={"Location": location})).health()
 
 
 def test_a_gateways_error_is_typed_at_any_url() -> None:
-    """The form of the gateway's response does not matter."""
+    """A gateway's error has its own exception type for every form of the gateway's response."""
     once = RetryPolicy(attempts=1)
     with pytest.raises(TooManyRequests):
         Caller(MemoryClient, httpx.Response(429, text="slow down"), retry=once).health()
@@ -115,13 +118,16 @@ def test_a_malformed_url_is_refused_at_the_start(url: str) -> None:
 
 @pytest.mark.parametrize("route", ["threads", "users/"])
 def test_a_base_url_with_a_route_is_refused(route: str) -> None:
-    """Below it, `threads/t` would be the id of a thread that does not exist."""
+    """The client refuses a base URL that ends with a route.
+
+    With this URL, `threads/t` would be the id of a thread that does not exist.
+    """
     with pytest.raises(ValueError, match="without the route"):
         MemoryClient(f"http://api.example.com/prod/{route}")
 
 
 def test_an_error_of_another_api_is_not_an_empty_history() -> None:
-    """A journal would otherwise read a missing thread as an empty history."""
+    """`NotThisApi` is not a `NotFound`, because a journal reads a missing thread as an empty history."""
     assert not issubclass(NotThisApi, NotFound)
     assert issubclass(NotThisApi, MemoryClientError)
     assert json.loads(OTHERS["another framework"].content)["detail"] == "Not Found"

@@ -50,7 +50,7 @@ def before_add_examples(context: HookContext, examples: list[Case[Any]]) -> None
     if others and sent:
         sent = {"body": {"user_message": "q", "assistant_message": "a"}, "media_type": "application/json"}
     for name in (name for name in names if name not in others):
-        # Values in this list are sent unchanged.
+        # schemathesis sends the values in this list unchanged.
         examples += [
             operation.Case(path_parameters={**others, name: quote(value, safe="")}, **sent) for value in ODD_IDS
         ]
@@ -58,7 +58,10 @@ def before_add_examples(context: HookContext, examples: list[Case[Any]]) -> None
 
 @schemathesis.hook
 def map_query(context: HookContext, query: dict[str, Any] | None) -> dict[str, Any] | None:  # noqa: ARG001 - the hook's signature
-    """Drop half of the invented cursors: they are all invalid, so the rest of the request would never be validated."""
+    """Drop half of the generated cursors.
+
+    All of them are invalid, so the other fields of the request would never be validated.
+    """
     if query and isinstance(query.get("cursor"), str) and len(query["cursor"]) % 2 == 0:
         return {name: value for name, value in query.items() if name != "cursor"}
     return query

@@ -1,4 +1,4 @@
-"""This list has ids with a special meaning in paths, keys and patterns."""
+"""Ids with a special meaning in paths, keys and patterns."""
 
 from typing import Final
 

@@ -35,7 +35,7 @@ class ProcessExecutor(RuntimeExecutor):  # type: ignore[misc]  # LocalStack is n
         """Start the function; return when its handler is imported.
 
         Raises:
-            LambdaRuntimeException: It cannot be imported.
+            LambdaRuntimeException: The handler cannot be imported.
         """
         code = str(self.function_version.config.code.get_unzipped_code_location())
         self._environment = {name: os.environ[name] for name in _KEPT if name in os.environ}

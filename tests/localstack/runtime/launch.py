@@ -29,6 +29,6 @@ class _Finder(PluginFinder):  # type: ignore[misc]  # likewise
 if __name__ == "__main__":
     # LocalStack's own plugin mechanism, with an additional executor.
     runtime_executor.EXECUTOR_PLUGIN_MANAGER = PluginManager(RuntimeExecutorPlugin.namespace, finder=_Finder())
-    # It would listen on every interface, whatever GATEWAY_LISTEN says.
+    # Otherwise LocalStack would ignore GATEWAY_LISTEN and listen on every interface.
     endpoints.TCP4ServerEndpoint = partial(endpoints.TCP4ServerEndpoint, interface="127.0.0.1")
     main()

@@ -1,7 +1,7 @@
 """A function's execution environment imports the handler from the artifact, then answers events as JSON lines.
 
-`executor.py` starts it with the function's environment and its artifact first on the import path, followed by boto3 as
-in Lambda's own runtime. It ends when its standard input closes.
+`executor.py` starts this process with the function's environment. The import path begins with the artifact, followed by
+boto3, as in Lambda's own runtime. The process ends when its standard input closes.
 """
 
 import importlib

@@ -30,8 +30,8 @@ class AsyncMemoryClient(AsyncSender):
         timeout: The timeout of each attempt: seconds, or an `httpx.Timeout`.
         retry: The number of retries and the delays between them.
         headers: Sent with every request.
-        http_client: Used instead of the client's own, with its timeout, proxies and certificates, and not closed here.
-            The client's own ignores proxies in the environment. It serves one event loop only.
+        http_client: The caller's `httpx.AsyncClient`, with its timeout, proxies and certificates. The caller closes
+            this client. It serves one event loop only. By default, proxies in the environment are ignored.
     """
 
     # --- turns ---
@@ -169,7 +169,7 @@ class AsyncMemoryClient(AsyncSender):
     async def list_threads(
         self, user_id: str | None = None, *, limit: int | None = None, cursor: str | None = None
     ) -> Page[Thread]:
-        """Return a page of a user's threads, newest first. Without a user id, the token's user."""
+        """Return a page of a user's threads, newest first. Without a user id, the user is the token's user."""
         return await self._send(calls.list_threads(user_id, limit, cursor))
 
     async def iter_threads(self, user_id: str | None = None, *, page_size: int | None = None) -> AsyncIterator[Thread]:

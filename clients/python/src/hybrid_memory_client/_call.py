@@ -1,4 +1,4 @@
-"""One request as data, and how to parse its response. Without I/O, so that both clients share it."""
+"""One request as data, and how to parse its response. This module does no I/O, so both clients use it."""
 
 from __future__ import annotations
 
@@ -76,18 +76,18 @@ class Call(Generic[_Answer]):
         return self.is_deletion and may_be_done and isinstance(error, NotFound)
 
 
-# Errors from before the request was sent.
+# These errors occur before the request is sent.
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
 def is_about_a_header(error: httpx.LocalProtocolError) -> bool:
-    """Return whether a request was not sent because of a header that it should have had."""
+    """Return whether an invalid header prevented sending the request."""
     return str(error).startswith("Illegal header")
 
 
 def may_have_worked(error: MemoryClientError) -> bool:
-    """Return whether a failed attempt may still have had its effect.
+    """Return whether a failed attempt may still have had an effect.
 
-    It had none if no connection was opened or the service returned 429.
+    It had no effect if no connection was opened, or if the service returned 429.
     """
     return not isinstance(error, TooManyRequests) and not isinstance(error.__cause__, _NOT_SENT)

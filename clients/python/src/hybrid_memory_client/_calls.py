@@ -1,4 +1,7 @@
-"""The API's routes as data: the request of each call and how to parse its response. Without I/O, for both clients."""
+"""The API's routes as data: the request of each call, and how to parse its response.
+
+This module does no I/O, so both clients use it.
+"""
 
 from __future__ import annotations
 

@@ -34,8 +34,8 @@ class Connections:
 class AsyncConnections:
     """The pools of an asynchronous client.
 
-    A connection belongs to the event loop that opened it. Each `asyncio.run` creates a loop, so each gets its own pool,
-    which closes when its loop ends.
+    A connection belongs to the event loop that opened it. Each `asyncio.run` creates a loop, so each loop gets its own
+    pool, which closes when the loop ends.
     """
 
     def __init__(self, http_client: httpx.AsyncClient | None, timeout: float | httpx.Timeout) -> None:
@@ -79,7 +79,7 @@ class AsyncConnections:
 
 
 async def _lifetime(http: httpx.AsyncClient, owner: weakref.ref[AsyncConnections], loop: object) -> _Lifetime:
-    """Yield the pool once. A closing event loop closes its generators, and this one closes the pool."""
+    """Yield the pool once. A closing event loop closes this generator, which then closes the pool."""
     try:
         yield http
     finally:

@@ -93,7 +93,7 @@ class ExchangeIds:
         return int((self._clock() + self._offset) * 1000)
 
 
-# Kept after a client is closed, because the next client's ids must sort after its ids.
+# The generators stay after a client is closed, because the next client's ids must sort after the closed client's ids.
 _BY_URL: Final[dict[str, ExchangeIds]] = {}
 _MOST_URLS: Final = 1_000
 _BY_URL_LOCK: Final = threading.Lock()
@@ -110,7 +110,7 @@ def ids_for(base_url: str) -> ExchangeIds:
 
 
 def id_after(exchange_id: UUID, created_at: datetime | None, number: int) -> UUID:
-    """Return the id that sorts directly after an exchange in its thread. It is always the same id.
+    """Return the id that sorts directly after an exchange in its thread. Equal arguments always give the same id.
 
     Args:
         exchange_id: The exchange's id.
@@ -125,6 +125,6 @@ def id_after(exchange_id: UUID, created_at: datetime | None, number: int) -> UUI
         return compose((key >> 80) + 1, number)
     moment = created_at or datetime.fromtimestamp(0, UTC)
     milliseconds = (moment - datetime.fromtimestamp(0, UTC)) // (datetime.resolution * 1000)
-    # The next millisecond: within the same millisecond, other exchanges may sort in between.
+    # Use the next millisecond: within the same millisecond, other exchanges may sort in between.
     digest = hashlib.sha256(exchange_id.bytes + number.to_bytes(8, "big")).digest()
     return compose(milliseconds + 1, int.from_bytes(digest[:10], "big"))

@@ -53,7 +53,7 @@ class Record:
     """An item that can be stored.
 
     Attributes:
-        id: Identifies the item, so that it can be retracted, and is read once even if two exchanges hold it.
+        id: Identifies the item. A retraction names this id. An item in two exchanges is read once because of its id.
         parts: The parts of an item that is too large for one exchange; `item` then refers to them.
     """
 

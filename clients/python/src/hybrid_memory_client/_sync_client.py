@@ -30,8 +30,8 @@ class MemoryClient(Sender):
         timeout: The timeout of each attempt: seconds, or an `httpx.Timeout`.
         retry: The number of retries and the delays between them.
         headers: Sent with every request.
-        http_client: Used instead of the client's own, with its timeout, proxies and certificates, and not closed here.
-            The client's own ignores proxies in the environment.
+        http_client: The caller's `httpx.Client`, with its timeout, proxies and certificates. The caller closes
+            this client. By default, proxies in the environment are ignored.
     """
 
     # --- turns ---
@@ -167,7 +167,7 @@ class MemoryClient(Sender):
     def list_threads(
         self, user_id: str | None = None, *, limit: int | None = None, cursor: str | None = None
     ) -> Page[Thread]:
-        """Return a page of a user's threads, newest first. Without a user id, the token's user."""
+        """Return a page of a user's threads, newest first. Without a user id, the user is the token's user."""
         return self._send(calls.list_threads(user_id, limit, cursor))
 
     def iter_threads(self, user_id: str | None = None, *, page_size: int | None = None) -> Iterator[Thread]:

@@ -59,8 +59,8 @@ class Journal:
 
         Raises:
             CannotBeKept: An item is invalid or too large; none was stored.
-            NotKept: No store accepted the items, or only the first `items_kept`, each group in its own exchange. The
-                cause is the error of the first group that failed.
+            NotKept: No store accepted the items, or only the first `items_kept` are stored. Each exchange has a group
+                of items; the cause is the error of the first group that failed.
         """
         new = records(items)
         if not new:
@@ -188,7 +188,7 @@ class Journal:
                 return entry.retracted_by == claimant
             if entry.exchange_id == candidate.entry.exchange_id:
                 break
-        # The retraction is stored in a layer that did not respond. No other caller's retraction is known.
+        # The retraction is in a layer that did not respond to the read. No other caller's retraction is known.
         return True
 
     def read(self, limit: int | None = None) -> list[Any]:

@@ -20,7 +20,7 @@ class Turn:
     """An exchange that this process stored, with its items.
 
     Attributes:
-        newest: The thread's newest exchange known to this process: this one, or one with parts of its items.
+        newest: The thread's newest exchange known to this process: this exchange, or one that holds parts of its items.
     """
 
     exchange_id: UUID
@@ -37,7 +37,7 @@ class _Newest(OrderedDict[tuple[str, str], _Value], Generic[_Value]):
     """A dictionary of the most recently set values."""
 
     def put(self, key: tuple[str, str], value: _Value) -> None:
-        """Set a value, and remove the oldest ones beyond the limit."""
+        """Set a value, and remove the oldest values beyond the limit."""
         self[key] = value
         self.move_to_end(key)
         while len(self) > _MOST:

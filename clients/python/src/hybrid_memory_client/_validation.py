@@ -6,7 +6,7 @@ import math
 from typing import Any, Final
 
 MOST_DEPTH: Final = 64
-# JSON integers must fit into 64 bits, because most readers have no larger ones.
+# JSON integers must fit into 64 bits, because most readers have no larger integers.
 _LEAST, _MOST = -(2**63), 2**64 - 1
 _SHOWN: Final = 100
 
@@ -25,7 +25,7 @@ def text_error(value: str) -> str | None:
 def json_error(value: object, most_depth: int = MOST_DEPTH) -> str | None:
     """Return why a value cannot be stored as JSON, and where in the value, or None.
 
-    The check is iterative and visits each container once a level, so neither deep nor circular values break it.
+    The check is iterative and visits each container once per level, so it also works for deep and circular values.
     """
     level: list[tuple[str, object]] = [("", value)]
     for _ in range(most_depth):

@@ -33,12 +33,13 @@ class HybridHistoryProvider(HistoryProvider):
     Each run is one exchange. Its texts are the messages of the user and the agent, which other readers of the thread
     see. Exchanges of other programs are returned as text messages.
 
-    A caller may pass the whole conversation at each run: messages that the thread already ends with are not stored
-    again. If a layer does not respond to that check, messages may be stored twice rather than not at all.
+    A caller may pass the whole conversation at each run. The provider compares it with the end of the thread, and does
+    not store the same messages again. If a layer does not respond to this check, messages may be stored twice, but they
+    are not lost.
 
     Reading raises `HistoryDegraded` if a layer does not respond and messages may be missing. Storing raises `NotKept`
-    if no store accepted the messages, and `CannotBeKept` for a message that JSON would change. The provider omits what
-    the framework omits from a stored message: raw provider objects, and the text of a tool's exception, which the
+    if no store accepted the messages, and `CannotBeKept` for a message that JSON would change. Like the framework, the
+    provider omits from a stored message raw provider objects, and the text of a tool's exception, which the
     framework replaces with a marker.
 
     Args:
@@ -48,7 +49,7 @@ class HybridHistoryProvider(HistoryProvider):
         limit: How many of the newest messages are loaded; all if None.
         allow_degraded: Continue even if messages may be missing.
         on_refused: Returns a replacement for a message that cannot be stored; None skips the message.
-        options: The framework's own: `load_messages`, `store_inputs`, `store_outputs`, …
+        options: The framework's own options: `load_messages`, `store_inputs`, `store_outputs`, …
     """
 
     def __init__(
@@ -104,7 +105,7 @@ class HybridContextProvider(ContextProvider):
             exchange. Use it for an agent without a history provider. Tool calls are stored, and a
             `HybridHistoryProvider` can read them.
         source_id: The provider's name in the framework.
-        allow_degraded: Continue if a layer that may hold the history did not respond, instead of raising
+        allow_degraded: If a layer that may hold the history did not respond, continue instead of raising
             `HistoryDegraded`.
         on_refused: Returns a replacement for a message that cannot be stored; None skips the message.
     """
@@ -196,7 +197,7 @@ def _may_be_replayed(messages: Sequence[Message]) -> bool:
 
 
 def _new_of(messages: list[Message], stored: list[Message]) -> list[Message]:
-    """Return the messages after those that are already stored.
+    """Return the messages of the conversation that are not stored yet.
 
     Args:
         messages: The conversation, or its end.
@@ -214,7 +215,7 @@ def _new_of(messages: list[Message], stored: list[Message]) -> list[Message]:
 def _is_overlap(stored: Sequence[Message], passed: Sequence[Message]) -> bool:
     if not stored or not all(map(_is_same, stored, passed)):
         return False
-    # A user may repeat a message, so one equal user message is no evidence.
+    # A user may repeat a message, so one equal user message does not prove that the caller passed it again.
     return len(stored) > 1 or stored[0].role != "user" or stored[0].message_id is not None
 
 

@@ -17,7 +17,7 @@ class BearerAuth(httpx.Auth):
 
     Args:
         source: Returns a token, or in an `AsyncMemoryClient` an awaitable of one. It is called before the first request
-            and after a 401, at most once for each request, so it may cache but should return a fresh token if it can.
+            and after a 401, at most once for each request. It may cache tokens, but should return fresh ones if it can.
     """
 
     def __init__(self, source: TokenSource) -> None:

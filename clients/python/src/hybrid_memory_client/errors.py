@@ -138,8 +138,8 @@ class NotKept(MemoryClientError):
     """No store accepted the exchange (`durability` is `none`). Without this error the loss would go unnoticed.
 
     Attributes:
-        items_kept: How many of the items of one call are stored all the same: the first ones, if the items needed more
-            than one exchange. Leave these out when you repeat the call; otherwise they are stored twice.
+        items_kept: How many items of the call are stored nevertheless: the first items, if they needed more
+            than one exchange. Omit them when you repeat the call; otherwise they are stored twice.
     """
 
     def __init__(self, message: str, *, items_kept: int = 0) -> None:

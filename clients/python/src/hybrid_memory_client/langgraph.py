@@ -111,7 +111,7 @@ class PreferencesStore(BaseStore):
 
 
 class ThreadMessageHistory(BaseChatMessageHistory):
-    """A thread as LangChain's message history, tool calls included: for the nodes of a graph.
+    """A thread as LangChain's message history, including tool calls, for the nodes of a graph.
 
     Each turn is one exchange. Its texts are the messages of the user and the model. `clear` deletes the thread. Reading
     raises `HistoryDegraded` if a layer does not respond and messages may be missing.

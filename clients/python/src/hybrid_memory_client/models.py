@@ -22,7 +22,7 @@ class Message:
         role: `user` or `assistant`.
         content: The text.
         exchange_id: None for a message that another program put into the cache.
-        created_at: When the exchange was accepted, with its time zone; None like `exchange_id`.
+        created_at: When the exchange was accepted, with its time zone; None if `exchange_id` is None.
         metadata: The exchange's metadata, with the user's message; None if there is none.
         revision: How often the exchange's texts were replaced.
         raw: The API's JSON, including fields that this version of the client does not know.
@@ -55,11 +55,11 @@ class Context:
     """The memory's context for a turn.
 
     Attributes:
-        context: Text for the instructions; '' if there is none. This field and the next two are also empty if `include`
-            omitted them.
+        context: Text for the instructions; '' if there is none. `context`, `messages` and `preferences` are also empty
+            if `include` omitted them.
         messages: The newest exchanges of the thread, oldest first.
-        source: The layer that served it.
-        degraded: Layers that did not respond. An empty history means a new thread only if this is empty, too.
+        source: The layer that served the memory.
+        degraded: Layers that did not respond. An empty history means a new thread only if `degraded` is empty.
         context_tokens: Upper bound of the context's tokens.
         omitted_exchanges: Number of exchanges of the window that are not in the context; the thread's messages include
             them.
@@ -99,9 +99,10 @@ class Kept:
 
     Attributes:
         exchange_id: None if no thread was named.
-        durability: The store that holds it permanently; `none` if no store accepted it.
-        cached: Whether the list in Redis has it.
-        degraded: Layers that did not respond. The next turn may lack for a moment what they did not accept.
+        durability: The store that holds the exchange permanently; `none` if no store accepted the exchange.
+        cached: Whether the list in Redis has the exchange.
+        degraded: Layers that did not respond. If a layer did not accept the exchange, the next turn may lack it for a
+            moment.
     """
 
     exchange_id: UUID | None
@@ -205,7 +206,7 @@ class Page(Generic[_Item]):
 
     Attributes:
         next_cursor: The start of the next page; None on the last page.
-        degraded: Layers that did not respond. `items` lacks what only they hold.
+        degraded: Layers that did not respond. `items` lacks the entries that only these layers hold.
     """
 
     items: tuple[_Item, ...]

@@ -112,7 +112,7 @@ def _pair(message: ModelMessage) -> tuple[Any, Texts]:
         raise CannotBeKept(f"a message is not JSON: {error}") from error
     if not _is_finite(ModelMessagesTypeAdapter.dump_python([message])):
         raise CannotBeKept("a message holds NaN or infinity, which JSON does not have")
-    # The first round trip may drop fields; from then on the form must not change.
+    # The first round trip through JSON may drop fields. A second round trip must not change the message.
     stable = _round_trip(dumped)
     if _round_trip(stable) != stable:
         raise CannotBeKept("a message would come back changed")

@@ -1,4 +1,4 @@
-"""Decides whether and when a call is retried. Without I/O, so that both clients share it."""
+"""Decides whether and when a call is retried. This module does no I/O, so both clients use it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class RetryPolicy:
 
     Attributes:
         attempts: Attempts of one call, including the first; 1 turns retries off.
-        first_delay: Maximum seconds before the second attempt; doubled before each further one.
+        first_delay: Maximum seconds before the second attempt; doubled before each further attempt.
         most_delay: Maximum delay that the client chooses.
         most_seconds: The last attempt starts at most this long after the first. Together with the timeout, this limits
             a call. It also limits waiting for a run that another request started (409); such waits do not count as
@@ -69,7 +69,7 @@ class Retries:
         self._began = self.clock()
 
     def delay(self, error: MemoryClientError) -> float | None:
-        """Return the seconds to wait before the next attempt; None if there is none."""
+        """Return the seconds to wait before the next attempt; None if there is no further attempt."""
         is_running = self.waits_for_first and isinstance(error, Conflict)
         if not is_running:
             if isinstance(error, ApiError) and not isinstance(error, (Unavailable, TooManyRequests)):

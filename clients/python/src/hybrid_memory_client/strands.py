@@ -26,7 +26,7 @@ _KIND: Final = "strands"
 _OLD: Final = "#strands"
 # Few messages are enough: the session is in the first exchange of its thread.
 _FIRST_PAGE: Final = 10
-# If an unchanged state is not among so many newest items, it is stored again.
+# An unchanged state is stored again if it is not among this many newest items.
 _MOST_RECENT: Final = 8
 _TIMES: Final = ("created_at", "updated_at")
 
@@ -125,7 +125,7 @@ class HybridSessionRepository(SessionRepository):
         Raises:
             SessionException: The session does not exist.
         """
-        # Both are deleted, whatever the first says.
+        # Delete both threads, even if the first one does not exist.
         is_there, is_old_there = self._journal(session_id).clear(), self._journal(session_id + _OLD).clear()
         if not (is_there or is_old_there):
             raise SessionException(f"Session {session_id} does not exist")
