@@ -32,15 +32,16 @@ def authorize(thread_id: str, owner: ThreadOwner, user_id: str | None, access: A
 def is_listed_as(cached: CacheRead, user_id: str) -> bool:
     """Return whether a list proves that the thread is this user's: it is sealed, and all its entries are the user's.
 
-    Only the thread's owner can add to it, and a deletion, after which the owner may change, removes the entries.
+    Only the thread's owner can add entries. The owner can change only after a deletion, which removes the entries.
     """
     return cached.is_whole and cached.messages.owners() == {user_id}
 
 
 def first_owner(cached: CacheRead, window: Window) -> ThreadOwner:
-    """Return the owner of an unclaimed thread, from exchanges of releases that did not record owners.
+    """Return the recorded owner of a thread, or else the user of its oldest exchange.
 
-    Exchanges that PostgreSQL has deleted do not count: an older Redis may have restored them.
+    Earlier releases did not record owners. Exchanges that PostgreSQL has deleted do not count, because Redis may have
+    been restored from an older copy.
     """
     stored_owner, deleted_ids = window.owner, deleted_with_users(cached, window.user_cutoffs)
     user_messages: list[Message | Exchange] = [each for each in cached.messages if each.role == "user"]

@@ -1,4 +1,4 @@
-"""A TCP proxy is in front of Valkey or PostgreSQL. Its target can change, like a host name after a failover."""
+"""A TCP proxy in front of Valkey or PostgreSQL. It can change its target, as a host name does in a failover."""
 
 from __future__ import annotations
 

@@ -30,12 +30,12 @@ class Deletions:
     def may_reach(self, turn: Turn) -> bool:
         """Return whether a deletion may have affected a turn.
 
-        A deletion may affect it if the deletion had not succeeded when the turn was first sent.
+        A deletion may affect a turn unless the deletion succeeded before the turn was first sent.
         """
         return any(each.ended >= turn.sent for each in self.by_thread.get(turn.move.thread_id, []))
 
     def reached_at(self, turn: Turn) -> float | None:
-        """Return the end of the first deletion that started after all responses of the turn."""
+        """Return the earliest time at which a deletion succeeded that started after all responses of the turn."""
         if any(request.is_unknown for request in turn.requests):
             # The server may have executed the request at any time after its caller's timeout.
             return None
@@ -45,7 +45,7 @@ class Deletions:
 
 
 class Recalls:
-    """Compares the responses of `/invoking` with the final contents.
+    """Compares the responses of `/invoking` with what PostgreSQL contains at the end of the run.
 
     Args:
         places: Each exchange's position in its thread in PostgreSQL.

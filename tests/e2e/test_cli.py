@@ -40,7 +40,7 @@ IDS = ["a/b/messages", "...", "Zoë-名前-🧠 ü", "100%2F#?&", "[red]x[/red]"
 
 @pytest.mark.parametrize("kind", IDS)
 def test_a_thread_by_any_id(cli: CommandLine, api: MemoryApi, layers: Layers, user_id: str, kind: str) -> None:
-    """The commands list, show, export and delete the thread.
+    """`threads list`, `show`, `export` and `delete` work with any thread id.
 
     A preview changes nothing, and a missing thread has exit code 2.
     """

@@ -67,7 +67,7 @@ def test_redis_connections_that_died(process: MakeProcess, redis_client: redis.R
 def test_a_command_without_permission(
     process: MakeProcess, redis_client: redis.Redis, valkey: ValkeyServer, command: str
 ) -> None:
-    """The Redis user may not run one command. A turn continues without Redis, in a running and in a new process."""
+    """One command is forbidden to the Redis user. A turn continues without Redis, in a running and in a new process."""
     memory = process()
     Turn(memory, "t", "ana").keep("q0", "a0")
     redis_client.acl_setuser("default", enabled=True, commands=[f"-{command}"])

@@ -72,7 +72,7 @@ def test_another_body(keys: Idempotency) -> None:
 
 
 def test_keys_belong_to_their_user(keys: Idempotency) -> None:
-    """Equal keys of two users are different."""
+    """The same key from two users counts as two keys."""
     assert _claim(keys).replayed is None
     assert _claim(keys, scope="bob").replayed is None
 
@@ -113,7 +113,7 @@ def test_one_layer_down(away: int, keys: Idempotency, layers: list[InMemoryKeys]
 
 
 def test_both_layers_down(keys: Idempotency, layers: list[InMemoryKeys]) -> None:
-    """Without both layers, the API cannot know whether the key is repeated. It refuses the request."""
+    """If both layers are down, the API cannot know whether the key is repeated. It refuses the request."""
     for layer in layers:
         layer.is_down = True
     with pytest.raises(StoreUnavailable):

@@ -117,7 +117,7 @@ class AgentRunner:
     async def _answer(
         self, ask: Callable[..., Awaitable[str]], instructions: str, prompt: str, memory: MemorySource | None
     ) -> str:
-        """Return the answer. As long as the model rejects the context as too long, retry with half of the memory."""
+        """Return the answer. While the model rejects the context as too long, retry with half of the token limit."""
         if memory is None:
             return await ask(instructions=instructions)
         other_tokens = count_tokens(instructions) + count_tokens(prompt)
@@ -134,8 +134,8 @@ class AgentRunner:
                 shown = memory.at_most(most if halvings_left > 1 else 0)
             else:
                 if is_refused:
-                    # Halve the limit, not the memory's length. The memory may be much shorter than the limit if one
-                    # long exchange did not fit.
+                    # The limit counts, not the memory's length: if one long exchange did not fit, the memory is much
+                    # shorter than the limit, and half of its length would be too low a limit.
                     self._accepted = other_tokens + most
                 elif self._accepted is not None:
                     self._accepted = max(self._accepted, other_tokens + shown.tokens)

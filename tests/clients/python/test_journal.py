@@ -177,7 +177,8 @@ def test_reading_one_item_requests_one_exchange() -> None:
 def test_without_redis_a_history_is_read() -> None:
     """Without Redis, the journal reads the history.
 
-    It refuses the history only if exchanges of this process, or queued exchanges, may be missing.
+    The journal raises `HistoryDegraded` only if the history may lack an exchange that this process stored, or a
+    queued exchange.
     """
     memory = Memory()
     client = memory.sync()
