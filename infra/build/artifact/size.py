@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 MEGABYTE: Final = 1_000_000
-LIMITS: Final = {"agent": 60 * MEGABYTE, "migrate": 40 * MEGABYTE, "sync": 32 * MEGABYTE}
+LIMITS: Final = {"agent": 64 * MEGABYTE, "migrate": 40 * MEGABYTE, "sync": 32 * MEGABYTE}
 """Maximum unzipped bytes of each function."""
 
 _SHOWN: Final = 15
