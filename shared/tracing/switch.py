@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from shared.errors import SettingsError
+from shared.texts import is_http_url
 
 if TYPE_CHECKING:
     from shared.tracing.tracer import Tracer  # importing it would import OpenTelemetry
@@ -47,20 +47,12 @@ def _is_on(environment: Mapping[str, str]) -> bool:
     if not (exporter or any(environment.get(name) for name in _ENDPOINTS)):
         return False
     for name in _ENDPOINTS:
-        if (url := environment.get(name)) and not _is_url(url):
+        if (url := environment.get(name)) and not is_http_url(url):
             raise SettingsError(f"{name} is invalid: it must be like http://localhost:4318.")
     for name in _PROTOCOLS:
         if environment.get(name, "") not in {"", "http/protobuf"}:
             raise SettingsError(f"{name} is invalid: it must be http/protobuf.")
     return True
-
-
-def _is_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
 
 
 def _export_seconds(environment: Mapping[str, str]) -> float:

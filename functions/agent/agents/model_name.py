@@ -3,9 +3,9 @@
 import os
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
 from shared.errors import SettingsError
+from shared.texts import is_http_url
 
 OFFLINE: Final = "offline"
 _WITH_BASE_URL: Final = frozenset({"ollama", "openai"})
@@ -59,13 +59,5 @@ def validate_model(model: str) -> None:
             " or set OPENAI_BASE_URL, for a server of your own that asks for no key."
         )
     variable = f"{parsed.provider.upper()}_BASE_URL"
-    if (url := os.environ.get(variable)) and parsed.provider in _WITH_BASE_URL and not _is_url(url):
+    if (url := os.environ.get(variable)) and parsed.provider in _WITH_BASE_URL and not is_http_url(url):
         raise SettingsError(f"{variable} is invalid: it must be like http://localhost:11434/v1.")
-
-
-def _is_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
