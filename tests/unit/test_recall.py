@@ -39,8 +39,8 @@ def test_without_thread_and_user_no_store_is_called(
 
 def test_a_turn_reads_once(memory: MakeMemory, cache: InMemoryCache) -> None:
     """Both providers share one read of L1."""
-    begun = Turn(memory(), "t", "ana")
-    assert begun.recall() is begun.recall()
+    turn = Turn(memory(), "t", "ana")
+    assert turn.recall() is turn.recall()
     assert cache.calls.count("read") == 1
 
 

@@ -96,11 +96,11 @@ class BoundedConnection(psycopg.Connection[DictRow]):
     def begin(self) -> None:
         """Begin a transaction."""
         try:
-            begun = super().execute(b";".join(self.beginning))
+            pinned = super().execute(b";".join(self.beginning))
         except psycopg.Error as error:
             raise _of_a_beginning(error) from None
-        begun.nextset()
-        _require_primary(begun)
+        pinned.nextset()
+        _require_primary(pinned)
 
     def end(self, statement: str) -> None:
         """Commit, or roll back after a failure."""

@@ -51,7 +51,7 @@ class ReadCommands:
         """Add the start of a generation, see `started_by`, for an empty or restored Redis."""
         fields = [text for item in fields_of_start.items() for text in item]
         # Redis may have lost data, so the old epoch is invalid.
-        self._commands |= {"forgotten": ("DEL", EPOCH), "begun": ("HSET", EPOCH, *fields)}
+        self._commands |= {"epoch_removed": ("DEL", EPOCH), "epoch_written": ("HSET", EPOCH, *fields)}
 
     def ask_for_rest(self, thread_id: str) -> None:
         """Add the commands for an unsealed list, after the list, so that no exchange is missed in between.
