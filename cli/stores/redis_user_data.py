@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from shared.errors import InvalidRecord
 from shared.models import Exchange
 from shared.stores.redis.connection import RedisConnection, ignore_wrongtype, require
-from shared.stores.redis.names import OUTBOX, messages_key, pending_key, preferences_key, user_threads_key
+from shared.stores.redis.names import OUTBOX, messages_key, preferences_key, undrained_key, user_threads_key
 
 _AT_ONCE = 500
 
@@ -38,16 +38,16 @@ class RedisUserData:
                 ignore_wrongtype(
                     self._connection.call(
                         lambda pipe, chunk=chunk: [  # type: ignore[misc]
-                            (pipe.llen(messages_key(thread_id)), pipe.hlen(pending_key(thread_id)))
+                            (pipe.llen(messages_key(thread_id)), pipe.hlen(undrained_key(thread_id)))
                             for thread_id in chunk
                         ]
                     )
                 )
             )
             lengths, undrained = replies[::2], replies[1::2]
-            lists += sum(bool(length) or bool(pending) for length, pending in zip(lengths, undrained, strict=True))
+            lists += sum(bool(length) or bool(count) for length, count in zip(lengths, undrained, strict=True))
             messages += sum(
-                max(length or 0, 2 * (pending or 0)) for length, pending in zip(lengths, undrained, strict=True)
+                max(length or 0, 2 * (count or 0)) for length, count in zip(lengths, undrained, strict=True)
             )
         return lists, messages
 

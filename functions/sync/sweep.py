@@ -205,7 +205,7 @@ class Sweep:
             # The drain does not store exchanges of a deleted user. Only this step removes them from Redis' list.
             deleted_ids = deleted_with_users(cached, self._archive.user_cutoffs(sorted(users)))
             window = replace(window, deleted=window.deleted | deleted_ids)
-        self._cache.recheck_thread(thread_id, window, drained_among(cached.pending, window.exchanges))
+        self._cache.recheck_thread(thread_id, window, drained_among(cached.undrained, window.exchanges))
 
     def _repair_one(self, repair: Invalidation) -> None:
         if repair.kind == "thread":

@@ -36,21 +36,21 @@ class Deletion:
 def deleted_with_users(cached: CacheRead, cutoffs: Mapping[str, UUID]) -> frozenset[UUID]:
     """Return Redis' exchanges that deletions of their users include, even if Redis does not have these deletions."""
     messages = [(each.exchange_id, each.order, each.user_id) for each in cached.messages]
-    pending = [(each.exchange_id, each.order, each.user_id) for each in cached.pending]
+    undrained = [(each.exchange_id, each.order, each.user_id) for each in cached.undrained]
     return frozenset(
         exchange_id
-        for exchange_id, order, user_id in [*messages, *pending]
+        for exchange_id, order, user_id in [*messages, *undrained]
         if exchange_id and is_reached(order, cutoffs.get(user_id or ""))
     )
 
 
 def users_in(cached: CacheRead) -> set[str]:
     """Return the users of a thread's data in Redis."""
-    users = {message.user_id for message in cached.messages} | {exchange.user_id for exchange in cached.pending}
+    users = {message.user_id for message in cached.messages} | {exchange.user_id for exchange in cached.undrained}
     return {user_id for user_id in users if user_id is not None}
 
 
-def drained_among(pending: Sequence[Exchange], stored: Sequence[Exchange]) -> list[Exchange]:
+def drained_among(undrained: Sequence[Exchange], stored: Sequence[Exchange]) -> list[Exchange]:
     """Return the undrained exchanges that PostgreSQL already has, with this or a later revision."""
     revisions = {exchange.exchange_id: exchange.revision for exchange in stored}
-    return [each for each in pending if each.revision <= revisions.get(each.exchange_id, -1)]
+    return [each for each in undrained if each.revision <= revisions.get(each.exchange_id, -1)]

@@ -209,8 +209,8 @@ class Exchanges:
             return max(revisions, key=lambda each: each.revision, default=None)
 
         listed = _listed(thread_id, exchange_id, cached.messages)
-        newest = highest(*cached.pending, *self._memory.recent(thread_id), *listed)
-        in_redis = highest(*cached.pending, *listed)
+        newest = highest(*cached.undrained, *self._memory.recent(thread_id), *listed)
+        in_redis = highest(*cached.undrained, *listed)
         return _Copies(cached, newest, in_redis, redis_error, [] if redis_error is None else [redis_error.layer])
 
 

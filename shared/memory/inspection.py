@@ -108,8 +108,8 @@ class Inspection:
         # L1 is read first, so that an exchange that is drained in between is in L2.
         snapshot = _result_of(lambda: self._cache.thread(thread_id, limit), missing)
         if snapshot is not None and owner is not None:
-            pending = [exchange for exchange in snapshot.pending if exchange.user_id == owner]
-            snapshot = replace(snapshot, messages=snapshot.messages.of_user(owner), pending=pending)
+            undrained = [exchange for exchange in snapshot.undrained if exchange.user_id == owner]
+            snapshot = replace(snapshot, messages=snapshot.messages.of_user(owner), undrained=undrained)
         thread = _result_of(lambda: self._memory.archive.thread(thread_id), missing)
         rows: list[Message] | None = None
         if thread is not None:
@@ -118,10 +118,10 @@ class Inspection:
             )
         elif all(error.layer != "postgres" for error in missing):
             rows = []
-        if not rows and (snapshot is None or not (snapshot.messages or snapshot.pending)):
+        if not rows and (snapshot is None or not (snapshot.messages or snapshot.undrained)):
             raise missing[0] if missing else ThreadNotFound(thread_id)
         if snapshot is not None and rows:
-            snapshot = replace(snapshot, pending=self._not_stored(snapshot.pending, missing))
+            snapshot = replace(snapshot, undrained=self._not_stored(snapshot.undrained, missing))
         stored = _Stored(rows, limit)
         as_of = datetime.now(UTC)
         waiting = _waiting_since(snapshot, stored) if snapshot is not None else {}
@@ -137,11 +137,11 @@ class Inspection:
             as_of=as_of,
         )
 
-    def _not_stored(self, pending: list[Exchange], missing: list[StoreUnavailable]) -> list[Exchange]:
+    def _not_stored(self, undrained: list[Exchange], missing: list[StoreUnavailable]) -> list[Exchange]:
         """Return L1's undrained exchanges without those that L2 has, because an append may be slower than its drain."""
-        stored = _result_of(lambda: self._memory.archive.stored(pending), missing) if pending else None
-        done = drained_among(pending, stored or [])
-        return [each for each in pending if each not in done]
+        stored = _result_of(lambda: self._memory.archive.stored(undrained), missing) if undrained else None
+        done = drained_among(undrained, stored or [])
+        return [each for each in undrained if each not in done]
 
     def backlog_status(self) -> BacklogStatus:
         """Count the whole deployment's undrained exchanges."""
@@ -163,33 +163,33 @@ class _Stored:
         # If the page is full, older rows are unknown.
         self._from = rows[-1].order if rows is not None and len(rows) >= limit else None
 
-    def holds(self, exchange_id: UUID, order: UUID | None, revision: int, *, is_pending: bool) -> bool:
+    def holds(self, exchange_id: UUID, order: UUID | None, revision: int, *, is_undrained: bool) -> bool:
         """Return whether L2 has this revision of the exchange. If the rows do not show it, use L1's state."""
         if exchange_id in self._revisions:
             return self._revisions[exchange_id] >= revision
         is_seen = self._has_rows and (self._from is None or order is None or order >= self._from)
-        return not is_seen and not is_pending
+        return not is_seen and not is_undrained
 
 
 def _waiting_since(snapshot: ListSnapshot, stored: _Stored) -> dict[UUID, datetime]:
     """Return L1's exchanges that L2 does not have, with their time of acceptance."""
-    pending = {exchange.exchange_id: exchange for exchange in snapshot.pending}
-    exchanges = {e.exchange_id: (e.order, e.created_at, e.revision) for e in snapshot.pending}
+    undrained = {exchange.exchange_id: exchange for exchange in snapshot.undrained}
+    exchanges = {e.exchange_id: (e.order, e.created_at, e.revision) for e in snapshot.undrained}
     for message in snapshot.messages:
         if message.exchange_id is not None and message.order is not None and message.created_at is not None:
             exchanges[message.exchange_id] = (message.order, message.created_at, message.revision)
     return {
         exchange_id: created_at
         for exchange_id, (order, created_at, revision) in exchanges.items()
-        if not stored.holds(exchange_id, order, revision, is_pending=exchange_id in pending)
+        if not stored.holds(exchange_id, order, revision, is_undrained=exchange_id in undrained)
     }
 
 
 def _listed(message: Message, snapshot: ListSnapshot, stored: _Stored) -> ListedMessage:
     if message.exchange_id is None:
         return ListedMessage(message, None)
-    is_pending = any(exchange.exchange_id == message.exchange_id for exchange in snapshot.pending)
-    is_drained = stored.holds(message.exchange_id, message.order, message.revision, is_pending=is_pending)
+    is_undrained = any(exchange.exchange_id == message.exchange_id for exchange in snapshot.undrained)
+    is_drained = stored.holds(message.exchange_id, message.order, message.revision, is_undrained=is_undrained)
     return ListedMessage(message, is_drained)
 
 

@@ -90,7 +90,7 @@ class Memory:
     def observe_all(self, thread_id: str, cached: CacheRead) -> None:
         """Record the thread's exchanges in L1 and in this process."""
         self.set_clock(cached.state.clock)
-        accepted = [*cached.pending, *self.recent(thread_id)]
+        accepted = [*cached.undrained, *self.recent(thread_id)]
         self.observe(thread_id, newest_order(cached.messages), *(exchange.order for exchange in accepted))
 
     def set_clock(self, shared: float | None) -> None:

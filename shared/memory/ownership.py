@@ -47,7 +47,7 @@ def first_owner(cached: CacheRead, window: Window) -> ThreadOwner:
     user_messages: list[Message | Exchange] = [each for each in cached.messages if each.role == "user"]
     accepted = [
         (each.created_at, each.user_id)
-        for each in [*user_messages, *cached.pending]
+        for each in [*user_messages, *cached.undrained]
         if each.created_at
         and each.exchange_id not in deleted_ids
         and not window.has_deleted(each.exchange_id, each.order)

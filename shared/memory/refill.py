@@ -30,7 +30,7 @@ def load_from_archive(
 ) -> History:
     """Return PostgreSQL's window merged with Redis' list and undrained exchanges; refill Redis."""
     redis_data = cached or CacheRead()
-    accepted = [*redis_data.pending, *memory.recent(thread_id)]
+    accepted = [*redis_data.undrained, *memory.recent(thread_id)]
     # `users` includes this turn's user, because new exchanges must sort after the user's deletion, which Redis may have
     # lost.
     users = {user_id, *users_in(redis_data), *(exchange.user_id for exchange in accepted)}
@@ -103,8 +103,8 @@ def _ask_archive(
 def _without_archive(memory: Memory, redis_data: CacheRead, user_id: str | None) -> History:
     """Return Redis' data that is certainly not deleted. Exchanges of this process or an older Redis may be deleted."""
     listed = [each for each in redis_data.messages if redis_data.vouches_for(each.created_at)]
-    pending = [each for each in redis_data.pending if redis_data.vouches_for(each.created_at)]
-    messages = merge_messages(listed, pending, redis_data.cutoff, memory.settings)
+    undrained = [each for each in redis_data.undrained if redis_data.vouches_for(each.created_at)]
+    messages = merge_messages(listed, undrained, redis_data.cutoff, memory.settings)
     return History(messages, "redis" if messages else "none", redis_data.cutoff, None, redis_data.deleted, user_id)
 
 
@@ -112,15 +112,17 @@ def _only_of(redis_data: CacheRead, user_id: str | None) -> CacheRead:
     """Return this user's part of Redis' data. A list with foreign entries counts as not whole."""
     messages = redis_data.messages.of_user(user_id)
     is_whole = redis_data.is_whole and len(messages) == len(redis_data.messages)
-    return replace(redis_data, messages=messages, is_whole=is_whole, pending=exchanges_of(redis_data.pending, user_id))
+    return replace(
+        redis_data, messages=messages, is_whole=is_whole, undrained=exchanges_of(redis_data.undrained, user_id)
+    )
 
 
 def _foreign_in(redis_data: CacheRead, own: CacheRead) -> list[Message | Exchange]:
     """Return Redis' entries that are not this user's."""
-    messages, pending = own.messages, own.pending
+    messages, undrained = own.messages, own.undrained
     return [
         *(each for each in redis_data.messages if each not in messages),
-        *(each for each in redis_data.pending if each not in pending),
+        *(each for each in redis_data.undrained if each not in undrained),
     ]
 
 
@@ -148,14 +150,14 @@ def _split_accepted(
         if not window.is_all
         and ((not is_time_ordered(e.exchange_id) and not e.revision) or (first is not None and e.order < first))
     ]
-    drained = drained_among(redis_data.pending, window.exchanges)
+    drained = drained_among(redis_data.undrained, window.exchanges)
     if unplaced:
         try:
             before_window = memory.archive.stored(unplaced)
         except StoreUnavailable as error:
             add_layer(degraded, error.layer)
             return None
-        drained += drained_among(redis_data.pending, before_window)
+        drained += drained_among(redis_data.undrained, before_window)
         for exchange in before_window:
             if exchange.revision >= newer[exchange.exchange_id].revision:
                 newer.pop(exchange.exchange_id)

@@ -68,7 +68,7 @@ class Threads:
             created_at=exchanges[0].created_at,
             updated_at=exchanges[-1].created_at,
             message_count=2 * len(exchanges),
-            document_ids=_documents(cached.pending, owner),
+            document_ids=_documents(cached.undrained, owner),
         )
 
     def list_for(self, user_id: str, limit: int, cursor: str | None) -> Page[Thread]:
@@ -225,8 +225,8 @@ class Threads:
 
     def _not_stored_yet(self, thread_id: str, owner: str | None) -> list[Exchange]:
         """Return L1's undrained exchanges without those that L2 has, because some may just have been drained."""
-        pending = self._memory.cache.peek(thread_id).pending
-        waiting = [exchange for exchange in pending if owner in {None, exchange.user_id}]
+        undrained = self._memory.cache.peek(thread_id).undrained
+        waiting = [exchange for exchange in undrained if owner in {None, exchange.user_id}]
         stored = {each.exchange_id for each in self._memory.archive.stored(waiting)} if waiting else set()
         return [exchange for exchange in waiting if exchange.exchange_id not in stored]
 
@@ -254,7 +254,7 @@ class Threads:
 
     def _cached_messages(self, thread_id: str, cached: CacheRead, owner: str | None = None) -> Sequence[Message]:
         """Return a thread's messages in L1 and this process; with `owner`, only that user's."""
-        listed, undrained = cached.messages, [*cached.pending, *self._memory.recent(thread_id)]
+        listed, undrained = cached.messages, [*cached.undrained, *self._memory.recent(thread_id)]
         if owner is not None:
             listed, undrained = listed.of_user(owner), exchanges_of(undrained, owner)
         return merge_messages(listed, undrained, cached.cutoff, self._memory.settings, cached.deleted)

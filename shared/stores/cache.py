@@ -53,7 +53,7 @@ class CacheRead:
         messages: The thread's list, oldest first, with at most the window's messages.
         is_whole: Whether `messages` is sealed: no exchange of the window is missing.
         token: The token for `refill`, which the list carries while it is not sealed; None if it carries none.
-        pending: The thread's exchanges that L1 knows as undrained. `read` omits them if the list is sealed, because the
+        undrained: The thread's undrained exchanges that L1 has. `read` omits them if the list is sealed, because the
             list contains them; `peek` does not.
         cutoff: The order key of the thread's last deletion, if L1 has one.
         deleted: The deleted exchanges of the thread, as far as L1 has them.
@@ -65,7 +65,7 @@ class CacheRead:
     messages: ListedMessages = field(default_factory=ListedMessages)
     is_whole: bool = False
     token: str | None = None
-    pending: list[Exchange] = field(default_factory=list)
+    undrained: list[Exchange] = field(default_factory=list)
     cutoff: UUID | None = None
     deleted: frozenset[UUID] = frozenset()
     preferences: dict[str, str] = field(default_factory=dict)

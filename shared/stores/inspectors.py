@@ -18,13 +18,13 @@ class ListSnapshot:
         messages: Its newest messages, oldest first, without deleted ones.
         length: The number of entries, including those that are not in `messages`.
         ttl_seconds: The list's time to live; None without a list or without an expiry.
-        pending: The thread's undrained exchanges as far as L1 knows, even without a list.
+        undrained: The thread's undrained exchanges as far as L1 knows, even without a list.
     """
 
     messages: ListedMessages = field(default_factory=ListedMessages)
     length: int = 0
     ttl_seconds: float | None = None
-    pending: list[Exchange] = field(default_factory=list)
+    undrained: list[Exchange] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

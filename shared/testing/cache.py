@@ -28,7 +28,7 @@ class InMemoryCache(InMemoryOutbox):
     Attributes:
         lists: The entries of each thread, oldest first.
         hashes: The preferences of each user, including users known to have none.
-        pending: The undrained exchanges of each thread, as far as the cache knows.
+        undrained: The undrained exchanges of each thread, as far as the cache knows.
         lost_at: See `CacheState.lost_at`.
     """
 
@@ -40,7 +40,7 @@ class InMemoryCache(InMemoryOutbox):
         self._most = (settings or MemorySettings()).max_thread_messages * 2
         self.lists: dict[str, list[bytes]] = {}
         self.hashes: dict[str, dict[str, str]] = {}
-        self.pending: dict[str, dict[UUID, Exchange]] = {}
+        self.undrained: dict[str, dict[UUID, Exchange]] = {}
         self.lost_at: float | None = None
         self.deleted_threads: dict[str, UUID] = {}
         self.deleted_users: dict[str, UUID] = {}
@@ -63,7 +63,7 @@ class InMemoryCache(InMemoryOutbox):
         for store in (
             self.lists,
             self.hashes,
-            self.pending,
+            self.undrained,
             self.outbox_bodies,
             self.deleted_threads,
             self.deleted_users,
@@ -128,9 +128,9 @@ class InMemoryCache(InMemoryOutbox):
         self.begin("read")
         if thread_id is not None:
             self.lists[thread_id] = ask(self.lists.get(thread_id, []), self._most, self.generation, _ASKING)
-        return self._read(thread_id, user_id, leaves_pending_out=True)
+        return self._read(thread_id, user_id, omits_undrained=True)
 
-    def _read(self, thread_id: str | None, user_id: str | None, *, leaves_pending_out: bool = False) -> CacheRead:
+    def _read(self, thread_id: str | None, user_id: str | None, *, omits_undrained: bool = False) -> CacheRead:
         listed = self.lists.get(thread_id or "", [])[-self._most :]
         entries = without_placeholder(listed)
         deleted = frozenset(self.deleted_exchanges.get(thread_id or "", ()))
@@ -140,7 +140,7 @@ class InMemoryCache(InMemoryOutbox):
             messages=messages,
             is_whole=whole,
             token=token_of(listed),
-            pending=[] if leaves_pending_out and whole else list(self.pending.get(thread_id or "", {}).values()),
+            undrained=[] if omits_undrained and whole else list(self.undrained.get(thread_id or "", {}).values()),
             cutoff=self.deleted_threads.get(thread_id or ""),
             deleted=deleted,
             preferences=dict(self.hashes.get(user_id or "", {})),
@@ -186,7 +186,7 @@ class InMemoryCache(InMemoryOutbox):
             return exchange.order
         self._merge(thread_id, [exchange])
         if not is_drained:
-            waiting = self.pending.setdefault(thread_id, {})
+            waiting = self.undrained.setdefault(thread_id, {})
             waiting_exchange = waiting.get(exchange.exchange_id)
             if waiting_exchange is None or exchange.revision >= waiting_exchange.revision:
                 waiting[exchange.exchange_id] = exchange
@@ -206,7 +206,7 @@ class InMemoryCache(InMemoryOutbox):
             thread_id,
             [
                 *drained,
-                *(e for e in read.pending if window.has_deleted(e.exchange_id, e.order)),
+                *(e for e in read.undrained if window.has_deleted(e.exchange_id, e.order)),
                 *(e for e in foreign if isinstance(e, Exchange)),
             ],
         )
@@ -227,7 +227,7 @@ class InMemoryCache(InMemoryOutbox):
             self._merge(thread_id, cutoff=window.cutoff, deleted=window.deleted | of_others)
 
     def _forget_drained(self, thread_id: str, drained: Sequence[Exchange]) -> None:
-        waiting = self.pending.get(thread_id, {})
+        waiting = self.undrained.get(thread_id, {})
         for exchange in drained:
             if exchange.exchange_id in waiting and waiting[exchange.exchange_id].revision <= exchange.revision:
                 del waiting[exchange.exchange_id]
@@ -238,7 +238,7 @@ class InMemoryCache(InMemoryOutbox):
         self._forget_drained(thread_id, drained)
         if window.cutoff is not None:
             set_tombstone(self.deleted_threads, thread_id, window.cutoff)
-            self._forget_pending(thread_id, window.cutoff)
+            self._forget_undrained(thread_id, window.cutoff)
         self._note_deleted(thread_id, window.deleted)
         self._merge(
             thread_id,
@@ -277,7 +277,7 @@ class InMemoryCache(InMemoryOutbox):
         for thread_id in thread_ids:
             messages = [decode(entry) for entry in without_placeholder(self.lists.get(thread_id, []))]
             orders = [message.order for message in messages if message is not None and message.order is not None]
-            orders += [exchange.order for exchange in self.pending.get(thread_id, {}).values()]
+            orders += [exchange.order for exchange in self.undrained.get(thread_id, {}).values()]
             if orders:
                 found[thread_id] = max(orders)
         return found
@@ -288,12 +288,12 @@ class InMemoryCache(InMemoryOutbox):
         for thread_id, cutoff in cutoffs.items():
             set_tombstone(self.deleted_threads, thread_id, cutoff)
             self._merge(thread_id, cutoff=cutoff)
-            self._forget_pending(thread_id, cutoff)
+            self._forget_undrained(thread_id, cutoff)
 
-    def _forget_pending(self, thread_id: str, cutoff: UUID) -> None:
-        pending = self.pending.pop(thread_id, {})
-        if left := {name: exchange for name, exchange in pending.items() if not is_reached(exchange.order, cutoff)}:
-            self.pending[thread_id] = left
+    def _forget_undrained(self, thread_id: str, cutoff: UUID) -> None:
+        undrained = self.undrained.pop(thread_id, {})
+        if left := {name: exchange for name, exchange in undrained.items() if not is_reached(exchange.order, cutoff)}:
+            self.undrained[thread_id] = left
 
     def forget_exchanges(self, thread_id: str, exchange_ids: Collection[UUID]) -> None:
         """Remove exchanges from the thread's list and record their deletion."""
@@ -306,7 +306,7 @@ class InMemoryCache(InMemoryOutbox):
         if exchange_ids:
             self.deleted_exchanges.setdefault(thread_id, set()).update(exchange_ids)
         for name in exchange_ids:
-            self.pending.get(thread_id, {}).pop(name, None)
+            self.undrained.get(thread_id, {}).pop(name, None)
 
     def forget_user(self, user_id: str, cutoff: UUID) -> list[str]:
         """Store the user's tombstone, remove the hash, and return the threads that the user wrote to."""

@@ -25,8 +25,8 @@ class InMemoryCacheInspector:
         self._cache.begin("look")
         entries = self._cache.lists.get(thread_id, [])
         messages = decode_list(without_placeholder(entries[-most:]))
-        pending = list(self._cache.pending.get(thread_id, {}).values())
-        return ListSnapshot(messages, len(entries), self.ttl_seconds if entries else None, pending)
+        undrained = list(self._cache.undrained.get(thread_id, {}).values())
+        return ListSnapshot(messages, len(entries), self.ttl_seconds if entries else None, undrained)
 
     def outbox(self) -> QueueCounts:
         """Count the outbox' entries."""

@@ -21,17 +21,17 @@ from shared.memory.turn import Turn
 from shared.memory.users import Users
 from shared.settings import MemorySettings
 from shared.stores.redis.cache import RedisCache
-from shared.stores.redis.entries import decode, decode_list, decode_pending, encode, is_whole
+from shared.stores.redis.entries import decode, decode_list, decode_undrained, encode, is_whole
 from shared.stores.redis.generation import _FIELDS
 from shared.stores.redis.names import (
     EPOCH,
     OUTBOX,
     claim_key,
     messages_key,
-    pending_key,
     preferences_key,
     preferences_seal_key,
     tombstone_key,
+    undrained_key,
     user_threads_key,
 )
 from shared.testing import InMemoryArchive, InMemoryQueue
@@ -65,7 +65,7 @@ def test_any_entry(entries: list[bytes]) -> None:
         message = decode(entry)
         if message is not None:
             json.dumps(message.to_json()).encode()
-        decode_pending("t", entry)
+        decode_undrained("t", entry)
     found = decode_list(entries)
     assert len(list(found)) == len(found) <= len(entries)
     json.dumps(found.of_user("u").without(None, []).to_json() + found.to_json()).encode()
@@ -100,7 +100,7 @@ def _put(client: redis.Redis, key: str, kind: str, contents: list[bytes]) -> Non
 
 _KEYS = {
     messages_key("t"): "list",
-    pending_key("t"): "hash",
+    undrained_key("t"): "hash",
     tombstone_key("t"): "string",
     claim_key("t"): "string",
     preferences_key("u"): "hash",

@@ -117,7 +117,7 @@ def test_many_threads_take_two_round_trips(real_cache: MakeCache, monkeypatch: p
     monkeypatch.setattr(cache._connection, "call", counted)
     cache.forget_threads({each.thread_id: each.order for each in made})
     assert len(calls) == 2
-    assert all(cache.peek(each.thread_id).pending == [] for each in made)
+    assert all(cache.peek(each.thread_id).undrained == [] for each in made)
 
 
 def _changes(client: redis.Redis) -> int:

@@ -118,7 +118,7 @@ def test_draining_the_first_text_leaves_the_second_waiting(real_cache: MakeCache
     cache.append(_revised(made, 1), is_drained=False)
     cache.merge_stored([made])
     redis_client.delete(LIST)
-    assert cache.read("t", None).pending == [_revised(made, 1)]
+    assert cache.read("t", None).undrained == [_revised(made, 1)]
     cache.merge_stored([_revised(made, 1)])
     assert not redis_client.exists(PENDING)
 

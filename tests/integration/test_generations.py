@@ -463,10 +463,10 @@ def between(
 
     Redis is emptied while its connections stay, or it restarts with older data of the same epoch.
     """
-    ask = ReadCommands.ask_for_pending
+    ask = ReadCommands.ask_for_undrained
 
     def lose(questions: ReadCommands, thread_id: str) -> None:
-        monkeypatch.setattr(ReadCommands, "ask_for_pending", ask)
+        monkeypatch.setattr(ReadCommands, "ask_for_undrained", ask)
         if request.param == "emptied":
             redis_client.flushall()
         else:
@@ -474,7 +474,7 @@ def between(
             valkey.start()
         ask(questions, thread_id)
 
-    return lambda: monkeypatch.setattr(ReadCommands, "ask_for_pending", lose)
+    return lambda: monkeypatch.setattr(ReadCommands, "ask_for_undrained", lose)
 
 
 def test_a_loss_between_the_two_trips_of_a_read(
@@ -504,6 +504,6 @@ def test_a_loss_before_the_second_round_trip_of_a_sealed_list(
     assert memory.cache.read("t", "ana").is_whole
     between()
     found = memory.cache.peek("t")
-    assert (found.is_whole, list(found.messages), found.pending) == (False, [], [])
+    assert (found.is_whole, list(found.messages), found.undrained) == (False, [], [])
     assert (found.token, found.state.lost_at) == (None, None)
     assert _shown(process()) == ([], ["queue"])

@@ -141,7 +141,7 @@ def test_a_condition_on_the_last_deletion(real_cache: Callable[..., RedisCache])
     cache.read("t", None)
     refused = cache.append(made[2], is_drained=False, after=made[0].order)
     assert (refused.cutoff, refused.is_cached) == (made[1].order, False)
-    assert (list(cache.peek("t").messages), cache.peek("t").pending) == ([], [])
+    assert (list(cache.peek("t").messages), cache.peek("t").undrained) == ([], [])
     for after in (made[1].order, made[2].order, None):
         cache.read("t", None)
         assert cache.append(made[3], is_drained=False, after=after).is_cached

@@ -47,7 +47,7 @@ def test_a_list(look: RedisInspector, real_cache: MakeCache, redis_client: redis
     assert seen.length == 6
     assert seen.ttl_seconds is not None
     assert 900 < seen.ttl_seconds <= 1_000
-    assert {each.exchange_id for each in seen.pending} == {second.exchange_id, third.exchange_id}
+    assert {each.exchange_id for each in seen.undrained} == {second.exchange_id, third.exchange_id}
     assert redis_client.ttl("thread:t:messages") <= 1_000
 
 
@@ -74,7 +74,7 @@ def test_deleted_exchanges_are_not_shown(
     redis_client.set("thread:t:tombstone", str(old.order))
     seen = look.thread("t", 10)
     assert texts(seen.messages) == ["q1", "a1"]
-    assert [each.exchange_id for each in seen.pending] == [new.exchange_id]
+    assert [each.exchange_id for each in seen.undrained] == [new.exchange_id]
 
 
 def test_the_outbox(look: RedisInspector, real_cache: MakeCache, redis_client: redis.Redis) -> None:

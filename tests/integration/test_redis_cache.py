@@ -101,7 +101,7 @@ def test_a_short_list_is_complete_only_with_a_seal(real_cache: MakeCache, redis_
     cache.append(exchange(3), is_drained=False)
     assert redis_client.exists(LIST) == 0
     assert _read(cache) == ([], False)
-    assert [each.user_message for each in cache.read("t", None).pending] == ["q2", "q3"]
+    assert [each.user_message for each in cache.read("t", None).undrained] == ["q2", "q3"]
 
 
 def test_a_part_of_a_long_thread_is_not_complete(real_cache: MakeCache) -> None:
@@ -153,12 +153,12 @@ def test_undrained_exchanges_are_in_a_hash(real_cache: MakeCache, redis_client: 
         cache.append(each, is_drained=False)
     cache.append(made[2], is_drained=True)
     redis_client.delete(LIST)
-    pending = cache.read("t", None).pending
-    assert sorted(pending, key=lambda each: each.order) == made[:2]
+    undrained = cache.read("t", None).undrained
+    assert sorted(undrained, key=lambda each: each.order) == made[:2]
     cache.merge_stored(made[:1])
-    assert cache.read("t", None).pending == made[1:2]
+    assert cache.read("t", None).undrained == made[1:2]
     cache.merge_stored(made[1:])
-    assert cache.read("t", None).pending == []
+    assert cache.read("t", None).undrained == []
 
 
 def test_a_drain_makes_no_list(real_cache: MakeCache, redis_client: redis.Redis) -> None:
@@ -200,7 +200,7 @@ def test_a_deleted_thread_accepts_only_newer_exchanges(real_cache: MakeCache) ->
     cache.merge_stored(old)
     cache.recheck_thread("t", Window([*old, new], is_all=True, cutoff=cutoff))
     read = cache.read("t", None)
-    assert (texts(read.messages), read.cutoff, cache.peek("t").pending) == (contents_of("new"), cutoff, [new])
+    assert (texts(read.messages), read.cutoff, cache.peek("t").undrained) == (contents_of("new"), cutoff, [new])
 
 
 def test_l2_restores_a_tombstone_in_l1(real_cache: MakeCache) -> None:
@@ -297,10 +297,10 @@ def test_preferences_that_are_not_utf_8(real_cache: MakeCache, redis_client: red
     assert read.preferences["language"] == "Python"
 
 
-def test_a_broken_pending_exchange(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+def test_a_broken_undrained_exchange(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     """L1 skips undrained exchanges that are broken or belong to another thread."""
     redis_client.hset("thread:t:pending", mapping={"a": "no json", "b": exchange(0, "other").to_wire()})
-    assert real_cache().read("t", None).pending == []
+    assert real_cache().read("t", None).undrained == []
 
 
 def test_out_of_memory(real_cache: MakeCache, redis_client: redis.Redis) -> None:

@@ -40,7 +40,7 @@ class Redis:
     """Redis' data of the thread, and its generation."""
 
     listed: Listed | None = None
-    pending: Exchanges = NONE
+    undrained: Exchanges = NONE
     cutoff: int = 0
     generation: int = 1
     server: int = 1
@@ -87,7 +87,7 @@ class Process:
     exchange: int = 0
     known: int = 1
     listed: Listed | None = None
-    pending: Exchanges = NONE
+    undrained: Exchanges = NONE
     cutoff: int = 0
     window: Exchanges = NONE
     is_all: bool = False
@@ -109,7 +109,7 @@ class Protocol:
     refill_needs_token: bool = True
     deletion_takes_token: bool = True
     deletion_goes_by_cutoff: bool = True
-    append_fills_pending: bool = True
+    append_adds_undrained: bool = True
     only_readers_make_lists: bool = True
     seals_name_a_generation: bool = True
     failure_is_made_up_for: bool = True
@@ -194,7 +194,7 @@ class Model:
                     yield world, replace(process, at="list", known=redis.generation)
                 else:
                     at = "show" if process.listed and self.is_whole(process.listed, process.known) else "queue"
-                    yield world, replace(process, at=at, pending=redis.pending, cutoff=redis.cutoff)
+                    yield world, replace(process, at=at, undrained=redis.undrained, cutoff=redis.cutoff)
             case _:
                 yield from self.ask(world, process, then)
 
@@ -221,7 +221,7 @@ class Model:
         """Refill the list, if the reader's token is still in it."""
         redis, seen = world.redis, process.listed
         cutoff = max(process.cutoff, process.deleted_to)
-        waiting = frozenset(each for each in process.pending if each > cutoff)
+        waiting = frozenset(each for each in process.undrained if each > cutoff)
         listed = redis.listed
         after = replace(redis, cutoff=max(redis.cutoff, process.deleted_to))
         has_token = listed is not None and seen is not None and listed.token != _NOBODY and listed.token == seen.token
@@ -241,7 +241,7 @@ class Model:
         """
         listed = process.listed or Listed()
         cutoff = max(process.cutoff, process.deleted_to)
-        beside = NONE if self.is_whole(listed, process.known) else process.window | process.pending
+        beside = NONE if self.is_whole(listed, process.known) else process.window | process.undrained
         found = listed.held | beside
         shown = newest(frozenset(each for each in found if each > cutoff), self.rules.window)
         deleted_since = max(world.cutoff, world.redis.cutoff)
@@ -259,10 +259,10 @@ class Model:
         one = frozenset({exchange})
         match process.at:
             case "send":
-                yield replace(world, queue=world.queue | one), replace(process, at="pending")
-            case "pending":
-                pending = redis.pending | one if self.rules.append_fills_pending else redis.pending
-                yield replace(world, redis=replace(redis, pending=pending)), replace(process, at="merge")
+                yield replace(world, queue=world.queue | one), replace(process, at="undrained")
+            case "undrained":
+                undrained = redis.undrained | one if self.rules.append_adds_undrained else redis.undrained
+                yield replace(world, redis=replace(redis, undrained=undrained)), replace(process, at="merge")
                 if world.refusals:
                     refused = world.refused | one
                     yield (
@@ -275,7 +275,7 @@ class Model:
             case "tombstone":
                 if exchange <= redis.cutoff:
                     left = None if redis.listed is None else self.cut(redis.listed, redis.cutoff)
-                    after = replace(redis, listed=left, pending=redis.pending - one)
+                    after = replace(redis, listed=left, undrained=redis.undrained - one)
                     yield replace(world, redis=after), replace(process, at="end")
                 else:
                     yield replace(world, accepted=world.accepted | one), replace(process, at="end")
@@ -285,7 +285,7 @@ class Model:
                 after = replace(
                     redis,
                     generation=made,
-                    pending=redis.pending | world.refused,
+                    undrained=redis.undrained | world.refused,
                     listed=self.merged(redis.listed, world.refused),
                 )
                 if not self.rules.failure_is_made_up_for:
@@ -304,17 +304,17 @@ class Model:
                     alive = frozenset(each for each in batch if each > world.cutoff)
                     yield (
                         replace(world, stored=world.stored | alive),
-                        replace(process, at="list", window=batch, pending=alive),
+                        replace(process, at="list", window=batch, undrained=alive),
                     )
             case "list":
                 after = replace(
-                    redis, listed=self.merged(redis.listed, process.pending) if process.pending else redis.listed
+                    redis, listed=self.merged(redis.listed, process.undrained) if process.undrained else redis.listed
                 )
                 yield replace(world, redis=after), replace(process, at="cut")
             case "cut":
-                is_late = any(each <= redis.cutoff for each in process.pending)
+                is_late = any(each <= redis.cutoff for each in process.undrained)
                 listed = self.cut(redis.listed, redis.cutoff) if is_late else redis.listed
-                after = replace(redis, listed=listed, pending=redis.pending - process.window)
+                after = replace(redis, listed=listed, undrained=redis.undrained - process.window)
                 yield replace(world, redis=after), replace(process, at="delete")
             case _:
                 refused = world.refused - process.window
@@ -326,7 +326,7 @@ class Model:
         match process.at:
             case "store":
                 held = redis.listed.held if redis.listed else NONE
-                cutoff = max([0, *world.stored, *held, *redis.pending])
+                cutoff = max([0, *world.stored, *held, *redis.undrained])
                 stored = frozenset(each for each in world.stored if each > cutoff)
                 yield (
                     replace(world, stored=stored, cutoff=max(world.cutoff, cutoff)),
@@ -337,15 +337,15 @@ class Model:
                 yield replace(world, redis=after), replace(process, at="list")
             case "list":
                 after = replace(redis, listed=self.cut(redis.listed, process.cutoff))
-                yield replace(world, redis=after), replace(process, at="pending")
+                yield replace(world, redis=after), replace(process, at="undrained")
             case _:
                 is_exact = self.rules.deletion_goes_by_cutoff
-                pending = frozenset(each for each in redis.pending if is_exact and each > process.cutoff)
+                undrained = frozenset(each for each in redis.undrained if is_exact and each > process.cutoff)
                 reached = frozenset(range(1, process.cutoff + 1))
                 yield (
                     replace(
                         world,
-                        redis=replace(redis, pending=pending),
+                        redis=replace(redis, undrained=undrained),
                         accepted=world.accepted - reached,
                         gone=world.gone | reached,
                     ),
@@ -371,7 +371,7 @@ class Model:
             left = replace(world, evictions=world.evictions - 1)
             yield replace(left, redis=replace(redis, listed=None))
             # Redis counts this eviction, and a reader detects it by the counter.
-            evicted = replace(redis, listed=None, pending=NONE)
+            evicted = replace(redis, listed=None, undrained=NONE)
             yield replace(left, redis=evicted, may_lack=True, waiting=world.queue)
         if world.emptyings:
             server = redis.server + 1
@@ -422,7 +422,7 @@ def explore(world: World, processes: tuple[Process, ...], rules: Protocol, limit
 
 
 def _check_rest(world: World, came_from: dict[object, object], state: object) -> None:
-    held = world.redis.pending | (world.redis.listed.held if world.redis.listed else NONE)
+    held = world.redis.undrained | (world.redis.listed.held if world.redis.listed else NONE)
     if left := held & world.gone:
         violation = ViolationError(f"{sorted(left)} was deleted, and stays in Redis")
         _explain(violation, came_from, state)

@@ -207,7 +207,7 @@ def test_the_outbox_is_filled_with_the_list(real_cache: MakeCache) -> None:
     cache.read("t", None)
     cache.append(made, is_drained=False, in_outbox=True)
     read = cache.read("t", None)
-    assert (texts(read.messages), read.pending, cache.outbox(10)) == (contents_of(1), [made], [made.to_wire()])
+    assert (texts(read.messages), read.undrained, cache.outbox(10)) == (contents_of(1), [made], [made.to_wire()])
 
 
 def test_an_exchange_after_a_deletion_ahead_of_the_clock(
@@ -293,7 +293,7 @@ def test_a_retried_append(real_cache: MakeCache, monkeypatch: pytest.MonkeyPatch
             one.append(late, is_drained=False)
     one.ping()
     read = other.read("t", None)
-    assert (texts(read.messages), read.pending, read.is_whole) == (contents_of(1), [late], False)
+    assert (texts(read.messages), read.undrained, read.is_whole) == (contents_of(1), [late], False)
 
 
 def test_a_window_from_before_the_deletion(process: MakeMemory, redis_client: redis.Redis) -> None:

@@ -51,7 +51,7 @@ def test_no_interleaving_breaks_a_guarantee(setup: str) -> None:
     ("broken", "setup"),
     [
         (Protocol(refill_needs_token=False), "two turns, an eviction"),
-        (Protocol(append_fills_pending=False), "two turns, an eviction"),
+        (Protocol(append_adds_undrained=False), "two turns, an eviction"),
         (Protocol(only_readers_make_lists=False), "a stored thread, an eviction"),
         (Protocol(deletion_goes_by_cutoff=False), "a deletion beside two turns"),
         (Protocol(deletion_takes_token=False), "a deletion"),

@@ -262,7 +262,7 @@ def test_the_drain_updates_l1(run: Callable[..., DrainResult], cache: InMemoryCa
     cache.append(later, is_drained=False)
     run(_records([later, exchange(2)]))
     assert [content for _, content in cache.contents("t")] == contents_of("first", 2)
-    assert cache.pending["t"] == {}
+    assert cache.undrained["t"] == {}
 
 
 def test_an_outage_of_l1_fails_no_batch(

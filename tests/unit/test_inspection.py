@@ -88,9 +88,9 @@ def test_the_newest_of_both(api: Api) -> None:
 def test_stored_exchanges_in_the_undrained_hash(api: Api) -> None:
     """A stored exchange does not count as undrained, even if Redis's undrained hash still has it."""
     _keep(api, "one", "two", "three")
-    held = dict(api.cache.pending["t"])
+    held = dict(api.cache.undrained["t"])
     _drain(api)
-    api.cache.pending["t"] = held
+    api.cache.undrained["t"] = held
     for limit in ("2", "200"):
         layers = _layers(api, {"limit": limit})
         assert (layers["undrained"], layers["lag_seconds"]) == (0, 0)

@@ -53,7 +53,7 @@ def test_an_exchange_too_large_for_the_queue_goes_to_l2(
     """L2 stores an exchange that is too large for the queue, and no layer is degraded."""
     receipt = Turn(memory(), "t", None).keep("🎉" * 200_000, "🎉" * 200_000)
     assert (receipt.durability, receipt.cached, receipt.degraded) == ("postgres", True, [])
-    assert (len(archive.exchanges("t")), queue.bodies, cache.pending) == (1, [], {})
+    assert (len(archive.exchanges("t")), queue.bodies, cache.undrained) == (1, [], {})
 
 
 def test_a_stored_exchange_is_in_the_next_turn(memory: MakeMemory) -> None:

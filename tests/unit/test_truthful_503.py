@@ -21,7 +21,7 @@ def test_a_deletion_that_is_half_done(
     """If PostgreSQL has completed a deletion and Redis has not, the response says so."""
     kept = {"thread_id": "t", "user_id": "ana", "user_message": "q", "assistant_message": "a"}
     exchange_id = api.ask("POST", "/invoked", kept).json()["exchange_id"]
-    archive.store(list(cache.pending["t"].values()))
+    archive.store(list(cache.undrained["t"].values()))
 
     def away(*_: object) -> None:
         raise StoreUnavailable("redis", "injected")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from shared.stores.redis.connection import Pipeline
-from shared.stores.redis.entries import decode, decode_pending, without_placeholder
+from shared.stores.redis.entries import decode, decode_undrained, without_placeholder
 from shared.stores.redis.eraser import ListEraser
 from shared.stores.redis.link import THREADS_A_CALL
 from shared.stores.redis.lists import ids_of
@@ -14,9 +14,9 @@ from shared.stores.redis.names import (
     OUTBOX,
     messages_key,
     no_preferences_key,
-    pending_key,
     preferences_key,
     preferences_seal_key,
+    undrained_key,
     user_threads_key,
 )
 from shared.stores.redis.read import preferences_seal
@@ -54,14 +54,14 @@ class RedisCache(ListReader, ListWriter, ListEraser):
         def fill(pipe: Pipeline) -> None:
             for thread_id in thread_ids:
                 pipe.lrange(messages_key(thread_id), -2, -1)
-                pipe.hvals(pending_key(thread_id))
+                pipe.hvals(undrained_key(thread_id))
 
         replies = self._call(fill, is_read=True)
         newest: dict[str, UUID] = {}
         for thread_id, entries, bodies in zip(thread_ids, replies[::2], replies[1::2], strict=True):
             messages = [decode(entry) for entry in without_placeholder(entries or [])]
-            pending = [decode_pending(thread_id, body) for body in bodies or []]
-            orders = [each.order for each in [*messages, *pending] if each is not None and each.order is not None]
+            undrained = [decode_undrained(thread_id, body) for body in bodies or []]
+            orders = [each.order for each in [*messages, *undrained] if each is not None and each.order is not None]
             if orders:
                 newest[thread_id] = max(orders)
         return newest

@@ -70,17 +70,17 @@ def script_arguments(exchange: Exchange) -> tuple[str, str, str, bytes, bytes]:
     return order, exchange_id, created_at, orjson.dumps(user), orjson.dumps(assistant)
 
 
-def pending_field(exchange_id: UUID, revision: int) -> str:
+def undrained_field(exchange_id: UUID, revision: int) -> str:
     """Return the undrained hash's field for one revision of an exchange: draining a revision keeps the next one."""
     return f"{exchange_id}:{revision}" if revision else str(exchange_id)
 
 
-def decode_pending(thread_id: str, body: bytes) -> Exchange | None:
+def decode_undrained(thread_id: str, body: bytes) -> Exchange | None:
     """Return an exchange from the undrained hash, or None for another program's value."""
     try:
         exchange = Exchange.from_wire(body)
     except InvalidRecord as error:
-        _logger.warning("unreadable pending exchange", extra={"reason": error.reason})
+        _logger.warning("unreadable undrained exchange", extra={"reason": error.reason})
         return None
     return exchange if exchange.thread_id == thread_id else None
 

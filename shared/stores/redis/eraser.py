@@ -15,10 +15,10 @@ from shared.stores.redis.names import (
     claim_key,
     no_preferences_key,
     owner_key,
-    pending_key,
     preferences_key,
     preferences_seal_key,
     tombstone_key,
+    undrained_key,
     user_threads_key,
     user_tombstone_key,
 )
@@ -45,10 +45,10 @@ class ListEraser(CacheLink):
                 self._lists.queue_merge(pipe, thread_id, [], cutoff=cutoff)
                 pipe.delete(claim_key(thread_id))
                 pipe.delete(owner_key(thread_id))
-                pipe.hvals(pending_key(thread_id))
+                pipe.hvals(undrained_key(thread_id))
 
         bodies = dict(zip(cutoffs, self._call(fill, is_read=True)[4::5], strict=True))
-        self._forget_pending(bodies, cutoffs)
+        self._forget_undrained(bodies, cutoffs)
 
     def forget_exchanges(self, thread_id: str, exchange_ids: Collection[UUID]) -> None:
         """Record the ids as deleted, then remove the exchanges. A merge in between finds the record or is removed."""
@@ -57,13 +57,13 @@ class ListEraser(CacheLink):
             self._lists.queue_deleted(pipe, thread_id, exchange_ids)
             self._lists.queue_merge(pipe, thread_id, [], deleted=exchange_ids)
             pipe.delete(claim_key(thread_id))
-            pipe.hkeys(pending_key(thread_id))
+            pipe.hkeys(undrained_key(thread_id))
 
         self._forget_local(lambda e: e.thread_id == thread_id and e.exchange_id in exchange_ids)
         names = {str(exchange_id).encode() for exchange_id in exchange_ids}
         fields = [field for field in self._call(fill)[-1] if field.partition(b":")[0] in names]
         if fields:
-            self._call(lambda pipe: pipe.hdel(pending_key(thread_id), *fields))
+            self._call(lambda pipe: pipe.hdel(undrained_key(thread_id), *fields))
 
     def forget_user(self, user_id: str, cutoff: UUID) -> list[str]:
         """Write the tombstone, remove the preferences, and return the threads of the user's index."""

@@ -7,9 +7,9 @@ from shared.errors import InvalidRecord
 from shared.models import Exchange
 from shared.stores.inspectors import ListSnapshot, QueueCounts
 from shared.stores.redis.connection import RedisConnection, ignore_wrongtype, require
-from shared.stores.redis.entries import decode_list, decode_pending, without_placeholder
+from shared.stores.redis.entries import decode_list, decode_undrained, without_placeholder
 from shared.stores.redis.lists import newest_revisions, order_of, uuids_of
-from shared.stores.redis.names import OUTBOX, deleted_key, messages_key, pending_key, tombstone_key
+from shared.stores.redis.names import OUTBOX, deleted_key, messages_key, tombstone_key, undrained_key
 
 
 class RedisInspector:
@@ -21,7 +21,7 @@ class RedisInspector:
     def thread(self, thread_id: str, most: int) -> ListSnapshot:
         """Read the newest `most` messages of a thread's list."""
         key = messages_key(thread_id)
-        entries, length, ttl, tombstone, pending, members = require(
+        entries, length, ttl, tombstone, undrained, members = require(
             ignore_wrongtype(
                 self._connection.call(
                     lambda pipe: [
@@ -29,7 +29,7 @@ class RedisInspector:
                         pipe.llen(key),
                         pipe.pttl(key),
                         pipe.get(tombstone_key(thread_id)),
-                        pipe.hvals(pending_key(thread_id)),
+                        pipe.hvals(undrained_key(thread_id)),
                         pipe.smembers(deleted_key(thread_id)),
                     ]
                 )
@@ -37,13 +37,13 @@ class RedisInspector:
         )
         cutoff, deleted = order_of(tombstone), uuids_of(members or ())
         own_entries = without_placeholder(entries or [])
-        waiting = [each for body in pending or [] if (each := decode_pending(thread_id, body)) is not None]
+        waiting = [each for body in undrained or [] if (each := decode_undrained(thread_id, body)) is not None]
         return ListSnapshot(
             messages=decode_list(own_entries).without(cutoff, deleted),
             length=(length or 0) - (len(entries or []) - len(own_entries)),
             # Redis returns a negative number for a missing key or one without an expiry.
             ttl_seconds=ttl / 1000 if ttl is not None and ttl >= 0 and length else None,
-            pending=newest_revisions(
+            undrained=newest_revisions(
                 each for each in waiting if not is_deleted(each.exchange_id, each.order, deleted, cutoff)
             ),
         )

@@ -22,10 +22,10 @@ from shared.stores.redis.connection import (
     queue_commands,
     require,
 )
-from shared.stores.redis.entries import decode_pending, pending_field
+from shared.stores.redis.entries import decode_undrained, undrained_field
 from shared.stores.redis.generation import READ_EPOCH, read_epoch, started_after
 from shared.stores.redis.lists import Append, Appended, ThreadLists
-from shared.stores.redis.names import EPOCH, pending_key
+from shared.stores.redis.names import EPOCH, undrained_key
 from shared.stores.redis.read import clock_of
 
 _MAX_UNMERGED: Final = 500
@@ -149,14 +149,14 @@ class CacheLink:
 
     def _forget_drained(self, exchange: Exchange) -> None:
         """Remove an exchange from the undrained hash, because the drain was faster than the append."""
-        field = pending_field(exchange.exchange_id, exchange.revision)
-        self._require(self._send(lambda pipe: pipe.hdel(pending_key(exchange.thread_id), field)))
+        field = undrained_field(exchange.exchange_id, exchange.revision)
+        self._require(self._send(lambda pipe: pipe.hdel(undrained_key(exchange.thread_id), field)))
 
     def _undo(self, exchange: Exchange, appended: Appended) -> None:
         """Remove an exchange that a deletion includes. For its thread's deletion, remove all that it includes."""
         self._require(self._send(lambda pipe: self._lists.queue_undo_append(pipe, exchange, appended.of_thread)))
 
-    def _forget_pending(
+    def _forget_undrained(
         self,
         bodies: Mapping[str, list[bytes] | None],
         cutoffs: Mapping[str, UUID | None],
@@ -165,10 +165,10 @@ class CacheLink:
         """Remove undrained exchanges that a deletion includes; later appends find the tombstone."""
         deleted_fields: dict[str, list[str]] = {}
         for thread_id, cutoff in cutoffs.items():
-            pending = [decode_pending(thread_id, body) for body in bodies[thread_id] or []]
+            undrained = [decode_undrained(thread_id, body) for body in bodies[thread_id] or []]
             fields = [
-                pending_field(each.exchange_id, each.revision)
-                for each in pending
+                undrained_field(each.exchange_id, each.revision)
+                for each in undrained
                 if each is not None and is_deleted(each.exchange_id, each.order, deleted, cutoff)
             ]
             if fields:
@@ -176,7 +176,7 @@ class CacheLink:
 
         def fill(pipe: Pipeline) -> None:
             for thread_id, fields in deleted_fields.items():
-                pipe.hdel(pending_key(thread_id), *fields)
+                pipe.hdel(undrained_key(thread_id), *fields)
 
         if deleted_fields:
             self._call(fill)

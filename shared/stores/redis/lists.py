@@ -13,17 +13,17 @@ from shared.ids import id_error
 from shared.models import Exchange
 from shared.settings import MemorySettings
 from shared.stores.redis.connection import Command, Pipeline, queue_commands
-from shared.stores.redis.entries import encode, pending_field, script_arguments
+from shared.stores.redis.entries import encode, script_arguments, undrained_field
 from shared.stores.redis.names import (
     OUTBOX,
     claim_key,
     deleted_key,
     drained_key,
     messages_key,
-    pending_key,
     preferences_key,
     preferences_seal_key,
     tombstone_key,
+    undrained_key,
     user_threads_key,
     user_tombstone_key,
 )
@@ -173,7 +173,7 @@ class ThreadLists:
         """Queue a new exchange's merge and its other commands; `Append.outcome` parses the replies."""
         exchange = append.exchange
         thread_id, user_id, exchange_id = exchange.thread_id, exchange.user_id, str(exchange.exchange_id)
-        field, pending = pending_field(exchange.exchange_id, exchange.revision), pending_key(thread_id)
+        field, key = undrained_field(exchange.exchange_id, exchange.revision), undrained_key(thread_id)
         before: list[Command] = []
         if append.in_outbox:
             # The outbox comes first, so that a partly executed pipeline never leaves an exchange in a list that no
@@ -182,7 +182,7 @@ class ThreadLists:
         if not append.is_drained:
             # The undrained hash comes before the list, so that readers find the exchange here after a partial pipeline
             # or without a list.
-            before += (("HSET", pending, field, exchange.to_wire()), ("EXPIRE", pending, self._undrained_seconds))
+            before += (("HSET", key, field, exchange.to_wire()), ("EXPIRE", key, self._undrained_seconds))
         queue_commands(pipe, *before)
         self.queue_merge(pipe, thread_id, [exchange], ttl=self._memory.thread_ttl_seconds)
         # The previous release's readers use this lease while they read PostgreSQL. A write must end the lease.
@@ -218,7 +218,7 @@ class ThreadLists:
             self.queue_merge(pipe, thread_id, [], cutoff=cutoff)
         # Only this exchange is removed, by its value and with any ending. Other users' exchanges in the thread stay.
         pipe.eval(REMOVE_ENTRIES, 1, messages_key(thread_id), *encode(exchange))
-        pipe.hdel(pending_key(thread_id), pending_field(exchange.exchange_id, exchange.revision))
+        pipe.hdel(undrained_key(thread_id), undrained_field(exchange.exchange_id, exchange.revision))
 
     def queue_deleted(self, pipe: Pipeline, thread_id: str, deleted: Collection[UUID]) -> None:
         """Queue the record of deleted exchanges of a thread; two replies, none without exchanges."""
@@ -232,5 +232,7 @@ def drained_fields(exchanges: Iterable[Exchange]) -> list[str]:
     fields = []
     for exchange in exchanges:
         first = max(1, exchange.revision - _MAX_FIELDS)
-        fields += [pending_field(exchange.exchange_id, number) for number in (0, *range(first, exchange.revision + 1))]
+        fields += [
+            undrained_field(exchange.exchange_id, number) for number in (0, *range(first, exchange.revision + 1))
+        ]
     return fields

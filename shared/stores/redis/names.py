@@ -36,7 +36,7 @@ def owner_key(thread_id: str) -> str:
     return f"thread:{thread_id}:owner"
 
 
-def pending_key(thread_id: str) -> str:
+def undrained_key(thread_id: str) -> str:
     """A hash of a thread's undrained exchanges in their wire format."""
     return f"thread:{thread_id}:pending"
 

@@ -12,7 +12,7 @@ from shared.cutoffs import is_deleted
 from shared.models import Exchange
 from shared.stores.cache import CacheRead, CacheState
 from shared.stores.redis.connection import PROBE_WRITE, Command, Pipeline, queue_commands
-from shared.stores.redis.entries import decode_list, decode_pending, is_whole, token_of, without_placeholder
+from shared.stores.redis.entries import decode_list, decode_undrained, is_whole, token_of, without_placeholder
 from shared.stores.redis.generation import READ_EPOCH, Epoch
 from shared.stores.redis.lists import newest_revisions, order_of, uuids_of
 from shared.stores.redis.names import (
@@ -20,10 +20,10 @@ from shared.stores.redis.names import (
     OUTBOX,
     deleted_key,
     messages_key,
-    pending_key,
     preferences_key,
     preferences_seal_key,
     tombstone_key,
+    undrained_key,
 )
 from shared.stores.redis.scripts import READ
 
@@ -58,12 +58,12 @@ class ReadCommands:
 
         They read the undrained exchanges, and whether Redis may have lost some of them.
         """
-        self.ask_for_pending(thread_id)
+        self.ask_for_undrained(thread_id)
         self._commands |= {"outbox": ("LLEN", OUTBOX), "stats": ("INFO", "stats")}
 
-    def ask_for_pending(self, thread_id: str) -> None:
+    def ask_for_undrained(self, thread_id: str) -> None:
         """Add all undrained exchanges; not needed for a sealed list, which contains them."""
-        self._commands["pending"] = ("HVALS", pending_key(thread_id))
+        self._commands["undrained"] = ("HVALS", undrained_key(thread_id))
 
     def ask_for_state(self) -> None:
         """Add Redis' clock and its generation."""
@@ -137,13 +137,13 @@ class Answer:
             cutoff, deleted = order_of(replies["tombstone"]), uuids_of(replies["deleted"] or ())
             messages = messages.without(cutoff, deleted)
         is_all = len(messages) == len(entries) and is_whole(listed, self.most, state.generation)
-        waiting = replies.get("pending")
+        waiting = replies.get("undrained")
         preferences, knows_preferences = self._preferences(state.generation)
         return CacheRead(
             messages,
             is_all,
             token=None if is_all else token_of(listed),
-            pending=undrained_in(self.thread_id, waiting, cutoff, deleted) if waiting else [],
+            undrained=undrained_in(self.thread_id, waiting, cutoff, deleted) if waiting else [],
             cutoff=cutoff,
             deleted=deleted,
             preferences=preferences,
@@ -182,6 +182,6 @@ class Answer:
 def undrained_in(
     thread_id: str, bodies: Sequence[bytes] | None, cutoff: UUID | None, deleted: Collection[UUID]
 ) -> list[Exchange]:
-    """Return the exchanges in a reply to `ReadCommands.ask_for_pending`, without deleted ones."""
-    undrained = [exchange for body in bodies or () if (exchange := decode_pending(thread_id, body)) is not None]
+    """Return the exchanges in a reply to `ReadCommands.ask_for_undrained`, without deleted ones."""
+    undrained = [exchange for body in bodies or () if (exchange := decode_undrained(thread_id, body)) is not None]
     return newest_revisions(each for each in undrained if not is_deleted(each.exchange_id, each.order, deleted, cutoff))

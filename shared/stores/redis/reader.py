@@ -59,7 +59,7 @@ class ListReader(CacheLink):
         """
         questions = ReadCommands()
         if thread_id is not None:
-            questions.ask_for_pending(thread_id)
+            questions.ask_for_undrained(thread_id)
         return replace(self._ask(questions, thread_id, user_id, None, is_passive=True).read(), token=None)
 
     def _read_anew(self, thread_id: str | None, user_id: str | None, clock: float) -> CacheRead:

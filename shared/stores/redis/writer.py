@@ -14,7 +14,7 @@ from shared.models import Exchange, Message
 from shared.stores.archive import Window
 from shared.stores.cache import CacheAppendResult, CacheRead
 from shared.stores.redis.connection import Pipeline
-from shared.stores.redis.entries import pending_field, token_of
+from shared.stores.redis.entries import token_of, undrained_field
 from shared.stores.redis.link import CacheLink
 from shared.stores.redis.lists import Append, drained_fields, order_of, queue_tombstone, uuids_of
 from shared.stores.redis.names import (
@@ -22,8 +22,8 @@ from shared.stores.redis.names import (
     deleted_key,
     drained_key,
     messages_key,
-    pending_key,
     tombstone_key,
+    undrained_key,
 )
 
 # Longer than the longest time between the queueing of an exchange and its append.
@@ -106,7 +106,7 @@ class ListWriter(CacheLink):
             for user_id, newest in users.items():
                 self._lists.queue_user(pipe, user_id, thread_id, newest)
             of_others = [each for each in foreign if isinstance(each, Exchange)]
-            self._queue_rest(pipe, thread_id, window, read.pending, [*drained, *of_others])
+            self._queue_rest(pipe, thread_id, window, read.undrained, [*drained, *of_others])
 
         self._call(fill)
 
@@ -115,7 +115,7 @@ class ListWriter(CacheLink):
         pipe: Pipeline,
         thread_id: str,
         window: Window,
-        pending: Sequence[Exchange],
+        undrained: Sequence[Exchange],
         drained: Sequence[Exchange],
     ) -> None:
         """Queue a refill's other commands: record deletions, and remove drained exchanges from the undrained hash."""
@@ -123,9 +123,9 @@ class ListWriter(CacheLink):
             queue_tombstone(pipe, tombstone_key(thread_id), window.cutoff)
         self._lists.queue_deleted(pipe, thread_id, window.deleted)
         # An older Redis may have restored exchanges that a deletion had removed there.
-        done = [*drained, *(each for each in pending if window.has_deleted(each.exchange_id, each.order))]
+        done = [*drained, *(each for each in undrained if window.has_deleted(each.exchange_id, each.order))]
         if done:
-            pipe.hdel(pending_key(thread_id), *(pending_field(each.exchange_id, each.revision) for each in done))
+            pipe.hdel(undrained_key(thread_id), *(undrained_field(each.exchange_id, each.revision) for each in done))
 
     def recheck_thread(self, thread_id: str, window: Window, drained: Sequence[Exchange] = ()) -> None:
         """Merge L2's window into the list if there is one, with the other effects of `refill`."""
@@ -135,10 +135,10 @@ class ListWriter(CacheLink):
                 pipe, thread_id, window.exchanges, cutoff=window.cutoff, deleted=window.deleted, is_stored=True
             )
             self._queue_rest(pipe, thread_id, window, (), drained)
-            pipe.hvals(pending_key(thread_id))
+            pipe.hvals(undrained_key(thread_id))
 
         bodies = self._call(fill)[-1]
-        self._forget_pending({thread_id: bodies}, {thread_id: window.cutoff}, window.deleted)
+        self._forget_undrained({thread_id: bodies}, {thread_id: window.cutoff}, window.deleted)
 
     def merge_stored(self, exchanges: Sequence[Exchange]) -> list[str]:
         """Merge newly stored exchanges into existing lists, all threads in one round trip.
@@ -158,7 +158,7 @@ class ListWriter(CacheLink):
                 # The ids are recorded before the removal, so that a later append finds that its exchange is drained.
                 pipe.sadd(drained_key(thread_id), *fields)
                 pipe.expire(drained_key(thread_id), _DRAINED_SECONDS)
-                pipe.hdel(pending_key(thread_id), *fields)
+                pipe.hdel(undrained_key(thread_id), *fields)
                 pipe.delete(claim_key(thread_id))
                 pipe.lindex(messages_key(thread_id), 0)
 
