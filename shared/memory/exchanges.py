@@ -106,7 +106,7 @@ class Exchanges:
             raise error
         if exchange_id in copies.cached.deleted:
             raise ExchangeNotFound(str(exchange_id)) from error
-        if copies.in_redis is None or not copies.cached.vouches_for(copies.in_redis.created_at):
+        if copies.in_redis is None or not copies.cached.can_trust(copies.in_redis.created_at):
             raise error
         replacement = copies.in_redis.revised(texts, copies.in_redis.revision + 1)
         replacement = replace(replacement, request_id=current_request_id(), keyed=keyed_request.get())

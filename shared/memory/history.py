@@ -61,7 +61,7 @@ def load_history(
         ThreadNotFound: The thread must be this user's, and belongs to another.
         StoreUnavailable: The turn needs the thread's owner, and no store can return it.
     """
-    if cached is None or not cached.is_whole:
+    if cached is None or not cached.is_sealed:
         return load_from_archive(memory, thread_id, user_id, access, cached, degraded)
     owner = user_id
     if access != "open":

@@ -34,7 +34,7 @@ def is_listed_as(cached: CacheRead, user_id: str) -> bool:
 
     Only the thread's owner can add entries. The owner can change only after a deletion, which removes the entries.
     """
-    return cached.is_whole and cached.messages.owners() == {user_id}
+    return cached.is_sealed and cached.messages.owners() == {user_id}
 
 
 def first_owner(cached: CacheRead, window: Window) -> ThreadOwner:

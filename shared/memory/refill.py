@@ -65,7 +65,7 @@ def load_from_archive(
         # A thread from a release without owners must be claimed for the user of its first exchange.
         window.owner.is_known,
     )
-    if redis_data.is_whole:
+    if redis_data.is_sealed:
         return history
     split = _split_accepted(memory, accepted, redis_data, window, degraded)
     undrained, drained = split or ([], [])
@@ -90,7 +90,7 @@ def _ask_archive(
     """Return PostgreSQL's window, and whether exchanges that Redis may have lost are all drained."""
     most, names = memory.settings.max_thread_messages, sorted(user for user in users if user is not None)
     window = memory.archive.window(thread_id, most, names)
-    if cached is None or cached.is_whole or cached.state.refuses_writes:
+    if cached is None or cached.is_sealed or cached.state.refuses_writes:
         return window, True
     if not may_lack_undrained(cached.state, window.uptime):
         return window, True
@@ -102,18 +102,18 @@ def _ask_archive(
 
 def _without_archive(memory: Memory, redis_data: CacheRead, user_id: str | None) -> History:
     """Return Redis' data that is certainly not deleted. Exchanges of this process or an older Redis may be deleted."""
-    listed = [each for each in redis_data.messages if redis_data.vouches_for(each.created_at)]
-    undrained = [each for each in redis_data.undrained if redis_data.vouches_for(each.created_at)]
+    listed = [each for each in redis_data.messages if redis_data.can_trust(each.created_at)]
+    undrained = [each for each in redis_data.undrained if redis_data.can_trust(each.created_at)]
     messages = merge_messages(listed, undrained, redis_data.cutoff, memory.settings)
     return History(messages, "redis" if messages else "none", redis_data.cutoff, None, redis_data.deleted, user_id)
 
 
 def _only_of(redis_data: CacheRead, user_id: str | None) -> CacheRead:
-    """Return this user's part of Redis' data. A list with foreign entries counts as not whole."""
+    """Return this user's part of Redis' data. A list with foreign entries counts as not sealed."""
     messages = redis_data.messages.of_user(user_id)
-    is_whole = redis_data.is_whole and len(messages) == len(redis_data.messages)
+    is_sealed = redis_data.is_sealed and len(messages) == len(redis_data.messages)
     return replace(
-        redis_data, messages=messages, is_whole=is_whole, undrained=exchanges_of(redis_data.undrained, user_id)
+        redis_data, messages=messages, is_sealed=is_sealed, undrained=exchanges_of(redis_data.undrained, user_id)
     )
 
 

@@ -115,7 +115,7 @@ class Threads:
         except StoreUnavailable as error:
             if owner is not None:
                 _require_remembered(owner, cached, error)
-            if not cached.is_whole or len(cached.messages) >= 2 * self._memory.settings.max_thread_messages:
+            if not cached.is_sealed or len(cached.messages) >= 2 * self._memory.settings.max_thread_messages:
                 raise
             stored = []
             degraded.append(error.layer)

@@ -51,7 +51,7 @@ class CacheRead:
 
     Attributes:
         messages: The thread's list, oldest first, with at most the window's messages.
-        is_whole: Whether `messages` is sealed: no exchange of the window is missing.
+        is_sealed: Whether `messages` is sealed: no exchange of the window is missing.
         token: The token for `refill`, which the list carries while it is not sealed; None if it carries none.
         undrained: The thread's undrained exchanges that L1 has. `read` omits them if the list is sealed, because the
             list contains them; `peek` does not.
@@ -63,7 +63,7 @@ class CacheRead:
     """
 
     messages: ListedMessages = field(default_factory=ListedMessages)
-    is_whole: bool = False
+    is_sealed: bool = False
     token: str | None = None
     undrained: list[Exchange] = field(default_factory=list)
     cutoff: UUID | None = None
@@ -72,10 +72,10 @@ class CacheRead:
     knows_preferences: bool = False
     state: CacheState = CacheState()
 
-    def vouches_for(self, created_at: datetime | None) -> bool:
+    def can_trust(self, created_at: datetime | None) -> bool:
         """Return whether L1's exchanges with this time of acceptance are certainly not deleted, without reading L2."""
         suspect_until = self.state.suspect_until
-        if self.is_whole or suspect_until is None:
+        if self.is_sealed or suspect_until is None:
             return True
         return created_at is not None and created_at.timestamp() > suspect_until
 

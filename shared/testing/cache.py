@@ -15,7 +15,7 @@ from shared.models import Exchange, Message
 from shared.settings import MemorySettings
 from shared.stores.archive import Window
 from shared.stores.cache import CacheAppendResult, CacheRead, CacheState
-from shared.stores.redis.entries import decode, decode_list, is_whole, token_of, without_placeholder
+from shared.stores.redis.entries import decode, decode_list, is_sealed, token_of, without_placeholder
 from shared.testing.merge import ask, merge, set_tombstone
 from shared.testing.outbox import InMemoryOutbox
 
@@ -135,12 +135,12 @@ class InMemoryCache(InMemoryOutbox):
         entries = without_placeholder(listed)
         deleted = frozenset(self.deleted_exchanges.get(thread_id or "", ()))
         messages = decode_list(entries).without(None, deleted)
-        whole = len(messages) == len(entries) and is_whole(listed, self._most, self.generation)
+        sealed = len(messages) == len(entries) and is_sealed(listed, self._most, self.generation)
         return CacheRead(
             messages=messages,
-            is_whole=whole,
+            is_sealed=sealed,
             token=token_of(listed),
-            undrained=[] if omits_undrained and whole else list(self.undrained.get(thread_id or "", {}).values()),
+            undrained=[] if omits_undrained and sealed else list(self.undrained.get(thread_id or "", {}).values()),
             cutoff=self.deleted_threads.get(thread_id or ""),
             deleted=deleted,
             preferences=dict(self.hashes.get(user_id or "", {})),

@@ -35,14 +35,14 @@ class Thread:
         stored: All messages in PostgreSQL, in order.
         positions: The `position` of each stored message.
         cached: The list in Redis; None if there is none.
-        is_marked_whole: Whether the list is sealed with the thread's first message.
+        is_sealed_from_first: Whether the list is sealed with the thread's first message.
     """
 
     thread_id: str
     stored: list[Side]
     positions: list[int]
     cached: list[Side] | None
-    is_marked_whole: bool
+    is_sealed_from_first: bool
 
     def difference(self) -> str:
         """Describe how the list differs from the window in PostgreSQL.
@@ -52,7 +52,7 @@ class Thread:
         expected = self.stored[-2 * WINDOW :]
         if self.cached is None or self.cached == expected:
             return ""
-        mark = ", which it says is all" if self.is_marked_whole else ""
+        mark = ", which it says is all" if self.is_sealed_from_first else ""
         if self.cached == expected[-len(self.cached) :]:
             return f"the newest {len(self.cached)} of the window's {len(expected)} messages{mark}"
         return f"{_describe(self.cached, expected)}{mark}"

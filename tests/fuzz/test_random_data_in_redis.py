@@ -21,7 +21,7 @@ from shared.memory.turn import Turn
 from shared.memory.users import Users
 from shared.settings import MemorySettings
 from shared.stores.redis.cache import RedisCache
-from shared.stores.redis.entries import decode, decode_list, decode_undrained, encode, is_whole
+from shared.stores.redis.entries import decode, decode_list, decode_undrained, encode, is_sealed
 from shared.stores.redis.generation import _FIELDS
 from shared.stores.redis.names import (
     EPOCH,
@@ -69,7 +69,7 @@ def test_any_entry(entries: list[bytes]) -> None:
     found = decode_list(entries)
     assert len(list(found)) == len(found) <= len(entries)
     json.dumps(found.of_user("u").without(None, []).to_json() + found.to_json()).encode()
-    assert is_whole(entries, 4, "1.5") in {True, False}
+    assert is_sealed(entries, 4, "1.5") in {True, False}
 
 
 # - with a real server ---

@@ -174,7 +174,7 @@ def test_a_stale_window(real_cache: MakeCache) -> None:
     cache.merge_stored([_revised(made[0], 1)])
     cache.refill("t", Window(made, is_all=True), asked)
     read = cache.read("t", None)
-    assert (texts(read.messages), read.is_whole) == (["q r1", "a r1", *contents_of(1)], True)
+    assert (texts(read.messages), read.is_sealed) == (["q r1", "a r1", *contents_of(1)], True)
 
 
 def test_without_redis(
@@ -290,7 +290,7 @@ def test_a_merge_beside_the_deletion(real_cache: MakeCache, redis_client: redis.
     cache.merge_stored([made[1]])
     redis_client.sadd(DELETED, str(made[1].exchange_id))
     read = cache.read("t", None)
-    assert (texts(read.messages), read.is_whole) == (contents_of(0, 2), False)
+    assert (texts(read.messages), read.is_sealed) == (contents_of(0, 2), False)
 
 
 def test_a_deletion_during_a_read_of_postgresql(real_cache: MakeCache) -> None:
@@ -300,7 +300,7 @@ def test_a_deletion_during_a_read_of_postgresql(real_cache: MakeCache) -> None:
     other.forget_exchanges("t", [made[2].exchange_id])
     cache.refill("t", Window(made[1:], is_all=False), asked)
     read = other.read("t", None)
-    assert (texts(read.messages), read.is_whole) == ([], False)
+    assert (texts(read.messages), read.is_sealed) == ([], False)
 
 
 @pytest.mark.parametrize("gone", [0, 1, 2])
@@ -311,14 +311,14 @@ def test_the_seal_of_a_list(real_cache: MakeCache, gone: int) -> None:
     refill(whole, "t", Window(made, is_all=True))
     whole.forget_exchanges("t", [made[gone].exchange_id])
     read = whole.read("t", None)
-    assert (texts(read.messages), read.is_whole) == (contents_of(*kept), True)
+    assert (texts(read.messages), read.is_sealed) == (contents_of(*kept), True)
     window.forget_threads({"t": made[2].order})
     later = exchanges(3)
     refill(window, "t", Window(later, is_all=False))
-    assert window.read("t", None).is_whole
+    assert window.read("t", None).is_sealed
     window.forget_exchanges("t", [later[gone].exchange_id])
     read = window.read("t", None)
-    assert (texts(read.messages), read.is_whole) == (contents_of(*kept), False)
+    assert (texts(read.messages), read.is_sealed) == (contents_of(*kept), False)
 
 
 def test_redis_that_lost_its_tombstones(process: MakeProcess, queue: InMemoryQueue, redis_client: redis.Redis) -> None:

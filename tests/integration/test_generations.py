@@ -133,7 +133,7 @@ def test_one_process_seals_a_list_for_all(
     valkey.start()
     assert [_source(process()) for _ in range(3)] == ["redis", "redis", "redis"]
     (found,) = [process().cache.read("t", None)]
-    assert found.is_whole
+    assert found.is_sealed
 
 
 # - refused writes ---
@@ -381,7 +381,7 @@ def test_a_seal_of_the_generation_before(
     """One process' failed call starts a new generation. Other processes then reject the last generation's seals."""
     one, other, made = real_cache(), real_cache(), exchange(0)
     refill(one, "t", Window([made], is_all=True))
-    assert one.read("t", None).is_whole
+    assert one.read("t", None).is_sealed
 
     def away(*_: object) -> Any:
         raise StoreUnavailable("redis", "injected")
@@ -391,7 +391,7 @@ def test_a_seal_of_the_generation_before(
         with pytest.raises(StoreUnavailable):
             other.ping()
     other.ping()
-    assert not one.read("t", None).is_whole
+    assert not one.read("t", None).is_sealed
 
 
 @pytest.mark.parametrize("days", [2, -2])
@@ -409,7 +409,7 @@ def test_redis_clock_was_set_while_a_generation_lasts(
     found = cache.read("t", None)
     assert found.state.generation is not None
     assert float(found.state.generation) > float(before)
-    assert not found.is_whole
+    assert not found.is_sealed
     assert found.token is not None
 
 
@@ -501,9 +501,9 @@ def test_a_loss_before_the_second_round_trip_of_a_sealed_list(
     Turn(memory, "t", "ana").recall()
     redis_client.save()
     _keep(memory, 0)
-    assert memory.cache.read("t", "ana").is_whole
+    assert memory.cache.read("t", "ana").is_sealed
     between()
     found = memory.cache.peek("t")
-    assert (found.is_whole, list(found.messages), found.undrained) == (False, [], [])
+    assert (found.is_sealed, list(found.messages), found.undrained) == (False, [], [])
     assert (found.token, found.state.lost_at) == (None, None)
     assert _shown(process()) == ([], ["queue"])

@@ -82,7 +82,7 @@ def test_a_thread_of_several_users_has_no_owner(process: MakeProcess) -> None:
     memory = process()
     for number, user_id in enumerate(("ana", "bob")):
         Turn(memory, "t", user_id).keep(f"q{number}", f"a{number}")
-    assert memory.cache.peek("t").is_whole
+    assert memory.cache.peek("t").is_sealed
     with pytest.raises(ThreadNotFound):
         _turn(memory, "bob").recall()
     assert texts(_turn(memory, "ana").recall().messages) == contents_of(0)

@@ -31,7 +31,7 @@ def _whole(batch: list[Exchange]) -> Window:
 
 def _read(cache: RedisCache) -> tuple[list[str], bool]:
     read = cache.read("t", None)
-    return texts(read.messages), read.is_whole
+    return texts(read.messages), read.is_sealed
 
 
 def test_the_contracts_list(real_cache: MakeCache, redis_client: redis.Redis) -> None:
@@ -119,7 +119,7 @@ def test_the_first_exchange_of_a_new_thread_makes_a_complete_list(real_cache: Ma
     assert _read(other) == (contents_of(0), True)
     refill(other, "t2", NOTHING)
     one.append(exchange(0, "t2"), is_drained=False)
-    assert one.read("t2", None).is_whole
+    assert one.read("t2", None).is_sealed
 
 
 def test_two_processes_that_found_the_thread_new(real_cache: MakeCache) -> None:

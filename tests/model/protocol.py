@@ -158,7 +158,7 @@ class Model:
         token = _NOBODY if self.rules.deletion_takes_token else listed.token
         return replace(listed, held=held, token=token)
 
-    def is_whole(self, listed: Listed, generation: int) -> bool:
+    def is_sealed(self, listed: Listed, generation: int) -> bool:
         """Return whether a reader accepts the list as complete."""
         if self.rules.seals_name_a_generation and listed.seal != generation:
             return False
@@ -175,7 +175,7 @@ class Model:
                 listed = redis.listed
                 if listed is None:
                     listed = Listed(token=process.name)
-                elif not self.is_whole(listed, process.known) and listed.token == _NOBODY:
+                elif not self.is_sealed(listed, process.known) and listed.token == _NOBODY:
                     listed = replace(listed, seal=0, is_first=False, token=process.name)
                 yield (
                     replace(world, redis=replace(redis, listed=listed)),
@@ -193,7 +193,7 @@ class Model:
                 elif redis.generation != process.known:
                     yield world, replace(process, at="list", known=redis.generation)
                 else:
-                    at = "show" if process.listed and self.is_whole(process.listed, process.known) else "queue"
+                    at = "show" if process.listed and self.is_sealed(process.listed, process.known) else "queue"
                     yield world, replace(process, at=at, undrained=redis.undrained, cutoff=redis.cutoff)
             case _:
                 yield from self.ask(world, process, then)
@@ -241,7 +241,7 @@ class Model:
         """
         listed = process.listed or Listed()
         cutoff = max(process.cutoff, process.deleted_to)
-        beside = NONE if self.is_whole(listed, process.known) else process.window | process.undrained
+        beside = NONE if self.is_sealed(listed, process.known) else process.window | process.undrained
         found = listed.held | beside
         shown = newest(frozenset(each for each in found if each > cutoff), self.rules.window)
         deleted_since = max(world.cutoff, world.redis.cutoff)

@@ -74,7 +74,7 @@ def test_a_full_list_with_a_gap(real_cache: MakeCache) -> None:
     cache.merge_stored(made[:1])
     cache.append(made[3], is_drained=False)
     read = cache.read("t", None)
-    assert (texts(read.messages), read.is_whole) == (contents_of(0, 2, 3), False)
+    assert (texts(read.messages), read.is_sealed) == (contents_of(0, 2, 3), False)
 
 
 def test_a_full_list_stays_complete(real_cache: MakeCache) -> None:
@@ -86,7 +86,7 @@ def test_a_full_list_stays_complete(real_cache: MakeCache) -> None:
         cache.merge_stored([each])
     cache.merge_stored(made[:1])
     read = cache.read("t", None)
-    assert (texts(read.messages), read.is_whole) == (contents_of(3, 4, 5), True)
+    assert (texts(read.messages), read.is_sealed) == (contents_of(3, 4, 5), True)
 
 
 def test_an_exchange_appended_during_a_read_of_l2(real_cache: MakeCache, redis_client: redis.Redis) -> None:
@@ -99,7 +99,7 @@ def test_an_exchange_appended_during_a_read_of_l2(real_cache: MakeCache, redis_c
         redis_client.delete(LIST)
         one.refill("t", answer, asked)
         one.append(exchange(2), is_drained=False)
-        assert not one.read("t", None).is_whole
+        assert not one.read("t", None).is_sealed
 
 
 def test_a_window_without_older_rows_known_is_not_sealed(
@@ -293,7 +293,7 @@ def test_a_retried_append(real_cache: MakeCache, monkeypatch: pytest.MonkeyPatch
             one.append(late, is_drained=False)
     one.ping()
     read = other.read("t", None)
-    assert (texts(read.messages), read.undrained, read.is_whole) == (contents_of(1), [late], False)
+    assert (texts(read.messages), read.undrained, read.is_sealed) == (contents_of(1), [late], False)
 
 
 def test_a_window_from_before_the_deletion(process: MakeMemory, redis_client: redis.Redis) -> None:

@@ -146,8 +146,8 @@ BREAKS: Final = (
         "4 Whole",
         "every list is sealed",
         "shared/stores/redis/writer.py",
-        '        claim = "first" if window.is_all else "whole"\n',
-        '        claim = "first"\n',
+        '        seal = "first" if window.is_all else "whole"\n',
+        '        seal = "first"\n',
         (f"{_CACHE}::test_a_part_of_a_long_thread_is_not_complete",),
     ),
     Break(

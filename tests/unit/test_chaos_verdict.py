@@ -30,7 +30,7 @@ def _judge(journal: Journal, *stored: str) -> Verdict:
     sides = [
         Side(one, role, f"[{one}] {role[0].replace('u', 'q')}") for one in stored for role in ("user", "assistant")
     ]
-    return Judge(journal).judge([Thread(_THREAD, sides, [0, 1] * len(stored), None, is_marked_whole=False)])
+    return Judge(journal).judge([Thread(_THREAD, sides, [0, 1] * len(stored), None, is_sealed_from_first=False)])
 
 
 def test_an_answer_that_lacks_a_known_exchange_is_a_violation() -> None:

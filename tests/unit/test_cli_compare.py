@@ -25,9 +25,9 @@ def _new_exchanges(count: int, start: datetime = MOMENT) -> list[Exchange]:
     ]
 
 
-def _entries(exchanges: Sequence[Exchange], *, is_whole: bool = False) -> list[bytes]:
+def _entries(exchanges: Sequence[Exchange], *, is_sealed: bool = False) -> list[bytes]:
     entries = [entry for each in exchanges for entry in encode(each)]
-    if is_whole and entries:
+    if is_sealed and entries:
         entries[0] = entries[0][:-1] + FIRST
     return entries
 
@@ -47,7 +47,7 @@ def _kinds(result: Comparison) -> list[str]:
 def test_equal_layers_have_no_difference() -> None:
     """If the layers have equal exchanges in the same order, there is no difference."""
     made = _new_exchanges(3)
-    result = _compare(_entries(made, is_whole=True), made)
+    result = _compare(_entries(made, is_sealed=True), made)
     assert (result.differences, result.exchanges, result.pending, result.is_partial) == ([], 3, 0, False)
 
 
@@ -56,7 +56,7 @@ def test_a_list_that_is_shorter() -> None:
     made = _new_exchanges(4)
     result = _compare(_entries(made[2:]), made)
     assert (_kinds(result), result.is_partial) == ([], True)
-    assert _kinds(_compare(_entries(made[2:], is_whole=True), made)) == ["missing", "missing"]
+    assert _kinds(_compare(_entries(made[2:], is_sealed=True), made)) == ["missing", "missing"]
 
 
 def test_a_missing_exchange() -> None:

@@ -15,7 +15,7 @@ from cli.stores.comparison import compare
 from shared.errors import InvalidRecord
 from shared.metadata import decode_metadata, encode_metadata
 from shared.models import Exchange
-from shared.stores.redis.entries import decode, encode, ending, is_first, is_whole, seal_of, without_ending
+from shared.stores.redis.entries import decode, encode, ending, is_first, is_sealed, seal_of, without_ending
 from shared.testing.cache import InMemoryCache
 from tests.support import strategies
 from tests.support.api import Api, problem
@@ -158,10 +158,10 @@ def test_no_metadata_is_taken_for_a_mark(metadata: str, user_id: str | None) -> 
     entry = encode(made)[0]
     assert (seal_of(entry), without_ending(entry)) == (None, entry)
     assert not is_first(entry, "12.5")
-    assert not is_whole([entry], 1, "12.5")
-    for claim in ("first", "whole"):
-        form = entry[:-1] + ending(claim, "12.5")
-        assert (seal_of(form), without_ending(form)) == ((claim, "12.5"), entry)
+    assert not is_sealed([entry], 1, "12.5")
+    for seal in ("first", "whole"):
+        form = entry[:-1] + ending(seal, "12.5")
+        assert (seal_of(form), without_ending(form)) == ((seal, "12.5"), entry)
         read = decode(form)
         assert read is not None
         assert (read.metadata, read.user_id, read.content) == (metadata, user_id, "q")

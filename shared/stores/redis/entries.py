@@ -130,7 +130,7 @@ def _fields(entry: bytes) -> dict[str, Any] | None:
             "revision": int(own[4] or 0),
         }
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-        # This entry is foreign. The list is not whole without it, so the caller reads L2.
+        # This entry is foreign. Without it the list is not complete, so the caller reads L2.
         _logger.warning("unreadable entry in a thread's list", extra={"error": type(error).__name__})
         return None
 
@@ -174,7 +174,7 @@ def is_first(entry: bytes, generation: str | None) -> bool:
     return generation is not None and seal_of(entry) == ("first", generation)
 
 
-def is_whole(entries: Sequence[bytes], most: int, generation: str | None) -> bool:
+def is_sealed(entries: Sequence[bytes], most: int, generation: str | None) -> bool:
     """Return whether a list is sealed in this generation, so that its newest `most` messages are complete."""
     if not entries or generation is None:
         return False

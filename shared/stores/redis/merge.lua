@@ -19,7 +19,7 @@
 local key = KEYS[1]
 local ttl = tonumber(ARGV[1])
 local most = tonumber(ARGV[2])
-local token, claim, generation = string.match(ARGV[3], '^(%x+) (%a+) (%S+)$')
+local token, seal, generation = string.match(ARGV[3], '^(%x+) (%a+) (%S+)$')
 local cutoff = ARGV[4]
 local deleted = ARGV[5]
 local is_stored = ARGV[6] == '1'
@@ -181,7 +181,7 @@ end
 -- Only whole exchanges are removed, so the number is rounded up to a pair of entries.
 local start = math.max(1, #list - most + 1)
 if token then
-  name, value = (claim == 'first' and start > 1) and 'whole' or claim, generation
+  name, value = (seal == 'first' and start > 1) and 'whole' or seal, generation
 elseif name == 'asked' or cutoff ~= '' then
   -- Exchanges after the thread's deletion may belong to its former or its next owner, so PostgreSQL must be read.
   name = not is_deletion and name or nil

@@ -12,7 +12,7 @@ from shared.cutoffs import is_deleted
 from shared.models import Exchange
 from shared.stores.cache import CacheRead, CacheState
 from shared.stores.redis.connection import PROBE_WRITE, Command, Pipeline, queue_commands
-from shared.stores.redis.entries import decode_list, decode_undrained, is_whole, token_of, without_placeholder
+from shared.stores.redis.entries import decode_list, decode_undrained, is_sealed, token_of, without_placeholder
 from shared.stores.redis.generation import READ_EPOCH, Epoch
 from shared.stores.redis.lists import newest_revisions, order_of, uuids_of
 from shared.stores.redis.names import (
@@ -136,13 +136,13 @@ class Answer:
         if replies.get("tombstone") or replies.get("deleted"):
             cutoff, deleted = order_of(replies["tombstone"]), uuids_of(replies["deleted"] or ())
             messages = messages.without(cutoff, deleted)
-        is_all = len(messages) == len(entries) and is_whole(listed, self.most, state.generation)
+        sealed = len(messages) == len(entries) and is_sealed(listed, self.most, state.generation)
         waiting = replies.get("undrained")
         preferences, knows_preferences = self._preferences(state.generation)
         return CacheRead(
             messages,
-            is_all,
-            token=None if is_all else token_of(listed),
+            sealed,
+            token=None if sealed else token_of(listed),
             undrained=undrained_in(self.thread_id, waiting, cutoff, deleted) if waiting else [],
             cutoff=cutoff,
             deleted=deleted,

@@ -38,9 +38,9 @@ class ListReader(CacheLink):
         cached = answer.read()
         generation = cached.state.generation
         is_known = generation is not None and generation == known_generation
-        needs_no_token = generation is not None and (thread_id is None or cached.is_whole)
+        needs_no_token = generation is not None and (thread_id is None or cached.is_sealed)
         if cached.state.refuses_writes or is_known or needs_no_token:
-            if thread_id is None or cached.is_whole:
+            if thread_id is None or cached.is_sealed:
                 return cached
             questions = ReadCommands()
             questions.ask_for_rest(thread_id)

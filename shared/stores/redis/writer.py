@@ -81,8 +81,8 @@ class ListWriter(CacheLink):
         A list that expired or was deleted has lost its token. The next reader then refills the list.
         """
         generation = self._generation
-        claim = "first" if window.is_all else "whole"
-        refill = None if read.token is None or generation is None else (read.token, claim, generation)
+        seal = "first" if window.is_all else "whole"
+        refill = None if read.token is None or generation is None else (read.token, seal, generation)
         # The lists' users are recorded, so that a deletion of these users finds the list even if L2 has deleted the
         # thread.
         users = {exchange.user_id: exchange.created_at for exchange in window.exchanges if exchange.user_id is not None}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hybrid_memory_client import CannotBeKept, HistoryDegraded, Message
 from hybrid_memory_client._ids import compose, id_after
 from hybrid_memory_client._items import Draft, combined_draft, drafts, pairs, part_drafts, records, retraction
-from hybrid_memory_client._reading import Entry, Reader, require_whole
+from hybrid_memory_client._reading import Entry, Reader, require_complete
 from hybrid_memory_client._texts import Step, Texts
 from tests.clients.python.test_bad_input import BAD, circle
 
@@ -222,10 +222,10 @@ def test_a_page_without_one_layer_is_complete() -> None:
 
     Some exchanges may be missing while both are down, or while exchanges are queued.
     """
-    require_whole([], allow_degraded=False)
-    require_whole(["postgres"], allow_degraded=False)
-    require_whole(["redis"], allow_degraded=False)
+    require_complete([], allow_degraded=False)
+    require_complete(["postgres"], allow_degraded=False)
+    require_complete(["redis"], allow_degraded=False)
     for degraded in (["redis", "postgres"], ["queue"], ["redis", "queue"]):
-        require_whole(degraded, allow_degraded=True)
+        require_complete(degraded, allow_degraded=True)
         with pytest.raises(HistoryDegraded):
-            require_whole(degraded, allow_degraded=False)
+            require_complete(degraded, allow_degraded=False)

@@ -11,7 +11,7 @@ from hybrid_memory_client._async_client import AsyncMemoryClient
 from hybrid_memory_client._calls import Order
 from hybrid_memory_client._ids import id_after, is_time_ordered
 from hybrid_memory_client._items import Draft, Record, combined_draft, drafts, part_drafts, records, retraction
-from hybrid_memory_client._reading import Entry, Found, Reader, require_whole
+from hybrid_memory_client._reading import Entry, Found, Reader, require_complete
 from hybrid_memory_client._texts import Texts
 from hybrid_memory_client._turns import Turn, turns_of
 from hybrid_memory_client.errors import CannotBeKept, HistoryDegraded, MemoryClientError, NotFound, NotKept
@@ -239,7 +239,7 @@ class AsyncJournal:
             except NotFound:
                 return
             self.degraded = page.degraded
-            require_whole(page.degraded, allow_degraded=self._allow_degraded)
+            require_complete(page.degraded, allow_degraded=self._allow_degraded)
             if page.degraded and cursor is None and order == "desc" and not self._allow_degraded:
                 self._require_own([message.exchange_id for message in page.items], page.degraded)
             for message in page.items:

@@ -143,7 +143,7 @@ class Reader:
         raise HistoryDegraded(["postgres"])
 
 
-def require_whole(degraded: Sequence[str], *, allow_degraded: bool) -> None:
+def require_complete(degraded: Sequence[str], *, allow_degraded: bool) -> None:
     """Check the layers that did not respond for a page.
 
     If only PostgreSQL is down, the API returns a page only if Redis has all of it. If only Redis is down, the page
