@@ -24,7 +24,8 @@ DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").rglob("*.md"))]
 CODE = re.compile(r"^```.*?^```$|`[^`\n]+`", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-DECISION_PARTS = ("## Context", "## Decision", "## Rejected", "## Consequences")
+DECISION_PARTS = ("## Status", "## Context", "## Decision", "## Consequences")
+MAX_DECISION_WORDS = 350
 
 
 def _section(heading: str) -> str:
@@ -157,6 +158,7 @@ def test_decisions_are_numbered_and_listed() -> None:
 
 @pytest.mark.parametrize("decision", DECISIONS, ids=lambda path: path.stem)
 def test_a_decision_has_its_parts(decision: Path) -> None:
-    """A decision has context, decision, rejected alternatives and consequences, in this order."""
-    headings = re.findall(r"^## .+$", decision.read_text(), re.MULTILINE)
-    assert tuple(headings) == DECISION_PARTS
+    """A decision has status, context, decision and consequences, in this order, and is short."""
+    text = decision.read_text()
+    assert tuple(re.findall(r"^## .+$", text, re.MULTILINE)) == DECISION_PARTS
+    assert sum(bool(re.search(r"\w", word)) for word in text.split()) <= MAX_DECISION_WORDS
