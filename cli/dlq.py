@@ -29,7 +29,7 @@ from cli.output import (
 from cli.redrive import RedriveResult, copy, follow
 from shared.errors import StoreUnavailable
 
-app = group("The dead-letter queue: what could not be stored, and why.")
+app = group("List, show, redrive and purge dead letters: messages that could not be stored.")
 _MAX_SEARCHED = 10_000
 
 
@@ -38,14 +38,14 @@ _MAX_SEARCHED = 10_000
 def list_(
     deployment: Deployment,
     *,
-    limit: Annotated[int, typer.Option(min=1, max=_MAX_SEARCHED, help="Maximum number of messages to show.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=_MAX_SEARCHED, help="Maximum number of dead letters to list.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """List dead letters with their reasons, without their text.
+    """List dead letters with their reasons, without their texts.
 
-    All messages stay in the queue. The local emulator shows them without receiving them. On SQS the command
-    receives them, which hides them from other receivers for some seconds, and then releases them. Each receive
-    count rises by one. This matters only if the dead-letter queue has a redrive policy of its own.
+    All messages stay in the queue. The local emulator lists messages without a receive. On SQS, the command
+    receives the messages and releases them at the end. Until then they are hidden from other receivers, and each
+    receive count increases by one. The count matters only if the dead-letter queue has its own redrive policy.
 
     \b
     Examples:
@@ -86,15 +86,15 @@ def list_(
 def show(
     deployment: Deployment,
     message_id: Annotated[
-        str, typer.Argument(metavar="ID", help="The message's id, its exchange's, or its request's.")
+        str, typer.Argument(metavar="ID", help="Id of the message, of its exchange or of its request.")
     ],
     *,
     as_json: AsJson = False,
 ) -> None:
     """Show one dead letter with its text.
 
-    The message stays in the queue. On SQS the command also receives every message before it, as `dlq list --help`
-    describes.
+    The message stays in the queue. On SQS, the command receives all messages up to this one: see
+    `hybrid-memory dlq list --help`.
 
     \b
     Examples:
@@ -124,22 +124,25 @@ def show(
 def redrive(
     deployment: Deployment,
     *,
-    rate: Annotated[int | None, typer.Option(min=1, max=500, help="Maximum number of messages a second.")] = None,
+    rate: Annotated[int | None, typer.Option(min=1, max=500, help="Maximum number of messages per second.")] = None,
     copy_them: Annotated[
-        bool, typer.Option("--copy", help="Receive, send and delete each message, even if SQS can move them.")
+        bool, typer.Option("--copy", help="Send a copy of each message and delete it, even if SQS can move it.")
     ] = False,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Move dead letters back to the exchange queue.
 
-    Without --yes the command changes nothing. It uses SQS's own move if the endpoint has it. That move keeps the
-    messages' attributes, including the old reason. On other endpoints, and with --copy, the command sends the body
-    and the request's id of each message first, and deletes the message afterwards. An interruption loses no
-    message, and a message that is then in both queues is stored once. The command moves each message once, even if
-    it fails again. If an option names one queue and the other comes from a local stack, the command refuses to move
-    messages, because the queues may belong to two deployments. The exit code is 1 if the command moved fewer
-    messages than it counted.
+    Without --yes, the command only counts the dead letters. If the endpoint supports SQS's message move task, SQS
+    moves the messages with their attributes, including the old reason. Otherwise, and with --copy, the command
+    sends each message to the exchange queue, without the old reason, and then deletes it from the dead-letter queue.
+    An interruption loses no message, and a message that is in both queues is stored once. A message that fails
+    again is not moved twice. The command fails if the two queues may belong to different deployments, e.g. if an
+    option names one of them and a local stack the other.
+
+    \b
+    Exit codes:
+      1  fewer messages were moved than counted
 
     \b
     Examples:
@@ -188,11 +191,10 @@ def redrive(
 @app.command()
 @command
 def purge(deployment: Deployment, *, yes: Yes = False, as_json: AsJson = False) -> None:
-    """Delete all dead letters. This cannot be undone.
+    """Delete all dead letters permanently.
 
-    Without --yes the command changes nothing. AWS takes up to a minute. The reported number is approximate, because
-    SQS only estimates it and does not report how many messages it deletes. Messages that arrive meanwhile may be
-    deleted, too.
+    Without --yes, the command only counts them. The number is approximate, because SQS estimates it. SQS takes up to
+    a minute, and may also delete messages that arrive in this minute.
 
     \b
     Examples:

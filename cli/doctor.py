@@ -45,13 +45,17 @@ _MARKS: Final[dict[State, tuple[str, str]]] = {
 
 @command
 def doctor(deployment: Deployment, *, as_json: AsJson = False) -> None:
-    """Check a deployment, and recommend a fix for each problem.
+    """Check a deployment and recommend a fix for each problem.
 
-    The checks cover versions, ports, the API, its token, Redis (version, eviction, memory, outbox), PostgreSQL
-    (version, migrations, a write that is rolled back, the sweep's last run), the queues (redrive policy, dead letters
-    and their retention) and the drain (event source, partial batches, visibility timeout). A layer without an address
-    is skipped. The command changes nothing. The exit code is 1 for a warning or a fault, and 3 if a layer does not
-    respond or there is no deployment to check.
+    The command checks versions, ports, the API and the token, Redis (version, eviction, memory, outbox), PostgreSQL
+    (version, migrations, a write that is rolled back, the last sweep), the queues (redrive policy, dead letters) and
+    the drain (event source, partial batches, visibility timeout). It skips a server whose address is unknown. It
+    changes nothing.
+
+    \b
+    Exit codes:
+      1  a warning or a fault
+      3  a server did not respond, or no address is known
 
     \b
     Examples:

@@ -40,7 +40,7 @@ app = _CommandLine(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    epilog="Exit codes: 0 success, 1 a problem was found, 2 wrong usage, 3 a layer cannot be reached.",
+    epilog="Exit codes: 0 success, 1 a problem was found, 2 invalid usage, 3 a server did not respond.",
 )
 
 
@@ -59,12 +59,18 @@ def root(
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Use and operate a hybrid memory: conversations and users through its API, and its queues and stores.
+    """Manage conversations and users of a hybrid memory, and operate its queues and stores.
 
-    The command line looks up each address separately. It uses the first source that has it: an option; the
-    project's settings in the environment or in .env (HYBRID_MEMORY_API_URL, HYBRID_MEMORY_TOKEN, SYNC__QUEUE_URL,
-    SYNC__DLQ_URL, REDIS__HOST and its like, DATABASE__URL, AWS_ENDPOINT_URL); the local stack that runs here or in
-    a directory above (.local/stack.json). The options below also work after a command.
+    Each address (API, queues, Redis, PostgreSQL) is taken from the first of these sources that contains it:
+
+    \b
+      1. an option
+      2. the local stack that --state-dir names
+      3. an environment variable, or the file .env: HYBRID_MEMORY_API_URL, SYNC__QUEUE_URL,
+         SYNC__DLQ_URL, REDIS__*, DATABASE__URL, AWS_ENDPOINT_URL
+      4. a running local stack: .local/stack.json in this directory or in a directory above it
+
+    The options below can also follow a command.
 
     \b
     Examples:

@@ -20,15 +20,17 @@ from shared.errors import StoreUnavailable
 if TYPE_CHECKING:
     from infra.migrations import SchemaStatus
 
-app = group("PostgreSQL's schema.")
+app = group("Show and upgrade PostgreSQL's schema.")
 
 
 @app.command()
 @command
 def status(deployment: Deployment, *, as_json: AsJson = False) -> None:
-    """Compare the database's schema with the schema of this version, and change nothing.
+    """Show the database's revision and the pending migrations. Change nothing.
 
-    The exit code is 1 if migrations are pending, or if the database is ahead of this version.
+    \b
+    Exit codes:
+      1  migrations are pending, or the database is newer than this version
 
     \b
     Examples:
@@ -46,10 +48,15 @@ def status(deployment: Deployment, *, as_json: AsJson = False) -> None:
 def up(deployment: Deployment, *, as_json: AsJson = False) -> None:
     """Upgrade the database to the newest schema.
 
-    Each migration is a transaction of its own. After a failure the earlier migrations stay, and the next run
-    continues there. Two runs at the same time run one after the other. A migration waits for a lock for at most a
-    second, so that it does not block other clients, and retries for five minutes. Migrate before you deploy new
-    code.
+    Upgrade the database before you deploy new code. Each migration is a separate transaction. After a failure, the
+    next run continues with the failed migration. Only one run at a time changes the database; others wait. A
+    migration waits for a lock for at most one second, so that it does not block other clients, and retries for five
+    minutes.
+
+    \b
+    Exit codes:
+      1  the database is newer than this version
+      3  PostgreSQL did not respond, or a lock was not released
 
     \b
     Examples:

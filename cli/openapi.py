@@ -16,9 +16,9 @@ from shared.errors import SettingsError
 
 @command
 def openapi(deployment: Deployment, *, output: Output = None, as_json: AsJson = False) -> None:
-    """Print the deployment's OpenAPI description, which is JSON with and without --json.
+    """Print the API's OpenAPI description as JSON.
 
-    With --output, --json prints a summary instead.
+    With --output and --json, the command writes the description to the file and prints a summary as JSON.
 
     \b
     Examples:

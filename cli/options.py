@@ -8,33 +8,35 @@ from typing import Annotated, Final
 
 import typer
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, with stable field names.")]
-Output = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file instead.", dir_okay=False)
-]
-Yes = Annotated[bool, typer.Option("--yes", help="Apply the change. Without it, only print a preview.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON with stable field names.")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file.", dir_okay=False)]
+Yes = Annotated[bool, typer.Option("--yes", help="Make the change. Without --yes, only print a preview.")]
 
 
 @dataclass(frozen=True, slots=True)
 class CliOptions:
     """The options that name a deployment, and `--verbose`."""
 
-    api_url: Annotated[str | None, typer.Option(help="URL of the HTTP API with its stage.")] = None
+    api_url: Annotated[str | None, typer.Option(help="URL of the API, including the stage.")] = None
     token: Annotated[
         str | None,
-        typer.Option(help="Bearer token for the API; prefer HYBRID_MEMORY_TOKEN, because process lists show it."),
+        typer.Option(help="Bearer token for the API. Prefer HYBRID_MEMORY_TOKEN: process lists show options."),
     ] = None
     api_key: Annotated[
-        str | None, typer.Option(help="Key of a usage plan, if the API requires one; see HYBRID_MEMORY_API_KEY.")
+        str | None, typer.Option(help="API Gateway key, if the API requires one. Prefer HYBRID_MEMORY_API_KEY.")
     ] = None
-    endpoint_url: Annotated[str | None, typer.Option(help="AWS endpoint of an emulator.")] = None
+    endpoint_url: Annotated[str | None, typer.Option(help="URL of an AWS emulator.")] = None
     queue_url: Annotated[str | None, typer.Option(help="URL of the exchange queue.")] = None
-    dlq_url: Annotated[str | None, typer.Option(help="URL of its dead-letter queue.")] = None
-    redis_url: Annotated[str | None, typer.Option(help="Redis, e.g. redis://localhost:6379/0.")] = None
-    database_url: Annotated[str | None, typer.Option(help="PostgreSQL, e.g. postgresql://user@host/name.")] = None
-    state_dir: Annotated[Path | None, typer.Option(help="State directory of a running local stack.")] = None
+    dlq_url: Annotated[str | None, typer.Option(help="URL of the dead-letter queue.")] = None
+    redis_url: Annotated[str | None, typer.Option(help="URL of Redis, e.g. redis://localhost:6379/0.")] = None
+    database_url: Annotated[str | None, typer.Option(help="URL of PostgreSQL, e.g. postgresql://user@host/name.")] = (
+        None
+    )
+    state_dir: Annotated[Path | None, typer.Option(help="State directory of a running local stack, e.g. .local.")] = (
+        None
+    )
     verbose: Annotated[
-        bool | None, typer.Option("--verbose", "-v", help="Print the source of each used address.", show_default=False)
+        bool | None, typer.Option("--verbose", "-v", help="Print each address and its source.", show_default=False)
     ] = None
 
     def overridden_by(self, other: CliOptions) -> CliOptions:

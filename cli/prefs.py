@@ -15,7 +15,7 @@ from cli.deployment import Deployment
 from cli.options import AsJson, Yes
 from cli.output import echo, endpoints_as_json, print_endpoints, print_json, print_table, printable, warn
 
-app = group("Users' preferences.")
+app = group("Show and change a user's preferences.")
 
 
 @app.command("get")
@@ -24,12 +24,12 @@ def get_(
     deployment: Deployment,
     user: UserId,
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="The preference; by default all of them.")
+        str | None, typer.Argument(metavar="[NAME]", help="A preference's name. The default is all preferences.")
     ] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Show a user's preferences, or the value of one.
+    """Show a user's preferences, or the value of one preference.
 
     \b
     Examples:
@@ -54,18 +54,18 @@ def set_(
     deployment: Deployment,
     user: UserId,
     changes: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help="The preferences to set.", show_default=False)
+        list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help="Preferences to set.", show_default=False)
     ] = None,
     *,
     remove: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="A preference to remove; may be repeated.")
+        list[str] | None, typer.Option(metavar="NAME", help="Preference to remove. Can be repeated.")
     ] = None,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Set preferences of a user, and keep all others.
+    """Set or remove some of a user's preferences. The others do not change.
 
-    With --remove, but without --yes, the command changes nothing.
+    With --remove, the command only prints a preview unless --yes is given.
 
     \b
     Examples:

@@ -31,7 +31,7 @@ from cli.output import (
 )
 from cli.queue_status import Status, StatusReader
 
-app = group("The exchange queue, and how far PostgreSQL is behind.")
+app = group("Show the queues' depths and the sync lag.")
 _COLUMNS: Final = ("queue", "visible", "in flight", "delayed", "oldest", "as of")
 _NAMES: Final = {"queue": "exchange queue", "dlq": "dead-letter queue"}
 
@@ -42,20 +42,23 @@ def status(
     deployment: Deployment,
     *,
     watch: Annotated[bool, typer.Option("--watch", help="Repeat until Ctrl-C.")] = False,
-    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two readings, with --watch.")] = 2.0,
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between readings, with --watch.")] = 2.0,
     as_json: AsJson = False,
 ) -> None:
-    """Show the depth of the queues and the sync lag: newest accepted exchange minus newest stored one.
+    """Show the queues' depths and the sync lag, i.e. how far PostgreSQL is behind.
 
-    While messages wait in the queue or the outbox, the sync lag is the age of the oldest, as in the API's GET
-    /status, or unknown if no source reports it. The difference alone would mislead: it is zero if old exchanges are
-    stuck and newer ones drained, and an hour for the first exchange after an hour of silence. The command also
-    shows the difference. The newest accepted exchange is the newest in Redis (its lists, its users' thread indexes,
-    its outbox). Of a very large index or outbox the command reads a part, and then says "at least". The newest
-    stored exchange is the newest in PostgreSQL. The local emulator reports the age of the oldest message at once,
-    and CloudWatch on AWS some minutes late. Each value has the time of its reading. If a layer does not respond,
-    the command names it, shows the others, and exits with code 3. It skips a layer that may belong to another
-    deployment than the exchange queue, and says so.
+    The sync lag is the age of the oldest exchange in the queue or the outbox, as in the API's GET /status. On AWS,
+    this age comes from CloudWatch and is some minutes old. If the queue and the outbox are empty, the sync lag is
+    the newest accepted exchange's time minus the newest stored exchange's time. The command always prints this
+    difference too.
+
+    The newest accepted exchange is the newest in Redis. If Redis has very many keys, the command reads only some of
+    them and prints "at least". The newest stored exchange is the newest in PostgreSQL. The command skips a store
+    that may belong to another deployment than the exchange queue.
+
+    \b
+    Exit codes:
+      3  a store did not respond; its values are unknown
 
     \b
     Examples:

@@ -21,11 +21,11 @@ from cli.smoke_steps import SmokeTest
 
 # Long enough for the slowest drain: a paused database takes about 15 s, and SQS redelivers a message after 90 s.
 _WAIT_SECONDS: Final = 120
-Wait = Annotated[int, typer.Option("--wait", metavar="SECONDS", min=1, help="How long the drain may take.")]
+Wait = Annotated[int, typer.Option("--wait", metavar="SECONDS", min=1, help="Maximum time for the drain.")]
 OtherToken = Annotated[
     str | None,
     typer.Option(
-        help="Bearer token of another user, who must not see the thread; see HYBRID_MEMORY_OTHER_TOKEN.",
+        help="Token of another user, who must not be able to read the thread. Prefer HYBRID_MEMORY_OTHER_TOKEN.",
         envvar="HYBRID_MEMORY_OTHER_TOKEN",
         show_envvar=False,
     ),
@@ -36,11 +36,15 @@ OtherToken = Annotated[
 def smoke(
     deployment: Deployment, *, other_token: OtherToken = None, wait: Wait = _WAIT_SECONDS, as_json: AsJson = False
 ) -> None:
-    """Test a deployment with a thread: write it, read it, wait until PostgreSQL has it, and delete it.
+    """Test a deployment: write a thread, read it, wait for the drain, delete it.
 
-    The test needs only the API's URL and, if the API requires one, a token. With --other-token it also tries to
-    read the thread as another user. The thread has a new name, and the test always deletes it and changes nothing
-    else. The exit code is 1 if a check fails, and 3 if the API or a layer behind it does not respond.
+    The test needs only the API's URL, and a token if the API requires one. The thread has a new id, and the test
+    deletes it even after a failure. With --other-token, the test also tries to read the thread as another user.
+
+    \b
+    Exit codes:
+      1  a check failed
+      3  the API, or a server behind it, did not respond
 
     \b
     Examples:

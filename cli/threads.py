@@ -21,7 +21,7 @@ from cli.output import echo, endpoints_as_json, print_endpoints, print_json, pri
 from hybrid_memory_client import InvalidRequest, MemoryClient, Message, Thread
 from shared.errors import SettingsError
 
-app = group("Conversations: list, read, export, delete.")
+app = group("List, show, export and delete conversations.")
 COLUMNS = ("thread", "title", "messages", "created", "updated")
 
 
@@ -30,14 +30,14 @@ COLUMNS = ("thread", "title", "messages", "created", "updated")
 def list_(
     deployment: Deployment,
     *,
-    user: Annotated[str | None, typer.Option(help="The user; optional with a user's own token.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Maximum number of threads to show.")] = 50,
-    all_of_them: Annotated[bool, typer.Option("--all", help="Show all threads and ignore --limit.")] = False,
+    user: Annotated[str | None, typer.Option(help="The user's id. Optional with the user's own token.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of threads to list.")] = 50,
+    all_of_them: Annotated[bool, typer.Option("--all", help="List all threads and ignore --limit.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """List a user's threads, newest first.
 
-    A new thread appears in the list when its first exchange is drained, a second or two later.
+    A new thread appears in the list when its first exchange is drained, usually after one or two seconds.
 
     \b
     Examples:
@@ -77,10 +77,12 @@ def show(
     deployment: Deployment,
     thread: ThreadId,
     *,
-    messages: Annotated[int, typer.Option(min=0, help="How many of the newest messages to show.")] = 20,
+    messages: Annotated[int, typer.Option(min=0, help="Number of newest messages to show.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Show a thread and its newest messages, oldest first, also those that are not drained yet.
+    """Show a thread and its newest messages, including undrained ones.
+
+    The messages are printed oldest first.
 
     \b
     Examples:
@@ -136,13 +138,16 @@ def export(
     output: Output = None,
     as_json: AsJson = False,
 ) -> None:
-    """Export threads as NDJSON: a line for the thread, then one for each message, oldest first.
+    """Export threads as NDJSON: one JSON object per line.
 
-    Each line has a `kind`: `thread` or `message`. The command holds one page of a thread in memory, so a thread may
-    have any length. The export contains every message from before its start exactly once, even if others arrive
-    meanwhile. An output file appears when it is complete, and only its owner can read it. With --output, --json
-    prints a summary. Without it, the lines are JSON already, and --json changes nothing. The exit code is 3, and
-    the export is incomplete, if a layer does not respond.
+    Each thread is one line of kind `thread`, followed by one line of kind `message` for each message, oldest first.
+    The export contains every message that exists when the command starts exactly once. It may lack messages that
+    arrive later. The file of --output appears when it is complete, and only its owner can read it. With --output
+    and --json, the command prints a summary as JSON.
+
+    \b
+    Exit codes:
+      3  a server did not respond, and the export lacks the messages that only it has
 
     \b
     Examples:
@@ -172,10 +177,9 @@ def finish_export(
 @app.command()
 @command
 def delete(deployment: Deployment, threads: ThreadIds, *, yes: Yes = False, as_json: AsJson = False) -> None:
-    """Delete threads from both layers, with their messages in the queue. This cannot be undone.
+    """Delete threads permanently, including their queued messages.
 
-    Without --yes the command changes nothing. It looks up all threads before it deletes the first one. If one of
-    them does not exist, it deletes none.
+    Without --yes, the command only prints the threads. If one of the threads does not exist, it deletes none.
 
     \b
     Examples:

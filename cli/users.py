@@ -30,7 +30,7 @@ from cli.threads import COLUMNS, finish_export, thread_row
 from hybrid_memory_client import Thread
 from shared.errors import StoreUnavailable
 
-app = group("Users: show, export or forget a user's data.")
+app = group("Show, export and delete a user's data.")
 _NEWEST: Final = 10
 _COUNTED: Final = ("threads", "messages", "documents", "preferences", "erasing", "outbox", "exchanges")
 _NAMES: Final = {
@@ -50,10 +50,10 @@ _EMPTIED: Final = ("api", "postgres", "redis")
 @app.command()
 @command
 def show(deployment: Deployment, user: UserId, *, as_json: AsJson = False) -> None:
-    """Show a user's preferences and newest threads, and the number of threads and messages.
+    """Show a user's preferences, newest threads, and numbers of threads and messages.
 
-    If the address of PostgreSQL is known, `erasing` counts deleted threads that still have rows. They are hidden
-    already, and the sweep deletes their rows in steps.
+    If the address of PostgreSQL is known, `erasing` is the number of deleted threads that still have rows. These
+    threads are hidden, and the sweep deletes their rows in steps.
 
     \b
     Examples:
@@ -101,13 +101,17 @@ def _erasing(deployment: Deployment, user: str) -> int | None:
 @app.command()
 @command
 def export(deployment: Deployment, user: UserId, *, output: Output = None, as_json: AsJson = False) -> None:
-    """Export all data of a user as NDJSON: the preferences, then each thread with its messages.
+    """Export a user's preferences and threads as NDJSON: one JSON object per line.
 
-    Each line has a `kind`: `preferences`, `thread` or `message`. `threads export --help` describes how threads are
-    exported. A thread is in the export only if its first exchange is drained. The exit code is 1 if exchanges of
-    any user were not drained when the command listed the threads. A thread may then be missing, so repeat the
-    command. If the API checks tokens, only an operator learns whether exchanges wait; for other users the command
-    reports this as unknown.
+    The first line is of kind `preferences`. The lines of kind `thread` and `message` are those of `threads export`.
+    A thread is missing if its first exchange is not drained yet. The command therefore also reads the number of
+    undrained exchanges of all users. If the API requires tokens, only an operator can read this number; for other
+    users it is unknown.
+
+    \b
+    Exit codes:
+      1  some exchanges are not drained yet, so a thread may be missing: repeat the command
+      3  a server did not respond, and the export lacks the messages that only it has
 
     \b
     Examples:
@@ -128,14 +132,20 @@ def export(deployment: Deployment, user: UserId, *, output: Output = None, as_js
 @app.command()
 @command
 def forget(deployment: Deployment, user: UserId, *, yes: Yes = False, as_json: AsJson = False) -> None:
-    """Delete all threads and preferences of a user, and report the counts of each store before and after.
+    """Delete a user's threads and preferences permanently, and count what is left.
 
-    Without --yes the command changes nothing. The deletion cannot be undone. The API deletes. Then the command
-    counts what is left in each store whose address is known. Exchanges in the queue are dropped when they arrive,
-    and so are redriven dead letters. The text of a dead letter stays in the dead-letter queue until it is deleted.
-    The command never receives messages to count them, so only an emulator's queues are counted by user. PostgreSQL
-    deletes the rows of a large user in steps after the answer: `erasing` counts the hidden threads that still have
-    rows. The exit code is 1 if any data of the user is left.
+    The command counts the user's data through the API and in each store whose address is known, before and after
+    the deletion. Without --yes, it only counts. It receives no messages, so it counts a user's messages only in an
+    emulator's queues.
+
+    The drain drops the user's exchanges that are still in the queue, and redriven dead letters of the user. A dead
+    letter keeps its text until it is deleted from the dead-letter queue. PostgreSQL deletes the rows of many threads
+    in steps: `erasing` is the number of hidden threads that still have rows.
+
+    \b
+    Exit codes:
+      1  data of the user is left
+      3  a store did not respond
 
     \b
     Examples:

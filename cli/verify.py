@@ -47,18 +47,23 @@ class Verdict:
 def verify(
     deployment: Deployment,
     *,
-    grace: Annotated[float, typer.Option(min=0, help="Seconds for which only one layer may have an exchange.")] = 120,
+    grace: Annotated[
+        float, typer.Option(min=0, help="Seconds for which an exchange may be in one of them only.")
+    ] = 120,
     as_json: AsJson = False,
 ) -> None:
-    """Compare Redis with PostgreSQL for every cached thread.
+    """Compare each thread that Redis has cached with PostgreSQL.
 
-    For the part of a thread that Redis has cached, both layers must have the same exchanges, in the same order,
-    with the same bytes. An exchange that only one layer has is pending while it is younger than --grace, because it
-    may wait in the queue. After that it is a difference. If the drain is behind, give a longer --grace. Both layers
-    change during the comparison, so the command reads each difference a second time before it reports it. It
-    changes nothing and shows no message text. The exit code is 1 if there is a difference. If an option names one
-    layer and the other comes from a local stack, the command refuses to compare them, because they may belong to
-    two deployments.
+    For the cached part of a thread, Redis and PostgreSQL must have the same exchanges, in the same order, with the
+    same texts and metadata. An exchange that only one of them has may still be in the queue: the command counts it
+    as pending until it is older than --grace, and then as a difference. Use a longer --grace if the drain is
+    behind. The command changes nothing and prints no texts. It reads each difference a second time before it
+    reports it. It fails if the two addresses may belong to different deployments, e.g. if an option names one of
+    them and a local stack the other.
+
+    \b
+    Exit codes:
+      1  there is a difference
 
     \b
     Examples:

@@ -106,12 +106,17 @@ class _Request(BaseModel):
 Included = Literal["context", "messages", "preferences", "memories", "related"]
 ContextTokens = Annotated[
     int,
-    Field(strict=True, ge=0, le=10_000_000, description="Bounds `context`, as `MEMORY__MAX_CONTEXT_TOKENS` does."),
+    Field(
+        strict=True,
+        ge=0,
+        le=10_000_000,
+        description="Maximum tokens of `context`. The smaller of this and `MEMORY__MAX_CONTEXT_TOKENS` applies.",
+    ),
 ]
 
 
 class RunRequest(_Request):
-    """`POST /run`: a turn with the agent."""
+    """Request body of `POST /run`."""
 
     prompt: Annotated[str, Field(min_length=1), *_TEXT]
     agent_name: Name = "assistant"
@@ -126,8 +131,8 @@ class RunRequest(_Request):
     replaces: Annotated[
         UUID | None,
         Field(
-            description="An exchange of the thread. The agent gets the history before it, and the new exchange takes"
-            " its place and its id; later exchanges stay."
+            description="The id of an exchange to replace. The agent gets only the messages before that exchange. The"
+            " new exchange gets its id and its position. Later exchanges stay."
         ),
     ] = None
 
@@ -144,18 +149,20 @@ class RunRequest(_Request):
 
 
 class InvokingRequest(_Request):
-    """`POST /invoking`: the memory's context for a turn."""
+    """Request body of `POST /invoking`."""
 
     thread_id: Id | None = None
     user_id: Id | None = None
     query: Text | None = None
     max_context_tokens: ContextTokens | None = None
-    limit: Annotated[int | None, Field(strict=True, ge=1, description="Exchanges, at most the window's size.")] = None
+    limit: Annotated[
+        int | None, Field(strict=True, ge=1, description="Maximum exchanges, up to the window's size.")
+    ] = None
     include: list[Included] = Field(default=["context", "messages", "preferences"], max_length=_MAX_LIST)
 
 
 class InvokedRequest(_Request):
-    """`POST /invoked`: an exchange to store."""
+    """Request body of `POST /invoked`: the exchange to store."""
 
     thread_id: Id | None = None
     user_id: Id | None = None
@@ -167,7 +174,7 @@ class InvokedRequest(_Request):
 
 
 class ReplaceRequest(_Request):
-    """`PUT /threads/{thread_id}/exchanges/{exchange_id}`: the exchange's new texts."""
+    """Request body of `PUT /threads/{thread_id}/exchanges/{exchange_id}`: the exchange's new texts."""
 
     user_message: Text
     assistant_message: Text
@@ -175,13 +182,13 @@ class ReplaceRequest(_Request):
 
 
 class RenameRequest(_Request):
-    """`PATCH /threads/{thread_id}`."""
+    """Request body of `PATCH /threads/{thread_id}`."""
 
     title: Annotated[str, Field(min_length=1, max_length=_MAX_TITLE), AfterValidator(_check_name)]
 
 
 class ThreadsQuery(_Request):
-    """`GET /threads`; without a token the user id is required."""
+    """Query of `GET /threads`. Without a token the user id is required."""
 
     user_id: Id | None = None
     limit: int = Field(default=50, ge=1, le=MAX_PAGE)
@@ -189,7 +196,7 @@ class ThreadsQuery(_Request):
 
 
 class MessagesQuery(_Request):
-    """`GET /threads/{thread_id}/messages`."""
+    """Query of `GET /threads/{thread_id}/messages`."""
 
     limit: int = Field(default=50, ge=1, le=MAX_PAGE)
     cursor: str | None = None
@@ -197,14 +204,17 @@ class MessagesQuery(_Request):
 
 
 class LayersQuery(_Request):
-    """`GET /threads/{thread_id}/layers`; the limit is in messages per layer."""
+    """Query of `GET /threads/{thread_id}/layers`. The limit is the number of messages from each store."""
 
     limit: int = Field(default=20, ge=1, le=MAX_PAGE)
 
 
 class Preferences(RootModel[Annotated[dict[Name, Preference], Field(max_length=MAX_PREFERENCES)]]):
-    """`PUT /users/{user_id}/preferences`: a flat object of strings."""
+    """Request body of `PUT /users/{user_id}/preferences`: an object whose values are strings."""
 
 
 class PreferenceChanges(RootModel[Annotated[dict[Name, Preference | None], Field(max_length=MAX_PREFERENCES)]]):
-    """`PATCH /users/{user_id}/preferences`: a flat object of strings; null removes a preference."""
+    """Request body of `PATCH /users/{user_id}/preferences`: an object whose values are strings or null.
+
+    A null value removes the preference.
+    """

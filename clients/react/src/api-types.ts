@@ -15,7 +15,7 @@ export interface paths {
         put?: never;
         /**
          * Run
-         * @description Run a turn with the agent: recall, answer, keep.
+         * @description Run a turn: load the memory, run the agent, store the exchange.
          */
         post: operations["run"];
         delete?: never;
@@ -35,7 +35,7 @@ export interface paths {
         put?: never;
         /**
          * Invoking
-         * @description Return the memory's context for a turn.
+         * @description Return the context for a turn: recent messages and the user's preferences.
          */
         post: operations["invoking"];
         delete?: never;
@@ -55,7 +55,7 @@ export interface paths {
         put?: never;
         /**
          * Invoked
-         * @description Keep an exchange.
+         * @description Store an exchange.
          */
         post: operations["invoked"];
         delete?: never;
@@ -113,7 +113,7 @@ export interface paths {
         };
         /**
          * Read Status
-         * @description Count the exchanges that PostgreSQL does not have yet, and the dead letters.
+         * @description Return the numbers of undrained exchanges and dead letters.
          */
         get: operations["read_status"];
         put?: never;
@@ -154,7 +154,7 @@ export interface paths {
         get?: never;
         /**
          * Replace Exchange
-         * @description Replace an exchange's content; its id and position stay.
+         * @description Replace an exchange's texts. Its id and its position do not change.
          */
         put: operations["replace_exchange"];
         post?: never;
@@ -191,7 +191,7 @@ export interface paths {
         head?: never;
         /**
          * Rename Thread
-         * @description Set a thread's title permanently.
+         * @description Set a thread's title. Later exchanges do not change it.
          */
         patch: operations["rename_thread"];
         trace?: never;
@@ -216,14 +216,14 @@ export interface paths {
         post?: never;
         /**
          * Delete Preferences
-         * @description Remove all preferences.
+         * @description Delete all preferences of a user.
          */
         delete: operations["delete_preferences"];
         options?: never;
         head?: never;
         /**
          * Merge Preferences
-         * @description Set some preferences; a null removes one.
+         * @description Set some of a user's preferences. A null value removes a preference.
          */
         patch: operations["merge_preferences"];
         trace?: never;
@@ -240,7 +240,7 @@ export interface paths {
         post?: never;
         /**
          * Delete User
-         * @description Delete every thread and preference of a user.
+         * @description Delete all threads and preferences of a user.
          */
         delete: operations["delete_user"];
         options?: never;
@@ -274,7 +274,7 @@ export interface components {
     schemas: {
         /**
          * FieldError
-         * @description An invalid field and its location: `body`, `query`, `path` or `header`.
+         * @description An invalid field of a request. `in` is the part of the request that contains the field.
          */
         FieldError: {
             /** Field */
@@ -289,7 +289,7 @@ export interface components {
         };
         /**
          * HealthAnswer
-         * @description The state of every layer.
+         * @description The health of each layer. `status` is `degraded` if a layer is unavailable.
          */
         HealthAnswer: {
             /**
@@ -315,7 +315,7 @@ export interface components {
         };
         /**
          * InvokedAnswer
-         * @description `POST /invoked`; `degraded` is present if a layer did not respond.
+         * @description Response of a route that stores an exchange. `degraded` is present only if a layer did not respond.
          */
         InvokedAnswer: {
             /** Exchange Id */
@@ -335,7 +335,7 @@ export interface components {
         };
         /**
          * InvokedRequest
-         * @description `POST /invoked`: an exchange to store.
+         * @description Request body of `POST /invoked`: the exchange to store.
          */
         InvokedRequest: {
             /** Thread Id */
@@ -360,7 +360,7 @@ export interface components {
         };
         /**
          * InvokingAnswer
-         * @description `POST /invoking`; of the first five fields, those that `include` names.
+         * @description Response of `POST /invoking`. The first five fields are present only if the request's `include` names them.
          */
         InvokingAnswer: {
             /**
@@ -408,7 +408,7 @@ export interface components {
         };
         /**
          * InvokingRequest
-         * @description `POST /invoking`: the memory's context for a turn.
+         * @description Request body of `POST /invoking`.
          */
         InvokingRequest: {
             /** Thread Id */
@@ -421,7 +421,7 @@ export interface components {
             max_context_tokens?: number | null;
             /**
              * Limit
-             * @description Exchanges, at most the window's size.
+             * @description Maximum exchanges, up to the window's size.
              */
             limit?: number | null;
             /**
@@ -436,7 +436,7 @@ export interface components {
         };
         /**
          * LayersAnswer
-         * @description `GET /threads/{thread_id}/layers`.
+         * @description Response of `GET /threads/{thread_id}/layers`.
          */
         LayersAnswer: {
             /** Thread Id */
@@ -452,7 +452,7 @@ export interface components {
         };
         /**
          * ListLayerAnswer
-         * @description The newest entries of a thread's list in Redis, oldest first.
+         * @description A thread in Redis: its newest messages, oldest first.
          */
         ListLayerAnswer: {
             /**
@@ -469,7 +469,7 @@ export interface components {
         };
         /**
          * ListedAnswer
-         * @description A message in Redis' list; `preview` is the beginning of its text.
+         * @description A message in a thread's list in Redis. `preview` is the beginning of its text.
          */
         ListedAnswer: {
             /** Role */
@@ -485,7 +485,7 @@ export interface components {
         };
         /**
          * MemoryReport
-         * @description The layers that served and stored a turn.
+         * @description The layer that served a turn's memory (`source`), and the store that accepted its exchange (`durability`).
          */
         MemoryReport: {
             /**
@@ -509,7 +509,7 @@ export interface components {
         };
         /**
          * MessageAnswer
-         * @description A message. `metadata`, if any, is on the user's message; `revision` is present if it is not 0.
+         * @description A message. Only a user's message can have `metadata`. `revision` is absent if it is 0.
          */
         MessageAnswer: {
             /** Role */
@@ -535,7 +535,7 @@ export interface components {
         };
         /**
          * MessagesAnswer
-         * @description A page of messages; `degraded` names layers whose messages may be missing.
+         * @description A page of messages. Messages of the layers in `degraded` may be missing.
          */
         MessagesAnswer: {
             /** Items */
@@ -547,21 +547,23 @@ export interface components {
         };
         /**
          * PreferenceChanges
-         * @description `PATCH /users/{user_id}/preferences`: a flat object of strings; null removes a preference.
+         * @description Request body of `PATCH /users/{user_id}/preferences`: an object whose values are strings or null.
+         *
+         *     A null value removes the preference.
          */
         PreferenceChanges: {
             [key: string]: string | null;
         };
         /**
          * Preferences
-         * @description `PUT /users/{user_id}/preferences`: a flat object of strings.
+         * @description Request body of `PUT /users/{user_id}/preferences`: an object whose values are strings.
          */
         Preferences: {
             [key: string]: string;
         };
         /**
          * ProblemAnswer
-         * @description A problem (RFC 9457).
+         * @description An error response (RFC 9457).
          */
         ProblemAnswer: {
             /** Type */
@@ -582,7 +584,7 @@ export interface components {
         };
         /**
          * RenameRequest
-         * @description `PATCH /threads/{thread_id}`.
+         * @description Request body of `PATCH /threads/{thread_id}`.
          */
         RenameRequest: {
             /** Title */
@@ -590,7 +592,7 @@ export interface components {
         };
         /**
          * ReplaceRequest
-         * @description `PUT /threads/{thread_id}/exchanges/{exchange_id}`: the exchange's new texts.
+         * @description Request body of `PUT /threads/{thread_id}/exchanges/{exchange_id}`: the exchange's new texts.
          */
         ReplaceRequest: {
             /** User Message */
@@ -604,7 +606,7 @@ export interface components {
         };
         /**
          * RowsLayerAnswer
-         * @description The newest rows of a thread in PostgreSQL, oldest first.
+         * @description A thread in PostgreSQL: its newest messages, oldest first.
          */
         RowsLayerAnswer: {
             /**
@@ -619,7 +621,7 @@ export interface components {
         };
         /**
          * RunAnswer
-         * @description `POST /run`.
+         * @description Response of `POST /run`.
          */
         RunAnswer: {
             /** Response */
@@ -632,7 +634,7 @@ export interface components {
         };
         /**
          * RunRequest
-         * @description `POST /run`: a turn with the agent.
+         * @description Request body of `POST /run`.
          */
         RunRequest: {
             /** Prompt */
@@ -671,13 +673,13 @@ export interface components {
             max_context_tokens?: number | null;
             /**
              * Replaces
-             * @description An exchange of the thread. The agent gets the history before it, and the new exchange takes its place and its id; later exchanges stay.
+             * @description The id of an exchange to replace. The agent gets only the messages before that exchange. The new exchange gets its id and its position. Later exchanges stay.
              */
             replaces?: string | null;
         };
         /**
          * StatusAnswer
-         * @description `GET /status`; null means unknown.
+         * @description Response of `GET /status`. Null means unknown.
          */
         StatusAnswer: {
             queue: components["schemas"]["WaitingAnswer"] | null;
@@ -692,7 +694,7 @@ export interface components {
         };
         /**
          * StoredAnswer
-         * @description A row in PostgreSQL; `preview` is the beginning of its text.
+         * @description A message in PostgreSQL. `preview` is the beginning of its text.
          */
         StoredAnswer: {
             /** Role */
@@ -706,7 +708,7 @@ export interface components {
         };
         /**
          * ThreadAnswer
-         * @description A thread with its documents; `omitted_documents` is present if the response cannot hold all of them.
+         * @description A thread with its documents. `omitted_documents` is present only if they do not all fit into the response.
          */
         ThreadAnswer: {
             /** Thread Id */
@@ -759,7 +761,7 @@ export interface components {
         };
         /**
          * WaitingAnswer
-         * @description The number of messages in a queue or the outbox.
+         * @description The numbers of messages in a queue or in the outbox.
          */
         WaitingAnswer: {
             /** Visible */
@@ -813,7 +815,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description There is no such thread or exchange */
+            /** @description The thread or the exchange does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -822,7 +824,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description The first request with this key is still running */
+            /** @description The first request with this `Idempotency-Key` is still running */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -831,7 +833,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description The request or the answer is too large */
+            /** @description The request or the response is too large */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -918,7 +920,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description The request or the answer is too large */
+            /** @description The request or the response is too large */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -987,7 +989,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description The request or the answer is too large */
+            /** @description The request or the response is too large */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -1047,7 +1049,7 @@ export interface operations {
                     "application/json": components["schemas"]["ThreadsAnswer"];
                 };
             };
-            /** @description The request or the answer is too large */
+            /** @description The request or the response is too large */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -1108,7 +1110,7 @@ export interface operations {
                     "application/json": components["schemas"]["LayersAnswer"];
                 };
             };
-            /** @description There is no such thread or exchange */
+            /** @description The thread or the exchange does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1117,7 +1119,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description The request or the answer is too large */
+            /** @description The request or the response is too large */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -1173,7 +1175,7 @@ export interface operations {
                     "application/json": components["schemas"]["StatusAnswer"];
                 };
             };
-            /** @description The request or the answer is too large */
+            /** @description The request or the response is too large */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -1227,7 +1229,7 @@ export interface operations {
                     "application/json": components["schemas"]["MessagesAnswer"];
                 };
             };
-            /** @description There is no such thread or exchange */
+            /** @description The thread or the exchange does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1236,7 +1238,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description The request or the answer is too large */
+            /** @description The request or the response is too large */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -1310,7 +1312,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description There is no such thread or exchange */
+            /** @description The thread or the exchange does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1319,7 +1321,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description The request or the answer is too large */
+            /** @description The request or the response is too large */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -1378,7 +1380,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description There is no such thread or exchange */
+            /** @description The thread or the exchange does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1387,7 +1389,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description The request or the answer is too large */
+            /** @description The request or the response is too large */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -1446,7 +1448,7 @@ export interface operations {
                     "application/json": components["schemas"]["ThreadAnswer"];
                 };
             };
-            /** @description There is no such thread or exchange */
+            /** @description The thread or the exchange does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1455,7 +1457,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description The request or the answer is too large */
+            /** @description The request or the response is too large */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -1512,7 +1514,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description There is no such thread or exchange */
+            /** @description The thread or the exchange does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1521,7 +1523,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description The request or the answer is too large */
+            /** @description The request or the response is too large */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -1593,7 +1595,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description There is no such thread or exchange */
+            /** @description The thread or the exchange does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1602,7 +1604,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description The request or the answer is too large */
+            /** @description The request or the response is too large */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -1663,7 +1665,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description The request or the answer is too large */
+            /** @description The request or the response is too large */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -1737,7 +1739,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description The request or the answer is too large */
+            /** @description The request or the response is too large */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -1794,7 +1796,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The request or the answer is too large */
+            /** @description The request or the response is too large */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -1868,7 +1870,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description The request or the answer is too large */
+            /** @description The request or the response is too large */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -1925,7 +1927,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The request or the answer is too large */
+            /** @description The request or the response is too large */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -1981,7 +1983,7 @@ export interface operations {
                     "application/json": components["schemas"]["HealthAnswer"];
                 };
             };
-            /** @description The request or the answer is too large */
+            /** @description The request or the response is too large */
             413: {
                 headers: {
                     [name: string]: unknown;

@@ -102,7 +102,7 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
     app = FastAPI(
         title="Hybrid agent memory",
         version="0.1.0",
-        description="Memory for AI agents: Redis for speed, PostgreSQL for permanence, nothing lost in between.",
+        description="Memory for AI agents. Redis serves recent conversations, and PostgreSQL stores all of them.",
         # Relative, so that they work behind any stage prefix.
         servers=[{"url": "."}],
         openapi_url=None,
@@ -132,19 +132,19 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
         caller: CallerOf,
         idempotency_key: Annotated[IdempotencyKey | None, Header(alias="Idempotency-Key")] = None,
     ) -> Response:
-        """Run a turn with the agent: recall, answer, keep."""
+        """Run a turn: load the memory, run the agent, store the exchange."""
         result = await operations.run(_acting(request, caller), idempotency_key, caller.access(request.user_id))
         headers = {"Server-Timing": server_timing(result.seconds)} if result.seconds else {}
         return _json(result.answer, headers=headers | ({"Idempotent-Replayed": "true"} if result.is_replayed else {}))
 
     @app.post("/invoking")
     async def invoking(request: InvokingRequest, caller: CallerOf) -> Response:
-        """Return the memory's context for a turn."""
+        """Return the context for a turn: recent messages and the user's preferences."""
         return _json(operations.invoking(_acting(request, caller), caller.access(request.user_id)))
 
     @app.post("/invoked", status_code=202)
     async def invoked(request: InvokedRequest, caller: CallerOf) -> Response:
-        """Keep an exchange."""
+        """Store an exchange."""
         return _json(operations.invoked(_acting(request, caller), caller.access(request.user_id)), 202)
 
     @app.get("/threads")
@@ -175,7 +175,7 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
     async def replace_exchange(
         thread_id: ThreadPath, exchange_id: ExchangePath, request: ReplaceRequest, caller: CallerOf
     ) -> Response:
-        """Replace an exchange's content; its id and position stay."""
+        """Replace an exchange's texts. Its id and its position do not change."""
         return _json(operations.replace_exchange(thread_id, exchange_id, request, caller.owner), 202)
 
     @app.delete("/threads/{thread_id:path}/exchanges/{exchange_id}", status_code=204)
@@ -191,7 +191,7 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
 
     @app.patch("/threads/{thread_id:path}")
     async def rename_thread(thread_id: ThreadPath, request: RenameRequest, caller: CallerOf) -> Response:
-        """Set a thread's title permanently."""
+        """Set a thread's title. Later exchanges do not change it."""
         return _json(thread_json(operations.threads.rename(thread_id, request.title, caller.owner)))
 
     @app.delete("/threads/{thread_id:path}", status_code=204)
@@ -212,18 +212,18 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
 
     @app.patch("/users/{user_id:path}/preferences")
     async def merge_preferences(user_id: _ActingUser, request: PreferenceChanges) -> Response:
-        """Set some preferences; a null removes one."""
+        """Set some of a user's preferences. A null value removes a preference."""
         return _json(operations.users.merge(user_id, request.root))
 
     @app.delete("/users/{user_id:path}/preferences", status_code=204)
     async def delete_preferences(user_id: _ActingUser) -> Response:
-        """Remove all preferences."""
+        """Delete all preferences of a user."""
         operations.users.replace(user_id, {})
         return Response(status_code=204)
 
     @app.delete("/users/{user_id:path}", status_code=204)
     async def delete_user(user_id: _ActingUser) -> Response:
-        """Delete every thread and preference of a user."""
+        """Delete all threads and preferences of a user."""
         operations.users.forget(user_id)
         return Response(status_code=204)
 

@@ -32,10 +32,10 @@ def add_inspection_routes(app: FastAPI, operations: Operations, operator_scope: 
 
     @app.get("/status")
     async def read_status(caller: CallerOf) -> Response:
-        """Count the exchanges that PostgreSQL does not have yet, and the dead letters."""
+        """Return the numbers of undrained exchanges and dead letters."""
         if not caller.may_act_for_others:
             # Only operators may see the traffic of other users.
-            raise HTTPException(403, f"This is for operators: it needs the scope {operator_scope}.")
+            raise HTTPException(403, f"Only operators can read the status: the token needs the scope {operator_scope}.")
         return _json(status_json(operations.inspection.backlog_status()))
 
 
@@ -61,7 +61,7 @@ def layers_json(layers: ThreadLayers) -> dict[str, Any]:
 
 
 def status_json(status: BacklogStatus) -> dict[str, Any]:
-    """Return the API's JSON of the queues' and the outbox' depths."""
+    """Return the API's JSON of the depths of the queues and the outbox."""
 
     def waiting_json(waiting: QueueCounts | None) -> dict[str, Any] | None:
         if waiting is None:
@@ -94,5 +94,5 @@ def _rounded(seconds: float | None) -> float | None:
 
 
 def _json(content: object) -> Response:
-    # Caches must not store it, because it is a snapshot of this moment.
+    # Caches must not store the response, because the state changes all the time.
     return Response(orjson.dumps(content), media_type="application/json", headers={"Cache-Control": "no-store"})

@@ -1,4 +1,4 @@
-"""The API's OpenAPI description, and a page to read it, without external resources."""
+"""The API's OpenAPI description, and a page that shows it without files from other servers."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from functions.agent.http.problems import CONTENT_TYPE
 _STATUSES: Final = {
     "400": "The body is not JSON",
     "401": "There is no token, or it is invalid",
-    "403": "The token is of another user",
-    "404": "There is no such thread or exchange",
-    "409": "The first request with this key is still running",
-    "413": "The request or the answer is too large",
+    "403": "The token does not allow this request",
+    "404": "The thread or the exchange does not exist",
+    "409": "The first request with this `Idempotency-Key` is still running",
+    "413": "The request or the response is too large",
     "422": "A value is invalid; `errors` names the fields",
     "500": "Unexpected error; the log has the details",
     "502": "The model failed",
@@ -30,7 +30,10 @@ _STATUSES: Final = {
 }
 _SCHEME: Final = "bearer"
 _CHALLENGE: Final = {
-    "WWW-Authenticate": {"description": "`Bearer`, and why a token was refused", "schema": {"type": "string"}}
+    "WWW-Authenticate": {
+        "description": "`Bearer`, and the reason if the token is invalid",
+        "schema": {"type": "string"},
+    }
 }
 _DOCS_FILES: Final = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
 
@@ -61,7 +64,7 @@ def add_description_routes(app: FastAPI, *, requires_tokens: bool) -> None:
 
 
 def _describe(app: FastAPI, *, requires_tokens: bool) -> dict[str, Any]:
-    """Return the API's description, with the content type of problems and the routes that need a token."""
+    """Return the API's OpenAPI description. It marks the content type of problems and the routes that need a token."""
     routes = _routes_with_answers(app)
     described = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=routes, servers=app.servers
@@ -84,7 +87,7 @@ def _describe(app: FastAPI, *, requires_tokens: bool) -> dict[str, Any]:
 def _routes_with_answers(app: FastAPI) -> list[BaseRoute]:
     """Return the application's routes with the models of their responses, which only the description uses.
 
-    The models are built on demand, because building them takes longer than a cold start should.
+    The models are built here instead of at the start, because that would slow down a cold start.
     """
     from functions.agent.http.responses import ANSWERS, ProblemAnswer  # noqa: PLC0415 - see above
 
@@ -113,7 +116,7 @@ def _problems(path: str, operation: dict[str, Any], *, is_secured: bool) -> set[
     if "requestBody" in operation or "parameters" in operation:
         statuses |= {"422"}
     if "{thread_id}" in path or (is_secured and "requestBody" in operation and "{" not in path):
-        # A caller without access gets 404 for a thread, also in a turn that names it.
+        # A caller without access to a thread gets 404, also for a turn in this thread.
         statuses |= {"404"}
     if path == "/run":
         statuses |= {"404", "409", "502", "504"}

@@ -1,4 +1,4 @@
-"""The API's responses as pydantic models, for its description only. The responses themselves are built as JSON."""
+"""The API's responses as pydantic models, for the OpenAPI description. The routes build their JSON without them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 
 class MemoryReport(BaseModel):
-    """The layers that served and stored a turn."""
+    """The layer that served a turn's memory (`source`), and the store that accepted its exchange (`durability`)."""
 
     source: Literal["redis", "postgres", "none"]
     degraded: list[str]
@@ -19,7 +19,7 @@ class MemoryReport(BaseModel):
 
 
 class RunAnswer(BaseModel):
-    """`POST /run`."""
+    """Response of `POST /run`."""
 
     response: str
     thread_id: str | None
@@ -28,7 +28,7 @@ class RunAnswer(BaseModel):
 
 
 class MessageAnswer(BaseModel):
-    """A message. `metadata`, if any, is on the user's message; `revision` is present if it is not 0."""
+    """A message. Only a user's message can have `metadata`. `revision` is absent if it is 0."""
 
     role: str
     content: str
@@ -39,7 +39,7 @@ class MessageAnswer(BaseModel):
 
 
 class InvokingAnswer(BaseModel):
-    """`POST /invoking`; of the first five fields, those that `include` names."""
+    """Response of `POST /invoking`. The first five fields are present only if the request's `include` names them."""
 
     context: str = ""
     messages: list[MessageAnswer] = []
@@ -53,7 +53,7 @@ class InvokingAnswer(BaseModel):
 
 
 class InvokedAnswer(BaseModel):
-    """`POST /invoked`; `degraded` is present if a layer did not respond."""
+    """Response of a route that stores an exchange. `degraded` is present only if a layer did not respond."""
 
     exchange_id: str | None
     durability: Literal["queue", "postgres", "redis", "none"]
@@ -73,7 +73,7 @@ class ThreadItem(BaseModel):
 
 
 class ThreadAnswer(ThreadItem):
-    """A thread with its documents; `omitted_documents` is present if the response cannot hold all of them."""
+    """A thread with its documents. `omitted_documents` is present only if they do not all fit into the response."""
 
     document_ids: list[str]
     omitted_documents: int = 0
@@ -87,7 +87,7 @@ class ThreadsAnswer(BaseModel):
 
 
 class MessagesAnswer(BaseModel):
-    """A page of messages; `degraded` names layers whose messages may be missing."""
+    """A page of messages. Messages of the layers in `degraded` may be missing."""
 
     items: list[MessageAnswer]
     next_cursor: str | None
@@ -95,7 +95,7 @@ class MessagesAnswer(BaseModel):
 
 
 class HealthAnswer(BaseModel):
-    """The state of every layer."""
+    """The health of each layer. `status` is `degraded` if a layer is unavailable."""
 
     status: Literal["ok", "degraded"]
     redis: Literal["ok", "unavailable"]
@@ -104,7 +104,7 @@ class HealthAnswer(BaseModel):
 
 
 class FieldError(BaseModel):
-    """An invalid field and its location: `body`, `query`, `path` or `header`."""
+    """An invalid field of a request. `in` is the part of the request that contains the field."""
 
     field: str
     place: Literal["body", "query", "path", "header"] = Field(alias="in")
@@ -112,7 +112,7 @@ class FieldError(BaseModel):
 
 
 class ProblemAnswer(BaseModel):
-    """A problem (RFC 9457)."""
+    """An error response (RFC 9457)."""
 
     type: str
     title: str
@@ -123,7 +123,7 @@ class ProblemAnswer(BaseModel):
 
 
 class ListedAnswer(BaseModel):
-    """A message in Redis' list; `preview` is the beginning of its text."""
+    """A message in a thread's list in Redis. `preview` is the beginning of its text."""
 
     role: str
     preview: str
@@ -133,7 +133,7 @@ class ListedAnswer(BaseModel):
 
 
 class StoredAnswer(BaseModel):
-    """A row in PostgreSQL; `preview` is the beginning of its text."""
+    """A message in PostgreSQL. `preview` is the beginning of its text."""
 
     role: str
     preview: str
@@ -142,7 +142,7 @@ class StoredAnswer(BaseModel):
 
 
 class ListLayerAnswer(BaseModel):
-    """The newest entries of a thread's list in Redis, oldest first."""
+    """A thread in Redis: its newest messages, oldest first."""
 
     state: Literal["ok", "unavailable"]
     message_count: int
@@ -151,7 +151,7 @@ class ListLayerAnswer(BaseModel):
 
 
 class RowsLayerAnswer(BaseModel):
-    """The newest rows of a thread in PostgreSQL, oldest first."""
+    """A thread in PostgreSQL: its newest messages, oldest first."""
 
     state: Literal["ok", "unavailable"]
     message_count: int
@@ -159,7 +159,7 @@ class RowsLayerAnswer(BaseModel):
 
 
 class LayersAnswer(BaseModel):
-    """`GET /threads/{thread_id}/layers`."""
+    """Response of `GET /threads/{thread_id}/layers`."""
 
     thread_id: str
     redis: ListLayerAnswer
@@ -170,7 +170,7 @@ class LayersAnswer(BaseModel):
 
 
 class WaitingAnswer(BaseModel):
-    """The number of messages in a queue or the outbox."""
+    """The numbers of messages in a queue or in the outbox."""
 
     visible: int
     in_flight: int
@@ -179,7 +179,7 @@ class WaitingAnswer(BaseModel):
 
 
 class StatusAnswer(BaseModel):
-    """`GET /status`; null means unknown."""
+    """Response of `GET /status`. Null means unknown."""
 
     queue: WaitingAnswer | None
     dlq: WaitingAnswer | None
