@@ -18,7 +18,7 @@ from tests.support.exchanges import exchange, exchanges
 MakeMemory = Callable[..., Memory]
 
 
-def test_recent_exchanges_of_a_thread() -> None:
+def test_a_process_remembers_recent_exchanges_for_15_minutes() -> None:
     """A process remembers a thread's exchanges in the order of acceptance for 15 minutes.
 
     Of two exchanges with the same id, the process keeps the first.
@@ -64,7 +64,7 @@ def test_outbox_exchanges_are_retried_oldest_first(monkeypatch: pytest.MonkeyPat
     An exchange whose retry fails is retried again later.
     """
     monkeypatch.setattr(accepted_module, "_AT_ONCE", 2)
-    accepted, made, put = AcceptedExchanges(), exchanges(4), list[Exchange]()
+    accepted, made, stored = AcceptedExchanges(), exchanges(4), list[Exchange]()
     for each in made:
         accepted.add(each, now=0, is_durable=False)
 
@@ -73,39 +73,39 @@ def test_outbox_exchanges_are_retried_oldest_first(monkeypatch: pytest.MonkeyPat
 
     with pytest.raises(LookupError):
         accepted.retry(refuse)
-    accepted.retry(put.append)
-    assert put == made[:2]
-    accepted.retry(put.append)
-    accepted.retry(put.append)
-    assert put == made
+    accepted.retry(stored.append)
+    assert stored == made[:2]
+    accepted.retry(stored.append)
+    accepted.retry(stored.append)
+    assert stored == made
 
 
 def test_outbox_exchanges_are_limited_and_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The process keeps the newest exchanges, and does not retry deleted exchanges."""
     monkeypatch.setattr(accepted_module, "_MAX_EXCHANGES", 3)
-    accepted, put = AcceptedExchanges(), list[Exchange]()
+    accepted, stored = AcceptedExchanges(), list[Exchange]()
     made = [exchange(number, f"t{number}", f"u{number}") for number in range(5)]
     for each in made:
         accepted.add(each, now=0, is_durable=False)
     accepted.remove(Deletion({"t2": made[2].order, "t4": made[3].order}, "u3", made[3].order))
-    accepted.retry(put.append)
-    assert put == made[4:]
+    accepted.retry(stored.append)
+    assert stored == made[4:]
 
 
-def test_the_process_stores_a_lost_outbox(
+def test_a_process_stores_the_exchanges_of_a_lost_outbox(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
     """If Redis loses the outbox, the process still has the exchanges of the outbox.
 
     The process stores these exchanges when the queue or L2 accepts its next exchange.
     """
-    for way in ("queue", "postgres"):
+    for layer in ("queue", "postgres"):
         made = memory()
         queue.is_down = archive.is_down = True
-        assert Turn(made, way, None).keep("q0", "a0").durability == "redis"
+        assert Turn(made, layer, None).keep("q0", "a0").durability == "redis"
         cache.lose_everything()
-        queue.is_down, archive.is_down = way == "postgres", way == "queue"
-        assert Turn(made, way, None).keep("q1", "a1").durability == way
+        queue.is_down, archive.is_down = layer == "postgres", layer == "queue"
+        assert Turn(made, layer, None).keep("q1", "a1").durability == layer
         queue.is_down = archive.is_down = False
         archive.store(queue.take())
-        assert {each.user_message for each in archive.exchanges(way)} == {"q0", "q1"}
+        assert {each.user_message for each in archive.exchanges(layer)} == {"q0", "q1"}

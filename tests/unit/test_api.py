@@ -12,8 +12,8 @@ import pytest
 from tests.support.api import Api, problem
 from tests.support.exchanges import contents_of, exchanges
 
-TOLD = {"thread_id": "t", "user_message": "q", "assistant_message": "a"}
-AWKWARD = [
+INVOKED = {"thread_id": "t", "user_message": "q", "assistant_message": "a"}
+UNUSUAL_IDS = [
     "a/b",
     "a%2Fb",
     "a b",
@@ -38,7 +38,7 @@ AWKWARD = [
 ]
 
 
-def test_run(api: Api) -> None:
+def test_run_returns_the_answer_and_its_durability(api: Api) -> None:
     """The response of a turn has the answer and names the store of its exchange.
 
     Two turns later, the agent still gets the first turn.
@@ -64,7 +64,7 @@ def test_run(api: Api) -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "k"}], ids=["bare", "with a key"])
-def test_run_under_an_id_of_the_caller(headers: dict[str, str], api: Api) -> None:
+def test_run_with_the_callers_exchange_id_stores_one_exchange(headers: dict[str, str], api: Api) -> None:
     """Two requests with the same exchange id from the caller store one exchange.
 
     This exchange comes after the earlier exchanges.
@@ -74,18 +74,18 @@ def test_run_under_an_id_of_the_caller(headers: dict[str, str], api: Api) -> Non
     first = api.ask("POST", "/run", body, headers=headers).json()
     again = api.ask("POST", "/run", body, headers=headers).json()
     assert first["exchange_id"] == again["exchange_id"] == body["exchange_id"]
-    told_of = [(m["content"], m["exchange_id"]) for m in api.ask("GET", "/threads/t/messages").json()["items"]]
-    assert [content for content, _ in told_of if not content.startswith("You said")] == ["before", "Hello"]
-    assert told_of[2:] == [("Hello", body["exchange_id"]), (first["response"], body["exchange_id"])]
+    messages = [(m["content"], m["exchange_id"]) for m in api.ask("GET", "/threads/t/messages").json()["items"]]
+    assert [content for content, _ in messages if not content.startswith("You said")] == ["before", "Hello"]
+    assert messages[2:] == [("Hello", body["exchange_id"]), (first["response"], body["exchange_id"])]
 
 
-def test_run_refuses_an_invalid_id(api: Api) -> None:
+def test_run_refuses_an_invalid_exchange_id(api: Api) -> None:
     """The API refuses an invalid exchange id before the agent runs."""
     problem(api.ask("POST", "/run", {"prompt": "Hello", "thread_id": "t", "exchange_id": "x"}), 422, "exchange_id")
     assert api.is_untouched()
 
 
-def test_run_without_memory(api: Api) -> None:
+def test_run_without_a_thread_and_a_user_stores_nothing(api: Api) -> None:
     """A turn without a thread and a user succeeds and stores nothing."""
     answer = api.ask("POST", "/run", {"prompt": "Hello"}).json()
     assert (answer["thread_id"], answer["exchange_id"]) == (None, None)
@@ -100,7 +100,7 @@ def test_run_without_memory(api: Api) -> None:
     assert api.is_untouched()
 
 
-def test_run_with_preferences_documents_and_tools(api: Api) -> None:
+def test_run_uses_preferences_documents_and_tools(api: Api) -> None:
     """A request may set preferences, documents, tools, an agent and instructions."""
     api.ask("PUT", "/users/u/preferences", {"tone": "dry"})
     body = {
@@ -119,22 +119,22 @@ def test_run_with_preferences_documents_and_tools(api: Api) -> None:
     assert api.queue.take()[0].document_ids == ("d1", "d2")
 
 
-def test_invoking_and_invoked(api: Api) -> None:
+def test_invoking_returns_what_invoked_stored(api: Api) -> None:
     """An agent that runs outside the service uses the routes `/invoking` and `/invoked`."""
     body = {"thread_id": "t", "user_id": "u", "user_message": "Hello", "assistant_message": "Hi!"}
-    kept = api.ask("POST", "/invoked", body)
-    assert (kept.status_code, kept.json().keys()) == (202, {"exchange_id", "durability", "cached"})
+    stored = api.ask("POST", "/invoked", body)
+    assert (stored.status_code, stored.json().keys()) == (202, {"exchange_id", "durability", "cached"})
     api.ask("PATCH", "/users/u/preferences", {"tone": "dry"})
-    recalled = api.ask("POST", "/invoking", {"thread_id": "t", "user_id": "u"}).json()
-    assert recalled["context"] == "Previous conversation:\nuser: Hello\nassistant: Hi!\n\nUser preferences:\ntone: dry"
-    assert [(message["role"], message["content"]) for message in recalled["messages"]] == [
+    loaded = api.ask("POST", "/invoking", {"thread_id": "t", "user_id": "u"}).json()
+    assert loaded["context"] == "Previous conversation:\nuser: Hello\nassistant: Hi!\n\nUser preferences:\ntone: dry"
+    assert [(message["role"], message["content"]) for message in loaded["messages"]] == [
         ("user", "Hello"),
         ("assistant", "Hi!"),
     ]
-    assert {message["exchange_id"] for message in recalled["messages"]} == {kept.json()["exchange_id"]}
-    assert (recalled["preferences"], recalled["source"]) == ({"tone": "dry"}, "redis")
-    nothing = api.ask("POST", "/invoking", {}).json()
-    assert nothing == {
+    assert {message["exchange_id"] for message in loaded["messages"]} == {stored.json()["exchange_id"]}
+    assert (loaded["preferences"], loaded["source"]) == ({"tone": "dry"}, "redis")
+    empty = api.ask("POST", "/invoking", {}).json()
+    assert empty == {
         "context": "",
         "messages": [],
         "preferences": {},
@@ -145,7 +145,7 @@ def test_invoking_and_invoked(api: Api) -> None:
     }
 
 
-def test_a_bounded_context(api: Api) -> None:
+def test_limits_omit_the_oldest_exchanges_from_the_context(api: Api) -> None:
     """Limits omit the oldest exchanges from the context, and `include` selects the parts of the response.
 
     The list in Redis stays complete.
@@ -157,13 +157,13 @@ def test_a_bounded_context(api: Api) -> None:
     def ask(**fields: object) -> dict[str, Any]:
         answer = api.ask("POST", "/invoking", {"thread_id": "t", **fields})
         assert answer.status_code == 200, answer.text
-        found: dict[str, Any] = answer.json()
-        return found
+        content: dict[str, Any] = answer.json()
+        return content
 
-    whole = ask(query="anything", max_context_tokens=0)
-    assert (len(whole["messages"]), whole["omitted_exchanges"]) == (8, 0)
-    half = ask(max_context_tokens=whole["context_tokens"] // 2)
-    assert 0 < half["context_tokens"] <= whole["context_tokens"] // 2
+    complete = ask(query="anything", max_context_tokens=0)
+    assert (len(complete["messages"]), complete["omitted_exchanges"]) == (8, 0)
+    half = ask(max_context_tokens=complete["context_tokens"] // 2)
+    assert 0 < half["context_tokens"] <= complete["context_tokens"] // 2
     assert [m["content"] for m in half["messages"][::2]] == ["q3"]
     assert half["omitted_exchanges"] == 3
     assert ask(limit=2)["omitted_exchanges"] == 2
@@ -192,30 +192,30 @@ def test_a_bounded_context(api: Api) -> None:
         ({"query": 3}, "query"),
     ],
 )
-def test_invalid_limits(fields: dict[str, object], name: str, api: Api) -> None:
+def test_invalid_fields_of_invoking_are_refused(fields: dict[str, object], name: str, api: Api) -> None:
     """The API refuses an invalid field of `/invoking`, and the problem names the field."""
     problem(api.ask("POST", "/invoking", {"thread_id": "t", **fields}), 422, name)
 
 
-def test_a_thread_with_more_documents_than_an_answer_holds(api: Api) -> None:
+def test_documents_that_exceed_the_response_limit_are_omitted_and_counted(api: Api) -> None:
     """The response lists as many documents as fit into it, and counts the omitted documents."""
     for number in range(20):
         documents = [f"{number}-{each}-" + "\N{PARTY POPPER}" * 240 for each in range(300)]
-        assert api.ask("POST", "/invoked", {**TOLD, "document_ids": documents}).status_code == 202
+        assert api.ask("POST", "/invoked", {**INVOKED, "document_ids": documents}).status_code == 202
     thread = api.ask("GET", "/threads/t")
     assert len(json.dumps({"body": thread.text})) < 6_291_556
     assert len(thread.json()["document_ids"]) + thread.json()["omitted_documents"] == 6_000
 
 
-def test_the_same_exchange_twice(api: Api) -> None:
+def test_invoked_with_the_same_exchange_id_stores_one_exchange(api: Api) -> None:
     """Two calls of `/invoked` with the same exchange id store one exchange."""
-    named = str(uuid4())
-    body = {"thread_id": "t", "user_message": "q", "assistant_message": "a", "exchange_id": named}
-    assert [api.ask("POST", "/invoked", body).json()["exchange_id"] for _ in range(2)] == [named, named]
+    exchange_id = str(uuid4())
+    body = {"thread_id": "t", "user_message": "q", "assistant_message": "a", "exchange_id": exchange_id}
+    assert [api.ask("POST", "/invoked", body).json()["exchange_id"] for _ in range(2)] == [exchange_id, exchange_id]
     assert len(api.ask("POST", "/invoking", {"thread_id": "t"}).json()["messages"]) == 2
 
 
-def test_threads(api: Api) -> None:
+def test_threads_are_listed_read_renamed_paged_and_deleted(api: Api) -> None:
     """The routes list, read, rename, page and delete threads."""
     api.archive.store([*exchanges(3, "t1", "u"), *exchanges(1, "t2", "u")])
     page = api.ask("GET", "/threads", query={"user_id": "u", "limit": "1"}).json()
@@ -239,18 +239,18 @@ def test_threads(api: Api) -> None:
     problem(api.ask("PATCH", "/threads/t1", {"title": "x"}), 404)
 
 
-def test_preferences(api: Api) -> None:
+def test_preferences_are_read_replaced_merged_and_removed(api: Api) -> None:
     """The routes read, replace, merge and remove preferences."""
     path = "/users/u/preferences"
     assert api.ask("GET", path).json() == {}
     assert api.ask("PUT", path, {"a": "1", "b": "2"}).json() == {"a": "1", "b": "2"}
     assert api.ask("PATCH", path, {"a": None, "c": ""}).json() == {"b": "2", "c": ""}
     assert api.ask("GET", path).json() == {"b": "2", "c": ""}
-    gone = api.ask("DELETE", path)
-    assert (gone.status_code, gone.content, api.ask("GET", path).json()) == (204, b"", {})
+    deletion = api.ask("DELETE", path)
+    assert (deletion.status_code, deletion.content, api.ask("GET", path).json()) == (204, b"", {})
 
 
-def test_a_user_is_deleted(api: Api) -> None:
+def test_a_deletion_of_a_user_removes_threads_and_preferences(api: Api) -> None:
     """The deletion of a user removes the user's threads and preferences."""
     api.ask("POST", "/run", {"prompt": "Hello", "thread_id": "t", "user_id": "u"})
     api.ask("PUT", "/users/u/preferences", {"a": "1"})
@@ -259,8 +259,8 @@ def test_a_user_is_deleted(api: Api) -> None:
     assert api.ask("GET", "/users/u/preferences").json() == {}
 
 
-@pytest.mark.parametrize("name", AWKWARD)
-def test_awkward_ids(name: str, api: Api) -> None:
+@pytest.mark.parametrize("name", UNUSUAL_IDS)
+def test_ids_may_contain_slashes_quotes_and_any_script(name: str, api: Api) -> None:
     """Ids may contain slashes, percent signs, quotes and letters of any script."""
     encoded = quote(name, safe="")
     api.ask("POST", "/invoked", {"thread_id": name, "user_id": name, "user_message": "q", "assistant_message": "a"})
@@ -274,18 +274,18 @@ def test_awkward_ids(name: str, api: Api) -> None:
     assert api.ask("DELETE", f"/users/{encoded}").status_code == 204
 
 
-def test_health(api: Api) -> None:
+def test_health_reports_each_layer(api: Api) -> None:
     """The health check reports each layer separately."""
     assert api.ask("GET", "/health").json() == {"status": "ok", "redis": "ok", "postgres": "ok", "queue": "ok"}
     api.cache.is_down = True
-    told_of = api.ask("GET", "/health")
-    assert (told_of.status_code, told_of.json()) == (
+    messages = api.ask("GET", "/health")
+    assert (messages.status_code, messages.json()) == (
         200,
         {"status": "degraded", "redis": "unavailable", "postgres": "ok", "queue": "ok"},
     )
 
 
-def test_the_description(api: Api) -> None:
+def test_the_openapi_description_lists_every_route(api: Api) -> None:
     """The OpenAPI description has every route of the contract and the content type of errors.
 
     The page `/docs` loads nothing from other servers.
@@ -307,7 +307,7 @@ def test_the_description(api: Api) -> None:
 
 
 @pytest.mark.parametrize("character", ["x", '"', "\\", "\x01", "é", "漢", "🎉"])
-def test_a_window_that_no_answer_can_hold(character: str, api: Api) -> None:
+def test_a_window_above_the_response_limit_omits_the_oldest_exchanges(character: str, api: Api) -> None:
     """If the window exceeds Lambda's response limit, the response omits and counts the oldest exchanges."""
     for _ in range(40):
         body = {"thread_id": "t", "user_message": character * 100_000, "assistant_message": character * 100_000}

@@ -19,14 +19,14 @@ FUTURE = "ffffffff-ffff-7fff-bfff-ffffffffffff"
 
 @pytest.mark.parametrize("path", ["/run", "/invoking", "/invoked"])
 @pytest.mark.parametrize("content", [b"", b"{", b"nonsense", b"\xff\xfe", b'{"prompt": }', b"[" * 50_000])
-def test_a_body_that_is_not_json(path: str, content: bytes, api: Api) -> None:
+def test_a_body_that_is_not_json_returns_a_400(path: str, content: bytes, api: Api) -> None:
     """The API returns a 400 for a body that is not JSON."""
     problem(api.ask("POST", path, content=content), 400)
     assert api.is_untouched()
 
 
 @pytest.mark.parametrize("body", [[], "text", 1, None, True])
-def test_a_body_that_is_not_an_object(body: object, api: Api) -> None:
+def test_a_body_that_is_not_an_object_is_refused(body: object, api: Api) -> None:
     """A JSON body that is not an object returns a problem with the status 400 or 422."""
     response = api.ask("POST", "/run", content=b"null" if body is None else None, body=body)
     assert response.status_code in {400, 422}
@@ -69,7 +69,7 @@ def test_a_body_that_is_not_an_object(body: object, api: Api) -> None:
         ("/invoked", {**INVOKED, "document_ids": ["x" * 256]}, "document_ids.0"),
     ],
 )
-def test_a_faulty_field(path: str, body: dict[str, Any], field: str, api: Api) -> None:
+def test_an_invalid_field_returns_a_422_with_its_name(path: str, body: dict[str, Any], field: str, api: Api) -> None:
     """An invalid field returns a 422 that names the field, and the API stores nothing."""
     refusal = problem(api.ask("POST", path, body), 422, field)
     assert refusal["errors"][0]["in"] == "body"
@@ -78,7 +78,7 @@ def test_a_faulty_field(path: str, body: dict[str, Any], field: str, api: Api) -
 
 @pytest.mark.parametrize("field", ["prompt", "instructions", "thread_id", "user_id", "agent_name"])
 @pytest.mark.parametrize("escape", [rb"\ud800", rb"a\udfffb", rb"\udc00\ud800"])
-def test_lone_surrogates(field: str, escape: bytes, api: Api) -> None:
+def test_lone_surrogates_are_refused(field: str, escape: bytes, api: Api) -> None:
     """The API refuses lone surrogates, because PostgreSQL and other JSON parsers do not accept them."""
     fields = {b"prompt": b"x", b"thread_id": b"t", field.encode(): escape}
     content = b"{" + b",".join(b'"%s":"%s"' % pair for pair in fields.items()) + b"}"
@@ -87,7 +87,7 @@ def test_lone_surrogates(field: str, escape: bytes, api: Api) -> None:
 
 
 @pytest.mark.parametrize("key", [rb"\ud800", b"x" * 300, rb"\u0000"])
-def test_keys_that_no_store_holds(key: bytes, api: Api) -> None:
+def test_invalid_field_names_are_refused(key: bytes, api: Api) -> None:
     """The API refuses a field name that no store accepts. The API checks field names like values."""
     for method, path in (("POST", "/run"), ("PUT", "/users/u/preferences"), ("PATCH", "/users/u/preferences")):
         response = api.ask(method, path, content=b'{"prompt":"x","%s":"y"}' % key)
@@ -99,10 +99,10 @@ def test_keys_that_no_store_holds(key: bytes, api: Api) -> None:
 @pytest.mark.parametrize(
     ("path", "field"), [("/run", "prompt"), ("/run", "instructions"), ("/invoked", "user_message")]
 )
-def test_a_text_that_is_too_long(path: str, field: str, api: Api) -> None:
+def test_a_text_above_the_limit_returns_a_413(path: str, field: str, api: Api) -> None:
     """A text of 250,000 characters returns a 413.
 
-    A text of 200,000 characters is valid, whatever its number of bytes.
+    A text of 200,000 characters is valid. The number of bytes does not matter.
     """
     body = RUN if path == "/run" else INVOKED
     problem(api.ask("POST", path, {**body, field: "x" * 250_000}), 413, field)
@@ -114,7 +114,7 @@ def test_a_text_that_is_too_long(path: str, field: str, api: Api) -> None:
 @pytest.mark.parametrize(
     "text", ["👩‍👩‍👧‍👦 🎉", "שלום עולם", "مرحبا بالعالم", "\u202eevil", "\ufffe\uffff", "a\tb\r\nc\x01"]
 )
-def test_text_of_any_script(text: str, api: Api) -> None:
+def test_a_text_of_any_script_is_returned_unchanged(text: str, api: Api) -> None:
     """The API returns a text of any script unchanged."""
     assert api.ask("POST", "/run", {"prompt": text, "thread_id": "t"}).status_code == 200
     assert api.ask("GET", "/threads/t/messages").json()["items"][0]["content"] == text
@@ -139,14 +139,16 @@ def test_text_of_any_script(text: str, api: Api) -> None:
         ("/threads/t/messages", {"cursor": "x" * 5_000}, "cursor"),
     ],
 )
-def test_a_faulty_query(path: str, query: dict[str, str], field: str, api: Api) -> None:
+def test_an_invalid_query_parameter_is_refused_with_its_name(
+    path: str, query: dict[str, str], field: str, api: Api
+) -> None:
     """An invalid query parameter returns a problem that names the parameter and the location `query`."""
     api.archive.store(exchanges(1))
     refusal = problem(api.ask("GET", path, query=query), 422, field)
     assert refusal["errors"][0]["in"] == "query"
 
 
-def test_a_cursor_of_another_list(api: Api) -> None:
+def test_a_cursor_of_another_list_is_refused(api: Api) -> None:
     """The API refuses a cursor that belongs to another list."""
     api.archive.store([*exchanges(2, "a"), *exchanges(2, "b")])
     cursor = api.ask("GET", "/threads/a/messages", query={"limit": "1"}).json()["next_cursor"]
@@ -170,7 +172,7 @@ def test_a_cursor_of_another_list(api: Api) -> None:
         ),
     ],
 )
-def test_a_text_of_a_wrong_length_is_reported_in_characters(
+def test_a_problem_gives_the_allowed_length_in_characters(
     method: str, path: str, body: dict[str, Any], field: str, detail: str, api: Api
 ) -> None:
     """A problem gives the allowed length in characters.
@@ -182,14 +184,14 @@ def test_a_text_of_a_wrong_length_is_reported_in_characters(
 
 
 @pytest.mark.parametrize("path", ["/threads/" + "x" * 300, "/threads/a%00b", "/threads/%FF", "/threads/%0A"])
-def test_a_faulty_path(path: str, api: Api) -> None:
+def test_an_invalid_id_in_the_path_is_refused(path: str, api: Api) -> None:
     """The API refuses an invalid id in the path."""
     refusal = problem(api.ask("GET", path), 422, "thread_id")
     assert refusal["errors"][0]["in"] == "path"
 
 
 @pytest.mark.parametrize("dots", [".", ".."])
-def test_ids_that_no_browser_can_send(dots: str, api: Api) -> None:
+def test_dot_segments_are_refused_as_ids(dots: str, api: Api) -> None:
     """No thread or user may have the id `.` or `..`, because URL parsers resolve such path segments.
 
     URL parsers also resolve the encoded forms. A document may have such an id.
@@ -207,7 +209,7 @@ def test_ids_that_no_browser_can_send(dots: str, api: Api) -> None:
 
 
 @pytest.mark.parametrize("body", [{"title": ""}, {"title": "x" * 501}, {"title": "\x00"}, {"title": None}, {}])
-def test_a_faulty_title(body: dict[str, Any], api: Api) -> None:
+def test_an_invalid_title_changes_nothing(body: dict[str, Any], api: Api) -> None:
     """A refused title leaves the old title unchanged."""
     api.archive.store(exchanges(1))
     problem(api.ask("PATCH", "/threads/t", body), 422, "title")
@@ -217,7 +219,7 @@ def test_a_faulty_title(body: dict[str, Any], api: Api) -> None:
 @pytest.mark.parametrize(
     "body", [{"a": 1}, {"a": {"b": "c"}}, {"a": ["b"]}, {"a": "\x00"}, {"a": "x" * 20_001}, {"a": None}]
 )
-def test_faulty_preferences(body: dict[str, Any], api: Api) -> None:
+def test_preferences_other_than_strings_are_refused(body: dict[str, Any], api: Api) -> None:
     """Preferences must be a flat object of strings."""
     problem(api.ask("PUT", "/users/u/preferences", body), 422, "a")
     assert api.is_untouched()
@@ -226,7 +228,7 @@ def test_faulty_preferences(body: dict[str, Any], api: Api) -> None:
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/nothing"), ("GET", "/assets"), ("POST", "/run/x"), ("GET", "/users/u")]
 )
-def test_a_missing_route(method: str, path: str, api: Api) -> None:
+def test_a_missing_route_returns_a_problem(method: str, path: str, api: Api) -> None:
     """A request to a missing route returns a problem."""
     assert api.ask(method, path).headers["content-type"] == "application/problem+json"
     assert api.ask(method, path).status_code in {404, 405}
@@ -241,17 +243,17 @@ def test_a_missing_route(method: str, path: str, api: Api) -> None:
         ("GET", "/users/u", "DELETE"),
     ],
 )
-def test_a_method_without_a_route(method: str, path: str, allowed: str, api: Api) -> None:
+def test_a_405_lists_the_allowed_methods(method: str, path: str, allowed: str, api: Api) -> None:
     """The 405 response lists all methods of the path."""
     response = api.ask(method, path)
     problem(response, 405)
     assert response.headers["allow"] == allowed
 
 
-# - failures ---
+# --- failures ---
 
 
-def test_a_layer_down(api: Api) -> None:
+def test_an_outage_degrades_a_turn_and_fails_other_requests_with_a_503(api: Api) -> None:
     """If a layer is down, a turn continues, and its response names the layer.
 
     A request that needs the layer returns a 503, and the caller may retry the request.
@@ -282,7 +284,9 @@ def test_a_layer_down(api: Api) -> None:
     ("error", "status"),
     [(AgentRunError("The model offline gave no answer: KeyError."), 502), (AgentTimeoutError("No answer."), 504)],
 )
-def test_a_model_that_fails(error: Exception, status: int, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_model_stores_nothing(
+    error: Exception, status: int, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A turn whose model fails stores nothing."""
 
     async def fail(*_: object, **__: object) -> str:
@@ -294,7 +298,9 @@ def test_a_model_that_fails(error: Exception, status: int, api: Api, monkeypatch
     assert api.is_untouched()
 
 
-def test_an_unexpected_error(api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unexpected_error_returns_a_500_and_is_logged(
+    api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """An unexpected error returns a 500 without details. The log has the details."""
 
     def fail(*_: object) -> None:
@@ -313,7 +319,7 @@ def test_an_unexpected_error(api: Api, monkeypatch: pytest.MonkeyPatch, caplog: 
 # --- idempotency keys ---
 
 
-def test_the_same_key_twice(api: Api) -> None:
+def test_a_second_request_with_the_same_key_is_a_replay(api: Api) -> None:
     """Two requests with one key store one exchange and return one answer.
 
     The second response is marked as a replay.
@@ -328,7 +334,7 @@ def test_the_same_key_twice(api: Api) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256])
-def test_a_faulty_key(key: str, api: Api) -> None:
+def test_an_invalid_idempotency_key_is_refused(key: str, api: Api) -> None:
     """An invalid idempotency key returns a problem with the location `header`."""
     refusal = problem(api.ask("POST", "/run", RUN, headers={"Idempotency-Key": key}), 422, "Idempotency-Key")
     assert refusal["errors"][0]["in"] == "header"

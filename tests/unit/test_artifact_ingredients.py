@@ -1,4 +1,4 @@
-"""A build has optional ingredients. Switches control them, warnings report them if missing, and a record lists them."""
+"""A build has optional ingredients: a switch controls each, a warning reports a missing one, a record lists them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from infra.build.artifact import ingredients
 from infra.build.artifact.ingredients import MissingIngredientError, gather, release
 from infra.build.artifact.interpreter import OVERRIDE
 
-_THIS: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
-_NONE: Final = "3.99"
+_INSTALLED_PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
+_MISSING_PYTHON: Final = "3.99"
 
 
 @pytest.fixture(autouse=True)
-def _no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+def _without_node(monkeypatch: pytest.MonkeyPatch) -> None:
     """Simulate a machine without Node.js."""
 
     def build() -> bool:
@@ -31,52 +31,52 @@ def _no_page(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_missing_ingredients_are_reported() -> None:
     """The build reports each missing ingredient once, with its effect and the fix."""
-    held = gather(_NONE, environment={})
-    assert (held.python, held.page) == (None, False)
-    bytecode, no_page = held.warnings
-    assert f"no Python {_NONE}" in bytecode
+    gathered = gather(_MISSING_PYTHON, environment={})
+    assert (gathered.python, gathered.page) == (None, False)
+    bytecode, no_page = gathered.warnings
+    assert f"no Python {_MISSING_PYTHON}" in bytecode
     assert OVERRIDE in bytecode
     assert "BYTECODE=off" in bytecode
     assert "Node.js was not found" in no_page
     assert "PAGE=off" in no_page
 
 
-@pytest.mark.parametrize(("switch", "way_out"), [("BYTECODE", "BYTECODE=off"), ("PAGE", "PAGE=off")])
-def test_without_a_required_ingredient_nothing_is_built(switch: str, way_out: str) -> None:
+@pytest.mark.parametrize(("switch", "fix"), [("BYTECODE", "BYTECODE=off"), ("PAGE", "PAGE=off")])
+def test_a_missing_required_ingredient_stops_the_build(switch: str, fix: str) -> None:
     """If a required ingredient is missing, the build stops. The message names the switch that omits the ingredient."""
-    with pytest.raises(MissingIngredientError, match=way_out):
-        gather(_NONE, environment={switch: "required"})
+    with pytest.raises(MissingIngredientError, match=fix):
+        gather(_MISSING_PYTHON, environment={switch: "required"})
 
 
-def test_a_switched_off_ingredient_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_build_omits_an_ingredient_that_is_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """A build omits an ingredient that is switched off, even if the machine has the ingredient."""
     monkeypatch.setattr(page, "build", lambda: True)
-    there = gather(_THIS, environment={})
-    assert (there.python_version, there.page, there.warnings) == (sys.version.split()[0], True, ())
-    held = gather(_THIS, environment={"BYTECODE": "off", "PAGE": "off"})
-    assert (held.python, held.page, held.warnings) == (None, False, ())
+    gathered = gather(_INSTALLED_PYTHON, environment={})
+    assert (gathered.python_version, gathered.page, gathered.warnings) == (sys.version.split()[0], True, ())
+    gathered = gather(_INSTALLED_PYTHON, environment={"BYTECODE": "off", "PAGE": "off"})
+    assert (gathered.python, gathered.page, gathered.warnings) == (None, False, ())
 
 
 @pytest.mark.parametrize("switch", ["BYTECODE", "PAGE"])
-def test_another_value_is_refused(switch: str) -> None:
+def test_an_unknown_value_of_a_switch_is_refused(switch: str) -> None:
     """An unknown value of a switch is refused, and the message names the switch."""
     with pytest.raises(ValueError, match=f"{switch} is 'on'"):
-        gather(_THIS, environment={switch: "on"})
+        gather(_INSTALLED_PYTHON, environment={switch: "on"})
 
 
 def test_an_artifact_lists_its_ingredients(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record lists the artifact's ingredients. Only the agent function's record has the page."""
     monkeypatch.setattr(page, "build", lambda: True)
-    held = gather(_THIS, environment={})
-    said = json.loads(held.record("agent", "arm64", _THIS))
-    assert said == {
+    gathered = gather(_INSTALLED_PYTHON, environment={})
+    record = json.loads(gathered.record("agent", "arm64", _INSTALLED_PYTHON))
+    assert record == {
         "function": "agent",
         "architecture": "arm64",
-        "runtime": f"python{_THIS}",
+        "runtime": f"python{_INSTALLED_PYTHON}",
         "bytecode": sys.version.split()[0],
         "page": True,
     }
-    assert "page" not in json.loads(held.record("sync", "arm64", _THIS))
+    assert "page" not in json.loads(gathered.record("sync", "arm64", _INSTALLED_PYTHON))
 
 
 def test_the_stamp_depends_on_the_ingredients(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,12 +85,12 @@ def test_the_stamp_depends_on_the_ingredients(monkeypatch: pytest.MonkeyPatch) -
     With equal stamps, the second build would not be published.
     """
     stamps = {
-        release(_THIS, architecture, {"BYTECODE": bytecode, "PAGE": "off"})
+        release(_INSTALLED_PYTHON, architecture, {"BYTECODE": bytecode, "PAGE": "off"})
         for architecture in ("arm64", "x86_64")
         for bytecode in ("auto", "off")
     }
     monkeypatch.setattr(page, "build", lambda: True)
-    stamps.add(release(_THIS, "arm64", {}))
+    stamps.add(release(_INSTALLED_PYTHON, "arm64", {}))
     assert len(stamps) == 5
 
 
@@ -110,7 +110,7 @@ def test_the_stamp_depends_on_the_ingredients(monkeypatch: pytest.MonkeyPatch) -
         "template.yaml",
     ],
 )
-def test_the_stamp_differs_with_every_file_that_shapes_the_bytes(
+def test_the_stamp_depends_on_every_file_of_the_build(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
 ) -> None:
     """The stamp depends on the files that build the artifact and on the files inside the artifact."""
@@ -120,30 +120,30 @@ def test_the_stamp_differs_with_every_file_that_shapes_the_bytes(
     file.write_text("one")
     (file.parent / "__pycache__").mkdir()
     (file.parent / "__pycache__" / "a.pyc").write_bytes(b"not a source")
-    before = release(_THIS, "arm64", {})
+    before = release(_INSTALLED_PYTHON, "arm64", {})
     assert changed in before
     assert ".pyc" not in before
     file.write_text("two")
-    assert release(_THIS, "arm64", {}) != before
+    assert release(_INSTALLED_PYTHON, "arm64", {}) != before
 
 
-def test_the_stamp_is_the_same_when_only_the_twins_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stamp_does_not_depend_on_in_memory_stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The stamp does not depend on `shared/testing`, because no artifact contains these files."""
     monkeypatch.setattr(ingredients, "ROOT", tmp_path)
     file = tmp_path / "shared" / "testing" / "a.py"
     file.parent.mkdir(parents=True)
     file.write_text("one")
-    before = release(_THIS, "arm64", {})
+    before = release(_INSTALLED_PYTHON, "arm64", {})
     file.write_text("two")
-    assert release(_THIS, "arm64", {}) == before
+    assert release(_INSTALLED_PYTHON, "arm64", {}) == before
 
 
-def test_a_warning_is_where_sam_shows_it(
+def test_warnings_go_to_standard_output(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A warning goes to standard output, because `sam build` shows standard error only if a build fails."""
-    held = gather(_NONE, environment={"PAGE": "off"})
-    monkeypatch.setattr(command, "build", lambda *_: held)
+    gathered = gather(_MISSING_PYTHON, environment={"PAGE": "off"})
+    monkeypatch.setattr(command, "build", lambda *_: gathered)
     assert command.main(["agent", "--to", str(tmp_path)]) == 0
     printed = capsys.readouterr()
     assert "Warning: the agent artifact. No bytecode." in printed.out

@@ -12,8 +12,8 @@ import pytest
 
 from infra.build.audit import main
 
-_UNKNOWN = {"name": "idna", "skip_reason": "Dependency not found"}
-_KNOWN = {"name": "idna", "version": "3.6", "vulns": [{"id": "CVE-2024-3651"}]}
+_WITHOUT_DATA = {"name": "idna", "skip_reason": "Dependency not found"}
+_WITH_DATA = {"name": "idna", "version": "3.6", "vulns": [{"id": "CVE-2024-3651"}]}
 
 
 @pytest.fixture
@@ -21,18 +21,18 @@ def pip_audit(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
     """Create a fake pip-audit that records its arguments."""
 
     def make(probe: dict[str, Any] | None, code: int) -> tuple[Path, Path]:
-        program, asked = tmp_path / "pip-audit", tmp_path / "asked"
+        program, arguments_file = tmp_path / "pip-audit", tmp_path / "arguments_file"
         answer = "" if probe is None else json.dumps({"dependencies": [probe]})
         program.write_text(
             f"#!{sys.executable}\n"
             "import sys\n"
-            f"open({str(asked)!r}, 'a').write(' '.join(sys.argv[1:]) + chr(10))\n"
+            f"open({str(arguments_file)!r}, 'a').write(' '.join(sys.argv[1:]) + chr(10))\n"
             "if '--strict' in sys.argv:\n"
             f"    sys.exit({code})\n"
             f"print({answer!r})\n"
         )
         program.chmod(0o755)
-        return program, asked
+        return program, arguments_file
 
     return make
 
@@ -48,33 +48,33 @@ def requirements(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("code", [0, 1])
-def test_findings_are_the_exit_code(
+def test_the_audit_fails_if_it_finds_a_vulnerability(
     pip_audit: Callable[..., tuple[Path, Path]], requirements: Path, capfd: pytest.CaptureFixture[str], code: int
 ) -> None:
     """If the index has vulnerability data, the audit checks each pinned file strictly.
 
     The audit fails if it finds a vulnerability.
     """
-    program, asked = pip_audit(_KNOWN, code)
+    program, arguments_file = pip_audit(_WITH_DATA, code)
 
     assert main(program, requirements) == code
-    audit = asked.read_text().splitlines()[-1]
+    audit = arguments_file.read_text().splitlines()[-1]
     assert "--strict" in audit
     assert [Path(word).name for word in audit.split() if word.endswith(".txt")] == ["agent.txt", "sync.txt"]
     assert ("no known vulnerability" in capfd.readouterr().out) == (code == 0)
 
 
-def test_the_clients_files_too(pip_audit: Callable[..., tuple[Path, Path]]) -> None:
+def test_the_audit_includes_the_python_clients_requirements(pip_audit: Callable[..., tuple[Path, Path]]) -> None:
     """By default, the audit includes the project's requirement files and those of its Python client."""
-    program, asked = pip_audit(_KNOWN, 0)
+    program, arguments_file = pip_audit(_WITH_DATA, 0)
 
     assert main(program) == 0
-    audit = asked.read_text().splitlines()[-1]
+    audit = arguments_file.read_text().splitlines()[-1]
     for name in ("requirements/agent.txt", "clients/python/requirements/core.txt"):
         assert f"/{name}" in audit
 
 
-@pytest.mark.parametrize("probe", [_UNKNOWN, None], ids=["unknown", "unreachable"])
+@pytest.mark.parametrize("probe", [_WITHOUT_DATA, None], ids=["unknown", "unreachable"])
 def test_an_index_without_vulnerabilities_is_reported(
     pip_audit: Callable[..., tuple[Path, Path]],
     requirements: Path,
@@ -82,8 +82,8 @@ def test_an_index_without_vulnerabilities_is_reported(
     probe: dict[str, Any] | None,
 ) -> None:
     """If the index has no vulnerability data, the audit checks nothing and reports this."""
-    program, asked = pip_audit(probe, 1)
+    program, arguments_file = pip_audit(probe, 1)
 
     assert main(program, requirements) == 0
-    assert "--strict" not in asked.read_text()
+    assert "--strict" not in arguments_file.read_text()
     assert "NOT AUDITED" in capfd.readouterr().err

@@ -16,19 +16,19 @@ class Store:
     """A store that may fail or hang."""
 
     def __init__(self) -> None:
-        self.is_away = False
-        self.answers = threading.Event()
-        self.answers.set()
+        self.is_down = False
+        self.may_respond = threading.Event()
+        self.may_respond.set()
         self.calls = 0
         self.probes = 0
-        self.probing = 0
-        self.most_probing = 0
+        self.running_probes = 0
+        self.max_running_probes = 0
         self._lock = threading.Lock()
 
     def call(self) -> str:
         """Respond, or fail."""
         self.calls += 1
-        if self.is_away:
+        if self.is_down:
             raise ConnectionError
         return "answer"
 
@@ -36,15 +36,15 @@ class Store:
         """Hang until the store responds."""
         with self._lock:
             self.probes += 1
-            self.probing += 1
-            self.most_probing = max(self.most_probing, self.probing)
+            self.running_probes += 1
+            self.max_running_probes = max(self.max_running_probes, self.running_probes)
         try:
-            assert self.answers.wait(30)
-            if self.is_away:
+            assert self.may_respond.wait(30)
+            if self.is_down:
                 raise ConnectionError
         finally:
             with self._lock:
-                self.probing -= 1
+                self.running_probes -= 1
 
 
 @pytest.fixture
@@ -53,44 +53,44 @@ def store() -> Store:
     return Store()
 
 
-def _ask(breaker: CircuitBreaker, store: Store) -> str:
+def _call(breaker: CircuitBreaker, store: Store) -> str:
     with breaker.guard((ConnectionError,)):
         return store.call()
 
 
-def _until(condition: Callable[[], bool]) -> None:
+def _wait_until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 20
     while not condition():
-        assert time.monotonic() < deadline, "it never came"
+        assert time.monotonic() < deadline, "the condition did not become true"
         time.sleep(0.001)
 
 
-def _open(breaker: CircuitBreaker, store: Store) -> None:
-    store.is_away = True
+def _fail_once(breaker: CircuitBreaker, store: Store) -> None:
+    store.is_down = True
     with pytest.raises(StoreUnavailable):
-        _ask(breaker, store)
+        _call(breaker, store)
     assert breaker.is_open
 
 
 def test_a_closed_circuit_passes_calls(store: Store) -> None:
     """A closed circuit passes calls on to the store and starts no probes."""
     breaker = CircuitBreaker("redis", store.probe)
-    assert [_ask(breaker, store) for _ in range(3)] == ["answer"] * 3
+    assert [_call(breaker, store) for _ in range(3)] == ["answer"] * 3
     assert (breaker.is_open, breaker.outages, store.probes) == (False, 0, 0)
 
 
-def test_one_failure_opens_it(store: Store) -> None:
+def test_one_failure_opens_the_circuit(store: Store) -> None:
     """One failure opens the circuit. Later requests do not reach the store, and their error names the layer."""
     breaker = CircuitBreaker("redis", store.probe, probe_interval=0)
-    _open(breaker, store)
+    _fail_once(breaker, store)
     for _ in range(5):
         with pytest.raises(StoreUnavailable) as caught:
-            _ask(breaker, store)
+            _call(breaker, store)
         assert caught.value.layer == "redis"
     assert (store.calls, breaker.outages) == (1, 1)
 
 
-def test_other_errors_pass(store: Store) -> None:
+def test_other_errors_leave_the_circuit_closed(store: Store) -> None:
     """Errors other than outages reach the caller and leave the circuit closed."""
     breaker = CircuitBreaker("redis", store.probe)
     with pytest.raises(KeyError), breaker.guard((ConnectionError,)):
@@ -98,61 +98,61 @@ def test_other_errors_pass(store: Store) -> None:
     assert not breaker.is_open
 
 
-def test_a_successful_probe_closes_the_breaker(store: Store) -> None:
+def test_a_successful_probe_closes_the_circuit(store: Store) -> None:
     """A successful probe closes the circuit, so the first request after an outage uses the store."""
     breaker = CircuitBreaker("redis", store.probe, probe_interval=0, grace=20)
-    _open(breaker, store)
-    store.is_away = False
-    assert _ask(breaker, store) == "answer"
+    _fail_once(breaker, store)
+    store.is_down = False
+    assert _call(breaker, store) == "answer"
     assert (breaker.is_open, store.probes) == (False, 1)
 
 
-def test_a_hanging_store_costs_the_grace_only(store: Store) -> None:
+def test_a_hanging_probe_does_not_delay_requests(store: Store) -> None:
     """If the store hangs, the probe hangs in its own thread, and each request continues without the store."""
     breaker = CircuitBreaker("redis", store.probe, probe_interval=0, grace=0)
-    _open(breaker, store)
-    store.answers.clear()
+    _fail_once(breaker, store)
+    store.may_respond.clear()
     for _ in range(20):
         with pytest.raises(StoreUnavailable, match="circuit open"):
-            _ask(breaker, store)
+            _call(breaker, store)
     assert (store.calls, store.probes) == (1, 1)
-    store.is_away = False
-    store.answers.set()
-    _until(lambda: not breaker.is_open)
-    assert _ask(breaker, store) == "answer"
+    store.is_down = False
+    store.may_respond.set()
+    _wait_until(lambda: not breaker.is_open)
+    assert _call(breaker, store) == "answer"
 
 
-def test_probes_are_not_sent_at_once(store: Store) -> None:
+def test_a_failed_probe_is_repeated_after_an_interval(store: Store) -> None:
     """After a failed probe, the breaker waits for the probe interval before it starts the next probe."""
     breaker = CircuitBreaker("redis", store.probe, probe_interval=3_600, grace=20)
-    _open(breaker, store)
+    _fail_once(breaker, store)
     for _ in range(10):
         with pytest.raises(StoreUnavailable):
-            _ask(breaker, store)
+            _call(breaker, store)
     assert store.probes == 1
 
 
-def test_a_second_outage(store: Store) -> None:
+def test_each_outage_opens_the_circuit_and_is_counted(store: Store) -> None:
     """A second outage opens the circuit again and is counted. The first probe of an outage starts at once."""
     breaker = CircuitBreaker("redis", store.probe, probe_interval=3_600, grace=20)
     for outage in (1, 2, 3):
-        _open(breaker, store)
+        _fail_once(breaker, store)
         assert breaker.outages == outage
-        store.is_away = False
-        assert _ask(breaker, store) == "answer"
+        store.is_down = False
+        assert _call(breaker, store) == "answer"
 
 
-def test_many_requests_at_once_share_one_probe(store: Store) -> None:
+def test_concurrent_requests_share_one_probe(store: Store) -> None:
     """Concurrent requests share one probe. Requests use the store again after the probe has succeeded."""
     breaker = CircuitBreaker("redis", store.probe, probe_interval=0, grace=0.001)
-    _open(breaker, store)
-    store.answers.clear()
+    _fail_once(breaker, store)
+    store.may_respond.clear()
     results: list[str] = []
 
     def request() -> None:
         for _ in range(20):
             try:
-                results.append(_ask(breaker, store))
+                results.append(_call(breaker, store))
             except StoreUnavailable:
                 results.append("skipped")
 
@@ -162,14 +162,14 @@ def test_many_requests_at_once_share_one_probe(store: Store) -> None:
     for thread in threads:
         thread.join()
     assert results == ["skipped"] * 160
-    assert (store.most_probing, store.calls) == (1, 1)
-    store.is_away = False
-    store.answers.set()
-    _until(lambda: not breaker.is_open)
-    assert _ask(breaker, store) == "answer"
+    assert (store.max_running_probes, store.calls) == (1, 1)
+    store.is_down = False
+    store.may_respond.set()
+    _wait_until(lambda: not breaker.is_open)
+    assert _call(breaker, store) == "answer"
 
 
-def test_failures_at_the_same_time_are_one_outage(store: Store) -> None:
+def test_concurrent_failures_are_one_outage(store: Store) -> None:
     """Concurrent requests that fail at the same time open the circuit only once."""
     breaker = CircuitBreaker("redis", store.probe)
     gate = threading.Barrier(6)

@@ -29,7 +29,9 @@ def window(*contents: str) -> list[Message]:
     st.integers(0, 200),
     st.none() | st.integers(1, 8),
 )
-def test_limits_hold(contents: list[str], preferences: dict[str, str], tokens: int, exchanges: int | None) -> None:
+def test_memory_is_within_the_limits(
+    contents: list[str], preferences: dict[str, str], tokens: int, exchanges: int | None
+) -> None:
     """The result is within the limits, and has only the newest whole exchanges."""
     messages = window(*contents)
     shown = show(messages, preferences, Limits(tokens, exchanges))
@@ -44,40 +46,42 @@ def test_limits_hold(contents: list[str], preferences: dict[str, str], tokens: i
         assert shown.omitted_exchanges == max(0, len(contents) - (exchanges or len(contents)))
 
 
-def test_preferences_come_first() -> None:
+def test_preferences_are_selected_before_exchanges() -> None:
     """Preferences come first, then the newest exchanges.
 
     If an exchange does not fit, all older exchanges are omitted, too.
     """
     messages, preferences = window("short", "long " * 50, "short"), {"b": "2", "a": "1"}
-    all_of_it = show(messages, preferences, Limits())
-    assert (all_of_it.omitted_exchanges, list(all_of_it.preferences)) == (0, ["a", "b"])
-    some = show(messages, preferences, Limits(40))
-    assert some.context == ("Previous conversation:\nuser: short\nassistant: short\n\nUser preferences:\na: 1\nb: 2")
-    assert some.omitted_exchanges == 2
+    complete = show(messages, preferences, Limits())
+    assert (complete.omitted_exchanges, list(complete.preferences)) == (0, ["a", "b"])
+    limited = show(messages, preferences, Limits(40))
+    assert limited.context == ("Previous conversation:\nuser: short\nassistant: short\n\nUser preferences:\na: 1\nb: 2")
+    assert limited.omitted_exchanges == 2
     assert show(messages, preferences, Limits(1)).context == ""
     first = show(messages, {"a": "1", "b": "2 " * 200}, Limits(40))
     assert first.preferences == {"a": "1"}
 
 
-def test_entries_of_another_program() -> None:
+def test_foreign_entries_are_counted_by_group() -> None:
     """A group of entries without an exchange id counts as one exchange. Each `user` entry starts a new group."""
     messages = [Message("user", "a"), Message("assistant", "b"), Message("user", "c"), *window("d")]
     shown = show(messages, {}, Limits(exchanges=2))
     assert ([m.content for m in shown.messages], shown.omitted_exchanges) == (["c", "d", "d"], 1)
 
 
-@pytest.mark.parametrize(("bounds", "least"), [((0, None), 0), ((0, 5), 5), ((7, None), 7), ((7, 5), 5), ((5, 7), 5)])
-def test_the_smaller_bound_holds(bounds: tuple[int, int | None], least: int) -> None:
+@pytest.mark.parametrize(
+    ("limits", "smallest"), [((0, None), 0), ((0, 5), 5), ((7, None), 7), ((7, 5), 5), ((5, 7), 5)]
+)
+def test_the_smaller_limit_applies(limits: tuple[int, int | None], smallest: int) -> None:
     """The smaller of the setting's limit and the request's limit applies."""
-    assert smaller(*bounds) == least
+    assert smaller(*limits) == smallest
 
 
-def test_a_model_may_get_less() -> None:
+def test_a_model_may_get_less_memory() -> None:
     """A model may get less memory than the request allows, down to no memory."""
     memory = ShownMemory(Recall(window("a", "b", "c"), {"x": "y"}), 0)
-    whole = memory.shown
-    assert whole.omitted_exchanges == 0
-    assert memory.at_most(whole.tokens // 2).tokens <= whole.tokens // 2
+    complete = memory.shown
+    assert complete.omitted_exchanges == 0
+    assert memory.at_most(complete.tokens // 2).tokens <= complete.tokens // 2
     assert memory.at_most(0).context == ""
     assert (memory.shown.tokens, memory.shown.omitted_exchanges) == (0, 3)

@@ -44,25 +44,25 @@ def stack() -> MakeStack:
     return make
 
 
-def test_an_unknown_address(tmp_path: Path) -> None:
+def test_the_message_for_an_unknown_address_lists_all_ways_to_set_it(tmp_path: Path) -> None:
     """If an address is unknown, one message lists all ways to set the address."""
     with pytest.raises(SettingsError, match=r"redis_url.*--redis-url or REDIS__HOST.*stack\.json"):
         Deployment(CliOptions(), tmp_path).redis()
 
 
-def test_a_stack_is_found_upwards(tmp_path: Path, stack: MakeStack) -> None:
+def test_a_stack_is_found_from_a_subdirectory(tmp_path: Path, stack: MakeStack) -> None:
     """A running stack is found from any directory below it."""
     file = stack(tmp_path / ".local")
-    below = tmp_path / "a" / "b"
-    below.mkdir(parents=True)
-    deployment = Deployment(CliOptions(), below)
+    subdirectory = tmp_path / "a" / "b"
+    subdirectory.mkdir(parents=True)
+    deployment = Deployment(CliOptions(), subdirectory)
     assert deployment.require("queue_url") == Endpoint(STACK["queue_url"], str(file))  # type: ignore[arg-type]
     assert deployment.endpoint(str(STACK["queue_url"])) == ("http://127.0.0.1:4566", "eu-west-1")
     assert deployment.redis().port == 6380
     assert deployment.database().url == STACK["database_url"]
 
 
-def test_the_environment_comes_before_a_stack_that_is_found(
+def test_the_environment_takes_precedence_over_a_found_stack(
     tmp_path: Path, stack: MakeStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Settings in the environment take precedence over a stack that was found."""
@@ -77,19 +77,19 @@ def test_the_environment_comes_before_a_stack_that_is_found(
     assert deployment.require("dlq_url").source.endswith("stack.json")
 
 
-def test_a_named_state_directory_comes_before_the_environment(
+def test_a_named_state_directory_takes_precedence_over_the_environment(
     tmp_path: Path, stack: MakeStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`--state-dir` takes precedence over the environment. Other options take precedence over `--state-dir`."""
     stack(tmp_path / "other")
     monkeypatch.setenv("SYNC__QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/1/real")
-    named = CliOptions(state_dir=tmp_path / "other", dlq_url="https://sqs.eu-west-1.amazonaws.com/1/dead")
-    deployment = Deployment(named, tmp_path)
+    options = CliOptions(state_dir=tmp_path / "other", dlq_url="https://sqs.eu-west-1.amazonaws.com/1/dead")
+    deployment = Deployment(options, tmp_path)
     assert deployment.require("queue_url").url == STACK["queue_url"]
     assert deployment.require("dlq_url").source == "option"
 
 
-def test_a_stacks_endpoint_is_for_its_own_queues(
+def test_a_local_endpoint_gets_no_requests_for_queues_on_aws(
     tmp_path: Path, stack: MakeStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The command never sends requests for a queue on AWS to a local stack's endpoint."""
@@ -109,7 +109,7 @@ def test_settings_are_read_from_the_env_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("named", "sentence"),
+    ("options", "message"),
     [
         (CliOptions(redis_url="http://x"), "Redis URL"),
         (CliOptions(redis_url="redis://somebody:pw@x"), "Redis URL"),
@@ -118,15 +118,15 @@ def test_settings_are_read_from_the_env_file(tmp_path: Path) -> None:
         (CliOptions(database_url="mysql://x"), "PostgreSQL URL"),
     ],
 )
-def test_urls_that_cannot_work(tmp_path: Path, named: CliOptions, sentence: str) -> None:
+def test_malformed_urls_are_usage_errors(tmp_path: Path, options: CliOptions, message: str) -> None:
     """A malformed URL is a usage error, and its password is not printed."""
-    deployment = Deployment(named, tmp_path)
-    with pytest.raises(SettingsError, match=sentence) as caught:
-        deployment.redis() if named.redis_url else deployment.database()
+    deployment = Deployment(options, tmp_path)
+    with pytest.raises(SettingsError, match=message) as caught:
+        deployment.redis() if options.redis_url else deployment.database()
     assert "pw" not in str(caught.value)
 
 
-def test_queue_urls_are_checked(tmp_path: Path) -> None:
+def test_malformed_queue_urls_are_usage_errors(tmp_path: Path) -> None:
     """A malformed queue or endpoint URL is a usage error."""
     with pytest.raises(SettingsError, match="queue_url has to start with http"):
         Deployment(CliOptions(queue_url="exchanges"), tmp_path).require("queue_url")
@@ -135,27 +135,29 @@ def test_queue_urls_are_checked(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{"])
-def test_a_broken_stack_file(tmp_path: Path, content: str) -> None:
+def test_a_malformed_stack_file_is_reported(tmp_path: Path, content: str) -> None:
     """The message names a malformed stack.json."""
     (tmp_path / "stack.json").write_text(content)
     with pytest.raises(SettingsError, match=r"stack\.json"):
         Deployment(CliOptions(state_dir=tmp_path)).require("queue_url")
 
 
-def test_no_stack_in_the_named_directory(tmp_path: Path) -> None:
+def test_a_directory_without_a_stack_is_reported(tmp_path: Path) -> None:
     """A state directory without a running stack is reported."""
     with pytest.raises(SettingsError, match="No local stack runs"):
         Deployment(CliOptions(state_dir=tmp_path)).require("queue_url")
 
 
-def test_passwords_are_not_shown() -> None:
-    """A printed URL does not contain its password, whatever characters the password has."""
+def test_passwords_are_not_printed() -> None:
+    """A printed URL does not contain its password, even if the password has special characters."""
     assert without_password("postgresql://me:s:e@c@host:5/db?x=1") == "postgresql://me:***@host:5/db?x=1"
     assert without_password("redis://:pw@host/0") == "redis://:***@host/0"
     assert without_password("redis://host/0") == "redis://host/0"
 
 
-def test_deployments_are_not_mixed(tmp_path: Path, stack: MakeStack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_addresses_of_different_deployments_are_recognized(
+    tmp_path: Path, stack: MakeStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An address and the API belong together if both come from a stack, or if the user has set both.
 
     An address that is an option belongs to any API.
@@ -180,9 +182,9 @@ def test_two_deployments_are_refused(tmp_path: Path, stack: MakeStack, monkeypat
     Deployment(CliOptions(queue_url="https://x/live", dlq_url="https://x/dead"), tmp_path).require_same_deployment(
         *names
     )
-    for named in (CliOptions(dlq_url="https://x/dead"), CliOptions(queue_url="https://x/live")):
+    for options in (CliOptions(dlq_url="https://x/dead"), CliOptions(queue_url="https://x/live")):
         with pytest.raises(SettingsError, match=r"two deployments.*--dlq-url or SYNC__DLQ_URL.*--queue-url"):
-            Deployment(named, tmp_path).require_same_deployment(*names)
+            Deployment(options, tmp_path).require_same_deployment(*names)
     monkeypatch.setenv("SYNC__DLQ_URL", "https://x/dead")
     with pytest.raises(SettingsError, match="two deployments"):
         Deployment(CliOptions(), tmp_path).require_same_deployment(*names)
@@ -191,10 +193,10 @@ def test_two_deployments_are_refused(tmp_path: Path, stack: MakeStack, monkeypat
         Deployment(CliOptions(), tmp_path.parent).require_same_deployment(*names)
 
 
-def test_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_token_option_takes_precedence(monkeypatch: pytest.MonkeyPatch) -> None:
     """`--token` takes precedence over the environment variable. Without both, there is no token."""
     monkeypatch.delenv("HYBRID_MEMORY_TOKEN", raising=False)
     assert Deployment(CliOptions()).token() is None
     monkeypatch.setenv("HYBRID_MEMORY_TOKEN", "set")
     assert Deployment(CliOptions()).token() == "set"
-    assert Deployment(CliOptions(token="named")).token() == "named"
+    assert Deployment(CliOptions(token="options")).token() == "options"

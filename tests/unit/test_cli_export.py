@@ -13,11 +13,11 @@ from typer.testing import CliRunner, Result
 from cli.main import app
 from tests.support.fake_api import API_URL, message, problem, thread, use_fake_api
 
-NOTHING = {"visible": 0, "in_flight": 0, "delayed": 0, "oldest_age_seconds": None}
+EMPTY = {"visible": 0, "in_flight": 0, "delayed": 0, "oldest_age_seconds": None}
 STATUS: dict[str, Any] = {
-    "queue": NOTHING,
-    "dlq": NOTHING,
-    "outbox": NOTHING,
+    "queue": EMPTY,
+    "dlq": EMPTY,
+    "outbox": EMPTY,
     "sync_lag_seconds": 0.0,
     "degraded": [],
     "as_of": "2026-11-22T16:08:00.139000Z",
@@ -54,11 +54,11 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, status: list[httpx.Resp
     return lambda *words: CliRunner().invoke(app, words)
 
 
-def _waiting(place: str, **counts: int) -> httpx.Response:
-    return httpx.Response(200, json={**STATUS, place: {**STATUS[place], **counts}})
+def _status_with(location: str, **counts: int) -> httpx.Response:
+    return httpx.Response(200, json={**STATUS, location: {**STATUS[location], **counts}})
 
 
-def test_an_export_without_undrained_exchanges(run: Run) -> None:
+def test_an_export_is_complete_without_undrained_exchanges(run: Run) -> None:
     """The export is complete if no exchange waits for the drain."""
     result = run("users", "export", "u")
     assert result.exit_code == 0, result.output
@@ -70,19 +70,21 @@ def test_an_export_without_undrained_exchanges(run: Run) -> None:
     assert result.stderr == "Exported 1 threads with 1 messages.\n"
 
 
-@pytest.mark.parametrize("waiting", [{"place": "queue", "in_flight": 2}, {"place": "outbox", "visible": 2}])
-def test_an_export_with_undrained_exchanges(run: Run, status: list[httpx.Response], waiting: dict[str, Any]) -> None:
+@pytest.mark.parametrize("undrained", [{"location": "queue", "in_flight": 2}, {"location": "outbox", "visible": 2}])
+def test_an_export_warns_of_undrained_exchanges(
+    run: Run, status: list[httpx.Response], undrained: dict[str, Any]
+) -> None:
     """An undrained exchange may belong to an unlisted thread. So the export ends with a warning and exit code 1."""
-    status[:] = [_waiting(**waiting)]
+    status[:] = [_status_with(**undrained)]
     result = run("users", "export", "u", "--output", "u.ndjson", "--json")
     assert (result.exit_code, json.loads(result.stdout)["waiting"]) == (1, 2)
     assert "2 exchanges are not drained yet" in result.stderr
     assert len(Path("u.ndjson").read_text().splitlines()) == 3
 
 
-def test_exchanges_drained_during_the_export(run: Run, status: list[httpx.Response]) -> None:
+def test_exchanges_drained_during_the_export_are_included(run: Run, status: list[httpx.Response]) -> None:
     """Exchanges that are drained before the last listing are in the export."""
-    status[:] = [_waiting("queue", visible=1), httpx.Response(200, json=STATUS)]
+    status[:] = [_status_with("queue", visible=1), httpx.Response(200, json=STATUS)]
     assert run("users", "export", "u").exit_code == 0
 
 
@@ -90,7 +92,7 @@ def test_exchanges_drained_during_the_export(run: Run, status: list[httpx.Respon
     "answer",
     [problem(403), httpx.Response(200, json={**STATUS, "queue": None})],
 )
-def test_the_number_of_undrained_exchanges_is_unknown(
+def test_an_unknown_number_of_undrained_exchanges_is_reported(
     run: Run, status: list[httpx.Response], answer: httpx.Response
 ) -> None:
     """If the number of undrained exchanges is unknown, a message says so. The export does not change."""
@@ -99,7 +101,7 @@ def test_the_number_of_undrained_exchanges_is_unknown(
     assert (result.exit_code, "is unknown" in result.stderr) == (0, True)
 
 
-def test_the_description_in_a_file(run: Run) -> None:
+def test_openapi_writes_the_description_into_a_file(run: Run) -> None:
     """`openapi` writes the API's description into a file. With `--json` the command prints a summary."""
     answer = json.loads(run("openapi", "--output", "api.json", "--json").stdout)
     assert answer.pop("sources")["api_url"]["url"] == API_URL
@@ -107,7 +109,7 @@ def test_the_description_in_a_file(run: Run) -> None:
     assert json.loads(Path("api.json").read_text())["paths"] == {"/run": {}}
 
 
-def test_a_device_is_written_to_and_not_replaced(run: Run, tmp_path: Path) -> None:
+def test_a_device_is_not_replaced_with_a_file(run: Run, tmp_path: Path) -> None:
     """The command writes into a device and does not replace the device with a file.
 
     Otherwise root would replace `/dev/null` with `--output /dev/null`.
@@ -124,7 +126,7 @@ def test_a_device_is_written_to_and_not_replaced(run: Run, tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == [pipe]
 
 
-def test_a_link_stays_a_link(run: Run, tmp_path: Path) -> None:
+def test_a_symbolic_link_is_not_replaced(run: Run, tmp_path: Path) -> None:
     """If the output is a symbolic link, the command replaces the link's target and keeps the link."""
     link, target = tmp_path / "link", tmp_path / "target"
     target.write_text("old")

@@ -20,21 +20,21 @@ NAMES = {"dotenv": "python-dotenv", "pydantic_settings": "pydantic-settings"}
 def _imports(file: Path) -> set[str]:
     """Return the modules that a file imports at runtime, without those for type checks."""
     tree = ast.parse(file.read_text())
-    hidden = {
+    type_checking = {
         id(node)
         for block in ast.walk(tree)
         if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
         for node in ast.walk(block)
     }
-    found = set()
+    modules = set()
     for node in ast.walk(tree):
-        if id(node) in hidden:
+        if id(node) in type_checking:
             continue
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return found
+            modules |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return modules
 
 
 def _file(module: str) -> Path | None:
@@ -43,32 +43,32 @@ def _file(module: str) -> Path | None:
     return next((file for file in files if file.is_file()), None)
 
 
-def _reached() -> set[str]:
+def _imported_modules() -> set[str]:
     """Return every module that the command line may import, directly or through other modules."""
-    left = [f"cli.{file.stem}" for file in (ROOT / "cli").glob("*.py")]
-    left += ["infra.migrations.env", "infra.migrations.schema"]  # Alembic imports these modules by their paths
-    reached: set[str] = set()
-    while left:
-        module = left.pop()
-        if module in reached:
+    remaining = [f"cli.{file.stem}" for file in (ROOT / "cli").glob("*.py")]
+    remaining += ["infra.migrations.env", "infra.migrations.schema"]  # Alembic imports these modules by their paths
+    imported: set[str] = set()
+    while remaining:
+        module = remaining.pop()
+        if module in imported:
             continue
-        reached.add(module)
+        imported.add(module)
         if module.split(".")[0] in PACKAGES and (file := _file(module)):
-            left += _imports(file)
-    return reached
+            remaining += _imports(file)
+    return imported
 
 
-def test_the_commands_imports_are_installed() -> None:
+def test_declared_dependencies_are_the_command_lines_imports() -> None:
     """`pip install .` installs exactly what the command line imports."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     declared = {re.split(r"[\[<>=~!; ]", line)[0] for line in project["dependencies"]}
-    tops = {module.split(".")[0] for module in _reached()} - PACKAGES - set(sys.stdlib_module_names)
-    assert {NAMES.get(top, top) for top in tops} - INDIRECT == declared
+    packages = {module.split(".")[0] for module in _imported_modules()} - PACKAGES - set(sys.stdlib_module_names)
+    assert {NAMES.get(package, package) for package in packages} - INDIRECT == declared
 
 
-def test_the_command_imports_no_function_code() -> None:
+def test_the_command_line_imports_no_function_code() -> None:
     """The command line imports no code of the Lambda functions."""
-    assert not {module for module in _reached() if module.startswith(("functions", "infra.local"))}
+    assert not {module for module in _imported_modules() if module.startswith(("functions", "infra.local"))}
 
 
 def test_the_wheel_contains_its_data_files(tmp_path: Path) -> None:
@@ -78,8 +78,8 @@ def test_the_wheel_contains_its_data_files(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as files:
         names = set(files.namelist())
-    here = [*(ROOT / "shared").rglob("*.lua"), *(ROOT / "shared").rglob("*.sql"), *(ROOT / "infra").rglob("*.py")]
-    assert {str(file.relative_to(ROOT)) for file in here if "__pycache__" not in file.parts} <= names
+    data_files = [*(ROOT / "shared").rglob("*.lua"), *(ROOT / "shared").rglob("*.sql"), *(ROOT / "infra").rglob("*.py")]
+    assert {str(file.relative_to(ROOT)) for file in data_files if "__pycache__" not in file.parts} <= names
     client = SOURCES[1] / "hybrid_memory_client"
     assert {f"hybrid_memory_client/{file.name}" for file in client.iterdir() if file.is_file()} <= names
     assert not [name for name in names if name.startswith(("tests", "docs", "clients", ".local", ".venv"))]

@@ -26,7 +26,7 @@ from tests.support.fake_api import API_URL, problem, use_fake_api
 ROOT = Path(__file__).parents[2]
 
 
-def test_no_control_characters_reach_a_terminal() -> None:
+def test_the_output_has_no_control_characters() -> None:
     """The output never contains another user's control characters."""
     assert printable("a\x1b[31mb\x07\u202e\nc\td") == "a\\x1b[31mb\\x07\\u202e\nc\td"
     assert plain_table(["x"], [["\x1b[2J"]]) == "X\n\\x1b[2J"
@@ -45,7 +45,7 @@ def test_no_control_characters_reach_a_terminal() -> None:
     ],
     ids=["emoji", "flag", "persian", "hindi", "japanese", "french", "combining"],
 )
-def test_text_stays_text(text: str) -> None:
+def test_emoji_joiners_and_spaces_stay_unchanged(text: str) -> None:
     """Joiners, emoji and spaces of any width stay unchanged."""
     assert printable(text) == text
 
@@ -63,7 +63,7 @@ def test_control_characters_are_escaped(character: str) -> None:
 
 
 def test_timestamps_are_complete_in_80_columns() -> None:
-    """Two timestamps fit beside an id of 36 characters and a long title."""
+    """Two timestamps fit next to an id of 36 characters and a long title."""
     console = Console(width=80, no_color=True)
     moments = "2026-11-22T16:08:00.139000Z", "2026-11-23T16:08:00.139Z"
     row = ["01a20403-af8b-76fb-9bf9-0bc8b1328586", "A title of many words " * 5, 12, *moments]
@@ -90,24 +90,26 @@ def test_a_narrow_terminal_shows_every_value(width: int, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize(("redirection", "code"), [(">/dev/full", 1), (">&-", 0), (">&- 2>&-", 0), ("| true", 0)])
 @pytest.mark.parametrize("words", ["--version", "--help"])
-def test_an_output_that_cannot_be_written(words: str, redirection: str, code: int) -> None:
-    """A full disk causes an error message of one sentence. An output that the shell has closed causes no error."""
+def test_a_full_disk_is_an_error_and_a_closed_output_is_not(words: str, redirection: str, code: int) -> None:
+    """A full disk causes a one-sentence error message. An output that the shell has closed causes no error."""
     line = f"\"$0\" -c 'from cli.main import app; app()' {words} {redirection}"
     result = subprocess.run(
         ["/bin/sh", "-c", line, sys.executable], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
     )
-    reply = "Error: The output cannot be written: No space left on device.\n" if code else ""
-    assert (result.returncode, result.stderr) == (code, reply)
+    message = "Error: The output cannot be written: No space left on device.\n" if code else ""
+    assert (result.returncode, result.stderr) == (code, message)
 
 
-def test_the_version() -> None:
+def test_version_prints_the_version() -> None:
     """`--version` prints the version in the usual format."""
     result = CliRunner().invoke(app, ["--version"])
     assert (result.exit_code, result.stdout) == (0, f"hybrid-memory {version('hybrid-memory')}\n")
 
 
 @pytest.mark.parametrize("words", [["-v", "doctor"], ["doctor", "--verbose"], ["doctor"]])
-def test_addresses_are_printed_with_verbose(words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_verbose_prints_addresses_to_standard_error(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """`--verbose` works before and after a command's name, and prints addresses only to standard error."""
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(app, [*words, "--redis-url", "redis://127.0.0.1:1"])
@@ -117,7 +119,7 @@ def test_addresses_are_printed_with_verbose(words: list[str], monkeypatch: pytes
 
 
 @pytest.mark.parametrize("token", [{}, {"HYBRID_MEMORY_TOKEN": "operators"}])
-def test_threads_without_a_user(token: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_user_is_reported_with_the_option(token: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """If the user is missing, the message names the command's option and not the API's field."""
     use_fake_api(monkeypatch, lambda _: problem(422, detail="user_id: is needed", errors=[]))
     result = CliRunner().invoke(app, ["threads", "list"], env=token)
@@ -127,7 +129,7 @@ def test_threads_without_a_user(token: dict[str, str], monkeypatch: pytest.Monke
     assert "422" in CliRunner().invoke(app, ["threads", "list", "--user", "ada"]).stderr
 
 
-def test_a_plain_table() -> None:
+def test_a_plain_table_aligns_columns() -> None:
     """Columns are as wide as their widest cell. None is printed as `-`, and each cell is one line."""
     assert plain_table(("id", "b"), [("long one", None), (1, "two\nlines")]) == (
         "ID        B\nlong one  -\n1         two lines"
@@ -146,33 +148,33 @@ def test_a_rich_table_takes_no_markup() -> None:
     ("seconds", "text"),
     [(None, "unknown"), (0.04, "0.0 s"), (59.94, "59.9 s"), (61, "1 min 1 s"), (3700, "1 h 1 min"), (90000, "1 d 1 h")],
 )
-def test_durations(seconds: float | None, text: str) -> None:
+def test_durations_have_readable_units(seconds: float | None, text: str) -> None:
     """Durations are in readable units."""
     assert duration(seconds) == text
 
 
-def test_times_are_utc() -> None:
+def test_times_are_printed_in_utc() -> None:
     """Times are printed in UTC for any time zone."""
     assert moment(datetime(2026, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))) == "2026-01-01T00:00:00.000Z"
     assert moment(None) is None
 
 
-def test_a_dead_letter_without_its_text() -> None:
+def test_the_description_of_a_dead_letter_has_no_texts() -> None:
     """The description of a dead letter has ids and reasons, but no texts."""
-    reply = exchange("secret", "thread", "user")
+    stored = exchange("secret", "thread", "user")
     now = datetime.now(UTC)
-    letter = QueuedMessage("m", reply.to_wire(), now - timedelta(seconds=5), 3, True, {"reason": "not_json"})
-    described = describe(letter, now)
+    dead_letter = QueuedMessage("m", stored.to_wire(), now - timedelta(seconds=5), 3, True, {"reason": "not_json"})
+    described = describe(dead_letter, now)
     assert "secret" not in str(described)
     assert (described["thread_id"], described["user_id"]) == ("thread", "user")
     assert (described["age_seconds"], described["receive_count"], described["reason"]) == (5.0, 3, "not_json")
-    assert has_id(letter, str(reply.exchange_id))
-    assert has_id(letter, "m")
-    assert not has_id(letter, "n")
+    assert has_id(dead_letter, str(stored.exchange_id))
+    assert has_id(dead_letter, "m")
+    assert not has_id(dead_letter, "n")
 
 
 @pytest.mark.parametrize("body", ["", "[1]", "null", '{"thread_id": 1}', '{"thread_id": "a\\u001b"}', "[" * 100_000])
-def test_a_malformed_dead_letter(body: str) -> None:
+def test_a_malformed_dead_letter_is_described_without_ids(body: str) -> None:
     """The description of a malformed dead letter has only data of the queue, and no ids of the body."""
     described = describe(QueuedMessage("m", body, None, 0, is_visible=True), datetime.now(UTC))
     assert (described["thread_id"], described["exchange_id"], described["sent_at"]) == (None, None, None)
@@ -182,11 +184,11 @@ def _commands(command: Any = None, words: tuple[str, ...] = ()) -> list[tuple[st
     """Return the words of every group and command, as a user types them."""
     command = command or typer.main.get_command(app)
     children: dict[str, Any] = getattr(command, "commands", {})
-    return [words, *(found for name, child in children.items() for found in _commands(child, (*words, name)))]
+    return [words, *(path for name, child in children.items() for path in _commands(child, (*words, name)))]
 
 
 @pytest.mark.parametrize("words", _commands(), ids=" ".join)
-def test_help_is_plain(words: tuple[str, ...]) -> None:
+def test_every_command_has_help_with_examples(words: tuple[str, ...]) -> None:
     """Every command has help with examples, without colours or boxes, and supports `--json`."""
     result = CliRunner().invoke(app, [*words, "--help"])
     assert result.exit_code == 0
@@ -201,7 +203,9 @@ def test_help_is_plain(words: tuple[str, ...]) -> None:
         assert f"hybrid-memory {' '.join(words)}" in result.output.partition("Examples:")[2]
 
 
-def test_a_bar_without_an_end(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_progress_bar_without_a_total_shows_the_count(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A progress bar without a total shows only the count."""
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     with progress("Export", None) as advance:
@@ -209,41 +213,41 @@ def test_a_bar_without_an_end(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert "7/?" in capsys.readouterr().err
 
 
-class _Counts:
+class _FakeUserData:
     def counts(self, user_id: str) -> dict[str, int]:
-        if user_id == "away":
+        if user_id == "unreachable":
             raise StoreUnavailable("postgres", "refused")
         return {"erasing": 7}
 
 
-def test_a_users_erasure_in_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_partly_deleted_threads_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """The output has the number of deleted threads with remaining rows. Without PostgreSQL, the number is unknown."""
 
     def answer(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json={} if "preferences" in request.url.path else {"items": [], "next_cursor": None})
 
     use_fake_api(monkeypatch, answer)
-    monkeypatch.setattr(connect, "postgres_user_data", lambda _: _Counts())
-    for user, places, known in (("ada", True, 7), ("away", True, None), ("ada", False, None)):
-        named = ["--api-url", API_URL, *(["--database-url", "postgresql://h/d"] if places else [])]
-        result = CliRunner().invoke(app, ["users", "show", user, "--json", *named])
-        assert (result.exit_code, json.loads(result.stdout)["erasing"]) == (0, known)
-        assert ("PostgreSQL" in result.stderr) == (user == "away")
+    monkeypatch.setattr(connect, "postgres_user_data", lambda _: _FakeUserData())
+    for user, has_database, expected in (("ada", True, 7), ("unreachable", True, None), ("ada", False, None)):
+        options = ["--api-url", API_URL, *(["--database-url", "postgresql://h/d"] if has_database else [])]
+        result = CliRunner().invoke(app, ["users", "show", user, "--json", *options])
+        assert (result.exit_code, json.loads(result.stdout)["erasing"]) == (0, expected)
+        assert ("PostgreSQL" in result.stderr) == (user == "unreachable")
     shown = CliRunner().invoke(
         app, ["users", "show", "ada", "--api-url", API_URL, "--database-url", "postgresql://h/d"]
     )
     assert "still has rows of 7 deleted threads" in shown.stdout
 
 
-def test_errors_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_are_json_with_the_json_option(monkeypatch: pytest.MonkeyPatch) -> None:
     """With `--json` an error is JSON with the same exit code."""
     monkeypatch.setenv("HYBRID_MEMORY_API_URL", "ftp://x")
-    plain, as_json = (CliRunner().invoke(app, ["users", "show", "u", *more]) for more in ([], ["--json"]))
+    plain, as_json = (CliRunner().invoke(app, ["users", "show", "u", *options]) for options in ([], ["--json"]))
     assert (plain.exit_code, as_json.exit_code, as_json.stdout) == (2, 2, "")
     assert f"Error: {json.loads(as_json.stderr)['error']}\n" == plain.stderr
 
 
-def test_usage_errors() -> None:
+def test_invalid_commands_have_exit_code_2() -> None:
     """An invalid command has exit code 2."""
     for words in (["nothing"], ["dlq", "list", "--limit", "0"], ["dlq", "redrive", "--rate", "501"], ["dlq", "show"]):
         assert CliRunner().invoke(app, words).exit_code == 2

@@ -19,8 +19,8 @@ from shared.stores.sqs.admin import QueueAccess, QueueAdmin
 from shared.stores.sqs.age import oldest_age
 
 REGION = "eu-west-1"
-LIVE = f"https://sqs.{REGION}.amazonaws.com/123456789012/exchanges"
-DEAD = f"https://sqs.{REGION}.amazonaws.com/123456789012/dead"
+EXCHANGE_URL = f"https://sqs.{REGION}.amazonaws.com/123456789012/exchanges"
+DEAD_LETTER_URL = f"https://sqs.{REGION}.amazonaws.com/123456789012/dead"
 TASK = {"TaskHandle": "handle", "SourceArn": "arn:dead"}
 
 
@@ -42,7 +42,7 @@ def queues(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[QueueAdmin, QueueA
         yield QueueAdmin(dead, access), QueueAdmin(live, access)
 
 
-def _fill(queue: QueueAdmin, count: int) -> list[str]:
+def _send_messages(queue: QueueAdmin, count: int) -> list[str]:
     bodies = [f"body {number}" for number in range(count)]
     for body in bodies:
         queue.client.send_message(
@@ -58,23 +58,23 @@ def _bodies(queue: QueueAdmin) -> list[str]:
 
 
 def _run(*words: str) -> Result:
-    return CliRunner().invoke(app, [*words, "--queue-url", LIVE, "--dlq-url", DEAD])
+    return CliRunner().invoke(app, [*words, "--queue-url", EXCHANGE_URL, "--dlq-url", DEAD_LETTER_URL])
 
 
-def test_listing_releases_the_messages(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+def test_listed_messages_are_visible_again(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     """Listed messages are visible again at once. Their receive count is one higher."""
     dead, _ = queues
-    bodies = _fill(dead, 25)
+    bodies = _send_messages(dead, 25)
     assert _bodies(dead) == sorted(bodies)
     assert len(dead.peek(7)) == 7
     assert dead.depth().visible == 25
     assert all(message.attributes == {"reason": "not_json"} for message in dead.peek(25))
 
 
-def test_searching_for_one_message(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+def test_a_search_returns_the_matching_message(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     """A search returns the matching message and releases all others."""
     dead, _ = queues
-    _fill(dead, 25)
+    _send_messages(dead, 25)
     found = dead.peek(1000, lambda message: message.body == "body 17")
     assert [message.body for message in found] == ["body 17"]
     assert dead.peek(1000, lambda message: message.body == "other") == []
@@ -84,35 +84,35 @@ def test_searching_for_one_message(queues: tuple[QueueAdmin, QueueAdmin]) -> Non
 def test_a_copy_sends_every_body_once(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     """The copy sends every body once. The copy has no attributes of the message's last failure."""
     dead, live = queues
-    bodies = _fill(dead, 23)
-    done = RedriveResult()
-    copy(dead, live, 23, None, done, _ignore)
-    assert (done.moved, done.refused) == (23, [])
+    bodies = _send_messages(dead, 23)
+    redrive = RedriveResult()
+    copy(dead, live, 23, None, redrive, _ignore)
+    assert (redrive.moved, redrive.refused) == (23, [])
     assert _bodies(live) == sorted(bodies)
     assert dead.depth().total == 0
     assert all(message.attributes == {} for message in live.peek(23))
 
 
-def test_the_requests_id_stays(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+def test_a_copy_keeps_only_a_valid_request_id(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     """Of the message's attributes, the copy keeps only a valid request id."""
     dead, live = queues
-    for body, named in {"named": "r-1", "hostile": "r\n2"}.items():
-        values = {"reason": "not_json", "request_id": named}
+    for body, request_id in {"valid": "r-1", "invalid": "r\n2"}.items():
+        values = {"reason": "not_json", "request_id": request_id}
         dead.send(body, values)
     copy(dead, live, 2, None, RedriveResult(), _ignore)
     assert {message.body: message.attributes for message in live.peek(2)} == {
-        "named": {"request_id": "r-1"},
-        "hostile": {},
+        "valid": {"request_id": "r-1"},
+        "invalid": {},
     }
 
 
 def test_no_message_is_moved_twice(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     """The command does not move a message a second time if the message fails again during the move."""
     dead, _ = queues
-    _fill(dead, 5)
-    done = RedriveResult()
-    copy(dead, dead, 5, None, done, _ignore)  # the copy's target is its source, so every message returns at once
-    assert done.moved == 5
+    _send_messages(dead, 5)
+    redrive = RedriveResult()
+    copy(dead, dead, 5, None, redrive, _ignore)  # the copy's target is its source, so every message returns at once
+    assert redrive.moved == 5
     assert dead.depth().visible == 5
 
 
@@ -121,7 +121,7 @@ def test_an_interrupted_move_releases_messages(
 ) -> None:
     """Ctrl-C releases the received messages at once."""
     dead, live = queues
-    _fill(dead, 12)
+    _send_messages(dead, 12)
     send = live.send
 
     def stop_at_the_fourth(body: str, attributes: Mapping[str, str | None]) -> None:
@@ -130,16 +130,16 @@ def test_an_interrupted_move_releases_messages(
         send(body, attributes)
 
     monkeypatch.setattr(live, "send", stop_at_the_fourth)
-    done = RedriveResult()
+    redrive = RedriveResult()
     with pytest.raises(KeyboardInterrupt):
-        copy(dead, live, 12, None, done, _ignore)
-    assert (done.moved, live.depth().visible, dead.depth().visible) == (3, 3, 9)
+        copy(dead, live, 12, None, redrive, _ignore)
+    assert (redrive.moved, live.depth().visible, dead.depth().visible) == (3, 3, 9)
 
 
-def test_a_refused_message_stays(queues: tuple[QueueAdmin, QueueAdmin], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_message_is_not_moved(queues: tuple[QueueAdmin, QueueAdmin], monkeypatch: pytest.MonkeyPatch) -> None:
     """A refused message stays visible, and the others are moved."""
     dead, live = queues
-    _fill(dead, 12)
+    _send_messages(dead, 12)
     send = live.send
 
     def refuse_one(body: str, attributes: Mapping[str, str | None]) -> None:
@@ -148,23 +148,23 @@ def test_a_refused_message_stays(queues: tuple[QueueAdmin, QueueAdmin], monkeypa
         send(body, attributes)
 
     monkeypatch.setattr(live, "send", refuse_one)
-    done = RedriveResult()
-    copy(dead, live, 12, None, done, _ignore)
-    assert (done.moved, len(done.refused)) == (11, 1)
+    redrive = RedriveResult()
+    copy(dead, live, 12, None, redrive, _ignore)
+    assert (redrive.moved, len(redrive.refused)) == (11, 1)
     assert _bodies(dead) == ["body 3"]
 
 
-def test_sqs_refuses_a_body(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+def test_a_body_that_sqs_refuses_is_an_invalid_record(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     """A body that SQS refuses permanently is an invalid record, not an outage."""
     _, live = queues
     with pytest.raises(InvalidRecord):
         live.send("x" * 2_000_000)
 
 
-def test_the_rate(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+def test_messages_are_moved_within_the_rate(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     """Messages are moved no faster than the rate."""
     dead, live = queues
-    _fill(dead, 6)
+    _send_messages(dead, 6)
     started = time.monotonic()
     copy(dead, live, 6, 20, RedriveResult(), _ignore)
     assert time.monotonic() - started >= 5 / 20
@@ -173,7 +173,7 @@ def test_the_rate(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
 def test_preview_changes_nothing(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     """Without --yes, redrive and purge only print a preview."""
     dead, live = queues
-    _fill(dead, 3)
+    _send_messages(dead, 3)
     result = _run("dlq", "redrive")
     assert (result.exit_code, "Would move 3" in result.output) == (0, True)
     result = _run("dlq", "purge")
@@ -183,10 +183,10 @@ def test_preview_changes_nothing(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     assert (dead.depth().total, live.depth().total) == (3, 0)
 
 
-def test_purge(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+def test_purge_deletes_every_dead_letter(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     """With --yes every dead letter is deleted."""
     dead, _ = queues
-    _fill(dead, 3)
+    _send_messages(dead, 3)
     answer = json.loads(_run("dlq", "purge", "--yes", "--json").stdout)
     assert (answer["deleted"], answer["is_approximate"]) == (3, True)
     assert dead.depth().total == 0
@@ -194,20 +194,20 @@ def test_purge(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
 
 def test_the_purge_message_is_approximate(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     """The message calls the number approximate, because the messages were counted before the purge."""
-    _fill(queues[0], 3)
+    _send_messages(queues[0], 3)
     assert "Deleted about 3 dead letters" in _run("dlq", "purge", "--yes").output
 
 
-def test_redrive_by_copy(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+def test_redrive_with_copy_moves_all_dead_letters(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     """`--copy` moves the dead letters without SQS's own move."""
     dead, live = queues
-    _fill(dead, 3)
+    _send_messages(dead, 3)
     answer = json.loads(_run("dlq", "redrive", "--yes", "--copy", "--json").stdout)
     assert (answer["method"], answer["moved"], answer["preview"]) == ("copy", 3, False)
     assert (dead.depth().total, live.depth().total) == (0, 3)
 
 
-def test_a_redrive_of_fewer_messages_than_counted(
+def test_fewer_moved_messages_than_counted_are_reported(
     queues: tuple[QueueAdmin, QueueAdmin], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If another client receives dead letters during the redrive, the command moves the others.
@@ -215,39 +215,39 @@ def test_a_redrive_of_fewer_messages_than_counted(
     The exit code is then 1, and a message reports the difference.
     """
     dead, live = queues
-    _fill(dead, 3)
+    _send_messages(dead, 3)
     start = "cli.connect.start_move"
 
-    def taken(source: QueueAdmin, *_: Any) -> None:
+    def receive_one(source: QueueAdmin, *_: Any) -> None:
         source.receive(1, hide_seconds=60)
 
-    monkeypatch.setattr(start, taken)  # the test does not use SQS's own move
+    monkeypatch.setattr(start, receive_one)  # the test does not use SQS's own move
     result = _run("dlq", "redrive", "--yes", "--json")
     assert (result.exit_code, json.loads(result.stdout)["moved"]) == (1, 2)
     assert "1 fewer were moved than were counted" in result.stderr
     assert live.depth().total == 2
 
 
-def test_an_empty_queue(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+def test_a_redrive_of_an_empty_queue_succeeds(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     """A redrive of an empty queue is a success."""
     assert queues[0].depth().total == 0
     assert "nothing to move" in _run("dlq", "redrive", "--yes").output
     assert _run("dlq", "list").exit_code == 0
 
 
-def test_no_such_queue(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+def test_a_missing_queue_is_reported(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     """A missing queue causes one message and exit code 3."""
     assert queues
-    result = CliRunner().invoke(app, ["dlq", "list", "--dlq-url", DEAD + "x"])
+    result = CliRunner().invoke(app, ["dlq", "list", "--dlq-url", DEAD_LETTER_URL + "x"])
     assert result.exit_code == 3
     assert "The queue cannot be reached" in result.stderr
     assert result.stderr.count("\n") == 1
 
 
-def test_age_on_aws(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+def test_the_oldest_age_is_cloudwatchs_value(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     """On AWS the oldest message's age is CloudWatch's value, or unknown."""
     dead, _ = queues
-    _fill(dead, 1)
+    _send_messages(dead, 1)
     assert oldest_age(dead, dead.depth()) is None
     boto3.client("cloudwatch", region_name=REGION).put_metric_data(
         Namespace="AWS/SQS",
@@ -260,12 +260,12 @@ def test_age_on_aws(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
             }
         ],
     )
-    found = oldest_age(dead, dead.depth())
-    assert found is not None
-    assert found[0] == 42.0
+    age = oldest_age(dead, dead.depth())
+    assert age is not None
+    assert age[0] == 42.0
 
 
-# - SQS's own move, which neither moto nor the emulator supports ---
+# --- SQS's own move, which neither moto nor the emulator supports ---
 
 
 @pytest.fixture
@@ -274,7 +274,7 @@ def stubbed() -> Iterator[tuple[QueueAdmin, QueueAdmin, Stubber]]:
     client = boto3.client("sqs", REGION, aws_access_key_id="x", aws_secret_access_key="x")
     with Stubber(client) as stubber:
         access = QueueAccess()
-        yield QueueAdmin(DEAD, access, client), QueueAdmin(LIVE, access, client), stubber
+        yield QueueAdmin(DEAD_LETTER_URL, access, client), QueueAdmin(EXCHANGE_URL, access, client), stubber
         stubber.assert_no_pending_responses()
 
 
@@ -290,13 +290,13 @@ def test_a_move_names_its_target(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]
     """
     dead, live, stubber = stubbed
     _expect_arns(stubber)
-    wanted = {"SourceArn": "arn:dead", "DestinationArn": "arn:live", "MaxNumberOfMessagesPerSecond": 7}
-    stubber.add_response("start_message_move_task", {"TaskHandle": "handle"}, wanted)
+    expected = {"SourceArn": "arn:dead", "DestinationArn": "arn:live", "MaxNumberOfMessagesPerSecond": 7}
+    stubber.add_response("start_message_move_task", {"TaskHandle": "handle"}, expected)
     assert start_move(dead, live, 7) is not None
 
 
 @pytest.mark.parametrize("code", ["InvalidAction", "UnknownOperationException"])
-def test_no_such_action(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber], code: str) -> None:
+def test_an_endpoint_may_not_support_moves(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber], code: str) -> None:
     """The command does not use SQS's own move if the endpoint does not support it."""
     dead, live, stubber = stubbed
     _expect_arns(stubber)
@@ -304,7 +304,7 @@ def test_no_such_action(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber], code: s
     assert start_move(dead, live, None) is None
 
 
-def test_a_move_that_is_refused(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]) -> None:
+def test_a_refused_move_is_reported(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]) -> None:
     """The command reports a move that SQS refuses (e.g. a second concurrent move), and does not copy instead."""
     dead, live, stubber = stubbed
     _expect_arns(stubber)
@@ -317,29 +317,29 @@ def _progress(stubber: Stubber, **fields: Any) -> None:
     stubber.add_response("list_message_move_tasks", {"Results": [{**TASK, **fields}]})
 
 
-def test_following_a_move(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]) -> None:
+def test_the_command_waits_until_the_move_ends(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]) -> None:
     """The command waits until the move ends."""
     dead, _, stubber = stubbed
     _progress(stubber, Status="RUNNING", ApproximateNumberOfMessagesMoved=0)
     _progress(stubber, Status="RUNNING", ApproximateNumberOfMessagesMoved=3, ApproximateNumberOfMessagesToMove=5)
     _progress(stubber, Status="COMPLETED", ApproximateNumberOfMessagesMoved=5, ApproximateNumberOfMessagesToMove=5)
-    done, seen = RedriveResult(), []
-    follow(MoveTask(dead, "arn:dead", "h"), done, lambda *so_far: seen.append(so_far), lambda _: None)
-    assert done.moved == 5
-    assert seen == [(0, None), (3, 5), (5, 5)]
+    redrive, updates = RedriveResult(), []
+    follow(MoveTask(dead, "arn:dead", "h"), redrive, lambda *update: updates.append(update), lambda _: None)
+    assert redrive.moved == 5
+    assert updates == [(0, None), (3, 5), (5, 5)]
 
 
-def test_a_move_that_fails(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]) -> None:
+def test_a_failed_move_is_reported_with_copy_as_alternative(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]) -> None:
     """If a move fails, the command reports the reason and the alternative `--copy`."""
     dead, _, stubber = stubbed
     _progress(stubber, Status="FAILED", FailureReason="AccessDenied", ApproximateNumberOfMessagesMoved=2)
-    done = RedriveResult()
+    redrive = RedriveResult()
     with pytest.raises(StoreUnavailable, match=r"AccessDenied.*--copy"):
-        follow(MoveTask(dead, "arn:dead", "h"), done, _ignore, lambda _: None)
-    assert done.moved == 2
+        follow(MoveTask(dead, "arn:dead", "h"), redrive, _ignore, lambda _: None)
+    assert redrive.moved == 2
 
 
-def test_stopping_a_move(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]) -> None:
+def test_an_interrupt_cancels_the_move(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]) -> None:
     """Ctrl-C also cancels SQS's move."""
     dead, _, stubber = stubbed
     _progress(stubber, Status="RUNNING", ApproximateNumberOfMessagesMoved=1)
@@ -352,22 +352,24 @@ def test_stopping_a_move(stubbed: tuple[QueueAdmin, QueueAdmin, Stubber]) -> Non
         follow(MoveTask(dead, "arn:dead", "h"), RedriveResult(), _ignore, interrupt)
 
 
-def test_the_command_prefers_the_move(queues: tuple[QueueAdmin, QueueAdmin], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_uses_the_move_if_supported(
+    queues: tuple[QueueAdmin, QueueAdmin], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`dlq redrive` uses SQS's own move if it is supported, with the given rate."""
     dead, live = queues
-    _fill(dead, 4)
-    asked: list[tuple[str, str, int | None]] = []
+    _send_messages(dead, 4)
+    calls: list[tuple[str, str, int | None]] = []
 
-    class Done:
+    class EndedMove:
         def progress(self) -> MoveProgress:
             return MoveProgress(moved=4, total=4, is_ended=True, failure=None)
 
-    def start(source: QueueAdmin, target: QueueAdmin, rate: int | None) -> Done:
-        asked.append((source.url, target.url, rate))
-        return Done()
+    def start(source: QueueAdmin, target: QueueAdmin, rate: int | None) -> EndedMove:
+        calls.append((source.url, target.url, rate))
+        return EndedMove()
 
     monkeypatch.setattr("cli.connect.start_move", start)
     answer = json.loads(_run("dlq", "redrive", "--yes", "--rate", "9", "--json").stdout)
     assert (answer["method"], answer["moved"]) == ("move_task", 4)
-    assert asked == [(DEAD, LIVE, 9)]
+    assert calls == [(DEAD_LETTER_URL, EXCHANGE_URL, 9)]
     assert live.depth().total == 0

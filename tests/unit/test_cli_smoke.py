@@ -1,4 +1,4 @@
-"""The smoke test succeeds on a working API, and reports the faults of a broken one."""
+"""The smoke test succeeds on a working API, and reports the failed steps on a broken API."""
 
 from __future__ import annotations
 
@@ -20,66 +20,66 @@ from hybrid_memory_client import MemoryClient
 from tests.support.fake_api import API_URL, message, problem
 
 HEALTH = {"status": "ok", "redis": "ok", "postgres": "ok", "queue": "ok"}
-_UNANSWERED = httpx.ReadTimeout("late")
+_TIMEOUT = httpx.ReadTimeout("respond_late")
 
 
 class FakeApi:
     """A fake API in which a thread belongs to the token that wrote it.
 
     Attributes:
-        broken: Replacement responses, by method and last part of the path.
+        replacements: Replacement responses, by method and last part of the path.
         is_drained: Whether PostgreSQL has the written exchange.
-        is_open: Whether authorization is missing.
-        deletes: Whether deletions work.
+        is_open: Whether the API responds without a token.
+        has_working_deletes: Whether deletions work.
     """
 
     def __init__(self) -> None:
-        self.broken: dict[str, list[httpx.Response | Exception] | httpx.Response | Exception] = {}
-        self.is_drained = self.deletes = True
+        self.replacements: dict[str, list[httpx.Response | Exception] | httpx.Response | Exception] = {}
+        self.is_drained = self.has_working_deletes = True
         self.is_open = False
         self.threads: dict[str, tuple[str, dict[str, Any]]] = {}
-        self.asked: list[str] = []
+        self.requests: list[str] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         """Handle a request."""
         path = request.url.path.removeprefix("/prod/").split("/")
-        what = f"{request.method} {path[-1] if path[0] != 'threads' or len(path) > 2 else 'thread'}"
-        self.asked.append(what)
-        broken = self.broken.get(what)
-        if isinstance(broken, list):
-            broken = broken.pop(0) if broken else None
-        if isinstance(broken, Exception):
-            raise broken
-        return broken or self._answer(what, path, request)
+        operation = f"{request.method} {path[-1] if path[0] != 'threads' or len(path) > 2 else 'thread'}"
+        self.requests.append(operation)
+        replacement = self.replacements.get(operation)
+        if isinstance(replacement, list):
+            replacement = replacement.pop(0) if replacement else None
+        if isinstance(replacement, Exception):
+            raise replacement
+        return replacement or self._answer(operation, path, request)
 
-    def _answer(self, what: str, path: list[str], request: httpx.Request) -> httpx.Response:  # noqa: PLR0911 - one return per route
+    def _answer(self, operation: str, path: list[str], request: httpx.Request) -> httpx.Response:  # noqa: PLR0911 - one return per route
         token = request.headers.get("Authorization", "")
-        if what == "GET health":
+        if operation == "GET health":
             return httpx.Response(200, json=HEALTH)
         if not token and not self.is_open:
             return problem(401)
-        if what == "POST invoked":
+        if operation == "POST invoked":
             body = json.loads(request.content)
             self.threads[body["thread_id"]] = (token, body)
-            return _kept("queue", cached=True)
-        if what == "POST invoking":
+            return _stored("queue", cached=True)
+        if operation == "POST invoking":
             _, body = self.threads.get(json.loads(request.content)["thread_id"], ("", None))
-            said = [body["user_message"], body["assistant_message"]] if body else []
-            messages = [message(text) for text in said]
+            texts = [body["user_message"], body["assistant_message"]] if body else []
+            messages = [message(text) for text in texts]
             return httpx.Response(200, json={"messages": messages, "source": "redis", "degraded": []})
         owner, body = self.threads.get(path[1], ("", None))
         if body is None or (owner != token and not self.is_open):
             return problem(404)
-        if what == "DELETE thread":
-            if self.deletes:
+        if operation == "DELETE thread":
+            if self.has_working_deletes:
                 del self.threads[path[1]]
             return httpx.Response(204)
-        if what == "GET layers":
+        if operation == "GET layers":
             return httpx.Response(200, json=_layers(body, is_drained=self.is_drained))
         return httpx.Response(200, json={"items": [], "next_cursor": None, "degraded": []})
 
 
-def _kept(durability: str, *, cached: bool) -> httpx.Response:
+def _stored(durability: str, *, cached: bool) -> httpx.Response:
     return httpx.Response(202, json={"exchange_id": str(uuid4()), "durability": durability, "cached": cached})
 
 
@@ -97,13 +97,13 @@ def _layers(exchange: dict[str, Any], *, is_drained: bool) -> dict[str, Any]:
 
 
 @pytest.fixture(autouse=True)
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Record the pauses instead of waiting. The pauses advance the clock."""
-    made: list[float] = []
+def recorded_pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Record pauses instead of waiting. The pauses advance the clock."""
+    recorded: list[float] = []
     # The patch applies to all modules, because the client pauses, too.
-    monkeypatch.setattr(time, "sleep", made.append)
-    monkeypatch.setattr("cli.smoke_steps.time.monotonic", lambda: float(sum(made)))
-    return made
+    monkeypatch.setattr(time, "sleep", recorded.append)
+    monkeypatch.setattr("cli.smoke_steps.time.monotonic", lambda: float(sum(recorded)))
+    return recorded
 
 
 @pytest.fixture
@@ -113,10 +113,10 @@ def api() -> FakeApi:
 
 
 def _run(api: FakeApi, *, anonymous: bool = True, other: str | None = "other") -> dict[str, Finding]:
-    opened = ExitStack()
+    clients = ExitStack()
 
     def client(token: str | None) -> MemoryClient:
-        return open_api(opened, API_URL, token, transport=httpx.MockTransport(api))
+        return open_api(clients, API_URL, token, transport=httpx.MockTransport(api))
 
     test = SmokeTest(
         client("mine"),
@@ -124,7 +124,7 @@ def _run(api: FakeApi, *, anonymous: bool = True, other: str | None = "other") -
         other=client(other) if other else None,
         wait_seconds=10,
     )
-    with opened:
+    with clients:
         findings = test.run()
     assert all(thread == test.thread_id for thread in api.threads)
     return {finding.check: finding for finding in findings}
@@ -134,7 +134,7 @@ def _states(findings: dict[str, Finding]) -> dict[str, str]:
     return {check: finding.state for check, finding in findings.items()}
 
 
-def test_everything_works(api: FakeApi) -> None:
+def test_all_steps_succeed_on_a_working_api(api: FakeApi) -> None:
     """On a working API, all steps succeed, and the thread is deleted."""
     states = _states(_run(api))
     assert list(states) == ["health", "write", "read", "drain", "token", "isolation", "delete", "gone"]
@@ -142,14 +142,14 @@ def test_everything_works(api: FakeApi) -> None:
     assert api.threads == {}
 
 
-def test_without_tokens(api: FakeApi) -> None:
+def test_steps_that_need_a_token_are_skipped_without_tokens(api: FakeApi) -> None:
     """Without tokens, the smoke test skips the steps that need a token."""
     api.is_open = True
     assert list(_run(api, anonymous=False, other=None)) == ["health", "write", "read", "drain", "delete", "gone"]
 
 
 @pytest.mark.parametrize(
-    ("what", "check", "is_written"),
+    ("operation", "check", "is_written"),
     [
         ("GET health", "health", False),
         ("POST invoked", "write", True),
@@ -159,16 +159,16 @@ def test_without_tokens(api: FakeApi) -> None:
 )
 @pytest.mark.parametrize(
     ("answer", "state"),
-    [(_UNANSWERED, "unreachable"), (httpx.ConnectError("refused"), "unreachable")]
+    [(_TIMEOUT, "unreachable"), (httpx.ConnectError("refused"), "unreachable")]
     + [(problem(status), "unreachable") for status in (429, 500, 503)]
     + [(problem(401), "fault"), (httpx.Response(200, text="<html>"), "fault")],
     ids=["timeout", "refused", "429", "500", "503", "401", "another"],
 )
-def test_a_step_that_fails(
-    api: FakeApi, what: str, check: str, answer: httpx.Response | Exception, state: str, *, is_written: bool
+def test_a_failed_step_is_reported_and_the_thread_is_deleted(
+    api: FakeApi, operation: str, check: str, answer: httpx.Response | Exception, state: str, *, is_written: bool
 ) -> None:
     """A failed step is reported, later steps are skipped, and the thread is deleted."""
-    api.broken[what] = answer
+    api.replacements[operation] = answer
     findings = _run(api)
     states = _states(findings)
     assert states[check] == state
@@ -178,35 +178,35 @@ def test_a_step_that_fails(
     assert api.threads == {}
 
 
-def test_an_exchange_that_was_written_without_an_answer(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_thread_is_deleted_after_a_write_without_response(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
     """The smoke test deletes the thread, even if the write got no response."""
     answer = api._answer
 
-    def late(what: str, path: list[str], request: httpx.Request) -> httpx.Response:
-        given = answer(what, path, request)
-        if what == "POST invoked":
-            raise _UNANSWERED
-        return given
+    def respond_late(operation: str, path: list[str], request: httpx.Request) -> httpx.Response:
+        response = answer(operation, path, request)
+        if operation == "POST invoked":
+            raise _TIMEOUT
+        return response
 
-    monkeypatch.setattr(api, "_answer", late)
+    monkeypatch.setattr(api, "_answer", respond_late)
     assert _states(_run(api)) == {"health": "ok", "write": "unreachable", "clean-up": "ok"}
     assert api.threads == {}
 
 
-def test_a_deletion_that_fails_at_first(api: FakeApi) -> None:
+def test_a_failed_deletion_is_retried(api: FakeApi) -> None:
     """A failed deletion is reported and retried."""
-    api.broken["DELETE thread"] = [problem(503), _UNANSWERED]
+    api.replacements["DELETE thread"] = [problem(503), _TIMEOUT]
     states = _states(_run(api))
     assert (states["delete"], states["clean-up"], api.threads) == ("unreachable", "ok", {})
 
 
-def test_a_deletion_that_fails_for_good(api: FakeApi) -> None:
+def test_a_warning_has_the_command_to_delete_the_thread(api: FakeApi) -> None:
     """If each deletion fails, the output has the command that deletes the thread later."""
-    api.broken["DELETE thread"] = problem(503)
+    api.replacements["DELETE thread"] = problem(503)
     finding = _run(api)["clean-up"]
     assert finding.state == "warning"
     assert re.search(r"threads delete smoke-[0-9a-f-]{36} --yes", finding.advice or "")
-    assert api.asked.count("DELETE thread") == 4
+    assert api.requests.count("DELETE thread") == 4
 
 
 def test_an_interrupted_test_deletes_its_thread(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,7 +223,7 @@ def test_an_interrupted_test_deletes_its_thread(api: FakeApi, monkeypatch: pytes
     assert api.threads == {}
 
 
-def test_a_stopped_drain(api: FakeApi) -> None:
+def test_a_stopped_drain_is_reported(api: FakeApi) -> None:
     """If the drain has stopped, the wait ends after the caller's limit, and the smoke test reports a fault."""
     api.is_drained = False
     findings = _run(api)
@@ -232,38 +232,40 @@ def test_a_stopped_drain(api: FakeApi) -> None:
     assert (findings["gone"].state, api.threads) == ("ok", {})
 
 
-def test_layers_that_are_down(api: FakeApi) -> None:
+def test_layers_that_are_down_are_reported(api: FakeApi) -> None:
     """The smoke test reports each layer that is down, and runs the other steps."""
-    api.broken["GET health"] = httpx.Response(200, json={**HEALTH, "postgres": "unavailable"})
-    api.broken["POST invoked"] = [_kept("none", cached=False)]
-    api.broken["POST invoking"] = httpx.Response(200, json={"messages": [], "source": "none", "degraded": ["redis"]})
+    api.replacements["GET health"] = httpx.Response(200, json={**HEALTH, "postgres": "unavailable"})
+    api.replacements["POST invoked"] = [_stored("none", cached=False)]
+    api.replacements["POST invoking"] = httpx.Response(
+        200, json={"messages": [], "source": "none", "degraded": ["redis"]}
+    )
     findings = _run(api)
     assert "postgres" in findings["health"].found
     assert [findings[name].state for name in ("health", "write", "read")] == ["fault"] * 3
 
 
-def test_a_redis_that_is_new(api: FakeApi) -> None:
+def test_a_new_redis_may_be_degraded(api: FakeApi) -> None:
     """Responses may be degraded in the first minute of a new Redis. The smoke test does not report this as a fault."""
     texts = [message("What is this?"), message("A smoke test.")]
-    early = httpx.Response(200, json={"messages": texts, "source": "postgres", "degraded": ["queue"]})
-    api.broken["POST invoking"] = [early]
+    degraded = httpx.Response(200, json={"messages": texts, "source": "postgres", "degraded": ["queue"]})
+    api.replacements["POST invoking"] = [degraded]
     assert _run(api)["read"].state == "ok"
 
 
-def test_a_deployment_that_is_open(api: FakeApi) -> None:
+def test_a_thread_that_other_callers_can_read_is_reported(api: FakeApi) -> None:
     """The smoke test reports a fault if another token, or a request without a token, can read the thread."""
     api.is_open = True
     findings = _run(api)
     assert (findings["token"].state, findings["isolation"].state) == ("fault", "fault")
 
 
-def test_the_same_user_twice(api: FakeApi) -> None:
+def test_two_tokens_of_one_user_are_reported(api: FakeApi) -> None:
     """The smoke test reports a fault if the other token belongs to the same user."""
     finding = _run(api, other="mine")["isolation"]
     assert (finding.state, "another user" in (finding.advice or "")) == ("fault", True)
 
 
-def test_a_deletion_that_deletes_nothing(api: FakeApi) -> None:
+def test_a_deletion_without_effect_is_reported(api: FakeApi) -> None:
     """If a deletion has no effect, the smoke test reports that the messages still exist."""
-    api.deletes = False
+    api.has_working_deletes = False
     assert _run(api)["gone"].state == "fault"
