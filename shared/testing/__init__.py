@@ -1,4 +1,4 @@
-"""In-memory twins of the stores, for tests of this project and of programs that use it.
+"""In-memory stores, for tests of this project and of programs that use it.
 
 They implement the protocols of `shared/stores` without a server: no time to live, no network, one process. Each has
 `is_down`, which makes every call raise `StoreUnavailable` like the real store, and `calls`, the names of the called

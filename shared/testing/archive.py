@@ -1,4 +1,4 @@
-"""L2's in-memory twin."""
+"""PostgreSQL (L2) in memory."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from shared.stores.archive import (
     Window,
 )
 from shared.testing.conversations import Conversations
-from shared.testing.twin import Twin
+from shared.testing.store import InMemoryStore
 
 
-class InMemoryArchive(Twin):
-    """L2's twin.
+class InMemoryArchive(InMemoryStore):
+    """L2 in memory.
 
     Attributes:
         healthy_for: The seconds that L2 and the sweep have been up without a gap.
         old_rows: The number of expired rows of each table.
-        time: Its clock, in Unix seconds.
+        time: The clock, in Unix seconds.
     """
 
     layer = "postgres"
@@ -57,7 +57,7 @@ class InMemoryArchive(Twin):
 
     def window(self, thread_id: str, limit: int, users: Collection[str] = ()) -> Window:
         """Return the newest `limit` exchanges, the thread's owner, and the cutoffs of those users who were deleted."""
-        self.begin("window")
+        self.record_call("window")
         exchanges, cutoff = self.exchanges(thread_id), self.deleted_threads.get(thread_id)
         deleted = frozenset(self.deleted_ids.get(thread_id, ()))
         user_cutoffs = {user_id: self.deleted_users[user_id] for user_id in users if user_id in self.deleted_users}
@@ -68,12 +68,12 @@ class InMemoryArchive(Twin):
 
     def exchange(self, thread_id: str, exchange_id: UUID) -> Exchange | None:
         """Return one exchange of the thread."""
-        self.begin("exchange")
+        self.record_call("exchange")
         return next((each for each in self.exchanges(thread_id) if each.exchange_id == exchange_id), None)
 
     def store(self, exchanges: Sequence[Exchange]) -> StoreResult:
         """Store a batch, idempotently."""
-        self.begin("store")
+        self.record_call("store")
         stored, erased = 0, 0
         rejected_owner: list[Exchange] = []
         effective: dict[tuple[str, UUID], Exchange] = {}
@@ -97,7 +97,7 @@ class InMemoryArchive(Twin):
         self, thread_id: str, exchange_id: UUID, texts: ExchangeTexts, *, above: int = 0, owner: str | None = None
     ) -> Exchange | None:
         """Replace a stored exchange's texts with the next revision."""
-        self.begin("replace_exchange")
+        self.record_call("replace_exchange")
         self._require(thread_id, owner)
         thread = self._conversations.get(thread_id)
         replacement = thread.revise(exchange_id, texts, above) if thread else None
@@ -107,7 +107,7 @@ class InMemoryArchive(Twin):
 
     def delete_exchange(self, thread_id: str, exchange_id: UUID, owner: str | None = None) -> ExchangeDeletion:
         """Delete a stored exchange permanently."""
-        self.begin("delete_exchange")
+        self.record_call("delete_exchange")
         self._require(thread_id, owner)
         thread = self._conversations.get(thread_id)
         if exchange_id in self.deleted_ids.get(thread_id, ()):
@@ -119,33 +119,33 @@ class InMemoryArchive(Twin):
         return "deleted"
 
     def remove_deleted(self) -> int:
-        """Return 0, because this twin has no previous release."""
-        self.begin("remove_deleted")
+        """Return 0, because no previous release has written rows."""
+        self.record_call("remove_deleted")
         return 0
 
     def deleted_exchanges(self, thread_id: str, exchange_ids: Sequence[UUID]) -> set[UUID]:
         """Return which of the exchanges were deleted from the thread."""
-        self.begin("deleted_exchanges")
+        self.record_call("deleted_exchanges")
         return self.deleted_ids.get(thread_id, set()).intersection(exchange_ids)
 
     def try_store(self) -> None:
-        """Do nothing, because this twin accepts every exchange."""
-        self.begin("try_store")
+        """Do nothing, because this store accepts every exchange."""
+        self.record_call("try_store")
 
     def clock(self) -> float:
-        """Return the Unix seconds of the twin's clock."""
-        self.begin("clock")
+        """Return the Unix seconds of this store's clock."""
+        self.record_call("clock")
         return self.time()
 
     def stored(self, exchanges: Sequence[Exchange]) -> list[Exchange]:
         """Return the stored exchanges with these ids."""
-        self.begin("stored")
+        self.record_call("stored")
         threads = [(self._conversations.get(each.thread_id), each.exchange_id) for each in exchanges]
         return [each.exchanges[name] for each, name in threads if each is not None and name in each.exchanges]
 
     def preferences(self, user_id: str, then: Callable[[dict[str, str]], None] | None = None) -> dict[str, str]:
         """Return the preferences, and give them to `then`."""
-        self.begin("preferences")
+        self.record_call("preferences")
         preferences = dict(self._preferences.get(user_id, {}))
         if then is not None:
             then(preferences)
@@ -160,7 +160,7 @@ class InMemoryArchive(Twin):
         then: Callable[[dict[str, str]], bool],
     ) -> dict[str, str]:
         """Set preferences, or remove those that are None. Give all to `then`, and return them."""
-        self.begin("change_preferences")
+        self.record_call("change_preferences")
         changed = {} if replace else dict(self._preferences.get(user_id, {}))
         for key, value in changes.items():
             if value is None:
@@ -176,14 +176,14 @@ class InMemoryArchive(Twin):
 
     def thread(self, thread_id: str) -> Thread | None:
         """Return the thread with its documents."""
-        self.begin("thread")
+        self.record_call("thread")
         return self._conversations.thread(thread_id)
 
     def threads(
         self, user_id: str, limit: int, before: tuple[datetime, UUID] | None
     ) -> list[tuple[Thread, tuple[datetime, UUID]]]:
         """Return threads newest first, each with its position in that order."""
-        self.begin("threads")
+        self.record_call("threads")
         return self._conversations.threads(user_id, limit, before)
 
     def messages(
@@ -196,7 +196,7 @@ class InMemoryArchive(Twin):
         owner: str | None = None,
     ) -> list[Message]:
         """Return a page of messages in thread order, or in reverse."""
-        self.begin("messages")
+        self.record_call("messages")
         conversation = self._conversations.get(thread_id)
         if conversation is not None and owner is not None and conversation.user_id != owner:
             return []
@@ -204,7 +204,7 @@ class InMemoryArchive(Twin):
 
     def rename(self, thread_id: str, title: str, owner: str | None = None) -> Thread | None:
         """Set the thread's title permanently."""
-        self.begin("rename")
+        self.record_call("rename")
         self._require(thread_id, owner)
         if thread_id in self._conversations:
             self._conversations[thread_id].title = title
@@ -213,7 +213,7 @@ class InMemoryArchive(Twin):
 
     def forget_thread(self, thread_id: str, cutoff: UUID, owner: str | None = None) -> tuple[bool, UUID]:
         """Delete the thread and store its tombstone; return whether it existed, and its cutoff."""
-        self.begin("forget_thread")
+        self.record_call("forget_thread")
         self._require(thread_id, owner)
         return self._forget_thread(thread_id, cutoff)
 
@@ -227,7 +227,7 @@ class InMemoryArchive(Twin):
 
     def forget_user(self, user_id: str, cutoff: UUID, also: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
         """Delete the user's threads, those in `also` without another owner, and the preferences."""
-        self.begin("forget_user")
+        self.record_call("forget_user")
         owned = [name for name, each in self._conversations.items() if each.user_id == user_id]
         claimed = [name for name, owner in self.owners.items() if owner == user_id]
         strays = [
@@ -244,31 +244,31 @@ class InMemoryArchive(Twin):
 
     def hidden_threads(self) -> HiddenThreads | None:
         """Return None, because a deletion removes everything at once."""
-        self.begin("hidden_threads")
+        self.record_call("hidden_threads")
         return None
 
     def detach(self, hidden: HiddenThreads, *, must_invalidate: bool) -> None:  # noqa: ARG002 - the protocol's parameters
         """Do nothing."""
-        self.begin("detach")
+        self.record_call("detach")
 
     def erase_rows(self) -> int:
         """Return 0, because no rows are left."""
-        self.begin("erase_rows")
+        self.record_call("erase_rows")
         return 0
 
     def count_messages(self) -> int:
         """Return 0, because all are counted."""
-        self.begin("count_messages")
+        self.record_call("count_messages")
         return 0
 
     def purge(self, table: PurgedTable) -> int:
         """Return the number of expired rows, and reset it."""
-        self.begin("purge")
+        self.record_call("purge")
         return self.old_rows.pop(table, 0)
 
     def owner(self, thread_id: str) -> ThreadOwner:
         """Return the thread's owner."""
-        self.begin("owner")
+        self.record_call("owner")
         return self._owner(thread_id)
 
     def _owner(self, thread_id: str) -> ThreadOwner:
@@ -279,7 +279,7 @@ class InMemoryArchive(Twin):
 
     def claim_ownership(self, thread_id: str, user_id: str | None) -> ThreadOwner:
         """Set the thread's owner if it has none, and return the owner."""
-        self.begin("claim")
+        self.record_call("claim_ownership")
         owner = self._owner(thread_id)
         self.owners[thread_id] = owner.user_id if owner.is_known else user_id
         return self._owner(thread_id)
@@ -291,43 +291,43 @@ class InMemoryArchive(Twin):
 
     def user_cutoffs(self, user_ids: Sequence[str]) -> dict[str, UUID]:
         """Return the cutoffs of those of the users who were deleted."""
-        self.begin("user_cutoffs")
+        self.record_call("user_cutoffs")
         return {user_id: self.deleted_users[user_id] for user_id in user_ids if user_id in self.deleted_users}
 
     def log_empty_cache(self) -> bool:
         """Record that L1 was found empty; return whether that was the first time."""
-        self.begin("log_empty_cache")
+        self.record_call("log_empty_cache")
         self._epochs += 1
         return self._epochs == 1
 
     def heartbeat(self) -> None:
         """Record that L2 and the sweep are up."""
-        self.begin("heartbeat")
+        self.record_call("heartbeat")
 
     def uptime_seconds(self) -> float:
         """Return how long L2 and the sweep have been up."""
-        self.begin("uptime_seconds")
+        self.record_call("uptime_seconds")
         return self.healthy_for
 
     def log_invalidations(self, kind: InvalidationKind, ids: Sequence[str]) -> None:
         """Record threads or users whose change L1 missed."""
-        self.begin("log_invalidations")
+        self.record_call("log_invalidations")
         for name in ids:
             self._repairs[kind, name] = datetime.now(UTC)
 
     def invalidations(self, limit: int) -> list[Invalidation]:
         """Return the oldest records of `log_invalidations`."""
-        self.begin("invalidations")
+        self.record_call("invalidations")
         noted = [Invalidation(kind, name, noted_at) for (kind, name), noted_at in self._repairs.items()]
         return sorted(noted, key=lambda repair: repair.noted_at)[:limit]
 
     def clear_invalidation(self, repair: Invalidation) -> None:
         """Delete a record, unless it was written again meanwhile."""
-        self.begin("repaired")
+        self.record_call("clear_invalidation")
         if self._repairs.get((repair.kind, repair.id)) == repair.noted_at:
             del self._repairs[repair.kind, repair.id]
 
     def search(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> list[SearchHit]:
         """Return the user's messages that contain any of the query's words, best first."""
-        self.begin("search")
+        self.record_call("search")
         return self._conversations.search(user_id, query, limit, exclude_thread)

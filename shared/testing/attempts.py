@@ -1,13 +1,13 @@
-"""The twin of the drain's unfinished attempts."""
+"""The drain's unfinished attempts in memory."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shared.testing.twin import Twin
+from shared.testing.store import InMemoryStore
 
 
-class InMemoryAttempts(Twin):
+class InMemoryAttempts(InMemoryStore):
     """Unfinished attempts.
 
     Attributes:
@@ -22,7 +22,7 @@ class InMemoryAttempts(Twin):
 
     def note(self, message_ids: Sequence[str]) -> list[int | None]:
         """Record an attempt on these messages, and return each one's state."""
-        self.begin("note")
+        self.record_call("note")
         values = [self.counts.get(message_id) for message_id in message_ids]
         for message_id in message_ids:
             self.counts.setdefault(message_id, 0)
@@ -30,11 +30,11 @@ class InMemoryAttempts(Twin):
 
     def note_alone(self, message_id: str) -> None:
         """Count an attempt on one message alone."""
-        self.begin("note_alone")
+        self.record_call("note_alone")
         self.counts[message_id] = self.counts.get(message_id, 0) + 1
 
     def forget(self, message_ids: Sequence[str]) -> None:
         """Delete the records of these messages' attempts."""
-        self.begin("forget")
+        self.record_call("forget")
         for message_id in message_ids:
             self.counts.pop(message_id, None)

@@ -1,4 +1,4 @@
-"""L1's in-memory twin."""
+"""Redis (L1) in memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ASKING: Final = "0"
 
 
 class InMemoryCache(InMemoryOutbox):
-    """L1's twin.
+    """L1 in memory.
 
     Attributes:
         lists: The entries of each thread, oldest first.
@@ -46,12 +46,12 @@ class InMemoryCache(InMemoryOutbox):
         self.deleted_users: dict[str, UUID] = {}
         self.deleted_exchanges: dict[str, set[UUID]] = {}
         self._threads_of: dict[str, dict[str, None]] = {}
-        # A seal is valid in one generation. An outage ends the generation, and `_late` has the exchanges that the twin
-        # missed.
+        # A seal is valid in one generation. An outage ends the generation, and `_missed` has the exchanges that the
+        # cache missed.
         self._generation = 1
         self._has_failed = False
         self._preferences_in: dict[str, str] = {}
-        self._late: list[tuple[Exchange, bool]] = []
+        self._missed: list[tuple[Exchange, bool]] = []
 
     @property
     def generation(self) -> str:
@@ -84,15 +84,15 @@ class InMemoryCache(InMemoryOutbox):
         messages = [decode(entry) for entry in without_placeholder(self.lists.get(thread_id, []))]
         return [(message.role, message.content) for message in messages if message is not None]
 
-    def begin(self, call: str) -> None:
+    def record_call(self, call: str) -> None:
         """Record the call; after an outage, start a generation and merge the missed exchanges."""
         self._has_failed = self._has_failed or self.is_down
-        super().begin(call)
+        super().record_call(call)
         if self._has_failed:
             self._has_failed = False
             self._generation += 1
-        late, self._late = self._late, []
-        for exchange, is_drained in late:
+        missed, self._missed = self._missed, []
+        for exchange, is_drained in missed:
             self._append(exchange, is_drained=is_drained)
 
     def _merge(
@@ -125,7 +125,7 @@ class InMemoryCache(InMemoryOutbox):
         """Read a thread's window and a user's preferences."""
         if thread_id is None and user_id is None:
             return CacheRead()
-        self.begin("read")
+        self.record_call("read")
         if thread_id is not None:
             self.lists[thread_id] = ask(self.lists.get(thread_id, []), self._most, self.generation, _ASKING)
         return self._read(thread_id, user_id, omits_undrained=True)
@@ -152,7 +152,7 @@ class InMemoryCache(InMemoryOutbox):
 
     def peek(self, thread_id: str | None, user_id: str | None = None) -> CacheRead:
         """Read a thread's window and a user's preferences."""
-        self.begin("read")
+        self.record_call("read")
         return replace(self._read(thread_id, user_id), token=None)
 
     def append(
@@ -160,10 +160,10 @@ class InMemoryCache(InMemoryOutbox):
     ) -> CacheAppendResult:
         """Merge one new exchange."""
         try:
-            self.begin("append")
+            self.record_call("append")
         except StoreUnavailable:
             if not in_outbox:
-                self._late.append((exchange, is_drained))
+                self._missed.append((exchange, is_drained))
             raise
         if in_outbox:
             self.outbox_bodies.append(exchange.to_wire(has_request_id=True))
@@ -201,7 +201,7 @@ class InMemoryCache(InMemoryOutbox):
         foreign: Sequence[Message | Exchange] = (),
     ) -> None:
         """Merge L2's window if the list carries the read's token."""
-        self.begin("refill")
+        self.record_call("refill")
         self._forget_drained(
             thread_id,
             [
@@ -234,7 +234,7 @@ class InMemoryCache(InMemoryOutbox):
 
     def recheck_thread(self, thread_id: str, window: Window, drained: Sequence[Exchange] = ()) -> None:
         """Merge L2's window into the list if there is one."""
-        self.begin("recheck_thread")
+        self.record_call("recheck_thread")
         self._forget_drained(thread_id, drained)
         if window.cutoff is not None:
             set_tombstone(self.deleted_threads, thread_id, window.cutoff)
@@ -250,7 +250,7 @@ class InMemoryCache(InMemoryOutbox):
 
     def merge_stored(self, exchanges: Sequence[Exchange]) -> list[str]:
         """Merge newly stored exchanges into existing lists."""
-        self.begin("merge_stored")
+        self.record_call("merge_stored")
         for exchange in exchanges:
             self._forget_drained(exchange.thread_id, [exchange])
             cutoff = self.deleted_threads.get(exchange.thread_id)
@@ -262,17 +262,17 @@ class InMemoryCache(InMemoryOutbox):
 
     def merge_later(self, exchange: Exchange) -> None:
         """Merge stored exchanges with the next successful call."""
-        self._late.append((exchange, True))
+        self._missed.append((exchange, True))
 
     def set_preferences(self, user_id: str, preferences: Mapping[str, str]) -> None:
         """Replace the user's hash."""
-        self.begin("set_preferences")
+        self.record_call("set_preferences")
         self.hashes[user_id] = dict(preferences)
         self._preferences_in[user_id] = self.generation
 
     def newest(self, thread_ids: Sequence[str]) -> dict[str, UUID]:
         """Return the order key of each thread's newest exchange."""
-        self.begin("newest")
+        self.record_call("newest")
         found: dict[str, UUID] = {}
         for thread_id in thread_ids:
             messages = [decode(entry) for entry in without_placeholder(self.lists.get(thread_id, []))]
@@ -284,7 +284,7 @@ class InMemoryCache(InMemoryOutbox):
 
     def forget_threads(self, cutoffs: Mapping[str, UUID]) -> None:
         """Store the tombstones, and remove the exchanges up to each cutoff."""
-        self.begin("forget_threads")
+        self.record_call("forget_threads")
         for thread_id, cutoff in cutoffs.items():
             set_tombstone(self.deleted_threads, thread_id, cutoff)
             self._merge(thread_id, cutoff=cutoff)
@@ -297,8 +297,9 @@ class InMemoryCache(InMemoryOutbox):
 
     def forget_exchanges(self, thread_id: str, exchange_ids: Collection[UUID]) -> None:
         """Remove exchanges from the thread's list and record their deletion."""
-        self._late = [each for each in self._late if each[0].key not in {(thread_id, name) for name in exchange_ids}]
-        self.begin("forget_exchanges")
+        deleted = {(thread_id, name) for name in exchange_ids}
+        self._missed = [each for each in self._missed if each[0].key not in deleted]
+        self.record_call("forget_exchanges")
         self._note_deleted(thread_id, exchange_ids)
         self._merge(thread_id, deleted=exchange_ids)
 
@@ -310,7 +311,7 @@ class InMemoryCache(InMemoryOutbox):
 
     def forget_user(self, user_id: str, cutoff: UUID) -> list[str]:
         """Store the user's tombstone, remove the hash, and return the threads that the user wrote to."""
-        self.begin("forget_user")
+        self.record_call("forget_user")
         set_tombstone(self.deleted_users, user_id, cutoff)
         self.hashes.pop(user_id, None)
         self._preferences_in.pop(user_id, None)
@@ -319,22 +320,22 @@ class InMemoryCache(InMemoryOutbox):
     def forget_index(self, user_id: str, cutoff: UUID) -> None:
         """Remove threads from the user's index."""
         del cutoff
-        self.begin("forget_index")
+        self.record_call("forget_index")
         self._threads_of.pop(user_id, None)
 
     def threads_of(self, user_id: str) -> list[str]:
         """Return the threads that the user wrote to."""
-        self.begin("threads_of")
+        self.record_call("threads_of")
         return list(self._threads_of.get(user_id, {}))
 
     def note_loss(self, *, evictions: int | None = None, is_first: bool = False) -> None:
         """Record that the cache's last loss was before now; with `is_first`, that it has never lost anything."""
-        del evictions  # this twin never evicts
-        self.begin("note_loss")
+        del evictions  # this cache never evicts
+        self.record_call("note_loss")
         if self.lost_at is None:
             self.lost_at = -math.inf if is_first else self._clock()
 
     def clock(self) -> float:
         """Return Unix seconds."""
-        self.begin("clock")
+        self.record_call("clock")
         return self._clock()

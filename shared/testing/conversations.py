@@ -1,4 +1,4 @@
-"""The rows of threads in L2's in-memory twin: their exchanges, titles and documents."""
+"""The rows of threads in the in-memory L2: their exchanges, titles and documents."""
 
 from __future__ import annotations
 

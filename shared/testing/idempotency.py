@@ -1,4 +1,4 @@
-"""The twin of a layer's idempotency keys."""
+"""A layer's idempotency keys in memory."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import replace
 from uuid import UUID
 
 from shared.stores.idempotency import LEASE_SECONDS, KeyState
-from shared.testing.twin import Twin
+from shared.testing.store import InMemoryStore
 
 
-class InMemoryKeys(Twin):
+class InMemoryKeys(InMemoryStore):
     """A layer's idempotency keys.
 
     Attributes:
@@ -28,7 +28,7 @@ class InMemoryKeys(Twin):
 
     def acquire(self, key: str, body_hash: str, exchange_id: UUID) -> KeyState:
         """Claim the key, take over a claim whose lease has ended, or return its state."""
-        self.begin("claim")
+        self.record_call("acquire")
         state = self.states.get(key)
         if state is None:
             state = self.states[key] = KeyState(body_hash, exchange_id, None, is_acquired=False)
@@ -38,8 +38,8 @@ class InMemoryKeys(Twin):
         return replace(state, is_acquired=True, claim=str(self._claimed_at[key]))
 
     def answer(self, key: str, body_hash: str, exchange_id: UUID, answer: str) -> None:
-        """Store the response; not in PostgreSQL's twin if a deletion has emptied it."""
-        self.begin("answer")
+        """Store the response, except in PostgreSQL if a deletion has emptied the stored one."""
+        self.record_call("answer")
         state = self.states.get(key)
         if self.learns_from_exchanges and state is not None and state.answer == "{}":
             return
@@ -47,6 +47,6 @@ class InMemoryKeys(Twin):
 
     def release(self, key: str, claim: str) -> None:
         """Release this claim, unless it has a response or another request holds the key."""
-        self.begin("release")
+        self.record_call("release")
         if key in self.states and self.states[key].answer is None and claim == str(self._claimed_at[key]):
             del self.states[key]

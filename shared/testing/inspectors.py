@@ -1,4 +1,4 @@
-"""The inspector's view of the in-memory twins."""
+"""Inspectors of the in-memory stores."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from shared.testing.queue import InMemoryQueue
 
 
 class InMemoryCacheInspector:
-    """L1's twin.
+    """Reads the in-memory L1 without side effects.
 
     Attributes:
-        ttl_seconds: The time to live of every list, because the twin has no expiry.
+        ttl_seconds: The time to live of every list, because lists in memory do not expire.
     """
 
     def __init__(self, cache: InMemoryCache, ttl_seconds: float = 86_400) -> None:
@@ -22,7 +22,7 @@ class InMemoryCacheInspector:
 
     def thread(self, thread_id: str, most: int) -> ListSnapshot:
         """Read the newest `most` messages of a thread's list."""
-        self._cache.begin("look")
+        self._cache.record_call("inspect_thread")
         entries = self._cache.lists.get(thread_id, [])
         messages = decode_list(without_placeholder(entries[-most:]))
         undrained = list(self._cache.undrained.get(thread_id, {}).values())
@@ -30,19 +30,19 @@ class InMemoryCacheInspector:
 
     def outbox(self) -> QueueCounts:
         """Count the outbox' entries."""
-        self._cache.begin("look")
+        self._cache.record_call("inspect_outbox")
         return _waiting(self._cache.outbox_bodies)
 
 
 class InMemoryQueueInspector:
-    """The exchange queue's twin; a message's sent time is its exchange's time of acceptance."""
+    """Counts the messages of the in-memory queue. A message's sent time is its exchange's time of acceptance."""
 
     def __init__(self, queue: InMemoryQueue) -> None:
         self._queue = queue
 
     def waiting(self) -> QueueCounts:
-        """Count its messages."""
-        self._queue.begin("look")
+        """Count the messages."""
+        self._queue.record_call("inspect")
         return _waiting(self._queue.bodies)
 
 

@@ -1,13 +1,13 @@
-"""The twin of L1's outbox."""
+"""L1's outbox in memory."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shared.testing.twin import Twin
+from shared.testing.store import InMemoryStore
 
 
-class InMemoryOutbox(Twin):
+class InMemoryOutbox(InMemoryStore):
     """The exchanges that L1 keeps for the sweep.
 
     Attributes:
@@ -20,12 +20,12 @@ class InMemoryOutbox(Twin):
 
     def outbox(self, limit: int, skip: int = 0) -> list[str]:
         """Return the oldest bodies in the outbox after the first `skip` ones."""
-        self.begin("outbox")
+        self.record_call("outbox")
         return self.outbox_bodies[skip : skip + limit]
 
     def remove_from_outbox(self, bodies: Sequence[str]) -> None:
         """Remove bodies that are stored elsewhere."""
-        self.begin("remove_from_outbox")
+        self.record_call("remove_from_outbox")
         for body in bodies:
             if body in self.outbox_bodies:
                 self.outbox_bodies.remove(body)

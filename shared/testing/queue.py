@@ -1,4 +1,4 @@
-"""The exchange queue's twin."""
+"""The exchange queue in memory."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Final
 
 from shared.errors import TooLargeForQueue
 from shared.models import Exchange
-from shared.testing.twin import Twin
+from shared.testing.store import InMemoryStore
 
 _MAX_BYTES: Final = 1_048_576 - 4_096
 
 
-class InMemoryQueue(Twin):
-    """The exchange queue's twin.
+class InMemoryQueue(InMemoryStore):
+    """The exchange queue in memory.
 
     Attributes:
         bodies: The sent messages that were not taken yet, oldest first.
@@ -33,12 +33,12 @@ class InMemoryQueue(Twin):
         body = exchange.to_wire()
         if len(body.encode()) > _MAX_BYTES:
             raise TooLargeForQueue(f"{len(body.encode())} bytes")
-        self.begin("send")
+        self.record_call("send")
         self.bodies.append(body)
 
     def depth(self) -> int:
         """Return the number of waiting messages."""
-        self.begin("depth")
+        self.record_call("depth")
         return len(self.bodies)
 
     def take(self) -> list[Exchange]:

@@ -35,7 +35,7 @@ class Callers:
         self._number = number
         self._pause = number / rate
         self._stopped = threading.Event()
-        self._twins = ThreadPoolExecutor(max_workers=2 * number, thread_name_prefix="twin")
+        self._executor = ThreadPoolExecutor(max_workers=2 * number, thread_name_prefix="request")
         self._threads = [
             threading.Thread(target=self._call, args=(caller,), name=f"caller-{caller}", daemon=True)
             for caller in range(number)
@@ -49,7 +49,7 @@ class Callers:
             with suppress(httpx.HTTPError):
                 self._http.post("/run", json={"prompt": "hello"})
 
-        list(self._twins.map(ask, range(2 * self._number)))
+        list(self._executor.map(ask, range(2 * self._number)))
 
     def start(self) -> None:
         """Start all callers."""
@@ -65,7 +65,7 @@ class Callers:
 
     def close(self) -> None:
         """Close the connections."""
-        self._twins.shutdown(cancel_futures=True)
+        self._executor.shutdown(cancel_futures=True)
         self._http.close()
 
     def repeat_keys(self) -> None:
@@ -79,7 +79,7 @@ class Callers:
                     return
                 time.sleep(_RETRY_PAUSE_SECONDS)
 
-        list(self._twins.map(repeat, turns))
+        list(self._executor.map(repeat, turns))
 
     def look(self, thread_ids: list[str]) -> None:
         """Read each thread after all faults. After a failed or degraded response, read the thread again."""
@@ -92,7 +92,7 @@ class Callers:
                 time.sleep(_RETRY_PAUSE_SECONDS)
             self._journal.last_looks.append(request)
 
-        list(self._twins.map(ask, range(len(thread_ids))))
+        list(self._executor.map(ask, range(len(thread_ids))))
 
     def recall(self, thread_id: str, user_id: str | None, caller: int = 0) -> Request:
         """Request a thread's context."""
@@ -125,7 +125,7 @@ class Callers:
         began = time.time()
         # The callers with the next numbers send the copies of the request.
         others = [
-            self._twins.submit(self._send, (turn.caller + place) % self._number, move, began)
+            self._executor.submit(self._send, (turn.caller + place) % self._number, move, began)
             for place in range(1, move.copies)
         ]
         turn.requests.append(self._send(turn.caller, move, began))

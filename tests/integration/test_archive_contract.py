@@ -1,4 +1,4 @@
-"""The contract of L2 and of its in-memory twin. Each test runs on both of them."""
+"""The contract of L2 and of the in-memory L2. Each test runs on both."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.exchanges import MOMENT, contents_of, exchange, exchanges, te
 
 @pytest.fixture(params=["real", "in memory"])
 def archive(request: pytest.FixtureRequest) -> Archive:
-    """Return L2 or its in-memory twin."""
+    """Return L2 or the in-memory L2."""
     if request.param == "in memory":
         return InMemoryArchive()
     make: Callable[[], Archive] = request.getfixturevalue("real_archive")

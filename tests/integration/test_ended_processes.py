@@ -84,10 +84,10 @@ def real_redis(valkey: ValkeyServer, redis_client: redis.Redis) -> Iterator[Redi
     made.close()
 
 
-@pytest.fixture(params=["twin", "redis"])
+@pytest.fixture(params=["memory", "redis"])
 def attempts(request: pytest.FixtureRequest, real_redis: RedisConnection) -> Attempts:
     """Return the attempt counter in memory or in Redis."""
-    return InMemoryAttempts() if request.param == "twin" else RedisAttempts(real_redis)
+    return InMemoryAttempts() if request.param == "memory" else RedisAttempts(real_redis)
 
 
 _HOSTILE: Final = ["m-1", "", "\x00", "\ud800", "x" * 10_000, "\N{SNOWMAN}"]

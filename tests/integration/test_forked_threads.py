@@ -53,7 +53,7 @@ def test_two_failed_appends(real_cache: Callable[..., RedisCache], monkeypatch: 
 
 
 def test_two_failed_appends_in_memory(cache: InMemoryCache) -> None:
-    """The in-memory twin retries only the append whose exchange was not deleted."""
+    """The in-memory cache retries only the append whose exchange was not deleted."""
     original, copy = _fork()
     for each in (original, copy):
         cache.read(each.thread_id, None)

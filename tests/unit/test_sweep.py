@@ -132,7 +132,7 @@ def test_lists_are_repaired(
     turn.recall()
     turn.keep("q1", "a1")
     cache.is_down = False
-    cache._late.clear()  # the process that stored the exchange has ended
+    cache._missed.clear()  # the process that stored the exchange has ended
     swept = run()
     assert (swept.repaired, swept.skipped) == (1, [])
     assert [content for _, content in cache.contents("t")] == contents_of(0, 1)

@@ -90,7 +90,7 @@ def _copy_own(function: str, directory: Path) -> None:
     """Copy the modules of the function and the shared ones, without files of editors and interpreters."""
     ignored = ("__pycache__", "*.pyc", ".*", "*~")
     ignore = shutil.ignore_patterns(*ignored)
-    # The in-memory twins are left out.
+    # No artifact contains the in-memory stores of the tests.
     shutil.copytree(ROOT / "shared", directory / "shared", ignore=shutil.ignore_patterns(*ignored, "testing"))
     if function == "migrate":
         (directory / "infra").mkdir()
