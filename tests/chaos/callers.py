@@ -11,7 +11,7 @@ from typing import Any, Final
 import httpx
 
 from tests.chaos.journal import Journal, Request, Route, Turn
-from tests.chaos.plan import Move, Plan
+from tests.chaos.plan import Plan, PlannedTurn
 
 TIMEOUT_SECONDS: Final = 30.0
 _RETRIES: Final = 3
@@ -20,10 +20,10 @@ _MAX_CONNECTIONS: Final = 40
 
 
 class Callers:
-    """A number of callers, which log all responses.
+    """A fixed number of concurrent callers. They log all responses.
 
     Args:
-        rate: Turns per second of all callers; a caller that is late does not wait.
+        rate: Turns per second of all callers together. A late caller does not wait.
     """
 
     def __init__(self, api_url: str, plan: Plan, journal: Journal, *, number: int, rate: float) -> None:
@@ -37,19 +37,19 @@ class Callers:
         self._stopped = threading.Event()
         self._executor = ThreadPoolExecutor(max_workers=2 * number, thread_name_prefix="request")
         self._threads = [
-            threading.Thread(target=self._call, args=(caller,), name=f"caller-{caller}", daemon=True)
+            threading.Thread(target=self._take_turns, args=(caller,), name=f"caller-{caller}", daemon=True)
             for caller in range(number)
         ]
 
     def warm_up(self) -> None:
         """Invoke every worker once, so that the first figures do not include cold starts. Nothing is stored."""
 
-        def ask(_: int) -> None:
+        def invoke(_: int) -> None:
             # On a busy machine, so many concurrent cold starts take longer than the normal timeout.
             with suppress(httpx.HTTPError):
                 self._http.post("/run", json={"prompt": "hello"})
 
-        list(self._executor.map(ask, range(2 * self._number)))
+        list(self._executor.map(invoke, range(2 * self._number)))
 
     def start(self) -> None:
         """Start all callers."""
@@ -68,35 +68,35 @@ class Callers:
         self._executor.shutdown(cancel_futures=True)
         self._http.close()
 
-    def repeat_keys(self) -> None:
+    def repeat_requests_with_keys(self) -> None:
         """Repeat every request that has an idempotency key."""
-        turns = [turn for turn in self._journal.turns if turn.move.naming == "key"]
+        turns = [turn for turn in self._journal.turns if turn.planned.id_source == "key"]
 
         def repeat(turn: Turn) -> None:
             for _ in range(_RETRIES):
-                turn.late.append(self._send(turn.caller, turn.move, time.time()))
-                if turn.late[-1].is_answered:
+                turn.repeated.append(self._send(turn.caller, turn.planned, time.time()))
+                if turn.repeated[-1].is_answered:
                     return
                 time.sleep(_RETRY_PAUSE_SECONDS)
 
         list(self._executor.map(repeat, turns))
 
-    def look(self, thread_ids: list[str]) -> None:
+    def read_threads(self, thread_ids: list[str]) -> None:
         """Read each thread after all faults. After a failed or degraded response, read the thread again."""
 
-        def ask(place: int) -> None:
+        def read(thread_id: str) -> None:
             for _ in range(_RETRIES):
-                request = self.recall(thread_ids[place], None)
+                request = self.recall(thread_id, None)
                 if request.is_answered and not request.degraded:
                     break
                 time.sleep(_RETRY_PAUSE_SECONDS)
-            self._journal.last_looks.append(request)
+            self._journal.final_reads.append(request)
 
-        list(self._executor.map(ask, range(len(thread_ids))))
+        list(self._executor.map(read, thread_ids))
 
     def recall(self, thread_id: str, user_id: str | None, caller: int = 0) -> Request:
         """Request a thread's context."""
-        return self._ask(caller, "invoking", thread_id, user_id, {})
+        return self._post(caller, "invoking", thread_id, user_id, {})
 
     def delete(self, thread_id: str, user_id: str | None) -> Request:
         """Request the deletion of a thread or a user, once."""
@@ -108,46 +108,46 @@ class Callers:
         request.ended = time.monotonic()
         return request
 
-    def _call(self, caller: int) -> None:
+    def _take_turns(self, caller: int) -> None:
         due = time.monotonic() + self._pause * caller / self._number
-        for move in self._plan.moves(caller):
+        for planned in self._plan.planned_turns(caller):
             if self._stopped.wait(max(0.0, due - time.monotonic())):
                 return
             due = max(due + self._pause, time.monotonic() - 10 * self._pause)
-            self.take_turn(Turn(caller, move))
+            self.take_turn(Turn(caller, planned))
 
     def take_turn(self, turn: Turn) -> None:
         """Take a turn and log it."""
-        move = turn.move
-        if move.recalls:
-            turn.recall = self.recall(move.thread_id, move.user_id, turn.caller)
+        planned = turn.planned
+        if planned.reads_first:
+            turn.recall = self.recall(planned.thread_id, planned.user_id, turn.caller)
         self._journal.turns.append(turn)
         began = time.time()
         # The callers with the next numbers send the copies of the request.
-        others = [
-            self._executor.submit(self._send, (turn.caller + place) % self._number, move, began)
-            for place in range(1, move.copies)
+        copies = [
+            self._executor.submit(self._send, (turn.caller + number) % self._number, planned, began)
+            for number in range(1, planned.copies)
         ]
-        turn.requests.append(self._send(turn.caller, move, began))
-        turn.requests.extend(other.result() for other in others)
+        turn.requests.append(self._send(turn.caller, planned, began))
+        turn.requests.extend(copy.result() for copy in copies)
         for _ in range(_RETRIES):
             # Only a request with a key or an id can be repeated without creating another exchange.
-            if turn.known_at is not None or move.naming in {"service", "run"} or self._stopped.is_set():
+            if turn.accepted_at is not None or planned.id_source in {"service", "run"} or self._stopped.is_set():
                 return
             self._stopped.wait(_RETRY_PAUSE_SECONDS)
-            turn.requests.append(self._send(turn.caller, move, began))
+            turn.requests.append(self._send(turn.caller, planned, began))
 
-    def _send(self, caller: int, move: Move, began: float) -> Request:
-        if move.naming in {"key", "run"}:
-            headers = {"Idempotency-Key": move.key} if move.naming == "key" else {}
-            return self._ask(caller, "run", move.thread_id, move.user_id, {"prompt": _prompt(move)}, headers)
-        body = {"user_message": move.user_message, "assistant_message": move.assistant_message}
-        exchange_id = move.exchange_id(began)
+    def _send(self, caller: int, planned: PlannedTurn, began: float) -> Request:
+        if planned.id_source in {"key", "run"}:
+            headers = {"Idempotency-Key": planned.key} if planned.id_source == "key" else {}
+            return self._post(caller, "run", planned.thread_id, planned.user_id, {"prompt": _prompt(planned)}, headers)
+        body = {"user_message": planned.user_message, "assistant_message": planned.assistant_message}
+        exchange_id = planned.exchange_id(began)
         if exchange_id is not None:
             body["exchange_id"] = str(exchange_id)
-        return self._ask(caller, "invoked", move.thread_id, move.user_id, body)
+        return self._post(caller, "invoked", planned.thread_id, planned.user_id, body)
 
-    def _ask(
+    def _post(
         self,
         caller: int,
         route: Route,
@@ -161,19 +161,19 @@ class Callers:
             body["user_id"] = user_id
         request = Request(caller, route, thread_id, sent=time.monotonic())
         try:
-            answer = self._http.post(f"/{route}", json=body, headers=headers)
-            request.status = answer.status_code
-            request.is_replayed = answer.headers.get("Idempotent-Replayed") == "true"
-            request.answer = answer.json()
+            response = self._http.post(f"/{route}", json=body, headers=headers)
+            request.status = response.status_code
+            request.is_replayed = response.headers.get("Idempotent-Replayed") == "true"
+            request.answer = response.json()
         except (httpx.HTTPError, ValueError) as error:
             request.error = type(error).__name__
         request.ended = time.monotonic()
         if request.route == "invoking" and request.is_answered:
             # The texts are not needed, and twenty thousand of them would take too much memory.
-            request.shown = list(dict.fromkeys(each["exchange_id"] for each in request.answer["messages"]))
+            request.exchange_ids = list(dict.fromkeys(message["exchange_id"] for message in request.answer["messages"]))
             request.answer = {"degraded": request.answer["degraded"], "source": request.answer["source"]}
         return request
 
 
-def _prompt(move: Move) -> str:
-    return f"{move.user_message} {move.assistant_message}"
+def _prompt(planned: PlannedTurn) -> str:
+    return f"{planned.user_message} {planned.assistant_message}"

@@ -1,4 +1,4 @@
-"""Sets the clocks of the functions' processes off by days, and with libfaketime also the clock of Valkey's replica."""
+"""Sets the clocks of the functions' processes, and with libfaketime also of Valkey's replica, wrong by days."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from typing import Final
 _DAY: Final = 86_400
 _LIBRARY: Final = "usr/lib/*/faketime/libfaketime.so.1"
 # Python imports this module at its start if it is on the path.
-_CUSTOMIZE: Final = """\
+_SITECUSTOMIZE: Final = """\
 import time
 
 _real = time.time
 
 
-def _set() -> float:
+def _shifted() -> float:
     with open({file!r}) as file:
         return _real() + float(file.read())
 
 
-time.time = _set
+time.time = _shifted
 """
 
 
-def library() -> str | None:
+def libfaketime_path() -> str | None:
     """Return the path of the libfaketime library, or None if it is not installed."""
     return next((str(found) for found in Path("/").glob(_LIBRARY)), None)
 
@@ -43,13 +43,13 @@ class Clock:
         self._directory = directory
         self._file = directory / "seconds"
         self.set_days(0)
-        (directory / "sitecustomize.py").write_text(_CUSTOMIZE.format(file=str(self._file)))
+        (directory / "sitecustomize.py").write_text(_SITECUSTOMIZE.format(file=str(self._file)))
 
     def set_days(self, days: int) -> None:
-        """Set the clock ahead of the machine's by this number of days, or behind it if the number is negative."""
-        following = self._directory / "next"
-        following.write_text(str(days * _DAY))
-        following.replace(self._file)
+        """Set the clock ahead of the machine's clock by this number of days. A negative number sets it behind."""
+        next_file = self._directory / "next"
+        next_file.write_text(str(days * _DAY))
+        next_file.replace(self._file)
 
     def environment(self) -> dict[str, str]:
         """Return the environment that makes a Python process use this clock."""
@@ -57,9 +57,9 @@ class Clock:
 
 
 @contextmanager
-def inherited(days: int) -> Iterator[None]:
+def child_clock(days: int) -> Iterator[None]:
     """Let programs that are started in the block use a clock that is ahead by this number of days, if possible."""
-    found = library()
+    found = libfaketime_path()
     if not days or found is None:
         yield
         return

@@ -1,4 +1,4 @@
-"""Threads and users are deleted now and then while exchanges are written to them."""
+"""Deletes threads and users repeatedly while callers write exchanges to them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import time
 from typing import Final
 
 from tests.chaos.callers import Callers
-from tests.chaos.journal import Deleted, Journal, Request, Turn
-from tests.chaos.plan import Deletion, Move, Plan
+from tests.chaos.journal import Journal, LoggedDeletion, Request, Turn
+from tests.chaos.plan import Deletion, Plan, PlannedTurn
 
 _DELETED: Final = 204
 _NOT_FOUND: Final = 404
 _RETRY_PAUSE_SECONDS: Final = 1.0
-_MAX_TRIES: Final = 60
-# The deletions' own turns have numbers from here on. The numbers of the callers are lower.
+_MAX_ATTEMPTS: Final = 60
+# The first caller number for the deletions' own turns. The plan's callers have lower numbers.
 _FIRST_CALLER: Final = 1_000
 
 
@@ -33,57 +33,59 @@ class Deletions:
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the current deletion, which is repeated until it succeeds."""
+        """Stop after the current deletion. The deletion is repeated until it succeeds."""
         self._stopped.set()
         if self._thread.ident is not None:
             self._thread.join()
 
     def _run(self) -> None:
         for deletion in self._plan.deletions():
-            if self._stopped.wait(deletion.gap):
+            if self._stopped.wait(deletion.pause_before):
                 return
-            self._act(deletion)
+            self._run_deletion(deletion)
 
-    def _act(self, deletion: Deletion) -> None:
-        self._say(_FIRST_CALLER, deletion.before)
-        sides = [
-            threading.Thread(target=self._say_late, args=(_FIRST_CALLER + place, move, delay), name=move.marker)
-            for place, (move, delay) in enumerate(zip(deletion.meanwhile, deletion.delays, strict=True), start=1)
+    def _run_deletion(self, deletion: Deletion) -> None:
+        self._take_turn(_FIRST_CALLER, deletion.turn_before)
+        writers = [
+            threading.Thread(
+                target=self._take_turn_after, args=(_FIRST_CALLER + number, planned, delay), name=planned.label
+            )
+            for number, (planned, delay) in enumerate(zip(deletion.turns_during, deletion.delays, strict=True), start=1)
         ]
-        for side in sides:
-            side.start()
+        for writer in writers:
+            writer.start()
         self._delete(deletion)
-        self._say(_FIRST_CALLER, deletion.after)
-        for side in sides:
-            side.join()
+        self._take_turn(_FIRST_CALLER, deletion.turn_after)
+        for writer in writers:
+            writer.join()
 
     def _delete(self, deletion: Deletion) -> None:
         began = time.monotonic()
-        deleted = [Deleted(thread_id, began, user_id=deletion.user_id) for thread_id in deletion.thread_ids]
-        self._journal.deletions += deleted
-        for _ in range(_MAX_TRIES):
+        logged = [LoggedDeletion(thread_id, began, user_id=deletion.user_id) for thread_id in deletion.thread_ids]
+        self._journal.deletions += logged
+        for _ in range(_MAX_ATTEMPTS):
             request: Request = self._callers.delete(deletion.thread_ids[0], deletion.user_id)
-            for each in deleted:
-                each.tries += 1
-                each.last = str(request.status or request.error)
-                if _is_done(request, each.tries):
+            for each in logged:
+                each.attempts += 1
+                each.last_response = str(request.status or request.error)
+                if _is_done(request, each.attempts):
                     each.ended = request.ended
-            if _is_done(request, deleted[0].tries):
+            if _is_done(request, logged[0].attempts):
                 return
             time.sleep(_RETRY_PAUSE_SECONDS)
 
-    def _say_late(self, caller: int, move: Move, delay: float) -> None:
+    def _take_turn_after(self, caller: int, planned: PlannedTurn, delay: float) -> None:
         self._stopped.wait(delay)
-        self._say(caller, move)
+        self._take_turn(caller, planned)
 
-    def _say(self, caller: int, move: Move) -> None:
-        self._callers.take_turn(Turn(caller, move))
+    def _take_turn(self, caller: int, planned: PlannedTurn) -> None:
+        self._callers.take_turn(Turn(caller, planned))
 
 
-def _is_done(request: Request, tries: int) -> bool:
+def _is_done(request: Request, attempts: int) -> bool:
     """Return whether the deletion is complete.
 
     The first request may have deleted the rows, and Redis may have lost the list by itself. A repetition then finds
     nothing.
     """
-    return request.status == _DELETED or (request.status == _NOT_FOUND and tries > 1)
+    return request.status == _DELETED or (request.status == _NOT_FOUND and attempts > 1)

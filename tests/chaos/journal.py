@@ -1,4 +1,4 @@
-"""The journal logs all requests and responses. It is the only basis of the final checks."""
+"""The log of all requests and responses of a run. The final checks use only this log and the stores' contents."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from tests.chaos.plan import Move
+from tests.chaos.plan import PlannedTurn
 
 Route = Literal["invoking", "invoked", "run", "delete"]
 _CONFLICT: Final = 409
 _UNPROCESSABLE: Final = 422
-_SERVER_FAULT: Final = 500
+_SERVER_ERROR: Final = 500
 
 
 @dataclass(slots=True)
@@ -23,7 +23,7 @@ class Request:
         status: None if there was no response.
         error: The name of the exception if there was no response.
         answer: The response's JSON; {} if there was none.
-        shown: The exchanges in the response of `/invoking`, oldest first.
+        exchange_ids: The exchanges in the response of `/invoking`, oldest first.
     """
 
     caller: int
@@ -35,7 +35,7 @@ class Request:
     error: str = ""
     is_replayed: bool = False
     answer: dict[str, Any] = field(default_factory=dict)
-    shown: list[str] = field(default_factory=list)
+    exchange_ids: list[str] = field(default_factory=list)
 
     @property
     def is_answered(self) -> bool:
@@ -45,7 +45,7 @@ class Request:
     @property
     def is_unknown(self) -> bool:
         """Return whether the request's effect is unknown: no response, or a server error."""
-        return self.status is None or self.status >= _SERVER_FAULT
+        return self.status is None or self.status >= _SERVER_ERROR
 
     @property
     def is_conflict(self) -> bool:
@@ -53,7 +53,7 @@ class Request:
         return self.status == _CONFLICT
 
     @property
-    def is_of_other_body(self) -> bool:
+    def is_body_mismatch(self) -> bool:
         """Return whether the request's key was used with another body, or the key's answer was deleted."""
         return self.status == _UNPROCESSABLE
 
@@ -85,24 +85,24 @@ class Request:
 
 @dataclass(slots=True)
 class Turn:
-    """A caller's move with all its requests.
+    """A caller's turn with all its requests.
 
     Attributes:
         recall: The `/invoking` request before the turn, if any.
         requests: The requests that carry the exchange, in the order they were sent.
-        late: The same requests, repeated after all faults.
+        repeated: The same requests, repeated after all faults.
     """
 
     caller: int
-    move: Move
+    planned: PlannedTurn
     recall: Request | None = None
     requests: list[Request] = field(default_factory=list)
-    late: list[Request] = field(default_factory=list)
+    repeated: list[Request] = field(default_factory=list)
 
     @property
     def answered(self) -> list[Request]:
         """Return the requests whose response names the store of the exchange."""
-        return [request for request in [*self.requests, *self.late] if request.is_answered]
+        return [request for request in [*self.requests, *self.repeated] if request.is_answered]
 
     @property
     def is_unknown(self) -> bool:
@@ -115,33 +115,33 @@ class Turn:
         return min(request.sent for request in self.requests)
 
     @property
-    def known_at(self) -> float | None:
+    def accepted_at(self) -> float | None:
         """Return the time at which the caller first knew that the exchange was stored."""
         return min((request.ended for request in self.requests if request.is_answered), default=None)
 
 
 @dataclass(slots=True)
-class Deleted:
-    """The deletion of a thread or a user, with all exchanges that were sent until it succeeded.
+class LoggedDeletion:
+    """The deletion of a thread or a user. It includes all exchanges that were sent until it succeeded.
 
     Attributes:
         user_id: The user, if all threads of the user were deleted.
         began: The time of the first request, in monotonic seconds.
         ended: The time of the successful response; infinity until then.
-        tries: The number of requests.
-        last: The last response's status, or the error if there was no response.
+        attempts: The number of requests.
+        last_response: The last response's status, or the error if there was no response.
     """
 
     thread_id: str
     began: float
     ended: float = float("inf")
-    tries: int = 0
+    attempts: int = 0
     user_id: str | None = None
-    last: str = ""
+    last_response: str = ""
 
 
 @dataclass(slots=True)
-class Window:
+class FaultPeriod:
     """A fault and the time in which it had an effect, in monotonic seconds."""
 
     kind: str
@@ -155,9 +155,9 @@ class Journal:
     """The log of a run. Appending to a list is atomic, so callers need no lock."""
 
     turns: list[Turn] = field(default_factory=list)
-    faults: list[Window] = field(default_factory=list)
-    deletions: list[Deleted] = field(default_factory=list)
-    last_looks: list[Request] = field(default_factory=list)
+    faults: list[FaultPeriod] = field(default_factory=list)
+    deletions: list[LoggedDeletion] = field(default_factory=list)
+    final_reads: list[Request] = field(default_factory=list)
     copies_delivered: int = 0
     deliveries_delayed: int = 0
     began: float = 0.0
@@ -165,7 +165,7 @@ class Journal:
     @property
     def accepted(self) -> int:
         """Return the number of accepted exchanges."""
-        return sum(1 for turn in self.turns if turn.known_at is not None)
+        return sum(1 for turn in self.turns if turn.accepted_at is not None)
 
     def requests(self) -> Iterable[Request]:
         """Yield every request that was sent during the faults."""

@@ -1,4 +1,4 @@
-"""The plan of callers' moves and faults is random, and reproducible by its seed."""
+"""The random plan of the callers' turns, the deletions and the faults. A seed reproduces the plan."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Final, Literal
 from uuid import UUID
 
-Naming = Literal["service", "uuid4", "uuid7", "key", "run"]
+IdSource = Literal["service", "uuid4", "uuid7", "key", "run"]
 FaultKind = Literal[
     "valkey killed",
     "valkey frozen",
     "valkey restarted",
-    "valkey comes back older",
+    "valkey restores older data",
     "valkey fails over",
     "valkey full",
     "valkey without replicas",
@@ -24,8 +24,8 @@ FaultKind = Literal[
     "postgres restarted",
     "postgres backend killed",
     "postgres fails over",
-    "workers' clocks days off",
-    "valkey fails over to another day",
+    "workers' clocks wrong by days",
+    "valkey fails over to wrong clock",
     "workers killed",
     "workers frozen",
     "both stores killed",
@@ -36,15 +36,15 @@ FaultKind = Literal[
     "emulator frozen",
 ]
 
-# These percentages decide who creates an exchange's id, and whether the agent answers.
-_NAMINGS: Final[dict[Naming, int]] = {"service": 70, "uuid4": 12, "uuid7": 12, "key": 4, "run": 2}
-_RECALLS: Final = 0.25
-_REPEATS: Final = 0.4
-_FAULTS: Final[dict[FaultKind, int]] = {
+# The percentage of turns for each way to create an exchange's id. `run` and `key` call `/run`, the others `/invoked`.
+_ID_SOURCE_PERCENTAGES: Final[dict[IdSource, int]] = {"service": 70, "uuid4": 12, "uuid7": 12, "key": 4, "run": 2}
+_READ_SHARE: Final = 0.25
+_COPY_SHARE: Final = 0.4
+_FAULT_WEIGHTS: Final[dict[FaultKind, int]] = {
     "valkey killed": 10,
     "valkey frozen": 10,
     "valkey restarted": 5,
-    "valkey comes back older": 6,
+    "valkey restores older data": 6,
     "valkey fails over": 6,
     "valkey full": 5,
     "valkey without replicas": 3,
@@ -54,8 +54,8 @@ _FAULTS: Final[dict[FaultKind, int]] = {
     "postgres restarted": 4,
     "postgres backend killed": 5,
     "postgres fails over": 5,
-    "workers' clocks days off": 5,
-    "valkey fails over to another day": 3,
+    "workers' clocks wrong by days": 5,
+    "valkey fails over to wrong clock": 3,
     "workers killed": 10,
     "workers frozen": 10,
     "both stores killed": 6,
@@ -65,42 +65,42 @@ _FAULTS: Final[dict[FaultKind, int]] = {
     "queue refuses, postgres frozen": 4,
     "emulator frozen": 1,
 }
-FAULT_KINDS: Final = tuple(_FAULTS)
+FAULT_KINDS: Final = tuple(_FAULT_WEIGHTS)
 _REFUSALS: Final[tuple[FaultKind, ...]] = ("valkey full", "valkey without replicas", "valkey cannot save")
-_HANGS: Final[tuple[FaultKind, ...]] = ("valkey frozen", "workers frozen", "postgres frozen")
-_OLDER: Final[tuple[FaultKind, ...]] = ("valkey comes back older", "valkey fails over")
-_BY_CHANCE: Final = 10
-_GAP: Final = (1.0, 7.0)
-# If the queue is never empty, Redis is trusted again only after this time: see `MAX_DRAIN_AGE`.
-_CALM_SECONDS: Final = 180.0
-_FROZEN: Final = (0.5, 8.0)
+_FREEZES: Final[tuple[FaultKind, ...]] = ("valkey frozen", "workers frozen", "postgres frozen")
+_STALE_REDIS: Final[tuple[FaultKind, ...]] = ("valkey restores older data", "valkey fails over")
+_RANDOM_FAULTS: Final = 10
+_FAULT_PAUSE: Final = (1.0, 7.0)
+# If the queue is never empty, reads stop reporting a degraded queue only after this time: see `MAX_DRAIN_AGE`.
+_ROUND_PAUSE_SECONDS: Final = 180.0
+_FREEZE_SECONDS: Final = (0.5, 8.0)
 # The range of seconds between two deletions.
-_DELETION_GAP: Final = (1.0, 6.0)
-# Of this many threads, one is deleted repeatedly.
-_ONE_DELETED_OF: Final = 5
-# Of this many deletions, one deletes a user with all threads.
-_ONE_USER_OF: Final = 4
+_DELETION_PAUSE: Final = (1.0, 6.0)
+# One of this many threads is deleted repeatedly.
+_DELETED_THREAD_INTERVAL: Final = 5
+# One of this many deletions deletes a user with all threads.
+_DELETED_USER_INTERVAL: Final = 4
 _USERS: Final = 20
 _DELETED_USER: Final = 7
-_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz     éß漢😀"
+_CHARACTERS: Final = "abcdefghijklmnopqrstuvwxyz     éß漢😀"
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
-    """One turn of a caller.
+class PlannedTurn:
+    """A turn that a caller will take.
 
     Attributes:
-        marker: A text in the exchange that is unique in the run.
-        recalls: Whether `/invoking` is called first.
-        copies: How many equal requests are sent concurrently.
+        label: A text in both messages of the exchange. It is unique in the run.
+        reads_first: Whether `/invoking` is called first.
+        copies: The number of equal requests that are sent concurrently.
         randomness: Random bits of the id, if the caller creates it.
     """
 
-    marker: str
+    label: str
     thread_id: str
     user_id: str | None
-    naming: Naming
-    recalls: bool
+    id_source: IdSource
+    reads_first: bool
     copies: int
     user_message: str
     assistant_message: str
@@ -109,16 +109,16 @@ class Move:
     @property
     def key(self) -> str:
         """Return the `Idempotency-Key`, if the requests have one."""
-        return f"key-{self.marker}"
+        return f"key-{self.label}"
 
     def exchange_id(self, now: float) -> UUID | None:
         """Return the caller's id for the exchange, created at `now` in Unix seconds.
 
         It is None if the service creates the id.
         """
-        if self.naming == "uuid4":
+        if self.id_source == "uuid4":
             return UUID(int=self.randomness, version=4)
-        if self.naming == "uuid7":
+        if self.id_source == "uuid7":
             rest = UUID(int=self.randomness, version=4).int & ((1 << 80) - 1) & ~(0xF << 76)
             return UUID(int=int(now * 1000) << 80 | 7 << 76 | rest)
         return None
@@ -129,19 +129,19 @@ class Deletion:
     """A thread or user to delete, and the exchanges before, during and after the deletion.
 
     Attributes:
-        gap: Seconds of pause before the deletion.
+        pause_before: Seconds of pause before the deletion.
         user_id: The user, if all threads of a user are deleted.
         thread_ids: The thread, or all threads of the user.
-        delays: Seconds from the start of the deletion until each exchange of `meanwhile` is sent.
+        delays: Seconds from the start of the deletion until each exchange of `turns_during` is sent.
     """
 
-    gap: float
+    pause_before: float
     user_id: str | None
     thread_ids: tuple[str, ...]
-    before: Move
-    meanwhile: tuple[Move, ...]
+    turn_before: PlannedTurn
+    turns_during: tuple[PlannedTurn, ...]
     delays: tuple[float, ...]
-    after: Move
+    turn_after: PlannedTurn
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,17 +149,17 @@ class Fault:
     """A fault to inject.
 
     Attributes:
-        gap: Seconds of pause before the fault.
+        pause_before: Seconds of pause before the fault.
         seconds: The duration of a freeze.
-        share: The fraction of the workers that is affected.
-        picks: Random bits that choose the affected workers and the variant of the fault.
+        worker_share: The fraction of the workers that is affected.
+        random_bits: Random bits that choose the affected workers and the variant of the fault.
     """
 
-    gap: float
+    pause_before: float
     kind: FaultKind
     seconds: float
-    share: float
-    picks: int
+    worker_share: float
+    random_bits: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,82 +178,85 @@ class Plan:
         """Return a random generator for one purpose, equal in every run with this seed."""
         return random.Random(f"{self.seed}:{purpose}")  # noqa: S311 - reproducible, not for security
 
-    def moves(self, caller: int) -> Iterator[Move]:
-        """Yield a caller's turns endlessly."""
+    def planned_turns(self, caller: int) -> Iterator[PlannedTurn]:
+        """Yield a caller's turns without end."""
         draw = self.random("caller", caller)
         number = 0
         while True:
             number += 1
-            naming = draw.choices(list(_NAMINGS), list(_NAMINGS.values()))[0]
+            id_source = draw.choices(list(_ID_SOURCE_PERCENTAGES), list(_ID_SOURCE_PERCENTAGES.values()))[0]
             thread = draw.randrange(self.threads)
-            marker = f"c{caller}n{number}"
-            is_repeated = naming == "key" or (naming in {"uuid4", "uuid7"} and draw.random() < _REPEATS)
-            recalls = draw.random() < _RECALLS
-            yield _move(draw, marker, thread, naming, recalls=recalls, copies=2 if is_repeated else 1)
+            label = f"c{caller}n{number}"
+            is_repeated = id_source == "key" or (id_source in {"uuid4", "uuid7"} and draw.random() < _COPY_SHARE)
+            reads_first = draw.random() < _READ_SHARE
+            yield _plan_turn(draw, label, thread, id_source, reads_first=reads_first, copies=2 if is_repeated else 1)
 
     def deletions(self) -> Iterator[Deletion]:
-        """Yield deletions endlessly."""
+        """Yield deletions without end."""
         draw = self.random("deletions")
         number = 0
         while True:
             number += 1
-            thread = _ONE_DELETED_OF * draw.randrange(max(1, self.threads // _ONE_DELETED_OF))
+            thread = _DELETED_THREAD_INTERVAL * draw.randrange(max(1, self.threads // _DELETED_THREAD_INTERVAL))
             # Every fifth thread has no user, and the next thread has a user. Deletions alternate between both.
             thread = min(thread + number % 2, self.threads - 1)
             owned = range(_DELETED_USER, self.threads, _USERS)
-            is_user = number % _ONE_USER_OF == 0 and len(owned) > 0
-            places = [draw.choice(owned) if is_user else thread for _ in range(5)]
-            before, *meanwhile, after = (
-                _move(draw, f"d{number}n{place}", at, "service", recalls=True) for place, at in enumerate(places)
+            is_user = number % _DELETED_USER_INTERVAL == 0 and len(owned) > 0
+            thread_numbers = [draw.choice(owned) if is_user else thread for _ in range(5)]
+            turn_before, *turns_during, turn_after = (
+                _plan_turn(draw, f"d{number}n{index}", thread_number, "service", reads_first=True)
+                for index, thread_number in enumerate(thread_numbers)
             )
             yield Deletion(
-                gap=draw.uniform(*_DELETION_GAP),
+                pause_before=draw.uniform(*_DELETION_PAUSE),
                 user_id=f"user-{_DELETED_USER}" if is_user else None,
-                thread_ids=tuple(f"chaos-{at}" for at in owned) if is_user else (before.thread_id,),
-                before=before,
-                meanwhile=tuple(meanwhile),
-                delays=tuple(draw.uniform(0, 0.05) for _ in meanwhile),
-                after=after,
+                thread_ids=tuple(f"chaos-{each}" for each in owned) if is_user else (turn_before.thread_id,),
+                turn_before=turn_before,
+                turns_during=tuple(turns_during),
+                delays=tuple(draw.uniform(0, 0.05) for _ in turns_during),
+                turn_after=turn_after,
             )
 
     def faults(self) -> Iterator[Fault]:
-        """Yield faults endlessly, in groups (storms) with pauses (calms) between them."""
+        """Yield faults without end, in rounds with a long pause between two rounds."""
         draw = self.random("faults")
-        for storm in itertools.count():
-            for place, kind in enumerate(_storm(draw)):
+        for round_number in itertools.count():
+            for index, kind in enumerate(_round_of_faults(draw)):
                 yield Fault(
-                    gap=_CALM_SECONDS if storm and not place else draw.uniform(*_GAP),
+                    pause_before=_ROUND_PAUSE_SECONDS if round_number and not index else draw.uniform(*_FAULT_PAUSE),
                     kind=kind,
-                    seconds=draw.uniform(*_FROZEN),
-                    share=draw.choice([0.01, 0.3, 1.0]),
-                    picks=draw.getrandbits(32),
+                    seconds=draw.uniform(*_FREEZE_SECONDS),
+                    worker_share=draw.choice([0.01, 0.3, 1.0]),
+                    random_bits=draw.getrandbits(32),
                 )
 
 
-def _storm(draw: random.Random) -> list[FaultKind]:
-    """Return a storm's faults in order.
+def _round_of_faults(draw: random.Random) -> list[FaultKind]:
+    """Return the faults of one round in order.
 
-    The third fault makes Redis stale. Before the third fault, an exchange that Redis lacks counts as a violation. Each
-    kind occurs once before any kind is drawn at random, so that a short run contains all kinds.
+    The third fault makes Redis stale. Each kind occurs once before any kind is drawn at random, so that a short run
+    contains all kinds.
     """
-    first = [draw.choice(_REFUSALS), draw.choice(_HANGS), draw.choice(_OLDER)]
+    first = [draw.choice(_REFUSALS), draw.choice(_FREEZES), draw.choice(_STALE_REDIS)]
     rest = [kind for kind in draw.sample(FAULT_KINDS, len(FAULT_KINDS)) if kind not in first]
-    return first + rest + draw.choices(FAULT_KINDS, list(_FAULTS.values()), k=_BY_CHANCE)
+    return first + rest + draw.choices(FAULT_KINDS, list(_FAULT_WEIGHTS.values()), k=_RANDOM_FAULTS)
 
 
-def _move(draw: random.Random, marker: str, thread: int, naming: Naming, *, recalls: bool, copies: int = 1) -> Move:
-    return Move(
-        marker=marker,
+def _plan_turn(
+    draw: random.Random, label: str, thread: int, id_source: IdSource, *, reads_first: bool, copies: int = 1
+) -> PlannedTurn:
+    return PlannedTurn(
+        label=label,
         thread_id=f"chaos-{thread}",
         user_id=None if thread % 5 == 0 else f"user-{thread % _USERS}",
-        naming=naming,
-        recalls=recalls,
+        id_source=id_source,
+        reads_first=reads_first,
         copies=copies,
-        user_message=f"[{marker}] {_text(draw, 40, 400)}",
-        assistant_message=f"[{marker}] {_text(draw, 1_000, 2_000)}",
+        user_message=f"[{label}] {_text(draw, 40, 400)}",
+        assistant_message=f"[{label}] {_text(draw, 1_000, 2_000)}",
         randomness=draw.getrandbits(128),
     )
 
 
 def _text(draw: random.Random, least: int, most: int) -> str:
-    return "".join(draw.choices(_LETTERS, k=draw.randint(least, most)))
+    return "".join(draw.choices(_CHARACTERS, k=draw.randint(least, most)))

@@ -13,73 +13,75 @@ from tests.chaos.plan import FAULT_KINDS
 from tests.chaos.verdict import Verdict
 
 DURABILITIES: Final = ("queue", "postgres", "redis", "none")
-_SHOWN: Final = 10
+_MAX_EXAMPLES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunReport:
     """The summary of a run.
 
     Attributes:
-        wanted: The number of exchanges to accept; a slow machine may accept fewer.
+        wanted: The number of exchanges that the run should accept. A slow machine may accept fewer.
         seconds: The duration of the faults.
-        quiet_seconds: The time from the end of the faults until everything was drained.
-        sweeps: How often the schedule ran the sweep.
+        drain_seconds: The time from the end of the faults until everything was drained.
+        sweeps: The number of sweeps that the schedule ran.
     """
 
     seed: int
     wanted: int
     seconds: float
-    quiet_seconds: float
+    drain_seconds: float
     sweeps: int
     dead_letters: int
     journal: Journal
     verdict: Verdict
 
     def to_json(self) -> dict[str, Any]:
-        """Return the figures."""
+        """Return the figures of the run."""
         journal, verdict = self.journal, self.verdict
         requests = list(journal.requests())
-        during = [one.seconds for one in requests if journal.is_during_fault(one)]
-        outside = [one.seconds for one in requests if not journal.is_during_fault(one)]
+        during = [request.seconds for request in requests if journal.is_during_fault(request)]
+        outside = [request.seconds for request in requests if not journal.is_during_fault(request)]
         faults = Counter(fault.kind for fault in journal.faults)
-        durable = Counter(self._durability(turn.answered) for turn in journal.turns if turn.answered)
+        durabilities = Counter(self._durability(turn.answered) for turn in journal.turns if turn.answered)
         return {
             "seed": self.seed,
             "seconds": round(self.seconds, 1),
-            "seconds_until_quiet": round(self.quiet_seconds, 1),
+            "seconds_until_drained": round(self.drain_seconds, 1),
             "requests": len(requests),
-            "accepted": {"total": journal.accepted} | {name: durable[name] for name in DURABILITIES},
+            "accepted": {"total": journal.accepted} | {name: durabilities[name] for name in DURABILITIES},
             "faults": {"total": len(journal.faults)} | {kind: faults[kind] for kind in FAULT_KINDS},
             "deliveries": {"copied": journal.copies_delivered, "delayed": journal.deliveries_delayed},
             "sweeps": self.sweeps,
             "dead_letters": self.dead_letters,
             "unknown": {
-                "requests": sum(one.is_unknown for one in requests),
+                "requests": sum(request.is_unknown for request in requests),
                 "turns": sum(turn.is_unknown for turn in journal.turns),
                 "stored": verdict.unknown_stored,
-                "absent": verdict.unknown_absent,
+                "missing": verdict.unknown_missing,
             },
-            "outbox_lost_with_its_valkey": len(verdict.outbox_lost),
-            "keys_lost_with_their_valkey": len(verdict.keys_lost),
+            "outbox_lost_with_valkey": len(verdict.outbox_lost),
+            "keys_lost_with_valkey": len(verdict.keys_lost),
             "checked": {
                 "threads": verdict.threads,
                 "cached_threads": verdict.cached_threads,
                 "ordered_pairs": verdict.ordered_pairs,
                 "deletions": len(self.journal.deletions),
                 "erased": verdict.erased,
-                "trusting": sum(one.route == "invoking" and one.is_answered and not one.degraded for one in requests),
-                "keys": sum(turn.move.naming == "key" for turn in journal.turns),
-                "named_twice": sum(turn.move.copies > 1 for turn in journal.turns),
+                "not_degraded": sum(
+                    request.route == "invoking" and request.is_answered and not request.degraded for request in requests
+                ),
+                "keys": sum(turn.planned.id_source == "key" for turn in journal.turns),
+                "repeated": sum(turn.planned.copies > 1 for turn in journal.turns),
             },
-            "violations": {kind: len(found) for kind, found in verdict.violations.items()},
+            "violations": {kind: len(examples) for kind, examples in verdict.violations.items()},
             "latency_ms": {"during_faults": _latency(during), "outside": _latency(outside)},
-            "examples": {kind: found[:_SHOWN] for kind, found in verdict.violations.items() if found},
+            "examples": {kind: examples[:_MAX_EXAMPLES] for kind, examples in verdict.violations.items() if examples},
         }
 
-    def _durability(self, answered: Sequence[Request]) -> str:
+    def _durability(self, requests: Sequence[Request]) -> str:
         """Return the best durability in the responses to an exchange's requests."""
-        result = {request.durability for request in answered}
+        result = {request.durability for request in requests}
         return next(name for name in DURABILITIES if name in result)
 
     def table(self) -> str:
@@ -88,9 +90,9 @@ class Run:
         accepted, unknown, checked = figures["accepted"], figures["unknown"], figures["checked"]
         rows: list[tuple[str, str]] = [
             ("seed", f"{self.seed}"),
-            ("broken for", f"{self.seconds:.0f} s, quiet {self.quiet_seconds:.0f} s later"),
+            ("faults for", f"{self.seconds:.0f} s, drained {self.drain_seconds:.0f} s later"),
             ("requests", f"{figures['requests']:,}"),
-            ("exchanges accepted", f"{accepted['total']:,} of {self.wanted:,} asked for"),
+            ("exchanges accepted", f"{accepted['total']:,} of {self.wanted:,} requested"),
         ]
         rows += [(f"  durability {name}", f"{accepted[name]:,}") for name in DURABILITIES]
         rows += [("faults injected", f"{figures['faults']['total']}")]
@@ -98,23 +100,23 @@ class Run:
         rows += [
             ("deliveries duplicated", f"{self.journal.copies_delivered:,}"),
             ("deliveries delayed", f"{self.journal.deliveries_delayed:,}"),
-            ("deletions", f"{len(self.journal.deletions)}, of {checked['erased']:,} exchanges for certain"),
+            ("deletions", f"{len(self.journal.deletions)}, of {checked['erased']:,} exchanges at least"),
             ("scheduled sweeps", f"{self.sweeps}"),
             ("dead letters", f"{self.dead_letters}"),
             (
                 "unknown outcomes",
                 f"{unknown['requests']} requests; {unknown['turns']} exchanges, {unknown['stored']} stored",
             ),
-            ("outbox lost with its Valkey", f"{figures['outbox_lost_with_its_valkey']}"),
-            ("keys lost with their Valkey", f"{figures['keys_lost_with_their_valkey']}"),
+            ("outbox lost with Valkey", f"{figures['outbox_lost_with_valkey']}"),
+            ("keys lost with Valkey", f"{figures['keys_lost_with_valkey']}"),
         ]
-        about = {
+        checked_counts = {
             "out of order": f" of {checked['ordered_pairs']:,} pairs",
             "differing threads": f" of {checked['cached_threads']} cached",
-            "answers that show less": f" of {checked['trusting']:,} that do not say so",
-            "two answers for one key or id": f" of {checked['named_twice']:,} repeated",
+            "incomplete responses": f" of {checked['not_degraded']:,} without a degraded layer",
+            "two responses for one key or id": f" of {checked['repeated']:,} repeated",
         }
-        rows += [(kind, f"{count}{about.get(kind, '')}") for kind, count in figures["violations"].items()]
+        rows += [(kind, f"{count}{checked_counts.get(kind, '')}") for kind, count in figures["violations"].items()]
         for name, figure in figures["latency_ms"].items():
             rows.append((f"latency {name.replace('_', ' ')}", _latency_text(figure)))
         width = max(len(name) for name, _ in rows)
@@ -129,10 +131,10 @@ def _latency(seconds: list[float]) -> dict[str, float]:
     if not ordered:
         return {"requests": 0, "median": 0, "p99": 0, "worst": 0}
 
-    def at(share: float) -> float:
+    def percentile(share: float) -> float:
         return round(ordered[min(len(ordered) - 1, math.ceil(share * len(ordered)) - 1)] * 1000, 1)
 
-    return {"requests": len(ordered), "median": at(0.5), "p99": at(0.99), "worst": at(1)}
+    return {"requests": len(ordered), "median": percentile(0.5), "p99": percentile(0.99), "worst": percentile(1)}
 
 
 def _latency_text(figure: dict[str, float]) -> str:

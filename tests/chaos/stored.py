@@ -1,4 +1,4 @@
-"""Reads both layers' final contents without the product's code."""
+"""Reads the final contents of Redis and PostgreSQL without the product's code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MESSAGES: Final = """
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class StoredMessage:
     """One message in either layer."""
 
     exchange_id: str
@@ -34,15 +34,15 @@ class Thread:
     Attributes:
         stored: All messages in PostgreSQL, in order.
         positions: The `position` of each stored message.
-        cached: The list in Redis; None if there is none.
-        is_sealed_from_first: Whether the list is sealed with the thread's first message.
+        cached: The messages of the list in Redis; None without a list.
+        is_sealed: Whether the list has a seal.
     """
 
     thread_id: str
-    stored: list[Side]
+    stored: list[StoredMessage]
     positions: list[int]
-    cached: list[Side] | None
-    is_sealed_from_first: bool
+    cached: list[StoredMessage] | None
+    is_sealed: bool
 
     def difference(self) -> str:
         """Describe how the list differs from the window in PostgreSQL.
@@ -52,14 +52,14 @@ class Thread:
         expected = self.stored[-2 * WINDOW :]
         if self.cached is None or self.cached == expected:
             return ""
-        mark = ", which it says is all" if self.is_sealed_from_first else ""
+        seal_note = ", although the list is sealed" if self.is_sealed else ""
         if self.cached == expected[-len(self.cached) :]:
-            return f"the newest {len(self.cached)} of the window's {len(expected)} messages{mark}"
-        return f"{_describe(self.cached, expected)}{mark}"
+            return f"the newest {len(self.cached)} of the window's {len(expected)} messages{seal_note}"
+        return f"{_describe(self.cached, expected)}{seal_note}"
 
 
-def threads(info: dict[str, Any], thread_ids: list[str]) -> Iterator[Thread]:
-    """Yield the named threads and all others in Redis or PostgreSQL."""
+def read_threads(info: dict[str, Any], thread_ids: list[str]) -> Iterator[Thread]:
+    """Yield the given threads and all other threads in Redis or PostgreSQL."""
     with (
         redis.Redis.from_url(info["redis_url"], socket_timeout=30) as client,
         psycopg.connect(info["database_url"], connect_timeout=10) as connection,
@@ -69,30 +69,32 @@ def threads(info: dict[str, Any], thread_ids: list[str]) -> Iterator[Thread]:
         for thread_id in sorted(known.union(thread_ids)):
             rows = connection.execute(_MESSAGES, (thread_id,)).fetchall()
             entries: Any = client.lrange(f"thread:{thread_id}:messages", 0, -1)
-            listed = [json.loads(entry) for entry in entries]
-            # A list without an exchange may contain a placeholder.
-            cached = [entry for entry in listed if entry["role"] != "system"]
+            fields = [json.loads(entry) for entry in entries]
+            # An empty list may contain a placeholder entry.
+            cached = [entry for entry in fields if entry["role"] != "system"]
             yield Thread(
                 thread_id,
-                [Side(row[0], row[2], row[3]) for row in rows],
+                [StoredMessage(row[0], row[2], row[3]) for row in rows],
                 [row[1] for row in rows],
-                [Side(one["exchange_id"], one["role"], one["content"]) for one in cached] if cached else None,
-                bool(listed) and bool(listed[0].get("first")),
+                [StoredMessage(entry["exchange_id"], entry["role"], entry["content"]) for entry in cached]
+                if cached
+                else None,
+                bool(fields) and bool(fields[0].get("first")),
             )
 
 
-def dead_letters(info: dict[str, Any], sqs: Any) -> int:
+def count_dead_letters(info: dict[str, Any], sqs: Any) -> int:
     """Count the messages in the dead-letter queue."""
     name = "ApproximateNumberOfMessages"
     return int(sqs.get_queue_attributes(QueueUrl=info["dlq_url"], AttributeNames=[name])["Attributes"][name])
 
 
-def _describe(cached: list[Side], expected: list[Side]) -> str:
-    shown, kept = [side.exchange_id for side in cached], [side.exchange_id for side in expected]
-    if shown == kept:
+def _describe(cached: list[StoredMessage], expected: list[StoredMessage]) -> str:
+    cached_ids, stored_ids = [message.exchange_id for message in cached], [message.exchange_id for message in expected]
+    if cached_ids == stored_ids:
         return "the same exchanges with other texts"
-    missing = [one for one in dict.fromkeys(kept) if one not in shown]
-    alien = [one for one in dict.fromkeys(shown) if one not in kept]
-    if not missing and not alien:
+    missing = [each for each in dict.fromkeys(stored_ids) if each not in cached_ids]
+    extra = [each for each in dict.fromkeys(cached_ids) if each not in stored_ids]
+    if not missing and not extra:
         return "the same exchanges in another order"
-    return f"{len(set(shown))} exchanges in the list; of the window's end it lacks {missing[:3]}, and has {alien[:3]}"
+    return f"{len(set(cached_ids))} exchanges in the list; missing: {missing[:3]}, extra: {extra[:3]}"

@@ -1,4 +1,4 @@
-"""The processes and the queue for fault injection. They are looked up for each fault, because restarts change them."""
+"""The processes and the queue for fault injection. Each fault looks them up again."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _RESTART_SECONDS: Final = 30.0
 _BREAKER_SECONDS: Final = 3.0
 
 
-def functions_of(info: dict[str, Any]) -> LambdaClient:
+def lambda_client(info: dict[str, Any]) -> LambdaClient:
     """Return a Lambda client of the stack that ignores the user's proxy and configuration."""
     session = boto3.Session("test", "test", region_name=info["region"])
     config = Config(proxies={}, read_timeout=30, retries={"total_max_attempts": 1})
     return session.client("lambda", endpoint_url=info["endpoint_url"], config=config)
 
 
-def lead_functions(info: dict[str, Any], ports: dict[Server, int], clocks: dict[str, dict[str, str]]) -> None:
+def redirect_functions(info: dict[str, Any], ports: dict[Server, int], clocks: dict[str, dict[str, str]]) -> None:
     """Make both functions connect to Valkey and PostgreSQL on other ports and use other clocks.
 
     Args:
@@ -45,7 +45,7 @@ def lead_functions(info: dict[str, Any], ports: dict[Server, int], clocks: dict[
         ports: The port of each server.
         clocks: The environment of each function's clock, for `agent_function` and `sync_function`.
     """
-    functions = functions_of(info)
+    functions = lambda_client(info)
     for function in ("agent_function", "sync_function"):
         name = info[function]
         variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
@@ -59,7 +59,7 @@ def lead_functions(info: dict[str, Any], ports: dict[Server, int], clocks: dict[
     functions.close()
 
 
-def sqs_of(info: dict[str, Any], *, read_seconds: float = 30) -> SQSClient:
+def sqs_client(info: dict[str, Any], *, read_seconds: float = 30) -> SQSClient:
     """Return an SQS client of the stack that ignores the user's proxy and configuration."""
     session = boto3.Session("test", "test", region_name=info["region"])
     config = Config(proxies={}, connect_timeout=5, read_timeout=read_seconds, retries={"total_max_attempts": 1})
@@ -73,7 +73,7 @@ class Targets:
         self._stack = stack
         self._info = stack.info
         self._frozen: list[psutil.Process] = []
-        self._sqs = sqs_of(self._info)
+        self._sqs = sqs_client(self._info)
 
     def close(self) -> None:
         """Thaw all frozen processes, remove the queue's limit, and close the connections."""
@@ -98,20 +98,20 @@ class Targets:
 
     def workers(self) -> list[psutil.Process]:
         """Return the processes that run the functions."""
-        found = []
+        workers = []
         with suppress(psutil.NoSuchProcess):
             for child in psutil.Process(self.pid("emulator")).children():
                 with suppress(psutil.Error):
                     if "AWS_LAMBDA_FUNCTION_NAME" in child.environ():
-                        found.append(child)
-        return sorted(found, key=lambda worker: worker.pid)
+                        workers.append(child)
+        return sorted(workers, key=lambda worker: worker.pid)
 
     def kill(self, processes: Iterable[psutil.Process]) -> int:
-        """Kill the processes with SIGKILL. Return how many there were."""
+        """Kill the processes with SIGKILL. Return the number of signalled processes."""
         return self._signal(processes, signal.SIGKILL)
 
     def freeze(self, processes: Iterable[psutil.Process]) -> int:
-        """Freeze the processes with SIGSTOP. Return how many there were."""
+        """Freeze the processes with SIGSTOP. Return the number of signalled processes."""
         processes = list(processes)
         self._frozen += processes
         return self._signal(processes, signal.SIGSTOP)
@@ -139,7 +139,7 @@ class Targets:
     def shorten_visibility(self) -> None:
         """Shorten the visibility timeout to little more than the function's timeout.
 
-        A killed worker's messages then return soon.
+        The queue then redelivers a killed worker's messages soon.
         """
         self._sqs.set_queue_attributes(QueueUrl=self._info["queue_url"], Attributes={"VisibilityTimeout": "20"})
 
@@ -167,12 +167,12 @@ class Targets:
             return True
         return False
 
-    def _signal(self, processes: Iterable[psutil.Process], number: signal.Signals) -> int:
-        reached = 0
+    def _signal(self, processes: Iterable[psutil.Process], signal_number: signal.Signals) -> int:
+        count = 0
         for process in processes:
             # psutil checks that the id still belongs to the same process.
             with suppress(psutil.NoSuchProcess, ProcessLookupError):
                 if process.is_running():
-                    os.kill(process.pid, number)
-                    reached += 1
-        return reached
+                    os.kill(process.pid, signal_number)
+                    count += 1
+        return count

@@ -11,7 +11,7 @@ from tests.chaos.run import Size, run
 
 # The third fault promotes a lagging replica.
 SEED = 6
-SIZE = Size(seconds=25, exchanges=400, hastens=True)
+SIZE = Size(seconds=25, exchanges=400, invokes_sweep=True)
 
 
 def test_nothing_is_lost_doubled_or_out_of_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from tests.chaos.journal import Journal, Request, Turn
-from tests.chaos.shown import Deletions, Recalls
-from tests.chaos.stored import Side, Thread
+from tests.chaos.response_checks import DeletionIndex, ResponseChecks
+from tests.chaos.stored import StoredMessage, Thread
 
 # Redis may have lost data after these faults.
-_EMPTYING = {
+_DATA_LOSS_FAULTS = {
     *("valkey killed", "both stores killed", "postgres frozen, valkey killed"),
-    *("valkey comes back older", "valkey fails over", "valkey fails over to another day"),
+    *("valkey restores older data", "valkey fails over", "valkey fails over to wrong clock"),
 }
 # An outbox is emptied within this time: two sweeps and the longest outage of the stores.
-_SWEPT_SECONDS = 180.0
+_OUTBOX_SECONDS = 180.0
 # A fault of PostgreSQL can prevent storing a key for this long after the fault's end.
 _BREAKER_SECONDS = 3.0
 
@@ -27,12 +27,12 @@ class Verdict:
     """The result of the checks. Each list has one sentence for each deviation.
 
     Attributes:
-        outbox_lost: Exchanges with durability `redis` whose outbox was killed; no other store had them.
+        outbox_lost: Exchanges with durability `redis` whose Valkey was killed before the sweep.
         keys_lost: Keys of requests during an outage of PostgreSQL. Only a Valkey that was killed had them.
-        shown_too_little: Responses that lack stored exchanges without reporting a degraded layer.
-        back: Deleted exchanges that are stored or were returned.
+        incomplete: Responses that lack stored exchanges without reporting a degraded layer.
+        returned: Deleted exchanges that are stored or in a later response.
         unknown_stored: Turns without a response whose exchange is stored.
-        unknown_absent: Turns without a response whose exchange is not stored.
+        unknown_missing: Turns without a response whose exchange is not stored.
     """
 
     lost: list[str] = field(default_factory=list)
@@ -42,9 +42,9 @@ class Verdict:
     altered: list[str] = field(default_factory=list)
     out_of_order: list[str] = field(default_factory=list)
     differing: list[str] = field(default_factory=list)
-    shown_too_little: list[str] = field(default_factory=list)
-    back: list[str] = field(default_factory=list)
-    answers: list[str] = field(default_factory=list)
+    incomplete: list[str] = field(default_factory=list)
+    returned: list[str] = field(default_factory=list)
+    double_responses: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     unfinished: list[str] = field(default_factory=list)
     threads: int = 0
@@ -52,7 +52,7 @@ class Verdict:
     ordered_pairs: int = 0
     erased: int = 0
     unknown_stored: int = 0
-    unknown_absent: int = 0
+    unknown_missing: int = 0
 
     @property
     def violations(self) -> dict[str, list[str]]:
@@ -63,16 +63,16 @@ class Verdict:
             "altered": self.altered,
             "out of order": self.out_of_order,
             "differing threads": self.differing,
-            "answers that show less": self.shown_too_little,
-            "deleted and back": self.back,
-            "two answers for one key or id": self.answers,
+            "incomplete responses": self.incomplete,
+            "deleted and returned": self.returned,
+            "two responses for one key or id": self.double_responses,
             "refused requests": self.refused,
             "unfinished": self.unfinished,
         }
 
     @property
     def is_clean(self) -> bool:
-        """Return whether every guarantee was kept."""
+        """Return whether no guarantee was violated."""
         return not any(self.violations.values())
 
 
@@ -82,10 +82,10 @@ class Judge:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._verdict = Verdict()
-        self._deletions = Deletions.of(journal)
-        self._places: dict[str, tuple[str, int]] = {}
-        self._sides: dict[str, list[Side]] = {}
-        self._by_marker: defaultdict[str, set[str]] = defaultdict(set)
+        self._deletions = DeletionIndex.of(journal)
+        self._positions: dict[str, tuple[str, int]] = {}
+        self._messages: dict[str, list[StoredMessage]] = {}
+        self._ids_by_label: defaultdict[str, set[str]] = defaultdict(set)
 
     def judge(self, threads: Iterable[Thread]) -> Verdict:
         """Return the verdict."""
@@ -94,9 +94,9 @@ class Judge:
         for turn in self._journal.turns:
             self._check_turn(turn)
         self._check_order()
-        recalls = Recalls(self._journal, self._deletions, self._places)
-        self._verdict.shown_too_little += recalls.too_little()
-        self._verdict.back += recalls.too_much()
+        checks = ResponseChecks(self._journal, self._deletions, self._positions)
+        self._verdict.incomplete += checks.find_incomplete()
+        self._verdict.returned += checks.find_deleted()
         return self._verdict
 
     def _read(self, thread: Thread) -> None:
@@ -105,148 +105,160 @@ class Judge:
         if difference := thread.difference():
             self._verdict.differing.append(f"{thread.thread_id}: {difference}")
         seen: Counter[str] = Counter()
-        for place, (side, position) in enumerate(zip(thread.stored, thread.positions, strict=True)):
-            seen[side.exchange_id] += 1
-            if (position == 0) != (side.role == "user"):
-                self._verdict.altered.append(f"{side.exchange_id}: role {side.role} at position {position}")
-            if side.exchange_id in self._places and self._places[side.exchange_id][0] != thread.thread_id:
-                self._verdict.duplicated.append(f"{side.exchange_id} is in two threads")
-            self._places.setdefault(side.exchange_id, (thread.thread_id, place))
-            self._sides.setdefault(side.exchange_id, []).append(side)
-            if side.role == "user":
-                self._by_marker[_marker(side.content)].add(side.exchange_id)
+        for index, (message, position) in enumerate(zip(thread.stored, thread.positions, strict=True)):
+            seen[message.exchange_id] += 1
+            if (position == 0) != (message.role == "user"):
+                self._verdict.altered.append(f"{message.exchange_id}: role {message.role} at position {position}")
+            if message.exchange_id in self._positions and self._positions[message.exchange_id][0] != thread.thread_id:
+                self._verdict.duplicated.append(f"{message.exchange_id} is in two threads")
+            self._positions.setdefault(message.exchange_id, (thread.thread_id, index))
+            self._messages.setdefault(message.exchange_id, []).append(message)
+            if message.role == "user":
+                self._ids_by_label[_label_of(message.content)].add(message.exchange_id)
         for exchange_id, count in seen.items():
             if count != len(("user", "assistant")):
                 self._verdict.duplicated.append(f"{exchange_id} has {count} messages")
 
     def _check_turn(self, turn: Turn) -> None:
-        is_reachable = self._deletions.may_reach(turn)
-        for request in [*turn.requests, *turn.late]:
-            is_key_of_deleted = request.is_of_other_body and turn.move.naming == "key" and is_reachable
+        may_be_deleted = self._deletions.may_have_deleted(turn)
+        for request in [*turn.requests, *turn.repeated]:
+            is_key_of_deleted = request.is_body_mismatch and turn.planned.id_source == "key" and may_be_deleted
             if not (request.is_answered or request.is_unknown or request.is_conflict or is_key_of_deleted):
-                self._verdict.refused.append(f"{turn.move.marker}: {request.status} {request.answer}")
-        stored = self._by_marker[turn.move.marker]
+                self._verdict.refused.append(f"{turn.planned.label}: {request.status} {request.answer}")
+        stored = self._ids_by_label[turn.planned.label]
         if len(stored) > 1 and not self._is_key_lost(turn):
-            self._verdict.duplicated.append(f"{_name(turn)} is there as {sorted(stored)}")
+            self._verdict.duplicated.append(f"{_describe(turn)} is stored as {sorted(stored)}")
         for request in turn.answered:
-            self._check_kept(turn, request)
+            self._check_stored(turn, request)
         if turn.is_unknown:
             self._verdict.unknown_stored += bool(stored)
-            self._verdict.unknown_absent += not stored
-        self._check_answers(turn)
+            self._verdict.unknown_missing += not stored
+        self._check_responses(turn)
         self._check_erased(turn, stored)
 
     def _check_erased(self, turn: Turn, stored: set[str]) -> None:
-        if self._deletions.reached_at(turn) is None:
+        if self._deletions.deleted_at(turn) is None:
             return
         self._verdict.erased += 1
         if stored and not self._is_key_lost(turn):
-            self._verdict.back.append(f"{_name(turn)} is there as {sorted(stored)}")
+            self._verdict.returned.append(f"{_describe(turn)} is stored as {sorted(stored)}")
 
-    def _check_kept(self, turn: Turn, request: Request) -> None:
-        sides = self._sides.get(request.exchange_id)
-        if sides is None:
-            if request.durability == "none" or self._deletions.may_reach(turn):
+    def _check_stored(self, turn: Turn, request: Request) -> None:
+        messages = self._messages.get(request.exchange_id)
+        if messages is None:
+            if request.durability == "none" or self._deletions.may_have_deleted(turn):
                 return
-            if request.durability == "redis" and self._was_emptied_after(request):
+            if request.durability == "redis" and self._may_be_lost_after(request):
                 self._verdict.outbox_lost.add(request.exchange_id)
             else:
-                self._verdict.lost.append(f"{_name(turn)} as {request.exchange_id}, answered {request.durability}")
+                self._verdict.lost.append(
+                    f"{_describe(turn)} as {request.exchange_id}, durability {request.durability}"
+                )
             return
-        thread_id, _ = self._places[request.exchange_id]
+        thread_id, _ = self._positions[request.exchange_id]
         if thread_id != request.thread_id:
-            self._verdict.altered.append(f"{_name(turn)} is in {thread_id}")
-        move = turn.move
-        expected = [move.user_message, move.assistant_message]
+            self._verdict.altered.append(f"{_describe(turn)} is in {thread_id}")
+        planned = turn.planned
+        expected = [planned.user_message, planned.assistant_message]
         if request.route == "run":
-            expected = [f"{move.user_message} {move.assistant_message}", request.answer["response"]]
-        if [side.content for side in sides] != expected:
-            self._verdict.altered.append(f"{_name(turn)} as {request.exchange_id} has other texts")
+            expected = [f"{planned.user_message} {planned.assistant_message}", request.answer["response"]]
+        if [message.content for message in messages] != expected:
+            self._verdict.altered.append(f"{_describe(turn)} as {request.exchange_id} has other texts")
 
-    def _was_emptied_after(self, request: Request) -> bool:
+    def _may_be_lost_after(self, request: Request) -> bool:
         """Return whether Redis may have lost data after the request and before the sweep had emptied the outbox."""
         return any(
-            fault.kind in _EMPTYING and fault.ended >= request.sent and fault.began <= request.ended + _SWEPT_SECONDS
+            fault.kind in _DATA_LOSS_FAULTS
+            and fault.ended >= request.sent
+            and fault.began <= request.ended + _OUTBOX_SECONDS
             for fault in self._journal.faults
         )
 
     def _is_key_lost(self, turn: Turn) -> bool:
-        """Return whether only a Valkey that was killed later had the key and its exchange."""
-        answers = sorted(turn.answered, key=lambda request: request.sent)
-        if turn.move.naming != "key" or len(answers) < len(("first", "second")):
+        """Return whether the key and its exchange were only in a Valkey that was killed later."""
+        responses = sorted(turn.answered, key=lambda request: request.sent)
+        if turn.planned.id_source != "key" or len(responses) < len(("first", "second")):
             return False
-        first, last = answers[0], answers[-1]
+        first, last = responses[0], responses[-1]
         if first.durability not in {"redis", "none"}:
             return False
-        was_alone = any(
+        was_only_in_redis = any(
             "postgres" in fault.kind or "both" in fault.kind
             for fault in self._journal.faults
             if fault.began <= first.ended and first.sent <= fault.ended + _BREAKER_SECONDS
         )
-        emptied = (fault for fault in self._journal.faults if fault.kind in _EMPTYING)
-        return was_alone and any(first.sent <= fault.ended and fault.began <= last.sent for fault in emptied)
+        data_losses = (fault for fault in self._journal.faults if fault.kind in _DATA_LOSS_FAULTS)
+        return was_only_in_redis and any(
+            first.sent <= fault.ended and fault.began <= last.sent for fault in data_losses
+        )
 
-    def _check_answers(self, turn: Turn) -> None:
-        """Check that each id has one exchange, and each key has one answer."""
-        answers = turn.answered
-        if turn.move.naming == "key":
-            result = {(one.exchange_id, str(one.answer["response"])) for one in answers}
-        elif turn.move.naming in {"uuid4", "uuid7"}:
-            result = {(one.exchange_id, "") for one in answers}
+    def _check_responses(self, turn: Turn) -> None:
+        """Check that each id has one exchange, and each key has one response."""
+        responses = turn.answered
+        if turn.planned.id_source == "key":
+            distinct = {(response.exchange_id, str(response.answer["response"])) for response in responses}
+        elif turn.planned.id_source in {"uuid4", "uuid7"}:
+            distinct = {(response.exchange_id, "") for response in responses}
         else:
             return
-        if len(result) > 1 and self._is_key_lost(turn):
-            self._verdict.keys_lost.append(_name(turn))
-        elif len(result) > 1:
-            durabilities = [(one.durability, one.is_replayed, round(one.sent, 2)) for one in answers]
-            self._verdict.answers.append(f"{_name(turn)}: {sorted({one for one, _ in result})} {durabilities}")
+        if len(distinct) > 1 and self._is_key_lost(turn):
+            self._verdict.keys_lost.append(_describe(turn))
+        elif len(distinct) > 1:
+            durabilities = [
+                (response.durability, response.is_replayed, round(response.sent, 2)) for response in responses
+            ]
+            self._verdict.double_responses.append(
+                f"{_describe(turn)}: {sorted({exchange_id for exchange_id, _ in distinct})} {durabilities}"
+            )
 
     def _check_order(self) -> None:
         """Check that each caller's exchanges are in order.
 
         An exchange that was stored before a second exchange was sent must sort before the second exchange.
         """
-        lines: defaultdict[tuple[int, str], list[Turn]] = defaultdict(list)
+        sequences: defaultdict[tuple[int, str], list[Turn]] = defaultdict(list)
         for turn in self._journal.turns:
             if turn.requests:
-                lines[turn.caller, turn.move.thread_id].append(turn)
-        for line in lines.values():
-            self._check_line(sorted(line, key=lambda turn: turn.sent))
+                sequences[turn.caller, turn.planned.thread_id].append(turn)
+        for sequence in sequences.values():
+            self._check_sequence(sorted(sequence, key=lambda turn: turn.sent))
 
-    def _check_line(self, line: Sequence[Turn]) -> None:
-        kept = [turn for turn in line if turn.known_at is not None and self._place(turn) is not None]
-        for first, second in pairwise(kept):
-            if first.known_at is None or first.known_at > second.sent or not _is_placed_after(first, second):
+    def _check_sequence(self, sequence: Sequence[Turn]) -> None:
+        stored_turns = [
+            turn for turn in sequence if turn.accepted_at is not None and self._position_of(turn) is not None
+        ]
+        for first, second in pairwise(stored_turns):
+            if first.accepted_at is None or first.accepted_at > second.sent or not _must_sort_after(first, second):
                 continue
             self._verdict.ordered_pairs += 1
-            before, after = self._place(first), self._place(second)
+            before, after = self._position_of(first), self._position_of(second)
             if before is not None and after is not None and before > after:
-                known = f"known {second.sent - first.known_at:.2f} s earlier"
+                age = f"accepted {second.sent - first.accepted_at:.2f} s earlier"
                 self._verdict.out_of_order.append(
-                    f"{second.move.thread_id}: {_name(second)} stands before {_name(first)}, {known}"
+                    f"{second.planned.thread_id}: {_describe(second)} sorts before {_describe(first)}, {age}"
                 )
 
-    def _place(self, turn: Turn) -> int | None:
-        found = self._places.get(turn.answered[0].exchange_id)
-        return found[1] if found else None
+    def _position_of(self, turn: Turn) -> int | None:
+        position = self._positions.get(turn.answered[0].exchange_id)
+        return position[1] if position else None
 
 
-def _is_placed_after(first: Turn, second: Turn) -> bool:
+def _must_sort_after(first: Turn, second: Turn) -> bool:
     """Return whether the second exchange must sort after the first one.
 
-    It must if the second turn began with a recall, or if the service created both ids from the time. If the caller
-    created the second UUIDv7, it need not.
+    It must if the second turn began with `/invoking`, or if the service created both ids from the time. It need not if
+    the caller created the second UUIDv7.
     """
-    if second.move.naming == "uuid7":
+    if second.planned.id_source == "uuid7":
         return False
     if second.recall is not None and second.recall.is_answered:
         return True
-    return second.move.naming in {"service", "run", "key"} and first.move.naming in {"service", "run", "key"}
+    return {first.planned.id_source, second.planned.id_source} <= {"service", "run", "key"}
 
 
-def _marker(text: str) -> str:
+def _label_of(text: str) -> str:
     return text[1 : text.index("]")] if text.startswith("[") and "]" in text else text[:40]
 
 
-def _name(turn: Turn) -> str:
-    return f"{turn.move.marker} ({turn.move.naming})"
+def _describe(turn: Turn) -> str:
+    return f"{turn.planned.label} ({turn.planned.id_source})"

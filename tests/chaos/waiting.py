@@ -9,19 +9,19 @@ from typing import Final
 _PAUSE_SECONDS: Final = 0.02
 
 
-def wait(is_so: Callable[[], bool], seconds: float, who: str) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float, server: str) -> None:
     """Wait until a condition holds.
 
     Args:
-        is_so: Checks the condition.
+        condition: Checks the condition.
         seconds: The timeout.
-        who: The server's name, for the error.
+        server: The server's name, for the error.
 
     Raises:
         TimeoutError: The condition did not hold in time.
     """
     deadline = time.monotonic() + seconds
-    while not is_so():
+    while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{who} did not do what it was asked for")
+            raise TimeoutError(f"{server} did not reach the expected state in {seconds} s")
         time.sleep(_PAUSE_SECONDS)

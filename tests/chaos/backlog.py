@@ -11,13 +11,13 @@ import psycopg
 import redis
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tests.chaos.targets import functions_of, sqs_of
+from tests.chaos.targets import lambda_client, sqs_client
 
-QUIET_SECONDS: Final = 180.0
-_LOOKS: Final = 3
+DRAIN_TIMEOUT_SECONDS: Final = 180.0
+_EMPTY_READS: Final = 3
 _PAUSE_SECONDS: Final = 0.5
 _SWEEP_PAUSE_SECONDS: Final = 3.0
-_COUNTS: Final = (
+_COUNT_ATTRIBUTES: Final = (
     "ApproximateNumberOfMessages",
     "ApproximateNumberOfMessagesNotVisible",
     "ApproximateNumberOfMessagesDelayed",
@@ -25,29 +25,29 @@ _COUNTS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class BacklogStatus:
-    """The numbers of undrained exchanges, by place."""
+class Backlog:
+    """The numbers of undrained exchanges in the queue and in the outbox, and of invalidations."""
 
     queued: int
     outbox: int
     invalidations: int
 
     @property
-    def is_nothing(self) -> bool:
+    def is_empty(self) -> bool:
         """Return whether everything is drained."""
         return not (self.queued or self.outbox or self.invalidations)
 
 
-def look(info: dict[str, Any]) -> BacklogStatus:
+def read_backlog(info: dict[str, Any]) -> Backlog:
     """Count the undrained exchanges.
 
     Raises:
         ConnectionError: A store does not respond.
     """
     try:
-        sqs = sqs_of(info)
-        names: Any = list(_COUNTS)
-        counts = sqs.get_queue_attributes(QueueUrl=info["queue_url"], AttributeNames=names)["Attributes"]
+        sqs = sqs_client(info)
+        attributes: Any = list(_COUNT_ATTRIBUTES)
+        counts = sqs.get_queue_attributes(QueueUrl=info["queue_url"], AttributeNames=attributes)["Attributes"]
         sqs.close()
         with redis.Redis.from_url(info["redis_url"], socket_timeout=5) as client:
             outbox: Any = client.llen("outbox:exchanges")
@@ -55,32 +55,32 @@ def look(info: dict[str, Any]) -> BacklogStatus:
             row = connection.execute("select count(*) from cache_repairs").fetchone()
     except (BotoCoreError, ClientError, redis.RedisError, psycopg.Error) as error:
         raise ConnectionError(str(error)) from error
-    return BacklogStatus(sum(int(counts[name]) for name in names), outbox, int(row[0]) if row else 0)
+    return Backlog(sum(int(counts[name]) for name in _COUNT_ATTRIBUTES), outbox, int(row[0]) if row else 0)
 
 
 def _sweep(info: dict[str, Any]) -> None:
-    functions = functions_of(info)
+    lambdas = lambda_client(info)
     with suppress(BotoCoreError, ClientError):
-        functions.invoke(FunctionName=info["sync_function"], Payload=b"{}")
-    functions.close()
+        lambdas.invoke(FunctionName=info["sync_function"], Payload=b"{}")
+    lambdas.close()
 
 
-def wait(info: dict[str, Any], *, hastens: bool) -> tuple[float, BacklogStatus | None]:
-    """Wait until everything is drained, or until a timeout. Return the seconds and the last counts, if there are any.
+def wait_until_drained(info: dict[str, Any], *, invokes_sweep: bool) -> tuple[float, Backlog | None]:
+    """Wait until everything is drained, or until a timeout. Return the elapsed seconds and the last counts.
 
-    With `hastens` the sweep is invoked repeatedly, not only once a minute.
+    With `invokes_sweep`, invoke the sweep repeatedly. Otherwise only the schedule runs it.
     """
     began = swept = time.monotonic()
-    calm, seen = 0, None
-    while calm < _LOOKS and time.monotonic() - began < QUIET_SECONDS:
-        if hastens and time.monotonic() - swept > _SWEEP_PAUSE_SECONDS:
+    empty_reads, backlog = 0, None
+    while empty_reads < _EMPTY_READS and time.monotonic() - began < DRAIN_TIMEOUT_SECONDS:
+        if invokes_sweep and time.monotonic() - swept > _SWEEP_PAUSE_SECONDS:
             _sweep(info)
             swept = time.monotonic()
         try:
-            seen = look(info)
+            backlog = read_backlog(info)
         except ConnectionError:
-            calm = 0
+            empty_reads = 0
         else:
-            calm = calm + 1 if seen.is_nothing else 0
+            empty_reads = empty_reads + 1 if backlog.is_empty else 0
         time.sleep(_PAUSE_SECONDS)
-    return time.monotonic() - began, seen
+    return time.monotonic() - began, backlog
