@@ -1,4 +1,4 @@
-"""The actions of callers, servers and other processes. Each action has its own checks."""
+"""The actions of callers, servers and other processes, with their checks."""
 
 from __future__ import annotations
 
@@ -21,25 +21,26 @@ from shared.memory.turn import Turn
 from shared.memory.users import Users
 from shared.models import ExchangeTexts
 from tests.model.checks import (
-    Before,
-    Shown,
+    Expectation,
+    ListedExchange,
+    check_context,
     check_durable,
     check_erased,
-    check_recall,
     check_same,
     check_stored,
-    violated,
+    report_violation,
 )
 from tests.model.faults import Fault
 from tests.model.ledger import Entry, Ledger
 from tests.model.queue import SqsMessage
-from tests.model.world import SKEWS, WINDOW, World
+from tests.model.world import CLOCK_OFFSETS, WINDOW, World
 
 THREADS = 3
-# Callers create ids up to ten minutes ahead of the clock, and later ids follow them. This is the limit in seconds.
-_MAX_NAMED_AHEAD = 700
-POISON = '{"version":1,"exchange_id":"no id"}'
-# The actions of another process during an operation, and the number of the call before which they happen.
+# The maximum number of seconds that an id is ahead of the clock. Callers create ids up to 600 s ahead, and the next
+# ids follow them.
+_MAX_SECONDS_AHEAD = 700
+INVALID_BODY = '{"version":1,"exchange_id":"no id"}'
+# The number of a call of the operation, and the actions that another process runs before this call.
 Meanwhile = tuple[int, list[str]] | None
 
 
@@ -48,7 +49,7 @@ class StartedTurn:
     """A turn whose context is loaded and whose exchange is not stored yet.
 
     Attributes:
-        losses: How often Redis had lost deletions when the context was loaded.
+        deletion_losses: The number of times that Redis had lost deletions when the context was loaded.
         is_deletion_unknown: Whether the turn could not know a deletion of the thread: Redis did not have the deletion,
             and PostgreSQL did not respond.
     """
@@ -56,8 +57,8 @@ class StartedTurn:
     turn: Turn
     thread: str
     memory: Memory
-    shown: list[Shown]
-    losses: int = 0
+    listed: list[ListedExchange]
+    deletion_losses: int = 0
     is_deletion_unknown: bool = False
 
 
@@ -67,17 +68,17 @@ class Actions:
     def __init__(self, world: World) -> None:
         self.world = world
         self.ledger = Ledger()
-        self.storing: Entry | None = None
-        self.poison = 0
-        # How often Redis has lost deletions.
-        self.losses = 0
-        self.is_sound = True
+        self.entry_being_stored: Entry | None = None
+        self.invalid_messages = 0
+        # The number of times that Redis has lost deletions.
+        self.deletion_losses = 0
+        self.has_passed = True
         # The exchange and the text of the answered request, for each key.
         self.answered: dict[str, tuple[Entry, str]] = {}
-        self._names: dict[tuple[str, int], UUID] = {}
-        world.begin()
+        self._chosen_ids: dict[tuple[str, int], UUID] = {}
+        world.reset()
 
-    # - names ---
+    # - ids ---
 
     def thread(self, number: int) -> str:
         """Return a thread's name. The first two threads belong to one user. The third thread is anonymous."""
@@ -92,122 +93,128 @@ class Actions:
         """Return every thread."""
         return [self.thread(number) for number in range(THREADS)]
 
-    def name(self, kind: tuple[str, int] | None) -> UUID | None:
-        """Return an id that a caller chooses for an exchange. Equal kinds have equal ids."""
+    def chosen_id(self, kind: tuple[str, int] | None) -> UUID | None:
+        """Return a caller's id for an exchange. Equal kinds have equal ids."""
         if kind is None:
             return None
-        if kind not in self._names:
+        if kind not in self._chosen_ids:
             shift = {"7 past": -3600, "7 ahead": 600}.get(kind[0], 0)
             made = ExchangeIds().new(now=time.time() + shift)
-            self._names[kind] = made if kind[0] != "4" else UUID(int=made.int & ~(0xF << 76) | 4 << 76)
-        return self._names[kind]
+            self._chosen_ids[kind] = made if kind[0] != "4" else UUID(int=made.int & ~(0xF << 76) | 4 << 76)
+        return self._chosen_ids[kind]
 
     @contextmanager
-    def during(self, place: int, thread: str, fault: Fault | None, meanwhile: Meanwhile) -> Iterator[None]:
+    def during(self, process: int, thread: str, fault: Fault | None, meanwhile: Meanwhile) -> Iterator[None]:
         """Inject a fault and run another process' actions during the block."""
-        self.world.faults.struck.clear()
-        act: tuple[int, Callable[[], None]] | None = None
+        self.world.faults.failed_stores.clear()
+        action: tuple[int, Callable[[], None]] | None = None
         if meanwhile is not None:
-            other, actions = (place + 1) % len(SKEWS), meanwhile[1]
-            act = meanwhile[0], lambda: self.do_all(actions, other, thread)
-        with self.recording_failure(), self.world.faults.during(fault, act):
+            other, actions = (process + 1) % len(CLOCK_OFFSETS), meanwhile[1]
+            action = meanwhile[0], lambda: self.run_actions(actions, other, thread)
+        with self.recording_failure(), self.world.faults.during(fault, action):
             yield
 
     @contextmanager
     def recording_failure(self) -> Iterator[None]:
-        """Set `is_sound` to false if the block raises an exception, because a check has then failed."""
-        self.is_sound, was_sound = False, self.is_sound
+        """Set `has_passed` to false if the block raises an exception, because a check has then failed."""
+        self.has_passed, had_passed = False, self.has_passed
         yield
-        self.is_sound = was_sound
+        self.has_passed = had_passed
 
-    def do_all(self, actions: list[str], place: int, thread: str) -> None:
+    def run_actions(self, actions: list[str], process: int, thread: str) -> None:
         """Run several actions of another process."""
         for action in actions:
-            self.do(action, place, thread)
+            self.run_action(action, process, thread)
 
-    def do(self, action: str, place: int, thread: str) -> None:
+    def run_action(self, action: str, process: int, thread: str) -> None:
         """Run one action of another process, without a fault."""
-        note(f"   meanwhile: {action} by {place}")
+        note(f"   meanwhile: {action} by {process}")
         if action == "drain":
             self.deliver(list(self.world.queue.waiting), is_killed=False)
-        elif action == "say":
-            self.keep(self.load_context(place, thread), None)
+        elif action == "turn":
+            self.store(self.load_context(process, thread), None)
         elif action == "recall":
-            self.load_context(place, thread)
+            self.load_context(process, thread)
         elif action == "evict":
             self.world.client.delete(f"thread:{thread}:messages")
         elif action == "restart":
-            self.restart(really=False)
+            self.restart(starts_process=False)
         elif action == "delete":
-            self.delete(place, thread)
+            self.delete(process, thread)
         elif action == "replace":
-            self.replace(place, self.entry(thread, -1))
+            self.replace(process, self.entry(thread, -1))
         elif action == "remove":
-            self.remove(place, self.entry(thread, -1))
+            self.remove(process, self.entry(thread, -1))
         elif action == "sweep":
             self.world.sweep.run()
 
     # - actions, for rules and for other processes ---
 
-    def load_context(self, place: int, thread: str) -> StartedTurn:
+    def load_context(self, process: int, thread: str) -> StartedTurn:
         """Load a turn's context and check it."""
-        memory = self.world.sandboxes[place]
-        before = Before.now(self.ledger, thread, memory)
+        memory = self.world.memories[process]
+        expected = Expectation.record(self.ledger, thread, memory)
         turn = Turn(memory, thread, self.user(thread))
         is_deletion_cached = self.world.is_deletion_cached(thread, self.user(thread))
         recall = turn.recall()
-        note(f"   {thread} by {place}: {[m.content for m in recall.messages[::2]]} {recall.source} {recall.degraded}")
-        shown = check_recall(self.world, self.ledger, thread, recall, memory, before)
+        note(f"   {thread} by {process}: {[m.content for m in recall.messages[::2]]} {recall.source} {recall.degraded}")
+        listed = check_context(self.world, self.ledger, thread, recall, memory, expected)
         is_deletion_unknown = "postgres" in recall.degraded and not is_deletion_cached
-        return StartedTurn(turn, thread, memory, shown, self.losses, is_deletion_unknown)
+        return StartedTurn(turn, thread, memory, listed, self.deletion_losses, is_deletion_unknown)
 
-    def keep(self, started: StartedTurn, name: UUID | None) -> tuple[Entry, str]:
+    def store(self, started: StartedTurn, chosen_id: UUID | None) -> tuple[Entry, str]:
         """Store a turn's exchange, check its position, and return its entry and text."""
-        was_named = any(entry.name == name for entry in self.ledger.of(started.thread)) if name else False
-        entry, text = self.ledger.say(started.thread, name, started.memory)
-        outer, self.storing = self.storing, entry
+        is_repeated_id = (
+            any(entry.chosen_id == chosen_id for entry in self.ledger.of_thread(started.thread)) if chosen_id else False
+        )
+        entry, text = self.ledger.add_text(started.thread, chosen_id, started.memory)
+        outer, self.entry_being_stored = self.entry_being_stored, entry
         try:
-            receipt = started.turn.keep(f"u {text}", f"a {text}", exchange_id=name)
+            receipt = started.turn.keep(f"u {text}", f"a {text}", exchange_id=chosen_id)
         finally:
-            self.storing = outer
+            self.entry_being_stored = outer
         note(f"   {text} {receipt}")
-        entry.answered(receipt)
+        entry.record_append(receipt)
         if receipt.durability != "none":
-            self.allow_loss_by_deletion(entry, started, text, is_dated_by_caller=bool(name and is_time_ordered(name)))
-        if was_named or receipt.durability == "none" or (name and is_time_ordered(name)):
+            self.allow_loss_by_deletion(
+                entry, started, text, has_callers_time=bool(chosen_id and is_time_ordered(chosen_id))
+            )
+        if is_repeated_id or receipt.durability == "none" or (chosen_id and is_time_ordered(chosen_id)):
             return entry, text
         order = self.world.order_of(text)
-        if not self.world.faults.struck and not self.world.faults.down:
-            self.check_date(order, text)
-        late = [one for one in started.shown if one.order >= order]
+        if not self.world.faults.failed_stores and not self.world.faults.down:
+            self.check_id_time(order, text)
+        late = [one for one in started.listed if one.order >= order]
         if late:
-            violated("Causal", f"{text} at {order} was told {late}")
+            report_violation("Causal", f"{text} with order key {order} is older than {late}, which its turn had loaded")
         return entry, text
 
-    def check_date(self, order: UUID, text: str) -> None:
+    def check_id_time(self, order: UUID, text: str) -> None:
         """Check the time of an id that was created while all stores responded.
 
         The time must be the current time, even if one of the three clocks is wrong.
         """
         ahead = milliseconds_of(order) / 1000 - time.time()
-        if not -60 < ahead < _MAX_NAMED_AHEAD:
-            violated("Causal", f"{text} is dated {ahead:.0f} s ahead, and two of three clocks are right")
+        if not -60 < ahead < _MAX_SECONDS_AHEAD:
+            report_violation("Causal", f"{text} has a time {ahead:.0f} s ahead, although two of three clocks are right")
 
-    def allow_loss_by_deletion(
-        self, entry: Entry, started: StartedTurn, text: str, *, is_dated_by_caller: bool
-    ) -> None:
+    def allow_loss_by_deletion(self, entry: Entry, started: StartedTurn, text: str, *, has_callers_time: bool) -> None:
         """Record that an earlier deletion may remove this exchange.
 
         Either the caller's id has a time before the deletion, or the process could not know the deletion and its clock
         was behind.
         """
-        is_blind = "redis" in self.world.faults.struck or started.is_deletion_unknown or started.losses != self.losses
-        if entry.fate == "live" and (is_dated_by_caller or is_blind):
+        may_not_know_deletion = (
+            "redis" in self.world.faults.failed_stores
+            or started.is_deletion_unknown
+            or started.deletion_losses != self.deletion_losses
+        )
+        if entry.outcome == "live" and (has_callers_time or may_not_know_deletion):
             cutoffs = self.world.cutoffs([started.thread], [self.user(started.thread) or ""])
             if str(self.world.order_of(text)) <= max(cutoffs.values(), default=""):
-                entry.fate = "unsure"
-        if entry.fate == "live" and self.world.is_removed(started.thread, entry.exchange_id):
-            entry.fate = "unsure"
+                entry.outcome = "unsure"
+        if entry.outcome == "live" and self.world.is_exchange_deleted(started.thread, entry.exchange_id):
+            entry.outcome = "unsure"
 
     def deliver(self, sqs_messages: list[SqsMessage], *, is_killed: bool) -> None:
         """Let the sync function drain messages. A killed function reports no result."""
@@ -221,11 +228,11 @@ class Actions:
         bodies = [sqs_message.body for sqs_message in sqs_messages if sqs_message.name not in outcome.failed]
         if not outcome.is_cache_behind:
             for entry in self.ledger.entries:
-                texts = entry.texts if entry.awaited is None else {entry.awaited}
+                texts = entry.texts if entry.queued_text is None else {entry.queued_text}
                 if any(f'"u {text}"' in body for body in bodies for text in texts):
-                    entry.is_missing_in_cache, entry.awaited = False, None
+                    entry.is_missing_in_cache, entry.queued_text = False, None
 
-    def is_ahead(self, entry: Entry) -> bool:
+    def has_future_order_key(self, entry: Entry) -> bool:
         """Return whether the entry's order key is after the current time."""
         orders = [e.order for e in self.world.sent if e.user_message[2:] in entry.texts and e.thread_id == entry.thread]
         return any(milliseconds_of(order) > time.time() * 1000 for order in orders)
@@ -234,12 +241,12 @@ class Actions:
         """Return the contents of L1's outbox."""
         return "".join(str(body) for body in self.world.client.lrange("outbox:exchanges", 0, -1))
 
-    def restart(self, *, really: bool) -> None:
+    def restart(self, *, starts_process: bool) -> None:
         """Empty Redis and record the losses."""
-        self.losses += 1
+        self.deletion_losses += 1
         in_outbox = self.outbox()
-        self.world.restart_valkey(really=really)
-        for entry in self.lose(self.all_threads):
+        self.world.restart_valkey(starts_process=starts_process)
+        for entry in self.record_loss(self.all_threads):
             entry.is_lost = entry.is_lost or any(f'"u {text}"' in in_outbox for text in entry.texts)
             entry.was_lost = True
 
@@ -247,9 +254,9 @@ class Actions:
         """Replace Redis by another server with an older state, and record the losses."""
         in_outbox = self.outbox()
         self.world.restore_snapshot()
-        self.losses += 1
+        self.deletion_losses += 1
         restored = self.outbox()
-        for entry in self.lose(self.all_threads, restored):
+        for entry in self.record_loss(self.all_threads, restored):
             entry.is_lost = entry.is_lost or any(f'"u {text}"' in in_outbox for text in entry.texts)
             entry.was_lost = True
         for entry in self.ledger.entries:
@@ -257,10 +264,10 @@ class Actions:
                 # The restored outbox has this exchange again.
                 entry.is_lost = False
 
-    def run_once(self, place: int, thread: str, number: int) -> None:
+    def send_keyed_request(self, process: int, thread: str, number: int) -> None:
         """Send a request with an `Idempotency-Key`, possibly a repeated one."""
         name = hashlib.sha256(f"{thread} {number}".encode()).hexdigest()
-        keys = self.world.keys(place)
+        keys = self.world.keys(process)
         try:
             claim = keys.claim_hashed(name, b"{}", ExchangeIds().new())
         except (IdempotencyConflict, StoreUnavailable) as error:
@@ -269,73 +276,73 @@ class Actions:
         if claim.replayed is not None:
             note(f"   replayed {claim.replayed}")
             return
-        if name in self.answered and not self.is_gone(*self.answered[name]):
-            violated("Idempotent", f"a key ran again whose request had said {self.answered[name][1]}")
-        started = self.load_context(place, thread)
+        if name in self.answered and not self.may_be_absent(*self.answered[name]):
+            report_violation("Idempotent", f"a key ran again although its request had stored {self.answered[name][1]}")
+        started = self.load_context(process, thread)
         with serving_key(claim.keyed):
-            self.answered[name] = self.keep(started, claim.exchange_id)
+            self.answered[name] = self.store(started, claim.exchange_id)
         claim.complete({"response": "done", "thread_id": thread, "exchange_id": str(claim.exchange_id)})
 
-    def is_gone(self, entry: Entry, text: str) -> bool:
-        """Return whether no store needs to have an exchange and its key.
+    def may_be_absent(self, entry: Entry, text: str) -> bool:
+        """Return whether an exchange and its key may be in no store.
 
-        This is so if no store accepted the exchange, if only a lost outbox had it, or if it is a dead letter.
+        They may if no store accepted the exchange, if only a lost outbox had it, or if it is a dead letter.
         """
         if entry.durability == "none" or (entry.durability == "redis" and entry.was_lost):
             return True
         return any(f'"u {text}"' in sqs_message.body for sqs_message in self.world.queue.dead)
 
-    def lose(self, threads: list[str], in_outbox: str = "") -> list[Entry]:
+    def record_loss(self, threads: list[str], in_outbox: str = "") -> list[Entry]:
         """Record that L1 has lost these threads. Return the exchanges that neither L2, the queue nor the outbox has."""
         waiting = in_outbox + "".join(sqs_message.body for sqs_message in self.world.queue.waiting)
         stored = {row.content[2:] for row in self.world.rows(threads)}
-        nowhere = []
+        lost_entries = []
         for entry in self.ledger.entries:
             if entry.thread not in threads:
                 continue
-            current = entry.texts if entry.awaited is None else {entry.awaited}
-            entry.was_flushed = not current & stored
-            if entry.was_flushed and not any(f'"u {text}"' in waiting for text in current):
-                entry.is_missing_in_cache = entry.is_forgotten = True
-                nowhere.append(entry)
-        return nowhere
+            current = entry.texts if entry.queued_text is None else {entry.queued_text}
+            entry.was_lost_undrained = not current & stored
+            if entry.was_lost_undrained and not any(f'"u {text}"' in waiting for text in current):
+                entry.is_missing_in_cache = entry.is_lost_by_cache = True
+                lost_entries.append(entry)
+        return lost_entries
 
-    def delete(self, place: int, thread: str) -> None:
+    def delete(self, process: int, thread: str) -> None:
         """Delete a thread."""
-        self._deleting([thread], lambda: Threads(self.world.sandboxes[place]).delete(thread))
+        self._run_deletion([thread], lambda: Threads(self.world.memories[process]).delete(thread))
 
-    def delete_user(self, place: int) -> None:
+    def delete_user(self, process: int) -> None:
         """Delete all data of a user."""
-        users, user = Users(self.world.sandboxes[place]), self.user(self.thread(0))
-        self._deleting(self.all_threads[:2], lambda: users.forget(str(user)))
+        users, user = Users(self.world.memories[process]), self.user(self.thread(0))
+        self._run_deletion(self.all_threads[:2], lambda: users.forget(str(user)))
 
-    def _deleting(self, wanted: list[str], act: Callable[[], None]) -> None:
-        beside = self.storing
+    def _run_deletion(self, threads: list[str], action: Callable[[], None]) -> None:
+        concurrent = self.entry_being_stored
         for entry in self.ledger.entries:
             # A deletion includes exchanges up to the current time and exchanges that it reads. It does not include an
             # exchange with an id from the future that is only in the queue.
-            is_hidden = entry.is_missing_in_cache or entry.was_flushed
-            if entry.thread in wanted and entry.fate != "erased" and is_hidden and self.is_ahead(entry):
-                entry.fate, entry.is_beyond = "unsure", True
-        said_before = list(self.ledger.entries)
+            is_hidden = entry.is_missing_in_cache or entry.was_lost_undrained
+            if entry.thread in threads and entry.outcome != "erased" and is_hidden and self.has_future_order_key(entry):
+                entry.outcome, entry.may_survive_deletion = "unsure", True
+        entries_before = list(self.ledger.entries)
         # While the deletion runs, a reader may see the exchanges or not.
-        self.ledger.delete(said_before, wanted, is_complete=False, beside=beside)
+        self.ledger.record_deletion(entries_before, threads, is_complete=False, concurrent=concurrent)
         is_complete = True
         try:
-            act()
+            action()
         except ThreadNotFound:
             note("   not found")
         except StoreUnavailable as error:
             note(f"   {error}")
             is_complete = False
         if is_complete:
-            self.ledger.delete(said_before, wanted, is_complete=True, beside=beside)
+            self.ledger.record_deletion(entries_before, threads, is_complete=True, concurrent=concurrent)
         for entry in self.ledger.entries:
-            if entry not in said_before and entry.thread in wanted and self._is_reached(entry):
+            if entry not in entries_before and entry.thread in threads and self._is_before_cutoff(entry):
                 # This exchange was stored during the deletion, and its order key is before the cutoff.
-                entry.fate = "erased" if is_complete and entry is not beside else "unsure"
+                entry.outcome = "erased" if is_complete and entry is not concurrent else "unsure"
 
-    def _is_reached(self, entry: Entry) -> bool:
+    def _is_before_cutoff(self, entry: Entry) -> bool:
         """Return whether the exchange's order key is up to the cutoff of its thread or its user in PostgreSQL."""
         cutoffs = self.world.cutoffs([entry.thread], [self.user(entry.thread) or ""])
         orders = [e.order for e in self.world.sent if e.user_message[2:] in entry.texts and e.thread_id == entry.thread]
@@ -344,22 +351,22 @@ class Actions:
     def entry(self, thread: str, number: int) -> Entry | None:
         """Return an exchange of a thread, or None if the thread has no exchange."""
         # If an id was used again after a deletion, take the newest exchange with this id.
-        newest = {entry.exchange_id: entry for entry in self.ledger.of(thread) if entry.ids}
-        known = [entry for entry in newest.values() if entry is not self.storing]
+        newest = {entry.exchange_id: entry for entry in self.ledger.of_thread(thread) if entry.ids}
+        known = [entry for entry in newest.values() if entry is not self.entry_being_stored]
         return known[number % len(known)] if known else None
 
-    def replace(self, place: int, entry: Entry | None) -> None:
+    def replace(self, process: int, entry: Entry | None) -> None:
         """Replace an exchange's texts."""
         if entry is None or entry.exchange_id is None:
             return
-        memory, text = self.world.sandboxes[place], self.ledger.text()
-        before = set(entry.texts)
+        memory, text = self.world.memories[process], self.ledger.new_text()
+        texts_before = set(entry.texts)
         entry.replacements += 1
         number = entry.replacements
-        was_known = not entry.may_miss(memory) and not entry.was_flushed
-        was_erased, was_unclear = entry.fate == "erased", entry.is_unclear
+        was_visible = not entry.may_be_missing(memory) and not entry.was_lost_undrained
+        was_erased, was_text_unknown = entry.outcome == "erased", entry.is_text_unknown
         # While the replacement runs, a reader may see the old or the new text.
-        entry.is_unclear = True
+        entry.is_text_unknown = True
         entry.texts.add(text)
         try:
             receipt = Exchanges(memory).replace(
@@ -367,50 +374,50 @@ class Actions:
             )
         except ExchangeNotFound:
             note("   not found")
-            entry.is_unclear = was_unclear or entry.replacements != number
-            entry.retired.add(text)
-            if was_known and entry.fate == "live" and not self.world.faults.struck:
-                violated("Replaced", f"{entry} is said not to be there")
+            entry.is_text_unknown = was_text_unknown or entry.replacements != number
+            entry.replaced_texts.add(text)
+            if was_visible and entry.outcome == "live" and not self.world.faults.failed_stores:
+                report_violation("Replaced", f"the response says that {entry} does not exist")
         except StoreUnavailable as error:
             note(f"   {error}")
         else:
             note(f"   {text} {receipt}")
             if was_erased:
-                violated("Erased", f"{entry} was replaced after its deletion: {receipt}")
-            entry.is_unclear = was_unclear or entry.replacements != number
-            entry.replaced(receipt, text, before, memory)
+                report_violation("Erased", f"{entry} was replaced after its deletion: {receipt}")
+            entry.is_text_unknown = was_text_unknown or entry.replacements != number
+            entry.record_replacement(receipt, text, texts_before, memory)
 
-    def remove(self, place: int, entry: Entry | None) -> None:
+    def remove(self, process: int, entry: Entry | None) -> None:
         """Delete an exchange."""
         if entry is None or entry.exchange_id is None:
             return
-        exchanges, beside = Exchanges(self.world.sandboxes[place]), self.storing
-        was_known = not entry.may_miss(self.world.sandboxes[place]) and not entry.was_flushed
-        was_live = entry.fate == "live"
+        exchanges, concurrent = Exchanges(self.world.memories[process]), self.entry_being_stored
+        was_visible = not entry.may_be_missing(self.world.memories[process]) and not entry.was_lost_undrained
+        was_live = entry.outcome == "live"
         if was_live:
-            entry.fate = "unsure"
+            entry.outcome = "unsure"
         try:
             exchanges.delete(entry.thread, entry.exchange_id)
         except ExchangeNotFound:
             note("   not found")
             # The process has retried the deletion after a lost response, so the exchange may already be deleted.
-            gone = self.world.cutoffs([entry.thread], [self.user(entry.thread) or ""])
-            is_done = bool(gone) or self.world.is_removed(entry.thread, entry.exchange_id)
-            if was_live and was_known and not is_done:
-                violated("Erased", f"{entry} is said not to be there")
+            cutoffs = self.world.cutoffs([entry.thread], [self.user(entry.thread) or ""])
+            is_done = bool(cutoffs) or self.world.is_exchange_deleted(entry.thread, entry.exchange_id)
+            if was_live and was_visible and not is_done:
+                report_violation("Erased", f"the response says that {entry} does not exist")
         except StoreUnavailable as error:
             note(f"   {error}")
         else:
-            entry.fate = "erased" if entry is not beside else "unsure"
+            entry.outcome = "erased" if entry is not concurrent else "unsure"
 
     def redrive(self) -> None:
         """Move all dead letters back to the queue."""
         for sqs_message in list(self.world.queue.dead):
             self.world.queue.redrive(sqs_message)
 
-    def come_to_rest(self) -> None:
+    def drain_everything(self) -> None:
         """Drain and sweep everything, and check the guarantees at rest."""
-        for memory in self.world.sandboxes:
+        for memory in self.world.memories:
             # A process whose exchanges were only in a lost outbox sends them to the queue.
             Turn(memory, self.thread(0), None).recall()
         for _ in range(20):
@@ -421,36 +428,39 @@ class Actions:
             if not self.world.queue.waiting and not self.world.client.llen("outbox:exchanges"):
                 break
         else:
-            violated("Durable", "the queue or the outbox does not become empty")
+            report_violation("Durable", "the queue or the outbox does not become empty")
         if swept.skipped:
-            violated("Durable", f"the sweep skipped {swept.skipped}")
+            report_violation("Durable", f"the sweep skipped {swept.skipped}")
         dead = [sqs_message.body for sqs_message in self.world.queue.dead]
-        if set(dead) - {POISON} or len(dead) < self.poison:
-            violated("Isolated failure", f"of {self.poison} bad messages, the dead-letter queue has {dead}")
-        self.check_quiet()
+        if set(dead) - {INVALID_BODY} or len(dead) < self.invalid_messages:
+            report_violation(
+                "Isolated failure",
+                f"{self.invalid_messages} invalid messages were sent; the dead-letter queue has {dead}",
+            )
+        self.check_drained()
 
-    def check_quiet(self) -> None:
+    def check_drained(self) -> None:
         """Check the guarantees that hold when every exchange is drained."""
         rows = self.world.rows(self.all_threads)
         stored = {(row.thread_id, row.content[2:]) for row in rows}
         for entry in self.ledger.entries:
-            entry.is_missing_in_cache = entry.is_forgotten = entry.was_flushed = False
-            if entry.fate == "unsure":
-                entry.is_beyond = False
-                entry.fate = "live" if any((entry.thread, text) in stored for text in entry.texts) else "erased"
-            entry.warm_up({text for text in entry.texts if (entry.thread, text) in stored})
+            entry.is_missing_in_cache = entry.is_lost_by_cache = entry.was_lost_undrained = False
+            if entry.outcome == "unsure":
+                entry.may_survive_deletion = False
+                entry.outcome = "live" if any((entry.thread, text) in stored for text in entry.texts) else "erased"
+            entry.record_rest({text for text in entry.texts if (entry.thread, text) in stored})
         check_stored(self.ledger, rows)
         check_durable(self.ledger, rows)
         if not self.world.was_restored:
             check_same(self.world, self.all_threads, rows)
-            check_erased(self.ledger, self.world.everything_cached())
-        for place in range(len(SKEWS)):
+            check_erased(self.ledger, self.world.redis_values())
+        for process in range(len(CLOCK_OFFSETS)):
             for thread in self.all_threads:
-                started = self.load_context(place, thread)
+                started = self.load_context(process, thread)
                 window = [row.content[2:] for row in rows if row.thread_id == thread][::2][-WINDOW:]
-                if started.turn.recall().degraded or [one.text for one in started.shown] != window:
-                    violated("Whole", f"{started.turn.recall()} after quiet; PostgreSQL has {window}")
-        # The reads above have removed old data that a restored Redis had.
+                if started.turn.recall().degraded or [one.text for one in started.listed] != window:
+                    report_violation("Whole", f"{started.turn.recall()} at rest; PostgreSQL has {window}")
+        # The reads above have removed the old data of a restored Redis.
         self.world.was_restored = False
         check_same(self.world, self.all_threads, rows)
-        check_erased(self.ledger, self.world.everything_cached())
+        check_erased(self.ledger, self.world.redis_values())

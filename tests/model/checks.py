@@ -13,10 +13,10 @@ from shared.memory.memory import Memory
 from shared.memory.recall import Recall
 from shared.models import Message
 from tests.model.ledger import Entry, Ledger
-from tests.model.world import WINDOW, Stored, World
+from tests.model.world import WINDOW, MessageRow, World
 
 
-def violated(guarantee: str, what: str) -> NoReturn:
+def report_violation(guarantee: str, what: str) -> NoReturn:
     """Fail with the guarantee's name.
 
     Raises:
@@ -26,7 +26,7 @@ def violated(guarantee: str, what: str) -> NoReturn:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ListedExchange:
     """An exchange in a context or a list."""
 
     text: str
@@ -34,96 +34,106 @@ class Shown:
     order: UUID
 
 
-def pairs(messages: Sequence[Message]) -> list[Shown]:
+def pairs(messages: Sequence[Message]) -> list[ListedExchange]:
     """Return the exchanges of a list of messages."""
     found = []
     for user, assistant in zip(messages[::2], messages[1::2], strict=False):
         if (user.role, assistant.role, user.exchange_id) != ("user", "assistant", assistant.exchange_id):
-            violated("Same", f"no pair: {messages}")
+            report_violation("Same", f"not a pair: {messages}")
         text = user.content.removeprefix("u ")
         if assistant.content != f"a {text}" or user.exchange_id is None or user.order is None:
-            violated("Same", f"the sides of an exchange are of two: {messages}")
-        found.append(Shown(text, user.exchange_id, user.order))
+            report_violation("Same", f"the two messages belong to different exchanges: {messages}")
+        found.append(ListedExchange(text, user.exchange_id, user.order))
     if len(messages) % 2:
-        violated("Same", f"half an exchange: {messages}")
+        report_violation("Same", f"half an exchange: {messages}")
     return found
 
 
 @dataclass
-class Before:
-    """The exchanges that a context must contain or must not contain. They are recorded before the context is loaded."""
+class Expectation:
+    """The exchanges that a context must or must not contain, recorded before the context is loaded."""
 
     required: set[Entry]
-    gone: set[Entry]
-    retired: set[str]
+    deleted: set[Entry]
+    replaced_texts: set[str]
 
     @classmethod
-    def now(cls, ledger: Ledger, thread: str, reader: Memory | None) -> Before:
+    def record(cls, ledger: Ledger, thread: str, reader: Memory | None) -> Expectation:
         """Record the exchanges for a context that is loaded now."""
-        entries = ledger.of(thread)
-        required = {entry for entry in entries if not entry.may_miss(reader)}
-        retired = {text for entry in entries if not entry.may_be_outdated(reader) for text in entry.retired}
-        return cls(required, {entry for entry in entries if entry.fate == "erased"}, retired)
+        entries = ledger.of_thread(thread)
+        required = {entry for entry in entries if not entry.may_be_missing(reader)}
+        replaced_texts = {
+            text for entry in entries if not entry.may_be_outdated(reader) for text in entry.replaced_texts
+        }
+        return cls(required, {entry for entry in entries if entry.outcome == "erased"}, replaced_texts)
 
 
-def check_recall(
-    world: World, ledger: Ledger, thread: str, recall: Recall, reader: Memory | None, before: Before
-) -> list[Shown]:
+def check_context(
+    world: World, ledger: Ledger, thread: str, recall: Recall, reader: Memory | None, expected: Expectation
+) -> list[ListedExchange]:
     """Check that a context fulfils the guarantees *Erased*, *Idempotent* and *Same* order.
 
     If no layer is degraded, the context must also fulfil *Whole* and *Replaced*.
     """
-    shown = pairs(recall.messages)
+    listed = pairs(recall.messages)
     by_text = ledger.by_text(thread)
-    entries = [by_text[one.text] if one.text in by_text else violated("Erased", f"{one} is foreign") for one in shown]
-    for one, entry in zip(shown, entries, strict=True):
-        if entry in before.gone:
-            violated("Erased", f"{one} came back, degraded {recall.degraded}")
+    entries = [
+        by_text[one.text] if one.text in by_text else report_violation("Erased", f"{one} is foreign") for one in listed
+    ]
+    for one, entry in zip(listed, entries, strict=True):
+        if entry in expected.deleted:
+            report_violation("Erased", f"{one} was deleted, degraded {recall.degraded}")
     if len(set(entries)) != len(entries):
-        violated("Idempotent", f"shown twice: {shown}")
-    if sorted(shown, key=lambda one: (one.order, one.exchange_id)) != shown:
-        violated("Same", f"not in order: {shown}")
+        report_violation("Idempotent", f"shown twice: {listed}")
+    if sorted(listed, key=lambda one: (one.order, one.exchange_id)) != listed:
+        report_violation("Same", f"not in order: {listed}")
     if recall.degraded:
-        return shown
-    outdated = [one for one, entry in zip(shown, entries, strict=True) if not entry.may_be_outdated(reader)]
-    if found := [one for one in outdated if one.text in before.retired]:
-        violated("Replaced", f"{found} was replaced, and nothing says so")
-    for entry in before.required - set(entries):
-        if entry.may_miss(reader):
+        return listed
+    outdated = [one for one, entry in zip(listed, entries, strict=True) if not entry.may_be_outdated(reader)]
+    if found := [one for one in outdated if one.text in expected.replaced_texts]:
+        report_violation("Replaced", f"{found} was replaced, and no layer is degraded")
+    for entry in expected.required - set(entries):
+        if entry.may_be_missing(reader):
             continue
         orders = [each.order for each in world.sent if each.user_message.removeprefix("u ") in entry.texts]
-        if len(shown) < WINDOW or min(orders) > shown[0].order:
-            violated("Whole, Read your writes", f"{sorted(entry.texts)} is missing in {shown}, and nothing says so")
-    return shown
+        if len(listed) < WINDOW or min(orders) > listed[0].order:
+            report_violation(
+                "Whole, Read your writes", f"{sorted(entry.texts)} is missing in {listed}, and no layer is degraded"
+            )
+    return listed
 
 
-def check_stored(ledger: Ledger, rows: Iterable[Stored]) -> None:
+def check_stored(ledger: Ledger, rows: Iterable[MessageRow]) -> None:
     """Check that L2's contents fulfil the guarantees *Erased*, *Replaced* and *Idempotent*. They hold at any time."""
     seen: dict[tuple[Entry, int], str] = {}
     for row in rows:
         text = row.content[2:]
         entry = ledger.by_text(row.thread_id).get(text)
-        if entry is None or entry.fate == "erased":
-            violated("Erased", f"{row} is in PostgreSQL")
-        if text in entry.retired and entry.is_stored and not entry.is_unclear:
-            violated("Replaced", f"{row} is in PostgreSQL, and was replaced")
+        if entry is None or entry.outcome == "erased":
+            report_violation("Erased", f"{row} is in PostgreSQL")
+        if text in entry.replaced_texts and entry.is_replacement_stored and not entry.is_text_unknown:
+            report_violation("Replaced", f"{row} is in PostgreSQL although it was replaced")
         if (entry, row.position) in seen:
-            violated("Idempotent", f"{row} is in PostgreSQL beside {seen[entry, row.position]}")
+            report_violation("Idempotent", f"{row} is in PostgreSQL in addition to {seen[entry, row.position]}")
         seen[entry, row.position] = row.exchange_id
 
 
-def check_durable(ledger: Ledger, rows: Sequence[Stored]) -> None:
+def check_durable(ledger: Ledger, rows: Sequence[MessageRow]) -> None:
     """Check that L2 has each accepted exchange at rest (*Durable*)."""
     for thread in {entry.thread for entry in ledger.entries}:
         stored = [row for row in rows if row.thread_id == thread]
         contents = [row.content for row in stored]
-        for entry in ledger.of(thread):
-            kept = [text for text in entry.texts - entry.retired if f"u {text}" in contents and f"a {text}" in contents]
-            if entry.is_accepted and entry.fate == "live" and not entry.is_lost and len(kept) != 1:
-                violated("Durable", f"{entry} was answered {entry.durability}; PostgreSQL has {contents}")
+        for entry in ledger.of_thread(thread):
+            kept = [
+                text
+                for text in entry.texts - entry.replaced_texts
+                if f"u {text}" in contents and f"a {text}" in contents
+            ]
+            if entry.is_accepted and entry.outcome == "live" and not entry.is_lost and len(kept) != 1:
+                report_violation("Durable", f"{entry} has durability {entry.durability}; PostgreSQL has {contents}")
 
 
-def check_same(world: World, threads: Sequence[str], rows: Sequence[Stored]) -> None:
+def check_same(world: World, threads: Sequence[str], rows: Sequence[MessageRow]) -> None:
     """Check that both layers have the same exchanges at rest (*Same*). A list without a seal may be shorter."""
     generation = world.client.hget("memory:epoch", "doubt") or ""
     for thread in threads:
@@ -133,17 +143,17 @@ def check_same(world: World, threads: Sequence[str], rows: Sequence[Stored]) -> 
         own = [one for one in fields if one["role"] != "system"]
         cached = [(one["exchange_id"], one["order"], one["role"], one["content"], one["created_at"]) for one in own]
         window = [(row.exchange_id, row.order, row.role, row.content, row.created_at) for row in stored]
-        claims_all = bool(fields) and fields[0].get("first") == generation
-        expected = window[-2 * WINDOW :] if claims_all else window[len(window) - len(cached) :]
+        is_sealed = bool(fields) and fields[0].get("first") == generation
+        expected = window[-2 * WINDOW :] if is_sealed else window[len(window) - len(cached) :]
         if cached != expected:
-            violated("Same", f"{thread}: Redis has {entries}, PostgreSQL {window}")
+            report_violation("Same", f"{thread}: Redis has {entries}, PostgreSQL {window}")
 
 
 def check_erased(ledger: Ledger, cached: dict[str, str]) -> None:
     """Check that no key of Redis contains a deleted or replaced text at rest (*Erased*)."""
     for entry in ledger.entries:
-        gone = entry.texts if entry.fate == "erased" else entry.retired
+        deleted = entry.texts if entry.outcome == "erased" else entry.replaced_texts
         for key, value in cached.items():
-            for text in gone:
+            for text in deleted:
                 if f"u {text}" in value or f"a {text}" in value:
-                    violated("Erased", f"{text} is still in {key}: {value}")
+                    report_violation("Erased", f"{text} is still in {key}: {value}")

@@ -15,7 +15,7 @@ from psycopg.rows import DictRow
 from shared.errors import StoreUnavailable
 from shared.settings import DatabaseSettings, RedisSettings
 from shared.stores.breaker import CircuitBreaker
-from shared.stores.postgres.bounded import WrongServer as Elsewhere
+from shared.stores.postgres.bounded import WrongServer
 from shared.stores.postgres.connection import PostgresConnection
 from shared.stores.redis.connection import Pipeline, RedisConnection
 
@@ -24,9 +24,9 @@ Store = Literal["redis", "postgres", "queue"]
 # a part of the commands, or PostgreSQL rolled a first attempt back. `twice`: the response was lost, and the call was
 # sent again. `refused`: the server responded with an error.
 Kind = Literal["before", "after", "part", "twice", "refused"]
-# What a demoted PostgreSQL does with its open sessions. `ended`: it closes them. `standby`: they cannot begin a writing
+# The open sessions on a demoted PostgreSQL. `ended`: the server closes them. `standby`: they cannot begin a writing
 # transaction. `read only`: they can begin a transaction, and its writes are refused.
-Demoted = Literal["ended", "standby", "read only"]
+DemotedSessions = Literal["ended", "standby", "read only"]
 _READS = {
     *("TIME", "HMGET", "LRANGE", "LINDEX", "LLEN", "GET", "HGET"),
     *("HVALS", "HGETALL", "HKEYS", "EXISTS", "ZRANGE", "SMEMBERS", "SISMEMBER", "PING", "INFO"),
@@ -55,19 +55,19 @@ class Faults:
 
     Attributes:
         down: Stores that do not respond until they are removed from this set.
-        struck: Stores that failed in the current operation.
+        failed_stores: Stores that failed in the current operation.
         server: The number of the current Redis server.
         primary: The number of the current PostgreSQL primary.
-        demoted: The state of the sessions on the previous primary.
+        demoted_sessions: The state of the sessions on the previous primary.
         clocks: The offset of each clock in seconds. The keys are a process' number or a store's name.
     """
 
     down: set[Store] = field(default_factory=set)
-    struck: set[Store] = field(default_factory=set)
+    failed_stores: set[Store] = field(default_factory=set)
     transactions: int = 0
     server: int = 0
     primary: int = 0
-    demoted: Demoted = "ended"
+    demoted_sessions: DemotedSessions = "ended"
     clocks: dict[Store | int, float] = field(default_factory=dict)
     _fault: Fault | None = None
     _meanwhile: tuple[int, Callable[[], None]] | None = None
@@ -83,41 +83,41 @@ class Faults:
         finally:
             self._fault, self._meanwhile, self._calls = outer
 
-    def strike(self, store: Store) -> Fault | None:
+    def next_fault(self, store: Store) -> Fault | None:
         """Count a call to a store, and return the fault of this call or None."""
-        # The other process does not act during a transaction. It runs in this thread, so it could wait for the
-        # transaction's lock forever.
+        # The other process does not act during a transaction. It runs in this Python thread, so it could wait for
+        # the transaction's lock forever.
         if not self.transactions and self._meanwhile is not None and self._calls.total() >= self._meanwhile[0]:
-            _, act = self._meanwhile
+            _, action = self._meanwhile
             self._meanwhile = None
             down, self.down = self.down, set()
             with self.during(None):
-                act()
+                action()
             self.down = down
         nth = self._calls[store]
         self._calls[store] += 1
         if store in self.down:
-            self.struck.add(store)
+            self.failed_stores.add(store)
             return Fault(store, nth, "before")
         fault = self._fault
         if fault is None or (fault.store, fault.nth) != (store, nth):
             return None
         self._fault = None
         if fault.kind != "twice":
-            self.struck.add(store)
+            self.failed_stores.add(store)
         return fault
 
-    def hit_queue(self, act: Callable[[], _T]) -> _T:
+    def call_queue(self, action: Callable[[], _T]) -> _T:
         """Call the queue, with the fault of this call if there is one."""
-        fault = self.strike("queue")
+        fault = self.next_fault("queue")
         if fault is not None and fault.kind in {"before", "part", "refused"}:
             raise StoreUnavailable("queue", "injected")
-        done = act()
+        done = action()
         if fault is None:
             return done
         if fault.kind == "after":
             raise StoreUnavailable("queue", "injected")
-        return act()
+        return action()
 
 
 class FaultyRedis(RedisConnection):
@@ -126,13 +126,13 @@ class FaultyRedis(RedisConnection):
     def __init__(self, settings: RedisSettings, faults: Faults) -> None:
         super().__init__(settings)
         self._faults = faults
-        self.resend()
+        self.reset_breaker()
 
     def _identify_server(self, connection: redis.Connection) -> None:
         super()._identify_server(connection)
         self.identity = f"{self.identity} {self._faults.server}"
 
-    def resend(self) -> None:
+    def reset_breaker(self) -> None:
         """Reset the circuit breaker, as in a new process."""
         self.breaker = CircuitBreaker("redis", self._probe, probe_interval=0, grace=10)
 
@@ -142,7 +142,7 @@ class FaultyRedis(RedisConnection):
 
     def call(self, fill: Callable[[Pipeline], object]) -> list[Any]:
         """Send the commands that `fill` adds, with the fault of this call if there is one."""
-        fault = self._faults.strike("redis")
+        fault = self._faults.next_fault("redis")
         if fault is None:
             return self._send(fill)
         with self.breaker.guard((redis.ConnectionError, redis.TimeoutError)):
@@ -164,15 +164,15 @@ class FaultyRedis(RedisConnection):
         """Send the commands that `fill` adds, and return the replies. Times have the offset of the server's clock."""
         names: list[str] = []
 
-        def noting(pipe: Pipeline) -> None:
+        def record_names(pipe: Pipeline) -> None:
             fill(pipe)
             names[:] = [arguments[0] for arguments, _ in pipe.command_stack]
 
-        replies = super().call(noting)
-        return _by_clock(names, replies, self._faults)
+        replies = super().call(record_names)
+        return _shift_times(names, replies, self._faults)
 
 
-def _by_clock(names: Sequence[str], replies: Sequence[Any], faults: Faults) -> list[Any]:
+def _shift_times(names: Sequence[str], replies: Sequence[Any], faults: Faults) -> list[Any]:
     ahead = round(faults.clocks.get("redis", 0.0))
     return [
         (reply[0] + ahead, reply[1]) if name == "TIME" and isinstance(reply, tuple) else reply
@@ -180,7 +180,7 @@ def _by_clock(names: Sequence[str], replies: Sequence[Any], faults: Faults) -> l
     ]
 
 
-class PassiveRedis(RedisConnection):
+class ReadOnlyRedis(RedisConnection):
     """A connection that sends reading commands only."""
 
     def __init__(self, settings: RedisSettings, faults: Faults) -> None:
@@ -200,7 +200,7 @@ class PassiveRedis(RedisConnection):
         pipe.command_stack = [command for command, one in zip(commands, is_read, strict=True) if one]
         replies = iter(pipe.execute(raise_on_error=False))
         result = [next(replies) if one else None for one in is_read]
-        return _by_clock([command[0][0] for command in commands], result, self._faults)
+        return _shift_times([command[0][0] for command in commands], result, self._faults)
 
 
 class FaultyPostgres(PostgresConnection):
@@ -209,10 +209,10 @@ class FaultyPostgres(PostgresConnection):
     def __init__(self, settings: DatabaseSettings, faults: Faults) -> None:
         super().__init__(settings)
         self._faults = faults
-        self._leads_to = faults.primary
-        self.resend()
+        self._connected_primary = faults.primary
+        self.reset_breaker()
 
-    def resend(self) -> None:
+    def reset_breaker(self) -> None:
         """Reset the circuit breaker, as in a new process."""
         self.breaker = self.breaker_for()
 
@@ -226,40 +226,40 @@ class FaultyPostgres(PostgresConnection):
             raise psycopg.OperationalError("injected")
 
     def _attempt(self, work: Callable[[psycopg.Connection[DictRow]], _T], *, is_one_statement: bool) -> _T:
-        fault = self._faults.strike("postgres")
+        fault = self._faults.next_fault("postgres")
         if fault is None:
-            return self._really(work, is_one_statement=is_one_statement)
+            return self._run_on_server(work, is_one_statement=is_one_statement)
         if fault.kind == "before":
             raise psycopg.OperationalError("injected")
         if fault.kind == "refused":
             raise psycopg.errors.InsufficientPrivilege("injected")
         if fault.kind == "part":
-            self._really(lambda connection: _roll_back(connection, work), is_one_statement=False)
-        done = self._really(work, is_one_statement=is_one_statement)
+            self._run_on_server(lambda connection: _roll_back(connection, work), is_one_statement=False)
+        done = self._run_on_server(work, is_one_statement=is_one_statement)
         if fault.kind == "after":
             raise psycopg.OperationalError("injected")
-        return self._really(work, is_one_statement=is_one_statement) if fault.kind == "twice" else done
+        return self._run_on_server(work, is_one_statement=is_one_statement) if fault.kind == "twice" else done
 
     def _connect(self) -> Any:
-        self._leads_to = self._faults.primary
+        self._connected_primary = self._faults.primary
         return super()._connect()
 
-    def _transact(self, connection: Any, work: Callable[[psycopg.Connection[DictRow]], _T], **how: bool) -> _T:
+    def _transact(self, connection: Any, work: Callable[[psycopg.Connection[DictRow]], _T], **options: bool) -> _T:
         """Run a transaction on the server to which the connection leads: the primary or a demoted server."""
-        if self._leads_to == self._faults.primary:
-            return super()._transact(connection, work, is_one_statement=how["is_one_statement"])
-        if self._faults.demoted == "standby":
-            raise Elsewhere
-        if self._faults.demoted == "ended":
+        if self._connected_primary == self._faults.primary:
+            return super()._transact(connection, work, is_one_statement=options["is_one_statement"])
+        if self._faults.demoted_sessions == "standby":
+            raise WrongServer
+        if self._faults.demoted_sessions == "ended":
             connection.close()
 
-        def refused(made: psycopg.Connection[DictRow]) -> _T:
-            made.execute("set transaction read only")
-            return work(made)
+        def work_read_only(session: psycopg.Connection[DictRow]) -> _T:
+            session.execute("set transaction read only")
+            return work(session)
 
-        return super()._transact(connection, refused, is_one_statement=False)
+        return super()._transact(connection, work_read_only, is_one_statement=False)
 
-    def _really(self, work: Callable[[psycopg.Connection[DictRow]], _T], *, is_one_statement: bool) -> _T:
+    def _run_on_server(self, work: Callable[[psycopg.Connection[DictRow]], _T], *, is_one_statement: bool) -> _T:
         self._faults.transactions += 1
         try:
             return super()._attempt(work, is_one_statement=is_one_statement)

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from shared.memory.turn import Turn
-from tests.model.actions import POISON, Actions, Meanwhile, StartedTurn
-from tests.model.checks import Before, check_recall, check_stored, violated
-from tests.model.faults import Demoted, Fault, Store
+from tests.model.actions import INVALID_BODY, Actions, Meanwhile, StartedTurn
+from tests.model.checks import Expectation, check_context, check_stored, report_violation
+from tests.model.faults import DemotedSessions, Fault, Store
 from tests.model.queue import SqsMessage
-from tests.model.world import SKEWS, World
+from tests.model.world import CLOCK_OFFSETS, World
 
 STORES: tuple[Store, ...] = ("redis", "postgres", "queue")
-places = st.integers(0, len(SKEWS) - 1)
+processes = st.integers(0, len(CLOCK_OFFSETS) - 1)
 threads = st.sampled_from([0, 0, 0, 1, 2])
 faults = st.none() | st.builds(
     Fault,
@@ -25,10 +25,12 @@ faults = st.none() | st.builds(
     st.sampled_from(["before", "after", "part", "twice", "refused"]),
     st.integers(1, 6),
 )
-actions = st.sampled_from(["drain", "say", "recall", "evict", "restart", "delete", "replace", "remove", "sweep"])
+actions = st.sampled_from(["drain", "turn", "recall", "evict", "restart", "delete", "replace", "remove", "sweep"])
 interruptions = st.one_of(st.none(), st.none(), st.tuples(st.integers(0, 6), st.lists(actions, min_size=1, max_size=2)))
 # With None, the product creates the id. Otherwise the caller chooses one of few ids, so that ids repeat.
-names = st.one_of(st.none(), st.none(), st.tuples(st.sampled_from(["4", "7 past", "7", "7 ahead"]), st.integers(0, 1)))
+id_kinds = st.one_of(
+    st.none(), st.none(), st.tuples(st.sampled_from(["4", "7 past", "7", "7 ahead"]), st.integers(0, 1))
+)
 Name = tuple[str, int] | None
 
 
@@ -47,34 +49,38 @@ class MemoryMachine(RuleBasedStateMachine):
         self.world = world
         self.actions = Actions(world)
         self.ledger = self.actions.ledger
-        self.has_begun = False
+        self.has_run_step = False
 
-    @rule(place=places, number=threads, kind=names, fault=faults, meanwhile=interruptions)
-    def converse(self, place: int, number: int, kind: Name, fault: Fault | None, meanwhile: Meanwhile) -> None:
+    @rule(process=processes, number=threads, kind=id_kinds, fault=faults, meanwhile=interruptions)
+    def take_turn(self, process: int, number: int, kind: Name, fault: Fault | None, meanwhile: Meanwhile) -> None:
         """Run a complete turn."""
-        with self.actions.during(place, self.actions.thread(number), fault, meanwhile):
-            self.actions.keep(self.actions.load_context(place, self.actions.thread(number)), self.actions.name(kind))
+        with self.actions.during(process, self.actions.thread(number), fault, meanwhile):
+            self.actions.store(
+                self.actions.load_context(process, self.actions.thread(number)), self.actions.chosen_id(kind)
+            )
 
-    @rule(target=turns, place=places, number=threads, fault=faults, meanwhile=interruptions)
-    def ask(self, place: int, number: int, fault: Fault | None, meanwhile: Meanwhile) -> StartedTurn:
+    @rule(target=turns, process=processes, number=threads, fault=faults, meanwhile=interruptions)
+    def start_turn(self, process: int, number: int, fault: Fault | None, meanwhile: Meanwhile) -> StartedTurn:
         """Load the context of a turn."""
-        with self.actions.during(place, self.actions.thread(number), fault, meanwhile):
-            return self.actions.load_context(place, self.actions.thread(number))
+        with self.actions.during(process, self.actions.thread(number), fault, meanwhile):
+            return self.actions.load_context(process, self.actions.thread(number))
 
-    @rule(started=consumes(turns), kind=names, fault=faults, meanwhile=interruptions)
-    def answer(self, started: StartedTurn, kind: Name, fault: Fault | None, meanwhile: Meanwhile) -> None:
+    @rule(started=consumes(turns), kind=id_kinds, fault=faults, meanwhile=interruptions)
+    def finish_turn(self, started: StartedTurn, kind: Name, fault: Fault | None, meanwhile: Meanwhile) -> None:
         """Store the exchange of a turn whose context an earlier step has loaded."""
         with self.actions.during(0, started.thread, fault, meanwhile):
-            self.actions.keep(started, self.actions.name(kind))
+            self.actions.store(started, self.actions.chosen_id(kind))
 
-    @rule(place=places, number=threads, kind=names, fault=faults, meanwhile=interruptions)
-    def tell(self, place: int, number: int, kind: Name, fault: Fault | None, meanwhile: Meanwhile) -> None:
+    @rule(process=processes, number=threads, kind=id_kinds, fault=faults, meanwhile=interruptions)
+    def store_exchange(self, process: int, number: int, kind: Name, fault: Fault | None, meanwhile: Meanwhile) -> None:
         """Store a caller's exchange without loading a context."""
-        memory, thread = self.world.sandboxes[place], self.actions.thread(number)
-        with self.actions.during(place, thread, fault, meanwhile):
-            self.actions.keep(
-                StartedTurn(Turn(memory, thread, self.actions.user(thread)), thread, memory, [], self.actions.losses),
-                self.actions.name(kind),
+        memory, thread = self.world.memories[process], self.actions.thread(number)
+        with self.actions.during(process, thread, fault, meanwhile):
+            self.actions.store(
+                StartedTurn(
+                    Turn(memory, thread, self.actions.user(thread)), thread, memory, [], self.actions.deletion_losses
+                ),
+                self.actions.chosen_id(kind),
             )
 
     @rule(
@@ -86,7 +92,7 @@ class MemoryMachine(RuleBasedStateMachine):
     def drain(self, chosen: list[int], fault: Fault | None, meanwhile: Meanwhile, *, is_killed: bool) -> None:
         """Drain the chosen messages in any order. An empty choice drains all messages."""
         waiting = self.world.queue.waiting
-        sqs_messages = [waiting[at] for at in chosen if at < len(waiting)] or list(waiting)
+        sqs_messages = [waiting[index] for index in chosen if index < len(waiting)] or list(waiting)
         with self.actions.during(0, self.actions.thread(0), fault, meanwhile):
             self.actions.deliver(sqs_messages, is_killed=is_killed)
 
@@ -94,7 +100,7 @@ class MemoryMachine(RuleBasedStateMachine):
     def redeliver(self, chosen: list[int], fault: Fault | None) -> None:
         """Deliver messages that were already drained and deleted from the queue."""
         history = self.world.queue.history
-        sqs_messages = [SqsMessage(history[-1 - at].body, "again") for at in chosen if at < len(history)]
+        sqs_messages = [SqsMessage(history[-1 - index].body, "again") for index in chosen if index < len(history)]
         with self.actions.during(0, self.actions.thread(0), fault, None):
             self.actions.deliver(sqs_messages, is_killed=True)
 
@@ -116,15 +122,15 @@ class MemoryMachine(RuleBasedStateMachine):
             # After an eviction, Redis' counter differs from the recorded value.
             if not self.world.is_refusing:
                 self.world.client.hincrby("memory:epoch", "evictions", -1)
-            self.actions.losses += 1
-            self.actions.lose([thread], self.actions.outbox())
+            self.actions.deletion_losses += 1
+            self.actions.record_loss([thread], self.actions.outbox())
 
     @rule(how=st.integers(0, 99))
     def restart_redis(self, how: int) -> None:
         """Empty Redis. Some examples start a new Redis process, and some also end all connections to PostgreSQL."""
-        self.actions.restart(really=how == 99)
+        self.actions.restart(starts_process=how == 99)
         if how % 10 == 9:
-            self.world.cut_postgres()
+            self.world.end_postgres_sessions()
 
     @rule()
     def snapshot(self) -> None:
@@ -141,34 +147,38 @@ class MemoryMachine(RuleBasedStateMachine):
         """Make Redis refuse writes, or accept them again."""
         self.world.refuse_writes(is_refusing=is_refusing)
 
-    @rule(place=places, number=threads, key=st.integers(0, 1), fault=faults, meanwhile=interruptions)
-    def run_once(self, place: int, number: int, key: int, fault: Fault | None, meanwhile: Meanwhile) -> None:
+    @rule(process=processes, number=threads, key=st.integers(0, 1), fault=faults, meanwhile=interruptions)
+    def send_keyed_request(
+        self, process: int, number: int, key: int, fault: Fault | None, meanwhile: Meanwhile
+    ) -> None:
         """Send a request with an `Idempotency-Key`, possibly a repeated one."""
-        with self.actions.during(place, self.actions.thread(number), fault, meanwhile):
-            self.actions.run_once(place, self.actions.thread(number), key)
+        with self.actions.during(process, self.actions.thread(number), fault, meanwhile):
+            self.actions.send_keyed_request(process, self.actions.thread(number), key)
 
-    @rule(place=places, number=threads, fault=faults, meanwhile=interruptions, is_user=st.booleans())
-    def delete(self, place: int, number: int, fault: Fault | None, meanwhile: Meanwhile, *, is_user: bool) -> None:
+    @rule(process=processes, number=threads, fault=faults, meanwhile=interruptions, is_user=st.booleans())
+    def delete(self, process: int, number: int, fault: Fault | None, meanwhile: Meanwhile, *, is_user: bool) -> None:
         """Delete a thread or a user. A fault may interrupt the deletion."""
-        with self.actions.during(place, self.actions.thread(number), fault, meanwhile):
+        with self.actions.during(process, self.actions.thread(number), fault, meanwhile):
             if is_user:
-                self.actions.delete_user(place)
+                self.actions.delete_user(process)
             else:
-                self.actions.delete(place, self.actions.thread(number))
+                self.actions.delete(process, self.actions.thread(number))
 
-    @rule(place=places, number=threads, which=st.integers(-4, -1), fault=faults, meanwhile=interruptions)
-    def replace_exchange(self, place: int, number: int, which: int, fault: Fault | None, meanwhile: Meanwhile) -> None:
+    @rule(process=processes, number=threads, which=st.integers(-4, -1), fault=faults, meanwhile=interruptions)
+    def replace_exchange(
+        self, process: int, number: int, which: int, fault: Fault | None, meanwhile: Meanwhile
+    ) -> None:
         """Replace an exchange. A fault may interrupt the replacement."""
         thread = self.actions.thread(number)
-        with self.actions.during(place, thread, fault, meanwhile):
-            self.actions.replace(place, self.actions.entry(thread, which))
+        with self.actions.during(process, thread, fault, meanwhile):
+            self.actions.replace(process, self.actions.entry(thread, which))
 
-    @rule(place=places, number=threads, which=st.integers(-4, -1), fault=faults, meanwhile=interruptions)
-    def remove_exchange(self, place: int, number: int, which: int, fault: Fault | None, meanwhile: Meanwhile) -> None:
+    @rule(process=processes, number=threads, which=st.integers(-4, -1), fault=faults, meanwhile=interruptions)
+    def remove_exchange(self, process: int, number: int, which: int, fault: Fault | None, meanwhile: Meanwhile) -> None:
         """Delete an exchange. A fault may interrupt the deletion."""
         thread = self.actions.thread(number)
-        with self.actions.during(place, thread, fault, meanwhile):
-            self.actions.remove(place, self.actions.entry(thread, which))
+        with self.actions.during(process, thread, fault, meanwhile):
+            self.actions.remove(process, self.actions.entry(thread, which))
 
     @rule(down=st.sampled_from([(), (), *((store,) for store in STORES), ("queue", "postgres"), STORES]))
     def set_outages(self, down: tuple[Store, ...]) -> None:
@@ -177,12 +187,15 @@ class MemoryMachine(RuleBasedStateMachine):
         self.world.faults.down.update(down)
 
     @rule(how=st.sampled_from(["ended", "standby", "read only"]))
-    def fail_over(self, how: Demoted) -> None:
+    def fail_over(self, how: DemotedSessions) -> None:
         """Promote a standby of PostgreSQL behind the same address. `how` is the state of sessions on the old server."""
         self.world.faults.primary += 1
-        self.world.faults.demoted = how
+        self.world.faults.demoted_sessions = how
 
-    @rule(whose=st.sampled_from([None, None, "redis", "postgres", *range(len(SKEWS))]), days=st.sampled_from([-2, 2]))
+    @rule(
+        whose=st.sampled_from([None, None, "redis", "postgres", *range(len(CLOCK_OFFSETS))]),
+        days=st.sampled_from([-2, 2]),
+    )
     def set_clock(self, whose: Store | int | None, days: int) -> None:
         """Set the clock of one process or store wrong by days. The other clocks are right."""
         self.world.faults.clocks = {} if whose is None else {whose: days * 86_400.0}
@@ -199,18 +212,18 @@ class MemoryMachine(RuleBasedStateMachine):
                 " on conflict (id) do update set healthy_since = excluded.healthy_since, beat_at = excluded.beat_at"
             )
 
-    @rule(at=st.integers(0, 5))
-    def dead_letter_body(self, at: int) -> None:
+    @rule(index=st.integers(0, 5))
+    def dead_letter_message(self, index: int) -> None:
         """Move a message to the dead-letter queue."""
         waiting = self.world.queue.waiting
-        if at >= len(waiting):
+        if index >= len(waiting):
             return
-        sqs_message = waiting[at]
-        self.world.queue.kill(sqs_message)
+        sqs_message = waiting[index]
+        self.world.queue.move_to_dead_letters(sqs_message)
         for entry in self.ledger.entries:
-            texts = entry.texts if entry.awaited is None else {entry.awaited}
-            if entry.was_flushed and any(f'"u {text}"' in sqs_message.body for text in texts):
-                entry.is_missing_in_cache = entry.is_forgotten = True
+            texts = entry.texts if entry.queued_text is None else {entry.queued_text}
+            if entry.was_lost_undrained and any(f'"u {text}"' in sqs_message.body for text in texts):
+                entry.is_missing_in_cache = entry.is_lost_by_cache = True
 
     @rule()
     def redrive(self) -> None:
@@ -218,18 +231,18 @@ class MemoryMachine(RuleBasedStateMachine):
         self.actions.redrive()
 
     @rule()
-    def poison(self) -> None:
+    def send_invalid_message(self) -> None:
         """Send an invalid message."""
-        self.world.queue.put(POISON)
-        self.actions.poison += 1
+        self.world.queue.put(INVALID_BODY)
+        self.actions.invalid_messages += 1
 
-    @rule(place=st.integers(0, len(SKEWS)))
-    def replace(self, place: int) -> None:
+    @rule(process=st.integers(0, len(CLOCK_OFFSETS)))
+    def replace(self, process: int) -> None:
         """Replace a process by a new process."""
-        if place == len(SKEWS):
+        if process == len(CLOCK_OFFSETS):
             self.world.replace_sync()
         else:
-            self.world.replace_sandbox(place)
+            self.world.replace_process(process)
 
     @rule()
     def check_at_rest(self) -> None:
@@ -238,30 +251,30 @@ class MemoryMachine(RuleBasedStateMachine):
         self.world.faults.down.clear()
         self.world.faults.clocks.clear()
         with self.world.faults.during(None):
-            self.actions.come_to_rest()
+            self.actions.drain_everything()
 
     # --- invariants ---
 
     @invariant()
-    def holds(self) -> None:
+    def check_guarantees(self) -> None:
         """Check the guarantees after every step with a new process that only reads."""
-        if self.has_begun:
+        if self.has_run_step:
             type(self).steps += 1
-        self.has_begun = True
+        self.has_run_step = True
         with self.actions.recording_failure():
             self.check_contents()
 
     def check_contents(self) -> None:
         """Check L2's contents and the context that a new process loads for each thread."""
         check_stored(self.ledger, self.world.rows(self.actions.all_threads))
-        if self.world.queue.near_max_receives:
-            violated("Isolated failure", f"{self.world.queue.near_max_receives} was given up")
+        if self.world.queue.over_received:
+            report_violation("Isolated failure", f"{self.world.queue.over_received} was delivered too often")
         for thread in sorted({entry.thread for entry in self.ledger.entries}):
-            before = Before.now(self.ledger, thread, None)
+            expected = Expectation.record(self.ledger, thread, None)
             recall = Turn(self.world.observer, thread, None).recall()
-            check_recall(self.world, self.ledger, thread, recall, None, before)
+            check_context(self.world, self.ledger, thread, recall, None, expected)
 
     def teardown(self) -> None:
         """Check every example at rest at its end, unless the example has failed."""
-        if self.actions.is_sound:
+        if self.actions.has_passed:
             self.check_at_rest()

@@ -14,49 +14,49 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-_NOBODY: Final = -1
+_NO_READER: Final = -1
 Exchanges = frozenset[int]
 NONE: Final[Exchanges] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class CachedList:
     """A list: its exchanges, and the seal or token of its first entry.
 
     Attributes:
         seal: The generation of the seal; 0 without a seal.
         is_first: Whether the list has the whole thread, according to the seal.
-        token: The reader who set the token; `_NOBODY` without a token.
+        token: The reader that set the token; `_NO_READER` without a token.
     """
 
-    held: Exchanges = NONE
+    entries: Exchanges = NONE
     seal: int = 0
     is_first: bool = False
-    token: int = _NOBODY
+    token: int = _NO_READER
 
 
 @dataclass(frozen=True, slots=True)
 class Redis:
     """Redis' data of the thread, and its generation."""
 
-    listed: Listed | None = None
+    cached: CachedList | None = None
     undrained: Exchanges = NONE
     cutoff: int = 0
     generation: int = 1
     server: int = 1
-    generation_of: int = 1
+    generation_server: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The stores, what the callers know, and the faults that may still happen.
+    """The stores, the accepted and deleted exchanges, and the numbers of faults that may still happen.
 
     Attributes:
         accepted: Accepted exchanges that were not deleted since.
         refused: Exchanges whose append Redis refused. Redis lacks them until the process' next call or the drain.
-        gone: Exchanges that a finished deletion has removed.
-        may_lack: Whether Redis may have lost exchanges that are still in the queue.
-        waiting: The messages that were in the queue at the time of that loss.
+        deleted: Exchanges that a finished deletion has removed.
+        may_have_lost: Whether Redis may have lost exchanges that are still in the queue.
+        queued_at_loss: The messages that were in the queue at the time of that loss.
         saved: The saved state that a restored server will have.
     """
 
@@ -66,13 +66,13 @@ class World:
     queue: Exchanges = NONE
     accepted: Exchanges = NONE
     refused: Exchanges = NONE
-    gone: Exchanges = NONE
-    may_lack: bool = False
-    waiting: Exchanges = NONE
+    deleted: Exchanges = NONE
+    may_have_lost: bool = False
+    queued_at_loss: Exchanges = NONE
     saved: Redis | None = None
     generations: int = 1
     evictions: int = 0
-    emptyings: int = 0
+    flushes: int = 0
     snapshots: int = 0
     refusals: int = 0
 
@@ -83,18 +83,18 @@ class Process:
 
     kind: str
     name: int
-    at: str
+    step: str
     exchange: int = 0
-    known: int = 1
-    listed: Listed | None = None
+    known_generation: int = 1
+    cached: CachedList | None = None
     undrained: Exchanges = NONE
     cutoff: int = 0
     window: Exchanges = NONE
     is_all: bool = False
-    deleted_to: int = 0
+    stored_cutoff: int = 0
     is_degraded: bool = False
-    must: Exchanges = NONE
-    never: Exchanges = NONE
+    required: Exchanges = NONE
+    forbidden: Exchanges = NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +107,13 @@ class Protocol:
 
     window: int = 2
     refill_needs_token: bool = True
-    deletion_takes_token: bool = True
-    deletion_goes_by_cutoff: bool = True
+    deletion_removes_token: bool = True
+    deletion_uses_cutoff: bool = True
     append_adds_undrained: bool = True
-    only_readers_make_lists: bool = True
+    only_readers_create_lists: bool = True
     seals_name_a_generation: bool = True
-    failure_is_made_up_for: bool = True
-    server_ends_generation: bool = True
+    failed_appends_are_retried: bool = True
+    new_server_starts_generation: bool = True
     loss_lasts_until_drained: bool = True
 
 
@@ -134,104 +134,118 @@ class Model:
 
     # --- the scripts ---
 
-    def merged(self, listed: Listed | None, exchanges: Exchanges) -> Listed | None:
+    def with_merged(self, cached: CachedList | None, exchanges: Exchanges) -> CachedList | None:
         """Return the list after a writer's merge, as `merge.lua` makes it."""
-        if listed is None:
-            if self.rules.only_readers_make_lists:
+        if cached is None:
+            if self.rules.only_readers_create_lists:
                 return None
-            listed = Listed(seal=1, is_first=True)
-        union = listed.held | exchanges
-        kept = newest(union, self.rules.window)
-        if listed.seal and not listed.is_first and min(kept, default=0) < min(listed.held, default=0):
-            return Listed(kept)
-        return replace(listed, held=kept, is_first=listed.is_first and kept == union)
+            cached = CachedList(seal=1, is_first=True)
+        union = cached.entries | exchanges
+        newest_entries = newest(union, self.rules.window)
+        if cached.seal and not cached.is_first and min(newest_entries, default=0) < min(cached.entries, default=0):
+            return CachedList(newest_entries)
+        return replace(cached, entries=newest_entries, is_first=cached.is_first and newest_entries == union)
 
-    def cut(self, listed: Listed | None, cutoff: int) -> Listed | None:
+    def without_deleted(self, cached: CachedList | None, cutoff: int) -> CachedList | None:
         """Return the list after a deletion, as `merge.lua` makes it."""
-        if listed is None:
+        if cached is None:
             return None
-        if not self.rules.deletion_goes_by_cutoff:
+        if not self.rules.deletion_uses_cutoff:
             return None
-        held = frozenset(each for each in listed.held if each > cutoff)
-        if not held:
-            return None if self.rules.deletion_takes_token else replace(listed, held=held)
-        token = _NOBODY if self.rules.deletion_takes_token else listed.token
-        return replace(listed, held=held, token=token)
+        entries = frozenset(each for each in cached.entries if each > cutoff)
+        if not entries:
+            return None if self.rules.deletion_removes_token else replace(cached, entries=entries)
+        token = _NO_READER if self.rules.deletion_removes_token else cached.token
+        return replace(cached, entries=entries, token=token)
 
-    def is_sealed(self, listed: Listed, generation: int) -> bool:
+    def is_complete(self, cached: CachedList, generation: int) -> bool:
         """Return whether a reader accepts the list as complete."""
-        if self.rules.seals_name_a_generation and listed.seal != generation:
+        if self.rules.seals_name_a_generation and cached.seal != generation:
             return False
-        return bool(listed.seal) and (listed.is_first or len(listed.held) >= self.rules.window)
+        return bool(cached.seal) and (cached.is_first or len(cached.entries) >= self.rules.window)
 
     # --- processes ---
 
-    def read(self, world: World, process: Process, then: str) -> Iterator[tuple[World, Process]]:
+    def read(self, world: World, process: Process, next_step: str) -> Iterator[tuple[World, Process]]:
         """Run a step of a reader, which reads the list first and then the rest of Redis' data."""
         redis = world.redis
-        match process.at:
+        match process.step:
             case "list":
-                must, never = world.accepted - world.refused, world.gone
-                listed = redis.listed
-                if listed is None:
-                    listed = Listed(token=process.name)
-                elif not self.is_sealed(listed, process.known) and listed.token == _NOBODY:
-                    listed = replace(listed, seal=0, is_first=False, token=process.name)
+                required, forbidden = world.accepted - world.refused, world.deleted
+                cached = redis.cached
+                if cached is None:
+                    cached = CachedList(token=process.name)
+                elif not self.is_complete(cached, process.known_generation) and cached.token == _NO_READER:
+                    cached = replace(cached, seal=0, is_first=False, token=process.name)
                 yield (
-                    replace(world, redis=replace(redis, listed=listed)),
-                    replace(process, at="rest", listed=listed, must=must, never=never),
+                    replace(world, redis=replace(redis, cached=cached)),
+                    replace(process, step="rest", cached=cached, required=required, forbidden=forbidden),
                 )
             case "rest":
-                is_other = self.rules.server_ends_generation and redis.generation_of != redis.server
-                if is_other:
-                    made = world.generations + 1
-                    stepped = replace(redis, generation=made, generation_of=redis.server)
+                is_new_server = self.rules.new_server_starts_generation and redis.generation_server != redis.server
+                if is_new_server:
+                    new_generation = world.generations + 1
+                    after = replace(redis, generation=new_generation, generation_server=redis.server)
                     yield (
-                        replace(world, redis=stepped, generations=made, may_lack=True, waiting=world.queue),
-                        replace(process, at="list", known=made),
+                        replace(
+                            world,
+                            redis=after,
+                            generations=new_generation,
+                            may_have_lost=True,
+                            queued_at_loss=world.queue,
+                        ),
+                        replace(process, step="list", known_generation=new_generation),
                     )
-                elif redis.generation != process.known:
-                    yield world, replace(process, at="list", known=redis.generation)
+                elif redis.generation != process.known_generation:
+                    yield world, replace(process, step="list", known_generation=redis.generation)
                 else:
-                    at = "show" if process.listed and self.is_sealed(process.listed, process.known) else "queue"
-                    yield world, replace(process, at=at, undrained=redis.undrained, cutoff=redis.cutoff)
+                    step = (
+                        "show"
+                        if process.cached and self.is_complete(process.cached, process.known_generation)
+                        else "queue"
+                    )
+                    yield world, replace(process, step=step, undrained=redis.undrained, cutoff=redis.cutoff)
             case _:
-                yield from self.ask(world, process, then)
+                yield from self.read_window(world, process, next_step)
 
-    def ask(self, world: World, process: Process, then: str) -> Iterator[tuple[World, Process]]:
+    def read_window(self, world: World, process: Process, next_step: str) -> Iterator[tuple[World, Process]]:
         """Run a step of a reader without a sealed list: read PostgreSQL's window, refill the list, check the result."""
-        match process.at:
+        match process.step:
             case "queue":
-                yield world, replace(process, at="window", is_degraded=world.may_lack and bool(world.queue))
+                yield world, replace(process, step="window", is_degraded=world.may_have_lost and bool(world.queue))
             case "window":
                 window = newest(world.stored, self.rules.window)
                 yield (
                     world,
                     replace(
-                        process, at="refill", window=window, is_all=window == world.stored, deleted_to=world.cutoff
+                        process, step="refill", window=window, is_all=window == world.stored, stored_cutoff=world.cutoff
                     ),
                 )
             case "refill":
-                yield self.refill(world, process), replace(process, at="show")
+                yield self.refill(world, process), replace(process, step="show")
             case _:
                 self.check(world, process)
-                yield world, Process(process.kind, process.name, then, process.exchange, process.known)
+                yield world, Process(process.kind, process.name, next_step, process.exchange, process.known_generation)
 
     def refill(self, world: World, process: Process) -> World:
         """Refill the list, if the reader's token is still in it."""
-        redis, seen = world.redis, process.listed
-        cutoff = max(process.cutoff, process.deleted_to)
-        waiting = frozenset(each for each in process.undrained if each > cutoff)
-        listed = redis.listed
-        after = replace(redis, cutoff=max(redis.cutoff, process.deleted_to))
-        has_token = listed is not None and seen is not None and listed.token != _NOBODY and listed.token == seen.token
+        redis, seen = world.redis, process.cached
+        cutoff = max(process.cutoff, process.stored_cutoff)
+        undrained = frozenset(each for each in process.undrained if each > cutoff)
+        cached = redis.cached
+        after = replace(redis, cutoff=max(redis.cutoff, process.stored_cutoff))
+        has_token = (
+            cached is not None and seen is not None and cached.token != _NO_READER and cached.token == seen.token
+        )
         if process.is_degraded or (self.rules.refill_needs_token and not has_token):
             return replace(world, redis=after)
-        held = NONE if listed is None else listed.held
-        union = frozenset(each for each in held | process.window | waiting if each > cutoff)
-        kept = newest(union, self.rules.window)
-        sealed = Listed(kept, process.known, is_first=process.is_all and kept == union)
-        return replace(world, redis=replace(after, listed=sealed))
+        entries = NONE if cached is None else cached.entries
+        union = frozenset(each for each in entries | process.window | undrained if each > cutoff)
+        newest_entries = newest(union, self.rules.window)
+        sealed = CachedList(
+            newest_entries, process.known_generation, is_first=process.is_all and newest_entries == union
+        )
+        return replace(world, redis=replace(after, cached=sealed))
 
     def check(self, world: World, process: Process) -> None:
         """Compare a reader's result with the guarantees.
@@ -239,144 +253,147 @@ class Model:
         Raises:
             ViolationError: The result lacks an exchange or has a deleted exchange.
         """
-        listed = process.listed or Listed()
-        cutoff = max(process.cutoff, process.deleted_to)
-        beside = NONE if self.is_sealed(listed, process.known) else process.window | process.undrained
-        found = listed.held | beside
+        cached = process.cached or CachedList()
+        cutoff = max(process.cutoff, process.stored_cutoff)
+        uncached = NONE if self.is_complete(cached, process.known_generation) else process.window | process.undrained
+        found = cached.entries | uncached
         shown = newest(frozenset(each for each in found if each > cutoff), self.rules.window)
         deleted_since = max(world.cutoff, world.redis.cutoff)
-        must = frozenset(each for each in process.must if each > deleted_since)
-        reaches = len(shown) < self.rules.window
-        lacking = {each for each in must - shown if reaches or each > min(shown)}
+        required = frozenset(each for each in process.required if each > deleted_since)
+        has_whole_thread = len(shown) < self.rules.window
+        lacking = {each for each in required - shown if has_whole_thread or each > min(shown)}
         if lacking and not process.is_degraded:
-            raise ViolationError(f"{process.name} is shown {sorted(shown)}, and not {sorted(lacking)}")
-        if shown & process.never:
-            raise ViolationError(f"{process.name} is shown {sorted(shown & process.never)}, which was deleted")
+            raise ViolationError(f"{process.name} gets {sorted(shown)} without {sorted(lacking)}")
+        if shown & process.forbidden:
+            raise ViolationError(f"{process.name} gets the deleted {sorted(shown & process.forbidden)}")
 
-    def keep(self, world: World, process: Process) -> Iterator[tuple[World, Process]]:
+    def append_exchange(self, world: World, process: Process) -> Iterator[tuple[World, Process]]:
         """Run a step of a turn that stores its exchange."""
         redis, exchange = world.redis, process.exchange
-        one = frozenset({exchange})
-        match process.at:
+        appended = frozenset({exchange})
+        match process.step:
             case "send":
-                yield replace(world, queue=world.queue | one), replace(process, at="undrained")
+                yield replace(world, queue=world.queue | appended), replace(process, step="undrained")
             case "undrained":
-                undrained = redis.undrained | one if self.rules.append_adds_undrained else redis.undrained
-                yield replace(world, redis=replace(redis, undrained=undrained)), replace(process, at="merge")
+                undrained = redis.undrained | appended if self.rules.append_adds_undrained else redis.undrained
+                yield replace(world, redis=replace(redis, undrained=undrained)), replace(process, step="merge")
                 if world.refusals:
-                    refused = world.refused | one
+                    refused = world.refused | appended
                     yield (
-                        replace(world, refusals=world.refusals - 1, accepted=world.accepted | one, refused=refused),
-                        Process(process.kind, process.name, "make up", known=process.known),
+                        replace(
+                            world, refusals=world.refusals - 1, accepted=world.accepted | appended, refused=refused
+                        ),
+                        Process(process.kind, process.name, "retry", known_generation=process.known_generation),
                     )
             case "merge":
-                after = replace(redis, listed=self.merged(redis.listed, one))
-                yield replace(world, redis=after), replace(process, at="tombstone")
+                after = replace(redis, cached=self.with_merged(redis.cached, appended))
+                yield replace(world, redis=after), replace(process, step="tombstone")
             case "tombstone":
                 if exchange <= redis.cutoff:
-                    left = None if redis.listed is None else self.cut(redis.listed, redis.cutoff)
-                    after = replace(redis, listed=left, undrained=redis.undrained - one)
-                    yield replace(world, redis=after), replace(process, at="end")
+                    cached = None if redis.cached is None else self.without_deleted(redis.cached, redis.cutoff)
+                    after = replace(redis, cached=cached, undrained=redis.undrained - appended)
+                    yield replace(world, redis=after), replace(process, step="end")
                 else:
-                    yield replace(world, accepted=world.accepted | one), replace(process, at="end")
+                    yield replace(world, accepted=world.accepted | appended), replace(process, step="end")
             case _:
                 # Redis refused the process' append. This step is the process' next call.
-                made = world.generations + 1
+                new_generation = world.generations + 1
                 after = replace(
                     redis,
-                    generation=made,
+                    generation=new_generation,
                     undrained=redis.undrained | world.refused,
-                    listed=self.merged(redis.listed, world.refused),
+                    cached=self.with_merged(redis.cached, world.refused),
                 )
-                if not self.rules.failure_is_made_up_for:
-                    after, made = redis, world.generations
+                if not self.rules.failed_appends_are_retried:
+                    after, new_generation = redis, world.generations
                 yield (
-                    replace(world, redis=after, generations=made, refused=NONE),
-                    replace(process, at="end"),
+                    replace(world, redis=after, generations=new_generation, refused=NONE),
+                    replace(process, step="end"),
                 )
 
     def drain(self, world: World, process: Process) -> Iterator[tuple[World, Process]]:
         """Run a step of the drain. It updates PostgreSQL, then the list and the undrained exchanges, then the queue."""
         redis = world.redis
-        match process.at:
+        match process.step:
             case "store":
                 for batch in {world.queue, *(frozenset({each}) for each in world.queue)} - {NONE}:
                     alive = frozenset(each for each in batch if each > world.cutoff)
                     yield (
                         replace(world, stored=world.stored | alive),
-                        replace(process, at="list", window=batch, undrained=alive),
+                        replace(process, step="list", window=batch, undrained=alive),
                     )
             case "list":
                 after = replace(
-                    redis, listed=self.merged(redis.listed, process.undrained) if process.undrained else redis.listed
+                    redis,
+                    cached=self.with_merged(redis.cached, process.undrained) if process.undrained else redis.cached,
                 )
-                yield replace(world, redis=after), replace(process, at="cut")
+                yield replace(world, redis=after), replace(process, step="cut")
             case "cut":
                 is_late = any(each <= redis.cutoff for each in process.undrained)
-                listed = self.cut(redis.listed, redis.cutoff) if is_late else redis.listed
-                after = replace(redis, listed=listed, undrained=redis.undrained - process.window)
-                yield replace(world, redis=after), replace(process, at="delete")
+                cached = self.without_deleted(redis.cached, redis.cutoff) if is_late else redis.cached
+                after = replace(redis, cached=cached, undrained=redis.undrained - process.window)
+                yield replace(world, redis=after), replace(process, step="delete")
             case _:
                 refused = world.refused - process.window
-                yield replace(world, queue=world.queue - process.window, refused=refused), replace(process, at="end")
+                yield replace(world, queue=world.queue - process.window, refused=refused), replace(process, step="end")
 
     def delete(self, world: World, process: Process) -> Iterator[tuple[World, Process]]:
         """Run a step of a deletion. It updates PostgreSQL, the tombstone, the list, and the undrained exchanges."""
         redis = world.redis
-        match process.at:
+        match process.step:
             case "store":
-                held = redis.listed.held if redis.listed else NONE
-                cutoff = max([0, *world.stored, *held, *redis.undrained])
+                entries = redis.cached.entries if redis.cached else NONE
+                cutoff = max([0, *world.stored, *entries, *redis.undrained])
                 stored = frozenset(each for each in world.stored if each > cutoff)
                 yield (
                     replace(world, stored=stored, cutoff=max(world.cutoff, cutoff)),
-                    replace(process, at="tombstone", cutoff=cutoff),
+                    replace(process, step="tombstone", cutoff=cutoff),
                 )
             case "tombstone":
                 after = replace(redis, cutoff=max(redis.cutoff, process.cutoff))
-                yield replace(world, redis=after), replace(process, at="list")
+                yield replace(world, redis=after), replace(process, step="list")
             case "list":
-                after = replace(redis, listed=self.cut(redis.listed, process.cutoff))
-                yield replace(world, redis=after), replace(process, at="undrained")
+                after = replace(redis, cached=self.without_deleted(redis.cached, process.cutoff))
+                yield replace(world, redis=after), replace(process, step="undrained")
             case _:
-                is_exact = self.rules.deletion_goes_by_cutoff
+                is_exact = self.rules.deletion_uses_cutoff
                 undrained = frozenset(each for each in redis.undrained if is_exact and each > process.cutoff)
-                reached = frozenset(range(1, process.cutoff + 1))
+                deleted_range = frozenset(range(1, process.cutoff + 1))
                 yield (
                     replace(
                         world,
                         redis=replace(redis, undrained=undrained),
-                        accepted=world.accepted - reached,
-                        gone=world.gone | reached,
+                        accepted=world.accepted - deleted_range,
+                        deleted=world.deleted | deleted_range,
                     ),
-                    replace(process, at="end"),
+                    replace(process, step="end"),
                 )
 
     def steps(self, world: World, process: Process) -> Iterator[tuple[World, Process]]:
         """Return the possible results of the process' next step."""
-        if process.at == "end":
+        if process.step == "end":
             return iter(())
         if process.kind == "drain":
             return self.drain(world, process)
         if process.kind == "deletion":
             return self.delete(world, process)
-        if process.kind != "drain" and process.at in {"list", "rest", "queue", "window", "refill", "show"}:
+        if process.kind != "drain" and process.step in {"list", "rest", "queue", "window", "refill", "show"}:
             return self.read(world, process, "send" if process.kind == "turn" else "end")
-        return self.keep(world, process)
+        return self.append_exchange(world, process)
 
     def losses(self, world: World) -> Iterator[World]:
         """Return the states after each loss that Redis may have now."""
         redis = world.redis
-        if world.evictions and redis.listed is not None:
-            left = replace(world, evictions=world.evictions - 1)
-            yield replace(left, redis=replace(redis, listed=None))
+        if world.evictions and redis.cached is not None:
+            after = replace(world, evictions=world.evictions - 1)
+            yield replace(after, redis=replace(redis, cached=None))
             # Redis counts this eviction, and a reader detects it by the counter.
-            evicted = replace(redis, listed=None, undrained=NONE)
-            yield replace(left, redis=evicted, may_lack=True, waiting=world.queue)
-        if world.emptyings:
+            evicted = replace(redis, cached=None, undrained=NONE)
+            yield replace(after, redis=evicted, may_have_lost=True, queued_at_loss=world.queue)
+        if world.flushes:
             server = redis.server + 1
-            empty = Redis(generation=0, server=server, generation_of=0)
-            yield replace(world, redis=empty, emptyings=world.emptyings - 1, may_lack=True, waiting=world.queue)
+            empty = Redis(generation=0, server=server, generation_server=0)
+            yield replace(world, redis=empty, flushes=world.flushes - 1, may_have_lost=True, queued_at_loss=world.queue)
         if world.snapshots and world.saved is None:
             yield replace(world, saved=redis)
         if world.snapshots and world.saved is not None:
@@ -385,9 +402,9 @@ class Model:
 
     def time_passes(self, world: World) -> Iterator[World]:
         """Return the state after all stores were up long enough for the drain of the messages of a loss."""
-        is_drained = not world.waiting & world.queue
-        if world.may_lack and (is_drained or not self.rules.loss_lasts_until_drained):
-            yield replace(world, may_lack=False, waiting=NONE)
+        is_drained = not world.queued_at_loss & world.queue
+        if world.may_have_lost and (is_drained or not self.rules.loss_lasts_until_drained):
+            yield replace(world, may_have_lost=False, queued_at_loss=NONE)
 
 
 def explore(world: World, processes: tuple[Process, ...], rules: Protocol, limit: int) -> int:
@@ -398,44 +415,46 @@ def explore(world: World, processes: tuple[Process, ...], rules: Protocol, limit
     """
     model = Model(rules)
     start = world, processes
-    came_from: dict[object, object] = {start: None}
-    waiting: deque[tuple[World, tuple[Process, ...]]] = deque([start])
-    while waiting and len(came_from) < limit:
-        state = waiting.pop()
+    previous_states: dict[object, object] = {start: None}
+    pending_states: deque[tuple[World, tuple[Process, ...]]] = deque([start])
+    while pending_states and len(previous_states) < limit:
+        state = pending_states.pop()
         world, processes = state
-        found: list[tuple[World, tuple[Process, ...]]] = [(lost, processes) for lost in model.losses(world)]
-        found += [(later, processes) for later in model.time_passes(world)]
-        for place, process in enumerate(processes):
+        next_states: list[tuple[World, tuple[Process, ...]]] = [(lost, processes) for lost in model.losses(world)]
+        next_states += [(later, processes) for later in model.time_passes(world)]
+        for index, process in enumerate(processes):
             try:
-                reached = list(model.steps(world, process))
+                results = list(model.steps(world, process))
             except ViolationError as violation:
-                _explain(violation, came_from, state)
+                _add_path(violation, previous_states, state)
                 raise
-            found += [(after, (*processes[:place], moved, *processes[place + 1 :])) for after, moved in reached]
-        if not found and world.redis.server == 1:
-            _check_rest(world, came_from, state)
-        for each in found:
-            if each not in came_from:
-                came_from[each] = state
-                waiting.append(each)
-    return len(came_from)
+            next_states += [
+                (after, (*processes[:index], next_process, *processes[index + 1 :])) for after, next_process in results
+            ]
+        if not next_states and world.redis.server == 1:
+            _check_rest(world, previous_states, state)
+        for each in next_states:
+            if each not in previous_states:
+                previous_states[each] = state
+                pending_states.append(each)
+    return len(previous_states)
 
 
-def _check_rest(world: World, came_from: dict[object, object], state: object) -> None:
-    held = world.redis.undrained | (world.redis.listed.held if world.redis.listed else NONE)
-    if left := held & world.gone:
-        violation = ViolationError(f"{sorted(left)} was deleted, and stays in Redis")
-        _explain(violation, came_from, state)
+def _check_rest(world: World, previous_states: dict[object, object], state: object) -> None:
+    entries = world.redis.undrained | (world.redis.cached.entries if world.redis.cached else NONE)
+    if remaining := entries & world.deleted:
+        violation = ViolationError(f"{sorted(remaining)} was deleted but is still in Redis")
+        _add_path(violation, previous_states, state)
         raise violation
 
 
-def _explain(violation: ViolationError, came_from: dict[object, object], state: object) -> None:
-    way = []
-    at: object = state
-    while at is not None:
-        way.append(at)
-        at = came_from[at]
-    for each in reversed(way):
+def _add_path(violation: ViolationError, previous_states: dict[object, object], state: object) -> None:
+    path = []
+    current: object = state
+    while current is not None:
+        path.append(current)
+        current = previous_states[current]
+    for each in reversed(path):
         violation.add_note(repr(each))
 
 

@@ -45,8 +45,8 @@ class ControlledQueue:
         waiting: Undrained messages, including those that are being drained.
         history: All messages that were drained and deleted. A standard queue may deliver them again.
         dead: The dead-letter queue.
-        near_max_receives: Messages that the queue moved to the dead-letter queue after too many receives.
-        on_send: Called with each exchange before it is sent.
+        over_received: Messages that the queue moved to the dead-letter queue after too many receives.
+        on_send: A function that is called with each exchange before the exchange is sent.
     """
 
     def __init__(self, faults: Faults, on_send: Callable[[Exchange], None]) -> None:
@@ -55,7 +55,7 @@ class ControlledQueue:
         self.waiting: list[SqsMessage] = []
         self.history: list[SqsMessage] = []
         self.dead: list[SqsMessage] = []
-        self.near_max_receives: list[SqsMessage] = []
+        self.over_received: list[SqsMessage] = []
 
     def put(self, body: str) -> None:
         """Add a body to the queue."""
@@ -68,7 +68,7 @@ class ControlledQueue:
             sqs_message.receives += 1
             if sqs_message.receives > _MAX_RECEIVES:
                 self.waiting.remove(sqs_message)
-                self.near_max_receives.append(sqs_message)
+                self.over_received.append(sqs_message)
                 self.dead.append(sqs_message)
             else:
                 event.append(sqs_message.record())
@@ -81,7 +81,7 @@ class ControlledQueue:
                 self.waiting.remove(sqs_message)
                 self.history.append(sqs_message)
 
-    def kill(self, sqs_message: SqsMessage) -> None:
+    def move_to_dead_letters(self, sqs_message: SqsMessage) -> None:
         """Move a waiting message to the dead-letter queue."""
         self.waiting.remove(sqs_message)
         self.dead.append(sqs_message)
@@ -96,34 +96,34 @@ class ControlledQueue:
     def send(self, exchange: Exchange) -> None:
         """Add an exchange to the queue."""
         self._on_send(exchange)
-        self._faults.hit_queue(lambda: self.put(exchange.to_wire()))
+        self._faults.call_queue(lambda: self.put(exchange.to_wire()))
 
     def depth(self) -> int:
         """Return the number of waiting messages."""
-        return self._faults.hit_queue(lambda: len(self.waiting))
+        return self._faults.call_queue(lambda: len(self.waiting))
 
     def ping(self) -> None:
-        """Return if the queue responds, and raise otherwise."""
-        self._faults.hit_queue(lambda: None)
+        """Raise an error unless the queue responds."""
+        self._faults.call_queue(lambda: None)
 
     # - the sync function's methods ---
 
     def dead_letter(self, message: SqsRecord, reason: str, detail: str) -> None:
         """Add a message to the dead-letter queue."""
         del detail
-        self._faults.hit_queue(lambda: self.dead.append(SqsMessage(message.body, reason)))
+        self._faults.call_queue(lambda: self.dead.append(SqsMessage(message.body, reason)))
 
     def dead_letter_body(self, body: str, error: InvalidRecord, _: str | None) -> None:
         """Add a body to the dead-letter queue."""
-        self._faults.hit_queue(lambda: self.dead.append(SqsMessage(body, error.reason)))
+        self._faults.call_queue(lambda: self.dead.append(SqsMessage(body, error.reason)))
 
     def change_visibility(self, messages: Sequence[SqsRecord], seconds: int) -> None:
-        """Do not hide the messages. They wait until the test chooses them."""
+        """Change nothing, because the test chooses the messages to deliver."""
         del messages, seconds
-        self._faults.hit_queue(lambda: None)
+        self._faults.call_queue(lambda: None)
 
 
-class HonestQueue:
+class FaultlessQueue:
     """A view of the queue without faults, for read-only processes."""
 
     def __init__(self, queue: ControlledQueue) -> None:

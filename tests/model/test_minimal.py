@@ -1,4 +1,4 @@
-"""The smallest examples of violations that the state machine has found. All of them are fixed."""
+"""The smallest examples of violations that the state machine found. All of them are fixed."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from tests.support.exchanges import contents_of, exchange, exchanges, refill, te
 
 MakeMemory = Callable[..., Memory]
 MakeCache = Callable[..., RedisCache]
-NOTHING = Window([], is_all=True)
-LIST = "thread:t:messages"
-WINDOW = {"max_thread_messages": 3}
+EMPTY_WINDOW = Window([], is_all=True)
+LIST_KEY = "thread:t:messages"
+SMALL_WINDOW = {"max_thread_messages": 3}
 
 
 @pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def _skip_backlog_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shared.memory.backlog.MAX_WAIT_SECONDS", -1.0)
 
 
@@ -40,12 +40,12 @@ def _recall(memory: Memory, thread_id: str = "t", user_id: str | None = None) ->
     return Turn(memory, thread_id, user_id).recall()
 
 
-def _shown(memory: Memory) -> tuple[list[str], list[str]]:
-    load_context = _recall(memory)
-    return texts(load_context.messages), load_context.degraded
+def _texts_and_degraded(memory: Memory) -> tuple[list[str], list[str]]:
+    recall = _recall(memory)
+    return texts(recall.messages), recall.degraded
 
 
-def _keep(memory: Memory, number: int, exchange_id: UUID | None = None, user_id: str | None = None) -> str:
+def _store(memory: Memory, number: int, exchange_id: UUID | None = None, user_id: str | None = None) -> str:
     turn = Turn(memory, "t", user_id)
     return turn.keep(f"q{number}", f"a{number}", exchange_id=exchange_id).durability
 
@@ -66,76 +66,80 @@ def _raise_unavailable(*_: object) -> Any:
 # --- Whole, Read your writes ---
 
 
-def test_a_full_list_with_a_gap(real_cache: MakeCache) -> None:
+def test_a_full_list_with_a_gap_is_not_complete(real_cache: MakeCache) -> None:
     """A full list does not count as complete if it got exchanges before a reader has refilled it."""
-    cache, made = real_cache(**WINDOW), exchanges(4)
+    cache, given = real_cache(**SMALL_WINDOW), exchanges(4)
     cache.read("t", None)
-    cache.append(made[2], is_drained=False)
-    cache.merge_stored(made[:1])
-    cache.append(made[3], is_drained=False)
+    cache.append(given[2], is_drained=False)
+    cache.merge_stored(given[:1])
+    cache.append(given[3], is_drained=False)
     read = cache.read("t", None)
     assert (texts(read.messages), read.is_sealed) == (contents_of(0, 2, 3), False)
 
 
 def test_a_full_list_stays_complete(real_cache: MakeCache) -> None:
     """The list keeps its seal when its first entry leaves the window, and when an older exchange arrives late."""
-    cache, made = real_cache(**WINDOW), exchanges(6)
-    refill(cache, "t", NOTHING)
-    for each in made[1:]:
+    cache, given = real_cache(**SMALL_WINDOW), exchanges(6)
+    refill(cache, "t", EMPTY_WINDOW)
+    for each in given[1:]:
         cache.append(each, is_drained=False)
         cache.merge_stored([each])
-    cache.merge_stored(made[:1])
+    cache.merge_stored(given[:1])
     read = cache.read("t", None)
     assert (texts(read.messages), read.is_sealed) == (contents_of(3, 4, 5), True)
 
 
-def test_an_exchange_appended_during_a_read_of_l2(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+def test_a_refill_does_not_seal_after_a_concurrent_append_and_eviction(
+    real_cache: MakeCache, redis_client: redis.Redis
+) -> None:
     """While a process reads L2, an exchange is appended and its list is evicted. The refill then seals no list."""
-    for answer in (NOTHING, Window([exchange(0)], is_all=True)):
+    for window in (EMPTY_WINDOW, Window([exchange(0)], is_all=True)):
         redis_client.flushall()
-        one, other = real_cache(), real_cache()
-        asked = one.read("t", None)
-        other.append(exchange(1), is_drained=False)
-        redis_client.delete(LIST)
-        one.refill("t", answer, asked)
-        one.append(exchange(2), is_drained=False)
-        assert not one.read("t", None).is_sealed
+        first, second = real_cache(), real_cache()
+        read = first.read("t", None)
+        second.append(exchange(1), is_drained=False)
+        redis_client.delete(LIST_KEY)
+        first.refill("t", window, read)
+        first.append(exchange(2), is_drained=False)
+        assert not first.read("t", None).is_sealed
 
 
-def test_a_window_without_older_rows_known_is_not_sealed(
+def test_a_list_is_not_sealed_if_l2_fails_after_the_window(
     process: MakeMemory, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """L2 returns the window and fails at the next query. The reader then does not seal the list."""
     memory = process(max_thread_messages=3)
     memory.archive.store(exchanges(4))
     Turn(memory, "t", None).keep("q4", "a4", exchange_id=uuid4())
-    redis_client.delete(LIST)
+    redis_client.delete(LIST_KEY)
     with monkeypatch.context() as patched:
         patched.setattr(memory.archive, "stored", _raise_unavailable)
         assert _recall(memory).degraded == ["postgres"]
-    assert _shown(process(max_thread_messages=3)) == (contents_of(2, 3, 4), [])
+    assert _texts_and_degraded(process(max_thread_messages=3)) == (contents_of(2, 3, 4), [])
 
 
-def test_a_first_l1_that_was_lost(process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis) -> None:
+def test_an_emptied_redis_that_looks_new_reports_the_queue(
+    process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
+) -> None:
     """A Redis that was emptied before its first read looks new, but it may have lost exchanges."""
     queue.is_down = True
-    _keep(process(), 1)
+    _store(process(), 1)
     queue.is_down = False
     queue.send(exchange(2))
     redis_client.flushall()
-    assert _shown(process())[1] == ["queue"]
-    assert _shown(process())[1] == ["queue"]
+    assert _texts_and_degraded(process())[1] == ["queue"]
+    assert _texts_and_degraded(process())[1] == ["queue"]
 
 
-def test_a_list_and_its_undrained_hash_evicted(
+def test_after_an_eviction_reads_report_the_queue_until_the_drain(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
 ) -> None:
     """Redis evicts a list and its undrained hash. Responses report `queue` as degraded until the drain."""
     memory = process()
-    _keep(memory, 0)
+    _store(memory, 0)
     _drain(memory, queue)
-    _keep(memory, 1)
-    assert (_shown(process()), _recall(process(), "other").degraded) == ((contents_of(0, 1), []), [])
+    _store(memory, 1)
+    assert (_texts_and_degraded(process()), _recall(process(), "other").degraded) == ((contents_of(0, 1), []), [])
     redis_client.config_set("maxmemory-policy", "volatile-random")
     try:
         redis_client.config_set("maxmemory", "1")
@@ -144,18 +148,18 @@ def test_a_list_and_its_undrained_hash_evicted(
     finally:
         redis_client.config_set("maxmemory", "0")
         redis_client.config_set("maxmemory-policy", "noeviction")
-    assert (redis_client.exists(LIST, "thread:t:pending"), redis_client.exists("memory:epoch")) == (0, 1)
-    assert _shown(process()) == (contents_of(0), ["queue"])
+    assert (redis_client.exists(LIST_KEY, "thread:t:pending"), redis_client.exists("memory:epoch")) == (0, 1)
+    assert _texts_and_degraded(process()) == (contents_of(0), ["queue"])
     _drain(memory, queue)
-    assert _shown(process()) == (contents_of(0, 1), [])
+    assert _texts_and_degraded(process()) == (contents_of(0, 1), [])
 
 
-def test_evictions_without_the_right_to_read_them(process: MakeMemory, redis_client: redis.Redis) -> None:
+def test_reads_work_without_the_permission_for_info(process: MakeMemory, redis_client: redis.Redis) -> None:
     """A Redis user may not run INFO. Reads then work as if Redis had evicted no key."""
     process().cache.note_loss()
     redis_client.acl_setuser("default", enabled=True, commands=["-info"])
     try:
-        assert _shown(process()) == ([], [])
+        assert _texts_and_degraded(process()) == ([], [])
     finally:
         redis_client.acl_setuser("default", enabled=True, commands=["+info"])
 
@@ -167,26 +171,26 @@ def test_an_exchange_that_no_store_has_is_not_shown(
     cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue, memory: MakeMemory
 ) -> None:
     """No store accepted an exchange. No reader sees it, even after L1 recovers."""
-    made = memory()
+    given = memory()
     cache.is_down = archive.is_down = queue.is_down = True
-    assert _keep(made, 1) == "none"
+    assert _store(given, 1) == "none"
     cache.is_down = archive.is_down = queue.is_down = False
-    assert _shown(made) == ([], [])
+    assert _texts_and_degraded(given) == ([], [])
 
 
-def test_a_name_that_comes_again_when_its_exchange_has_left_the_window(
+def test_a_repeated_id_of_an_exchange_outside_the_window_stays_outside(
     process: MakeMemory, queue: InMemoryQueue
 ) -> None:
     """A caller repeats the id of an old exchange. The exchange keeps its position, so it is not in the window."""
-    one, other, name = process(**WINDOW), process(**WINDOW), uuid4()
-    _keep(one, 0, name)
+    first, second, exchange_id = process(**SMALL_WINDOW), process(**SMALL_WINDOW), uuid4()
+    _store(first, 0, exchange_id)
     for number in range(1, 5):
-        _keep(one, number)
-    _drain(one, queue)
-    _keep(other, 9, name)
-    _drain(one, queue)
-    _sweep(one)
-    assert _shown(other) == _shown(one) == (contents_of(2, 3, 4), [])
+        _store(first, number)
+    _drain(first, queue)
+    _store(second, 9, exchange_id)
+    _drain(first, queue)
+    _sweep(first)
+    assert _texts_and_degraded(second) == _texts_and_degraded(first) == (contents_of(2, 3, 4), [])
 
 
 def test_an_exchange_that_l1_refused_is_not_appended_later(
@@ -201,124 +205,128 @@ def test_an_exchange_that_l1_refused_is_not_appended_later(
     assert (list(cache.read("t", None).messages), cache.outbox(10)) == ([], [])
 
 
-def test_the_outbox_is_filled_with_the_list(real_cache: MakeCache) -> None:
+def test_an_exchange_in_the_outbox_is_also_in_the_list(real_cache: MakeCache) -> None:
     """An exchange that only L1 accepted is in the list, in the undrained hash and in the outbox."""
-    cache, made = real_cache(), exchange(1)
+    cache, given = real_cache(), exchange(1)
     cache.read("t", None)
-    cache.append(made, is_drained=False, in_outbox=True)
+    cache.append(given, is_drained=False, in_outbox=True)
     read = cache.read("t", None)
-    assert (texts(read.messages), read.undrained, cache.outbox(10)) == (contents_of(1), [made], [made.to_wire()])
+    assert (texts(read.messages), read.undrained, cache.outbox(10)) == (contents_of(1), [given], [given.to_wire()])
 
 
-def test_an_exchange_after_a_deletion_ahead_of_the_clock(
+def test_an_exchange_after_a_deletion_ahead_of_the_clock_stays(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
 ) -> None:
     """A deletion's cutoff is ahead of the clock, and L1 has lost it. An exchange that is stored later stays."""
     memory = process()
-    _keep(memory, 1, ExchangeIds().new(now=time.time() + 60), "ana")
+    _store(memory, 1, ExchangeIds().new(now=time.time() + 60), "ana")
     Users(memory).forget("ana")
     _drain(memory, queue)
     redis_client.flushall()
-    assert _keep(process(), 2, user_id="ana") == "queue"
+    assert _store(process(), 2, user_id="ana") == "queue"
     _drain(memory, queue)
-    assert _shown(process()) == (contents_of(2), [])
+    assert _texts_and_degraded(process()) == (contents_of(2), [])
 
 
 # --- Causal ---
 
 
-def test_a_turn_loaded_by_one_process_and_stored_by_another(process: MakeMemory, queue: InMemoryQueue) -> None:
+def test_an_exchange_of_a_process_with_a_slow_clock_is_the_newest(process: MakeMemory, queue: InMemoryQueue) -> None:
     """A process stores a turn without loading the thread, and its clock is behind. Its exchange is still the newest."""
     ahead = process()
     ahead._clock = lambda: time.time() + 5
     ahead._clock_offset, ahead._started_at = 0.0, ahead._clock() - time.monotonic()
     ahead.cache.append(ahead.name(exchange(1)), is_drained=False)
-    assert _shown(process())[0] == contents_of(1)
-    _keep(process(), 2)
-    assert _shown(process())[0] == contents_of(1, 2)
+    assert _texts_and_degraded(process())[0] == contents_of(1)
+    _store(process(), 2)
+    assert _texts_and_degraded(process())[0] == contents_of(1, 2)
     assert len(queue.bodies) == 1
 
 
 # --- Erased ---
 
 
-def test_a_deletion_cut_short(process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis) -> None:
+def test_the_sweep_completes_an_interrupted_deletion(
+    process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
+) -> None:
     """L2 has deleted a thread, and the process died before it updated L1. The sweep updates L1."""
     memory = process()
-    _keep(memory, 1)
+    _store(memory, 1)
     _drain(memory, queue)
-    _keep(memory, 2)
+    _store(memory, 2)
     memory.archive.forget_thread("t", memory.new_id("t"))
     _sweep(memory)
-    assert redis_client.lrange(LIST, 0, -1) == []
+    assert redis_client.lrange(LIST_KEY, 0, -1) == []
     assert redis_client.hgetall("thread:t:pending") == {}
 
 
-def test_a_deletion_of_a_user_with_an_id_ahead(process: MakeMemory, queue: InMemoryQueue) -> None:
+def test_a_user_deletion_includes_an_id_ahead_of_the_clock(process: MakeMemory, queue: InMemoryQueue) -> None:
     """A user's deletion includes an undrained exchange whose id is ahead of the clock."""
     memory = process()
-    _keep(memory, 1, ExchangeIds().new(now=time.time() + 60), "ana")
+    _store(memory, 1, ExchangeIds().new(now=time.time() + 60), "ana")
     Users(process()).forget("ana")
     assert memory.archive.store(queue.take()).erased == 1
 
 
-@pytest.mark.parametrize("what", ["thread", "user"])
-def test_an_append_retried_after_the_deletion(
-    real_cache: MakeCache, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch, what: str
+@pytest.mark.parametrize("deleted", ["thread", "user"])
+def test_an_append_retried_after_a_deletion_restores_no_data(
+    real_cache: MakeCache, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch, deleted: str
 ) -> None:
     """One process' append failed, and another process deleted the thread. The retried append restores no data."""
-    one, other, late = real_cache(), real_cache(), exchange(1, user_id="ana")
+    first, second, late = real_cache(), real_cache(), exchange(1, user_id="ana")
     with monkeypatch.context() as patched:
-        patched.setattr(one._connection, "call", _raise_unavailable)
+        patched.setattr(first._connection, "call", _raise_unavailable)
         with pytest.raises(StoreUnavailable):
-            one.append(late, is_drained=False)
+            first.append(late, is_drained=False)
     cutoff = ExchangeIds().new(after=late.order)
-    if what == "thread":
-        other.forget_threads({"t": cutoff})
+    if deleted == "thread":
+        second.forget_threads({"t": cutoff})
     else:
-        other.forget_user("ana", cutoff)
-    one.ping()
-    assert redis_client.lrange(LIST, 0, -1) == []
+        second.forget_user("ana", cutoff)
+    first.ping()
+    assert redis_client.lrange(LIST_KEY, 0, -1) == []
     assert redis_client.hgetall("thread:t:pending") == {}
-    assert one.read("t", None).messages == []
+    assert first.read("t", None).messages == []
 
 
-def test_a_retried_append(real_cache: MakeCache, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_retried_append_adds_the_exchange(real_cache: MakeCache, monkeypatch: pytest.MonkeyPatch) -> None:
     """A retried append adds the exchange to the list and to the undrained hash."""
-    one, other, late = real_cache(), real_cache(), exchange(1)
-    other.read("t", None)
+    first, second, late = real_cache(), real_cache(), exchange(1)
+    second.read("t", None)
     with monkeypatch.context() as patched:
-        patched.setattr(one._connection, "call", _raise_unavailable)
+        patched.setattr(first._connection, "call", _raise_unavailable)
         with pytest.raises(StoreUnavailable):
-            one.append(late, is_drained=False)
-    one.ping()
-    read = other.read("t", None)
+            first.append(late, is_drained=False)
+    first.ping()
+    read = second.read("t", None)
     assert (texts(read.messages), read.undrained, read.is_sealed) == (contents_of(1), [late], False)
 
 
-def test_a_window_from_before_the_deletion(process: MakeMemory, redis_client: redis.Redis) -> None:
+def test_a_refill_with_a_window_from_before_a_deletion_adds_nothing(
+    process: MakeMemory, redis_client: redis.Redis
+) -> None:
     """A process reads L2 before a deletion and refills L1 after the deletion. The list stays empty."""
     memory = process()
     memory.archive.store([exchange(1)])
-    asked, window = memory.cache.read("t", None), memory.archive.window("t", 3)
+    read, window = memory.cache.read("t", None), memory.archive.window("t", 3)
     Threads(process()).delete("t")
-    memory.cache.refill("t", window, asked)
-    assert redis_client.lrange(LIST, 0, -1) == []
+    memory.cache.refill("t", window, read)
+    assert redis_client.lrange(LIST_KEY, 0, -1) == []
 
 
-def test_an_old_id_where_l1_forgot_the_deletion(
+def test_an_id_from_before_a_deletion_is_rejected_if_l1_lost_the_deletion(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
 ) -> None:
     """L1 has lost a deletion, and L2 has it. An exchange with an id from before the deletion is rejected."""
     memory, old = process(), ExchangeIds().new()
-    _keep(memory, 1, old)
+    _store(memory, 1, old)
     Threads(memory).delete("t")
     redis_client.flushall()
-    assert _keep(process(), 1, old) == "none"
+    assert _store(process(), 1, old) == "none"
     assert len(queue.bodies) == 1
 
 
-def test_exchanges_that_the_drain_drops_leave_l1(
+def test_the_sweep_removes_exchanges_that_the_drain_dropped_from_l1(
     process: MakeMemory, real_archive: Callable[..., PostgresArchive]
 ) -> None:
     """A late writer appends a deleted thread's exchange to L1. The drain drops it, and the sweep removes it from L1."""
@@ -327,24 +335,24 @@ def test_exchanges_that_the_drain_drops_leave_l1(
     memory.cache.append(late, is_drained=False)
     assert real_archive().store([late]).erased == 1
     _sweep(memory)
-    assert _shown(memory) == ([], [])
+    assert _texts_and_degraded(memory) == ([], [])
 
 
-def test_a_user_deleted_after_half_of_a_threads_deletion(
+def test_a_user_deletion_also_deletes_the_list_of_a_thread_deleted_only_in_l2(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
 ) -> None:
     """L2 has deleted a thread, and L1 still has the thread's list. The user's deletion also deletes the list."""
     memory = process()
-    _keep(memory, 1, user_id="ana")
+    _store(memory, 1, user_id="ana")
     _drain(memory, queue)
     redis_client.flushall()
-    assert _shown(process())[0] == contents_of(1)
+    assert _texts_and_degraded(process())[0] == contents_of(1)
     memory.archive.forget_thread("t", memory.new_id("t"))
     Users(process()).forget("ana")
-    assert redis_client.lrange(LIST, 0, -1) == []
+    assert redis_client.lrange(LIST_KEY, 0, -1) == []
 
 
-def test_a_process_own_memory_of_a_deleted_thread(
+def test_a_process_does_not_show_remembered_exchanges_of_a_deleted_thread(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another process deleted the thread, L1 has lost the deletion, and L2 is down.
@@ -352,9 +360,9 @@ def test_a_process_own_memory_of_a_deleted_thread(
     The process does not show the exchanges that it remembers. It reports `postgres` as degraded.
     """
     memory = process()
-    _keep(memory, 1)
+    _store(memory, 1)
     Threads(process()).delete("t")
     redis_client.flushall()
     monkeypatch.setattr(memory.archive, "window", _raise_unavailable)
-    assert _shown(memory) == ([], ["postgres"])
+    assert _texts_and_degraded(memory) == ([], ["postgres"])
     assert len(queue.bodies) == 1

@@ -1,4 +1,4 @@
-"""In every interleaving of the protocol's steps, a reader gets each exchange and no deleted exchange."""
+"""In every interleaving of the protocol's steps, a reader gets all exchanges and no deleted exchange."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ SETUPS: Final[dict[str, tuple[World, tuple[Process, ...]]]] = {
         (turn(1, 2), reader(2)),
     ),
     "a deletion": (World(evictions=1), (turn(1, 1), deletion(2), drain(3), reader(4))),
-    "a deletion beside two turns": (World(), (turn(1, 1), turn(2, 2), deletion(3), reader(4))),
+    "a deletion during two turns": (World(), (turn(1, 1), turn(2, 2), deletion(3), reader(4))),
     "a window shorter than the thread": (
         World(evictions=1, stored=frozenset({1, 2}), accepted=frozenset({1, 2})),
         (turn(1, 3), turn(2, 4), drain(3), reader(4)),
     ),
     "a refused append": (World(refusals=1), (turn(1, 1), turn(2, 2), drain(3), reader(4))),
-    "an emptied Redis": (World(emptyings=1), (turn(1, 1), drain(2), reader(3), reader(4))),
+    "an emptied Redis": (World(flushes=1), (turn(1, 1), drain(2), reader(3), reader(4))),
     "an older Redis": (World(snapshots=1), (turn(1, 1), drain(2), reader(3), reader(4))),
     "an older Redis and a deletion": (World(snapshots=1), (turn(1, 1), deletion(2), reader(3))),
 }
@@ -48,21 +48,21 @@ def test_no_interleaving_breaks_a_guarantee(setup: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("broken", "setup"),
+    ("rules", "setup"),
     [
         (Protocol(refill_needs_token=False), "two turns, an eviction"),
         (Protocol(append_adds_undrained=False), "two turns, an eviction"),
-        (Protocol(only_readers_make_lists=False), "a stored thread, an eviction"),
-        (Protocol(deletion_goes_by_cutoff=False), "a deletion beside two turns"),
-        (Protocol(deletion_takes_token=False), "a deletion"),
-        (Protocol(failure_is_made_up_for=False), "a refused append"),
-        (Protocol(server_ends_generation=False), "an older Redis"),
+        (Protocol(only_readers_create_lists=False), "a stored thread, an eviction"),
+        (Protocol(deletion_uses_cutoff=False), "a deletion during two turns"),
+        (Protocol(deletion_removes_token=False), "a deletion"),
+        (Protocol(failed_appends_are_retried=False), "a refused append"),
+        (Protocol(new_server_starts_generation=False), "an older Redis"),
         (Protocol(seals_name_a_generation=False), "an older Redis"),
         (Protocol(loss_lasts_until_drained=False), "an emptied Redis"),
     ],
 )
-def test_each_rule_is_needed(broken: Protocol, setup: str) -> None:
+def test_each_rule_is_needed(rules: Protocol, setup: str) -> None:
     """Without one of the rules, at least one interleaving violates a guarantee."""
     world, processes = SETUPS[setup]
     with pytest.raises(ViolationError):
-        explore(world, processes, broken, 20 * STATES)
+        explore(world, processes, rules, 20 * STATES)

@@ -26,16 +26,16 @@ from shared.stores.postgres.connection import PostgresConnection
 from shared.stores.postgres.idempotency import PostgresKeys
 from shared.stores.redis.cache import RedisCache
 from shared.stores.redis.idempotency import RedisKeys
-from tests.model.faults import Faults, FaultyPostgres, FaultyRedis, PassiveRedis
-from tests.model.queue import ControlledQueue, HonestQueue
+from tests.model.faults import Faults, FaultyPostgres, FaultyRedis, ReadOnlyRedis
+from tests.model.queue import ControlledQueue, FaultlessQueue
 
 WINDOW: Final = 3
-SKEWS: Final = (0.0, 5.0, -5.0)
+CLOCK_OFFSETS: Final = (0.0, 5.0, -5.0)
 SETTINGS: Final = MemorySettings(max_thread_messages=WINDOW)
 _examples = itertools.count(1)
 
 
-class PassiveArchive(PostgresArchive):
+class ReadOnlyArchive(PostgresArchive):
     """L2 for read-only processes. It records no epoch."""
 
     def log_empty_cache(self) -> bool:
@@ -44,7 +44,7 @@ class PassiveArchive(PostgresArchive):
         return bool(row and row["is"])
 
 
-class ClockedArchive(PostgresArchive):
+class ArchiveWithClockOffset(PostgresArchive):
     """L2 on a server whose clock may be wrong."""
 
     def __init__(self, connection: PostgresConnection, faults: Faults) -> None:
@@ -57,7 +57,7 @@ class ClockedArchive(PostgresArchive):
 
 
 @dataclass
-class Slot:
+class ProcessConnections:
     """The connections of one process. The process that replaces it uses them too."""
 
     redis: FaultyRedis
@@ -66,13 +66,13 @@ class Slot:
 
     def stores(self) -> tuple[RedisCache, PostgresArchive]:
         """Return a new process' stores."""
-        self.redis.resend()
-        self.postgres.resend()
-        return RedisCache(self.redis, SETTINGS), ClockedArchive(self.postgres, self.faults)
+        self.redis.reset_breaker()
+        self.postgres.reset_breaker()
+        return RedisCache(self.redis, SETTINGS), ArchiveWithClockOffset(self.postgres, self.faults)
 
 
 @dataclass
-class Stored:
+class MessageRow:
     """A row of `messages`."""
 
     thread_id: str
@@ -89,7 +89,7 @@ class World:
     """The whole system.
 
     Attributes:
-        sandboxes: The memory of each process of the agent function.
+        memories: The memory of each process of the agent function.
         prefix: The prefix of all thread and user ids of this example.
         is_refusing: Whether Redis refuses writes while it answers reads.
         was_restored: Whether Redis was restored since the last rest.
@@ -99,7 +99,7 @@ class World:
     valkey: ValkeyServer
     database_url: str
     faults: Faults = field(default_factory=Faults)
-    sandboxes: list[Memory] = field(default_factory=list)
+    memories: list[Memory] = field(default_factory=list)
     sent: list[Exchange] = field(default_factory=list)
     prefix: str = ""
     is_refusing: bool = False
@@ -108,19 +108,21 @@ class World:
     def __post_init__(self) -> None:
         self._redis = RedisSettings(host="127.0.0.1", port=self.valkey.port, timeout_ms=10_000)
         self._database = DatabaseSettings(url=self.database_url, timeout_ms=20_000)
-        self._slots = [
-            Slot(FaultyRedis(self._redis, self.faults), FaultyPostgres(self._database, self.faults), self.faults)
-            for _ in range(len(SKEWS) + 1)
+        self._connections = [
+            ProcessConnections(
+                FaultyRedis(self._redis, self.faults), FaultyPostgres(self._database, self.faults), self.faults
+            )
+            for _ in range(len(CLOCK_OFFSETS) + 1)
         ]
-        self._looking_redis = PassiveRedis(self._redis, self.faults)
-        self._looking_postgres = PostgresConnection(self._database)
+        self._observer_redis = ReadOnlyRedis(self._redis, self.faults)
+        self._observer_postgres = PostgresConnection(self._database)
         self.client = redis.Redis(host="127.0.0.1", port=self.valkey.port, decode_responses=True)
-        self._raw = redis.Redis(host="127.0.0.1", port=self.valkey.port)
+        self._binary_client = redis.Redis(host="127.0.0.1", port=self.valkey.port)
         self.database: psycopg.Connection[DictRow] = psycopg.connect(
             self.database_url, autocommit=True, row_factory=dict_row
         )
 
-    def begin(self) -> None:
+    def reset(self) -> None:
         """Begin an example with an empty Redis, an empty queue, no invalidations, and a new prefix."""
         self.prefix = f"e{next(_examples)}"
         self.refuse_writes(is_refusing=False)
@@ -129,21 +131,22 @@ class World:
         self.was_restored = False
         self.database.execute("truncate cache_repairs, cache_epochs, idempotency_keys, drain_health")
         self.faults.down.clear()
-        self.faults.struck.clear()
+        self.faults.failed_stores.clear()
         self.faults.clocks.clear()
         self.sent = []
         self.queue = ControlledQueue(self.faults, self.sent.append)
-        self.sandboxes = []
-        for place in range(len(SKEWS)):
-            self.sandboxes.append(self._sandbox(place))
+        self.memories = []
+        for process in range(len(CLOCK_OFFSETS)):
+            self.memories.append(self._new_memory(process))
         self.replace_sync()
-        self.observer = self._observer()
+        self.observer = self._new_observer()
 
-    def keys(self, place: int) -> Idempotency:
+    def keys(self, process: int) -> Idempotency:
         """Return a process' idempotency keys. The object has no state of earlier calls."""
-        slot = self._slots[place]
+        connections = self._connections[process]
         return Idempotency(
-            [RedisKeys(slot.redis), PostgresKeys(slot.postgres)], Backlog(self.queue, PostgresArchive(slot.postgres))
+            [RedisKeys(connections.redis), PostgresKeys(connections.postgres)],
+            Backlog(self.queue, PostgresArchive(connections.postgres)),
         )
 
     def refuse_writes(self, *, is_refusing: bool) -> None:
@@ -153,45 +156,47 @@ class World:
 
     def take_snapshot(self) -> None:
         """Save Redis' data."""
-        keys = [key.decode() for key in self._raw.scan_iter(count=1000)]
-        self._snapshot = {key: (self._raw.dump(key) or b"", max(0, self._raw.pttl(key))) for key in keys}
+        keys = [key.decode() for key in self._binary_client.scan_iter(count=1000)]
+        self._snapshot = {
+            key: (self._binary_client.dump(key) or b"", max(0, self._binary_client.pttl(key))) for key in keys
+        }
 
     def restore_snapshot(self) -> None:
         """Simulate another server with the saved data, as after a restart from a dump or a promotion of a replica."""
         self.refuse_writes(is_refusing=False)
         self.client.flushall()
-        for key, (value, left) in self._snapshot.items():
-            self._raw.restore(key, left, value)
+        for key, (value, ttl) in self._snapshot.items():
+            self._binary_client.restore(key, ttl, value)
         self.faults.server += 1
         self.was_restored = True
         self.client.client_kill_filter(_type="normal", skipme=True)
 
-    def _sandbox(self, place: int) -> Memory:
-        cache, archive = self._slots[place].stores()
+    def _new_memory(self, process: int) -> Memory:
+        cache, archive = self._connections[process].stores()
 
         def clock() -> float:
-            return time.time() + SKEWS[place] + self.faults.clocks.get(place, 0.0)
+            return time.time() + CLOCK_OFFSETS[process] + self.faults.clocks.get(process, 0.0)
 
         return Memory(cache, archive, self.queue, SETTINGS, clock=clock)
 
-    def _observer(self) -> Memory:
-        cache, archive = RedisCache(self._looking_redis, SETTINGS), PassiveArchive(self._looking_postgres)
-        return Memory(cache, archive, HonestQueue(self.queue), SETTINGS)
+    def _new_observer(self) -> Memory:
+        cache, archive = RedisCache(self._observer_redis, SETTINGS), ReadOnlyArchive(self._observer_postgres)
+        return Memory(cache, archive, FaultlessQueue(self.queue), SETTINGS)
 
-    def replace_sandbox(self, place: int) -> None:
+    def replace_process(self, process: int) -> None:
         """Replace a process by a new process that remembers no exchanges."""
-        self.sandboxes[place] = self._sandbox(place)
+        self.memories[process] = self._new_memory(process)
 
     def replace_sync(self) -> None:
         """Replace the sync function's process by a new process."""
-        slot = self._slots[-1]
-        cache, archive = slot.stores()
+        connections = self._connections[-1]
+        cache, archive = connections.stores()
         self.drain = Drain(archive, cache, self.queue)
         self.sweep = Sweep(archive, cache, SETTINGS.max_thread_messages, self.queue.dead_letter_body)
 
-    def restart_valkey(self, *, really: bool) -> None:
+    def restart_valkey(self, *, starts_process: bool) -> None:
         """Restart Valkey without data, or simulate this restart."""
-        if really:
+        if starts_process:
             self.valkey.kill()
             self.valkey.start()
             self.is_refusing = False
@@ -199,14 +204,14 @@ class World:
             self.client.flushall()
             self.client.client_kill_filter(_type="normal", skipme=True)
 
-    def cut_postgres(self) -> None:
+    def end_postgres_sessions(self) -> None:
         """End every connection to PostgreSQL except the test's own connection."""
         self.database.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity where usename = current_user"
             " and pid <> pg_backend_pid() and datname = current_database()"
         )
 
-    def rows(self, threads: Sequence[str]) -> list[Stored]:
+    def rows(self, threads: Sequence[str]) -> list[MessageRow]:
         """Return the rows of threads in L2. Each thread's rows are in thread order."""
         found = self.database.execute(
             "select c.thread_id, m.exchange_id::text, m.position, m.role, m.content,"
@@ -216,7 +221,7 @@ class World:
             " where c.thread_id = any(%s) order by c.thread_id, m.order_key, m.position",
             (list(threads),),
         )
-        return [Stored(**row) for row in found]
+        return [MessageRow(**row) for row in found]
 
     def cutoffs(self, threads: Sequence[str], users: Sequence[str]) -> dict[str, str]:
         """Return the cutoffs of threads and users."""
@@ -227,7 +232,7 @@ class World:
         )
         return {row["name"]: row["cutoff"] for row in found}
 
-    def is_removed(self, thread: str, exchange_id: UUID | None) -> bool:
+    def is_exchange_deleted(self, thread: str, exchange_id: UUID | None) -> bool:
         """Return whether the exchange was deleted from the thread."""
         found = self.database.execute(
             "select from exchange_tombstones where thread_id = %s and exchange_id = %s", (thread, exchange_id)
@@ -240,7 +245,7 @@ class World:
         names = {f"thread:{thread}:tombstone": thread, f"user:{user}:tombstone": user or ""}
         return all(cutoffs.get(name, "") <= str(self.client.get(key) or "") for key, name in names.items())
 
-    def everything_cached(self) -> dict[str, str]:
+    def redis_values(self) -> dict[str, str]:
         """Return the values of all keys in Redis as text."""
         kinds = {"list": lambda key: self.client.lrange(key, 0, -1), "hash": self.client.hgetall}
         found = {}
@@ -255,11 +260,11 @@ class World:
 
     def close(self) -> None:
         """Close every connection."""
-        for slot in self._slots:
-            slot.redis.close()
-            slot.postgres.close()
-        self._looking_redis.close()
-        self._looking_postgres.close()
+        for connections in self._connections:
+            connections.redis.close()
+            connections.postgres.close()
+        self._observer_redis.close()
+        self._observer_postgres.close()
         self.client.close()
-        self._raw.close()
+        self._binary_client.close()
         self.database.close()

@@ -108,7 +108,7 @@ BREAKS: Final = (
         "shared/stores/redis/lists.py",
         '("RPUSH", OUTBOX, exchange.to_wire(has_request_id=True))',
         '("ECHO", "")',
-        (f"{_MINIMAL}::test_the_outbox_is_filled_with_the_list",),
+        (f"{_MINIMAL}::test_an_exchange_in_the_outbox_is_also_in_the_list",),
     ),
     Break(
         "3 Read your writes",
@@ -156,7 +156,7 @@ BREAKS: Final = (
         "shared/stores/redis/entries.py",
         '(len(entries) >= most and seal == ("whole", generation))',
         "len(entries) >= most",
-        (f"{_MINIMAL}::test_a_full_list_with_a_gap",),
+        (f"{_MINIMAL}::test_a_full_list_with_a_gap_is_not_complete",),
     ),
     Break(
         "4 Whole",
@@ -180,7 +180,7 @@ BREAKS: Final = (
         "shared/memory/turn.py",
         "        if self._recalled is None:\n            # Another",
         "        if False:\n            # Another",
-        (f"{_MINIMAL}::test_a_turn_loaded_by_one_process_and_stored_by_another",),
+        (f"{_MINIMAL}::test_an_exchange_of_a_process_with_a_slow_clock_is_the_newest",),
     ),
     Break(
         "6 Idempotent",
@@ -244,7 +244,7 @@ BREAKS: Final = (
         "shared/stores/redis/link.py",
         "        if appended.cutoff is not None:\n            self._undo(append.exchange, appended)\n        self",
         "        self",
-        (f"{_MINIMAL}::test_an_append_retried_after_the_deletion",),
+        (f"{_MINIMAL}::test_an_append_retried_after_a_deletion_restores_no_data",),
     ),
     Break(
         "2 Same",
