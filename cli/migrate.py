@@ -97,10 +97,10 @@ def _url(deployment: Deployment) -> str:
     """Return the database's URL, with a password from IAM or Secrets Manager if `DATABASE__AUTH` says so."""
     from sqlalchemy import make_url
 
-    from shared.stores.postgres.connection import signed_in
+    from shared.stores.postgres.connection import sign_in_parameters
 
     settings = deployment.database()
-    signed = signed_in(settings)
+    signed = sign_in_parameters(settings)
     if not signed:
         return settings.url
     url = make_url(settings.url)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from shared.errors import StoreUnavailable
-from shared.stores.sqs.admin import QueueAdmin, asking
+from shared.stores.sqs.admin import QueueAdmin, translated_errors
 
 # Endpoints' error codes for an unknown action. AWS's UnsupportedOperation means that a task is already running.
 _NO_SUCH_ACTION: Final = {"InvalidAction", "UnknownOperationException", "NotImplemented", "501", "404"}
@@ -40,7 +40,7 @@ class MoveTask:
 
     def progress(self) -> MoveProgress:
         """Read the task's progress."""
-        with asking():
+        with translated_errors():
             tasks = self._client.list_message_move_tasks(SourceArn=self._arn, MaxResults=1).get("Results", [])
         if not tasks:
             raise StoreUnavailable("queue", "SQS does not know the move task any more")
@@ -56,7 +56,7 @@ class MoveTask:
 
     def cancel(self) -> None:
         """Cancel the task; moved messages stay moved."""
-        with asking():
+        with translated_errors():
             self._client.cancel_message_move_task(TaskHandle=self._handle)
 
 
@@ -69,7 +69,7 @@ def start_move(source: QueueAdmin, target: QueueAdmin, rate: int | None) -> Move
     request: dict[str, Any] = {"SourceArn": arn, "DestinationArn": target.arn()}
     if rate is not None:
         request["MaxNumberOfMessagesPerSecond"] = rate
-    with asking():
+    with translated_errors():
         try:
             answer = source.client.start_message_move_task(**request)
         except ClientError as error:

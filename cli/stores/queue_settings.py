@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from shared.stores.sqs.admin import QueueAdmin, asking
+from shared.stores.sqs.admin import QueueAdmin, translated_errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def setup_of(queue: QueueAdmin) -> QueueSetup:
     Raises:
         StoreUnavailable: SQS did not respond, or refused.
     """
-    with asking():
+    with translated_errors():
         attributes: Any = queue.client.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["All"])["Attributes"]
     policy = json.loads(attributes.get("RedrivePolicy") or "{}")
     receives = policy.get("maxReceiveCount")
@@ -68,7 +68,7 @@ def event_sources_of(queue: QueueAdmin, arn: str) -> list[EventSource]:
     """
     client = queue.access.client("lambda")
     try:
-        with asking():
+        with translated_errors():
             mappings = client.list_event_source_mappings(EventSourceArn=arn)["EventSourceMappings"]
             return [_event_source(client, mapping) for mapping in mappings]
     finally:

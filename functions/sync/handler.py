@@ -51,7 +51,7 @@ def compose(tracer: Tracer | None = None) -> tuple[Drain, Sweep, float]:
     database = load(DatabaseSettings)
     timeout = database.drain_timeout_ms / 1000
     # A slow PostgreSQL is not down: the drain sends smaller batches, and an overloaded server needs longer to recover.
-    postgres = PostgresConnection(database, Limits(timeout, grace=timeout / 2, is_late_an_outage=False))
+    postgres = PostgresConnection(database, Limits(timeout, grace=timeout / 2, timeout_opens_circuit=False))
     archive = PostgresArchive(postgres)
     redis = RedisConnection(load(RedisSettings))
     cache = RedisCache(redis, memory_settings)

@@ -12,7 +12,7 @@ from functions.sync.received import SqsRecord
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.request_ids import REQUEST_ID
 from shared.settings import SyncSettings
-from shared.stores.sqs.queue import sqs_client_at_first_call, text_attributes
+from shared.stores.sqs.queue import lazy_sqs_client, text_attributes
 from shared.traceparent import TRACEPARENT
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class SqsQueues:
     def __init__(self, settings: SyncSettings, client: SQSClient | None = None) -> None:
         self._queue_url = settings.queue_url
         self._dlq_url = settings.dlq_url
-        self._client = client or sqs_client_at_first_call()
+        self._client = client or lazy_sqs_client()
 
     def dead_letter(self, message: SqsRecord, reason: str, detail: str) -> None:
         """Send a message to the dead-letter queue.

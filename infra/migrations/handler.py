@@ -21,7 +21,7 @@ from sqlalchemy.exc import OperationalError
 from infra.migrations import config, sqlalchemy_url, upgrade
 from infra.migrations.access import FUNCTION_USER, admit, make_user
 from shared.settings import DatabaseSettings, load
-from shared.stores.postgres.connection import signed_in
+from shared.stores.postgres.connection import sign_in_parameters
 
 # A paused database needs some 15 s to resume, and a new role's permissions take some seconds to take effect everywhere.
 _PATIENCE_SECONDS: Final = 120
@@ -101,7 +101,7 @@ def _url() -> str:
     """Return the database's URL with credentials; a token is valid for new connections for 15 minutes."""
     settings = load(DatabaseSettings)
     url = make_url(sqlalchemy_url(settings.url))
-    credentials = signed_in(settings)
+    credentials = sign_in_parameters(settings)
     if "password" in credentials:
         url = url.set(username=credentials.get("user", url.username), password=credentials["password"])
     if "sslrootcert" in credentials:

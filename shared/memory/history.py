@@ -30,7 +30,7 @@ def load_preferences(
 ) -> tuple[dict[str, str], Source]:
     """Return a user's preferences from Redis if it has them, otherwise from PostgreSQL, and refill Redis."""
     redis_data = cached or CacheRead()
-    if redis_data.knows_preferences:
+    if redis_data.has_all_preferences:
         return redis_data.preferences, "redis"
 
     def refill(preferences: dict[str, str]) -> None:

@@ -153,7 +153,7 @@ class Idempotency:
         )
         for store in self._stores:
             # Check the backlog before reading the layer, because the drain may store exchanges in between.
-            is_stored = is_new or not store.learns_from_exchanges or self._is_stored(earlier)
+            is_stored = is_new or not store.stores_exchange_keys or self._is_stored(earlier)
             try:
                 self._pending_answers.retry(store)
                 state = store.acquire(keyed.key, keyed.body_hash, claimed_id)
@@ -169,7 +169,7 @@ class Idempotency:
             if state.exchange_id == exchange_id:
                 claimed.append(_Claim(store, state.claim))
             claimed_id, earlier = state.exchange_id, state
-            is_new = is_new or (is_stored and state.is_sure)
+            is_new = is_new or (is_stored and state.has_all_keys)
         if not is_new:
             raise outage
         return KeyLease(self._stores, self._pending_answers, keyed, claimed_id, None, claimed)

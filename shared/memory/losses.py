@@ -17,7 +17,7 @@ def may_lack_undrained(state: CacheState, uptime: float) -> bool:
     This is impossible if Redis never lost anything, or if all stores have been up since for longer than an exchange
     waits.
     """
-    age = state.age()
+    age = state.seconds_since_loss()
     return age is None or not (age == math.inf or is_past_draining(age, uptime))
 
 
@@ -34,7 +34,7 @@ def is_queue_drained(memory: Memory, state: CacheState, degraded: list[str]) -> 
     if state.lost_at is None:
         try:
             # A brand-new Redis cannot have lost anything, unless messages are still queued.
-            memory.cache.note_loss(evictions=state.evictions, is_first=is_first and is_empty)
+            memory.cache.record_loss(evictions=state.evictions, is_first=is_first and is_empty)
         except StoreUnavailable as error:
             add_layer(degraded, error.layer)
     return is_empty

@@ -29,7 +29,7 @@ class Users:
         except StoreUnavailable:
             with suppress(StoreUnavailable):
                 cached = self._memory.cache.peek(None, user_id)
-                if cached.knows_preferences:
+                if cached.has_all_preferences:
                     return cached.preferences
             raise
 

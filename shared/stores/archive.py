@@ -12,7 +12,7 @@ from shared.cutoffs import is_deleted
 from shared.models import Exchange, ExchangeTexts, Message, SearchHit, Thread
 
 # The sweep writes a heartbeat once a minute; a longer gap means that it or PostgreSQL was down.
-HEALTH_GAP_SECONDS: Final = 100
+MAX_HEARTBEAT_GAP_SECONDS: Final = 100
 # A tombstone must outlive every queued copy. A message can live 14 days in the dead-letter queue, and as long again
 # after each move.
 TOMBSTONE_SECONDS: Final = 90 * 86_400
@@ -297,7 +297,7 @@ class Archive(Protocol):
         ...
 
     def uptime_seconds(self) -> float:
-        """Return how long L2 and the sweep have been up without a gap of `HEALTH_GAP_SECONDS`."""
+        """Return how long L2 and the sweep have been up without a gap of `MAX_HEARTBEAT_GAP_SECONDS`."""
         ...
 
     def log_invalidations(self, kind: InvalidationKind, ids: Sequence[str]) -> None:

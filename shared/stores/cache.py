@@ -21,12 +21,12 @@ class CacheState:
         clock: The current time by the clock that all processes share.
         generation: The current generation; None if L1 may have missed writes, so that no seal is valid.
         lost_at: The last time at which L1 may have lost data: it was emptied, it evicted keys, or its clock was set.
-            -inf if this is the first L1, None if `note_loss` was not called since the loss. Evictions are checked only
-            if a list is not sealed.
-        evictions: The number of keys that L1 has evicted, for `note_loss`; None if it was not read or cannot be read.
-        has_outbox: Whether the outbox has entries, if the list is not sealed.
-        suspect_until: If L1 was restored with older data, exchanges accepted before this time may be deleted, unless
-            the list is sealed. None if L1 has all deletions.
+            -inf if this is the first L1. None if `record_loss` was not called since the loss. A read checks evictions
+            only if the list is not sealed.
+        evictions: The number of keys that L1 has evicted, for `record_loss`; None if the read does not include it.
+        has_outbox: Whether the outbox has entries. It is False if the list is sealed.
+        suspect_until: If L1 was restored from older data, a deletion may be missing for exchanges that were accepted
+            before this time, unless the list is sealed. None if L1 has all deletions.
         refuses_writes: Whether L1 answers reads but refuses writes. It then lacks newer data.
     """
 
@@ -38,8 +38,8 @@ class CacheState:
     suspect_until: float | None = None
     refuses_writes: bool = False
 
-    def age(self) -> float | None:
-        """Return for how many seconds L1 has lost nothing; None if its last loss was not recorded."""
+    def seconds_since_loss(self) -> float | None:
+        """Return the seconds since L1's last loss; None if that loss was not recorded."""
         if self.lost_at is None or self.clock is None:
             return None
         return self.clock - self.lost_at
@@ -55,10 +55,10 @@ class CacheRead:
         token: The token for `refill`, which the list carries while it is not sealed; None if it carries none.
         undrained: The thread's undrained exchanges that L1 has. `read` omits them if the list is sealed, because the
             list contains them; `peek` does not.
-        cutoff: The order key of the thread's last deletion, if L1 has one.
+        cutoff: The order key of the thread's last deletion; None if L1 has none.
         deleted: The deleted exchanges of the thread, as far as L1 has them.
         preferences: The user's hash.
-        knows_preferences: Whether `preferences` is complete, even if it is empty.
+        has_all_preferences: Whether `preferences` is complete, even if it is empty.
         state: How far this data can be trusted.
     """
 
@@ -69,11 +69,11 @@ class CacheRead:
     cutoff: UUID | None = None
     deleted: frozenset[UUID] = frozenset()
     preferences: dict[str, str] = field(default_factory=dict)
-    knows_preferences: bool = False
+    has_all_preferences: bool = False
     state: CacheState = CacheState()
 
     def can_trust(self, created_at: datetime | None) -> bool:
-        """Return whether L1's exchanges with this time of acceptance are certainly not deleted, without reading L2."""
+        """Return whether L1 alone shows that exchanges accepted at this time are not deleted."""
         suspect_until = self.state.suspect_until
         if self.is_sealed or suspect_until is None:
             return True
@@ -85,10 +85,10 @@ class CacheAppendResult:
     """The effect of an append.
 
     Attributes:
-        cutoff: The order key of the newest deletion that includes the exchange, or is later than `after`; the exchange
-            is then not in the list. Otherwise None.
+        cutoff: The order key of the newest deletion that includes the exchange or is later than `after`. The exchange
+            is then not in the list. None if there is no such deletion.
         is_cached: Whether the list has the exchange.
-        is_in_outbox: Whether the outbox has it, even if the list refused it.
+        is_in_outbox: Whether the outbox has the exchange, even if Redis refused the write to the list.
     """
 
     cutoff: UUID | None = None
@@ -97,14 +97,14 @@ class CacheAppendResult:
 
 
 class Cache(Protocol):
-    """Lists and preferences, for turns and the drain. Methods raise `StoreUnavailable` when L1 does not answer."""
+    """Lists and preferences, for turns and the drain. Methods raise `StoreUnavailable` if L1 does not respond."""
 
     def read(self, thread_id: str | None, user_id: str | None) -> CacheRead:
         """Read a thread's window and a user's preferences in one round trip."""
         ...
 
     def peek(self, thread_id: str | None, user_id: str | None = None) -> CacheRead:
-        """Read a thread's window and a user's preferences without changing anything, for the inspector and lists."""
+        """Read a thread's window and a user's preferences without any write, for inspection and for message lists."""
         ...
 
     def append(
@@ -133,7 +133,7 @@ class Cache(Protocol):
         ...
 
     def recheck_thread(self, thread_id: str, window: Window, drained: Sequence[Exchange] = ()) -> None:
-        """Merge L2's window into the list if there is one, with the other effects of `refill`."""
+        """Merge L2's window into the list if the list exists, with the other effects of `refill`."""
         ...
 
     def merge_stored(self, exchanges: Sequence[Exchange]) -> list[str]:
@@ -148,10 +148,10 @@ class Cache(Protocol):
         """Replace the user's hash."""
         ...
 
-    def note_loss(self, *, evictions: int | None = None, is_first: bool = False) -> None:
+    def record_loss(self, *, evictions: int | None = None, is_first: bool = False) -> None:
         """Record that L1 lost data before now; `evictions` is the count that the read returned.
 
-        With `is_first`, L1 lost nothing, because this is the first L1.
+        With `is_first`, record that this is the first L1, which has lost nothing.
         """
         ...
 
@@ -160,15 +160,15 @@ class Cache(Protocol):
         ...
 
     def ping(self) -> None:
-        """Return if it accepts writes, within its timeout."""
+        """Check, within the timeout, that L1 accepts writes."""
         ...
 
 
 class CacheEraser(Protocol):
-    """Deletions. Methods raise `StoreUnavailable` when L1 does not answer."""
+    """Deletions in L1. Methods raise `StoreUnavailable` if L1 does not respond."""
 
     def newest(self, thread_ids: Sequence[str]) -> dict[str, UUID]:
-        """Return the order key of each thread's newest exchange, for threads that Redis has."""
+        """Return the order key of each thread's newest exchange. Threads that Redis does not have are missing."""
         ...
 
     def threads_of(self, user_id: str) -> list[str]:
@@ -188,19 +188,19 @@ class CacheEraser(Protocol):
         ...
 
     def forget_index(self, user_id: str, cutoff: UUID) -> None:
-        """Remove threads with no write since the deletion from the user's index, after they were deleted."""
+        """Remove from the user's index the deleted threads that have no write since the deletion."""
         ...
 
 
 class Outbox(Protocol):
-    """Exchanges that only L1 has, for the sweep. Methods raise `StoreUnavailable` when L1 does not answer."""
+    """Exchanges that only L1 has. The sweep stores them. Methods raise `StoreUnavailable` if L1 does not respond."""
 
     def outbox(self, limit: int, skip: int = 0) -> list[str]:
-        """Return the oldest bodies in the outbox after the first `skip` ones."""
+        """Skip the oldest `skip` bodies in the outbox, and return the next ones, oldest first."""
         ...
 
     def remove_from_outbox(self, bodies: Sequence[str]) -> None:
-        """Remove bodies that are stored elsewhere."""
+        """Remove bodies from the outbox."""
         ...
 
 

@@ -20,7 +20,7 @@ class KeyState:
         is_acquired: Whether this call has made or taken over the claim.
         claim: Identifies this call's claim, for `release`.
         answer: The response's JSON, if there is one.
-        is_sure: Whether the layer still has all keys that it ever stored.
+        has_all_keys: Whether the layer still has all keys that it ever stored.
         age: For how many seconds it has lost no key except by eviction. An evicted key that PostgreSQL lacks was
             recorded while PostgreSQL was down.
         may_be_in_outbox: Whether the key's exchange may be in the layer's outbox.
@@ -30,7 +30,7 @@ class KeyState:
     exchange_id: UUID
     answer: str | None
     is_acquired: bool
-    is_sure: bool = True
+    has_all_keys: bool = True
     age: float = 0.0
     may_be_in_outbox: bool = False
     claim: str = ""
@@ -40,10 +40,10 @@ class KeyStore(Protocol):
     """A layer's idempotency keys. Methods raise `StoreUnavailable`.
 
     Attributes:
-        learns_from_exchanges: Whether it gets the key of each stored exchange.
+        stores_exchange_keys: Whether it gets the key of each stored exchange.
     """
 
-    learns_from_exchanges: bool
+    stores_exchange_keys: bool
 
     def acquire(self, key: str, body_hash: str, exchange_id: UUID) -> KeyState:
         """Claim the key, take over a claim older than `LEASE_SECONDS`, or return its state."""

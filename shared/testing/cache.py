@@ -144,7 +144,7 @@ class InMemoryCache(InMemoryOutbox):
             cutoff=self.deleted_threads.get(thread_id or ""),
             deleted=deleted,
             preferences=dict(self.hashes.get(user_id or "", {})),
-            knows_preferences=self._preferences_in.get(user_id or "") == self.generation,
+            has_all_preferences=self._preferences_in.get(user_id or "") == self.generation,
             state=CacheState(
                 self._clock(), self.generation, self.lost_at, evictions=0, has_outbox=bool(self.outbox_bodies)
             ),
@@ -328,10 +328,10 @@ class InMemoryCache(InMemoryOutbox):
         self.record_call("threads_of")
         return list(self._threads_of.get(user_id, {}))
 
-    def note_loss(self, *, evictions: int | None = None, is_first: bool = False) -> None:
+    def record_loss(self, *, evictions: int | None = None, is_first: bool = False) -> None:
         """Record that the cache's last loss was before now; with `is_first`, that it has never lost anything."""
         del evictions  # this cache never evicts
-        self.record_call("note_loss")
+        self.record_call("record_loss")
         if self.lost_at is None:
             self.lost_at = -math.inf if is_first else self._clock()
 

@@ -21,7 +21,7 @@ class InMemoryKeys(InMemoryStore):
     def __init__(self, layer: str = "redis", clock: Callable[[], float] = time.time) -> None:
         super().__init__()
         self.layer = layer
-        self.learns_from_exchanges = layer == "postgres"
+        self.stores_exchange_keys = layer == "postgres"
         self.states: dict[str, KeyState] = {}
         self._claimed_at: dict[str, float] = {}
         self._clock = clock
@@ -41,7 +41,7 @@ class InMemoryKeys(InMemoryStore):
         """Store the response, except in PostgreSQL if a deletion has emptied the stored one."""
         self.record_call("answer")
         state = self.states.get(key)
-        if self.learns_from_exchanges and state is not None and state.answer == "{}":
+        if self.stores_exchange_keys and state is not None and state.answer == "{}":
             return
         self.states[key] = KeyState(body_hash, exchange_id, answer, is_acquired=False)
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from shared.models import Exchange, format_time
 from shared.stores.redis.entries import (
-    OWN,
+    OWN_ENTRY,
     PLACEHOLDER,
     encode,
     ending,
@@ -91,7 +91,7 @@ def _comes_before(entry: bytes, sealed: bytes) -> bool:
     """Return whether an entry may sort before the sealed one."""
     if entry == sealed:
         return False
-    new, old = OWN.match(entry), OWN.match(sealed)
+    new, old = OWN_ENTRY.match(entry), OWN_ENTRY.match(sealed)
     return new is None or old is None or (new[2], new[1]) < (old[2], old[1])
 
 
@@ -107,7 +107,7 @@ def _united(
     others: list[bytes] = []
     pairs: dict[str, tuple[str, tuple[int, str], list[bytes]]] = {}
     for entry in without_placeholder(entries):
-        head = OWN.match(entry)
+        head = OWN_ENTRY.match(entry)
         if head is None:
             others.append(without_ending(entry))
             continue
@@ -138,10 +138,10 @@ def _is_newest(entries: Sequence[bytes], exchanges: Sequence[Exchange]) -> bool:
     exchange_entries = without_placeholder(entries)
     if len(exchange_entries) != len(entries):
         return not exchange_entries
-    tail = OWN.match(exchange_entries[-1])
+    tail = OWN_ENTRY.match(exchange_entries[-1])
     if tail is None or str(exchanges[0].order) <= tail[2].decode():
         return False
-    ids = {found[1].decode() for entry in exchange_entries if (found := OWN.match(entry))}
+    ids = {found[1].decode() for entry in exchange_entries if (found := OWN_ENTRY.match(entry))}
     return str(exchanges[0].exchange_id) not in ids
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import psycopg
 
 from shared.models import Exchange
-from shared.stores.archive import HEALTH_GAP_SECONDS
+from shared.stores.archive import MAX_HEARTBEAT_GAP_SECONDS
 
 # An append does at least this work: push two entries, trim the window, set the expiry.
 APPEND_SCRIPT: Final = """\
@@ -63,7 +63,13 @@ class BareRedis:
 
 def window_parameters(thread_id: str, exchanges: int) -> dict[str, object]:
     """Return the parameters of `window.sql` for a thread's newest exchanges."""
-    return {"thread_id": thread_id, "rows": 2 * exchanges + 1, "deleted": 1_000, "users": [], "gap": HEALTH_GAP_SECONDS}
+    return {
+        "thread_id": thread_id,
+        "rows": 2 * exchanges + 1,
+        "deleted": 1_000,
+        "users": [],
+        "gap": MAX_HEARTBEAT_GAP_SECONDS,
+    }
 
 
 def copy_messages(

@@ -74,7 +74,7 @@ class Bench:
 
         def work(_: object) -> None:
             read = self.cache.read("read", USER)
-            if not (read.is_sealed and read.knows_preferences and len(read.messages) == 2 * WINDOW):
+            if not (read.is_sealed and read.has_all_preferences and len(read.messages) == 2 * WINDOW):
                 raise RuntimeError("the read does not do what is to be measured")
 
         floors: list[tuple[str, Callable[[Any], object]]] = [

@@ -32,7 +32,7 @@ from tests.support.exchanges import exchange
 
 _PERIOD: Final = 0.1
 _DRAINS: Final = 5
-_LIMITS: Final = Limits(4.0, 2.0, is_late_an_outage=False)
+_LIMITS: Final = Limits(4.0, 2.0, timeout_opens_circuit=False)
 _INVOCATION_SECONDS: Final = 8.0
 
 

@@ -436,7 +436,7 @@ def _plan(connection: psycopg.Connection, statement: bytes, wanted: dict[str, An
 _ANY = UUID(int=7)
 _STATEMENTS: dict[str, dict[str, Any]] = {
     "forget_thread": {"thread_id": "t", "cutoff": _ANY},
-    "forget_user": {"user_id": "u", "cutoff": _ANY, "looked_at": 1000},
+    "forget_user": {"user_id": "u", "cutoff": _ANY, "thread_limit": 1000},
     "hidden_threads": {"user_id": "u", "limit": 1000},
     "detach": {"thread_ids": ["t"], "user_id": "u", "also": ["s"]},
     "end_erasure": {"user_id": "u"},

@@ -23,7 +23,7 @@ from tests.support.servers import admin
 from tests.support.waiting import until
 
 # The limits of the agent function's and of the sync function's statements.
-_LIMITS = {"agent": None, "sync": Limits(4.0, grace=2.0, is_late_an_outage=False)}
+_LIMITS = {"agent": None, "sync": Limits(4.0, grace=2.0, timeout_opens_circuit=False)}
 _PLAIN = "sslmode=disable&gssencmode=disable"
 
 

@@ -355,16 +355,16 @@ def test_a_key_after_redis_was_emptied(redis_client: redis.Redis, real_cache: Ca
     cache, in_postgres = real_cache(), InMemoryKeys("postgres")
     keys = Idempotency([RedisKeys(cache._connection), in_postgres], Backlog(InMemoryQueue(), InMemoryArchive()))
 
-    def note_loss(*, is_first: bool) -> None:
+    def record_loss(*, is_first: bool) -> None:
         cache.read("t", None)
-        cache.note_loss(is_first=is_first)
+        cache.record_loss(is_first=is_first)
 
-    note_loss(is_first=True)
+    record_loss(is_first=True)
     in_postgres.is_down = True
     first = _claim(keys, "new")
     first.complete({"response": "Hi!"})
     redis_client.flushall()
-    note_loss(is_first=False)
+    record_loss(is_first=False)
     with pytest.raises(StoreUnavailable):
         _claim(keys, "new")
     in_postgres.is_down = False
@@ -422,7 +422,7 @@ def test_redis_clock_was_set_forward_and_back(
     """
     memory = process()
     Turn(memory, "other", "ana").recall()
-    memory.cache.note_loss(is_first=True)
+    memory.cache.record_loss(is_first=True)
     for number, days in enumerate((-5, 5)):
         _keep(memory, number)
         redis_client.delete("thread:t:messages", "thread:t:pending")
@@ -432,7 +432,7 @@ def test_redis_clock_was_set_forward_and_back(
         for _ in range(2):
             shown, degraded = _shown(reader)
             assert (f"q{number}" in shown, degraded) == (False, ["queue"])
-        age = reader.cache.read("t", None).state.age()
+        age = reader.cache.read("t", None).state.seconds_since_loss()
         assert age is not None
         assert 0 <= age < 60
         _drain(memory, queue)
@@ -463,10 +463,10 @@ def between(
 
     Redis is emptied while its connections stay, or it restarts with older data of the same epoch.
     """
-    ask = ReadCommands.ask_for_undrained
+    ask = ReadCommands.add_undrained
 
     def lose(questions: ReadCommands, thread_id: str) -> None:
-        monkeypatch.setattr(ReadCommands, "ask_for_undrained", ask)
+        monkeypatch.setattr(ReadCommands, "add_undrained", ask)
         if request.param == "emptied":
             redis_client.flushall()
         else:
@@ -474,7 +474,7 @@ def between(
             valkey.start()
         ask(questions, thread_id)
 
-    return lambda: monkeypatch.setattr(ReadCommands, "ask_for_undrained", lose)
+    return lambda: monkeypatch.setattr(ReadCommands, "add_undrained", lose)
 
 
 def test_a_loss_between_the_two_trips_of_a_read(
@@ -483,7 +483,7 @@ def test_a_loss_between_the_two_trips_of_a_read(
     """Redis has lost the undrained exchanges. The read reports `queue` as degraded."""
     memory = process()
     Turn(memory, "other", "ana").recall()
-    memory.cache.note_loss(is_first=True)
+    memory.cache.record_loss(is_first=True)
     redis_client.save()
     _keep(process(), 0)
     redis_client.delete("thread:t:messages")

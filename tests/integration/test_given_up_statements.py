@@ -26,7 +26,7 @@ _RUNNING = (
 @pytest.fixture
 def store(database_url: str) -> Iterator[BatchStore]:
     """Return the drain's store with a timeout of less than a second."""
-    limits = Limits(0.8, grace=0.4, is_late_an_outage=False)
+    limits = Limits(0.8, grace=0.4, timeout_opens_circuit=False)
     connection = PostgresConnection(DatabaseSettings(url=f"{database_url}?application_name=drain"), limits)
     yield BatchStore(PostgresArchive(connection))
     connection.close()

@@ -23,7 +23,7 @@ from shared.errors import SettingsError, StoreUnavailable
 from shared.settings import DatabaseSettings, RedisSettings, load
 from shared.stores import aws_tokens
 from shared.stores.postgres import connection as postgres_connection
-from shared.stores.postgres.connection import PostgresConnection, signed_in
+from shared.stores.postgres.connection import PostgresConnection, sign_in_parameters
 from shared.stores.redis import connection as redis_connection
 from shared.stores.redis.connection import RedisConnection
 from tests.support.servers import admin
@@ -104,10 +104,10 @@ def test_nothing_to_sign_with(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_servers_certificate_is_checked() -> None:
     """With `sslmode=verify-full`, the default `sslrootcert` is a file of the public certificate authorities."""
     url = f"postgresql://memory@{_HOST}:5432/memory"
-    given = signed_in(DatabaseSettings(url=f"{url}?sslmode=verify-full", auth="iam"))
+    given = sign_in_parameters(DatabaseSettings(url=f"{url}?sslmode=verify-full", auth="iam"))
     assert "BEGIN CERTIFICATE" in Path(given["sslrootcert"]).read_text()
-    assert "sslrootcert" not in signed_in(DatabaseSettings(url=f"{url}?sslmode=require", auth="iam"))
-    assert signed_in(DatabaseSettings(url=url)) == {}
+    assert "sslrootcert" not in sign_in_parameters(DatabaseSettings(url=f"{url}?sslmode=require", auth="iam"))
+    assert sign_in_parameters(DatabaseSettings(url=url)) == {}
 
 
 def test_each_connection_to_postgres_has_a_token_of_its_own(

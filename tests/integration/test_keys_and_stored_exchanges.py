@@ -60,7 +60,7 @@ class World:
         """Record that this Redis is new and has lost no data."""
         cache = self.cache()
         cache.read("other", None)
-        cache.note_loss(is_first=True)
+        cache.record_loss(is_first=True)
 
     def drain(self) -> None:
         """Drain the queue."""
@@ -236,11 +236,11 @@ def test_keys_in_a_redis_that_evicts(world: World, monkeypatch: pytest.MonkeyPat
         # Simulate an eviction: Redis' counter differs from the recorded value.
         world.redis.hset("memory:epoch", "evictions", evictions - 1)
         assert not _run(world.process(), key=key).is_replayed
-        world.cache().note_loss(evictions=evictions)
+        world.cache().record_loss(evictions=evictions)
         assert not _run(world.process(), key=f"{key}, noted").is_replayed
     world.redis.flushall()
     world.cache().read("other", None)
-    world.cache().note_loss(evictions=evictions)
+    world.cache().record_loss(evictions=evictions)
     with pytest.raises(StoreUnavailable):
         _run(world.process(), key="three")
 

@@ -151,17 +151,17 @@ def test_a_claim_from_the_future(in_postgres: PostgresKeys, database: psycopg.Co
 
 def test_an_emptied_redis_may_have_lost_keys(in_redis: RedisKeys, redis_client: redis.Redis) -> None:
     """An emptied Redis may have lost keys that clients repeat. A new Redis has lost no keys."""
-    assert not in_redis.acquire("k", "body", A).is_sure
+    assert not in_redis.acquire("k", "body", A).has_all_keys
     now = time.time()
     epoch: dict[Any, Any] = {"began": f"{now:.6f}", "identity": in_redis._connection.identity or "", "doubt": "1.5"}
     redis_client.hset("memory:epoch", mapping=epoch)
-    assert not in_redis.acquire("k", "body", A).is_sure
+    assert not in_redis.acquire("k", "body", A).has_all_keys
     redis_client.hset("memory:epoch", "doubt", f"{now:.6f}")
-    assert in_redis.acquire("k", "body", A).is_sure
+    assert in_redis.acquire("k", "body", A).has_all_keys
     long_ago = now - 86_500
     whole = {**epoch, "began": f"{long_ago:.6f}"}
     redis_client.hset("memory:epoch", mapping=whole)
-    assert in_redis.acquire("k", "body", A).is_sure
+    assert in_redis.acquire("k", "body", A).has_all_keys
     losses: list[dict[Any, Any]] = [
         {"began": f"{now:.6f}"},
         {"identity": "another"},
@@ -170,7 +170,7 @@ def test_an_emptied_redis_may_have_lost_keys(in_redis: RedisKeys, redis_client: 
     ]
     for lost in losses:
         redis_client.hset("memory:epoch", mapping={**whole, **lost})
-        assert not in_redis.acquire("k", "body", A).is_sure
+        assert not in_redis.acquire("k", "body", A).has_all_keys
 
 
 def test_ten_concurrent_requests_with_one_key(in_redis: RedisKeys, database_url: str) -> None:

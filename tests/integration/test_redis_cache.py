@@ -235,7 +235,7 @@ def test_a_deleted_user(real_cache: MakeCache, redis_client: redis.Redis) -> Non
     assert sorted(cache.forget_user("ana", cutoff)) == sorted(cache.threads_of("ana")) == ["t1", "t2"]
     cache.forget_index("ana", cutoff)
     assert cache.threads_of("ana") == []
-    assert (redis_client.exists(HASH), cache.read(None, "ana").knows_preferences) == (0, False)
+    assert (redis_client.exists(HASH), cache.read(None, "ana").has_all_preferences) == (0, False)
     assert cache.append(late, is_drained=False).cutoff == cutoff
     assert cache.append(exchange(4, "t3", "bob"), is_drained=False).cutoff is None
 
@@ -253,11 +253,11 @@ def test_deleting_a_missing_thread(real_cache: MakeCache) -> None:
 def test_the_absence_of_preferences_is_cached(real_cache: MakeCache) -> None:
     """Redis cannot store an empty hash. A separate key records that the user has no preferences."""
     cache = real_cache()
-    assert not cache.read(None, "ana").knows_preferences
+    assert not cache.read(None, "ana").has_all_preferences
     for preferences in ({}, {"tone": "dry"}, {}):
         cache.set_preferences("ana", preferences)
         read = cache.read("t", "ana")
-        assert (read.preferences, read.knows_preferences) == (preferences, True)
+        assert (read.preferences, read.has_all_preferences) == (preferences, True)
 
 
 def test_a_hash_is_replaced_completely(real_cache: MakeCache, redis_client: redis.Redis) -> None:
@@ -344,20 +344,20 @@ def test_reading_a_list_for_inspection_gives_no_token(real_cache: MakeCache) -> 
 
 
 def test_epochs(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """L1 has lost data by emptying or eviction. Its reads report the loss until `note_loss` records it."""
+    """L1 has lost data by emptying or eviction. Its reads report the loss until `record_loss` records it."""
     cache = real_cache()
     for _ in range(2):
         read = cache.read("t", None)
-        assert (read.state.lost_at, read.state.age()) == (None, None)
-    cache.note_loss(evictions=read.state.evictions)
+        assert (read.state.lost_at, read.state.seconds_since_loss()) == (None, None)
+    cache.record_loss(evictions=read.state.evictions)
     redis_client.hset("memory:epoch", "began", f"{time.time() - 100:.6f}")
     # Another process has already recorded this loss.
-    cache.note_loss(evictions=read.state.evictions)
-    assert cache.read("t", None).state.age() == pytest.approx(100, abs=30)
+    cache.record_loss(evictions=read.state.evictions)
+    assert cache.read("t", None).state.seconds_since_loss() == pytest.approx(100, abs=30)
     redis_client.hincrby("memory:epoch", "evictions", 1)
     assert cache.read("t", None).state.lost_at is None
-    cache.note_loss(evictions=read.state.evictions)
-    assert cache.read("t", None).state.age() == pytest.approx(0, abs=30)
+    cache.record_loss(evictions=read.state.evictions)
+    assert cache.read("t", None).state.seconds_since_loss() == pytest.approx(0, abs=30)
     assert read.state.clock == pytest.approx(cache.clock(), abs=30)
 
 
@@ -365,13 +365,13 @@ def test_the_first_redis_has_lost_nothing(real_cache: MakeCache, redis_client: r
     """A new Redis has lost no data. After an eviction or a `flushall` it reports a loss."""
     cache = real_cache()
     evictions = cache.read("t", None).state.evictions
-    cache.note_loss(evictions=evictions, is_first=True)
-    cache.note_loss(evictions=evictions)
-    assert real_cache().read("t", None).state.age() == math.inf
+    cache.record_loss(evictions=evictions, is_first=True)
+    cache.record_loss(evictions=evictions)
+    assert real_cache().read("t", None).state.seconds_since_loss() == math.inf
     cache._failed_at = time.monotonic()
-    assert cache.read("t", None).state.age() == math.inf
-    assert real_cache().read("t", None).state.age() == math.inf
+    assert cache.read("t", None).state.seconds_since_loss() == math.inf
+    assert real_cache().read("t", None).state.seconds_since_loss() == math.inf
     redis_client.hincrby("memory:epoch", "evictions", 1)
-    assert cache.read("t", None).state.age() is None
+    assert cache.read("t", None).state.seconds_since_loss() is None
     redis_client.flushall()
-    assert cache.read("t", None).state.age() is None
+    assert cache.read("t", None).state.seconds_since_loss() is None

@@ -156,7 +156,7 @@ def test_after_an_eviction_reads_report_the_queue_until_the_drain(
 
 def test_reads_work_without_the_permission_for_info(process: MakeMemory, redis_client: redis.Redis) -> None:
     """A Redis user may not run INFO. Reads then work as if Redis had evicted no key."""
-    process().cache.note_loss()
+    process().cache.record_loss()
     redis_client.acl_setuser("default", enabled=True, commands=["-info"])
     try:
         assert _texts_and_degraded(process()) == ([], [])

@@ -29,7 +29,7 @@ from shared.stores.postgres.batches import HiddenThreadsFound, store_batch, stor
 from shared.stores.postgres.connection import PostgresConnection, sql
 from shared.stores.postgres.erasure import PostgresErasure
 from shared.stores.postgres.exchanges import exchanges_of
-from shared.stores.postgres.invalidations import forget_repair, log_invalidations, oldest_repairs
+from shared.stores.postgres.invalidations import clear_invalidation, log_invalidations, oldest_invalidations
 from shared.stores.postgres.locks import lock_exclusive, lock_shared
 from shared.stores.postgres.owners import claim, owner_of, require_owner
 from shared.stores.postgres.preferences import change_preferences, publish_preferences, read_preferences, try_changing
@@ -263,11 +263,11 @@ class PostgresArchive:
 
     def invalidations(self, limit: int) -> list[Invalidation]:
         """Return the oldest records of `log_invalidations`."""
-        return self._connection.run(lambda c: oldest_repairs(c, limit))
+        return self._connection.run(lambda c: oldest_invalidations(c, limit))
 
     def clear_invalidation(self, repair: Invalidation) -> None:
         """Delete a record, unless it was written again meanwhile."""
-        self._connection.run(lambda c: forget_repair(c, repair))
+        self._connection.run(lambda c: clear_invalidation(c, repair))
 
     def search(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> list[SearchHit]:
         """Return the user's messages that contain any of the query's words of three letters or more, best first."""

@@ -43,25 +43,25 @@ def store_batch(exchanges: Sequence[Exchange]) -> Callable[[_Connection], StoreR
     def work(connection: _Connection) -> StoreResult:
         lock_shared(connection, threads, users)
         rows = connection.execute(_STORE, {"batch": batch}).fetchall()
-        by_fate: dict[str, list[Exchange]] = {
-            state: [] for state in ("stored", "replaced", "duplicate", "erased", "foreign", "hidden")
+        by_outcome: dict[str, list[Exchange]] = {
+            state: [] for state in ("stored", "replaced", "duplicate", "tombstoned", "rejected_owner", "hidden")
         }
         for row in rows:
-            by_fate[row["fate"]].append(exchanges[row["number"]])
-        if by_fate["hidden"]:
-            raise HiddenThreadsFound(sorted({exchange.thread_id for exchange in by_fate["hidden"]}))
-        if by_fate["erased"]:
+            by_outcome[row["outcome"]].append(exchanges[row["number"]])
+        if by_outcome["hidden"]:
+            raise HiddenThreadsFound(sorted({exchange.thread_id for exchange in by_outcome["hidden"]}))
+        if by_outcome["tombstoned"]:
             # The senders may have written these exchanges to L1, which may have lost the deletion.
-            log_invalidations(connection, "thread", [exchange.thread_id for exchange in by_fate["erased"]])
-        duplicates = by_fate["duplicate"]
-        rejected_owner = {exchange.key for exchange in by_fate["foreign"]}
+            log_invalidations(connection, "thread", [exchange.thread_id for exchange in by_outcome["tombstoned"]])
+        duplicates = by_outcome["duplicate"]
+        rejected_owner = {exchange.key for exchange in by_outcome["rejected_owner"]}
         store_keys(connection, [exchange for exchange in exchanges if exchange.key not in rejected_owner])
         return StoreResult(
-            stored=len(by_fate["stored"]),
-            duplicates=len(duplicates) + len(by_fate["replaced"]),
-            erased=len(by_fate["erased"]),
-            effective=by_fate["stored"] + by_fate["replaced"] + stored_exchanges(connection, duplicates),
-            rejected_owner=by_fate["foreign"],
+            stored=len(by_outcome["stored"]),
+            duplicates=len(duplicates) + len(by_outcome["replaced"]),
+            erased=len(by_outcome["tombstoned"]),
+            effective=by_outcome["stored"] + by_outcome["replaced"] + stored_exchanges(connection, duplicates),
+            rejected_owner=by_outcome["rejected_owner"],
         )
 
     return work
@@ -84,9 +84,9 @@ def stored_exchanges(connection: _Connection, exchanges: Sequence[Exchange]) -> 
 def try_storing(connection: _Connection) -> None:
     """Store an exchange that uses every column and table, and roll it back."""
     now = datetime.now(UTC)
-    made_up = Exchange(uuid4(), f"trial:{uuid4()}", "trial", "question", "answer", now, ("document",), "{}")
+    test_exchange = Exchange(uuid4(), f"trial:{uuid4()}", "trial", "question", "answer", now, ("document",), "{}")
     with connection.transaction(force_rollback=True):
-        store_batch([made_up])(connection)
+        store_batch([test_exchange])(connection)
 
 
 def _record(number: int, exchange: Exchange) -> dict[str, Any]:

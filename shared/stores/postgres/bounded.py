@@ -28,7 +28,7 @@ class BoundedConnection(psycopg.Connection[DictRow]):
 
     limit_seconds: float | None = None
     beginning: tuple[bytes, bytes] = (b"", b"")
-    was_given_up = False
+    was_aborted = False
     is_one_statement = False
     is_committing = False
 
@@ -40,7 +40,7 @@ class BoundedConnection(psycopg.Connection[DictRow]):
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
                 # An aborted statement's late reply must not be read as the next statement's.
                 self.pgconn.finish()
-                self.was_given_up = True
+                self.was_aborted = True
             raise
 
     def execute(self, query: Any, params: Params | None = None, **options: Any) -> psycopg.Cursor[DictRow]:
@@ -64,7 +64,7 @@ class BoundedConnection(psycopg.Connection[DictRow]):
                 super().execute("commit")
         except psycopg.Error as error:
             if pinned is not None and pinned.pgresult is None:
-                raise _of_a_beginning(error) from None
+                raise _translate_begin_error(error) from None
             raise
         _require_primary(pinned)
         return cursor
@@ -81,7 +81,7 @@ class BoundedConnection(psycopg.Connection[DictRow]):
         try:
             cursor.execute(b";\n".join((*self.beginning, query, b"commit")), params)
         except psycopg.Error as error:
-            if error_kind(error) in {ErrorKind.ROW, ErrorKind.REFUSED}:
+            if error_kind(error) in {ErrorKind.INVALID_DATA, ErrorKind.REFUSED}:
                 # Begin again without the statement. If the beginning caused the error, it fails again.
                 self.end("rollback")
                 self.begin()
@@ -98,7 +98,7 @@ class BoundedConnection(psycopg.Connection[DictRow]):
         try:
             pinned = super().execute(b";".join(self.beginning))
         except psycopg.Error as error:
-            raise _of_a_beginning(error) from None
+            raise _translate_begin_error(error) from None
         pinned.nextset()
         _require_primary(pinned)
 
@@ -125,12 +125,12 @@ def execute_as_text(connection: psycopg.Connection[DictRow], query: bytes, param
     return psycopg.ClientCursor(connection, row_factory=tuple_row).execute(query, params)
 
 
-def _of_a_beginning(error: psycopg.Error) -> Exception:
+def _translate_begin_error(error: psycopg.Error) -> Exception:
     """Translate an error that occurred before any data was sent, so that no record caused it."""
     if isinstance(error, psycopg.errors.FeatureNotSupported):
         # A standby refuses to begin a writing transaction.
         return WrongServer()
-    if error_kind(error) in {ErrorKind.ROW, ErrorKind.REFUSED}:
+    if error_kind(error) in {ErrorKind.INVALID_DATA, ErrorKind.REFUSED}:
         return StoreUnavailable("postgres", describe(error), state=StatementRefused.state)
     return error
 

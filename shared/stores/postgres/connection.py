@@ -18,7 +18,7 @@ from shared.stores.aws_secrets import SecretUnavailableError, read_secret
 from shared.stores.aws_tokens import database_token, public_certificates
 from shared.stores.breaker import CircuitBreaker
 from shared.stores.postgres.bounded import BoundedConnection, WrongServer
-from shared.stores.postgres.session import ErrorKind, Limits, describe, error_kind, is_about_a_row, prepare
+from shared.stores.postgres.session import ErrorKind, Limits, configure, describe, error_kind, is_about_a_row
 
 _logger = logging.getLogger(__name__)
 _PORT: Final = 5432
@@ -32,7 +32,7 @@ def sql(name: str) -> bytes:
     return (Path(__file__).parent / "sql" / f"{name}.sql").read_bytes()
 
 
-def signed_in(settings: DatabaseSettings) -> dict[str, Any]:
+def sign_in_parameters(settings: DatabaseSettings) -> dict[str, Any]:
     """Return the sign-in parameters that the URL does not contain: `password`, `user`, `sslrootcert`.
 
     They are valid for one connection attempt.
@@ -122,9 +122,9 @@ class PostgresConnection:
             client_encoding="utf8",
             # If a name has several servers, use the primary, because a standby's data may be old.
             target_session_attrs=url_parameters.get("target_session_attrs") or "primary",
-            **signed_in(self._settings),
+            **sign_in_parameters(self._settings),
         )
-        prepare(connection)
+        configure(connection)
         connection.limit_seconds = self._limits.seconds
         connection.beginning = self._limits.begin(has_schema="search_path" in str(url_parameters.get("options")))
         return connection
@@ -136,7 +136,7 @@ class PostgresConnection:
             (check or self.check)(connection)
         except psycopg.Error as error:
             # A refusal shows that PostgreSQL responds, so the probe succeeds.
-            if connection.closed or error_kind(error) not in {ErrorKind.ROW, ErrorKind.REFUSED}:
+            if connection.closed or error_kind(error) not in {ErrorKind.INVALID_DATA, ErrorKind.REFUSED}:
                 raise
         finally:
             # Rolls back.
@@ -185,7 +185,7 @@ class PostgresConnection:
             raise _Unavailable("postgres", "read only", state="takes no writes") from None
         except psycopg.Error as error:
             # The error is raised without its cause, because the cause's detail quotes rows and would be in the log.
-            raise self._translated(error, is_trial=is_trial) from None
+            raise self._translate(error, is_trial=is_trial) from None
 
     def _attempt(self, work: _Work[_T], *, is_one_statement: bool) -> _T:
         old = self._connection
@@ -195,7 +195,7 @@ class PostgresConnection:
             except WrongServer:
                 old.close()
             except psycopg.Error:
-                if old.was_given_up or not old.closed:
+                if old.was_aborted or not old.closed:
                     # PostgreSQL hangs, or responded with an error of its own, so a new connection would not help.
                     raise
         self._connection = None
@@ -216,23 +216,23 @@ class PostgresConnection:
             _roll_back(connection)
             # If the connection died during the commit, PostgreSQL may have committed.
             self._is_unconfirmed |= connection.is_committing and connection.closed
-            if isinstance(error, psycopg.Error) and error_kind(error) is ErrorKind.ELSEWHERE:
+            if isinstance(error, psycopg.Error) and error_kind(error) is ErrorKind.READ_ONLY:
                 raise WrongServer from None
             raise
         else:
             return result
 
-    def _translated(self, error: psycopg.Error, *, is_trial: bool) -> StoreUnavailable | InvalidRecord:
-        reason, meaning = describe(error), error_kind(error)
-        if self._connection is not None and self._connection.was_given_up:
+    def _translate(self, error: psycopg.Error, *, is_trial: bool) -> StoreUnavailable | InvalidRecord:
+        reason, kind = describe(error), error_kind(error)
+        if self._connection is not None and self._connection.was_aborted:
             return _Hangs("postgres", reason, state=StoreUnavailable.state)
-        if meaning is ErrorKind.LATE and self._limits.is_late_an_outage and not is_trial:
+        if kind is ErrorKind.TIMEOUT and self._limits.timeout_opens_circuit and not is_trial:
             return _TimedOut("postgres", reason)
-        if meaning in {ErrorKind.LATE, ErrorKind.IN_THE_WAY}:
+        if kind in {ErrorKind.TIMEOUT, ErrorKind.CONFLICT}:
             return StoreBusy("postgres", reason)
-        if meaning is ErrorKind.ROW:
+        if kind is ErrorKind.INVALID_DATA:
             return InvalidRecord("refused_by_postgres", reason)
-        if meaning is ErrorKind.REFUSED and self._connection is not None and not self._connection.closed:
+        if kind is ErrorKind.REFUSED and self._connection is not None and not self._connection.closed:
             _logger.error("postgres refused a statement", extra={"reason": reason})
             return StatementRefused(reason, is_about_a_row=is_about_a_row(error))
         return _Unavailable("postgres", reason)

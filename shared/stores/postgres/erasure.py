@@ -55,7 +55,7 @@ class PostgresErasure:
         def work(connection: _Connection) -> DictRow:
             lock_exclusive(connection, [thread_id])
             require_owner(connection, thread_id, owner)
-            row = _one(connection, _FORGET_THREAD, {"thread_id": thread_id, "cutoff": cutoff})
+            row = _fetch_one(connection, _FORGET_THREAD, {"thread_id": thread_id, "cutoff": cutoff})
             # The record is written in the same transaction, so that the sweep updates Redis even if this process ends.
             log_invalidations(connection, "thread", [thread_id])
             return row
@@ -71,8 +71,8 @@ class PostgresErasure:
         def hide(connection: _Connection) -> UUID:
             lock_exclusive(connection, [], [user_id])
             lock_preferences(connection, user_id)
-            values = {"user_id": user_id, "cutoff": cutoff, "looked_at": _THREADS}
-            stored_cutoff: UUID = _one(connection, _FORGET_USER, values)["cutoff"]
+            values = {"user_id": user_id, "cutoff": cutoff, "thread_limit": _THREADS}
+            stored_cutoff: UUID = _fetch_one(connection, _FORGET_USER, values)["cutoff"]
             log_invalidations(connection, "user", [user_id])
             return stored_cutoff
 
@@ -114,7 +114,7 @@ class PostgresErasure:
             _detach(connection, list(hidden.cutoffs))
             if must_invalidate:
                 log_invalidations(connection, "thread", list(hidden.cutoffs))
-            _end(connection, hidden.user_id)
+            _end_erasure(connection, hidden.user_id)
 
         self._connection.run(work)
 
@@ -130,7 +130,7 @@ class PostgresErasure:
     def erase_rows(self, only: Sequence[UUID] | None = None) -> int:
         """Delete some rows of deleted threads, with `only` only of these conversations; return their number."""
         values = {"only": None if only is None else list(only), "conversations": _CONVERSATIONS, "rows": _ROWS}
-        done = self._connection.run(lambda c: _one(c, _ERASE_ROWS, values))
+        done = self._connection.run(lambda c: _fetch_one(c, _ERASE_ROWS, values))
         if not done["conversation_ids"]:
             return 0
         # The conversations are deleted in a separate transaction, because searching the index entries of a large
@@ -143,7 +143,7 @@ def _detach_next(connection: _Connection, user_id: str, also: Sequence[str]) -> 
     hidden = _hidden(connection, user_id)
     rows = _detach(connection, sorted({*_cutoffs(hidden), *also}), user_id, also)
     log_invalidations(connection, "thread", [row["thread_id"] for row in rows])
-    _end(connection, user_id)
+    _end_erasure(connection, user_id)
     return rows
 
 
@@ -166,12 +166,12 @@ def _detach(
     return connection.execute(_DETACH, values).fetchall()
 
 
-def _end(connection: _Connection, user_id: str) -> None:
+def _end_erasure(connection: _Connection, user_id: str) -> None:
     """Delete the record of a user's deletion if no older row of the user is left, under the lock of all deletions."""
     connection.execute(_END, {"user_id": user_id})
 
 
-def _one(connection: _Connection, statement: bytes, values: Mapping[str, Any]) -> DictRow:
+def _fetch_one(connection: _Connection, statement: bytes, values: Mapping[str, Any]) -> DictRow:
     row = connection.execute(statement, values).fetchone()
     if row is None:
         raise psycopg.InterfaceError("a statement that always has a row had none")

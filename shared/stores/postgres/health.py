@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 from psycopg.rows import DictRow
 
-from shared.stores.archive import HEALTH_GAP_SECONDS
+from shared.stores.archive import MAX_HEARTBEAT_GAP_SECONDS
 from shared.stores.postgres.connection import sql
 
 _Connection = psycopg.Connection[DictRow]
@@ -24,7 +24,7 @@ def log_empty_cache(connection: _Connection) -> bool:
 
 def heartbeat(connection: _Connection) -> None:
     """Record that PostgreSQL and the sweep are up, and since when without a gap."""
-    connection.execute(_HEARTBEAT, {"gap": HEALTH_GAP_SECONDS})
+    connection.execute(_HEARTBEAT, {"gap": MAX_HEARTBEAT_GAP_SECONDS})
 
 
 def uptime_seconds(connection: _Connection) -> float:
@@ -32,7 +32,7 @@ def uptime_seconds(connection: _Connection) -> float:
     row = connection.execute(
         "select extract(epoch from clock_timestamp() - healthy_since)::float8 as seconds from drain_health"
         " where beat_at > greatest(clock_timestamp() - make_interval(secs => %(gap)s), pg_postmaster_start_time())",
-        {"gap": HEALTH_GAP_SECONDS},
+        {"gap": MAX_HEARTBEAT_GAP_SECONDS},
     ).fetchone()
     return float(row["seconds"]) if row else 0.0
 

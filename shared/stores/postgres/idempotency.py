@@ -20,7 +20,7 @@ _CLAIM, _STORE = sql("acquire_key"), sql("store_keys")
 class PostgresKeys:
     """Stores keys in L2."""
 
-    learns_from_exchanges = True
+    stores_exchange_keys = True
 
     def __init__(self, connection: PostgresConnection) -> None:
         self._connection = connection

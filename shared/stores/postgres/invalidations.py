@@ -21,13 +21,13 @@ def log_invalidations(connection: _Connection, kind: InvalidationKind, ids: Sequ
     )
 
 
-def oldest_repairs(connection: _Connection, limit: int) -> list[Invalidation]:
+def oldest_invalidations(connection: _Connection, limit: int) -> list[Invalidation]:
     """Return the oldest records."""
     statement = "select kind, id, noted_at from cache_repairs order by noted_at limit %s"
     return [Invalidation(**row) for row in connection.execute(statement, (limit,)).fetchall()]
 
 
-def forget_repair(connection: _Connection, repair: Invalidation) -> None:
+def clear_invalidation(connection: _Connection, repair: Invalidation) -> None:
     """Delete a record, unless it was written again meanwhile."""
     connection.execute(
         "delete from cache_repairs where kind = %s and id = %s and noted_at = %s",

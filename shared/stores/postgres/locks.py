@@ -19,10 +19,10 @@ from shared.stores.postgres.connection import sql
 
 # The previous release knows only this lock: shared for all writes, exclusive for deletions. For a day after an upgrade,
 # small writes therefore also take this lock in shared mode (`lock_transition`).
-_ALL: Final = 7_215_002
-_SEED: Final = 7_215_004
-_MOST: Final = 64
-_SHARED, _ALONE = sql("lock_shared"), sql("lock_exclusive")
+_GLOBAL_LOCK: Final = 7_215_002
+_HASH_SEED: Final = 7_215_004
+_MAX_LOCKS: Final = 64
+_SHARED, _EXCLUSIVE = sql("lock_shared"), sql("lock_exclusive")
 _Connection = psycopg.Connection[DictRow]
 
 
@@ -36,13 +36,13 @@ def shared_lock(
 ) -> tuple[bytes, dict[str, int | bool | list[str]]]:
     """Return the statement that locks threads and users against their deletion, and its parameters."""
     names = _names(thread_ids, user_ids)
-    has_many = len(names) > _MOST
-    return _SHARED, {"all": _ALL, "seed": _SEED, "has_many": has_many, "names": [] if has_many else names}
+    has_many = len(names) > _MAX_LOCKS
+    return _SHARED, {"all": _GLOBAL_LOCK, "seed": _HASH_SEED, "has_many": has_many, "names": [] if has_many else names}
 
 
 def lock_exclusive(connection: _Connection, thread_ids: Iterable[str], user_ids: Iterable[str] = ()) -> None:
     """Lock threads and users for their deletion. Call it once per transaction: a second call could deadlock."""
-    connection.execute(_ALONE, {"all": _ALL, "seed": _SEED, "names": _names(thread_ids, user_ids)})
+    connection.execute(_EXCLUSIVE, {"all": _GLOBAL_LOCK, "seed": _HASH_SEED, "names": _names(thread_ids, user_ids)})
 
 
 def _names(thread_ids: Iterable[str], user_ids: Iterable[str | None]) -> list[str]:

@@ -18,7 +18,7 @@ _ROWS: Final = 5_000
 _CONVERSATIONS: Final = 200
 _STORED_AGAIN: Final = sql("stored_again")
 _COUNT: Final = sql("count_messages")
-_AGES: Final[dict[PurgedTable, tuple[str, int]]] = {
+_MAX_AGES: Final[dict[PurgedTable, tuple[str, int]]] = {
     "idempotency_keys": ("claimed_at", ANSWER_SECONDS),
     "thread_tombstones": ("deleted_at", TOMBSTONE_SECONDS),
     "user_tombstones": ("deleted_at", TOMBSTONE_SECONDS),
@@ -29,15 +29,15 @@ _AGES: Final[dict[PurgedTable, tuple[str, int]]] = {
 # Rows locked by another sweep or a request are left for the next call.
 _PURGE: Final = """
 delete from {table} where ctid = any(array(
-    select ctid from {table} where {time} < now() - make_interval(secs => %(age)s) {which}
+    select ctid from {table} where {time} < now() - make_interval(secs => %(age)s) {condition}
     order by {time} limit %(rows)s for update skip locked
 ))
 """
-_WHICH: Final[dict[PurgedTable, str]] = {
+_CONDITIONS: Final[dict[PurgedTable, str]] = {
     "cache_epochs": "and began_at < (select max(began_at) from cache_epochs)",
     "user_tombstones": "and not exists (select from user_erasures e where e.user_id = user_tombstones.user_id)",
 }
-_BEFORE_ALL: Final[dict[str, Any]] = {"deleted_at": None, "thread_id": "", "exchange_id": UUID(int=0)}
+_FIRST_POSITION: Final[dict[str, Any]] = {"deleted_at": None, "thread_id": "", "exchange_id": UUID(int=0)}
 _Connection = psycopg.Connection[DictRow]
 
 
@@ -47,7 +47,7 @@ class PostgresPurge:
     def __init__(self, connection: PostgresConnection) -> None:
         self._connection = connection
         # The last exchange tombstone that was checked.
-        self._last: dict[str, Any] = _BEFORE_ALL
+        self._last: dict[str, Any] = _FIRST_POSITION
 
     def remove_deleted(self) -> int:
         """Check some of the day's deleted exchanges, the next ones at each call; see `Archive.remove_deleted`."""
@@ -56,19 +56,21 @@ class PostgresPurge:
             checked = connection.execute(_STORED_AGAIN, {**self._last, "rows": _ROWS}).fetchone() or {}
             if checked["thread_ids"]:
                 log_invalidations(connection, "thread", checked["thread_ids"])
-            is_end = checked["looked_at"] < _ROWS
-            return len(checked["thread_ids"]), _BEFORE_ALL if is_end else {name: checked[name] for name in _BEFORE_ALL}
+            is_end = checked["checked"] < _ROWS
+            return len(checked["thread_ids"]), _FIRST_POSITION if is_end else {
+                name: checked[name] for name in _FIRST_POSITION
+            }
 
         count, self._last = self._connection.run(work)
         return count
 
     def purge(self, table: PurgedTable) -> int:
         """Delete some expired rows; return their number, 0 if none is left."""
-        time, age = _AGES[table]
+        time, age = _MAX_AGES[table]
         statement = composable.SQL(_PURGE).format(
             table=composable.Identifier(table),
             time=composable.Identifier(time),
-            which=composable.SQL(_WHICH.get(table, "")),
+            condition=composable.SQL(_CONDITIONS.get(table, "")),
         )
         return self._connection.run(lambda c: c.execute(statement, {"age": age, "rows": _ROWS}).rowcount)
 

@@ -17,8 +17,8 @@ from shared.stores.postgres.connection import sql
 _Connection = psycopg.Connection[DictRow]
 _THREAD, _THREADS, _SEARCH = sql("thread"), sql("threads"), sql("search")
 _MESSAGES: Final = {False: sql("messages_asc"), True: sql("messages_desc")}
-_BEFORE_ALL, _AFTER_ALL = UUID(int=0), UUID(int=(1 << 128) - 1)
-_END_OF_TIME: Final = datetime(9999, 12, 31, tzinfo=UTC)
+_MIN_UUID, _MAX_UUID = UUID(int=0), UUID(int=(1 << 128) - 1)
+_MAX_TIME: Final = datetime(9999, 12, 31, tzinfo=UTC)
 _MAX_WORDS: Final = 20
 
 
@@ -32,7 +32,7 @@ def list_threads(
     connection: _Connection, user_id: str, limit: int, before: tuple[datetime, UUID] | None
 ) -> list[tuple[Thread, tuple[datetime, UUID]]]:
     """Return a user's threads newest first, each with its position in that order."""
-    time, row_id = before or (_END_OF_TIME, _AFTER_ALL)
+    time, row_id = before or (_MAX_TIME, _MAX_UUID)
     values = {"user_id": user_id, "rows": limit, "before_time": time, "before_id": row_id}
     rows = connection.execute(_THREADS, values).fetchall()
     return [(_thread(row), (row["updated_at"], row["id"])) for row in rows]
@@ -48,7 +48,7 @@ def list_messages(
     owner: str | None,
 ) -> list[Message]:
     """Return a page of messages in thread order, or in reverse; with `owner`, only if the thread is that user's."""
-    start = after or (MessagePosition(_AFTER_ALL, 2) if descending else MessagePosition(_BEFORE_ALL, -1))
+    start = after or (MessagePosition(_MAX_UUID, 2) if descending else MessagePosition(_MIN_UUID, -1))
     values = {
         "thread_id": thread_id,
         "rows": limit,

@@ -10,13 +10,13 @@ import psycopg
 from psycopg.rows import DictRow
 
 from shared.models import Exchange
-from shared.stores.archive import HEALTH_GAP_SECONDS, ThreadOwner, Window
+from shared.stores.archive import MAX_HEARTBEAT_GAP_SECONDS, ThreadOwner, Window
 from shared.stores.postgres.bounded import execute_as_text
 from shared.stores.postgres.connection import sql
 from shared.stores.postgres.session import parse_time
 
 _WINDOW: Final = sql("window")
-_ROWS_AN_EXCHANGE: Final = 2
+_ROWS_PER_EXCHANGE: Final = 2
 # The maximum number of deleted exchanges that a read returns.
 _MAX_DELETED: Final = 1_000
 
@@ -42,20 +42,20 @@ def read_window(
     connection: psycopg.Connection[DictRow], thread_id: str, limit: int, users: Collection[str] = ()
 ) -> Window:
     """Return the newest `limit` exchanges, the thread's owner, and the cutoffs of those users who were deleted."""
-    most = limit * _ROWS_AN_EXCHANGE
+    row_limit = limit * _ROWS_PER_EXCHANGE
     values = {
         "thread_id": thread_id,
-        "rows": most + 1,
+        "rows": row_limit + 1,
         "deleted": _MAX_DELETED,
         "users": list(users),
-        "gap": HEALTH_GAP_SECONDS,
+        "gap": MAX_HEARTBEAT_GAP_SECONDS,
     }
     rows = [_Row._make(row) for row in execute_as_text(connection, _WINDOW, values).fetchall()]
     first = rows[0]
     sides = [row for row in rows if row.position is not None]
     return Window(
-        exchanges=_exchanges(thread_id, reversed(sides[:most])),
-        is_all=len(sides) <= most,
+        exchanges=_exchanges(thread_id, reversed(sides[:row_limit])),
+        is_all=len(sides) <= row_limit,
         cutoff=first.cutoff,
         deleted=frozenset({row.exchange_id for row in rows if row.position is None and row.exchange_id is not None}),
         owner=ThreadOwner(first.is_known, first.owner, first.cutoff),

@@ -8,7 +8,7 @@ from uuid import UUID
 from shared.stores.redis.connection import Pipeline
 from shared.stores.redis.entries import decode, decode_undrained, without_placeholder
 from shared.stores.redis.eraser import ListEraser
-from shared.stores.redis.link import THREADS_A_CALL
+from shared.stores.redis.link import MAX_THREADS_PER_CALL
 from shared.stores.redis.lists import ids_of
 from shared.stores.redis.names import (
     OUTBOX,
@@ -46,8 +46,8 @@ class RedisCache(ListReader, ListWriter, ListEraser):
     def newest(self, thread_ids: Sequence[str]) -> dict[str, UUID]:
         """Return the order key of each thread's newest exchange; threads without exchanges in Redis are missing."""
         orders: dict[str, UUID] = {}
-        for start in range(0, len(thread_ids), THREADS_A_CALL):
-            orders |= self._newest(thread_ids[start : start + THREADS_A_CALL])
+        for start in range(0, len(thread_ids), MAX_THREADS_PER_CALL):
+            orders |= self._newest(thread_ids[start : start + MAX_THREADS_PER_CALL])
         return orders
 
     def _newest(self, thread_ids: Sequence[str]) -> dict[str, UUID]:

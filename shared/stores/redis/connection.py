@@ -52,7 +52,7 @@ PROBE_WRITE: Final[Command] = (
 )
 
 
-class _Tokens(CredentialProvider):
+class _TokenProvider(CredentialProvider):
     """A token for each new connection, because ElastiCache ends connections after twelve hours."""
 
     def __init__(self, cache_name: str, user: str) -> None:
@@ -62,7 +62,7 @@ class _Tokens(CredentialProvider):
         return self._user, cache_token(self._cache_name, self._user)
 
 
-class _SecretPassword(CredentialProvider):
+class _SecretProvider(CredentialProvider):
     """The secret's password for each new connection."""
 
     def __init__(self, arn: str, user: str | None) -> None:
@@ -80,9 +80,9 @@ class _SecretPassword(CredentialProvider):
 
 def _credentials(settings: RedisSettings) -> CredentialProvider | None:
     if settings.auth == "iam":
-        return _Tokens(settings.cache_name or "", settings.username or "")
+        return _TokenProvider(settings.cache_name or "", settings.username or "")
     if settings.auth == "secret":
-        return _SecretPassword(settings.secret_arn or "", settings.username)
+        return _SecretProvider(settings.secret_arn or "", settings.username)
     return None
 
 
@@ -98,7 +98,7 @@ class RedisConnection:
     def __init__(self, settings: RedisSettings) -> None:
         self._settings = settings
         # Whether the server caches scripts for this user, so that calls need not send them.
-        self._keeps_scripts = True
+        self._caches_scripts = True
         self.identity: str | None = None
         self.connects = 0
         self._credentials = _credentials(settings)
@@ -135,12 +135,12 @@ class RedisConnection:
         """
         connection.on_connect()  # type: ignore[no-untyped-call]
         self.connects += 1
-        questions = [("INFO", "server"), ("INFO", "replication"), *(("SCRIPT", "LOAD", text) for text in SHA_OF)]
-        connection.send_packed_command(connection.pack_commands(questions))  # type: ignore[no-untyped-call]
-        server, replication, *shas = [_reply(connection) for _ in questions]
-        parts = [_match(_RUN_ID, server), _match(_REPLICATION_ID, replication)]
+        commands = [("INFO", "server"), ("INFO", "replication"), *(("SCRIPT", "LOAD", text) for text in SHA_OF)]
+        connection.send_packed_command(connection.pack_commands(commands))  # type: ignore[no-untyped-call]
+        server, replication, *shas = [_reply(connection) for _ in commands]
+        parts = [_find(_RUN_ID, server), _find(_REPLICATION_ID, replication)]
         self.identity = ":".join(parts) if any(parts) else None
-        self._keeps_scripts = None not in shas
+        self._caches_scripts = None not in shas
 
     def _probe(self) -> None:
         client = self._connect(Retry(NoBackoff(), 0))
@@ -175,7 +175,7 @@ class RedisConnection:
         pipe = self._client.pipeline(transaction=False)
         fill(pipe)
         commands = pipe.command_stack
-        if self._keeps_scripts:
+        if self._caches_scripts:
             # Call loaded scripts by their hash instead of their text.
             commands = [
                 (("EVALSHA", sha, *arguments[2:]), options)
@@ -199,7 +199,7 @@ class RedisConnection:
 
     def _exchange(self, connection: AbstractConnection, commands: Sequence[tuple[Any, Any]]) -> list[Any]:
         # `pack_command` replaces redis-py's own packer, which visits each argument twice.
-        split_commands = [arguments if " " not in arguments[0] else _words(arguments) for arguments, _ in commands]
+        split_commands = [arguments if " " not in arguments[0] else _split_name(arguments) for arguments, _ in commands]
         packed = [b"".join(map(pack_command, split_commands))]
         connection.send_packed_command(packed)  # type: ignore[no-untyped-call]
         replies: list[Any] = []
@@ -244,12 +244,12 @@ def _reply(connection: redis.Connection) -> Any:
         return None
 
 
-def _match(part: re.Pattern[bytes], reply: bytes | None) -> str:
+def _find(part: re.Pattern[bytes], reply: bytes | None) -> str:
     match = part.search(reply or b"")
     return match[1].decode() if match else ""
 
 
-def _words(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+def _split_name(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return a command's arguments, with a name of several words split, as in `ACL WHOAMI`."""
     return (*arguments[0].split(" "), *arguments[1:])
 

@@ -19,7 +19,7 @@ from shared.models import Exchange, Message, format_time
 
 _logger = logging.getLogger(__name__)
 # The beginning of this project's entries, with id, order key and time.
-OWN: Final = re.compile(
+OWN_ENTRY: Final = re.compile(
     rb'\{"exchange_id":"([0-9a-f-]{36})","order":"([0-9a-f-]{36})","created_at":"([0-9TZ:.-]{27})"'
     rb'(?:,"revision":([0-9]{1,10}))?'
 )
@@ -30,7 +30,7 @@ _HEAD: Final = (
     b'{"exchange_id":"00000000-0000-0000-0000-000000000000","order":"00000000-0000-0000-0000-000000000000",'
     b'"created_at":"0000-00-00T00:00:00.000000Z"'
 ).translate(_DIGITS)
-_TEXTS: Final = ("exchange_id", "order", "created_at", "role", "content")
+_TEXT_FIELDS: Final = ("exchange_id", "order", "created_at", "role", "content")
 _head_of: Final = itemgetter(slice(len(_HEAD)))
 # The endings of a list's first entry: a seal with its generation, or the token of a reader that reads PostgreSQL.
 # Earlier releases wrote `true` for a generation.
@@ -96,9 +96,9 @@ def decode_list(entries: Sequence[bytes]) -> ListedMessages:
     if b"".join(map(_head_of, entries)).translate(_DIGITS) == _HEAD * len(entries):
         with suppress(orjson.JSONDecodeError, KeyError, TypeError):
             parsed = orjson.loads(b"[" + b",".join(entries) + b"]")
-            kinds = {type(each[name]) for name in _TEXTS for each in parsed}
-            kinds |= {type(each["user_id"]) for each in parsed if "user_id" in each}
-            if len(parsed) == len(entries) and kinds <= {str}:
+            types = {type(each[name]) for name in _TEXT_FIELDS for each in parsed}
+            types |= {type(each["user_id"]) for each in parsed if "user_id" in each}
+            if len(parsed) == len(entries) and types <= {str}:
                 return ListedMessages(parsed)
     return ListedMessages([fields for entry in entries if (fields := _fields(entry)) is not None])
 
@@ -113,7 +113,7 @@ def _fields(entry: bytes) -> dict[str, Any] | None:
     try:
         fields = orjson.loads(entry)
         text = {"role": _text(fields["role"]), "content": _text(fields["content"])}
-        own = OWN.match(entry)
+        own = OWN_ENTRY.match(entry)
         if own is None:
             return text
         if "user_id" in fields:

@@ -9,7 +9,7 @@ from uuid import UUID
 from shared.cutoffs import is_reached
 from shared.ids import milliseconds_of
 from shared.stores.redis.connection import Pipeline
-from shared.stores.redis.link import THREADS_A_CALL, CacheLink
+from shared.stores.redis.link import MAX_THREADS_PER_CALL, CacheLink
 from shared.stores.redis.lists import ids_of, queue_tombstone
 from shared.stores.redis.names import (
     claim_key,
@@ -33,10 +33,10 @@ class ListEraser(CacheLink):
         A merge in between finds the tombstone, or the removal finds the merged exchange. Exchanges after the cutoff
         stay: another process may have accepted one, and it is the first of a new thread.
         """
-        self._forget_local(lambda exchange: is_reached(exchange.order, cutoffs.get(exchange.thread_id)))
+        self._drop_unmerged(lambda exchange: is_reached(exchange.order, cutoffs.get(exchange.thread_id)))
         names = list(cutoffs)
-        for start in range(0, len(names), THREADS_A_CALL):
-            self._forget_some({name: cutoffs[name] for name in names[start : start + THREADS_A_CALL]})
+        for start in range(0, len(names), MAX_THREADS_PER_CALL):
+            self._forget_some({name: cutoffs[name] for name in names[start : start + MAX_THREADS_PER_CALL]})
 
     def _forget_some(self, cutoffs: Mapping[str, UUID]) -> None:
         def fill(pipe: Pipeline) -> None:
@@ -59,7 +59,7 @@ class ListEraser(CacheLink):
             pipe.delete(claim_key(thread_id))
             pipe.hkeys(undrained_key(thread_id))
 
-        self._forget_local(lambda e: e.thread_id == thread_id and e.exchange_id in exchange_ids)
+        self._drop_unmerged(lambda e: e.thread_id == thread_id and e.exchange_id in exchange_ids)
         names = {str(exchange_id).encode() for exchange_id in exchange_ids}
         fields = [field for field in self._call(fill)[-1] if field.partition(b":")[0] in names]
         if fields:
@@ -75,7 +75,7 @@ class ListEraser(CacheLink):
             pipe.delete(preferences_seal_key(user_id))
             pipe.delete(no_preferences_key(user_id))
 
-        self._forget_local(lambda exchange: exchange.user_id == user_id and is_reached(exchange.order, cutoff))
+        self._drop_unmerged(lambda exchange: exchange.user_id == user_id and is_reached(exchange.order, cutoff))
         replies = self._call(fill)
         return ids_of(replies[1])
 

@@ -30,7 +30,7 @@ _STEP: Final = 0.001
 READ_EPOCH: Final[Command] = ("HMGET", EPOCH, *_FIELDS)
 
 
-def number_of(reply: bytes | None) -> float | None:
+def parse_number(reply: bytes | None) -> float | None:
     """Return the number in a field of this project; None for another program's value."""
     return float(reply) if reply and _NUMBER.fullmatch(reply) else None
 
@@ -57,11 +57,11 @@ class Epoch:
     suspect_until: float | None = None
     offset: float = 0.0
 
-    def is_on_time(self, clock: float) -> bool:
+    def is_clock_unchanged(self, clock: float) -> bool:
         """Return whether Redis' clock was not set since `lost_at`: setting it forward expires keys."""
-        return abs(offset_of(clock) - self.offset) <= MAX_DIFFERENCE
+        return abs(clock_offset(clock) - self.offset) <= MAX_DIFFERENCE
 
-    def is_of(self, identity: str | None) -> bool:
+    def is_valid_on(self, identity: str | None) -> bool:
         """Return whether the generation is valid on the server with this identity; an unknown identity is accepted."""
         return self.generation is not None and (identity is None or identity == self.identity)
 
@@ -75,7 +75,7 @@ def read_epoch(reply: Sequence[bytes | None] | None) -> Epoch:
     """Return the epoch in the reply; another program's value counts as none."""
     generation, identity, began, evictions, suspect, offset = reply or (None,) * len(_FIELDS)
     name = generation.decode() if generation and _GENERATION.fullmatch(generation) else None
-    lost_at = number_of(began)
+    lost_at = parse_number(began)
     # The first generation starts at `began`, because no earlier Redis existed.
     is_first = name is not None and lost_at == float(name)
     return Epoch(
@@ -83,18 +83,18 @@ def read_epoch(reply: Sequence[bytes | None] | None) -> Epoch:
         identity=identity.decode("utf-8", "replace") if identity else None,
         lost_at=-math.inf if is_first or lost_at == _NEVER else lost_at,
         is_first=is_first,
-        evictions=int(number_of(evictions) or 0),
-        suspect_until=number_of(suspect) if suspect else None,
-        offset=number_of(offset) or 0.0,
+        evictions=int(parse_number(evictions) or 0),
+        suspect_until=parse_number(suspect) if suspect else None,
+        offset=parse_number(offset) or 0.0,
     )
 
 
-def offset_of(clock: float) -> float:
+def clock_offset(clock: float) -> float:
     """Return how far Redis' clock is ahead of this process's clock."""
     return clock - time.time()
 
 
-def name_of(clock: float, after: str | None = None) -> str:
+def generation_name(clock: float, after: str | None = None) -> str:
     """Return the name of a generation that starts at this time of Redis' clock.
 
     It is greater than the previous one, even if Redis' clock was set back, so that generations can be compared.
@@ -102,16 +102,18 @@ def name_of(clock: float, after: str | None = None) -> str:
     return f"{clock if after is None else max(clock, float(after) + _STEP):.6f}"
 
 
-def started_after(last: Epoch, clock: float) -> dict[Any, Any]:
+def fields_after_failed_write(last: Epoch, clock: float) -> dict[Any, Any]:
     """Return the fields of the next generation after a failed write; Redis kept its data."""
-    fields: dict[Any, Any] = {"doubt": name_of(clock, last.generation)}
+    fields: dict[Any, Any] = {"doubt": generation_name(clock, last.generation)}
     if last.is_first:
         # No data is lost. But the next generation is not the first one, and idempotency keys may be missing.
         fields["began"] = _NEVER
     return fields
 
 
-def started_by(generation: str, identity: str | None, clock: float, *, is_older: bool) -> dict[Any, Any]:
+def fields_after_server_change(
+    generation: str, identity: str | None, clock: float, *, is_older: bool
+) -> dict[Any, Any]:
     """Return the fields of the next generation on an empty, restored or different Redis.
 
     Args:
@@ -125,5 +127,5 @@ def started_by(generation: str, identity: str | None, clock: float, *, is_older:
         fields["identity"] = identity
     if is_older:
         # Use the later of two clocks, so that deleted exchanges do not count as newer ones.
-        fields["suspect"] = name_of(max(clock, time.time()) + MAX_AHEAD)
+        fields["suspect"] = generation_name(max(clock, time.time()) + MAX_AHEAD)
     return fields

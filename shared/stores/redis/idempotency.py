@@ -13,7 +13,7 @@ from shared.stores.redis.generation import Epoch, queue_epoch, read_epoch
 from shared.stores.redis.names import EPOCH, OUTBOX
 from shared.stores.redis.read import clock_of
 
-_MAX_LOOKED_AT: Final = 200
+_MAX_OUTBOX_BODIES: Final = 200
 # Deletes a key only if its value was not replaced.
 _DELETE_OWN: Final = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1]) or 0"
 
@@ -21,7 +21,7 @@ _DELETE_OWN: Final = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.cal
 class RedisKeys:
     """Stores keys in L1. A claim's lease is the key's time to live; another key keeps its exchange id for longer."""
 
-    learns_from_exchanges = False
+    stores_exchange_keys = False
 
     def __init__(self, connection: RedisConnection) -> None:
         self._connection = connection
@@ -53,17 +53,17 @@ class RedisKeys:
         # Redis may have evicted this key.
         has_evicted = isinstance(stats, dict) and int(stats["evicted_keys"]) != read.evictions
         # A clock that was set ahead has expired keys too early.
-        is_on_time = read.is_on_time(clock)
-        if read.lost_at is not None and not is_on_time:
+        is_clock_unchanged = read.is_clock_unchanged(clock)
+        if read.lost_at is not None and not is_clock_unchanged:
             # Deleting `began` informs the other processes, even if the clock is right again when they read.
             require(self._connection.call(lambda pipe: pipe.hdel(EPOCH, "began")))
-        is_same_server = read.lost_at is not None and is_on_time and read.is_of(self._connection.identity)
+        is_same_server = read.lost_at is not None and is_clock_unchanged and read.is_valid_on(self._connection.identity)
         return KeyState(
             fields["body_hash"],
             UUID(fields["exchange_id"]),
             fields["answer"],
             is_acquired=bool(set_reply),
-            is_sure=not has_evicted and is_same_server and _has_all_keys(read, clock),
+            has_all_keys=not has_evicted and is_same_server and _has_all_keys(read, clock),
             age=_age(read, clock) if is_same_server else 0.0,
             may_be_in_outbox=outbox > 0 and self._may_be_in_outbox(key),
             claim=record.decode(),
@@ -71,8 +71,8 @@ class RedisKeys:
 
     def _may_be_in_outbox(self, key: str) -> bool:
         """Return whether an exchange in the outbox has the key; only the beginning of a long outbox is read."""
-        (bodies,) = require(self._connection.call(lambda pipe: pipe.lrange(OUTBOX, 0, _MAX_LOOKED_AT)))
-        return len(bodies) > _MAX_LOOKED_AT or any(key.encode() in body for body in bodies)
+        (bodies,) = require(self._connection.call(lambda pipe: pipe.lrange(OUTBOX, 0, _MAX_OUTBOX_BODIES)))
+        return len(bodies) > _MAX_OUTBOX_BODIES or any(key.encode() in body for body in bodies)
 
     def answer(self, key: str, body_hash: str, exchange_id: UUID, answer: str) -> None:
         """Store the response for a day."""

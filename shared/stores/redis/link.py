@@ -23,14 +23,14 @@ from shared.stores.redis.connection import (
     require,
 )
 from shared.stores.redis.entries import decode_undrained, undrained_field
-from shared.stores.redis.generation import READ_EPOCH, read_epoch, started_after
-from shared.stores.redis.lists import Append, Appended, ThreadLists
+from shared.stores.redis.generation import READ_EPOCH, fields_after_failed_write, read_epoch
+from shared.stores.redis.lists import Append, AppendOutcome, ThreadLists
 from shared.stores.redis.names import EPOCH, undrained_key
 from shared.stores.redis.read import clock_of
 
 _MAX_UNMERGED: Final = 500
 # The number of threads in one round trip.
-THREADS_A_CALL: Final = 500
+MAX_THREADS_PER_CALL: Final = 500
 
 
 class CacheLink:
@@ -98,7 +98,7 @@ class CacheLink:
 
         replies = self._send(fill)
         for append, span in zip(late, spans, strict=True):
-            self._end_late(append, replies[span])
+            self._finish_retry(append, replies[span])
         return True
 
     def _recover(self, failed_at: float) -> bool:
@@ -117,13 +117,13 @@ class CacheLink:
         last = epoch.generation
         # If the generation's name is in the future, it was written before Redis' clock was set back, so its start is
         # unknown.
-        has_begun_since = last is not None and clock - (time.monotonic() - failed_at) < float(last) <= clock
-        if last is not None and not has_begun_since:
-            self._require(self._send(lambda pipe: pipe.hset(EPOCH, mapping=started_after(epoch, clock))))
+        has_started_since = last is not None and clock - (time.monotonic() - failed_at) < float(last) <= clock
+        if last is not None and not has_started_since:
+            self._require(self._send(lambda pipe: pipe.hset(EPOCH, mapping=fields_after_failed_write(epoch, clock))))
         self._failed_at = None
         return True
 
-    def _end_late(self, append: Append, replies: list[Any]) -> None:
+    def _finish_retry(self, append: Append, replies: list[Any]) -> None:
         """Undo a retried append that a deletion includes, and remove it from the missed ones.
 
         An append that L1 refused stays missed.
@@ -143,8 +143,8 @@ class CacheLink:
         while len(self._unmerged) > _MAX_UNMERGED:
             self._unmerged.popitem(last=False)
 
-    def _forget_local(self, is_erased: Callable[[Exchange], bool]) -> None:
-        for name in [name for name, append in self._unmerged.items() if is_erased(append.exchange)]:
+    def _drop_unmerged(self, includes: Callable[[Exchange], bool]) -> None:
+        for name in [name for name, append in self._unmerged.items() if includes(append.exchange)]:
             del self._unmerged[name]
 
     def _forget_drained(self, exchange: Exchange) -> None:
@@ -152,9 +152,9 @@ class CacheLink:
         field = undrained_field(exchange.exchange_id, exchange.revision)
         self._require(self._send(lambda pipe: pipe.hdel(undrained_key(exchange.thread_id), field)))
 
-    def _undo(self, exchange: Exchange, appended: Appended) -> None:
+    def _undo(self, exchange: Exchange, appended: AppendOutcome) -> None:
         """Remove an exchange that a deletion includes. For its thread's deletion, remove all that it includes."""
-        self._require(self._send(lambda pipe: self._lists.queue_undo_append(pipe, exchange, appended.of_thread)))
+        self._require(self._send(lambda pipe: self._lists.queue_undo_append(pipe, exchange, appended.thread_cutoff)))
 
     def _forget_undrained(
         self,

@@ -76,17 +76,17 @@ def newest_revisions(exchanges: Iterable[Exchange]) -> list[Exchange]:
 
 
 @dataclass(frozen=True, slots=True)
-class Appended:
+class AppendOutcome:
     """The result of an append.
 
     Attributes:
         cutoff: The newest deletion that includes the exchange; None if there is none.
-        of_thread: The thread's own deletion among these.
+        thread_cutoff: The thread's own deletion among these.
         was_drained: Whether the drain had stored the exchange before the append.
     """
 
     cutoff: UUID | None
-    of_thread: UUID | None
+    thread_cutoff: UUID | None
     was_drained: bool
 
 
@@ -105,23 +105,23 @@ class Append:
     in_outbox: bool
     after: UUID | None = None
 
-    def outcome(self, replies: Sequence[Any]) -> Appended:
+    def outcome(self, replies: Sequence[Any]) -> AppendOutcome:
         """Parse the replies to the commands of `ThreadLists.queue_append`."""
         replies = list(replies)
         was_drained = not self.is_drained and bool(replies.pop())
         of_user = order_of(replies.pop()) if self.exchange.user_id is not None else None
         is_deleted = replies.pop()
-        of_thread = order_of(replies.pop())
+        thread_cutoff = order_of(replies.pop())
         order = self.exchange.order
-        cutoffs = [cutoff for cutoff in (of_thread, of_user) if cutoff is not None and cutoff >= order]
-        if of_thread is not None and self.after is not None and of_thread > self.after:
-            cutoffs.append(of_thread)
+        cutoffs = [cutoff for cutoff in (thread_cutoff, of_user) if cutoff is not None and cutoff >= order]
+        if thread_cutoff is not None and self.after is not None and thread_cutoff > self.after:
+            cutoffs.append(thread_cutoff)
         if is_deleted:
             # The cutoff of this exchange's own deletion is its order key.
             cutoffs.append(order)
-        return Appended(
+        return AppendOutcome(
             cutoff=max(cutoffs, default=None),
-            of_thread=of_thread if of_thread in cutoffs else None,
+            thread_cutoff=thread_cutoff if thread_cutoff in cutoffs else None,
             was_drained=was_drained,
         )
 

@@ -27,9 +27,9 @@ from shared.stores.redis.names import (
 )
 from shared.stores.redis.scripts import READ
 
-# `MAY_FAIL` names replies that may be a refusal: of the test write, or of a command that this user may not run.
+# `OPTIONAL_REPLIES` names replies that may be a refusal: of the test write, or of a command that this user may not run.
 _PLACEHOLDER_SECONDS: Final = 900
-MAY_FAIL: Final = frozenset({"probe", "stats", "replication"})
+OPTIONAL_REPLIES: Final = frozenset({"probe", "stats", "replication"})
 
 
 class ReadCommands:
@@ -43,33 +43,33 @@ class ReadCommands:
         self._commands: dict[str, Command] = {}
         self.names = self._commands.keys()
 
-    def ask_for_writes(self) -> None:
+    def add_write_test(self) -> None:
         """Add a test write and the replication state."""
         self._commands |= {"probe": PROBE_WRITE, "replication": ("INFO", "replication")}
 
-    def ask_for_step(self, fields_of_start: Mapping[Any, Any]) -> None:
-        """Add the start of a generation, see `started_by`, for an empty or restored Redis."""
-        fields = [text for item in fields_of_start.items() for text in item]
+    def add_generation_start(self, epoch_fields: Mapping[Any, Any]) -> None:
+        """Add the start of a generation, see `fields_after_server_change`, for an empty or restored Redis."""
+        fields = [text for item in epoch_fields.items() for text in item]
         # Redis may have lost data, so the old epoch is invalid.
         self._commands |= {"epoch_removed": ("DEL", EPOCH), "epoch_written": ("HSET", EPOCH, *fields)}
 
-    def ask_for_rest(self, thread_id: str) -> None:
+    def add_unsealed_reads(self, thread_id: str) -> None:
         """Add the commands for an unsealed list, after the list, so that no exchange is missed in between.
 
         They read the undrained exchanges, and whether Redis may have lost some of them.
         """
-        self.ask_for_undrained(thread_id)
+        self.add_undrained(thread_id)
         self._commands |= {"outbox": ("LLEN", OUTBOX), "stats": ("INFO", "stats")}
 
-    def ask_for_undrained(self, thread_id: str) -> None:
+    def add_undrained(self, thread_id: str) -> None:
         """Add all undrained exchanges; not needed for a sealed list, which contains them."""
         self._commands["undrained"] = ("HVALS", undrained_key(thread_id))
 
-    def ask_for_state(self) -> None:
+    def add_state(self) -> None:
         """Add Redis' clock and its generation."""
         self._commands |= {"time": ("TIME",), "epoch": READ_EPOCH}
 
-    def ask_for_thread(self, thread_id: str, most: int, token: tuple[str, str] | None) -> None:
+    def add_thread(self, thread_id: str, most: int, token: tuple[str, str] | None) -> None:
         """Add a thread's newest messages and its tombstones.
 
         With a generation and a `token`, a list that is not sealed in the generation carries the token from then on.
@@ -83,7 +83,7 @@ class ReadCommands:
             "deleted": ("SMEMBERS", deleted_key(thread_id)),
         }
 
-    def ask_for_user(self, user_id: str) -> None:
+    def add_user(self, user_id: str) -> None:
         """Add a user's preferences."""
         self._commands |= {
             "preferences": ("HGETALL", preferences_key(user_id)),
@@ -106,7 +106,7 @@ def preferences_seal(generation: str, count: int) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ReadReply:
     """The replies of a read.
 
     Attributes:
@@ -123,8 +123,8 @@ class Answer:
     most: int
     refuses_writes: bool
 
-    def with_rest(self, replies: dict[str, Any]) -> Self:
-        """Return the answer with the replies to `ReadCommands.ask_for_rest`."""
+    def with_replies(self, replies: dict[str, Any]) -> Self:
+        """Return the reply with the replies to `ReadCommands.add_unsealed_reads`."""
         return dataclasses.replace(self, replies=self.replies | replies)
 
     def read(self) -> CacheRead:
@@ -138,7 +138,7 @@ class Answer:
             messages = messages.without(cutoff, deleted)
         sealed = len(messages) == len(entries) and is_sealed(listed, self.most, state.generation)
         waiting = replies.get("undrained")
-        preferences, knows_preferences = self._preferences(state.generation)
+        preferences, has_all_preferences = self._preferences(state.generation)
         return CacheRead(
             messages,
             sealed,
@@ -147,7 +147,7 @@ class Answer:
             cutoff=cutoff,
             deleted=deleted,
             preferences=preferences,
-            knows_preferences=knows_preferences,
+            has_all_preferences=has_all_preferences,
             state=state,
         )
 
@@ -158,7 +158,7 @@ class Answer:
         generation = None if self.refuses_writes else self.generation
         evictions = None if stats is None else int(stats["evicted_keys"])
         lost_at = epoch.lost_at
-        if self.generation is None or evictions not in {None, epoch.evictions} or not epoch.is_on_time(clock):
+        if self.generation is None or evictions not in {None, epoch.evictions} or not epoch.is_clock_unchanged(clock):
             # Redis may have lost a list together with its other keys.
             lost_at = None
         return CacheState(
@@ -182,6 +182,6 @@ class Answer:
 def undrained_in(
     thread_id: str, bodies: Sequence[bytes] | None, cutoff: UUID | None, deleted: Collection[UUID]
 ) -> list[Exchange]:
-    """Return the exchanges in a reply to `ReadCommands.ask_for_undrained`, without deleted ones."""
+    """Return the exchanges in a reply to `ReadCommands.add_undrained`, without deleted ones."""
     undrained = [exchange for body in bodies or () if (exchange := decode_undrained(thread_id, body)) is not None]
     return newest_revisions(each for each in undrained if not is_deleted(each.exchange_id, each.order, deleted, cutoff))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 _BATCH: Final = 10
-_LOOK_SECONDS: Final = 30
+_PEEK_SECONDS: Final = 30
 # Long polling is needed, because a short poll asks only some of SQS's servers and may return nothing from a queue with
 # messages.
 _WAIT_SECONDS: Final = 1
@@ -60,7 +60,7 @@ class QueueAccess:
             StoreUnavailable: boto3 cannot create one, e.g. because the region is unknown.
         """
         config = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
-        with asking():
+        with translated_errors():
             session = boto3.Session(region_name=self.region)
             if not self.is_local:
                 return session.client(service, endpoint_url=self.endpoint_url, config=config)  # type: ignore[call-overload]
@@ -85,13 +85,13 @@ class QueueAdmin:
 
     def depth(self) -> QueueDepth:
         """Count the messages."""
-        with asking():
+        with translated_errors():
             counts = self.client.get_queue_attributes(QueueUrl=self.url, AttributeNames=list(_COUNTS))["Attributes"]
         return QueueDepth(*(int(counts[name]) for name in _COUNTS))
 
     def arn(self) -> str:
         """Return the queue's ARN."""
-        with asking():
+        with translated_errors():
             return self.client.get_queue_attributes(QueueUrl=self.url, AttributeNames=["QueueArn"])["Attributes"][
                 "QueueArn"
             ]
@@ -117,12 +117,12 @@ class QueueAdmin:
         received: dict[str, QueuedMessage] = {}
         try:
             while len(received) < limit:
-                batch = self.receive(min(_BATCH, limit - len(received)), hide_seconds=_LOOK_SECONDS)
+                batch = self.receive(min(_BATCH, limit - len(received)), hide_seconds=_PEEK_SECONDS)
                 # If a batch has only known messages, the search took longer than messages stay hidden, and has seen
                 # them all.
-                fresh = [message for message in batch if message.message_id not in received]
+                new_messages = [message for message in batch if message.message_id not in received]
                 received.update((message.message_id, message) for message in batch)
-                if not fresh or (is_last is not None and any(map(is_last, fresh))):
+                if not new_messages or (is_last is not None and any(map(is_last, new_messages))):
                     break
         finally:
             self.release(list(received.values()))
@@ -130,7 +130,7 @@ class QueueAdmin:
 
     def receive(self, most: int, *, hide_seconds: int) -> list[QueuedMessage]:
         """Receive up to ten messages, and hide them from other receivers for this time."""
-        with asking():
+        with translated_errors():
             answer = self.client.receive_message(
                 QueueUrl=self.url,
                 MaxNumberOfMessages=min(most, _BATCH),
@@ -139,15 +139,15 @@ class QueueAdmin:
                 AttributeNames=["All"],
                 MessageAttributeNames=["All"],
             )
-        return [_received(message) for message in answer.get("Messages", [])]
+        return [_queued_message(message) for message in answer.get("Messages", [])]
 
     def release(self, messages: Sequence[QueuedMessage]) -> None:
         """Make received messages visible again. Failures are ignored, because they become visible by themselves."""
-        with suppress(StoreUnavailable), asking():
+        with suppress(StoreUnavailable), translated_errors():
             for start in range(0, len(messages), _BATCH):
                 entries: Any = [
-                    {"Id": str(place), "ReceiptHandle": message.receipt, "VisibilityTimeout": 0}
-                    for place, message in enumerate(messages[start : start + _BATCH])
+                    {"Id": str(index), "ReceiptHandle": message.receipt, "VisibilityTimeout": 0}
+                    for index, message in enumerate(messages[start : start + _BATCH])
                 ]
                 self.client.change_message_visibility_batch(QueueUrl=self.url, Entries=entries)
 
@@ -157,7 +157,7 @@ class QueueAdmin:
         Raises:
             InvalidRecord: SQS will never accept it.
         """
-        with asking():
+        with translated_errors():
             try:
                 self.client.send_message(
                     QueueUrl=self.url, MessageBody=body, MessageAttributes=text_attributes(attributes or {})
@@ -170,17 +170,17 @@ class QueueAdmin:
 
     def delete(self, message: QueuedMessage) -> None:
         """Delete a received message."""
-        with asking():
+        with translated_errors():
             self.client.delete_message(QueueUrl=self.url, ReceiptHandle=message.receipt or "")
 
     def purge(self) -> None:
         """Delete every message. AWS takes up to a minute for it, and refuses a second purge within that."""
-        with asking():
+        with translated_errors():
             self.client.purge_queue(QueueUrl=self.url)
 
 
 @contextmanager
-def asking() -> Iterator[None]:
+def translated_errors() -> Iterator[None]:
     """Translate boto3's exceptions.
 
     Raises:
@@ -196,7 +196,7 @@ def asking() -> Iterator[None]:
         raise StoreUnavailable("queue", str(error)[:200]) from error
 
 
-def _received(message: MessageTypeDef) -> QueuedMessage:
+def _queued_message(message: MessageTypeDef) -> QueuedMessage:
     system: Any = message.get("Attributes", {})
     sent = system.get("SentTimestamp")
     return QueuedMessage(

@@ -12,7 +12,7 @@ from shared.stores.sqs.admin import QueueAccess, QueueAdmin
 from shared.stores.sqs.messages import QueueDepth
 
 # Peeking returns whole messages, so in a longer queue the traffic would be too large.
-_MAX_LOOKED_AT: Final = 1_000
+_MAX_PEEKED: Final = 1_000
 _PERIOD: Final = timedelta(minutes=5)
 
 
@@ -26,7 +26,7 @@ def oldest_age(queue: QueueAdmin, depth: QueueDepth) -> tuple[float, datetime] |
         return None
     if queue.access.endpoint_url is None:
         return _from_cloudwatch(queue.url, queue.access, now)
-    messages = queue.peek_without_receiving() if depth.total <= _MAX_LOOKED_AT else None
+    messages = queue.peek_without_receiving() if depth.total <= _MAX_PEEKED else None
     sent = [message.sent_at for message in messages or () if message.sent_at is not None]
     return (max(0.0, (now - min(sent)).total_seconds()), now) if sent else None
 

@@ -53,7 +53,7 @@ def sqs_client() -> SQSClient:
     return boto3.client("sqs", config=config)
 
 
-class _ClientAtFirstCall:
+class _LazyClient:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
 
@@ -62,9 +62,9 @@ class _ClientAtFirstCall:
         return sqs_client()
 
 
-def sqs_client_at_first_call() -> SQSClient:
+def lazy_sqs_client() -> SQSClient:
     """Return a client that is created at its first call: the drain calls SQS only for messages that it cannot store."""
-    return cast("SQSClient", _ClientAtFirstCall())
+    return cast("SQSClient", _LazyClient())
 
 
 def text_attributes(values: Mapping[str, str | None]) -> dict[str, MessageAttributeValueTypeDef]:

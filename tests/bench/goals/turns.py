@@ -59,7 +59,7 @@ def _reads(scene: Scene, client: redis.Redis, without_ending: BareRedis, length:
         return orjson.loads(b"[" + b",".join(entries) + b"]"), found
 
     read = scene.cache.read(thread_id, USER)
-    if len(read.messages) != _ENTRIES or not read.is_sealed or not read.knows_preferences:
+    if len(read.messages) != _ENTRIES or not read.is_sealed or not read.has_all_preferences:
         raise RuntimeError("the read does not do what is to be measured")
     asked = {"thread_id": thread_id, "user_id": USER}
     direct, rest = {"action": "invoking", **asked}, rest_event("/invoking", asked)

@@ -4,7 +4,7 @@
 with newest as (
     select m.order_key
     from (
-        select id from live_conversations where user_id = %(user_id)s order by updated_at desc, id desc limit %(looked_at)s
+        select id from live_conversations where user_id = %(user_id)s order by updated_at desc, id desc limit %(thread_limit)s
     ) as c
     cross join lateral (
         select order_key from messages where conversation_id = c.id order by order_key desc limit 1

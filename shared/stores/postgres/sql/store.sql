@@ -100,13 +100,13 @@ attached as (
 select
     i.number,
     case
-        when d.number is null then 'erased'
-        when a.number is null then 'foreign'
+        when d.number is null then 'tombstoned'
+        when a.number is null then 'rejected_owner'
         when s.conversation_id is null then 'hidden'
         when s.number is distinct from i.number or w.exchange_id is null then 'duplicate'
         when w.is_new then 'stored'
         else 'replaced'
-    end as fate
+    end as outcome
 from input i
 left join undeleted d on d.number = i.number
 left join alive a on a.number = i.number

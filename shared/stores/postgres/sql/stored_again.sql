@@ -1,6 +1,6 @@
 -- Removes the rows of deleted exchanges that a previous release stored again. It checks the next tombstones of the last
 -- day, and returns the last one, their number, and the threads with such rows.
-with looked_at as materialized (
+with checked as materialized (
     select deleted_at, thread_id, exchange_id from exchange_tombstones
     where deleted_at > now() - interval '1 day'
         and (
@@ -10,16 +10,16 @@ with looked_at as materialized (
     order by deleted_at, thread_id, exchange_id
     limit %(rows)s
 ), removed as (
-    delete from messages m using looked_at l, conversations c
+    delete from messages m using checked l, conversations c
     where c.thread_id = l.thread_id and m.conversation_id = c.id and m.exchange_id = l.exchange_id
     returning c.thread_id
 ), last as (
-    select * from looked_at order by deleted_at desc, thread_id desc, exchange_id desc limit 1
+    select * from checked order by deleted_at desc, thread_id desc, exchange_id desc limit 1
 )
 select
     last.deleted_at,
     last.thread_id,
     last.exchange_id,
-    (select count(*) from looked_at) as looked_at,
+    (select count(*) from checked) as checked,
     array(select distinct thread_id from removed order by thread_id) as thread_ids
 from (select) as one left join last on true
