@@ -42,29 +42,29 @@ def written(units: Units, assumed: dict[str, Any]) -> str:
     # The machine's load changes the times, but not the bytes.
     machine = f"Python {platform.python_version()}, {os.cpu_count()} cores with a load of {os.getloadavg()[0]:.0f}"
     facts = [
-        ("bodies of the requests, a turn", f"{units.request_bytes:,.0f} bytes"),
-        ("bodies of the answers, a turn", f"{units.response_bytes:,.0f} bytes"),
-        ("agent function, a turn, without a model", f"{units.agent_ms:.0f} ms"),
-        ("sync function, a turn", f"{units.drain_ms:.0f} ms, {units.batch:.1f} exchanges a batch"),
-        ("loading the agent function", f"{units.import_ms:,.0f} ms"),
+        ("request bodies per turn", f"{units.request_bytes:,.0f} bytes"),
+        ("response bodies per turn", f"{units.response_bytes:,.0f} bytes"),
+        ("agent function's run time per turn, without a model", f"{units.agent_ms:.0f} ms"),
+        ("sync function's run time per turn", f"{units.drain_ms:.0f} ms, {units.batch:.1f} exchanges per batch"),
+        ("import of the agent function", f"{units.import_ms:,.0f} ms"),
         ("memory of the agent function's process", f"{units.agent_megabytes:,.0f} MB"),
-        ("Redis, a measured thread and its user", f"{units.redis_bytes_per_thread:,.0f} bytes"),
-        ("Redis, a thread of a full window and its user", f"{units.redis_bytes_per_window:,.0f} bytes"),
-        ("PostgreSQL, an exchange with its indexes", f"{units.postgres_bytes:,.0f} bytes"),
-        ("PostgreSQL's processors, a turn", f"{units.postgres_ms:.1f} ms"),
-        ("logs with metrics, a turn", f"{units.log_bytes:,.0f} bytes"),
+        ("Redis memory of a measured thread and its user", f"{units.redis_bytes_per_thread:,.0f} bytes"),
+        ("Redis memory of a thread with a full window and its user", f"{units.redis_bytes_per_window:,.0f} bytes"),
+        ("PostgreSQL storage of an exchange, with indexes", f"{units.postgres_bytes:,.0f} bytes"),
+        ("PostgreSQL's CPU time per turn", f"{units.postgres_ms:.1f} ms"),
+        ("logs and metrics per turn", f"{units.log_bytes:,.0f} bytes"),
     ]
     day, region = assumed["day"], assumed["region"]
     parts = [
-        f"### What a turn uses\n\nMeasured over {units.turns:,} turns, one after the other, {machine}.\n",
+        f"### Resources per turn\n\nMeasured over {units.turns:,} sequential turns, {machine}.\n",
         "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts)]),
-        f"\n### What a million turns cost\n\nPrices of {region}, {day}.\n",
+        f"\n### Cost of a million turns\n\nPrices of {region}, {day}.\n",
         table(per_million(units, assumed), "a million turns"),
-        "\n### What an idle month costs\n\n`prod`, as in samconfig.toml:\n",
-        table(per_month(assumed, production=True), "prod, a month"),
+        "\n### Cost of an idle month\n\n`prod`, as in samconfig.toml:\n",
+        table(per_month(assumed, production=True), "a month of `prod`"),
         "\n`dev`, as in samconfig.toml:\n",
-        table(per_month(assumed, production=False), "dev, a month"),
-        f"\n### How large\n\n{sizing(units, assumed)}",
+        table(per_month(assumed, production=False), "a month of `dev`"),
+        f"\n### Required sizes\n\n{sizing(units, assumed)}",
     ]
     return "\n".join(parts)
 

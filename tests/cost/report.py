@@ -33,33 +33,33 @@ def per_million(units: Units, assumed: dict[str, Any]) -> list[Line]:
     kept = _MILLION * units.postgres_bytes / _GIGABYTE
     gigabyte_second = price["function_gigabyte_second"] * memory * _MILLION
     return [
-        Line("API Gateway", "2 requests a turn", 2 * _MILLION * price["api_request"]),
-        Line("Agent function, requests", "2 a turn", 2 * _MILLION * price["function_request"]),
-        Line("Agent function, run time", f"{units.agent_ms:.0f} ms a turn", gigabyte_second * agent_seconds),
+        Line("API Gateway", "2 requests per turn", 2 * _MILLION * price["api_request"]),
+        Line("Agent function, requests", "2 per turn", 2 * _MILLION * price["function_request"]),
+        Line("Agent function, run time", f"{units.agent_ms:.0f} ms per turn", gigabyte_second * agent_seconds),
         Line(
             "Agent function, waiting for the model",
-            f"{turn['model_seconds']:g} s a turn, with `POST /run` only",
+            f"{turn['model_seconds']:g} s per turn, with `POST /run` only",
             gigabyte_second * turn["model_seconds"],
         ),
-        Line("Sync function", f"{units.drain_ms:.0f} ms a turn", gigabyte_second * drain_seconds),
+        Line("Sync function", f"{units.drain_ms:.0f} ms per turn", gigabyte_second * drain_seconds),
         Line(
             "SQS",
-            f"{requests:.2f} requests a turn: one send, and for each batch of at most ten one receive and one delete",
+            f"{requests:.2f} requests per turn: one send, and one receive and one delete per batch of at most ten messages",
             _MILLION * requests * price["queue_request"],
         ),
         Line(
             "Logs and metrics",
-            f"{units.log_bytes:,.0f} bytes a turn",
+            f"{units.log_bytes:,.0f} bytes per turn",
             _MILLION * units.log_bytes / _GIGABYTE * price["log_gigabyte"],
         ),
         Line(
-            "Answers to the internet",
-            f"{units.response_bytes:,.0f} bytes a turn",
+            "Responses to the internet",
+            f"{units.response_bytes:,.0f} bytes per turn",
             _MILLION * units.response_bytes / _GIGABYTE * price["transfer_out_gigabyte"],
         ),
         Line(
-            "PostgreSQL, storage",
-            f"{units.postgres_bytes:,.0f} bytes an exchange, for a month",
+            "PostgreSQL storage",
+            f"{units.postgres_bytes:,.0f} bytes per exchange, for a month",
             kept * price["database_gigabyte_month"],
         ),
     ]
@@ -73,10 +73,14 @@ def per_month(assumed: dict[str, Any], *, production: bool) -> list[Line]:
     nats, instances, alarms = (2, 2, _alarms(production=True)) if production else (1, 1, _alarms(production=False))
     lines = [
         Line("NAT gateways", f"{nats}", nats * price["nat_hour"] * hours),
-        Line("Endpoint for SQS", "2 zones", 2 * price["endpoint_zone_hour"] * hours),
-        Line("SnapStart's snapshot", "one version", snapshot),
-        Line("SQS, polling", f"{polls:,.0f} requests", polls * price["queue_request"]),
-        Line("Alarms, dashboard", f"{alarms} and 1", alarms * price["alarm_month"] + price["dashboard_month"]),
+        Line("SQS endpoint", "2 zones", 2 * price["endpoint_zone_hour"] * hours),
+        Line("SnapStart snapshot", "one version", snapshot),
+        Line("SQS polling", f"{polls:,.0f} requests", polls * price["queue_request"]),
+        Line(
+            "Alarms and dashboard",
+            f"{alarms} alarms and 1 dashboard",
+            alarms * price["alarm_month"] + price["dashboard_month"],
+        ),
         Line("Metrics", "about 25", 25 * price["metric_month"]),
     ]
     if production:
@@ -87,7 +91,7 @@ def per_month(assumed: dict[str, Any], *, production: bool) -> list[Line]:
             *lines,
         ]
     return [
-        Line("PostgreSQL", "asleep", 0.0),
+        Line("PostgreSQL", "paused", 0.0),
         Line("Valkey", "one cache.t4g.micro", price["cache_micro_hour"] * hours),
         *lines,
     ]

@@ -13,22 +13,22 @@ _GIBIBYTE: Final = 2**30
 _REQUESTS_A_TURN: Final = 2
 
 _BEFORE: Final = """\
-The table shows the node (`CacheNodeType`) and the ACU that the turns need, for threads of {turns} turns of the length
-measured above. Redis keeps a thread for `MEMORY__THREAD_TTL_HOURS` after its last turn, so the memory depends on the
-number of threads that start within that time. A thread of a full window ({window} exchanges) takes {window_bytes}
-bytes, {times} times as much. If your threads are that long, plan that many times the memory. `prod`'s cache.t4g.small
-is full at {most} turns a second with a time to live of 24 hours. A full node evicts the threads that were unused for
-longest, and PostgreSQL answers for them.
+The table shows the required Valkey node (`CacheNodeType`) and Aurora capacity (ACU) for threads of {turns} turns of the
+measured length. Redis stores a thread for `MEMORY__THREAD_TTL_HOURS` after its last turn, so the memory depends on the
+number of threads within that time. A thread with a full window ({window} exchanges) takes {window_bytes} bytes, {times}
+times as much. If your threads are that long, multiply the memory by that factor. `prod`'s cache.t4g.small is full at
+{most} turns a second with a time to live of 24 hours. A full node evicts the least recently used threads, and PostgreSQL
+then serves them.
 """
 _AFTER: Final = """
-Assumptions: threads use {share} of a node's memory (a quarter is reserved, and the alarm fires at four fifths of the
-rest). An ACU has {cores} of a core and is busy for {busy} of the time. Redis answers every read of a history.
-`DatabaseMaxCapacity` must leave room for an outage of Redis, in which each turn reads its history from PostgreSQL.
-Start with four times the ACU of this table.
+Assumptions: threads use {share} of a node's memory, because ElastiCache reserves a quarter and the alarm `CacheMemory`
+fires at 80% of the rest. An ACU has {cores} of a core, and its target utilisation is {busy}. Redis serves every history.
+During an outage of Redis, each turn reads its history from PostgreSQL. Set `DatabaseMaxCapacity` to four times the ACU
+of this table at first.
 
-The stage's own limit is `ApiRateLimit`, 100 requests a second, which is 50 turns. Above it the gateway answers 429
-before any store is full. Lambda's quota of concurrent invocations and `AgentConcurrency` are limits, too: a load needs
-its turns a second times the seconds of a turn, including the model."""
+`ApiRateLimit` is the stage's own limit: 100 requests a second, which is 50 turns. Above it, API Gateway answers 429
+before a store is full. Lambda's quota of concurrent invocations and `AgentConcurrency` are limits, too: a load needs its
+turns a second times the seconds per turn, including the model."""
 
 
 def threads_alive(turns_a_second: float, ttl_hours: float, turn: dict[str, Any]) -> float:
