@@ -44,7 +44,7 @@ def per_million(units: Units, assumed: dict[str, Any]) -> list[Line]:
         Line("Sync function", f"{units.drain_ms:.0f} ms per turn", gigabyte_second * drain_seconds),
         Line(
             "SQS",
-            f"{requests:.2f} requests per turn: one send, and one receive and one delete per batch of at most ten messages",
+            f"{requests:.2f} requests per turn: one send, and per batch of up to ten one receive and one delete",
             _MILLION * requests * price["queue_request"],
         ),
         Line(
