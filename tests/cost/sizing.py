@@ -17,18 +17,18 @@ The table shows the required Valkey node (`CacheNodeType`) and Aurora capacity (
 measured length. Redis stores a thread for `MEMORY__THREAD_TTL_HOURS` after its last turn, so the memory depends on the
 number of threads within that time. A thread with a full window ({window} exchanges) takes {window_bytes} bytes, {times}
 times as much. If your threads are that long, multiply the memory by that factor. `prod`'s cache.t4g.small is full at
-{most} turns a second with a time to live of 24 hours. A full node evicts the least recently used threads, and PostgreSQL
-then serves them.
+{most} turns a second with a time to live of 24 hours. A full node evicts the least recently used threads, and
+PostgreSQL then serves them.
 """
 _AFTER: Final = """
 Assumptions: threads use {share} of a node's memory, because ElastiCache reserves a quarter and the alarm `CacheMemory`
-fires at 80% of the rest. An ACU has {cores} of a core, and its target utilisation is {busy}. Redis serves every history.
-During an outage of Redis, each turn reads its history from PostgreSQL. Set `DatabaseMaxCapacity` to four times the ACU
-of this table at first.
+fires at 80% of the rest. An ACU has {cores} of a core, and its target utilisation is {busy}. Redis serves every
+history. During an outage of Redis, each turn reads its history from PostgreSQL. Set
+`DatabaseMaxCapacity` to four times the ACU of this table at first.
 
 `ApiRateLimit` is the stage's own limit: 100 requests a second, which is 50 turns. Above it, API Gateway answers 429
-before a store is full. Lambda's quota of concurrent invocations and `AgentConcurrency` are limits, too: a load needs its
-turns a second times the seconds per turn, including the model."""
+before a store is full. Lambda's quota of concurrent invocations and `AgentConcurrency` are limits, too: a load needs
+its turns a second times the seconds per turn, including the model."""
 
 
 def threads_alive(turns_a_second: float, ttl_hours: float, turn: dict[str, Any]) -> float:
