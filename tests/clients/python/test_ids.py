@@ -12,33 +12,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hybrid_memory_client import AsyncMemoryClient, MemoryClient
-from hybrid_memory_client._ids import ExchangeIds, compose, id_after, ids_for
+from hybrid_memory_client._ids import ExchangeIds, id_after, ids_for, make_uuid7
 from shared.ids import is_time_ordered, milliseconds_of, order_key
-from tests.clients.python.callers import Caller, ok, refusal
+from tests.clients.python.scripted_client import ScriptedClient, problem, success
 
 NOW = 1_800_000_000.0
-KEPT = {"exchange_id": "01a20403-af8b-76fb-9bf9-0bc8b1328586", "durability": "queue", "cached": True}
+INVOKED_RESPONSE = {"exchange_id": "01a20403-af8b-76fb-9bf9-0bc8b1328586", "durability": "queue", "cached": True}
 
 
 def _date(seconds: float) -> str:
     return format_datetime(datetime.fromtimestamp(int(seconds), UTC), usegmt=True)
 
 
-def test_ids_rise_also_when_the_clock_is_set_back() -> None:
+def test_ids_increase_if_the_clock_is_set_back() -> None:
     """Ids increase even if the clock is set back. If necessary, the next id has the following millisecond."""
     now = [NOW]
     ids = ExchangeIds(lambda: now[0])
-    made = [ids.new() for _ in range(1000)]
+    generated = [ids.new() for _ in range(1000)]
     now[0] -= 3600
-    made.append(ids.new())
-    assert made == sorted(set(made))
-    assert {each.version for each in made} == {7}
-    assert {each.variant for each in made} == {uuid4().variant}
-    assert milliseconds_of(made[0]) == NOW * 1000
+    generated.append(ids.new())
+    assert generated == sorted(set(generated))
+    assert {each.version for each in generated} == {7}
+    assert {each.variant for each in generated} == {uuid4().variant}
+    assert milliseconds_of(generated[0]) == NOW * 1000
 
 
 @pytest.mark.parametrize(("clock", "corrected"), [(-3600, True), (-0.4, False), (0, False), (0.9, False), (3600, True)])
-def test_a_wrong_clock_is_corrected_by_the_date_of_an_answer(clock: float, *, corrected: bool) -> None:
+def test_the_date_header_corrects_a_wrong_clock(clock: float, *, corrected: bool) -> None:
     """The `Date` header has whole seconds, so it does not correct a clock that is within this second."""
     ids = ExchangeIds(lambda: NOW + 0.5 + clock)
     ids.new()
@@ -56,52 +56,52 @@ def test_an_invalid_date_corrects_nothing(date: str | None) -> None:
     assert milliseconds_of(ids.new()) == NOW * 1000
 
 
-def test_ids_sort_after_read_ids_but_not_into_the_future() -> None:
+def test_ids_sort_after_ids_that_were_read() -> None:
     """The next id sorts after an exchange of another process whose clock is slightly ahead."""
     ids = ExchangeIds(lambda: NOW)
-    seen = compose(int((NOW + 5) * 1000), 0)
-    ids.observe([None, uuid4(), seen, compose(int((NOW + 3600) * 1000), 0)])
-    assert seen < ids.new() < compose(int((NOW + 6) * 1000), 0)
+    read_id = make_uuid7(int((NOW + 5) * 1000), 0)
+    ids.observe([None, uuid4(), read_id, make_uuid7(int((NOW + 3600) * 1000), 0)])
+    assert read_id < ids.new() < make_uuid7(int((NOW + 6) * 1000), 0)
 
 
-@pytest.mark.parametrize("kind", [MemoryClient, AsyncMemoryClient])
-def test_an_id_from_the_future_is_made_anew(kind: type[MemoryClient | AsyncMemoryClient]) -> None:
+@pytest.mark.parametrize("client_type", [MemoryClient, AsyncMemoryClient])
+def test_a_rejected_id_is_replaced(client_type: type[MemoryClient | AsyncMemoryClient]) -> None:
     """If the service rejects a generated id as from the future, the client repeats the call once with a new id.
 
     The response has then corrected the clock. A call with a caller's id is not repeated.
     """
-    fault = [{"field": "exchange_id", "in": "body", "detail": "is from the future"}]
-    refused = refusal(422, errors=fault)
-    refused.headers["Date"] = _date(NOW)
-    caller = Caller(kind, refused, ok(KEPT, 202), refused)
-    assert caller.invoked("q", "a", thread_id="t").durability == "queue"
-    second = UUID(caller.bodies()[1]["exchange_id"])
+    field_errors = [{"field": "exchange_id", "in": "body", "detail": "is from the future"}]
+    rejection = problem(422, errors=field_errors)
+    rejection.headers["Date"] = _date(NOW)
+    client = ScriptedClient(client_type, rejection, success(INVOKED_RESPONSE, 202), rejection)
+    assert client.invoked("q", "a", thread_id="t").durability == "queue"
+    second = UUID(client.bodies()[1]["exchange_id"])
     assert abs(milliseconds_of(second) / 1000 - NOW) < 10
     with pytest.raises(Exception, match="422"):
-        caller.invoked("q", "a", thread_id="t", exchange_id=second)
+        client.invoked("q", "a", thread_id="t", exchange_id=second)
 
 
 def test_clients_of_one_deployment_share_their_ids() -> None:
     """An exchange that either client adds sorts after the previous exchange."""
     clients = [MemoryClient("http://127.0.0.1/x", http_client=httpx.Client()) for _ in range(2)]
-    made = [clients[number % 2].new_id() for number in range(100)]
-    assert made == sorted(made)
+    generated = [clients[number % 2].new_id() for number in range(100)]
+    assert generated == sorted(generated)
     assert ids_for("http://127.0.0.1/x") is ids_for("http://127.0.0.1/x")
 
 
 @given(st.uuids(), st.integers(0, 10_000), st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1)))  # noqa: DTZ001 - hypothesis requires naive ones
-def test_an_id_after_another_sorts_directly_after_it(exchange_id: UUID, number: int, moment: datetime) -> None:
+def test_id_after_sorts_directly_after_the_exchange(exchange_id: UUID, number: int, moment: datetime) -> None:
     """`id_after` always returns the same UUIDv7 for the same exchange. The exchange's id may have any version."""
     created_at = moment.replace(tzinfo=UTC)
-    made = id_after(exchange_id, created_at, number)
-    assert made == id_after(exchange_id, created_at, number) != id_after(exchange_id, created_at, number + 1)
-    assert is_time_ordered(made)
+    generated = id_after(exchange_id, created_at, number)
+    assert generated == id_after(exchange_id, created_at, number) != id_after(exchange_id, created_at, number + 1)
+    assert is_time_ordered(generated)
     key = order_key(exchange_id, created_at)
-    assert key < order_key(made, created_at)
-    assert milliseconds_of(made) - milliseconds_of(key) in {0, 1}
+    assert key < order_key(generated, created_at)
+    assert milliseconds_of(generated) - milliseconds_of(key) in {0, 1}
 
 
-def test_ids_rise_from_one_client_to_the_next() -> None:
+def test_ids_increase_across_clients() -> None:
     """Clients of one deployment share the clock in a process, even after a client is closed."""
-    made = [ids_for("http://one.example").new() for _ in range(100)]
-    assert made == sorted(made)
+    generated = [ids_for("http://one.example").new() for _ in range(100)]
+    assert generated == sorted(generated)

@@ -22,86 +22,86 @@ from hybrid_memory_client import (
 )
 from hybrid_memory_client._async_journal import AsyncJournal
 from hybrid_memory_client._sync_journal import Journal
-from hybrid_memory_client._texts import Step, Texts
-from tests.clients.python.memory import Memory
+from hybrid_memory_client._texts import ExchangeTexts, ToolStep
+from tests.clients.python.fake_service import FakeService
 
-ITEMS: list[tuple[Any, Texts]] = [({"n": number, "text": "y" * 40_000}, Texts()) for number in range(5)]
-Add = Callable[[list[tuple[Any, Texts]]], None]
+ITEMS: list[tuple[Any, ExchangeTexts]] = [({"n": number, "text": "y" * 40_000}, ExchangeTexts()) for number in range(5)]
+Append = Callable[[list[tuple[Any, ExchangeTexts]]], None]
 
 
-class Service:
-    """Accepts a number of exchanges, then responds differently.
+class FailingService:
+    """A service that accepts a number of exchanges and then fails.
 
     Attributes:
-        kept: The accepted items.
+        stored: The accepted items.
     """
 
-    def __init__(self, takes: int, then: httpx.Response) -> None:
-        self.kept: list[Any] = []
-        self._takes = takes
-        self._then = then
+    def __init__(self, accept_count: int, failure: httpx.Response) -> None:
+        self.stored: list[Any] = []
+        self._accept_count = accept_count
+        self._failure = failure
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         """Handle a request."""
-        if self._takes == 0:
-            return httpx.Response(self._then.status_code, content=self._then.content)
-        self._takes -= 1
+        if self._accept_count == 0:
+            return httpx.Response(self._failure.status_code, content=self._failure.content)
+        self._accept_count -= 1
         body = json.loads(request.content)
-        self.kept += body["metadata"]["kind"]["items"]
-        return _answer(202, body["exchange_id"], "queue")
+        self.stored += body["metadata"]["framework"]["items"]
+        return _stored_response(202, body["exchange_id"], "queue")
 
 
-def _answer(status: int, exchange_id: str, durability: str) -> httpx.Response:
+def _stored_response(status: int, exchange_id: str, durability: str) -> httpx.Response:
     return httpx.Response(status, json={"exchange_id": exchange_id, "durability": durability, "cached": False})
 
 
-def _adding(service: Service, *, is_async: bool) -> Add:
+def _append_to(service: FailingService, *, is_async: bool) -> Append:
     transport, retry = httpx.MockTransport(service), RetryPolicy(attempts=1)
     if not is_async:
         client = MemoryClient("http://memory", http_client=httpx.Client(transport=transport), retry=retry)
-        return Journal(client, "kind", "t", None, lambda _: []).append
+        return Journal(client, "framework", "t", None, lambda _: []).append
     other = AsyncMemoryClient("http://memory", http_client=httpx.AsyncClient(transport=transport), retry=retry)
-    journal = AsyncJournal(other, "kind", "t", None, lambda _: [])
+    journal = AsyncJournal(other, "framework", "t", None, lambda _: [])
     return lambda items: asyncio.run(journal.append(items))
 
 
-FAULTS = [httpx.Response(503, json={}), _answer(202, "01a20403-af8b-76fb-9bf9-0bc8b1328586", "none")]
+FAILURES = [httpx.Response(503, json={}), _stored_response(202, "01a20403-af8b-76fb-9bf9-0bc8b1328586", "none")]
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_failed_call_reports_its_stored_items(fault: httpx.Response, *, is_async: bool) -> None:
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_failed_call_reports_its_stored_items(failure: httpx.Response, *, is_async: bool) -> None:
     """The error has the number of stored items, so that the caller can store the rest without duplicates."""
-    service = Service(1, fault)
+    service = FailingService(1, failure)
     with pytest.raises(NotKept, match="of 5 items are stored") as caught:
-        _adding(service, is_async=is_async)(ITEMS)
+        _append_to(service, is_async=is_async)(ITEMS)
     count = caught.value.items_kept
     assert 0 < count < 5
-    assert service.kept == [item for item, _ in ITEMS[:count]]
+    assert service.stored == [item for item, _ in ITEMS[:count]]
     assert isinstance(caught.value.__cause__, MemoryClientError)
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_a_call_that_stores_nothing_keeps_its_error(*, is_async: bool) -> None:
+def test_a_call_that_stores_nothing_raises_its_error(*, is_async: bool) -> None:
     """If a call stores no item, its error shows this, and the caller can repeat the whole call."""
     with pytest.raises(Unavailable):
-        _adding(Service(0, FAULTS[0]), is_async=is_async)(ITEMS)
+        _append_to(FailingService(0, FAILURES[0]), is_async=is_async)(ITEMS)
     with pytest.raises(NotKept) as caught:
-        _adding(Service(0, FAULTS[1]), is_async=is_async)(ITEMS)
+        _append_to(FailingService(0, FAILURES[1]), is_async=is_async)(ITEMS)
     assert caught.value.items_kept == 0
 
 
 # --- turns ---
 
-PROMPT = ({"role": "user"}, Texts(user="How is the weather?"))
-CALL = ({"call": 1}, Texts(steps=(Step("tool_call", "c", "weather"),)))
-OUTPUT = ({"output": 1}, Texts(steps=(Step("tool_result", "c"),)))
-ANSWER = ({"role": "assistant"}, Texts(assistant="Sunny."))
+PROMPT = ({"role": "user"}, ExchangeTexts(user="How is the weather?"))
+CALL = ({"call": 1}, ExchangeTexts(steps=(ToolStep("tool_call", "c", "weather"),)))
+OUTPUT = ({"output": 1}, ExchangeTexts(steps=(ToolStep("tool_result", "c"),)))
+ANSWER = ({"role": "assistant"}, ExchangeTexts(assistant="Sunny."))
 TURN = [PROMPT, CALL, OUTPUT, ANSWER]
 
 
-def _journal(memory: Memory, client: MemoryClient | None = None) -> Journal:
-    return Journal(client or memory.sync(), "framework", "t", None, lambda _: [])
+def _journal(service: FakeService, client: MemoryClient | None = None) -> Journal:
+    return Journal(client or service.sync_client(), "framework", "t", None, lambda _: [])
 
 
 @pytest.mark.parametrize("can_replace", [True, False])
@@ -110,25 +110,25 @@ def test_a_replaceable_turn_is_one_exchange(*, can_replace: bool) -> None:
 
     Otherwise each step of a turn is an exchange of kind `step`. In both cases the journal reads equal items.
     """
-    memory = Memory()
-    memory.can_replace = can_replace
-    client = memory.sync()
+    service = FakeService()
+    service.can_replace = can_replace
+    client = service.sync_client()
     for _ in range(2):
         for item in TURN:
-            _journal(memory, client).append([item])
-    assert _journal(memory).read() == [item for item, _ in TURN] * 2
-    said = [(body["user_message"], body["assistant_message"]) for body in memory.exchanges.values()]
-    assert len(said) == (2 if can_replace else 8)
-    steps = [body["metadata"].get("kind") for body in memory.exchanges.values()]
+            _journal(service, client).append([item])
+    assert _journal(service).read() == [item for item, _ in TURN] * 2
+    texts = [(body["user_message"], body["assistant_message"]) for body in service.exchanges.values()]
+    assert len(texts) == (2 if can_replace else 8)
+    steps = [body["metadata"].get("kind") for body in service.exchanges.values()]
     assert steps == ([None, None] if can_replace else [None, "step", "step", None] * 2)
 
 
 def test_an_exchange_of_another_program_keeps_its_position() -> None:
     """A turn is extended only while it is the newest exchange of its thread."""
-    memory = Memory()
-    one, other = _journal(memory), _journal(memory)
+    service = FakeService()
+    one, other = _journal(service), _journal(service)
     one.append([PROMPT])
-    other.append([({"other": 1}, Texts(user="And I?"))])
+    other.append([({"other": 1}, ExchangeTexts(user="And I?"))])
     one.append([ANSWER])
     assert one.read() == [PROMPT[0], {"other": 1}, ANSWER[0]]
 
@@ -136,42 +136,42 @@ def test_an_exchange_of_another_program_keeps_its_position() -> None:
 @pytest.mark.parametrize("callers", [2, 8])
 def test_concurrent_retractions(callers: int) -> None:
     """If separate clients or processes retract at the same time, each of them gets a different item."""
-    memory = Memory()
-    _journal(memory).append([({"n": number}, Texts(user="x")) for number in range(callers - 1)])
-    journals = [_journal(memory) for _ in range(callers)]
+    service = FakeService()
+    _journal(service).append([({"n": number}, ExchangeTexts(user="x")) for number in range(callers - 1)])
+    journals = [_journal(service) for _ in range(callers)]
     with ThreadPoolExecutor(callers) as pool:
         popped = list(pool.map(lambda journal: journal.retract(), journals))
     assert sorted(str(item) for item in popped if item) == [str({"n": number}) for number in range(callers - 1)]
     assert popped.count(None) == 1
-    assert _journal(memory).read() == []
+    assert _journal(service).read() == []
 
 
 def test_a_concurrent_item_is_not_retracted() -> None:
     """A retraction names the item that was read, so it does not retract an item that was added meanwhile."""
-    memory = Memory()
-    journal, other = _journal(memory), _journal(memory)
+    service = FakeService()
+    journal, other = _journal(service), _journal(service)
     journal.append([PROMPT])
 
     def add_before_the_claim(request: httpx.Request) -> httpx.Response:
         if request.method == "POST" and b"retracted" in request.content:
             other.append([ANSWER])
-        return memory(request)
+        return service(request)
 
     client = MemoryClient(
         "http://memory", http_client=httpx.Client(transport=httpx.MockTransport(add_before_the_claim))
     )
-    assert _journal(memory, client).retract() == PROMPT[0]
+    assert _journal(service, client).retract() == PROMPT[0]
     assert journal.read() == [ANSWER[0]]
 
 
 def test_reading_one_item_requests_one_exchange() -> None:
     """Reading one item does not request a page of 200 messages."""
-    memory = Memory()
+    service = FakeService()
     for number in range(50):
-        _journal(memory).append([({"n": number}, Texts(user="x"))])
-    memory.requests.clear()
-    assert _journal(memory).read(1) == [{"n": 49}]
-    assert [request.url.params["limit"] for request in memory.requests] == ["2"]
+        _journal(service).append([({"n": number}, ExchangeTexts(user="x"))])
+    service.requests.clear()
+    assert _journal(service).read(1) == [{"n": 49}]
+    assert [request.url.params["limit"] for request in service.requests] == ["2"]
 
 
 def test_without_redis_a_history_is_read() -> None:
@@ -180,16 +180,16 @@ def test_without_redis_a_history_is_read() -> None:
     The journal raises `HistoryDegraded` only if the history may lack an exchange that this process stored, or a
     queued exchange.
     """
-    memory = Memory()
-    client = memory.sync()
-    _journal(memory, client).append([PROMPT])
-    memory.degraded = ["redis"]
-    assert _journal(memory, client).read() == [PROMPT[0]]
-    _journal(memory, client).append([({"n": 2}, Texts(user="x"))])
-    memory.exchanges.popitem()
+    service = FakeService()
+    client = service.sync_client()
+    _journal(service, client).append([PROMPT])
+    service.degraded = ["redis"]
+    assert _journal(service, client).read() == [PROMPT[0]]
+    _journal(service, client).append([({"n": 2}, ExchangeTexts(user="x"))])
+    service.exchanges.popitem()
     with pytest.raises(HistoryDegraded):
-        _journal(memory, client).read()
-    assert _journal(memory).read() == [PROMPT[0]]
-    memory.degraded = ["redis", "queue"]
+        _journal(service, client).read()
+    assert _journal(service).read() == [PROMPT[0]]
+    service.degraded = ["redis", "queue"]
     with pytest.raises(HistoryDegraded):
-        _journal(memory).read()
+        _journal(service).read()

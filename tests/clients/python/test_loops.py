@@ -44,11 +44,11 @@ class _Server(ThreadingHTTPServer):
 @pytest.fixture
 def server() -> Iterator[_Server]:
     """Start a server that keeps connections open."""
-    with _Server(("127.0.0.1", 0), _Handler) as made:
-        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
+    with _Server(("127.0.0.1", 0), _Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield made
-        made.shutdown()
+        yield server
+        server.shutdown()
         thread.join()
 
 
@@ -56,7 +56,7 @@ def _client(server: _Server) -> AsyncMemoryClient:
     return AsyncMemoryClient(f"http://127.0.0.1:{server.server_address[1]}")
 
 
-def test_a_client_outlives_its_loops(server: _Server) -> None:
+def test_a_client_works_on_successive_loops(server: _Server) -> None:
     """Each loop has its own connections, which it reuses and closes."""
     client = _client(server)
 
@@ -72,7 +72,7 @@ def test_a_client_outlives_its_loops(server: _Server) -> None:
 
 def test_loops_in_several_threads(server: _Server) -> None:
     """One client works on the event loops of several Python threads at the same time."""
-    client, barrier, failed = _client(server), threading.Barrier(4), []
+    client, barrier, errors = _client(server), threading.Barrier(4), []
 
     async def check() -> None:
         for _ in range(3):
@@ -83,18 +83,18 @@ def test_loops_in_several_threads(server: _Server) -> None:
         try:
             asyncio.run(check())
         except Exception as error:  # noqa: BLE001 - the test raises it
-            failed.append(error)
+            errors.append(error)
 
     threads = [threading.Thread(target=run) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert failed == []
+    assert errors == []
     assert server.connections == 4
 
 
-def test_closing_closes_and_a_later_call_opens_again(server: _Server) -> None:
+def test_a_closed_client_can_be_used_again(server: _Server) -> None:
     """A closed client opens connections again, in the same loop and after a cancelled request."""
     client = _client(server)
 
@@ -113,7 +113,7 @@ def test_closing_closes_and_a_later_call_opens_again(server: _Server) -> None:
     gc.collect()
 
 
-def test_a_client_that_is_dropped(server: _Server) -> None:
+def test_a_garbage_collected_client(server: _Server) -> None:
     """If the client is garbage-collected, its connections close with the loop."""
 
     async def check() -> None:

@@ -22,14 +22,14 @@ def test_the_synchronous_module_is_generated(name: str) -> None:
     spec = importlib.util.spec_from_file_location("unasync", PACKAGE / "unasync.py")
     assert spec is not None
     assert spec.loader is not None
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    assert name in script.MODULES
+    unasync = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(unasync)
+    assert name in unasync.MODULES
     source = PACKAGE / "src" / "hybrid_memory_client"
-    made = script.synchronous((source / f"_async_{name}.py").read_text())
-    words = ["format", "--stdin-filename", "module.py", "-"]
+    generated = unasync.synchronous((source / f"_async_{name}.py").read_text())
+    arguments = ["format", "--stdin-filename", "module.py", "-"]
     formatted = subprocess.run(
-        [ROOT / ".venv" / "bin" / "ruff", *words], input=made, capture_output=True, text=True, check=True
+        [ROOT / ".venv" / "bin" / "ruff", *arguments], input=generated, capture_output=True, text=True, check=True
     ).stdout
     assert (source / f"_sync_{name}.py").read_text() == formatted
     assert "async" not in re.sub(r"_async_\w+\.py|AsyncMemoryClient|asynchronous|unasync", "", formatted)

@@ -22,17 +22,17 @@ from hybrid_memory_client import (
     Unavailable,
     UnexpectedAnswer,
 )
-from tests.clients.python.callers import Caller, refusal
+from tests.clients.python.scripted_client import ScriptedClient, problem
 
-CALLS: list[Callable[[Caller], Any]] = [
-    lambda caller: caller.read_thread("t"),
-    lambda caller: caller.iter_messages("t"),
-    lambda caller: caller.invoked("q", "a", thread_id="t"),
-    lambda caller: caller.delete_thread("t"),
-    lambda caller: caller.read_preferences("u"),
-    lambda caller: caller.health(),
+CALLS: list[Callable[[ScriptedClient], Any]] = [
+    lambda client: client.read_thread("t"),
+    lambda client: client.iter_messages("t"),
+    lambda client: client.invoked("q", "a", thread_id="t"),
+    lambda client: client.delete_thread("t"),
+    lambda client: client.read_preferences("u"),
+    lambda client: client.health(),
 ]
-OTHERS = {
+OTHER_SERVERS = {
     "a gateway without this stage": httpx.Response(403, json={"message": "Missing Authentication Token"}),
     "an HTTP API without this route": httpx.Response(404, json={"message": "Not Found"}),
     "another framework": httpx.Response(404, json={"detail": "Not Found"}),
@@ -51,66 +51,70 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize("kind", [MemoryClient, AsyncMemoryClient])
+@pytest.mark.parametrize("client_type", [MemoryClient, AsyncMemoryClient])
 @pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("answer", OTHERS.values(), ids=OTHERS.keys())
+@pytest.mark.parametrize("response", OTHER_SERVERS.values(), ids=OTHER_SERVERS.keys())
 def test_another_server_is_not_this_api(
-    kind: type[MemoryClient | AsyncMemoryClient], call: Callable[[Caller], Any], answer: httpx.Response
+    client_type: type[MemoryClient | AsyncMemoryClient], call: Callable[[ScriptedClient], Any], response: httpx.Response
 ) -> None:
     """Other servers' responses raise `NotThisApi` without a retry. They are not reported as a missing thread."""
-    caller = Caller(kind, answer)
+    client = ScriptedClient(client_type, response)
     with pytest.raises(NotThisApi, match="base URL") as caught:
-        call(caller)
+        call(client)
     assert isinstance(caught.value, UnexpectedAnswer)
-    assert caught.value.status == answer.status_code
+    assert caught.value.status == response.status_code
 
 
 def test_another_servers_response_is_described() -> None:
     """The error has the data for a caller's own message, including a gateway page's media type."""
     with pytest.raises(NotThisApi) as caught:
-        Caller(MemoryClient, httpx.Response(404, json={"message": "No such app"})).health()
+        ScriptedClient(MemoryClient, httpx.Response(404, json={"message": "No such app"})).health()
     assert (caught.value.detail, caught.value.content_type) == ("No such app", "application/json")
     with pytest.raises(NotThisApi) as caught:
-        Caller(MemoryClient, httpx.Response(200)).health()
+        ScriptedClient(MemoryClient, httpx.Response(200)).health()
     assert (caught.value.detail, caught.value.content_type) == ("", "")
     page = httpx.Response(502, text="<html>", headers={"Content-Type": "text/html"})
-    with pytest.raises(Unavailable) as away:
-        Caller(MemoryClient, page, retry=RetryPolicy(attempts=1)).health()
-    assert (away.value.detail, away.value.content_type) == ("", "text/html")
+    with pytest.raises(Unavailable) as unavailable:
+        ScriptedClient(MemoryClient, page, retry=RetryPolicy(attempts=1)).health()
+    assert (unavailable.value.detail, unavailable.value.content_type) == ("", "text/html")
 
 
 @pytest.mark.parametrize("location", ["https://sso.example/login"])
-def test_a_redirection_names_its_target(location: str) -> None:
+def test_a_redirection_is_not_followed(location: str) -> None:
     """The client does not follow a redirection.
 
     Otherwise it would send the token to the target, and a POST would become a GET.
     """
     with pytest.raises(NotThisApi, match=location):
-        Caller(MemoryClient, httpx.Response(302, headers={"Location": location})).health()
+        ScriptedClient(MemoryClient, httpx.Response(302, headers={"Location": location})).health()
 
 
 def test_a_gateways_error_is_typed_at_any_url() -> None:
     """A gateway's error has its own exception type for every form of the gateway's response."""
-    once = RetryPolicy(attempts=1)
+    without_retries = RetryPolicy(attempts=1)
     with pytest.raises(TooManyRequests):
-        Caller(MemoryClient, httpx.Response(429, text="slow down"), retry=once).health()
+        ScriptedClient(MemoryClient, httpx.Response(429, text="slow down"), retry=without_retries).health()
     with pytest.raises(InvalidRequest):
-        Caller(MemoryClient, httpx.Response(413, json={"message": "Request Too Long"}), retry=once).health()
+        ScriptedClient(
+            MemoryClient, httpx.Response(413, json={"message": "Request Too Long"}), retry=without_retries
+        ).health()
     with pytest.raises(NotFound):
-        Caller(MemoryClient, refusal(404, detail="There is no such thread."), retry=once).read_thread("t")
+        ScriptedClient(
+            MemoryClient, problem(404, detail="There is no such thread."), retry=without_retries
+        ).read_thread("t")
 
 
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:9/x", "https://127.0.0.1:9", "http://no-such-host.invalid"], ids=["port", "tls", "name"]
 )
-def test_no_answer_is_one_kind_of_error(url: str) -> None:
+def test_a_missing_server_is_a_failed_connection(url: str) -> None:
     """The error is the same for a missing server and an unknown host name."""
     with MemoryClient(url, retry=RetryPolicy(attempts=1)) as client, pytest.raises(ConnectionFailed, match=url[:12]):
         client.health()
 
 
 @pytest.mark.parametrize("url", ["http://a b", "http://[::1", "http://x:port", "https:///stage", ""])
-def test_a_malformed_url_is_refused_at_the_start(url: str) -> None:
+def test_a_malformed_url_is_refused(url: str) -> None:
     """The constructor refuses the URL, not the first call."""
     with pytest.raises(ValueError, match="must be like"):
         MemoryClient(url)
@@ -122,7 +126,7 @@ def test_a_base_url_with_a_route_is_refused(route: str) -> None:
 
     With this URL, `threads/t` would be the id of a thread that does not exist.
     """
-    with pytest.raises(ValueError, match="without the route"):
+    with pytest.raises(ValueError, match="without /"):
         MemoryClient(f"http://api.example.com/prod/{route}")
 
 
@@ -130,4 +134,4 @@ def test_an_error_of_another_api_is_not_an_empty_history() -> None:
     """`NotThisApi` is not a `NotFound`, because a journal reads a missing thread as an empty history."""
     assert not issubclass(NotThisApi, NotFound)
     assert issubclass(NotThisApi, MemoryClientError)
-    assert json.loads(OTHERS["another framework"].content)["detail"] == "Not Found"
+    assert json.loads(OTHER_SERVERS["another framework"].content)["detail"] == "Not Found"

@@ -10,15 +10,15 @@ from uuid import UUID
 import anyio
 import httpx
 
-from hybrid_memory_client._call import Call, is_about_a_header, may_have_worked
-from hybrid_memory_client._calls import base_of
+from hybrid_memory_client._call import Call, is_invalid_header, may_have_taken_effect
+from hybrid_memory_client._calls import normalize_base_url
 from hybrid_memory_client._connections import AsyncConnections
 from hybrid_memory_client._ids import ids_for
-from hybrid_memory_client.auth import Authentication, authentication
+from hybrid_memory_client.auth import Authentication, make_auth
 from hybrid_memory_client.errors import ApiError, CannotBeKept, ConnectionFailed, MemoryClientError, UnexpectedAnswer
 from hybrid_memory_client.retries import Retries, RetryPolicy
 
-_Answer = TypeVar("_Answer")
+_Result = TypeVar("_Result")
 # API Gateway ends a request after 29 seconds, so a run is never longer.
 _TIMEOUT = httpx.Timeout(35, connect=5)
 
@@ -36,8 +36,8 @@ class AsyncSender:
         headers: Mapping[str, str] | None = None,
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
-        self.base_url = base_of(base_url)
-        self._auth = authentication(auth)
+        self.base_url = normalize_base_url(base_url)
+        self._auth = make_auth(auth)
         self._retry = retry or RetryPolicy()
         self._headers = dict(headers or {})
         self._timeout = timeout
@@ -48,7 +48,7 @@ class AsyncSender:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, error_type: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
 
@@ -60,43 +60,43 @@ class AsyncSender:
         """Return an exchange id that sorts after all ids that this process has generated or read."""
         return self._ids.new()
 
-    async def _send(self, call: Call[_Answer]) -> _Answer:
+    async def _send(self, call: Call[_Result]) -> _Result:
         retries = Retries(self._retry, call.method, call.waits_for_first)
-        may_be_done = False
+        may_have_succeeded = False
         while True:
             try:
-                return call.answer(await self._once(call))
+                return call.parse_response(await self._send_once(call))
             except MemoryClientError as error:
-                if call.is_done_by(error, may_be_done=may_be_done):
-                    return call.read(httpx.Response(204))
+                if call.was_done_before(error, may_have_succeeded=may_have_succeeded):
+                    return call.parse(httpx.Response(204))
                 delay = retries.delay(error) if isinstance(error, (ApiError, ConnectionFailed)) else None
                 if delay is None:
                     raise
-                may_be_done = may_be_done or may_have_worked(error)
+                may_have_succeeded = may_have_succeeded or may_have_taken_effect(error)
             await anyio.sleep(delay)
 
-    async def _once(self, call: Call[Any]) -> httpx.Response:
-        content = call.content()
-        kind = {} if content is None else {"Content-Type": "application/json"}
+    async def _send_once(self, call: Call[Any]) -> httpx.Response:
+        content = call.encode_body()
+        content_type = {} if content is None else {"Content-Type": "application/json"}
         http, sent = await self._connections.current(), self._ids.now()
         request = http.build_request(
             call.method,
             self.base_url + call.path,
             content=content,
             params=call.query or None,
-            headers={**self._headers, "Accept": "application/json", **kind, **call.headers},
+            headers={**self._headers, "Accept": "application/json", **content_type, **call.headers},
             timeout=httpx.USE_CLIENT_DEFAULT if self._timeout is None else self._timeout,
         )
         try:
-            answer = await http.send(request, auth=httpx.USE_CLIENT_DEFAULT if self._auth is None else self._auth)
+            response = await http.send(request, auth=httpx.USE_CLIENT_DEFAULT if self._auth is None else self._auth)
         except httpx.LocalProtocolError as error:
             # The library's own message repeats the header, which may be the token.
-            if is_about_a_header(error):
-                raise CannotBeKept("a header that HTTP cannot hold: see the token and `headers`") from None
+            if is_invalid_header(error):
+                raise CannotBeKept("a header is invalid in HTTP: check the token and `headers`") from None
             raise ConnectionFailed(f"{call.method} {self.base_url}: {error}") from error
         except httpx.TransportError as error:
             raise ConnectionFailed(f"{call.method} {self.base_url}: {error or type(error).__name__}") from error
         except httpx.RequestError as error:
             raise UnexpectedAnswer(f"{call.method} {self.base_url}: {error or type(error).__name__}") from error
-        self._ids.adjust_clock(answer.headers.get("Date"), sent)
-        return answer
+        self._ids.adjust_clock(response.headers.get("Date"), sent)
+        return response

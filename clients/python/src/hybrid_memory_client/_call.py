@@ -9,34 +9,34 @@ from typing import Any, Final, Generic, TypeVar
 
 import httpx
 
-from hybrid_memory_client._answers import not_this_api, problem
-from hybrid_memory_client._validation import MOST_DEPTH, json_error, text_error
+from hybrid_memory_client._responses import error_of, not_this_api
+from hybrid_memory_client._validation import MAX_DEPTH, json_error, text_error
 from hybrid_memory_client.errors import CannotBeKept, MemoryClientError, NotFound, TooManyRequests
 
-_Answer = TypeVar("_Answer")
-_SHOWN: Final = 200
+_Result = TypeVar("_Result")
+_MAX_PATH_LENGTH: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Call(Generic[_Answer]):
+class Call(Generic[_Result]):
     """One request, which may be sent several times.
 
     Attributes:
-        read: Parses a successful response.
+        parse: Parses a successful response.
         waits_for_first: Whether a 409 means that this same call is still running.
         is_deletion: Whether a 404 means that an earlier attempt deleted the resource, if that attempt may have arrived.
     """
 
     method: str
     path: str
-    read: Callable[[httpx.Response], _Answer]
+    parse: Callable[[httpx.Response], _Result]
     body: Any = None
     query: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     waits_for_first: bool = False
     is_deletion: bool = False
 
-    def content(self) -> bytes | None:
+    def encode_body(self) -> bytes | None:
         """Validate the values and return the body as JSON.
 
         Raises:
@@ -48,11 +48,11 @@ class Call(Generic[_Answer]):
         if self.body is None:
             return None
         # The body's own object is one level above its fields.
-        if reason := json_error(self.body, MOST_DEPTH + 1):
+        if reason := json_error(self.body, MAX_DEPTH + 1):
             raise CannotBeKept(reason)
         return json.dumps(self.body, ensure_ascii=False, separators=(",", ":")).encode()
 
-    def answer(self, response: httpx.Response) -> _Answer:
+    def parse_response(self, response: httpx.Response) -> _Result:
         """Parse the response.
 
         Raises:
@@ -60,34 +60,34 @@ class Call(Generic[_Answer]):
             NotThisApi: The response is not from this API.
         """
         if not response.is_success:
-            raise problem(response, self.label)
+            raise error_of(response, self.label)
         try:
-            return self.read(response)
+            return self.parse(response)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise not_this_api(response, self.label) from error
 
     @property
     def label(self) -> str:
         """The method and path, for error messages."""
-        return f"{self.method} {self.path[:_SHOWN]}"
+        return f"{self.method} {self.path[:_MAX_PATH_LENGTH]}"
 
-    def is_done_by(self, error: MemoryClientError, *, may_be_done: bool) -> bool:
+    def was_done_before(self, error: MemoryClientError, *, may_have_succeeded: bool) -> bool:
         """Return whether the error means that an earlier attempt, whose response was lost, has succeeded."""
-        return self.is_deletion and may_be_done and isinstance(error, NotFound)
+        return self.is_deletion and may_have_succeeded and isinstance(error, NotFound)
 
 
 # These errors occur before the request is sent.
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
-def is_about_a_header(error: httpx.LocalProtocolError) -> bool:
+def is_invalid_header(error: httpx.LocalProtocolError) -> bool:
     """Return whether an invalid header prevented sending the request."""
     return str(error).startswith("Illegal header")
 
 
-def may_have_worked(error: MemoryClientError) -> bool:
+def may_have_taken_effect(error: MemoryClientError) -> bool:
     """Return whether a failed attempt may still have had an effect.
 
-    It had no effect if no connection was opened, or if the service returned 429.
+    An attempt has no effect if it opens no connection, or if the service returns 429.
     """
     return not isinstance(error, TooManyRequests) and not isinstance(error.__cause__, _NOT_SENT)

@@ -34,14 +34,14 @@ from hybrid_memory_client.models import (
 )
 
 Order = Literal["asc", "desc"]
-# A header's value: HTTP drops spaces around it.
-_KEY_TEXT: Final = re.compile(r"(?:[!-~](?:[ -~]*[!-~])?)?")
-_REPLAYED: Final = "Idempotent-Replayed"
+# A header value without spaces at its ends, because HTTP drops them.
+_KEY_PATTERN: Final = re.compile(r"(?:[!-~](?:[ -~]*[!-~])?)?")
+_REPLAYED_HEADER: Final = "Idempotent-Replayed"
 # With a base URL that ends with one of these, the API would read the next path segment as an id.
-_LISTS: Final = frozenset({"threads", "users"})
+_ROUTES: Final = frozenset({"threads", "users"})
 
 
-def base_of(url: str) -> str:
+def normalize_base_url(url: str) -> str:
     """Return the URL without its trailing slash.
 
     Raises:
@@ -49,16 +49,16 @@ def base_of(url: str) -> str:
     """
     try:
         parts = urlsplit(url)
-        is_right = parts.scheme in {"http", "https"} and bool(httpx.URL(url).host) and not re.search(r"\s", url)
-        is_right = is_right and parts.port != 0
+        is_valid = parts.scheme in {"http", "https"} and bool(httpx.URL(url).host) and not re.search(r"\s", url)
+        is_valid = is_valid and parts.port != 0
     except (ValueError, TypeError, AttributeError, httpx.InvalidURL):
-        is_right = False
-    if not is_right or {"?", "#"} & set(url):
-        raise ValueError(f"the API's URL must be like https://host/stage, and is {url!r}")
-    base = url.rstrip("/")
-    if (last := base.rpartition("/")[2]) in _LISTS:
-        raise ValueError(f"the API's URL must be like https://host/stage, without the route /{last}, and is {url!r}")
-    return base
+        is_valid = False
+    if not is_valid or {"?", "#"} & set(url):
+        raise ValueError(f"the API's URL must be like https://host/stage, not {url!r}")
+    base_url = url.rstrip("/")
+    if (last_segment := base_url.rpartition("/")[2]) in _ROUTES:
+        raise ValueError(f"the API's URL must be like https://host/stage, without /{last_segment}, not {url!r}")
+    return base_url
 
 
 def run(
@@ -80,7 +80,7 @@ def run(
     Raises:
         CannotBeKept: The key has characters that a header cannot contain.
     """
-    if not isinstance(idempotency_key, str) or not _KEY_TEXT.fullmatch(idempotency_key):
+    if not isinstance(idempotency_key, str) or not _KEY_PATTERN.fullmatch(idempotency_key):
         raise CannotBeKept("idempotency_key: must be printable ASCII characters, without spaces at its ends")
     body: dict[str, Any] = {"prompt": prompt, "agent_name": agent_name, "instructions": instructions}
     body |= {"metadata": metadata, "replaces": None if replaces is None else str(replaces)}
@@ -90,9 +90,9 @@ def run(
         "user_id": user_id,
         "exchange_id": None if exchange_id is None else str(exchange_id),
     }
-    lists = {"tools": _texts(tools), "document_ids": _texts(document_ids)}
-    headers = {_KEY: idempotency_key}
-    return Call("POST", "/run", _run_result, _without_none(body) | lists, headers=headers, waits_for_first=True)
+    lists = {"tools": _to_list(tools), "document_ids": _to_list(document_ids)}
+    headers = {_KEY_HEADER: idempotency_key}
+    return Call("POST", "/run", _parse_run_result, _without_none(body) | lists, headers=headers, waits_for_first=True)
 
 
 def invoking(
@@ -106,7 +106,7 @@ def invoking(
     """`POST /invoking`."""
     body = _without_none({"thread_id": thread_id, "user_id": user_id, "query": query, "limit": limit})
     body |= _without_none(
-        {"max_context_tokens": max_context_tokens, "include": None if include is None else _texts(include)}
+        {"max_context_tokens": max_context_tokens, "include": None if include is None else _to_list(include)}
     )
     return Call("POST", "/invoking", lambda response: Context.from_json(response.json()), body)
 
@@ -122,7 +122,7 @@ def invoked(
 ) -> Call[Kept]:
     """`POST /invoked`. All attempts have the same exchange id."""
     body: dict[str, Any] = {"user_message": user_message, "assistant_message": assistant_message}
-    body |= {"document_ids": _texts(document_ids), "exchange_id": str(exchange_id)}
+    body |= {"document_ids": _to_list(document_ids), "exchange_id": str(exchange_id)}
     body |= _without_none({"thread_id": thread_id, "user_id": user_id, "metadata": metadata})
     return Call("POST", "/invoked", lambda response: Kept.from_json(response.json()), body)
 
@@ -142,14 +142,14 @@ def replace_exchange(
     """`PUT /threads/{thread_id}/exchanges/{exchange_id}`."""
     body: dict[str, Any] = {"user_message": user_message, "assistant_message": assistant_message}
     body |= _without_none({"metadata": metadata})
-    path = f"{_thread(thread_id)}/exchanges/{_segment('exchange_id', str(exchange_id))}"
+    path = f"{_thread_path(thread_id)}/exchanges/{_path_segment('exchange_id', str(exchange_id))}"
     return Call("PUT", path, lambda response: Kept.from_json(response.json()), body)
 
 
 def delete_exchange(thread_id: str, exchange_id: UUID | str) -> Call[None]:
     """`DELETE /threads/{thread_id}/exchanges/{exchange_id}`."""
-    path = f"{_thread(thread_id)}/exchanges/{_segment('exchange_id', str(exchange_id))}"
-    return Call("DELETE", path, _nothing, is_deletion=True)
+    path = f"{_thread_path(thread_id)}/exchanges/{_path_segment('exchange_id', str(exchange_id))}"
+    return Call("DELETE", path, _parse_no_content, is_deletion=True)
 
 
 def list_threads(user_id: str | None, limit: int | None, cursor: str | None) -> Call[Page[Thread]]:
@@ -160,54 +160,58 @@ def list_threads(user_id: str | None, limit: int | None, cursor: str | None) -> 
 
 def read_thread(thread_id: str) -> Call[Thread]:
     """`GET /threads/{thread_id}`."""
-    return Call("GET", _thread(thread_id), lambda response: Thread.from_json(response.json()))
+    return Call("GET", _thread_path(thread_id), lambda response: Thread.from_json(response.json()))
 
 
 def read_messages(thread_id: str, limit: int | None, cursor: str | None, order: Order) -> Call[Page[Message]]:
     """`GET /threads/{thread_id}/messages`."""
     query = _without_none({"limit": limit, "cursor": cursor, "order": order})
-    return Call("GET", f"{_thread(thread_id)}/messages", lambda response: messages_page(response.json()), query=query)
+    return Call(
+        "GET", f"{_thread_path(thread_id)}/messages", lambda response: messages_page(response.json()), query=query
+    )
 
 
 def read_layers(thread_id: str, limit: int | None) -> Call[Layers]:
     """`GET /threads/{thread_id}/layers`."""
     query = _without_none({"limit": limit})
-    return Call("GET", f"{_thread(thread_id)}/layers", lambda response: Layers.from_json(response.json()), query=query)
+    return Call(
+        "GET", f"{_thread_path(thread_id)}/layers", lambda response: Layers.from_json(response.json()), query=query
+    )
 
 
 def rename_thread(thread_id: str, title: str) -> Call[Thread]:
     """`PATCH /threads/{thread_id}`."""
-    return Call("PATCH", _thread(thread_id), lambda response: Thread.from_json(response.json()), {"title": title})
+    return Call("PATCH", _thread_path(thread_id), lambda response: Thread.from_json(response.json()), {"title": title})
 
 
 def delete_thread(thread_id: str) -> Call[None]:
     """`DELETE /threads/{thread_id}`."""
-    return Call("DELETE", _thread(thread_id), _nothing, is_deletion=True)
+    return Call("DELETE", _thread_path(thread_id), _parse_no_content, is_deletion=True)
 
 
 def read_preferences(user_id: str) -> Call[dict[str, str]]:
     """`GET /users/{user_id}/preferences`."""
-    return Call("GET", f"{_user(user_id)}/preferences", _preferences)
+    return Call("GET", f"{_user_path(user_id)}/preferences", _parse_preferences)
 
 
 def replace_preferences(user_id: str, preferences: Mapping[str, str]) -> Call[dict[str, str]]:
     """`PUT /users/{user_id}/preferences`."""
-    return Call("PUT", f"{_user(user_id)}/preferences", _preferences, dict(preferences))
+    return Call("PUT", f"{_user_path(user_id)}/preferences", _parse_preferences, dict(preferences))
 
 
 def merge_preferences(user_id: str, changes: Mapping[str, str | None]) -> Call[dict[str, str]]:
     """`PATCH /users/{user_id}/preferences`."""
-    return Call("PATCH", f"{_user(user_id)}/preferences", _preferences, dict(changes))
+    return Call("PATCH", f"{_user_path(user_id)}/preferences", _parse_preferences, dict(changes))
 
 
 def delete_preferences(user_id: str) -> Call[None]:
     """`DELETE /users/{user_id}/preferences`."""
-    return Call("DELETE", f"{_user(user_id)}/preferences", _nothing, is_deletion=True)
+    return Call("DELETE", f"{_user_path(user_id)}/preferences", _parse_no_content, is_deletion=True)
 
 
 def delete_user(user_id: str) -> Call[None]:
     """`DELETE /users/{user_id}`."""
-    return Call("DELETE", _user(user_id), _nothing, is_deletion=True)
+    return Call("DELETE", _user_path(user_id), _parse_no_content, is_deletion=True)
 
 
 def health() -> Call[Health]:
@@ -222,13 +226,13 @@ def read_status() -> Call[Status]:
 
 def openapi() -> Call[dict[str, Any]]:
     """`GET /openapi.json`."""
-    return Call("GET", "/openapi.json", _description)
+    return Call("GET", "/openapi.json", _parse_description)
 
 
-_KEY: Final = "Idempotency-Key"
+_KEY_HEADER: Final = "Idempotency-Key"
 
 
-def _segment(name: str, value: str) -> str:
+def _path_segment(name: str, value: str) -> str:
     if not isinstance(value, str):
         raise CannotBeKept(f"{name}: must be a text, not {type(value).__name__}")
     if not value:
@@ -239,17 +243,17 @@ def _segment(name: str, value: str) -> str:
     return quote(value, safe="").replace(".", "%2E")
 
 
-def _thread(thread_id: str) -> str:
-    return f"/threads/{_segment('thread_id', thread_id)}"
+def _thread_path(thread_id: str) -> str:
+    return f"/threads/{_path_segment('thread_id', thread_id)}"
 
 
-def _user(user_id: str) -> str:
-    return f"/users/{_segment('user_id', user_id)}"
+def _user_path(user_id: str) -> str:
+    return f"/users/{_path_segment('user_id', user_id)}"
 
 
-def _texts(values: Sequence[str]) -> list[str]:
+def _to_list(values: Sequence[str]) -> list[str]:
     if isinstance(values, str):
-        raise TypeError("a list of texts is meant, not one text")
+        raise TypeError("must be a list of texts, not one text")
     return list(values)
 
 
@@ -257,24 +261,24 @@ def _without_none(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _nothing(response: httpx.Response) -> None:
+def _parse_no_content(response: httpx.Response) -> None:
     if response.status_code != HTTPStatus.NO_CONTENT:
-        raise ValueError("a deletion is answered without content")
+        raise ValueError("the response to a deletion must be 204")
 
 
-def _preferences(response: httpx.Response) -> dict[str, str]:
+def _parse_preferences(response: httpx.Response) -> dict[str, str]:
     preferences = response.json()
     if not isinstance(preferences, dict) or not all(isinstance(value, str) for value in preferences.values()):
-        raise TypeError("preferences are an object of texts")
+        raise TypeError("preferences must be an object of texts")
     return preferences
 
 
-def _description(response: httpx.Response) -> dict[str, Any]:
+def _parse_description(response: httpx.Response) -> dict[str, Any]:
     description = response.json()
     if not isinstance(description, dict) or not isinstance(description.get("info"), dict):
-        raise TypeError("a description is an object with an object `info`")
+        raise TypeError("a description must be an object with an object `info`")
     return description
 
 
-def _run_result(response: httpx.Response) -> RunResult:
-    return RunResult.from_json(response.json(), is_replayed=response.headers.get(_REPLAYED) == "true")
+def _parse_run_result(response: httpx.Response) -> RunResult:
+    return RunResult.from_json(response.json(), is_replayed=response.headers.get(_REPLAYED_HEADER) == "true")

@@ -16,11 +16,11 @@ _RANDOM_BITS: Final = 74
 _VERSION_AND_VARIANT: Final = (0x7 << 76) | (0b10 << 62)
 _LOW_62: Final = (1 << 62) - 1
 # The service rejects ids from more than 10 s ahead.
-_MOST_AHEAD_MS: Final = 9_000
+_MAX_AHEAD_MS: Final = 9_000
 _VERSION: Final = 7
 
 
-def compose(milliseconds: int, randomness: int) -> UUID:
+def make_uuid7(milliseconds: int, randomness: int) -> UUID:
     """Return a UUIDv7 (RFC 9562, section 5.7) of 48 timestamp bits and 74 random bits."""
     return UUID(int=milliseconds << 80 | _VERSION_AND_VARIANT | (randomness >> 62 & 0xFFF) << 64 | randomness & _LOW_62)
 
@@ -48,16 +48,16 @@ class ExchangeIds:
         """Return a new id."""
         randomness = secrets.randbits(_RANDOM_BITS)
         with self._lock:
-            new_id = compose(self._now_ms(), randomness)
+            new_id = make_uuid7(self._now_ms(), randomness)
             if new_id.int <= self._last:
-                new_id = compose((self._last >> 80) + 1, randomness)
+                new_id = make_uuid7((self._last >> 80) + 1, randomness)
             self._last = new_id.int
         return new_id
 
     def observe(self, exchange_ids: Iterable[UUID | None]) -> None:
         """Make later ids sort after these, except after ids from the future."""
         with self._lock:
-            most = self._now_ms() + _MOST_AHEAD_MS
+            most = self._now_ms() + _MAX_AHEAD_MS
             numbers = [
                 each.int
                 for each in exchange_ids
@@ -81,7 +81,7 @@ class ExchangeIds:
         least, most = server_time - self._clock(), server_time + 1 - sent
         with self._lock:
             self._offset = max(least, min(most, 0.0))
-            if self._last >> 80 > self._now_ms() + _MOST_AHEAD_MS:
+            if self._last >> 80 > self._now_ms() + _MAX_AHEAD_MS:
                 # A clock that ran ahead generated this id. The service would reject its successors.
                 self._last = 0
 
@@ -95,7 +95,7 @@ class ExchangeIds:
 
 # The generators stay after a client is closed, because the next client's ids must sort after the closed client's ids.
 _BY_URL: Final[dict[str, ExchangeIds]] = {}
-_MOST_URLS: Final = 1_000
+_MAX_URLS: Final = 1_000
 _BY_URL_LOCK: Final = threading.Lock()
 
 
@@ -104,7 +104,7 @@ def ids_for(base_url: str) -> ExchangeIds:
     with _BY_URL_LOCK:
         ids = _BY_URL.pop(base_url, None) or ExchangeIds()
         _BY_URL[base_url] = ids
-        while len(_BY_URL) > _MOST_URLS:
+        while len(_BY_URL) > _MAX_URLS:
             del _BY_URL[next(iter(_BY_URL))]
         return ids
 
@@ -122,9 +122,9 @@ def id_after(exchange_id: UUID, created_at: datetime | None, number: int) -> UUI
         following = (key & _LOW_62) + 1 + number
         if following <= _LOW_62:
             return UUID(int=(key & ~_LOW_62) | following)
-        return compose((key >> 80) + 1, number)
+        return make_uuid7((key >> 80) + 1, number)
     moment = created_at or datetime.fromtimestamp(0, UTC)
     milliseconds = (moment - datetime.fromtimestamp(0, UTC)) // (datetime.resolution * 1000)
     # Use the next millisecond: within the same millisecond, other exchanges may sort in between.
     digest = hashlib.sha256(exchange_id.bytes + number.to_bytes(8, "big")).digest()
-    return compose(milliseconds + 1, int.from_bytes(digest[:10], "big"))
+    return make_uuid7(milliseconds + 1, int.from_bytes(digest[:10], "big"))

@@ -8,16 +8,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from hybrid_memory_client._items import BY, IDS, ITEMS, PART, RETRACTED, joined_parts
-from hybrid_memory_client._texts import PARTS, Texts, restored
+from hybrid_memory_client._items import IDS, ITEMS, PART, RETRACTED, RETRACTED_BY, join_parts
+from hybrid_memory_client._texts import PARTS, ExchangeTexts, resolve_references
 from hybrid_memory_client.errors import HistoryDegraded
 from hybrid_memory_client.models import Message
 
-_SIDES = ("user", "assistant")
+_ROLES = ("user", "assistant")
 
 
 @dataclass(slots=True)
-class Entry:
+class StoredExchange:
     """An exchange that was read.
 
     Attributes:
@@ -25,120 +25,124 @@ class Entry:
     """
 
     exchange_id: UUID | None
-    texts: Texts
+    texts: ExchangeTexts
     stored: dict[str, Any] | None
     created_at: datetime | None = None
 
     def items(self) -> list[Any]:
         """Return the framework's items, oldest first. A large item is still a reference to its parts."""
-        return [restored(item, self.texts) for item in (self.stored or {}).get(ITEMS, [])]
+        return [resolve_references(item, self.texts) for item in (self.stored or {}).get(ITEMS, [])]
 
     @property
     def retracted_by(self) -> str | None:
         """The caller that retracted an item with this exchange."""
-        return None if self.stored is None else self.stored.get(BY)
+        return None if self.stored is None else self.stored.get(RETRACTED_BY)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class StoredItem:
     """An item that was read.
 
     Attributes:
-        name: The item's id, or its position if it has none.
-        number: Its position in the exchange.
+        id: The item's id; made from the exchange's id and the position if the item has none.
+        position: The item's position in the exchange.
     """
 
-    name: str
+    id: str
     item: Any
-    entry: Entry
-    number: int
+    exchange: StoredExchange
+    position: int
 
 
 @dataclass(slots=True)
-class Reader:
+class ItemReader:
     """Groups messages into exchanges, and converts exchanges, newest first, into items.
 
     Attributes:
-        foreign: Converts an exchange of another program into items.
-        may_lack: Whether an item with missing parts is skipped instead of raising an error.
+        convert_foreign: Converts an exchange of another program into items.
+        skip_incomplete: Whether to skip an item with missing parts instead of raising an error.
     """
 
-    kind: str
-    foreign: Callable[[Texts], list[Any]] = lambda _: []
-    may_lack: bool = False
-    _open: list[Message] = field(default_factory=list)
+    framework: str
+    convert_foreign: Callable[[ExchangeTexts], list[Any]] = lambda _: []
+    skip_incomplete: bool = False
+    _messages: list[Message] = field(default_factory=list)
     _retracted: set[str] = field(default_factory=set)
     _seen: set[str] = field(default_factory=set)
     _parts: dict[str, dict[int, str]] = field(default_factory=dict)
-    # In the format of older versions, the number of items still to be skipped as retracted.
-    _count: int = 0
+    # Older versions store only the number of retracted items. This is the number still to skip.
+    _retracted_count: int = 0
 
-    def feed(self, message: Message) -> list[Entry]:
+    def add_message(self, message: Message) -> list[StoredExchange]:
         """Add the next message, in either order; return the exchanges that are now complete."""
-        done = []
-        if self._open and (message.exchange_id is None or message.exchange_id != self._open[0].exchange_id):
-            done += self.end()
-        self._open.append(message)
-        if len(self._open) == len(_SIDES):
-            done += self.end()
-        return done
+        complete = []
+        if self._messages and (message.exchange_id is None or message.exchange_id != self._messages[0].exchange_id):
+            complete += self.finish()
+        self._messages.append(message)
+        if len(self._messages) == len(_ROLES):
+            complete += self.finish()
+        return complete
 
-    def end(self) -> list[Entry]:
+    def finish(self) -> list[StoredExchange]:
         """Return the last exchange if it has a message."""
-        sides, self._open = self._open, []
-        if not sides:
+        messages, self._messages = self._messages, []
+        if not messages:
             return []
-        user, assistant = (next((each for each in sides if each.role == role), None) for role in _SIDES)
-        texts = Texts(user.content if user else "", assistant.content if assistant else "")
-        stored = user.metadata.get(self.kind) if user is not None and user.metadata else None
-        return [Entry(sides[0].exchange_id, texts, stored if isinstance(stored, dict) else None, sides[0].created_at)]
+        user, assistant = (next((each for each in messages if each.role == role), None) for role in _ROLES)
+        texts = ExchangeTexts(user.content if user else "", assistant.content if assistant else "")
+        stored = user.metadata.get(self.framework) if user is not None and user.metadata else None
+        return [
+            StoredExchange(
+                messages[0].exchange_id, texts, stored if isinstance(stored, dict) else None, messages[0].created_at
+            )
+        ]
 
-    def left_of(self, entry: Entry) -> list[Found]:
-        """Return an entry's items that were not retracted, newest first.
+    def remaining_items(self, exchange: StoredExchange) -> list[StoredItem]:
+        """Return an exchange's items that were not retracted, newest first.
 
         Raises:
             HistoryDegraded: Parts of an item are missing.
         """
-        if entry.stored is not None:
-            self._record(entry.stored)
-        items = self.foreign(entry.texts) if entry.stored is None else entry.items()
-        names = (entry.stored or {}).get(IDS) or [f"{entry.exchange_id}:{number}" for number in range(len(items))]
+        if exchange.stored is not None:
+            self._read_stored(exchange.stored)
+        items = self.convert_foreign(exchange.texts) if exchange.stored is None else exchange.items()
+        ids = (exchange.stored or {}).get(IDS) or [f"{exchange.exchange_id}:{number}" for number in range(len(items))]
         remaining = []
-        for number, (name, item) in reversed(list(enumerate(zip(names, items, strict=True)))):
-            if name in self._seen:
+        for number, (item_id, item) in reversed(list(enumerate(zip(ids, items, strict=True)))):
+            if item_id in self._seen:
                 continue
-            if entry.exchange_id is not None:
-                self._seen.add(name)
-            if name in self._retracted:
+            if exchange.exchange_id is not None:
+                self._seen.add(item_id)
+            if item_id in self._retracted:
                 continue
-            if self._count:
-                self._count -= 1
+            if self._retracted_count:
+                self._retracted_count -= 1
                 continue
             if not self._is_in_parts(item):
-                remaining.append(Found(name, item, entry, number))
-            elif (whole_item := self._joined_item(item)) is not None:
-                remaining.append(Found(name, whole_item, entry, number))
+                remaining.append(StoredItem(item_id, item, exchange, number))
+            elif (joined_item := self._join_item(item)) is not None:
+                remaining.append(StoredItem(item_id, joined_item, exchange, number))
         return remaining
 
-    def _record(self, stored: dict[str, Any]) -> None:
+    def _read_stored(self, stored: dict[str, Any]) -> None:
         if isinstance(part := stored.get(PART), list):
-            name, number, text = part
-            self._parts.setdefault(name, {})[number] = text
+            item_id, number, text = part
+            self._parts.setdefault(item_id, {})[number] = text
         retracted = stored.get(RETRACTED, [])
         if isinstance(retracted, list):
             self._retracted |= set(retracted)
         else:
-            self._count += int(retracted)
+            self._retracted_count += int(retracted)
 
     def _is_in_parts(self, item: Any) -> bool:
         return isinstance(item, dict) and PARTS in item
 
-    def _joined_item(self, item: dict[str, Any]) -> Any | None:
-        name, count = item[PARTS]
-        parts = self._parts.pop(name, {})
+    def _join_item(self, item: dict[str, Any]) -> Any | None:
+        item_id, count = item[PARTS]
+        parts = self._parts.pop(item_id, {})
         if len(parts) == count:
-            return joined_parts([parts[number] for number in range(count)])
-        if self.may_lack:
+            return join_parts([parts[number] for number in range(count)])
+        if self.skip_incomplete:
             return None
         raise HistoryDegraded(["postgres"])
 

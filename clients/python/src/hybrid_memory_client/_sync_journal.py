@@ -10,10 +10,18 @@ from uuid import UUID
 from hybrid_memory_client._sync_client import MemoryClient
 from hybrid_memory_client._calls import Order
 from hybrid_memory_client._ids import id_after, is_time_ordered
-from hybrid_memory_client._items import Draft, Record, combined_draft, drafts, part_drafts, records, retraction
-from hybrid_memory_client._reading import Entry, Found, Reader, require_complete
-from hybrid_memory_client._texts import Texts
-from hybrid_memory_client._turns import Turn, turns_of
+from hybrid_memory_client._items import (
+    ExchangeDraft,
+    ItemRecord,
+    make_draft,
+    make_drafts,
+    make_part_drafts,
+    make_records,
+    make_retraction,
+)
+from hybrid_memory_client._reading import ItemReader, StoredExchange, StoredItem, require_complete
+from hybrid_memory_client._texts import ExchangeTexts
+from hybrid_memory_client._turns import OpenTurn, open_turns_of
 from hybrid_memory_client.errors import CannotBeKept, HistoryDegraded, MemoryClientError, NotFound, NotKept
 
 _FIRST_PAGE, _LAST_PAGE = 2, 200
@@ -26,33 +34,33 @@ class Journal:
 
     Args:
         client: A client of the deployment.
-        kind: The framework's name, under which its items are stored in the exchanges' metadata.
+        framework: The framework's name, under which its items are stored in the exchanges' metadata.
         thread_id: The thread.
         user_id: The thread's owner.
-        foreign: Converts an exchange of another program, which has no items, into items.
+        convert_foreign: Converts an exchange of another program, which has no items, into items.
         allow_degraded: If a layer does not respond, continue without the newest exchanges instead of raising an error.
     """
 
     def __init__(
         self,
         client: MemoryClient,
-        kind: str,
+        framework: str,
         thread_id: str,
         user_id: str | None,
-        foreign: Callable[[Texts], list[Any]],
+        convert_foreign: Callable[[ExchangeTexts], list[Any]],
         *,
         allow_degraded: bool = False,
     ) -> None:
         self.thread_id = thread_id
         self.degraded: tuple[str, ...] = ()
         self._client = client
-        self._turns = turns_of(client)
-        self._kind = kind
+        self._turns = open_turns_of(client)
+        self._framework = framework
         self._user_id = user_id
-        self._foreign = foreign
+        self._convert_foreign = convert_foreign
         self._allow_degraded = allow_degraded
 
-    def append(self, items: Sequence[tuple[Any, Texts]]) -> None:
+    def append(self, items: Sequence[tuple[Any, ExchangeTexts]]) -> None:
         """Store items, each with its texts for other readers of the thread.
 
         A repeated call stores the items again.
@@ -62,16 +70,16 @@ class Journal:
             NotKept: No store accepted the items, or only the first `items_kept` are stored. Each exchange has a group
                 of items; the cause is the error of the first group that failed.
         """
-        new = records(items)
+        new = make_records(items)
         if not new:
             return
-        turn = self._turns.take(self._kind, self.thread_id)
-        if turn is not None and turn.takes(new) and self._extend(turn, new):
+        turn = self._turns.pop(self._framework, self.thread_id)
+        if turn is not None and turn.accepts(new) and self._extend(turn, new):
             return
         count = 0
-        for draft in drafts(self._kind, new):
+        for draft in make_drafts(self._framework, new):
             try:
-                self._begin(draft)
+                self._store_in_new_exchange(draft)
             except MemoryClientError as error:
                 if count == 0:
                     raise
@@ -79,26 +87,27 @@ class Journal:
                 raise NotKept(detail, items_kept=count) from error
             count += len(draft.records)
 
-    def _begin(self, draft: Draft) -> None:
+    def _store_in_new_exchange(self, draft: ExchangeDraft) -> None:
         """Store items in a new exchange."""
         exchange_id = self._client.new_id()
-        newest = self._keep_parts(draft.records, exchange_id)
-        self._keep(draft, exchange_id)
-        self._turns.put(self._kind, self.thread_id, Turn(exchange_id, newest, draft.records))
+        newest = self._store_parts(draft.records, exchange_id)
+        self._store(draft, exchange_id)
+        self._turns.put(self._framework, self.thread_id, OpenTurn(exchange_id, newest, draft.records))
 
-    def _extend(self, turn: Turn, new: list[Record]) -> bool:
+    def _extend(self, turn: OpenTurn, new: list[ItemRecord]) -> bool:
         """Add items to an exchange of this process; return whether they are stored.
 
         The exchange must be the thread's newest, so that the items keep their order. If the replacement fails, the
-        caller stores the items in a new exchange. If it succeeded after all, readers skip the duplicates.
+        caller stores the items in a new exchange. If only the response to the replacement was lost, readers skip the
+        duplicates.
         """
-        draft = combined_draft(self._kind, [*turn.records, *new])
+        draft = make_draft(self._framework, [*turn.records, *new])
         return draft is not None and self._replace(turn, draft, new)
 
-    def _replace(self, turn: Turn, draft: Draft, new: list[Record]) -> bool:
-        if not self._is_newest(turn.newest):
+    def _replace(self, turn: OpenTurn, draft: ExchangeDraft, new: list[ItemRecord]) -> bool:
+        if not self._is_newest(turn.newest_id):
             return False
-        newest = self._keep_parts(new, turn.newest)
+        newest = self._store_parts(new, turn.newest_id)
         texts = draft.texts
         try:
             result = self._client.replace_exchange(
@@ -108,10 +117,10 @@ class Journal:
             return False
         if result.durability == "none":
             return False
-        self._turns.put(self._kind, self.thread_id, Turn(turn.exchange_id, newest, draft.records))
+        self._turns.put(self._framework, self.thread_id, OpenTurn(turn.exchange_id, newest, draft.records))
         return True
 
-    def revise(self, item: Any, texts: Texts, is_older: Callable[[Any], bool]) -> bool:
+    def revise(self, item: Any, texts: ExchangeTexts, is_older: Callable[[Any], bool]) -> bool:
         """Replace an item of an open turn of this process with a newer version; return whether that was possible.
 
         Args:
@@ -122,16 +131,16 @@ class Journal:
         Raises:
             CannotBeKept: The item is invalid or too large.
         """
-        (new,) = records([(item, texts)])
-        turn = self._turns.take(self._kind, self.thread_id)
+        (new,) = make_records([(item, texts)])
+        turn = self._turns.pop(self._framework, self.thread_id)
         if turn is None:
             return False
         is_match = [not each.parts and is_older(each.item) for each in turn.records]
         if not any(is_match):
-            self._turns.put(self._kind, self.thread_id, turn)
+            self._turns.put(self._framework, self.thread_id, turn)
             return False
         revised = [new if older else each for each, older in zip(turn.records, is_match, strict=True)]
-        draft = combined_draft(self._kind, revised)
+        draft = make_draft(self._framework, revised)
         return draft is not None and self._replace(turn, draft, [new])
 
     def _is_newest(self, exchange_id: UUID) -> bool:
@@ -141,15 +150,15 @@ class Journal:
             return False
         return bool(page.items) and page.items[0].exchange_id == exchange_id
 
-    def _keep_parts(self, items: Sequence[Record], newest: UUID) -> UUID:
+    def _store_parts(self, items: Sequence[ItemRecord], newest: UUID) -> UUID:
         """Store the parts of large items; return the id of the thread's newest exchange afterwards."""
         for record in items:
-            for draft in part_drafts(self._kind, record):
+            for draft in make_part_drafts(self._framework, record):
                 newest = self._client.new_id()
-                self._keep(draft, newest)
+                self._store(draft, newest)
         return newest
 
-    def _keep(self, draft: Draft, exchange_id: UUID) -> None:
+    def _store(self, draft: ExchangeDraft, exchange_id: UUID) -> None:
         result = self._client.invoked(
             draft.texts.user,
             draft.texts.assistant,
@@ -160,7 +169,7 @@ class Journal:
         )
         if result.durability == "none":
             raise NotKept("no store accepted the exchange")
-        self._turns.note(self._kind, self.thread_id, exchange_id)
+        self._turns.record_stored(self._framework, self.thread_id, exchange_id)
 
     def retract(self) -> Any | None:
         """Retract the newest item and return it; None if there is none.
@@ -168,25 +177,25 @@ class Journal:
         Concurrent callers, in any process, each get a different item. The exchange that retracts an item has an id
         derived from the item, and only the first caller's exchange is stored under that id.
         """
-        self._turns.take(self._kind, self.thread_id)
+        self._turns.pop(self._framework, self.thread_id)
         while True:
-            newest = self._newest(1)
+            newest = self._read_newest(1)
             if not newest:
                 return None
-            if self._claim(newest[0]):
+            if self._retract_item(newest[0]):
                 return newest[0].item
 
-    def _claim(self, candidate: Found) -> bool:
+    def _retract_item(self, candidate: StoredItem) -> bool:
         """Retract an item; return whether no other caller retracted it first."""
-        if candidate.entry.exchange_id is None:
-            raise CannotBeKept("an item of an exchange without an id cannot be taken back")
-        claimant = secrets.token_hex(8)
-        exchange_id = id_after(candidate.entry.exchange_id, candidate.entry.created_at, candidate.number)
-        self._keep(retraction(self._kind, candidate.name, claimant), exchange_id)
-        for entry in self.entries():
-            if entry.exchange_id == exchange_id:
-                return entry.retracted_by == claimant
-            if entry.exchange_id == candidate.entry.exchange_id:
+        if candidate.exchange.exchange_id is None:
+            raise CannotBeKept("an item of an exchange without an id cannot be retracted")
+        caller_id = secrets.token_hex(8)
+        exchange_id = id_after(candidate.exchange.exchange_id, candidate.exchange.created_at, candidate.position)
+        self._store(make_retraction(self._framework, candidate.id, caller_id), exchange_id)
+        for exchange in self.read_exchanges():
+            if exchange.exchange_id == exchange_id:
+                return exchange.retracted_by == caller_id
+            if exchange.exchange_id == candidate.exchange.exchange_id:
                 break
         # The retraction is in a layer that did not respond to the read. No other caller's retraction is known.
         return True
@@ -197,32 +206,32 @@ class Journal:
         Raises:
             HistoryDegraded: A layer did not respond, and the newest exchanges may be missing.
         """
-        return [each.item for each in reversed(self._newest(limit))]
+        return [each.item for each in reversed(self._read_newest(limit))]
 
-    def _newest(self, limit: int | None) -> list[Found]:
+    def _read_newest(self, limit: int | None) -> list[StoredItem]:
         if limit is not None and limit <= 0:
             return []
-        newest: list[Found] = []
-        for each in self.newest_first(_LAST_PAGE if limit is None else _FIRST_PAGE * limit):
+        newest: list[StoredItem] = []
+        for each in self.iter_newest_first(_LAST_PAGE if limit is None else _FIRST_PAGE * limit):
             newest.append(each)
             if len(newest) == limit:
                 break
         return newest
 
-    def newest_first(self, page_size: int = _FIRST_PAGE) -> Iterator[Found]:
+    def iter_newest_first(self, page_size: int = _FIRST_PAGE) -> Iterator[StoredItem]:
         """Yield the items that were not retracted, newest first.
 
         Args:
             page_size: The number of messages in the first page; each further page is larger.
         """
-        reader = Reader(self._kind, self._foreign, self._allow_degraded)
-        for entry in self.entries(reader, page_size=page_size):
-            for candidate in reader.left_of(entry):
-                yield candidate
+        reader = ItemReader(self._framework, self._convert_foreign, self._allow_degraded)
+        for exchange in self.read_exchanges(reader, page_size=page_size):
+            for item in reader.remaining_items(exchange):
+                yield item
 
-    def entries(
-        self, reader: Reader | None = None, *, order: Order = "desc", page_size: int = _FIRST_PAGE
-    ) -> Iterator[Entry]:
+    def read_exchanges(
+        self, reader: ItemReader | None = None, *, order: Order = "desc", page_size: int = _FIRST_PAGE
+    ) -> Iterator[StoredExchange]:
         """Yield the thread's exchanges, newest first; none for a thread that does not exist.
 
         Args:
@@ -230,7 +239,7 @@ class Journal:
             order: `asc` for the oldest first.
             page_size: The number of messages in the first page; each further page is larger.
         """
-        reader = reader or Reader(self._kind)
+        reader = reader or ItemReader(self._framework)
         cursor: str | None = None
         while True:
             limit = min(page_size, _LAST_PAGE)
@@ -241,30 +250,32 @@ class Journal:
             self.degraded = page.degraded
             require_complete(page.degraded, allow_degraded=self._allow_degraded)
             if page.degraded and cursor is None and order == "desc" and not self._allow_degraded:
-                self._require_own([message.exchange_id for message in page.items], page.degraded)
+                self._require_own_exchange([message.exchange_id for message in page.items], page.degraded)
             for message in page.items:
-                for entry in reader.feed(message):
-                    yield entry
+                for exchange in reader.add_message(message):
+                    yield exchange
             cursor, page_size = page.next_cursor, page_size * 4
             if cursor is None:
                 break
-        for entry in reader.end():
-            yield entry
+        for exchange in reader.finish():
+            yield exchange
 
-    def _require_own(self, shown: Sequence[UUID | None], degraded: Sequence[str]) -> None:
+    def _require_own_exchange(self, read_ids: Sequence[UUID | None], degraded: Sequence[str]) -> None:
         """Check that a degraded page includes the newest exchange that this process stored.
 
         Raises:
-            HistoryDegraded: It does not.
+            HistoryDegraded: The page lacks this exchange.
         """
-        own = self._turns.written(self._kind, self.thread_id)
-        newest = shown[0] if shown else None
-        if own is not None and own not in shown and (newest is None or (is_time_ordered(newest) and own > newest)):
+        own_id = self._turns.newest_stored(self._framework, self.thread_id)
+        newest = read_ids[0] if read_ids else None
+        if own_id is None or own_id in read_ids:
+            return
+        if newest is None or (is_time_ordered(newest) and own_id > newest):
             raise HistoryDegraded(degraded)
 
     def clear(self) -> bool:
         """Delete the thread, including exchanges of other programs; return whether it existed."""
-        self._turns.forget(self._kind, self.thread_id)
+        self._turns.forget(self._framework, self.thread_id)
         try:
             self._client.delete_thread(self.thread_id)
         except NotFound:

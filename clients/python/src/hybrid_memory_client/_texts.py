@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-_SHORT: Final = 40
-_MOST_STEP_TEXT: Final = 200
+_MAX_INLINE_LENGTH: Final = 40
+_MAX_STEP_TEXT: Final = 200
 REFERENCE: Final = "$exchange"
 PARTS: Final = "$parts"
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ToolStep:
     """A tool call or its result, for display by any reader of the thread."""
 
     type: str
@@ -22,12 +22,12 @@ class Step:
 
     def to_json(self) -> dict[str, str]:
         """Return the stored form; a long text is cut."""
-        shown = {"type": self.type, "id": self.id, "name": self.name, "text": self.text[:_MOST_STEP_TEXT]}
+        shown = {"type": self.type, "id": self.id, "name": self.name, "text": self.text[:_MAX_STEP_TEXT]}
         return {key: value for key, value in shown.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
-class Texts:
+class ExchangeTexts:
     """The texts of an exchange or item for other readers of the thread; '' if a side has none.
 
     Attributes:
@@ -37,37 +37,37 @@ class Texts:
 
     user: str = ""
     assistant: str = ""
-    steps: tuple[Step, ...] = ()
+    steps: tuple[ToolStep, ...] = ()
     is_prompt: bool = False
 
     @property
-    def begins(self) -> bool:
+    def starts_turn(self) -> bool:
         """Whether a turn begins here."""
         return self.is_prompt or bool(self.user)
 
 
-def restored(value: Any, texts: Texts) -> Any:
+def resolve_references(value: Any, texts: ExchangeTexts) -> Any:
     """Return an item with its references replaced by the exchange's texts."""
     if isinstance(value, list):
-        return [restored(each, texts) for each in value]
+        return [resolve_references(each, texts) for each in value]
     if isinstance(value, dict):
         if REFERENCE in value:
-            return _referred(value[REFERENCE], texts)
-        return {key: restored(each, texts) for key, each in value.items()}
+            return _resolve_reference(value[REFERENCE], texts)
+        return {key: resolve_references(each, texts) for key, each in value.items()}
     return value
 
 
-def reserved(value: Any) -> str | None:
+def find_reserved_key(value: Any) -> str | None:
     """Return a reserved key that an item contains, or None."""
     if isinstance(value, dict):
         reserved_key = next((key for key in (REFERENCE, PARTS) if key in value), None)
-        return reserved_key or next((key for each in value.values() if (key := reserved(each))), None)
-    return next((key for each in value if (key := reserved(each))), None) if isinstance(value, list) else None
+        return reserved_key or next((key for each in value.values() if (key := find_reserved_key(each))), None)
+    return next((key for each in value if (key := find_reserved_key(each))), None) if isinstance(value, list) else None
 
 
-def referring(value: Any, texts: Texts) -> Any:
+def insert_references(value: Any, texts: ExchangeTexts) -> Any:
     """Return an item whose long texts are replaced by references to equal texts of the exchange."""
-    if isinstance(value, str) and len(value) > _SHORT:
+    if isinstance(value, str) and len(value) > _MAX_INLINE_LENGTH:
         for side, text in (("user", texts.user), ("assistant", texts.assistant)):
             start = text.find(value)
             if start == 0 and len(value) == len(text):
@@ -76,18 +76,18 @@ def referring(value: Any, texts: Texts) -> Any:
                 return {REFERENCE: [side, start, start + len(value)]}
         return value
     if isinstance(value, list):
-        return [referring(each, texts) for each in value]
+        return [insert_references(each, texts) for each in value]
     if isinstance(value, dict):
-        return {key: referring(each, texts) for key, each in value.items()}
+        return {key: insert_references(each, texts) for key, each in value.items()}
     return value
 
 
-def _referred(reference: Any, texts: Texts) -> str:
+def _resolve_reference(reference: Any, texts: ExchangeTexts) -> str:
     if isinstance(reference, list):
         side, start, end = reference
-        return _side(side, texts)[start:end]
-    return _side(reference, texts)
+        return _text_of(side, texts)[start:end]
+    return _text_of(reference, texts)
 
 
-def _side(side: str, texts: Texts) -> str:
+def _text_of(side: str, texts: ExchangeTexts) -> str:
     return texts.user if side == "user" else texts.assistant

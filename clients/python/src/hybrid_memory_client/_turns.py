@@ -9,82 +9,82 @@ from typing import Final, Generic, TypeVar
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from hybrid_memory_client._items import Record
+from hybrid_memory_client._items import ItemRecord
 
-_MOST: Final = 64
+_MAX_TURNS: Final = 64
 _Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class OpenTurn:
     """An exchange that this process stored, with its items.
 
     Attributes:
-        newest: The thread's newest exchange known to this process: this exchange, or one that holds parts of its items.
+        newest_id: The thread's newest exchange known to this process: this one, or one that holds parts of its items.
     """
 
     exchange_id: UUID
-    newest: UUID
-    records: tuple[Record, ...]
+    newest_id: UUID
+    records: tuple[ItemRecord, ...]
 
-    def takes(self, more: list[Record]) -> bool:
+    def accepts(self, new: list[ItemRecord]) -> bool:
         """Return whether more items belong to this turn. A further user message begins the next turn."""
-        begins = any(each.texts.begins for each in more)
-        return not (begins and any(each.texts.begins or each.texts.assistant for each in self.records))
+        starts_turn = any(each.texts.starts_turn for each in new)
+        return not (starts_turn and any(each.texts.starts_turn or each.texts.assistant for each in self.records))
 
 
-class _Newest(OrderedDict[tuple[str, str], _Value], Generic[_Value]):
+class _RecentValues(OrderedDict[tuple[str, str], _Value], Generic[_Value]):
     """A dictionary of the most recently set values."""
 
     def put(self, key: tuple[str, str], value: _Value) -> None:
         """Set a value, and remove the oldest values beyond the limit."""
         self[key] = value
         self.move_to_end(key)
-        while len(self) > _MOST:
+        while len(self) > _MAX_TURNS:
             self.popitem(last=False)
 
 
-class Turns:
+class OpenTurns:
     """A client's open turns, by framework and thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._open: _Newest[Turn] = _Newest()
-        self._written: _Newest[UUID] = _Newest()
+        self._open: _RecentValues[OpenTurn] = _RecentValues()
+        self._stored: _RecentValues[UUID] = _RecentValues()
 
-    def take(self, kind: str, thread_id: str) -> Turn | None:
+    def pop(self, framework: str, thread_id: str) -> OpenTurn | None:
         """Remove and return the open turn. A concurrent caller gets None."""
         with self._lock:
-            return self._open.pop((kind, thread_id), None)
+            return self._open.pop((framework, thread_id), None)
 
-    def put(self, kind: str, thread_id: str, turn: Turn) -> None:
+    def put(self, framework: str, thread_id: str, turn: OpenTurn) -> None:
         """Set the open turn, to which the next items are added."""
         with self._lock:
-            self._open.put((kind, thread_id), turn)
+            self._open.put((framework, thread_id), turn)
 
-    def note(self, kind: str, thread_id: str, exchange_id: UUID) -> None:
+    def record_stored(self, framework: str, thread_id: str, exchange_id: UUID) -> None:
         """Record an exchange that was stored."""
         with self._lock:
-            written_id = self._written.get((kind, thread_id), exchange_id)
-            self._written.put((kind, thread_id), max(written_id, exchange_id))
+            stored_id = self._stored.get((framework, thread_id), exchange_id)
+            self._stored.put((framework, thread_id), max(stored_id, exchange_id))
 
-    def written(self, kind: str, thread_id: str) -> UUID | None:
+    def newest_stored(self, framework: str, thread_id: str) -> UUID | None:
         """Return the newest exchange that was stored."""
         with self._lock:
-            return self._written.get((kind, thread_id))
+            return self._stored.get((framework, thread_id))
 
-    def forget(self, kind: str, thread_id: str) -> None:
+    def forget(self, framework: str, thread_id: str) -> None:
         """Remove a deleted thread's turn."""
         with self._lock:
-            self._open.pop((kind, thread_id), None)
-            self._written.pop((kind, thread_id), None)
+            self._open.pop((framework, thread_id), None)
+            self._stored.pop((framework, thread_id), None)
 
 
-_BY_CLIENT: WeakKeyDictionary[object, Turns] = WeakKeyDictionary()
+_BY_CLIENT: WeakKeyDictionary[object, OpenTurns] = WeakKeyDictionary()
 _BY_CLIENT_LOCK: Final = threading.Lock()
 
 
-def turns_of(client: object) -> Turns:
+def open_turns_of(client: object) -> OpenTurns:
     """Return the open turns that all adapters of a client share."""
     with _BY_CLIENT_LOCK:
-        return _BY_CLIENT.setdefault(client, Turns())
+        return _BY_CLIENT.setdefault(client, OpenTurns())

@@ -17,12 +17,12 @@ from agent_framework import (
 
 from hybrid_memory_client._async_client import AsyncMemoryClient
 from hybrid_memory_client._async_journal import AsyncJournal
-from hybrid_memory_client._items import OnRefused, pairs
-from hybrid_memory_client._texts import Step, Texts
+from hybrid_memory_client._items import OnRefused, items_from_objects
+from hybrid_memory_client._texts import ExchangeTexts, ToolStep
 from hybrid_memory_client.errors import CannotBeKept, HistoryDegraded, Unavailable
 
 __all__ = ["HybridContextProvider", "HybridHistoryProvider"]
-_KIND: Final = "agent_framework"
+_FRAMEWORK: Final = "agent_framework"
 _RAW: Final = "raw_representation"
 _EXCEPTION: Final = "exception"
 
@@ -92,7 +92,7 @@ class HybridHistoryProvider(HistoryProvider):
         **kwargs: Any,
     ) -> None:
         """Store messages: a run as one exchange, or as several if it is too large for one."""
-        await _keep(self._client, session_id, self._user_id, messages, self._on_refused)
+        await _store(self._client, session_id, self._user_id, messages, self._on_refused)
 
 
 class HybridContextProvider(ContextProvider):
@@ -160,7 +160,7 @@ class HybridContextProvider(ContextProvider):
         if not self._history or context.response is None:
             return
         messages = [*context.input_messages, *context.response.messages]
-        await _keep(self._client, context.session_id, self._user_id, messages, self._on_refused)
+        await _store(self._client, context.session_id, self._user_id, messages, self._on_refused)
 
 
 def _journal(
@@ -168,10 +168,10 @@ def _journal(
 ) -> AsyncJournal:
     if not session_id:
         raise CannotBeKept("a session without an id has no thread")
-    return AsyncJournal(client, _KIND, session_id, user_id, _messages, allow_degraded=allow_degraded)
+    return AsyncJournal(client, _FRAMEWORK, session_id, user_id, _messages, allow_degraded=allow_degraded)
 
 
-async def _keep(
+async def _store(
     client: AsyncMemoryClient,
     session_id: str | None,
     user_id: str | None,
@@ -181,22 +181,22 @@ async def _keep(
     # A failure of this read must not prevent storing.
     journal = _journal(client, session_id, user_id, allow_degraded=True)
     new = list(messages)
-    if _may_be_replayed(new):
+    if _may_repeat_turns(new):
         try:
             stored = [Message.from_dict(item) for item in await journal.read(len(new))]
         except Unavailable:
             stored = []
-        new = _new_of(new, stored)
-    await journal.append(pairs(new, lambda message: (_item(message), _texts(message)), on_refused))
+        new = _without_stored(new, stored)
+    await journal.append(items_from_objects(new, lambda message: (_to_dict(message), _texts(message)), on_refused))
 
 
-def _may_be_replayed(messages: Sequence[Message]) -> bool:
+def _may_repeat_turns(messages: Sequence[Message]) -> bool:
     """Return whether the messages may include earlier turns: an assistant message precedes a user message."""
     roles = [message.role for message in messages]
     return "assistant" in roles and "user" in roles[roles.index("assistant") :]
 
 
-def _new_of(messages: list[Message], stored: list[Message]) -> list[Message]:
+def _without_stored(messages: list[Message], stored: list[Message]) -> list[Message]:
     """Return the messages of the conversation that are not stored yet.
 
     Args:
@@ -222,54 +222,56 @@ def _is_overlap(stored: Sequence[Message], passed: Sequence[Message]) -> bool:
 def _is_same(one: Message, other: Message) -> bool:
     if one.message_id is not None and other.message_id is not None:
         return one.message_id == other.message_id
-    return one.role == other.role and _state(one.contents) == _state(other.contents)
+    return one.role == other.role and _stored_values(one.contents) == _stored_values(other.contents)
 
 
-def _item(message: Message) -> dict[str, Any]:
+def _to_dict(message: Message) -> dict[str, Any]:
     item: dict[str, Any] = message.to_dict()
     for content in item.get("contents", []):
         for annotation in content.get("annotations", []):
             # The provider's raw object, which is omitted everywhere.
             annotation.pop(_RAW, None)
     # The framework silently omits values that it cannot serialise.
-    if _state(Message.from_dict(item)) != _state(message):
-        raise CannotBeKept("a message cannot be restored exactly: it has a value that is not JSON")
+    if _stored_values(Message.from_dict(item)) != _stored_values(message):
+        raise CannotBeKept("a message has a value that is not JSON")
     return item
 
 
-def _state(value: Any) -> Any:
+def _stored_values(value: Any) -> Any:
     """Return all values of a message, except those that the framework omits on purpose."""
     if isinstance(value, (Message, Content)):
-        return {key: _state(each) for key, each in vars(value).items() if _is_stored(key, each)} | _failure(value)
+        return {
+            key: _stored_values(each) for key, each in vars(value).items() if _is_stored(key, each)
+        } | _failure_mark(value)
     if isinstance(value, Mapping):
-        return {key: _state(each) for key, each in value.items() if key != _RAW}
-    return [_state(each) for each in value] if isinstance(value, list) else value
+        return {key: _stored_values(each) for key, each in value.items() if key != _RAW}
+    return [_stored_values(each) for each in value] if isinstance(value, list) else value
 
 
 def _is_stored(name: str, value: object) -> bool:
     return name not in {_RAW, _EXCEPTION} and not name.startswith("_") and value not in (None, {})
 
 
-def _failure(value: Message | Content) -> dict[str, bool]:
+def _failure_mark(value: Message | Content) -> dict[str, bool]:
     """Return whether a tool failed. The reason is not stored because it may contain secrets."""
     return {_EXCEPTION: True} if getattr(value, _EXCEPTION, None) is not None else {}
 
 
-def _texts(message: Message) -> Texts:
+def _texts(message: Message) -> ExchangeTexts:
     steps = tuple(step for content in message.contents if (step := _step(content)))
     if message.role == "user":
-        return Texts(user=message.text, steps=steps, is_prompt=True)
-    return Texts(assistant=message.text if message.role == "assistant" else "", steps=steps)
+        return ExchangeTexts(user=message.text, steps=steps, is_prompt=True)
+    return ExchangeTexts(assistant=message.text if message.role == "assistant" else "", steps=steps)
 
 
-def _step(content: Content) -> Step | None:
+def _step(content: Content) -> ToolStep | None:
     if content.type == "function_call":
-        return Step("tool_call", str(content.call_id), str(content.name), str(content.arguments or ""))
+        return ToolStep("tool_call", str(content.call_id), str(content.name), str(content.arguments or ""))
     if content.type == "function_result":
-        return Step("tool_result", str(content.call_id), text=str(content.result or ""))
+        return ToolStep("tool_result", str(content.call_id), text=str(content.result or ""))
     return None
 
 
-def _messages(texts: Texts) -> list[Any]:
+def _messages(texts: ExchangeTexts) -> list[Any]:
     sides = (("user", texts.user), ("assistant", texts.assistant))
     return [Message(role, [text]).to_dict() for role, text in sides if text]

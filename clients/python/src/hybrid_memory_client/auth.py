@@ -9,7 +9,7 @@ import httpx
 
 TokenSource = Callable[[], str] | Callable[[], Awaitable[str]]
 Authentication = httpx.Auth | TokenSource | str
-_REFUSED = 401
+_UNAUTHORIZED = 401
 
 
 class BearerAuth(httpx.Auth):
@@ -26,35 +26,39 @@ class BearerAuth(httpx.Auth):
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Send the request with the current token, and after a 401 once more with a new one."""
-        token = self._token or self._keep(self._source())
-        response = yield _with(request, token)
-        if response.status_code == _REFUSED:
+        token = self._token or self._store_token(self._source())
+        response = yield _add_token(request, token)
+        if response.status_code == _UNAUTHORIZED:
             # Another request may have obtained a new token meanwhile.
-            newer = self._token
-            yield _with(request, newer if newer and newer != token else self._keep(self._source()))
+            stored_token = self._token
+            yield _add_token(
+                request, stored_token if stored_token and stored_token != token else self._store_token(self._source())
+            )
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Send the request with the current token, and after a 401 once more with a new one."""
-        token = self._token or await self._ask()
-        response = yield _with(request, token)
-        if response.status_code == _REFUSED:
-            newer = self._token
-            yield _with(request, newer if newer and newer != token else await self._ask())
+        token = self._token or await self._request_token()
+        response = yield _add_token(request, token)
+        if response.status_code == _UNAUTHORIZED:
+            stored_token = self._token
+            yield _add_token(
+                request, stored_token if stored_token and stored_token != token else await self._request_token()
+            )
 
-    async def _ask(self) -> str:
-        new_token = self._source()
-        return self._keep(await new_token if inspect.isawaitable(new_token) else new_token)
+    async def _request_token(self) -> str:
+        received = self._source()
+        return self._store_token(await received if inspect.isawaitable(received) else received)
 
-    def _keep(self, token: object) -> str:
+    def _store_token(self, token: object) -> str:
         if not isinstance(token, str):
             if inspect.iscoroutine(token):
                 token.close()
-            raise TypeError("a token source returns text; one that is awaited needs an AsyncMemoryClient")
+            raise TypeError("a token source must return text; an awaitable token needs an AsyncMemoryClient")
         self._token = token
         return token
 
 
-def authentication(credentials: Authentication | None) -> httpx.Auth | None:
+def make_auth(credentials: Authentication | None) -> httpx.Auth | None:
     """Return the httpx authentication for an `httpx.Auth`, a token or a function that returns one."""
     if credentials is None or isinstance(credentials, httpx.Auth):
         return credentials
@@ -68,9 +72,9 @@ class _FixedToken(httpx.Auth):
         self._token = token
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        yield _with(request, self._token)
+        yield _add_token(request, self._token)
 
 
-def _with(request: httpx.Request, token: str) -> httpx.Request:
+def _add_token(request: httpx.Request, token: str) -> httpx.Request:
     request.headers["Authorization"] = f"Bearer {token}"
     return request

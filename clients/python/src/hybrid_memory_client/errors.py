@@ -77,8 +77,8 @@ class ApiError(MemoryClientError):
         self.errors = tuple(_field_errors(body.get("errors")))
         self.retry_after = retry_after
         self.body = dict(body)
-        shown = f"{status} {self.title}".strip() + (f": {self.detail}" if self.detail else "")
-        Exception.__init__(self, f"{shown} (request {self.request_id})" if self.request_id else shown)
+        text = f"{status} {self.title}".strip() + (f": {self.detail}" if self.detail else "")
+        Exception.__init__(self, f"{text} (request {self.request_id})" if self.request_id else text)
 
 
 class InvalidRequest(ApiError):
@@ -131,7 +131,7 @@ class HistoryDegraded(MemoryClientError):
 
     def __init__(self, degraded: Sequence[str]) -> None:
         self.degraded = tuple(degraded)
-        super().__init__(f"the history may lack messages, because these layers did not answer: {', '.join(degraded)}")
+        super().__init__(f"the history may lack messages, because these layers did not respond: {', '.join(degraded)}")
 
 
 class NotKept(MemoryClientError):
@@ -164,13 +164,13 @@ _BY_STATUS: Final[dict[int, type[ApiError]]] = {
     503: Unavailable,
     504: Unavailable,
 }
-_FIRST_SERVER_FAULT: Final = 500
+_FIRST_SERVER_ERROR: Final = 500
 
 
 def api_error(status: int, body: Mapping[str, Any], retry_after: float | None, content_type: str) -> ApiError:
     """Return the exception for a status."""
-    kind = _BY_STATUS.get(status, ServerFault if status >= _FIRST_SERVER_FAULT else InvalidRequest)
-    return kind(status, body, retry_after, content_type)
+    error_type = _BY_STATUS.get(status, ServerFault if status >= _FIRST_SERVER_ERROR else InvalidRequest)
+    return error_type(status, body, retry_after, content_type)
 
 
 def detail_of(body: Mapping[str, Any]) -> str:

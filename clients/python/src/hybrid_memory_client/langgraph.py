@@ -21,20 +21,20 @@ from langchain_core.messages import (
 )
 from langgraph.store.base import BaseStore, GetOp, Item, Op, PutOp, Result, SearchItem, SearchOp
 
-from hybrid_memory_client._items import OnRefused, pairs
+from hybrid_memory_client._items import OnRefused, items_from_objects
 from hybrid_memory_client._sync_client import MemoryClient
 from hybrid_memory_client._sync_journal import Journal
-from hybrid_memory_client._texts import Step, Texts
+from hybrid_memory_client._texts import ExchangeTexts, ToolStep
 from hybrid_memory_client._validation import json_error
 from hybrid_memory_client.errors import CannotBeKept
 
 __all__ = ["PreferencesStore", "ThreadMessageHistory"]
-_KIND: Final = "langgraph"
+_FRAMEWORK: Final = "langgraph"
 _VALUE: Final = "value"
 # The memory does not report when a preference was set.
 _UNKNOWN_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_EQUALITIES: Final[dict[str, Callable[[Any, Any], bool]]] = {"$eq": eq, "$ne": ne}
-_ORDERS: Final[dict[str, Callable[[float, float], bool]]] = {"$gt": gt, "$gte": ge, "$lt": lt, "$lte": le}
+_EQUALITY_OPERATORS: Final[dict[str, Callable[[Any, Any], bool]]] = {"$eq": eq, "$ne": ne}
+_ORDER_OPERATORS: Final[dict[str, Callable[[float, float], bool]]] = {"$gt": gt, "$gte": ge, "$lt": lt, "$lte": le}
 
 
 class PreferencesStore(BaseStore):
@@ -62,7 +62,7 @@ class PreferencesStore(BaseStore):
         """Execute operations. All reads precede all writes, as in the framework's own stores."""
         operations = list(ops)
         users = [self._user(op.namespace) for op in operations if isinstance(op, GetOp)]
-        users += [self._searched(op) for op in operations if isinstance(op, SearchOp)]
+        users += [self._searched_user(op) for op in operations if isinstance(op, SearchOp)]
         changes = self._changes(operations)
         preferences = {user: self._client.read_preferences(user) for user in dict.fromkeys(users)}
         results = [self._result(op, preferences) for op in operations]
@@ -76,14 +76,16 @@ class PreferencesStore(BaseStore):
 
     def _user(self, namespace: tuple[str, ...]) -> str:
         if namespace[:-1] != self._root or not namespace:
-            raise CannotBeKept(f"a user's preferences are in {(*self._root, 'user_id')}, and nothing is in {namespace}")
+            raise CannotBeKept(f"the namespace must be {(*self._root, 'user_id')}, not {namespace}")
         return namespace[-1]
 
-    def _searched(self, op: SearchOp) -> str:
+    def _searched_user(self, op: SearchOp) -> str:
         if op.query is not None:
-            raise NotImplementedError("preferences are not searched by meaning: leave the query out")
+            raise NotImplementedError("preferences cannot be searched by meaning: omit the query")
         if op.namespace_prefix == self._root or len(op.namespace_prefix) <= len(self._root):
-            raise NotImplementedError(f"preferences are searched user by user: in {(*self._root, 'user_id')}")
+            raise NotImplementedError(
+                f"preferences are searched user by user: use the namespace {(*self._root, 'user_id')}"
+            )
         return self._user(op.namespace_prefix)
 
     def _changes(self, ops: Sequence[Op]) -> dict[str, dict[str, str | None]]:
@@ -99,11 +101,11 @@ class PreferencesStore(BaseStore):
             return None
         if isinstance(op, GetOp):
             text = preferences[self._user(op.namespace)].get(op.key)
-            return None if text is None else Item(**_item(op.namespace, op.key, text))
+            return None if text is None else Item(**_item_fields(op.namespace, op.key, text))
         if isinstance(op, SearchOp):
             items = [
-                SearchItem(**_item(op.namespace_prefix, key, text))
-                for key, text in sorted(preferences[self._searched(op)].items())
+                SearchItem(**_item_fields(op.namespace_prefix, key, text))
+                for key, text in sorted(preferences[self._searched_user(op)].items())
             ]
             matching = [item for item in items if _matches(item.value, op.filter or {})]
             return matching[op.offset : op.offset + op.limit]
@@ -137,7 +139,7 @@ class ThreadMessageHistory(BaseChatMessageHistory):
     ) -> None:
         self._limit = limit
         self._on_refused = on_refused
-        self._journal = Journal(client, _KIND, thread_id, user_id, _messages, allow_degraded=allow_degraded)
+        self._journal = Journal(client, _FRAMEWORK, thread_id, user_id, _messages, allow_degraded=allow_degraded)
 
     @property
     def messages(self) -> list[BaseMessage]:  # type: ignore[override] # a property where the base class has a field
@@ -151,7 +153,7 @@ class ThreadMessageHistory(BaseChatMessageHistory):
             CannotBeKept: JSON would change a message.
             NotKept: No store accepted the messages.
         """
-        self._journal.append(pairs(messages, _pair, self._on_refused))
+        self._journal.append(items_from_objects(messages, _to_item, self._on_refused))
 
     def clear(self) -> None:
         """Delete the thread."""
@@ -163,7 +165,7 @@ def _to_text(value: Mapping[str, Any]) -> str:
         raise CannotBeKept(f"a preference's value is not JSON that the memory can store: {error}")
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     if json.loads(text) != value:
-        raise CannotBeKept("a preference's value would come back changed: JSON has no tuples, and only texts for keys")
+        raise CannotBeKept("JSON would change a preference's value: it has no tuples, and its keys are texts")
     plain = value.get(_VALUE)
     is_plain = len(value) == 1 and isinstance(plain, str) and _to_value(plain) == value
     return plain if is_plain and isinstance(plain, str) else text
@@ -180,7 +182,7 @@ def _to_value(text: str) -> dict[str, Any]:
     return {_VALUE: text}
 
 
-def _item(namespace: tuple[str, ...], key: str, text: str) -> dict[str, Any]:
+def _item_fields(namespace: tuple[str, ...], key: str, text: str) -> dict[str, Any]:
     times = {"created_at": _UNKNOWN_TIME, "updated_at": _UNKNOWN_TIME}
     return {"namespace": namespace, "key": key, "value": _to_value(text), **times}
 
@@ -189,47 +191,49 @@ def _matches(value: Any, conditions: Any) -> bool:
     """Compare as the framework's own store does; a non-numeric value is neither greater nor less."""
     if isinstance(conditions, dict):
         if any(key.startswith("$") for key in conditions):
-            return all(_holds(operator, value, other) for operator, other in conditions.items())
+            return all(_compare(operator, value, other) for operator, other in conditions.items())
         return isinstance(value, dict) and all(_matches(value.get(key), other) for key, other in conditions.items())
     if isinstance(conditions, (list, tuple)):
         return isinstance(value, list) and len(value) == len(conditions) and all(map(_matches, value, conditions))
     return bool(value == conditions)
 
 
-def _holds(operator: str, value: Any, other: Any) -> bool:
-    if operator in _EQUALITIES:
-        return _EQUALITIES[operator](value, other)
-    if operator not in _ORDERS:
+def _compare(operator: str, value: Any, other: Any) -> bool:
+    if operator in _EQUALITY_OPERATORS:
+        return _EQUALITY_OPERATORS[operator](value, other)
+    if operator not in _ORDER_OPERATORS:
         raise ValueError(f"Unsupported operator: {operator}")
     try:
-        return _ORDERS[operator](float(value), float(other))
+        return _ORDER_OPERATORS[operator](float(value), float(other))
     except (TypeError, ValueError):
         return False
 
 
-def _pair(message: BaseMessage) -> tuple[Any, Texts]:
+def _to_item(message: BaseMessage) -> tuple[Any, ExchangeTexts]:
     (item,) = messages_to_dict([message])
     if messages_to_dict(messages_from_dict([item])) != [item]:
-        raise CannotBeKept("a message would come back changed")
+        raise CannotBeKept("JSON would change a message")
     return item, _texts(message)
 
 
-def _texts(message: BaseMessage) -> Texts:
+def _texts(message: BaseMessage) -> ExchangeTexts:
     if isinstance(message, HumanMessage):
-        return Texts(user=str(message.text), is_prompt=True)
+        return ExchangeTexts(user=str(message.text), is_prompt=True)
     if isinstance(message, AIMessage):
-        return Texts(assistant=str(message.text), steps=tuple(map(_call, message.tool_calls)))
+        return ExchangeTexts(assistant=str(message.text), steps=tuple(map(_call_step, message.tool_calls)))
     if isinstance(message, ToolMessage):
-        return Texts(steps=(Step("tool_result", message.tool_call_id, message.name or "", str(message.text)),))
-    return Texts()
+        return ExchangeTexts(
+            steps=(ToolStep("tool_result", message.tool_call_id, message.name or "", str(message.text)),)
+        )
+    return ExchangeTexts()
 
 
-def _call(call: ToolCall) -> Step:
+def _call_step(call: ToolCall) -> ToolStep:
     arguments = json.dumps(call["args"], ensure_ascii=False, default=str)
-    return Step("tool_call", call["id"] or "", call["name"], arguments)
+    return ToolStep("tool_call", call["id"] or "", call["name"], arguments)
 
 
-def _messages(texts: Texts) -> list[Any]:
+def _messages(texts: ExchangeTexts) -> list[Any]:
     messages: list[BaseMessage] = []
     if texts.user:
         messages.append(HumanMessage(texts.user))

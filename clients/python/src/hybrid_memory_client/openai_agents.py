@@ -11,11 +11,11 @@ from agents.memory.session_settings import coerce_session_settings, resolve_sess
 
 from hybrid_memory_client._async_client import AsyncMemoryClient
 from hybrid_memory_client._async_journal import AsyncJournal
-from hybrid_memory_client._items import OnRefused, checked, pairs
-from hybrid_memory_client._texts import Step, Texts
+from hybrid_memory_client._items import OnRefused, items_from_objects, validate_item
+from hybrid_memory_client._texts import ExchangeTexts, ToolStep
 
 __all__ = ["HybridMemorySession"]
-_KIND = "openai_agents"
+_FRAMEWORK = "openai_agents"
 
 
 class HybridMemorySession(SessionABC):
@@ -57,7 +57,7 @@ class HybridMemorySession(SessionABC):
         self.session_settings = (
             SessionSettings() if session_settings is None else coerce_session_settings(session_settings)
         )
-        self._journal = AsyncJournal(client, _KIND, session_id, user_id, _messages, allow_degraded=allow_degraded)
+        self._journal = AsyncJournal(client, _FRAMEWORK, session_id, user_id, _messages, allow_degraded=allow_degraded)
 
     @property
     def degraded(self) -> tuple[str, ...]:
@@ -66,12 +66,12 @@ class HybridMemorySession(SessionABC):
 
     async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
         """Return the newest `limit` items, oldest first; all if the limit is None."""
-        most = resolve_session_limit(limit, self.session_settings)
-        return cast("list[TResponseInputItem]", await self._journal.read(most))
+        resolved_limit = resolve_session_limit(limit, self.session_settings)
+        return cast("list[TResponseInputItem]", await self._journal.read(resolved_limit))
 
     async def add_items(self, items: list[TResponseInputItem]) -> None:
         """Store items: in the exchange of their turn, or in several if they are too large for one."""
-        await self._journal.append(pairs(items, _pair, self._on_refused))
+        await self._journal.append(items_from_objects(items, _to_item, self._on_refused))
 
     async def pop_item(self) -> TResponseInputItem | None:
         """Retract the newest item and return it; None if there is none."""
@@ -82,24 +82,24 @@ class HybridMemorySession(SessionABC):
         await self._journal.clear()
 
 
-def _pair(object_: Any) -> tuple[Any, Texts]:
-    item = checked(object_)
+def _to_item(object_: Any) -> tuple[Any, ExchangeTexts]:
+    item = validate_item(object_)
     steps = () if (step := _step(item)) is None else (step,)
     if item.get("role") == "user":
-        return item, Texts(user=_text(item.get("content")), is_prompt=True)
+        return item, ExchangeTexts(user=_text(item.get("content")), is_prompt=True)
     if item.get("role") == "assistant":
-        return item, Texts(assistant=_text(item.get("content")))
-    return item, Texts(steps=steps)
+        return item, ExchangeTexts(assistant=_text(item.get("content")))
+    return item, ExchangeTexts(steps=steps)
 
 
-def _step(item: dict[str, Any]) -> Step | None:
+def _step(item: dict[str, Any]) -> ToolStep | None:
     kind, call_id = str(item.get("type") or ""), str(item.get("call_id") or item.get("id") or "")
     if kind.endswith("_call"):
-        return Step("tool_call", call_id, str(item.get("name") or kind), _text(item.get("arguments")))
+        return ToolStep("tool_call", call_id, str(item.get("name") or kind), _text(item.get("arguments")))
     if kind.endswith(("_call_output", "_call_result")):
         output = item.get("output")
         shown = _text(output) or ("" if output is None else json.dumps(output, ensure_ascii=False, default=str))
-        return Step("tool_result", call_id, text=shown)
+        return ToolStep("tool_result", call_id, text=shown)
     return None
 
 
@@ -110,6 +110,6 @@ def _text(content: object) -> str:
     return "\n\n".join(part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str))
 
 
-def _messages(texts: Texts) -> list[Any]:
+def _messages(texts: ExchangeTexts) -> list[Any]:
     sides = (("user", texts.user), ("assistant", texts.assistant))
     return [{"role": role, "content": text} for role, text in sides if text]

@@ -22,14 +22,14 @@ from pydantic_core import PydanticSerializationError
 
 from hybrid_memory_client._async_client import AsyncMemoryClient
 from hybrid_memory_client._async_journal import AsyncJournal
-from hybrid_memory_client._items import OnRefused, pairs
+from hybrid_memory_client._items import OnRefused, items_from_objects
 from hybrid_memory_client._sync_client import MemoryClient
 from hybrid_memory_client._sync_journal import Journal
-from hybrid_memory_client._texts import Step, Texts
+from hybrid_memory_client._texts import ExchangeTexts, ToolStep
 from hybrid_memory_client.errors import CannotBeKept
 
 __all__ = ["AsyncMessageHistory", "MessageHistory"]
-_KIND = "pydantic_ai"
+_FRAMEWORK = "pydantic_ai"
 
 
 class MessageHistory:
@@ -61,7 +61,7 @@ class MessageHistory:
         on_refused: OnRefused | None = None,
     ) -> None:
         self._on_refused = on_refused
-        self._journal = Journal(client, _KIND, thread_id, user_id, _messages, allow_degraded=allow_degraded)
+        self._journal = Journal(client, _FRAMEWORK, thread_id, user_id, _messages, allow_degraded=allow_degraded)
 
     def load(self, limit: int | None = None) -> list[ModelMessage]:
         """Return the newest `limit` messages, oldest first; all if the limit is None.
@@ -78,7 +78,7 @@ class MessageHistory:
             CannotBeKept: A message has no JSON form that can be stored, e.g. because it contains NaN or infinity.
             NotKept: No store accepted the messages.
         """
-        self._journal.append(pairs(messages, _pair, self._on_refused))
+        self._journal.append(items_from_objects(messages, _to_item, self._on_refused))
 
 
 class AsyncMessageHistory:
@@ -94,7 +94,7 @@ class AsyncMessageHistory:
         on_refused: OnRefused | None = None,
     ) -> None:
         self._on_refused = on_refused
-        self._journal = AsyncJournal(client, _KIND, thread_id, user_id, _messages, allow_degraded=allow_degraded)
+        self._journal = AsyncJournal(client, _FRAMEWORK, thread_id, user_id, _messages, allow_degraded=allow_degraded)
 
     async def load(self, limit: int | None = None) -> list[ModelMessage]:
         """Return the newest `limit` messages, oldest first; all if the limit is None."""
@@ -102,10 +102,10 @@ class AsyncMessageHistory:
 
     async def save(self, messages: Sequence[ModelMessage]) -> None:
         """Store a run's new messages."""
-        await self._journal.append(pairs(messages, _pair, self._on_refused))
+        await self._journal.append(items_from_objects(messages, _to_item, self._on_refused))
 
 
-def _pair(message: ModelMessage) -> tuple[Any, Texts]:
+def _to_item(message: ModelMessage) -> tuple[Any, ExchangeTexts]:
     try:
         dumped = ModelMessagesTypeAdapter.dump_python([message], mode="json")
     except PydanticSerializationError as error:
@@ -115,7 +115,7 @@ def _pair(message: ModelMessage) -> tuple[Any, Texts]:
     # The first round trip through JSON may drop fields. A second round trip must not change the message.
     stable = _round_trip(dumped)
     if _round_trip(stable) != stable:
-        raise CannotBeKept("a message would come back changed")
+        raise CannotBeKept("JSON would change a message")
     return stable[0], _texts(message)
 
 
@@ -134,26 +134,26 @@ def _is_finite(value: Any) -> bool:
     return not isinstance(value, (list, tuple, set, frozenset)) or all(_is_finite(each) for each in value)
 
 
-def _texts(message: ModelMessage) -> Texts:
+def _texts(message: ModelMessage) -> ExchangeTexts:
     steps = tuple(step for part in message.parts if (step := _step(part)))
     if isinstance(message, ModelResponse):
         replies = [part.content for part in message.parts if isinstance(part, TextPart)]
-        return Texts(assistant="\n\n".join(replies), steps=steps)
+        return ExchangeTexts(assistant="\n\n".join(replies), steps=steps)
     prompts = [part.content for part in message.parts if isinstance(part, UserPromptPart)]
     parts = [part for prompt in prompts for part in ([prompt] if isinstance(prompt, str) else prompt)]
     text = "\n\n".join(part for part in parts if isinstance(part, str))
-    return Texts(user=text, steps=steps, is_prompt=bool(prompts))
+    return ExchangeTexts(user=text, steps=steps, is_prompt=bool(prompts))
 
 
-def _step(part: ModelRequestPart | ModelResponsePart) -> Step | None:
+def _step(part: ModelRequestPart | ModelResponsePart) -> ToolStep | None:
     if isinstance(part, ToolCallPart):
-        return Step("tool_call", part.tool_call_id, part.tool_name, part.args_as_json_str())
+        return ToolStep("tool_call", part.tool_call_id, part.tool_name, part.args_as_json_str())
     if isinstance(part, ToolReturnPart):
-        return Step("tool_result", part.tool_call_id, part.tool_name, part.model_response_str())
+        return ToolStep("tool_result", part.tool_call_id, part.tool_name, part.model_response_str())
     return None
 
 
-def _messages(texts: Texts) -> list[Any]:
+def _messages(texts: ExchangeTexts) -> list[Any]:
     messages: list[ModelMessage] = []
     if texts.user:
         messages.append(ModelRequest(parts=[UserPromptPart(texts.user)]))

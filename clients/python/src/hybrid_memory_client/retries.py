@@ -37,11 +37,11 @@ class RetryPolicy:
 
     def __post_init__(self) -> None:
         if self.attempts < 1 or min(self.first_delay, self.most_delay, self.most_seconds) < 0:
-            raise ValueError("a call needs at least one attempt, and no wait is negative")
-        if any(math.isnan(wait) for wait in (self.first_delay, self.most_delay, self.most_seconds)):
-            raise ValueError("a wait between attempts is a number of seconds")
+            raise ValueError("a call needs at least one attempt, and a delay must not be negative")
+        if any(math.isnan(delay) for delay in (self.first_delay, self.most_delay, self.most_seconds)):
+            raise ValueError("a delay must be a number of seconds")
         if self.methods is not None and not all(method.isupper() for method in self.methods):
-            raise ValueError("HTTP methods are written in capitals, such as GET")
+            raise ValueError("HTTP methods must be in capitals, such as GET")
 
     def attempts_of(self, method: str) -> int:
         """Return the number of attempts for an HTTP method."""
@@ -63,30 +63,30 @@ class Retries:
     waits_for_first: bool = False
     failed: int = 0
     clock: Callable[[], float] = time.monotonic
-    _began: float = field(init=False)
+    _started_at: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self._began = self.clock()
+        self._started_at = self.clock()
 
     def delay(self, error: MemoryClientError) -> float | None:
         """Return the seconds to wait before the next attempt; None if there is no further attempt."""
-        is_running = self.waits_for_first and isinstance(error, Conflict)
-        if not is_running:
+        is_still_running = self.waits_for_first and isinstance(error, Conflict)
+        if not is_still_running:
             if isinstance(error, ApiError) and not isinstance(error, (Unavailable, TooManyRequests)):
                 return None
             self.failed += 1
             if self.failed >= self.policy.attempts_of(self.method):
                 return None
         requested = error.retry_after if isinstance(error, ApiError) else None
-        seconds = self._own_delay() if requested is None else requested
-        return seconds if self.clock() - self._began + seconds <= self.policy.most_seconds else None
+        seconds = self._backoff_delay() if requested is None else requested
+        return seconds if self.clock() - self._started_at + seconds <= self.policy.most_seconds else None
 
-    def _own_delay(self) -> float:
-        longest = min(self.policy.most_delay, self.policy.first_delay * 2.0 ** max(0, self.failed - 1))
-        return longest * random.uniform(0.5, 1)  # noqa: S311 - spreads clients' retries; not for security
+    def _backoff_delay(self) -> float:
+        max_delay = min(self.policy.most_delay, self.policy.first_delay * 2.0 ** max(0, self.failed - 1))
+        return max_delay * random.uniform(0.5, 1)  # noqa: S311 - spreads clients' retries; not for security
 
 
-_LONGEST: Final = 86_400.0
+_MAX_SECONDS: Final = 86_400.0
 
 
 def retry_after(header: str | None) -> float | None:
@@ -101,4 +101,4 @@ def retry_after(header: str | None) -> float | None:
         except (ValueError, OverflowError):
             return None
     # NaN does not equal itself.
-    return min(max(0.0, seconds), _LONGEST) if seconds == seconds else None  # noqa: PLR0124
+    return min(max(0.0, seconds), _MAX_SECONDS) if seconds == seconds else None  # noqa: PLR0124

@@ -12,22 +12,22 @@ from strands.types.content import Message
 from strands.types.exceptions import SessionException
 from strands.types.session import Session, SessionAgent, SessionMessage
 
-from hybrid_memory_client._items import OnRefused, pairs
+from hybrid_memory_client._items import OnRefused, items_from_objects
 from hybrid_memory_client._sync_client import MemoryClient
 from hybrid_memory_client._sync_journal import Journal
-from hybrid_memory_client._texts import Step, Texts
+from hybrid_memory_client._texts import ExchangeTexts, ToolStep
 
 if TYPE_CHECKING:
     from strands.multiagent import MultiAgentBase
 
 __all__ = ["HybridSessionRepository"]
-_KIND: Final = "strands"
+_FRAMEWORK: Final = "strands"
 # The suffix of the thread in which older versions of this package stored states.
-_OLD: Final = "#strands"
+_OLD_SUFFIX: Final = "#strands"
 # Few messages are enough: the session is in the first exchange of its thread.
 _FIRST_PAGE: Final = 10
 # An unchanged state is stored again if it is not among this many newest items.
-_MOST_RECENT: Final = 8
+_RECENT_ITEMS: Final = 8
 _TIMES: Final = ("created_at", "updated_at")
 
 
@@ -65,38 +65,43 @@ class HybridSessionRepository(SessionRepository):
         self._on_refused = on_refused
 
     def _journal(self, thread_id: str) -> Journal:
-        return Journal(self._client, _KIND, thread_id, self._user_id, lambda _: [], allow_degraded=self._allow_degraded)
+        return Journal(
+            self._client, _FRAMEWORK, thread_id, self._user_id, lambda _: [], allow_degraded=self._allow_degraded
+        )
 
     def _newest_first(self, session_id: str) -> Iterator[dict[str, Any]]:
         """Yield the items that Strands stored, newest first, then the states that an older version stored."""
-        threads = (session_id, session_id + _OLD)
+        threads = (session_id, session_id + _OLD_SUFFIX)
         return (
-            candidate.item for candidate in chain.from_iterable(self._journal(name).newest_first() for name in threads)
+            candidate.item
+            for candidate in chain.from_iterable(self._journal(name).iter_newest_first() for name in threads)
         )
 
-    def _state(self, session_id: str, of: str, item_id: str, most: int | None = None) -> dict[str, Any] | None:
-        """Return the newest state of a kind and name.
+    def _read_state(
+        self, session_id: str, kind: str, item_id: str, max_items: int | None = None
+    ) -> dict[str, Any] | None:
+        """Return the newest state of a session, agent or group of agents.
 
         Args:
             session_id: The session.
-            of: The kind.
-            item_id: The name.
-            most: Maximum number of items to search; all if None.
+            kind: `session`, `agent` or `multi_agent`.
+            item_id: The id of the session, agent or group.
+            max_items: Maximum number of items to search; all if None.
         """
         for number, item in enumerate(self._newest_first(session_id)):
-            if most is not None and number >= most:
+            if max_items is not None and number >= max_items:
                 return None
-            if _is_state(item, of, item_id):
+            if _is_state(item, kind, item_id):
                 state: dict[str, Any] = item["state"]
                 return state
         return None
 
-    def _note(self, session_id: str, of: str, item_id: str, state: dict[str, Any]) -> None:
+    def _store_state(self, session_id: str, kind: str, item_id: str, state: dict[str, Any]) -> None:
         """Store a state; replace its older version if possible."""
-        item = {"of": of, "id": item_id, "state": state}
+        item = {"of": kind, "id": item_id, "state": state}
         journal = self._journal(session_id)
-        if not journal.revise(item, Texts(), lambda older: _is_state(older, of, item_id)):
-            journal.append([(item, Texts())])
+        if not journal.revise(item, ExchangeTexts(), lambda older: _is_state(older, kind, item_id)):
+            journal.append([(item, ExchangeTexts())])
 
     def create_session(self, session: Session, **kwargs: Any) -> Session:
         """Store a session.
@@ -106,15 +111,15 @@ class HybridSessionRepository(SessionRepository):
         """
         if self.read_session(session.session_id) is not None:
             raise SessionException(f"Session {session.session_id} already exists")
-        self._note(session.session_id, "session", session.session_id, session.to_dict())
+        self._store_state(session.session_id, "session", session.session_id, session.to_dict())
         return session
 
     def read_session(self, session_id: str, **kwargs: Any) -> Session | None:
         """Return a session, or None."""
         # A session never changes, and it is in the oldest exchange, so the oldest are read first.
-        for thread_id in (session_id, session_id + _OLD):
-            for entry in self._journal(thread_id).entries(order="asc", page_size=_FIRST_PAGE):
-                for item in entry.items():
+        for thread_id in (session_id, session_id + _OLD_SUFFIX):
+            for exchange in self._journal(thread_id).read_exchanges(order="asc", page_size=_FIRST_PAGE):
+                for item in exchange.items():
                     if _is_state(item, "session", session_id):
                         return Session.from_dict(item["state"])
         return None
@@ -126,17 +131,17 @@ class HybridSessionRepository(SessionRepository):
             SessionException: The session does not exist.
         """
         # Delete both threads, even if the first one does not exist.
-        is_there, is_old_there = self._journal(session_id).clear(), self._journal(session_id + _OLD).clear()
-        if not (is_there or is_old_there):
+        existed, old_existed = self._journal(session_id).clear(), self._journal(session_id + _OLD_SUFFIX).clear()
+        if not (existed or old_existed):
             raise SessionException(f"Session {session_id} does not exist")
 
     def create_agent(self, session_id: str, session_agent: SessionAgent, **kwargs: Any) -> None:
         """Store an agent."""
-        self._note(session_id, "agent", session_agent.agent_id, session_agent.to_dict())
+        self._store_state(session_id, "agent", session_agent.agent_id, session_agent.to_dict())
 
     def read_agent(self, session_id: str, agent_id: str, **kwargs: Any) -> SessionAgent | None:
         """Return the last stored version of an agent, or None."""
-        state = self._state(session_id, "agent", agent_id)
+        state = self._read_state(session_id, "agent", agent_id)
         return SessionAgent.from_dict(state) if state else None
 
     def update_agent(self, session_id: str, session_agent: SessionAgent, **kwargs: Any) -> None:
@@ -146,14 +151,14 @@ class HybridSessionRepository(SessionRepository):
             SessionException: The agent does not exist.
         """
         agent_id = session_agent.agent_id
-        recent = self._state(session_id, "agent", agent_id, _MOST_RECENT)
-        stored = recent or self._state(session_id, "agent", agent_id)
+        recent = self._read_state(session_id, "agent", agent_id, _RECENT_ITEMS)
+        stored = recent or self._read_state(session_id, "agent", agent_id)
         if stored is None:
             raise SessionException(f"Agent {agent_id} is not in session {session_id}")
         session_agent.created_at = stored["created_at"]
         state = session_agent.to_dict()
-        if recent is None or _timeless(recent) != _timeless(state):
-            self._note(session_id, "agent", agent_id, state)
+        if recent is None or _without_times(recent) != _without_times(state):
+            self._store_state(session_id, "agent", agent_id, state)
 
     def create_message(
         self,
@@ -163,7 +168,7 @@ class HybridSessionRepository(SessionRepository):
         **kwargs: Any,
     ) -> None:
         """Store a message."""
-        self._journal(session_id).append(self._pairs(agent_id, session_message))
+        self._journal(session_id).append(self._to_items(agent_id, session_message))
 
     def read_message(
         self,
@@ -173,9 +178,9 @@ class HybridSessionRepository(SessionRepository):
         **kwargs: Any,
     ) -> SessionMessage | None:
         """Return the last stored version of a message, or None."""
-        for candidate in self._journal(session_id).newest_first():
-            if _is_message(candidate.item, agent_id, message_id):
-                return SessionMessage.from_dict(candidate.item["message"])
+        for stored in self._journal(session_id).iter_newest_first():
+            if _is_message(stored.item, agent_id, message_id):
+                return SessionMessage.from_dict(stored.item["message"])
         return None
 
     def update_message(
@@ -196,9 +201,9 @@ class HybridSessionRepository(SessionRepository):
             raise SessionException(f"Message {message_id} is not in session {session_id}")
         session_message.created_at = stored.created_at
         journal = self._journal(session_id)
-        for item, texts in self._pairs(agent_id, session_message):
+        for item, texts in self._to_items(agent_id, session_message):
             if not journal.revise(item, texts, lambda older: _is_message(older, agent_id, message_id)):
-                journal.append([(item, Texts())])
+                journal.append([(item, ExchangeTexts())])
 
     def list_messages(
         self,
@@ -212,11 +217,11 @@ class HybridSessionRepository(SessionRepository):
         messages = self._messages(session_id, agent_id)
         return messages[offset:] if limit is None else messages[offset : offset + limit]
 
-    def _pairs(self, agent_id: str, session_message: SessionMessage) -> list[tuple[Any, Texts]]:
-        def pair(each: SessionMessage) -> tuple[Any, Texts]:
+    def _to_items(self, agent_id: str, session_message: SessionMessage) -> list[tuple[Any, ExchangeTexts]]:
+        def convert(each: SessionMessage) -> tuple[Any, ExchangeTexts]:
             return {"agent_id": agent_id, "message": each.to_dict()}, _texts(each.to_message())
 
-        return pairs([session_message], pair, self._on_refused)
+        return items_from_objects([session_message], convert, self._on_refused)
 
     def _messages(self, session_id: str, agent_id: str) -> list[SessionMessage]:
         by_id: dict[int, SessionMessage] = {}
@@ -228,11 +233,11 @@ class HybridSessionRepository(SessionRepository):
 
     def create_multi_agent(self, session_id: str, multi_agent: MultiAgentBase, **kwargs: Any) -> None:
         """Store the state of a group of agents."""
-        self._note(session_id, "multi_agent", multi_agent.id, multi_agent.serialize_state())
+        self._store_state(session_id, "multi_agent", multi_agent.id, multi_agent.serialize_state())
 
     def read_multi_agent(self, session_id: str, multi_agent_id: str, **kwargs: Any) -> dict[str, Any] | None:
         """Return the last stored state of a group of agents, or None."""
-        return self._state(session_id, "multi_agent", multi_agent_id)
+        return self._read_state(session_id, "multi_agent", multi_agent_id)
 
     def update_multi_agent(self, session_id: str, multi_agent: MultiAgentBase, **kwargs: Any) -> None:
         """Store the state of a group of agents if it has changed.
@@ -241,39 +246,41 @@ class HybridSessionRepository(SessionRepository):
             SessionException: The group does not exist.
         """
         state = multi_agent.serialize_state()
-        recent = self._state(session_id, "multi_agent", multi_agent.id, _MOST_RECENT)
+        recent = self._read_state(session_id, "multi_agent", multi_agent.id, _RECENT_ITEMS)
         if recent is None and self.read_multi_agent(session_id, multi_agent.id) is None:
             raise SessionException(f"MultiAgent state {multi_agent.id} in session {session_id} does not exist")
         if recent != state:
-            self._note(session_id, "multi_agent", multi_agent.id, state)
+            self._store_state(session_id, "multi_agent", multi_agent.id, state)
 
 
-def _is_state(item: dict[str, Any], of: str, item_id: str) -> bool:
-    return item.get("of") == of and item.get("id") == item_id
+def _is_state(item: dict[str, Any], kind: str, item_id: str) -> bool:
+    return item.get("of") == kind and item.get("id") == item_id
 
 
 def _is_message(item: dict[str, Any], agent_id: str, message_id: int) -> bool:
     return item.get("agent_id") == agent_id and bool(item["message"]["message_id"] == message_id)
 
 
-def _timeless(state: dict[str, Any]) -> dict[str, Any]:
+def _without_times(state: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in state.items() if key not in _TIMES}
 
 
-def _texts(message: Message) -> Texts:
+def _texts(message: Message) -> ExchangeTexts:
     text = "\n\n".join(content["text"] for content in message["content"] if "text" in content)
     steps = tuple(step for content in message["content"] if (step := _step(content)))
     if message["role"] != "user":
-        return Texts(assistant=text, steps=steps)
-    return Texts(user=text, steps=steps, is_prompt=not any("toolResult" in content for content in message["content"]))
+        return ExchangeTexts(assistant=text, steps=steps)
+    return ExchangeTexts(
+        user=text, steps=steps, is_prompt=not any("toolResult" in content for content in message["content"])
+    )
 
 
-def _step(content: Any) -> Step | None:
+def _step(content: Any) -> ToolStep | None:
     if "toolUse" in content:
         use = content["toolUse"]
-        return Step("tool_call", use["toolUseId"], use["name"], json.dumps(use["input"], ensure_ascii=False))
+        return ToolStep("tool_call", use["toolUseId"], use["name"], json.dumps(use["input"], ensure_ascii=False))
     if "toolResult" not in content:
         return None
     result = content["toolResult"]
     texts = [part["text"] for part in result["content"] if "text" in part]
-    return Step("tool_result", result["toolUseId"], text="\n\n".join(texts))
+    return ToolStep("tool_result", result["toolUseId"], text="\n\n".join(texts))

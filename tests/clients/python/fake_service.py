@@ -10,19 +10,20 @@ from uuid import UUID
 import httpx
 
 from hybrid_memory_client import AsyncMemoryClient, MemoryClient, RetryPolicy
-from tests.clients.python.callers import refusal
+from tests.clients.python.scripted_client import problem
 
 URL = "http://memory"
 
 
-class Memory:
-    """Stores exchanges like the service: the first exchange with an id stays, and a replacement keeps its position.
+class FakeService:
+    """A service that keeps the first exchange with an id and the position of a replaced exchange, as the real one does.
 
     Attributes:
-        exchanges: The bodies by id.
+        exchanges: The stored request bodies, by exchange id.
         requests: The received requests.
         degraded: The degraded layers of every page.
-        can_replace: Whether the route for replacing exists.
+        can_replace: Whether the route that replaces an exchange exists.
+        durability: The durability in the responses; with `none`, nothing is stored.
     """
 
     def __init__(self) -> None:
@@ -33,12 +34,12 @@ class Memory:
         self.durability = "queue"
         self._lock = threading.Lock()
 
-    def sync(self) -> MemoryClient:
+    def sync_client(self) -> MemoryClient:
         """Return a synchronous client."""
         http = httpx.Client(transport=httpx.MockTransport(self))
         return MemoryClient(URL, http_client=http, retry=RetryPolicy(attempts=1))
 
-    def asynchronous(self) -> AsyncMemoryClient:
+    def async_client(self) -> AsyncMemoryClient:
         """Return an asynchronous client."""
         http = httpx.AsyncClient(transport=httpx.MockTransport(self))
         return AsyncMemoryClient(URL, http_client=http, retry=RetryPolicy(attempts=1))
@@ -49,43 +50,43 @@ class Memory:
             self.requests.append(request)
             if request.method == "POST":
                 body = json.loads(request.content)
-                return self._kept(body["exchange_id"], body)
+                return self._store(body["exchange_id"], body)
             if request.method == "PUT":
-                return self._replaced(request.url.path.rpartition("/")[2], json.loads(request.content))
+                return self._replace(request.url.path.rpartition("/")[2], json.loads(request.content))
             if request.method == "DELETE":
                 self.exchanges.clear()
                 return httpx.Response(204)
             return self._page(request.url.params)
 
-    def _kept(self, name: str, body: dict[str, Any]) -> httpx.Response:
+    def _store(self, exchange_id: str, body: dict[str, Any]) -> httpx.Response:
         if self.durability != "none":
-            self.exchanges.setdefault(name, body)
-        return httpx.Response(202, json={"exchange_id": name, "durability": self.durability, "cached": True})
+            self.exchanges.setdefault(exchange_id, body)
+        return httpx.Response(202, json={"exchange_id": exchange_id, "durability": self.durability, "cached": True})
 
-    def _replaced(self, name: str, body: dict[str, Any]) -> httpx.Response:
+    def _replace(self, exchange_id: str, body: dict[str, Any]) -> httpx.Response:
         if not self.can_replace:
-            return refusal(405)
-        if name not in self.exchanges:
-            return refusal(404)
-        self.exchanges[name] = body
-        return httpx.Response(202, json={"exchange_id": name, "durability": "postgres", "cached": True})
+            return problem(405)
+        if exchange_id not in self.exchanges:
+            return problem(404)
+        self.exchanges[exchange_id] = body
+        return httpx.Response(202, json={"exchange_id": exchange_id, "durability": "postgres", "cached": True})
 
     def _page(self, query: httpx.QueryParams) -> httpx.Response:
-        messages = [message for name in sorted(self.exchanges) for message in self._messages(name)]
+        messages = [message for exchange_id in sorted(self.exchanges) for message in self._messages(exchange_id)]
         if query.get("order") == "desc":
             messages.reverse()
         start = int(query.get("cursor", "0"))
         end = start + int(query["limit"])
-        following = str(end) if end < len(messages) else None
+        next_cursor = str(end) if end < len(messages) else None
         if not messages and not self.degraded:
-            return refusal(404)
-        page = {"items": messages[start:end], "next_cursor": following, "degraded": self.degraded}
+            return problem(404)
+        page = {"items": messages[start:end], "next_cursor": next_cursor, "degraded": self.degraded}
         return httpx.Response(200, json=page)
 
-    def _messages(self, name: str) -> list[dict[str, Any]]:
-        body = self.exchanges[name]
-        named = {"exchange_id": str(UUID(name)), "created_at": "2026-11-22T16:08:00.139000Z"}
+    def _messages(self, exchange_id: str) -> list[dict[str, Any]]:
+        body = self.exchanges[exchange_id]
+        fields = {"exchange_id": str(UUID(exchange_id)), "created_at": "2026-11-22T16:08:00.139000Z"}
         return [
-            {"role": "user", "content": body["user_message"], "metadata": body.get("metadata"), **named},
-            {"role": "assistant", "content": body["assistant_message"], **named},
+            {"role": "user", "content": body["user_message"], "metadata": body.get("metadata"), **fields},
+            {"role": "assistant", "content": body["assistant_message"], **fields},
         ]
