@@ -1,9 +1,9 @@
 """Idempotency keys: a repeated request has one exchange and one response, even if it is sent concurrently.
 
-A key is claimed in both layers that respond, so that either layer alone can detect a repetition. The claim contains the
-exchange's id: if a process ends between storing the exchange and storing the response, a repeated request takes over
-this id, so there is one exchange. The exchange also carries the key, so PostgreSQL has the key once the exchange is
-stored, even if it was down when the request came.
+A request acquires its key in each layer that responds, so that either layer alone can detect a repetition. The layer
+stores the exchange's id with the key: if a process ends between storing the exchange and storing the response, a
+repeated request takes over this id, so there is one exchange. The exchange also carries the key, so PostgreSQL has the
+key once the exchange is stored, even if it was down when the request came.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from shared.stores.idempotency import KeyState, KeyStore
 
 _RUNNING: Final = 409
 _OTHER_BODY: Final = 422
-_MAX_PENDING_ANSWERS: Final = 100
+_MAX_MISSED_ANSWERS: Final = 100
 _RETRY_BATCH: Final = 20
 
 
@@ -34,12 +34,12 @@ class _Answer(NamedTuple):
     text: str
 
 
-class _Claim(NamedTuple):
+class _Lease(NamedTuple):
     store: KeyStore
-    claim: str
+    lease_id: str
 
 
-class _PendingAnswers:
+class _MissedAnswers:
     """Responses that a layer missed. They are sent when the layer is back, in case the other layer loses its copy."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class _PendingAnswers:
     def add(self, store: KeyStore, answer: _Answer) -> None:
         """Add a response for a layer."""
         self._answers[id(store), answer.key] = store, answer
-        while len(self._answers) > _MAX_PENDING_ANSWERS:
+        while len(self._answers) > _MAX_MISSED_ANSWERS:
             self._answers.popitem(last=False)
 
     def retry(self, store: KeyStore) -> None:
@@ -57,14 +57,14 @@ class _PendingAnswers:
         Raises:
             StoreUnavailable: The layer is down again; unsent responses stay.
         """
-        own_answers = [(place, answer) for place, (other, answer) in self._answers.items() if other is store]
-        for place, answer in own_answers[:_RETRY_BATCH]:
+        own_answers = [(name, answer) for name, (other, answer) in self._answers.items() if other is store]
+        for name, answer in own_answers[:_RETRY_BATCH]:
             store.answer(*answer)
-            self._answers.pop(place, None)
+            self._answers.pop(name, None)
 
 
 class KeyLease:
-    """A key that this request has claimed, or whose response is known.
+    """A key that this request has acquired, or whose response is known.
 
     Attributes:
         exchange_id: The id that the exchange must have.
@@ -76,18 +76,18 @@ class KeyLease:
     def __init__(
         self,
         stores: Sequence[KeyStore],
-        pending_answers: _PendingAnswers,
+        missed_answers: _MissedAnswers,
         keyed: KeyedRequest,
         exchange_id: UUID,
         replayed: dict[str, Any] | None,
-        claims: Sequence[_Claim] = (),
+        leases: Sequence[_Lease] = (),
     ) -> None:
         self.exchange_id = exchange_id
         self.replayed = replayed
         self.keyed = keyed
         self._stores = stores
-        self._pending_answers = pending_answers
-        self._claims = claims
+        self._missed_answers = missed_answers
+        self._leases = leases
 
     def complete(self, answer: dict[str, Any]) -> None:
         """Store the response in every available layer; the exchange itself is stored already."""
@@ -98,15 +98,15 @@ class KeyLease:
             except StoreUnavailable:
                 # The other layer has the response. If no layer has it, the lease ends and a retry takes over the
                 # exchange's id.
-                self._pending_answers.add(store, stored_answer)
+                self._missed_answers.add(store, stored_answer)
 
     def release(self) -> None:
-        """Release the claim, because this request stored nothing. The next request with this key then runs."""
-        _release(self._claims, self.keyed.key)
+        """Release the key, because this request stored nothing. The next request with this key then runs."""
+        _release(self._leases, self.keyed.key)
 
 
 class Idempotency:
-    """Claims keys.
+    """Acquires keys.
 
     Args:
         stores: The layers, the fastest first.
@@ -116,37 +116,37 @@ class Idempotency:
     def __init__(self, stores: Sequence[KeyStore], backlog: Backlog) -> None:
         self._stores = stores
         self._backlog = backlog
-        self._pending_answers = _PendingAnswers()
+        self._missed_answers = _MissedAnswers()
 
     def acquire(self, scope: str, key: str, body: bytes, exchange_id: UUID) -> KeyLease:
-        """Claim a caller's key for a request.
+        """Acquire a caller's key for a request.
 
         Args:
             scope: The key's owner: equal keys of two users are different.
             key: The `Idempotency-Key`.
             body: The request in a canonical form.
-            exchange_id: The exchange's id, unless an earlier claim has one.
+            exchange_id: The exchange's id, unless an earlier request has acquired the key with another id.
 
         Raises:
             IdempotencyConflict: The first request is still running (409), or had another body (422).
             StoreUnavailable: No layer can tell whether the key is new, so the request might run a second time.
         """
-        return self.claim_hashed(hashlib.sha256(orjson.dumps([scope, key])).hexdigest(), body, exchange_id)
+        return self.acquire_hashed(hashlib.sha256(orjson.dumps([scope, key])).hexdigest(), body, exchange_id)
 
-    def claim_hashed(self, hashed: str, body: bytes, exchange_id: UUID) -> KeyLease:
-        """Claim a key by its hash; see `acquire`."""
+    def acquire_hashed(self, hashed: str, body: bytes, exchange_id: UUID) -> KeyLease:
+        """Acquire a key by its hash; see `acquire`."""
         keyed = KeyedRequest(hashed, hashlib.sha256(body).hexdigest())
-        claimed: list[_Claim] = []
+        leases: list[_Lease] = []
         try:
-            return self._claim(keyed, exchange_id, claimed)
+            return self._acquire(keyed, exchange_id, leases)
         except (IdempotencyConflict, StoreUnavailable):
-            # Release the claim, because it would refuse the next repetition.
-            _release(claimed, hashed)
+            # Release the key, because the lease would refuse the next repetition.
+            _release(leases, hashed)
             raise
 
-    def _claim(self, keyed: KeyedRequest, exchange_id: UUID, claimed: list[_Claim]) -> KeyLease:
-        """Claim the key in each layer that responds; `claimed` gets the layers in which it was new."""
-        claimed_id, is_new = exchange_id, False
+    def _acquire(self, keyed: KeyedRequest, exchange_id: UUID, leases: list[_Lease]) -> KeyLease:
+        """Acquire the key in each layer that responds, and append the leases of layers in which it was new."""
+        stored_id, is_new = exchange_id, False
         earlier: KeyState | None = None
         outage = StoreUnavailable(
             "redis", "it was emptied lately", state="was emptied lately and may not know this key"
@@ -155,24 +155,24 @@ class Idempotency:
             # Check the backlog before reading the layer, because the drain may store exchanges in between.
             is_stored = is_new or not store.stores_exchange_keys or self._is_stored(earlier)
             try:
-                self._pending_answers.retry(store)
-                state = store.acquire(keyed.key, keyed.body_hash, claimed_id)
+                self._missed_answers.retry(store)
+                state = store.acquire(keyed.key, keyed.body_hash, stored_id)
             except StoreUnavailable as error:
                 outage = error
                 continue
             if state.body_hash != keyed.body_hash:
                 raise IdempotencyConflict(_OTHER_BODY, "This Idempotency-Key was used with another body before.")
             if state.answer is not None:
-                return self._repeated(keyed, state.exchange_id, state.answer, claimed)
+                return self._repeated(keyed, state.exchange_id, state.answer, leases)
             if not state.is_acquired:
                 raise IdempotencyConflict(_RUNNING, "The first request with this Idempotency-Key is still running.")
             if state.exchange_id == exchange_id:
-                claimed.append(_Claim(store, state.claim))
-            claimed_id, earlier = state.exchange_id, state
+                leases.append(_Lease(store, state.lease_id))
+            stored_id, earlier = state.exchange_id, state
             is_new = is_new or (is_stored and state.has_all_keys)
         if not is_new:
             raise outage
-        return KeyLease(self._stores, self._pending_answers, keyed, claimed_id, None, claimed)
+        return KeyLease(self._stores, self._missed_answers, keyed, stored_id, None, leases)
 
     def _is_stored(self, redis_key: KeyState | None) -> bool:
         """Return whether the exchange of every key that Redis may have lost is in PostgreSQL.
@@ -186,22 +186,22 @@ class Idempotency:
             return False
         return self._backlog.is_stored(redis_key.age)
 
-    def _repeated(self, keyed: KeyedRequest, exchange_id: UUID, answer: str, claimed: Sequence[_Claim]) -> KeyLease:
-        """Return a claim with a known response, and store the response in layers that lack it."""
-        for store, _ in claimed:
+    def _repeated(self, keyed: KeyedRequest, exchange_id: UUID, answer: str, leases: Sequence[_Lease]) -> KeyLease:
+        """Return the known response, and store the response in layers that lack it."""
+        for store, _ in leases:
             try:
                 store.answer(keyed.key, keyed.body_hash, exchange_id, answer)
             except StoreUnavailable:
-                # The lease of the new claim ends by itself.
+                # The new lease ends by itself.
                 continue
         replayed: dict[str, Any] = orjson.loads(answer)
-        return KeyLease(self._stores, self._pending_answers, keyed, exchange_id, replayed)
+        return KeyLease(self._stores, self._missed_answers, keyed, exchange_id, replayed)
 
 
-def _release(claims: Sequence[_Claim], key: str) -> None:
-    for store, claim in claims:
+def _release(leases: Sequence[_Lease], key: str) -> None:
+    for store, lease_id in leases:
         try:
-            store.release(key, claim)
+            store.release(key, lease_id)
         except StoreUnavailable:
             # The lease ends by itself.
             continue

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 from uuid import UUID
 
-# The lease of a claim without a response, which is longer than a function runs.
+# The lease of a key without a response, which is longer than a function runs.
 LEASE_SECONDS: Final = 40
 # How long a key's response is kept.
 ANSWER_SECONDS: Final = 86_400
@@ -17,8 +17,8 @@ class KeyState:
     """A layer's state of a key.
 
     Attributes:
-        is_acquired: Whether this call has made or taken over the claim.
-        claim: Identifies this call's claim, for `release`.
+        is_acquired: Whether this call has acquired the key, perhaps by taking over a lease that has ended.
+        lease_id: Identifies this call's lease, for `release`.
         answer: The response's JSON, if there is one.
         has_all_keys: Whether the layer still has all keys that it ever stored.
         age: For how many seconds it has lost no key except by eviction. An evicted key that PostgreSQL lacks was
@@ -33,7 +33,7 @@ class KeyState:
     has_all_keys: bool = True
     age: float = 0.0
     may_be_in_outbox: bool = False
-    claim: str = ""
+    lease_id: str = ""
 
 
 class KeyStore(Protocol):
@@ -46,13 +46,13 @@ class KeyStore(Protocol):
     stores_exchange_keys: bool
 
     def acquire(self, key: str, body_hash: str, exchange_id: UUID) -> KeyState:
-        """Claim the key, take over a claim older than `LEASE_SECONDS`, or return its state."""
+        """Acquire a new key or one whose lease has ended, and return the key's state."""
         ...
 
     def answer(self, key: str, body_hash: str, exchange_id: UUID, answer: str) -> None:
         """Store the response for `ANSWER_SECONDS`."""
         ...
 
-    def release(self, key: str, claim: str) -> None:
-        """Release this claim, unless it has a response, or its lease has ended and another request holds the key."""
+    def release(self, key: str, lease_id: str) -> None:
+        """Delete the key, unless it has a response, or its lease has ended and another request has acquired it."""
         ...

@@ -23,19 +23,19 @@ class InMemoryKeys(InMemoryStore):
         self.layer = layer
         self.stores_exchange_keys = layer == "postgres"
         self.states: dict[str, KeyState] = {}
-        self._claimed_at: dict[str, float] = {}
+        self._acquired_at: dict[str, float] = {}
         self._clock = clock
 
     def acquire(self, key: str, body_hash: str, exchange_id: UUID) -> KeyState:
-        """Claim the key, take over a claim whose lease has ended, or return its state."""
+        """Acquire a new key or one whose lease has ended, and return the key's state."""
         self.record_call("acquire")
         state = self.states.get(key)
         if state is None:
             state = self.states[key] = KeyState(body_hash, exchange_id, None, is_acquired=False)
-        elif state.answer is not None or self._clock() - self._claimed_at[key] < LEASE_SECONDS:
+        elif state.answer is not None or self._clock() - self._acquired_at[key] < LEASE_SECONDS:
             return state
-        self._claimed_at[key] = self._clock()
-        return replace(state, is_acquired=True, claim=str(self._claimed_at[key]))
+        self._acquired_at[key] = self._clock()
+        return replace(state, is_acquired=True, lease_id=str(self._acquired_at[key]))
 
     def answer(self, key: str, body_hash: str, exchange_id: UUID, answer: str) -> None:
         """Store the response, except in PostgreSQL if a deletion has emptied the stored one."""
@@ -45,8 +45,8 @@ class InMemoryKeys(InMemoryStore):
             return
         self.states[key] = KeyState(body_hash, exchange_id, answer, is_acquired=False)
 
-    def release(self, key: str, claim: str) -> None:
-        """Release this claim, unless it has a response or another request holds the key."""
+    def release(self, key: str, lease_id: str) -> None:
+        """Delete the key, unless it has a response, or its lease has ended and another request has acquired it."""
         self.record_call("release")
-        if key in self.states and self.states[key].answer is None and claim == str(self._claimed_at[key]):
+        if key in self.states and self.states[key].answer is None and lease_id == str(self._acquired_at[key]):
             del self.states[key]

@@ -359,8 +359,8 @@ def test_the_answer_to_a_key(process: MakeProcess, database: psycopg.Connection,
     named = _say(memory, 1)[0]
     Turn(memory, "copy", None).keep("q0", "a0", exchange_id=named)
     for thread_id in ("t", "copy"):
-        claim = keys.acquire("ana", thread_id, b"{}", UUID(int=7))
-        claim.complete({"thread_id": thread_id, "exchange_id": str(named), "response": "a0"})
+        lease = keys.acquire("ana", thread_id, b"{}", UUID(int=7))
+        lease.complete({"thread_id": thread_id, "exchange_id": str(named), "response": "a0"})
     Exchanges(memory).delete("t", named)
     told_now = database.execute("select thread_id, answer from idempotency_keys order by thread_id").fetchall()
     assert told_now[1] == ("t", "{}")

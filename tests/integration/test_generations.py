@@ -361,17 +361,17 @@ def test_a_key_after_redis_was_emptied(redis_client: redis.Redis, real_cache: Ca
 
     record_loss(is_first=True)
     in_postgres.is_down = True
-    first = _claim(keys, "new")
+    first = _acquire(keys, "new")
     first.complete({"response": "Hi!"})
     redis_client.flushall()
     record_loss(is_first=False)
     with pytest.raises(StoreUnavailable):
-        _claim(keys, "new")
+        _acquire(keys, "new")
     in_postgres.is_down = False
-    assert _claim(keys, "other").replayed is None
+    assert _acquire(keys, "other").replayed is None
 
 
-def _claim(keys: Idempotency, key: str) -> Any:
+def _acquire(keys: Idempotency, key: str) -> Any:
     return keys.acquire("ana", key, b"{}", ExchangeIds().new())
 
 

@@ -101,7 +101,7 @@ def test_redis_is_lost_before_the_drain(world: World) -> None:
     assert len(world.queue.bodies) == 1
     world.drain()
     for _ in range(3):
-        # The failed requests hold no claim, so each request is answered at once.
+        # The failed requests released their keys, so each request is answered at once.
         again = _run(process)
         assert again.is_replayed
         assert {**again.answer, "memory": first["memory"]} == first
@@ -126,8 +126,8 @@ def test_redis_is_down(world: World) -> None:
     assert _run(process).is_replayed
 
 
-def test_another_body_leaves_no_claim(world: World) -> None:
-    """Redis has lost the key. PostgreSQL refuses another body, and this request leaves no claim in Redis."""
+def test_another_body_leaves_no_lease(world: World) -> None:
+    """Redis has lost the key. PostgreSQL refuses another body, and this request leaves no lease in Redis."""
     _run(world.process(AWAY))
     world.drain()
     world.redis.flushall()

@@ -56,7 +56,7 @@ def keys(request: pytest.FixtureRequest) -> KeyStore:
     return found
 
 
-def test_the_first_claims(keys: KeyStore) -> None:
+def test_the_first_call_acquires(keys: KeyStore) -> None:
     """The first caller acquires the key. The second caller gets the exchange id and body hash of the first caller."""
     first, second = keys.acquire("k", "body", A), keys.acquire("k", "other", B)
     assert (first.is_acquired, first.exchange_id, first.body_hash, first.answer) == (True, A, "body", None)
@@ -64,7 +64,7 @@ def test_the_first_claims(keys: KeyStore) -> None:
 
 
 def test_a_response_is_stored(keys: KeyStore) -> None:
-    """A store keeps a response, with or without an earlier claim. No caller can acquire a key with a response."""
+    """A store keeps a response of a new key or an acquired key. No caller can acquire a key with a response."""
     keys.answer("k", "body", A, '{"a":1}')
     state = keys.acquire("k", "body", B)
     assert (state.is_acquired, state.exchange_id, state.answer) == (False, A, '{"a":1}')
@@ -85,22 +85,22 @@ def test_a_late_response_of_a_deleted_exchange(in_postgres: PostgresKeys) -> Non
 
 def test_a_released_key_is_free(keys: KeyStore) -> None:
     """A released key is free for another caller. A second release is no error."""
-    claim = keys.acquire("k", "body", A).claim
-    keys.release("k", claim)
-    keys.release("other", claim)
+    lease_id = keys.acquire("k", "body", A).lease_id
+    keys.release("k", lease_id)
+    keys.release("other", lease_id)
     assert keys.acquire("k", "other", B).is_acquired
 
 
 def test_leases_end(in_redis: RedisKeys, redis_client: redis.Redis) -> None:
-    """In Redis, a claim expires at the end of its lease, and a response expires after a day."""
+    """In Redis, a key without a response expires at the end of its lease, and a response expires after a day."""
     in_redis.acquire("k", "body", A)
     assert LEASE_SECONDS - 5 < redis_client.ttl("idempotency:k") <= LEASE_SECONDS
     in_redis.answer("k", "body", A, "{}")
     assert ANSWER_SECONDS - 5 < redis_client.ttl("idempotency:k") <= ANSWER_SECONDS
 
 
-def test_a_claim_without_response_in_redis(in_redis: RedisKeys, redis_client: redis.Redis) -> None:
-    """Redis keeps a claim's exchange id and body hash after the lease. The next caller gets this exchange id."""
+def test_a_lease_without_response_in_redis(in_redis: RedisKeys, redis_client: redis.Redis) -> None:
+    """Redis keeps a key's exchange id and body hash after the lease. The next caller gets this exchange id."""
     in_redis.acquire("k", "body", A)
     assert ANSWER_SECONDS - 5 < redis_client.ttl("idempotency:k:exchange") <= ANSWER_SECONDS
     redis_client.delete("idempotency:k")
@@ -114,26 +114,26 @@ def test_a_holder_past_its_lease_releases_nothing(
     keys: KeyStore, redis_client: redis.Redis, database: psycopg.Connection
 ) -> None:
     """After the lease, another request holds the key. The release by the first request changes nothing."""
-    claim = keys.acquire("k", "body", A).claim
+    lease_id = keys.acquire("k", "body", A).lease_id
     redis_client.delete("idempotency:k")
     database.execute("update idempotency_keys set claimed_at = now() - interval '41 s'")
     if isinstance(keys, InMemoryKeys):
-        keys._claimed_at["k"] -= LEASE_SECONDS + 1
+        keys._acquired_at["k"] -= LEASE_SECONDS + 1
     assert keys.acquire("k", "body", B).is_acquired
-    keys.release("k", claim)
+    keys.release("k", lease_id)
     state = keys.acquire("k", "body", B)
     assert (state.is_acquired, state.exchange_id) == (False, A)
 
 
 def test_an_answer_is_not_released(keys: KeyStore) -> None:
     """A late release does not remove a stored response."""
-    claim = keys.acquire("k", "body", A).claim
+    lease_id = keys.acquire("k", "body", A).lease_id
     keys.answer("k", "body", A, "{}")
-    keys.release("k", claim)
+    keys.release("k", lease_id)
     assert keys.acquire("k", "body", B).answer == "{}"
 
 
-def test_a_claim_without_response_in_postgres(in_postgres: PostgresKeys, database: psycopg.Connection) -> None:
+def test_a_lease_without_response_in_postgres(in_postgres: PostgresKeys, database: psycopg.Connection) -> None:
     """After the lease, exactly one caller acquires the key in PostgreSQL, with the same exchange id."""
     in_postgres.acquire("k", "body", A)
     database.execute("update idempotency_keys set claimed_at = now() - interval '41 s'")
@@ -141,7 +141,7 @@ def test_a_claim_without_response_in_postgres(in_postgres: PostgresKeys, databas
     assert [(state.is_acquired, state.exchange_id) for state in states] == [(True, A), (False, A)]
 
 
-def test_a_claim_from_the_future(in_postgres: PostgresKeys, database: psycopg.Connection) -> None:
+def test_a_lease_from_the_future(in_postgres: PostgresKeys, database: psycopg.Connection) -> None:
     """PostgreSQL's clock was ahead when a key was acquired. Another request may acquire the key at once."""
     in_postgres.acquire("k", "body", A)
     database.execute("update idempotency_keys set claimed_at = now() + interval '2 d'")
@@ -176,7 +176,7 @@ def test_an_emptied_redis_may_have_lost_keys(in_redis: RedisKeys, redis_client: 
 def test_ten_concurrent_requests_with_one_key(in_redis: RedisKeys, database_url: str) -> None:
     """Ten concurrent requests have the same key. Only one of them runs."""
 
-    def claim(_: int) -> int:
+    def acquire(_: int) -> int:
         connection = PostgresConnection(DatabaseSettings(url=database_url))
         try:
             layers: list[KeyStore] = [in_redis, PostgresKeys(connection)]
@@ -189,4 +189,4 @@ def test_ten_concurrent_requests_with_one_key(in_redis: RedisKeys, database_url:
         return 200
 
     with ThreadPoolExecutor(10) as pool:
-        assert sorted(pool.map(claim, range(10))) == [200] + [409] * 9
+        assert sorted(pool.map(acquire, range(10))) == [200] + [409] * 9

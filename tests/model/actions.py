@@ -269,19 +269,19 @@ class Actions:
         name = hashlib.sha256(f"{thread} {number}".encode()).hexdigest()
         keys = self.world.keys(process)
         try:
-            claim = keys.claim_hashed(name, b"{}", ExchangeIds().new())
+            lease = keys.acquire_hashed(name, b"{}", ExchangeIds().new())
         except (IdempotencyConflict, StoreUnavailable) as error:
             note(f"   {error}")
             return
-        if claim.replayed is not None:
-            note(f"   replayed {claim.replayed}")
+        if lease.replayed is not None:
+            note(f"   replayed {lease.replayed}")
             return
         if name in self.answered and not self.may_be_absent(*self.answered[name]):
             report_violation("Idempotent", f"a key ran again although its request had stored {self.answered[name][1]}")
         started = self.load_context(process, thread)
-        with serving_key(claim.keyed):
-            self.answered[name] = self.store(started, claim.exchange_id)
-        claim.complete({"response": "done", "thread_id": thread, "exchange_id": str(claim.exchange_id)})
+        with serving_key(lease.keyed):
+            self.answered[name] = self.store(started, lease.exchange_id)
+        lease.complete({"response": "done", "thread_id": thread, "exchange_id": str(lease.exchange_id)})
 
     def may_be_absent(self, entry: Entry, text: str) -> bool:
         """Return whether an exchange and its key may be in no store.

@@ -188,7 +188,7 @@ BREAKS: Final = (
         "shared/memory/idempotency.py",
         "            if state.answer is not None:\n",
         "            if False:\n",
-        ("tests/unit/test_idempotency.py::test_the_first_claims_and_the_second_gets_the_response",),
+        ("tests/unit/test_idempotency.py::test_the_first_request_acquires_and_the_second_gets_the_response",),
     ),
     Break(
         "6 Idempotent",

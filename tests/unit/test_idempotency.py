@@ -1,4 +1,4 @@
-"""A request claims its idempotency key in both layers. It runs once, even if a layer or a process fails."""
+"""A request acquires its idempotency key in both layers. It runs once, even if a layer or a process fails."""
 
 from __future__ import annotations
 
@@ -40,76 +40,76 @@ def keys(layers: list[InMemoryKeys]) -> Idempotency:
     return Idempotency(layers, Backlog(InMemoryQueue(), InMemoryArchive()))
 
 
-def _claim(keys: Idempotency, key: str = "k", *, scope: str = "ana", body: bytes = b"{}") -> KeyLease:
+def _acquire(keys: Idempotency, key: str = "k", *, scope: str = "ana", body: bytes = b"{}") -> KeyLease:
     return keys.acquire(scope, key, body, ExchangeIds().new())
 
 
-def test_the_first_claims_and_the_second_gets_the_response(keys: Idempotency) -> None:
+def test_the_first_request_acquires_and_the_second_gets_the_response(keys: Idempotency) -> None:
     """The second request gets the response and the exchange id of the first request."""
-    first = _claim(keys)
+    first = _acquire(keys)
     assert first.replayed is None
     first.complete(ANSWER)
-    second = _claim(keys)
+    second = _acquire(keys)
     assert (second.replayed, second.exchange_id) == (ANSWER, first.exchange_id)
 
 
 def test_while_the_first_is_running(keys: Idempotency) -> None:
     """While the first request runs, the second request gets a 409."""
-    _claim(keys)
+    _acquire(keys)
     with pytest.raises(IdempotencyConflict) as caught:
-        _claim(keys)
+        _acquire(keys)
     assert caught.value.status == 409
 
 
 def test_another_body(keys: Idempotency) -> None:
     """A key with another body returns a 422, whether the first request is answered or running."""
-    claim = _claim(keys)
+    lease = _acquire(keys)
     for _ in range(2):
         with pytest.raises(IdempotencyConflict) as caught:
-            _claim(keys, body=b"other")
+            _acquire(keys, body=b"other")
         assert caught.value.status == 422
-        claim.complete(ANSWER)
+        lease.complete(ANSWER)
 
 
 def test_keys_belong_to_their_user(keys: Idempotency) -> None:
     """The same key from two users counts as two keys."""
-    assert _claim(keys).replayed is None
-    assert _claim(keys, scope="bob").replayed is None
+    assert _acquire(keys).replayed is None
+    assert _acquire(keys, scope="bob").replayed is None
 
 
 def test_a_request_that_stored_nothing_may_be_repeated(keys: Idempotency) -> None:
-    """A request that stored nothing releases its claim."""
-    _claim(keys).release()
-    assert _claim(keys).replayed is None
+    """A request that stored nothing releases its key."""
+    _acquire(keys).release()
+    assert _acquire(keys).replayed is None
 
 
 def test_a_process_that_died(keys: Idempotency, clock: Clock) -> None:
     """After the lease of a process ends, another process takes over with the same exchange id."""
-    dead = _claim(keys)
+    dead = _acquire(keys)
     clock.now += 41
-    assert _claim(keys).exchange_id == dead.exchange_id
+    assert _acquire(keys).exchange_id == dead.exchange_id
 
 
 @pytest.mark.parametrize("lost", [0, 1])
 def test_either_layer_alone_knows_the_answer(lost: int, keys: Idempotency, layers: list[InMemoryKeys]) -> None:
     """One layer alone returns the answer, even if the other layer loses its data or is down."""
-    _claim(keys).complete(ANSWER)
+    _acquire(keys).complete(ANSWER)
     layers[lost].states.clear()
-    assert _claim(keys).replayed == ANSWER
+    assert _acquire(keys).replayed == ANSWER
     layers[lost].is_down = True
-    assert _claim(keys).replayed == ANSWER
+    assert _acquire(keys).replayed == ANSWER
 
 
 @pytest.mark.parametrize("away", [0, 1])
 def test_one_layer_down(away: int, keys: Idempotency, layers: list[InMemoryKeys]) -> None:
     """If one layer is down, the other layer is sufficient for an idempotency key."""
     layers[away].is_down = True
-    claim = _claim(keys)
+    lease = _acquire(keys)
     with pytest.raises(IdempotencyConflict):
-        _claim(keys)
-    claim.release()
-    _claim(keys).complete(ANSWER)
-    assert _claim(keys).replayed == ANSWER
+        _acquire(keys)
+    lease.release()
+    _acquire(keys).complete(ANSWER)
+    assert _acquire(keys).replayed == ANSWER
 
 
 def test_both_layers_down(keys: Idempotency, layers: list[InMemoryKeys]) -> None:
@@ -117,4 +117,4 @@ def test_both_layers_down(keys: Idempotency, layers: list[InMemoryKeys]) -> None
     for layer in layers:
         layer.is_down = True
     with pytest.raises(StoreUnavailable):
-        _claim(keys)
+        _acquire(keys)

@@ -14,7 +14,7 @@ from shared.models import Exchange
 from shared.stores.idempotency import LEASE_SECONDS, KeyState
 from shared.stores.postgres.connection import PostgresConnection, sql
 
-_CLAIM, _STORE = sql("acquire_key"), sql("store_keys")
+_ACQUIRE, _STORE = sql("acquire_key"), sql("store_keys")
 
 
 class PostgresKeys:
@@ -27,15 +27,15 @@ class PostgresKeys:
         self._breaker = connection.breaker_for(_try_acquiring)
 
     def acquire(self, key: str, body_hash: str, exchange_id: UUID) -> KeyState:
-        """Claim the key, take over a claim whose lease has ended, or return its state."""
+        """Acquire a new key or one whose lease has ended, and return the key's state."""
         row = self._connection.run(lambda c: _acquire(c, key, body_hash, exchange_id), breaker=self._breaker)
         if row is None:
-            raise StoreUnavailable("postgres", "a claim had no row")
-        claim = row["claimed_at"].isoformat()
-        return KeyState(row["body_hash"], row["exchange_id"], row["answer"], row["is_claimed"], claim=claim)
+            raise StoreUnavailable("postgres", "the statement returned no row")
+        lease_id = row["claimed_at"].isoformat()
+        return KeyState(row["body_hash"], row["exchange_id"], row["answer"], row["is_acquired"], lease_id=lease_id)
 
     def answer(self, key: str, body_hash: str, exchange_id: UUID, answer: str) -> None:
-        """Store the response, even without a claim, but do not replace a response that a deletion has emptied."""
+        """Store the response, even for a new key. A response that a deletion has emptied stays empty."""
         self._connection.run(
             lambda c: c.execute(
                 "insert into idempotency_keys as k (key, body_hash, exchange_id, answer, thread_id)"
@@ -47,15 +47,15 @@ class PostgresKeys:
             breaker=self._breaker,
         )
 
-    def release(self, key: str, claim: str) -> None:
-        """Release this claim; a claim that took it over has another time."""
+    def release(self, key: str, lease_id: str) -> None:
+        """Delete the key if it still has this lease; a later lease has another time."""
         statement = "delete from idempotency_keys where key = %s and answer is null and claimed_at = %s::timestamptz"
-        self._connection.run(lambda c: c.execute(statement, (key, claim)), breaker=self._breaker)
+        self._connection.run(lambda c: c.execute(statement, (key, lease_id)), breaker=self._breaker)
 
 
 def _acquire(connection: psycopg.Connection[DictRow], key: str, body_hash: str, exchange_id: UUID) -> DictRow | None:
     values = {"key": key, "body_hash": body_hash, "exchange_id": exchange_id, "lease": LEASE_SECONDS}
-    return connection.execute(_CLAIM, values).fetchone()
+    return connection.execute(_ACQUIRE, values).fetchone()
 
 
 def _try_acquiring(connection: psycopg.Connection[DictRow]) -> object:

@@ -19,7 +19,7 @@ _DELETE_OWN: Final = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.cal
 
 
 class RedisKeys:
-    """Stores keys in L1. A claim's lease is the key's time to live; another key keeps its exchange id for longer."""
+    """Stores keys in L1. The lease is the time to live; a second Redis key stores the exchange id for longer."""
 
     stores_exchange_keys = False
 
@@ -27,7 +27,7 @@ class RedisKeys:
         self._connection = connection
 
     def acquire(self, key: str, body_hash: str, exchange_id: UUID) -> KeyState:
-        """Claim the key, take over a claim whose lease has ended, or return its state, in one round trip."""
+        """Acquire a new key or one whose lease has ended, and return the key's state, in one round trip."""
         record = _record(body_hash, exchange_id, None)
         set_reply, stored_record, exchange_reply, exchange, now, epoch, outbox, stats = self._connection.call(
             lambda pipe: (
@@ -47,7 +47,7 @@ class RedisKeys:
         require([set_reply, stored_record, exchange_reply, exchange, now, epoch, outbox])
         fields = orjson.loads(stored_record or record)
         if fields["answer"] is None and exchange:
-            # The first claim determines the exchange's id, even after its lease.
+            # The first request with the key determines the exchange's id, even after its lease.
             fields = orjson.loads(exchange)
         read, clock = read_epoch(epoch), clock_of(now)
         # Redis may have evicted this key.
@@ -66,7 +66,7 @@ class RedisKeys:
             has_all_keys=not has_evicted and is_same_server and _has_all_keys(read, clock),
             age=_age(read, clock) if is_same_server else 0.0,
             may_be_in_outbox=outbox > 0 and self._may_be_in_outbox(key),
-            claim=record.decode(),
+            lease_id=record.decode(),
         )
 
     def _may_be_in_outbox(self, key: str) -> bool:
@@ -77,22 +77,22 @@ class RedisKeys:
     def answer(self, key: str, body_hash: str, exchange_id: UUID, answer: str) -> None:
         """Store the response for a day."""
         record = _record(body_hash, exchange_id, answer)
-        claim = _record(body_hash, exchange_id, None)
+        record_of_id = _record(body_hash, exchange_id, None)
         require(
             self._connection.call(
                 lambda pipe: (
                     pipe.set(_name(key), record, ex=ANSWER_SECONDS),
                     # The exchange's id expires together with the response. After that the key is new.
-                    pipe.set(_exchange_name(key), claim, ex=ANSWER_SECONDS),
+                    pipe.set(_exchange_name(key), record_of_id, ex=ANSWER_SECONDS),
                 )
             )
         )
 
-    def release(self, key: str, claim: str) -> None:
-        """Release a claim; a claim that took it over has another value."""
-        (is_own,) = require(self._connection.call(lambda pipe: pipe.eval(_DELETE_OWN, 1, _name(key), claim)))
+    def release(self, key: str, lease_id: str) -> None:
+        """Delete the key if it still has this lease; a later lease has another value."""
+        (is_own,) = require(self._connection.call(lambda pipe: pipe.eval(_DELETE_OWN, 1, _name(key), lease_id)))
         if is_own:
-            require(self._connection.call(lambda pipe: pipe.eval(_DELETE_OWN, 1, _exchange_name(key), claim)))
+            require(self._connection.call(lambda pipe: pipe.eval(_DELETE_OWN, 1, _exchange_name(key), lease_id)))
 
 
 def _age(epoch: Epoch, clock: float) -> float:

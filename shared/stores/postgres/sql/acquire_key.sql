@@ -1,5 +1,5 @@
--- Claims an idempotency key, or returns its holder. A claim whose lease has ended is taken over with its exchange id; so
--- is one of a time to come, made while this server's clock was ahead.
+-- Acquires a new idempotency key or one whose lease has ended, and returns the key's row. The exchange id stays. A lease
+-- from the future, which started while this server's clock was ahead, counts as ended.
 insert into idempotency_keys as k (key, body_hash, exchange_id, claimed_at)
 values (%(key)s, %(body_hash)s, %(exchange_id)s, now())
 on conflict (key) do update
@@ -11,4 +11,4 @@ on conflict (key) do update
     end
 returning
     body_hash, exchange_id, answer, claimed_at,
-    (xmax = 0 or (answer is null and claimed_at = now())) as is_claimed
+    (xmax = 0 or (answer is null and claimed_at = now())) as is_acquired
