@@ -18,7 +18,7 @@ b" \\
 two
 ```
 
-<!-- not run: needs a moon -->
+<!-- not run: needs Docker -->
 ```console
 $ three
 out
@@ -44,7 +44,7 @@ def test_commands_are_found(page: Path) -> None:
     """
     first, second = blocks(page)
     assert [(command.line, command.text) for command in first.commands] == [(4, 'one "a\nb" \\\n  c'), (9, "two")]
-    assert (first.reason, second.reason) == (None, "needs a moon")
+    assert (first.reason, second.reason) == (None, "needs Docker")
     assert [(command.text, command.shown) for command in second.commands] == [
         ("three", "out\n  put"),
         ("four 'x\n  y'", ""),
@@ -52,7 +52,7 @@ def test_commands_are_found(page: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shown", "output", "is_expected"),
+    ("documented", "output", "is_expected"),
     [
         ("", "anything", True),
         ('{"a": 1,\n "b": 2}', '{"a":1,"b":2}', True),
@@ -67,6 +67,6 @@ def test_commands_are_found(page: Path) -> None:
         ("first … last", "first and more", False),
     ],
 )
-def test_the_documented_output(shown: str, output: str, is_expected: bool) -> None:  # noqa: FBT001 - a case
+def test_only_ids_times_and_cut_parts_may_differ(documented: str, output: str, is_expected: bool) -> None:  # noqa: FBT001 - a case
     """Only ids, times, cut parts and line breaks may differ from the documented output."""
-    assert Command(1, "x", shown).expects(output) is is_expected
+    assert Command(1, "x", documented).expects(output) is is_expected

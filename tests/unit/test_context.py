@@ -10,7 +10,7 @@ MESSAGES = [
     Message("assistant", "Python is a programming language..."),
 ]
 PREFERENCES = {"preferred_language": "Python", "expertise_level": "intermediate"}
-SEED = """\
+SPECIFIED_TEXT = """\
 You are a helpful assistant.
 
 Previous conversation:
@@ -24,10 +24,10 @@ expertise_level: intermediate
 preferred_language: Python"""
 
 
-def test_as_in_the_seed() -> None:
+def test_the_text_is_the_specified_text() -> None:
     """A blank line separates instructions, conversation and preferences. Preferences are sorted by name."""
     joined = join_parts("You are a helpful assistant.", conversation_text(MESSAGES), preferences_text(PREFERENCES))
-    assert joined == SEED
+    assert joined == SPECIFIED_TEXT
 
 
 def test_absent_parts_leave_no_blank_lines() -> None:
@@ -39,7 +39,7 @@ def test_absent_parts_leave_no_blank_lines() -> None:
     assert join_parts("", "", "") == ""
 
 
-def test_no_memory_is_no_text() -> None:
+def test_without_memory_the_text_is_empty() -> None:
     """Without memory, the text has neither a heading nor a blank line."""
     assert conversation_text([]) == ""
     assert conversation_text([Message("user", ""), Message("assistant", "")]) == ""
@@ -47,12 +47,12 @@ def test_no_memory_is_no_text() -> None:
     assert preferences_text({}) == ""
 
 
-def test_texts_stay_as_they_are() -> None:
+def test_messages_stay_unchanged() -> None:
     """A message's lines, spaces and emoji stay unchanged."""
     assert conversation_text([Message("user", " a\n\nb 🎉 ")]) == "Previous conversation:\nuser:  a\n\nb 🎉 "
 
 
-def test_preferences_come_by_name() -> None:
+def test_preferences_are_sorted_by_name() -> None:
     """Redis and PostgreSQL may return preferences in different orders. The text always lists them by name."""
     assert preferences_text({"b": "2", "a": "1"}) == preferences_text({"a": "1", "b": "2"})
 

@@ -21,22 +21,22 @@ from tests.unit.test_budget import window
 LIMIT = 8_000
 
 
-class ShortEngine:
-    """A model that accepts a number of tokens of four characters each, and answers with 1.5 kB."""
+class ShortContextEngine:
+    """A model that accepts a limited number of tokens. A token is four characters, and an answer has 1.5 kB."""
 
     def __init__(self, limit: int = LIMIT) -> None:
         self.limit = limit
-        self.asked: list[str] = []
+        self.received: list[str] = []
 
     async def answer(self, *_: Any, instructions: str, prompt: str, **__: Any) -> str:
         """Answer, or reject the context."""
-        self.asked.append(instructions)
+        self.received.append(instructions)
         if (len(instructions) + len(prompt)) / 4 > self.limit:
             raise ContextTooLongError("too long")
-        return f"{len(self.asked)} " + "word " * 300
+        return f"{len(self.received)} " + "word " * 300
 
 
-def ask(runner: AgentRunner, memory: ShownMemory, prompt: str = "Hello", instructions: str = "Help.") -> str:
+def run_turn(runner: AgentRunner, memory: ShownMemory, prompt: str = "Hello", instructions: str = "Help.") -> str:
     """Run a turn."""
     return asyncio.run(
         runner.run(
@@ -52,75 +52,72 @@ def ask(runner: AgentRunner, memory: ShownMemory, prompt: str = "Hello", instruc
 
 
 @pytest.fixture
-def engine() -> ShortEngine:
+def engine() -> ShortContextEngine:
     """Return the model."""
-    return ShortEngine()
+    return ShortContextEngine()
 
 
 @pytest.fixture
-def runner(engine: ShortEngine) -> AgentRunner:
+def runner(engine: ShortContextEngine) -> AgentRunner:
     """Return a runner of the model."""
-    made = AgentRunner(AgentSettings(), lambda *_, **__: [])
-    made._engine = engine  # type: ignore[assignment]
-    return made
+    agent_runner = AgentRunner(AgentSettings(), lambda *_, **__: [])
+    agent_runner._engine = engine  # type: ignore[assignment]
+    return agent_runner
 
 
-def test_sixty_turns(runner: AgentRunner, engine: ShortEngine) -> None:
+def test_sixty_turns_contain_the_newest_exchange(runner: AgentRunner, engine: ShortContextEngine) -> None:
     """Sixty turns succeed. Each turn contains the newest exchange, and the model rejects few requests."""
     messages: list[Message] = []
     for number in range(60):
         memory = ShownMemory(Recall(messages[-100:], {"tone": "dry"}), 0)
-        answer = ask(runner, memory, f"question {number}")
+        answer = run_turn(runner, memory, f"question {number}")
         shown = [m.content for m in memory.shown.messages]
-        assert "User preferences:\ntone: dry" in engine.asked[-1]
+        assert "User preferences:\ntone: dry" in engine.received[-1]
         assert shown[-2:] == [m.content for m in messages[-2:]]
         assert memory.shown.omitted_exchanges == min(50, len(messages) // 2) - len(shown) // 2
-        name = UUID(int=number + 1)
-        messages += [Message("user", f"question {number}", name), Message("assistant", answer, name)]
-    assert len(engine.asked) < 70
+        exchange_id = UUID(int=number + 1)
+        messages += [Message("user", f"question {number}", exchange_id), Message("assistant", answer, exchange_id)]
+    assert len(engine.received) < 70
 
 
-def test_at_most_five_halvings(runner: AgentRunner, engine: ShortEngine) -> None:
+def test_memory_is_reduced_at_most_five_times(runner: AgentRunner, engine: ShortContextEngine) -> None:
     """The runner reduces the memory at most five times, and sends no memory in the last attempt.
 
     The error names the field that is too long even without memory.
     """
     engine.limit = 100
     memory = ShownMemory(Recall(window(*["word " * 100] * 50), {}), 0)
-    ask(runner, memory)
-    assert 2 <= len(engine.asked) <= 6
-    engine.asked.clear()
-    fresh = AgentRunner(AgentSettings(), lambda *_, **__: [])
-    fresh._engine = engine  # type: ignore[assignment]
-    with pytest.raises(PromptTooLongError) as refused:
-        ask(fresh, memory, "word " * 1_000)
-    assert (refused.value.field, len(engine.asked)) == ("prompt", 6)
-    assert engine.asked[-1] == "Help."
-    with pytest.raises(PromptTooLongError) as refused:
-        ask(fresh, memory, instructions="word " * 1_000)
-    assert refused.value.field == "instructions"
+    run_turn(runner, memory)
+    assert 2 <= len(engine.received) <= 6
+    engine.received.clear()
+    new_runner = AgentRunner(AgentSettings(), lambda *_, **__: [])
+    new_runner._engine = engine  # type: ignore[assignment]
+    with pytest.raises(PromptTooLongError) as caught:
+        run_turn(new_runner, memory, "word " * 1_000)
+    assert (caught.value.field, len(engine.received)) == ("prompt", 6)
+    assert engine.received[-1] == "Help."
+    with pytest.raises(PromptTooLongError) as caught:
+        run_turn(new_runner, memory, instructions="word " * 1_000)
+    assert caught.value.field == "instructions"
 
 
-def test_the_accepted_length_is_remembered(runner: AgentRunner, engine: ShortEngine) -> None:
+def test_the_accepted_length_is_remembered(runner: AgentRunner, engine: ShortContextEngine) -> None:
     """The next turn starts with the accepted length; a long prompt reduces the memory's share."""
     memory = ShownMemory(Recall(window(*["word " * 200] * 50), {}), 0)
-    ask(runner, memory)
-    tried = len(engine.asked)
-    assert tried > 1
-    ask(runner, memory)
-    assert len(engine.asked) == tried + 1
-    ask(runner, memory, "word " * 2_000)
-    assert len(engine.asked) == tried + 2
+    run_turn(runner, memory)
+    attempts = len(engine.received)
+    assert attempts > 1
+    run_turn(runner, memory)
+    assert len(engine.received) == attempts + 1
+    run_turn(runner, memory, "word " * 2_000)
+    assert len(engine.received) == attempts + 2
 
 
-def test_one_long_exchange_does_not_end_the_memory(runner: AgentRunner) -> None:
-    """An exchange that does not fit is left out.
-
-    Later turns still show the shorter exchanges that fit.
-    """
-    ask(runner, ShownMemory(Recall(window("word " * 100, "word " * 7_000), {}), 0))
+def test_one_long_exchange_does_not_reduce_later_memory(runner: AgentRunner) -> None:
+    """An exchange that does not fit is omitted. Later turns still show the shorter exchanges that fit."""
+    run_turn(runner, ShownMemory(Recall(window("word " * 100, "word " * 7_000), {}), 0))
     memory = ShownMemory(Recall(window(*["word " * 100] * 10), {}), 0)
-    ask(runner, memory)
+    run_turn(runner, memory)
     assert memory.shown.omitted_exchanges == 0
 
 
@@ -141,8 +138,8 @@ def test_one_long_exchange_does_not_end_the_memory(runner: AgentRunner) -> None:
         (400, {"message": "The decoder prompt (length 9000) is longer than the maximum model length of 8192."}),
     ],
 )
-def test_errors_of_a_context_that_is_too_long(status: int, body: object) -> None:
-    """The runner recognises each provider's own error message for a context that is too long."""
+def test_each_providers_context_error_is_recognized(status: int, body: object) -> None:
+    """The runner recognizes each provider's own error message for a context that is too long."""
     assert is_context_too_long(ModelHTTPError(status, "m", body))
 
 
@@ -157,6 +154,6 @@ def test_errors_of_a_context_that_is_too_long(status: int, body: object) -> None
     ],
     ids=str,
 )
-def test_other_errors(error: Exception) -> None:
+def test_other_errors_are_no_context_errors(error: Exception) -> None:
     """Other errors do not count as errors of a context that is too long."""
     assert not is_context_too_long(error)

@@ -20,29 +20,31 @@ from tests.e2e.fake_openai import fake_openai
 ANSWER = "word " * 300
 
 
-def test_sixty_turns_of_long_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sixty_turns_work_with_a_short_context(monkeypatch: pytest.MonkeyPatch) -> None:
     """The model answers each turn with the newest exchange in the context.
 
     The response reports the number of omitted exchanges.
     """
     memory = Memory(InMemoryCache(MemorySettings()), InMemoryArchive(), InMemoryQueue(), MemorySettings())
-    with fake_openai(ANSWER, most_characters=32_000) as (url, asked):
+    with fake_openai(ANSWER, most_characters=32_000) as (url, requests):
         monkeypatch.setenv("OPENAI_BASE_URL", url)
         monkeypatch.setenv("OPENAI_API_KEY", "none")
         runner = AgentRunner(AgentSettings(model="openai:short"), lambda *_, **__: [])
         keys = Idempotency([], Backlog(memory.queue, memory.archive))
         operations = Operations(memory, runner, keys, Inspection(memory, None, None, None))  # type: ignore[arg-type]
 
-        async def talk() -> list[int]:
+        async def run_turns() -> list[int]:
             omitted = []
             for number in range(60):
                 answer = (await operations.run(RunRequest(prompt=f"question {number}", thread_id="t"))).answer
                 omitted.append(answer["memory"]["omitted_exchanges"])
                 if number:
-                    assert f"user: question {number - 1}\nassistant: word" in str(asked[-1]["messages"][0]["content"])
+                    assert f"user: question {number - 1}\nassistant: word" in str(
+                        requests[-1]["messages"][0]["content"]
+                    )
             return omitted
 
-        omitted = asyncio.run(talk())
+        omitted = asyncio.run(run_turns())
     assert omitted[0] == 0
     assert 30 <= omitted[-1] < 50
-    assert len(asked) < 70
+    assert len(requests) < 70

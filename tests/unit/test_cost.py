@@ -31,7 +31,7 @@ _UNITS = Units(
 )
 
 
-def test_a_million_turns() -> None:
+def test_the_cost_of_a_million_turns_is_units_times_price() -> None:
     """A line's cost is the number of units of a million turns times the unit's price."""
     lines = {line.name: line.dollars for line in per_million(_UNITS, _ASSUMED)}
     price = _ASSUMED["prices"]
@@ -43,29 +43,31 @@ def test_a_million_turns() -> None:
     assert lines["PostgreSQL storage"] == pytest.approx(2 * price["database_gigabyte_month"])
 
 
-def test_a_month_without_turns() -> None:
+def test_production_pays_for_redundancy_without_turns() -> None:
     """Without turns, production pays for its redundant resources, and a paused database costs nothing."""
-    prod, dev = ({line.name: line for line in per_month(_ASSUMED, production=which)} for which in (True, False))
+    prod, dev = (
+        {line.name: line for line in per_month(_ASSUMED, production=is_production)} for is_production in (True, False)
+    )
     assert prod["NAT gateways"].dollars == 2 * dev["NAT gateways"].dollars
     assert (dev["PostgreSQL"].dollars, "RDS Proxy" in dev) == (0, False)
     assert prod["Alarms and dashboard"].dollars > dev["Alarms and dashboard"].dollars
 
 
-def test_the_table_has_a_sum() -> None:
+def test_the_tables_sum_is_rounded() -> None:
     """The sum is rounded to the table's precision."""
-    made = table([Line("a", "b", 0.123), Line("c", "d", 1234.4)], "all")
-    assert made.splitlines()[2:] == ["| a | b | 0.12 |", "| c | d | 1,234 |", "| **all** | | **1,235** |"]
+    written_table = table([Line("a", "b", 0.123), Line("c", "d", 1234.4)], "all")
+    assert written_table.splitlines()[2:] == ["| a | b | 0.12 |", "| c | d | 1,234 |", "| **all** | | **1,235** |"]
 
 
 def test_the_page_has_the_written_tables() -> None:
     """The page has the same tables and lines as `make cost` writes."""
     page = (_ROOT / "docs" / "cost.md").read_text()
     measured = page.partition("<!-- measured -->")[2].partition("<!-- end of what is measured -->")[0]
-    first = [line.split("|")[1] for line in written(_UNITS, _ASSUMED).splitlines() if line.startswith("| ")]
-    assert [line.split("|")[1] for line in measured.splitlines() if line.startswith("| ")] == first
+    written_names = [line.split("|")[1] for line in written(_UNITS, _ASSUMED).splitlines() if line.startswith("| ")]
+    assert [line.split("|")[1] for line in measured.splitlines() if line.startswith("| ")] == written_names
 
 
-def test_how_large_redis_has_to_be() -> None:
+def test_redis_has_memory_for_all_cached_threads() -> None:
     """Redis needs the bytes of a thread times the number of threads within the time to live.
 
     The node is the smallest one whose usable memory is large enough.
@@ -79,7 +81,7 @@ def test_how_large_redis_has_to_be() -> None:
     assert list(sizes["nodes"].values()) == sorted(sizes["nodes"].values())
 
 
-def test_how_large_postgres_has_to_be() -> None:
+def test_postgresql_has_capacity_for_the_turns_cpu_time() -> None:
     """The size of PostgreSQL is the turns' CPU time per second, rounded up to half an ACU, with a minimum."""
     sizes = {"cores_per_acu": 0.25, "busy_share": 0.5}
     assert capacity_for(100, _UNITS, sizes) == 4
@@ -87,10 +89,10 @@ def test_how_large_postgres_has_to_be() -> None:
     assert capacity_for(0.1, _UNITS, sizes) == 0.5
 
 
-def test_the_sizing_table_names_the_stages_limit() -> None:
+def test_the_sizing_table_names_the_default_rate_limit() -> None:
     """The sizing table names the template's default limit of requests per second. A turn has two requests."""
     template = (_ROOT / "template.yaml").read_text()
     limit = template.partition("  ApiRateLimit:")[2].partition("Default: ")[2].split()[0]
-    shown = sizing(_UNITS, _ASSUMED)
-    assert f"{limit} requests a second" in shown
-    assert f"| {int(limit) // 2} | {limit} |" in shown
+    text = sizing(_UNITS, _ASSUMED)
+    assert f"`ApiRateLimit`, {limit} requests a second, which is {int(limit) // 2} turns" in text
+    assert f"| {int(limit) // 2} | {limit} |" in text

@@ -22,52 +22,54 @@ def process(memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue) 
 
     The thread has one drained exchange, and the user has one preference.
     """
-    made = memory()
+    process = memory()
     archive.change_preferences("ana", {"tone": "dry"}, replace=True, then=lambda _: True)
-    _recall(made)
-    _keep(made, 0)
+    _load_memory(process)
+    _append(process, 0)
     archive.store(queue.take())
-    return made
+    return process
 
 
-def _recall(memory: Memory) -> Recall:
+def _load_memory(memory: Memory) -> Recall:
     return Turn(memory, "t", "ana").recall()
 
 
-def _keep(memory: Memory, number: int, exchange_id: UUID | None = None) -> AppendResult:
+def _append(memory: Memory, number: int, exchange_id: UUID | None = None) -> AppendResult:
     return Turn(memory, "t", "ana").keep(f"q{number}", f"a{number}", exchange_id=exchange_id)
 
 
-def test_redis_is_down(process: Memory, cache: InMemoryCache, queue: InMemoryQueue) -> None:
+def test_postgresql_serves_turns_without_redis(process: Memory, cache: InMemoryCache, queue: InMemoryQueue) -> None:
     """Without Redis, PostgreSQL serves history and preferences. The exchange is durable and not cached."""
     cache.is_down = True
-    recalled, receipt = _recall(process), _keep(process, 1)
-    assert texts(recalled.messages) == contents_of(0)
-    assert (recalled.preferences, recalled.source, recalled.degraded) == ({"tone": "dry"}, "postgres", ["redis"])
-    assert (receipt.durability, receipt.cached, receipt.degraded) == ("queue", False, ["redis"])
+    recall, result = _load_memory(process), _append(process, 1)
+    assert texts(recall.messages) == contents_of(0)
+    assert (recall.preferences, recall.source, recall.degraded) == ({"tone": "dry"}, "postgres", ["redis"])
+    assert (result.durability, result.cached, result.degraded) == ("queue", False, ["redis"])
     assert len(queue.bodies) == 1
 
 
-def test_redis_is_back(process: Memory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue) -> None:
+def test_changes_of_an_outage_are_visible_after_it(
+    process: Memory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
+) -> None:
     """After an outage of Redis, every process sees the changes that were made during the outage, without a restart."""
     cache.is_down = True
-    _keep(process, 1)
+    _append(process, 1)
     archive.store(queue.take())
     cache.is_down = False
-    assert texts(_recall(process).messages) == contents_of(0, 1)
-    assert _recall(process).degraded == []
+    assert texts(_load_memory(process).messages) == contents_of(0, 1)
+    assert _load_memory(process).degraded == []
 
 
-def test_postgresql_is_down(process: Memory, archive: InMemoryArchive) -> None:
+def test_redis_serves_turns_without_postgresql(process: Memory, archive: InMemoryArchive) -> None:
     """Without PostgreSQL, L1 serves turns whose data it has cached."""
     archive.is_down = True
-    recalled, receipt = _recall(process), _keep(process, 1)
-    assert (texts(recalled.messages), recalled.source, recalled.degraded) == (contents_of(0), "redis", [])
-    assert (receipt.durability, receipt.cached, receipt.degraded) == ("queue", True, [])
-    assert texts(_recall(process).messages) == contents_of(0, 1)
+    recall, result = _load_memory(process), _append(process, 1)
+    assert (texts(recall.messages), recall.source, recall.degraded) == (contents_of(0), "redis", [])
+    assert (result.durability, result.cached, result.degraded) == ("queue", True, [])
+    assert texts(_load_memory(process).messages) == contents_of(0, 1)
 
 
-def test_postgresql_is_down_and_the_list_is_lost(
+def test_a_lost_list_is_degraded_without_postgresql(
     process: Memory, cache: InMemoryCache, archive: InMemoryArchive, memory: MakeMemory
 ) -> None:
     """The response reports the outage of PostgreSQL.
@@ -76,62 +78,66 @@ def test_postgresql_is_down_and_the_list_is_lost(
     """
     archive.is_down = True
     cache.lose_everything()
-    recalled = _recall(process)
-    assert (texts(recalled.messages), recalled.preferences, recalled.degraded) == ([], {}, ["postgres"])
-    other_process = _recall(memory())
+    recall = _load_memory(process)
+    assert (texts(recall.messages), recall.preferences, recall.degraded) == ([], {}, ["postgres"])
+    other_process = _load_memory(memory())
     assert (other_process.messages, other_process.source, other_process.degraded) == ([], "none", ["postgres"])
 
 
-def test_postgresql_is_down_and_the_thread_is_new(memory: MakeMemory, archive: InMemoryArchive) -> None:
+def test_a_new_thread_is_degraded_without_postgresql(memory: MakeMemory, archive: InMemoryArchive) -> None:
     """The response is degraded, because only L2 knows whether the thread is new.
 
     The process still remembers the exchanges that it has accepted.
     """
     archive.is_down = True
-    made = memory()
+    process = memory()
     for number in range(3):
-        recalled = _recall(made)
-        assert (texts(recalled.messages), recalled.degraded) == (contents_of(*range(number)), ["postgres"])
-        assert _keep(made, number).cached
+        recall = _load_memory(process)
+        assert (texts(recall.messages), recall.degraded) == (contents_of(*range(number)), ["postgres"])
+        assert _append(process, number).cached
 
 
-def test_redis_and_postgresql_are_down(process: Memory, cache: InMemoryCache, archive: InMemoryArchive) -> None:
+def test_exchanges_are_durable_without_redis_and_postgresql(
+    process: Memory, cache: InMemoryCache, archive: InMemoryArchive
+) -> None:
     """Without Redis and PostgreSQL, the agent runs without memory, and the exchange is still durable."""
     cache.is_down = archive.is_down = True
-    recalled, receipt = _recall(process), _keep(process, 1)
-    assert recalled == Recall([], {}, "none", ["redis", "postgres"])
-    assert (receipt.durability, receipt.cached, receipt.degraded) == ("queue", False, ["redis"])
+    recall, result = _load_memory(process), _append(process, 1)
+    assert recall == Recall([], {}, "none", ["redis", "postgres"])
+    assert (result.durability, result.cached, result.degraded) == ("queue", False, ["redis"])
 
 
-def test_sqs_is_down(process: Memory, archive: InMemoryArchive, queue: InMemoryQueue) -> None:
+def test_postgresql_stores_exchanges_without_sqs(
+    process: Memory, archive: InMemoryArchive, queue: InMemoryQueue
+) -> None:
     """Without SQS, PostgreSQL stores the exchange directly."""
     queue.is_down = True
-    receipt = _keep(process, 1)
-    assert (receipt.durability, receipt.cached, receipt.degraded) == ("postgres", True, ["queue"])
+    result = _append(process, 1)
+    assert (result.durability, result.cached, result.degraded) == ("postgres", True, ["queue"])
     assert [each.user_message for each in archive.exchanges("t")] == ["q0", "q1"]
 
 
-def test_sqs_and_redis_are_down(
+def test_postgresql_logs_an_invalidation_without_sqs_and_redis(
     process: Memory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
     """Without SQS and Redis, PostgreSQL stores the exchange and records that L1 needs an update."""
     queue.is_down = cache.is_down = True
-    receipt = _keep(process, 1)
-    assert (receipt.durability, receipt.cached, receipt.degraded) == ("postgres", False, ["queue", "redis"])
-    assert [(repair.kind, repair.id) for repair in archive.invalidations(9)] == [("thread", "t")]
+    result = _append(process, 1)
+    assert (result.durability, result.cached, result.degraded) == ("postgres", False, ["queue", "redis"])
+    assert [(invalidation.kind, invalidation.id) for invalidation in archive.invalidations(9)] == [("thread", "t")]
 
 
-def test_sqs_and_postgresql_are_down(
+def test_the_outbox_has_exchanges_without_sqs_and_postgresql(
     process: Memory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
     """Without SQS and PostgreSQL, the exchange is in L1's outbox until the queue or PostgreSQL is back."""
     queue.is_down = archive.is_down = True
-    receipt = _keep(process, 1)
-    assert (receipt.durability, receipt.cached, receipt.degraded) == ("redis", True, ["queue", "postgres"])
+    result = _append(process, 1)
+    assert (result.durability, result.cached, result.degraded) == ("redis", True, ["queue", "postgres"])
     assert len(cache.outbox_bodies) == 1
 
 
-def test_all_stores_down(
+def test_without_all_stores_the_loss_is_reported(
     process: Memory,
     cache: InMemoryCache,
     archive: InMemoryArchive,
@@ -143,45 +149,43 @@ def test_all_stores_down(
     The response and the log say that no store has the exchange.
     """
     queue.is_down = archive.is_down = cache.is_down = True
-    receipt = _keep(process, 1)
-    assert (receipt.durability, receipt.cached) == ("none", False)
-    assert receipt.degraded == ["queue", "postgres", "redis"]
+    result = _append(process, 1)
+    assert (result.durability, result.cached) == ("none", False)
+    assert result.degraded == ["queue", "postgres", "redis"]
     (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
-    assert record.__dict__["exchange_id"] == str(receipt.exchange_id)
+    assert record.__dict__["exchange_id"] == str(result.exchange_id)
     assert "q1" not in caplog.text
 
 
 @pytest.mark.usefixtures("process")
-def test_redis_fails_between_the_read_and_the_refill(
-    memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
-) -> None:
+def test_a_failed_refill_is_reported(memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive) -> None:
     """If Redis fails before the refill, the response has L2's result and reports that L1's refill failed."""
     cache.lose_everything()
     window = archive.window
 
-    def window_and_then(thread_id: str, limit: int, users: list[str]) -> object:
+    def read_window_and_stop_redis(thread_id: str, limit: int, users: list[str]) -> object:
         cache.is_down = True
         return window(thread_id, limit, users)
 
-    archive.window = window_and_then  # type: ignore[method-assign,assignment]
-    recalled = _recall(memory())
-    assert (texts(recalled.messages), recalled.preferences, recalled.degraded) == (
+    archive.window = read_window_and_stop_redis  # type: ignore[method-assign,assignment]
+    recall = _load_memory(memory())
+    assert (texts(recall.messages), recall.preferences, recall.degraded) == (
         contents_of(0),
         {"tone": "dry"},
         ["redis"],
     )
 
 
-def test_no_thread(process: Memory, cache: InMemoryCache) -> None:
+def test_a_turn_without_a_thread_uses_preferences(process: Memory, cache: InMemoryCache) -> None:
     """A turn without a thread has no history, but uses preferences."""
-    recalled = Turn(process, None, "ana").recall()
-    assert (recalled.messages, recalled.preferences, recalled.source) == ([], {"tone": "dry"}, "redis")
+    recall = Turn(process, None, "ana").recall()
+    assert (recall.messages, recall.preferences, recall.source) == ([], {"tone": "dry"}, "redis")
     assert Turn(process, None, "ana").keep("q", "a") == AppendResult(None, "none", cached=False)
     assert list(cache.lists) == ["t"]
 
 
-def test_no_user(process: Memory) -> None:
+def test_a_turn_without_a_user_uses_the_thread(process: Memory) -> None:
     """A turn without a user has no preferences, but uses the thread."""
-    recalled = Turn(process, "t", None).recall()
-    assert (texts(recalled.messages), recalled.preferences) == (contents_of(0), {})
+    recall = Turn(process, "t", None).recall()
+    assert (texts(recall.messages), recall.preferences) == (contents_of(0), {})
     assert Turn(process, "t", None).keep("q1", "a1").durability == "queue"

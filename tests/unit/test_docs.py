@@ -29,9 +29,9 @@ MAX_DECISION_WORDS = 350
 
 
 def _section(heading: str) -> str:
-    found = re.search(rf"^## {heading}$(.*?)(?=^## |\Z)", README, re.DOTALL | re.MULTILINE)
-    assert found, f"README.md has no section {heading!r}"
-    return found.group(1)
+    match = re.search(rf"^## {heading}$(.*?)(?=^## |\Z)", README, re.DOTALL | re.MULTILINE)
+    assert match, f"README.md has no section {heading!r}"
+    return match.group(1)
 
 
 def _rows(section: str) -> list[list[str]]:
@@ -42,16 +42,16 @@ def _rows(section: str) -> list[list[str]]:
 
 def _settings() -> dict[str, str]:
     """Return each variable with its default in the README's format."""
-    found = {}
-    for _, kind in inspect.getmembers(settings, inspect.isclass):
-        if issubclass(kind, BaseSettings) and kind is not BaseSettings:
-            for name, field in kind.model_fields.items():
-                variable = f"{kind.model_config.get('env_prefix', '')}{name}".upper()
-                found[variable] = _written(field.default)
-    return found
+    defaults = {}
+    for _, settings_class in inspect.getmembers(settings, inspect.isclass):
+        if issubclass(settings_class, BaseSettings) and settings_class is not BaseSettings:
+            for name, field in settings_class.model_fields.items():
+                variable = f"{settings_class.model_config.get('env_prefix', '')}{name}".upper()
+                defaults[variable] = _formatted(field.default)
+    return defaults
 
 
-def _written(default: object) -> str:
+def _formatted(default: object) -> str:
     if default is PydanticUndefined:
         return "required"
     if default is None:
@@ -93,13 +93,13 @@ def test_every_make_target_in_the_documents_exists() -> None:
 
 def test_every_public_make_target_is_in_the_readme() -> None:
     """The README lists exactly the targets of `make help`."""
-    helped = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    documented = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
     listed = {target for row in _rows(_section("Commands")) for target in re.findall(r"`make ([a-z-]+)", row[0])}
-    assert listed == helped
+    assert listed == documented
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_links_lead_somewhere(document: Path) -> None:
+def test_links_name_existing_files_and_headings(document: Path) -> None:
     """Relative links name existing files, and their anchors name existing headings."""
     prose = CODE.sub("", document.read_text())
     for link in LINK.findall(prose):
@@ -132,17 +132,17 @@ def test_sample_events_are_all_in_the_readme() -> None:
 def test_every_operator_command_is_in_the_readme() -> None:
     """The README's table lists exactly the commands of the command line."""
     root = typer.main.get_command(cli)
-    offered = {f"hybrid-memory {name}" for name in _leaves(root)}
-    assert {row[0].strip("`") for row in _rows(_section("Operating it"))} == offered
+    existing = {f"hybrid-memory {name}" for name in _leaves(root)}
+    assert {row[0].strip("`") for row in _rows(_section("Operating it"))} == existing
 
 
 def _leaves(command: Any) -> list[str]:
     """Return the full names of the commands in a group."""
     children: dict[str, Any] = getattr(command, "commands", {})
-    found = []
+    names = []
     for name, child in children.items():
-        found += [f"{name} {leaf}" for leaf in _leaves(child)] or [name]
-    return found
+        names += [f"{name} {leaf}" for leaf in _leaves(child)] or [name]
+    return names
 
 
 def test_decisions_are_numbered_and_listed() -> None:

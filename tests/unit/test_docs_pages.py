@@ -30,7 +30,7 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 # Each key is a reason for not running a block of commands. Each value is the maximum number of such blocks.
 REASONS = {
-    "Redis would be away for every command after it": 1,
+    "later commands need Redis": 1,
     "starts the stack that this page is tested against": 1,
     "starts or tests a stack itself, as CI does": 3,
     "needs Docker": 3,
@@ -40,7 +40,7 @@ REASONS = {
     "needs an AWS account": 3,
     "needs a deployment that asks for tokens": 1,
 }
-_LOOKS_TYPED = re.compile(r"^(\$ |(make|curl|hybrid-memory|docker|sam|aws|pip|python|npm|export) )", re.MULTILINE)
+_COMMAND_LINE = re.compile(r"^(\$ |(make|curl|hybrid-memory|docker|sam|aws|pip|python|npm|export) )", re.MULTILINE)
 _LAYERS = ("Redis", "Postgres", "Queue")
 _FAMILIES = {
     "Durability": ("Queue", "Postgres", "Redis", "None"),
@@ -55,15 +55,15 @@ def _page(name: str) -> str:
 
 def _first_cells(text: str, heading: str) -> set[str]:
     """Return the code spans in the first cells of the first table under a heading."""
-    found = re.search(rf"^## {heading}$.*?(^\|.*?)(?:^[^|\n]|\Z)", text, re.DOTALL | re.MULTILINE)
-    assert found, heading
-    rows = [row.split("|")[1] for row in found.group(1).splitlines() if row.startswith("| `")]
+    match = re.search(rf"^## {heading}$.*?(^\|.*?)(?:^[^|\n]|\Z)", text, re.DOTALL | re.MULTILINE)
+    assert match, heading
+    rows = [row.split("|")[1] for row in match.group(1).splitlines() if row.startswith("| `")]
     return {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
 
 
-def test_the_api_reference_is_the_apis() -> None:
+def test_the_api_reference_is_up_to_date() -> None:
     """`make docs` would not change the API reference."""
-    assert FILE.read_text() == reference(describe()), "docs/api.md is not what the API says: run `make docs`"
+    assert FILE.read_text() == reference(describe()), "docs/api.md does not match the API: run `make docs`"
 
 
 def test_every_route_and_schema_is_in_the_api_reference() -> None:
@@ -81,10 +81,10 @@ def test_every_route_and_schema_is_in_the_api_reference() -> None:
     assert "anything" not in page
 
 
-def test_the_command_reference_is_the_commands() -> None:
+def test_the_command_reference_is_up_to_date() -> None:
     """`make docs` would not change the command reference."""
-    kept = command_reference.FILE.read_text()
-    assert kept == command_reference.reference(), "docs/commands.md is not what the commands say: run `make docs`"
+    written = command_reference.FILE.read_text()
+    assert written == command_reference.reference(), "docs/commands.md does not match the commands: run `make docs`"
 
 
 def test_every_example_in_a_commands_help_is_valid() -> None:
@@ -141,7 +141,7 @@ def _names(node: ast.expr) -> set[str]:
         prefix = node.values[0]
         assert isinstance(prefix, ast.Constant)
         name = str(prefix.value)
-        return {f"{name}{kind}" for kind in _FAMILIES[name]}
+        return {f"{name}{settings_class}" for settings_class in _FAMILIES[name]}
     return set()  # a helper passes this parameter on, and the test checks the helper's calls
 
 
@@ -183,10 +183,10 @@ def test_every_alarm_has_a_section_in_the_operating_guide() -> None:
 def test_every_setting_is_in_the_configuration_page() -> None:
     """The configuration page has every variable of the functions and every option of the command line."""
     page = _page("configuration.md")
-    for _, kind in inspect.getmembers(settings, inspect.isclass):
-        if issubclass(kind, BaseSettings) and kind is not BaseSettings:
-            for name in kind.model_fields:
-                assert f"`{kind.model_config.get('env_prefix', '')}{name.upper()}`" in page
+    for _, settings_class in inspect.getmembers(settings, inspect.isclass):
+        if issubclass(settings_class, BaseSettings) and settings_class is not BaseSettings:
+            for name in settings_class.model_fields:
+                assert f"`{settings_class.model_config.get('env_prefix', '')}{name.upper()}`" in page
     options = {f"--{field.name.replace('_', '-')}" for field in fields(CliOptions)}
     assert {name for name in _first_cells(page, "The command line") if name.startswith("--")} == options
 
@@ -199,22 +199,22 @@ def test_every_page_is_in_the_index() -> None:
 
 
 @pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
-def test_diagrams_are_ones_that_github_draws(page: Path) -> None:
+def test_diagrams_are_valid_mermaid(page: Path) -> None:
     """Each Mermaid block begins with a diagram type, and its brackets match."""
     for block in re.findall(r"^```mermaid\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE):
         assert re.match(r"(flowchart (LR|TD)|sequenceDiagram|stateDiagram-v2)\n", block)
-        assert ";" not in block, "it ends a statement, also in the middle of a text"
-        without_ending = re.sub(r'"[^"]*"', "", block)
+        assert ";" not in block, "a semicolon ends a statement, even inside a text"
+        without_texts = re.sub(r'"[^"]*"', "", block)
         for opening, closing in ("()", "[]", "{}"):
-            assert without_ending.count(opening) == without_ending.count(closing), block
+            assert without_texts.count(opening) == without_texts.count(closing), block
 
 
-def test_few_commands_are_not_run_and_have_a_reason() -> None:
+def test_only_listed_reasons_exclude_commands() -> None:
     """Each reason for not running commands is in the list, and occurs at most as often as the list allows."""
-    given = [block.reason for page in PAGES for block in blocks(page) if block.reason is not None]
-    assert set(given) <= REASONS.keys()
-    for reason in set(given):
-        assert given.count(reason) <= REASONS[reason], reason
+    reasons = [block.reason for page in PAGES for block in blocks(page) if block.reason is not None]
+    assert set(reasons) <= REASONS.keys()
+    for reason in set(reasons):
+        assert reasons.count(reason) <= REASONS[reason], reason
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -223,6 +223,6 @@ def test_every_command_is_in_a_block(page: Path) -> None:
     for block in blocks(page):
         if block.kind not in {"sh", "console"}:
             assert block.reason is None, f"{page.name}, line {block.line}: a reason without a command"
-            assert not _LOOKS_TYPED.search(block.body), f"{page.name}, line {block.line}: {block.body}"
+            assert not _COMMAND_LINE.search(block.body), f"{page.name}, line {block.line}: {block.body}"
         else:
             assert block.commands, f"{page.name}, line {block.line}"

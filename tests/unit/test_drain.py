@@ -28,21 +28,21 @@ MAX_RECEIVES: Final = 1_000
 
 
 @dataclass
-class NotedQueue:
+class RecordingQueue:
     """A queue that records the drain's calls. Each method may fail, and no method sends a message."""
 
-    broken: set[str] = field(default_factory=set)
-    dead: list[tuple[str, str, str]] = field(default_factory=list)
+    failing_methods: set[str] = field(default_factory=set)
+    dead_letters: list[tuple[str, str, str]] = field(default_factory=list)
     postponed: list[tuple[str, int]] = field(default_factory=list)
 
     def _check(self, name: str) -> None:
-        if name in self.broken:
-            raise StoreUnavailable("queue", "broken")
+        if name in self.failing_methods:
+            raise StoreUnavailable("queue", "failing_methods")
 
     def dead_letter(self, message: SqsRecord, reason: str, detail: str) -> None:
         """Record a dead letter."""
         self._check("dead_letter")
-        self.dead.append((message.message_id, reason, detail))
+        self.dead_letters.append((message.message_id, reason, detail))
 
     def change_visibility(self, messages: Sequence[SqsRecord], seconds: int) -> None:
         """Record the visibility timeouts."""
@@ -51,7 +51,7 @@ class NotedQueue:
 
 
 class RefusingArchive(InMemoryArchive):
-    """An L2 that refuses batches with certain texts, like PostgreSQL, and counts its calls."""
+    """An L2 that refuses batches with certain texts, as PostgreSQL does, and records the batch sizes."""
 
     refused: frozenset[str] = frozenset()
     sizes: tuple[int, ...] = ()
@@ -71,13 +71,13 @@ def archive() -> RefusingArchive:
 
 
 @pytest.fixture
-def sqs_queue() -> NotedQueue:
+def sqs_queue() -> RecordingQueue:
     """Return a fake of the queues."""
-    return NotedQueue()
+    return RecordingQueue()
 
 
 @pytest.fixture
-def run(archive: RefusingArchive, cache: InMemoryCache, sqs_queue: NotedQueue) -> Callable[..., DrainResult]:
+def run(archive: RefusingArchive, cache: InMemoryCache, sqs_queue: RecordingQueue) -> Callable[..., DrainResult]:
     """Return a function that drains a batch with the longest delays that jitter allows."""
     return Drain(archive, cache, sqs_queue, random=lambda: 1.0).run
 
@@ -101,28 +101,28 @@ def _records(bodies: Sequence[str | Exchange]) -> list[dict[str, Any]]:
     return [_record(body, number) for number, body in enumerate(bodies)]
 
 
-def test_a_batch_is_stored_at_once(run: Callable[..., DrainResult], archive: RefusingArchive) -> None:
-    """The drain calls L2 once, whatever the size of the batch."""
-    made = exchanges(100)
-    outcome = run(_records(made))
-    assert (outcome.stored, outcome.duplicates, outcome.failed, outcome.dead) == (100, 0, [], {})
-    assert outcome.newest is not None
-    assert outcome.newest.created_at == made[-1].created_at
+def test_a_batch_is_stored_in_one_call(run: Callable[..., DrainResult], archive: RefusingArchive) -> None:
+    """The drain calls L2 once for a batch of any size."""
+    valid = exchanges(100)
+    result = run(_records(valid))
+    assert (result.stored, result.duplicates, result.failed, result.dead) == (100, 0, [], {})
+    assert result.newest is not None
+    assert result.newest.created_at == valid[-1].created_at
     assert archive.sizes == (100,)
 
 
-def test_an_empty_batch(run: Callable[..., DrainResult], archive: RefusingArchive) -> None:
+def test_an_empty_batch_needs_no_store(run: Callable[..., DrainResult], archive: RefusingArchive) -> None:
     """The drain calls no store for an empty batch."""
     assert run([]) == DrainResult()
     assert archive.calls == []
 
 
-def test_the_same_batch_again(run: Callable[..., DrainResult], archive: RefusingArchive) -> None:
+def test_a_redelivered_batch_changes_nothing(run: Callable[..., DrainResult], archive: RefusingArchive) -> None:
     """A redelivered batch changes nothing and causes no failure."""
     records = _records(exchanges(3))
     run(records)
-    again = run(records)
-    assert (again.stored, again.duplicates, again.failed) == (0, 3, [])
+    repeated = run(records)
+    assert (repeated.stored, repeated.duplicates, repeated.failed) == (0, 3, [])
     assert len(archive.exchanges("t")) == 3
 
 
@@ -137,60 +137,67 @@ def test_the_same_batch_again(run: Callable[..., DrainResult], archive: Refusing
     ],
 )
 def test_an_invalid_record_is_dead_lettered_alone(
-    body: str, reason: str, run: Callable[..., DrainResult], archive: RefusingArchive, sqs_queue: NotedQueue
+    body: str, reason: str, run: Callable[..., DrainResult], archive: RefusingArchive, sqs_queue: RecordingQueue
 ) -> None:
     """The drain dead-letters only the invalid record. It stores the other records, so the queue is empty."""
-    made = exchanges(4)
-    outcome = run(_records([*made[:2], body, *made[2:]]))
-    assert (outcome.stored, outcome.failed, outcome.dead) == (4, [], {reason: 1})
-    assert [(message_id, why) for message_id, why, _ in sqs_queue.dead] == [("m2", reason)]
-    assert archive.exchanges("t") == made
+    valid = exchanges(4)
+    result = run(_records([*valid[:2], body, *valid[2:]]))
+    assert (result.stored, result.failed, result.dead) == (4, [], {reason: 1})
+    assert [(message_id, error_reason) for message_id, error_reason, _ in sqs_queue.dead_letters] == [("m2", reason)]
+    assert archive.exchanges("t") == valid
 
 
 def test_a_refused_record_is_found_by_halving(
-    run: Callable[..., DrainResult], archive: RefusingArchive, sqs_queue: NotedQueue
+    run: Callable[..., DrainResult], archive: RefusingArchive, sqs_queue: RecordingQueue
 ) -> None:
     """The drain dead-letters only the refused record of a thousand. The number of L2 calls grows logarithmically."""
     archive.refused = frozenset({"q617"})
-    outcome = run(_records(exchanges(1_000)))
-    assert (outcome.stored, outcome.dead, outcome.failed) == (999, {"refused_by_postgres": 1}, [])
-    assert sqs_queue.dead == [("m617", "refused_by_postgres", "22023: no")]
+    result = run(_records(exchanges(1_000)))
+    assert (result.stored, result.dead, result.failed) == (999, {"refused_by_postgres": 1}, [])
+    assert sqs_queue.dead_letters == [("m617", "refused_by_postgres", "22023: no")]
     assert len(archive.sizes) <= 2 * 11
 
 
-def test_several_refused_records(
-    run: Callable[..., DrainResult], archive: RefusingArchive, sqs_queue: NotedQueue
+def test_each_refused_record_is_found(
+    run: Callable[..., DrainResult], archive: RefusingArchive, sqs_queue: RecordingQueue
 ) -> None:
     """The drain finds each refused record, also at the ends of the batch."""
     archive.refused = frozenset({"q0", "q7", "q8", "q15"})
-    outcome = run(_records(exchanges(16)))
-    assert (outcome.stored, {message_id for message_id, _, _ in sqs_queue.dead}) == (12, {"m0", "m7", "m8", "m15"})
+    result = run(_records(exchanges(16)))
+    assert (result.stored, {message_id for message_id, _, _ in sqs_queue.dead_letters}) == (
+        12,
+        {"m0", "m7", "m8", "m15"},
+    )
 
 
-def test_a_dead_letter_queue_that_is_down(run: Callable[..., DrainResult], sqs_queue: NotedQueue) -> None:
+def test_invalid_records_wait_for_the_dead_letter_queue(
+    run: Callable[..., DrainResult], sqs_queue: RecordingQueue
+) -> None:
     """If the dead-letter queue is down, the invalid record stays in the queue, and the valid ones are stored."""
-    sqs_queue.broken.add("dead_letter")
-    outcome = run(_records(["no json", *exchanges(2)]))
-    assert (outcome.stored, outcome.failed, outcome.dead) == (2, ["m0"], {})
+    sqs_queue.failing_methods.add("dead_letter")
+    result = run(_records(["no json", *exchanges(2)]))
+    assert (result.stored, result.failed, result.dead) == (2, ["m0"], {})
 
 
 @pytest.mark.parametrize(
     ("receives", "seconds"), [(1, 2), (2, 4), (5, 32), (6, 60), (7, 60), (11, 60), (240, 60), (241, 600), (9_999, 600)]
 )
-def test_a_database_that_is_down(
-    receives: int, seconds: int, run: Callable[..., DrainResult], archive: RefusingArchive, sqs_queue: NotedQueue
+def test_messages_are_hidden_while_postgresql_is_down(
+    receives: int, seconds: int, run: Callable[..., DrainResult], archive: RefusingArchive, sqs_queue: RecordingQueue
 ) -> None:
     """While PostgreSQL is down, all messages stay in the queue, hidden for increasing times.
 
     No message is dead-lettered.
     """
     archive.is_down = True
-    outcome = run([_record(exchange(), 1, receives)])
-    assert (outcome.stored, outcome.failed, outcome.dead) == (0, ["m1"], {})
-    assert (sqs_queue.postponed, sqs_queue.dead) == ([("m1", seconds)], [])
+    result = run([_record(exchange(), 1, receives)])
+    assert (result.stored, result.failed, result.dead) == (0, ["m1"], {})
+    assert (sqs_queue.postponed, sqs_queue.dead_letters) == ([("m1", seconds)], [])
 
 
-def test_a_failed_batch_returns_together(archive: RefusingArchive, cache: InMemoryCache, sqs_queue: NotedQueue) -> None:
+def test_messages_of_a_failed_batch_have_one_delay(
+    archive: RefusingArchive, cache: InMemoryCache, sqs_queue: RecordingQueue
+) -> None:
     """All messages of a failed batch are hidden for the same time. Other batches are hidden for other times."""
     archive.is_down = True
     draws = iter([0.0, 0.5, 1.0])
@@ -201,8 +208,8 @@ def test_a_failed_batch_returns_together(archive: RefusingArchive, cache: InMemo
 
 
 @pytest.mark.parametrize("hours", [1, 16, 90])
-def test_no_outage_makes_a_dead_letter(
-    hours: int, archive: RefusingArchive, cache: InMemoryCache, sqs_queue: NotedQueue
+def test_outages_of_days_cause_no_dead_letters(
+    hours: int, archive: RefusingArchive, cache: InMemoryCache, sqs_queue: RecordingQueue
 ) -> None:
     """After an outage of hours or days, a message still has receives left, even with the shortest delays."""
     archive.is_down = True
@@ -210,23 +217,26 @@ def test_no_outage_makes_a_dead_letter(
     seconds, receives = 0.0, 0
     while seconds < hours * 3_600:
         receives += 1
-        outcome = run([_record(exchange(1), 1, receives), _record(exchange(2), 2, receives)])
-        assert outcome.failed == ["m1", "m2"]
+        result = run([_record(exchange(1), 1, receives), _record(exchange(2), 2, receives)])
+        assert result.failed == ["m1", "m2"]
         seconds += sqs_queue.postponed[-1][1]
     assert receives < MAX_RECEIVES
-    assert sqs_queue.dead == []
+    assert sqs_queue.dead_letters == []
     archive.is_down = False
     assert run([_record(exchange(1), 1, receives), _record(exchange(2), 2, receives)]).stored == 2
 
 
-def test_messages_outlast_their_retention() -> None:
+def test_messages_expire_before_their_last_receive() -> None:
     """A message expires before it uses up the template's maximum number of receives."""
     queue = template()["ExchangeQueue"]["Properties"]
     assert queue["RedrivePolicy"]["maxReceiveCount"] == MAX_RECEIVES
-    least = 0.8
-    assert sum(least * backoff(receives) for receives in range(1, MAX_RECEIVES)) > queue["MessageRetentionPeriod"]
-    dead = template()["ExchangeDeadLetterQueue"]["Properties"]
-    assert dead["MessageRetentionPeriod"] > queue["MessageRetentionPeriod"]
+    shortest_jitter = 0.8
+    assert (
+        sum(shortest_jitter * backoff(receives) for receives in range(1, MAX_RECEIVES))
+        > queue["MessageRetentionPeriod"]
+    )
+    dead_letters = template()["ExchangeDeadLetterQueue"]["Properties"]
+    assert dead_letters["MessageRetentionPeriod"] > queue["MessageRetentionPeriod"]
 
 
 def test_the_function_sends_nothing_to_its_own_queue() -> None:
@@ -243,112 +253,116 @@ def test_the_function_sends_nothing_to_its_own_queue() -> None:
     assert sends == [{"Fn::GetAtt": ["ExchangeDeadLetterQueue", "Arn"]}]
 
 
-def test_a_queue_that_hides_nothing(
-    run: Callable[..., DrainResult], archive: RefusingArchive, sqs_queue: NotedQueue
+def test_a_message_fails_if_its_visibility_cannot_change(
+    run: Callable[..., DrainResult], archive: RefusingArchive, sqs_queue: RecordingQueue
 ) -> None:
     """If SQS cannot hide a message longer, the message returns after its visibility timeout at the latest."""
     archive.is_down = True
-    sqs_queue.broken = {"postpone"}
+    sqs_queue.failing_methods = {"postpone"}
     assert run([_record(exchange(), 1, 9)]).failed == ["m1"]
 
 
 def test_the_drain_updates_l1(run: Callable[..., DrainResult], cache: InMemoryCache) -> None:
     """The drain updates the lists in L1. For a duplicate, the list gets L2's text."""
-    named = UUID(int=5)
-    first = exchange("first", exchange_id=named)
+    exchange_id = UUID(int=5)
+    first = exchange("first", exchange_id=exchange_id)
     run(_records([first]))
     refill(cache, "t", Window([], is_all=True))
-    later = Exchange(named, "t", None, "qlater", "alater", first.created_at + timedelta(hours=1))
+    later = Exchange(exchange_id, "t", None, "qlater", "alater", first.created_at + timedelta(hours=1))
     cache.append(later, is_drained=False)
     run(_records([later, exchange(2)]))
     assert [content for _, content in cache.contents("t")] == contents_of("first", 2)
     assert cache.undrained["t"] == {}
 
 
-def test_an_outage_of_l1_fails_no_batch(
+def test_a_batch_is_stored_during_an_outage_of_l1(
     run: Callable[..., DrainResult], cache: InMemoryCache, archive: RefusingArchive
 ) -> None:
     """During an outage of L1, the drain stores the batch and records that L1 needs an update."""
     cache.is_down = True
-    outcome = run(_records([exchange(0, "t1"), exchange(1, "t2"), exchange(2, "t1")]))
-    assert (outcome.stored, outcome.failed, outcome.is_cache_behind) == (3, [], True)
+    result = run(_records([exchange(0, "t1"), exchange(1, "t2"), exchange(2, "t1")]))
+    assert (result.stored, result.failed, result.is_cache_behind) == (3, [], True)
     assert sorted(repair.id for repair in archive.invalidations(9)) == ["t1", "t2"]
 
 
-def test_l1s_missing_update_cannot_be_recorded(
+def test_a_batch_is_redelivered_if_no_invalidation_is_logged(
     run: Callable[..., DrainResult], cache: InMemoryCache, archive: RefusingArchive
 ) -> None:
     """If the drain cannot record L1's missing update, SQS redelivers the batch. The duplicates then update L1."""
     cache.is_down = True
 
-    def log_invalidations(*_: object) -> None:
+    def fail_to_log(*_: object) -> None:
         raise StoreUnavailable("postgres", "gone meanwhile")
 
-    archive.log_invalidations = log_invalidations  # type: ignore[method-assign,assignment]
+    archive.log_invalidations = fail_to_log  # type: ignore[method-assign,assignment]
     records = _records(exchanges(2))
     assert run(records).failed == ["m0", "m1"]
     cache.is_down = False
     assert run(records).failed == []
 
 
-def _ahead(days: float, named: UUID | None) -> Exchange:
-    ahead = exchange(9, exchange_id=named or ExchangeIds().new(now=time.time() + days * 86_400))
-    return ahead.with_id(ahead.exchange_id, ahead.created_at + timedelta(days=days if named else 0))
+def _future_exchange(days: float, exchange_id: UUID | None) -> Exchange:
+    future = exchange(9, exchange_id=exchange_id or ExchangeIds().new(now=time.time() + days * 86_400))
+    return future.with_id(future.exchange_id, future.created_at + timedelta(days=days if exchange_id else 0))
 
 
-@pytest.mark.parametrize("named", [None, UUID(int=5)])
+@pytest.mark.parametrize("exchange_id", [None, UUID(int=5)])
 @pytest.mark.parametrize("days", [0.1, 2, 30, 300])
-def test_a_record_of_a_clock_that_is_ahead(
-    days: float, named: UUID | None, run: Callable[..., DrainResult], archive: RefusingArchive, sqs_queue: NotedQueue
+def test_a_record_of_a_fast_clock_is_stored(
+    days: float,
+    exchange_id: UUID | None,
+    run: Callable[..., DrainResult],
+    archive: RefusingArchive,
+    sqs_queue: RecordingQueue,
 ) -> None:
     """The drain stores a record from a clock that is ahead, because the API has accepted the record."""
-    ahead = _ahead(days, named)
-    outcome = run(_records([ahead, exchange(1)]))
-    assert (outcome.stored, outcome.dead, sqs_queue.dead) == (2, {}, [])
-    assert ahead in archive.exchanges("t")
+    future = _future_exchange(days, exchange_id)
+    result = run(_records([future, exchange(1)]))
+    assert (result.stored, result.dead, sqs_queue.dead_letters) == (2, {}, [])
+    assert future in archive.exchanges("t")
 
 
-@pytest.mark.parametrize("behind", [2, 20_000])
-def test_a_drain_whose_clock_is_behind(
-    behind: int, run: Callable[..., DrainResult], sqs_queue: NotedQueue, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("days", [2, 20_000])
+def test_a_drain_with_a_slow_clock_stores_records(
+    days: int, run: Callable[..., DrainResult], sqs_queue: RecordingQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The drain's clock may be behind. The drain also compares an id with SQS's sent time, so it stores the record."""
     record = _record(exchange(1, exchange_id=ExchangeIds().new()))
     record["attributes"]["SentTimestamp"] = str(int(time.time() * 1000))
     now = time.time()
-    monkeypatch.setattr(time, "time", lambda: max(0.0, now - behind * 86_400))
-    assert (run([record]).stored, sqs_queue.dead) == (1, [])
+    monkeypatch.setattr(time, "time", lambda: max(0.0, now - days * 86_400))
+    assert (run([record]).stored, sqs_queue.dead_letters) == (1, [])
 
 
-@pytest.mark.parametrize("named", [None, UUID(int=5)])
-def test_a_record_from_a_far_future(
-    named: UUID | None, run: Callable[..., DrainResult], archive: RefusingArchive, sqs_queue: NotedQueue
+@pytest.mark.parametrize("exchange_id", [None, UUID(int=5)])
+def test_a_record_from_the_far_future_is_dead_lettered(
+    exchange_id: UUID | None, run: Callable[..., DrainResult], archive: RefusingArchive, sqs_queue: RecordingQueue
 ) -> None:
     """The drain dead-letters a record whose time is far in the future.
 
     No clock error explains such a time, and the exchange would stay at the thread's end forever.
     """
-    outcome = run(_records([_ahead(400, named), exchange(1)]))
-    assert (outcome.stored, outcome.dead) == (1, {"invalid_field": 1})
-    assert [message_id for message_id, _, _ in sqs_queue.dead] == ["m0"]
+    result = run(_records([_future_exchange(400, exchange_id), exchange(1)]))
+    assert (result.stored, result.dead) == (1, {"invalid_field": 1})
+    assert [message_id for message_id, _, _ in sqs_queue.dead_letters] == ["m0"]
     assert len(archive.exchanges("t")) == 1
 
 
-def test_exchanges_deleted_meanwhile_are_dropped(run: Callable[..., DrainResult], archive: RefusingArchive) -> None:
+def test_deleted_exchanges_are_not_stored(run: Callable[..., DrainResult], archive: RefusingArchive) -> None:
     """The drain does not store a deleted exchange, and does not report it as a failure."""
     old, new = exchanges(2)
     archive.forget_thread("t", old.order)
-    outcome = run(_records([old, new]))
-    assert (outcome.stored, outcome.erased, outcome.failed) == (1, 1, [])
+    result = run(_records([old, new]))
+    assert (result.stored, result.erased, result.failed) == (1, 1, [])
     assert archive.exchanges("t") == [new]
 
 
-def test_a_record_without_a_receive_count() -> None:
+def test_the_default_receive_count_is_one() -> None:
     """The drain treats a record without a receive count as received for the first time."""
     assert SqsRecord.from_record({"messageId": "m", "receiptHandle": "r", "body": "b"}).receive_count == 1
 
 
-def test_logs_hold_no_text(run: Callable[..., DrainResult], caplog: pytest.LogCaptureFixture) -> None:
+def test_logs_contain_no_text(run: Callable[..., DrainResult], caplog: pytest.LogCaptureFixture) -> None:
     """The log names an invalid record by its id and reason, without its text."""
     with caplog.at_level("DEBUG"):
         run(_records(['{"version": 1, "user_message": "secret', exchange("secret")]))
@@ -357,42 +371,42 @@ def test_logs_hold_no_text(run: Callable[..., DrainResult], caplog: pytest.LogCa
     assert (dead_letter.__dict__["message_id"], dead_letter.__dict__["reason"]) == ("m0", "not_json")
 
 
-def test_an_exchange_of_another_user_in_a_claimed_thread(
-    run: Callable[..., DrainResult], archive: RefusingArchive, sqs_queue: NotedQueue
+def test_another_users_exchange_is_dead_lettered(
+    run: Callable[..., DrainResult], archive: RefusingArchive, sqs_queue: RecordingQueue
 ) -> None:
     """The drain dead-letters the other user's exchange with the reason.
 
     The drain stores the owner's exchange of the same batch.
     """
     archive.claim_ownership("t", "ana")
-    outcome = run(_records([exchange(1, "t", "bob"), exchange(2, "t", "ana")]))
-    assert (outcome.stored, outcome.failed, outcome.dead) == (1, [], {"not_the_owner": 1})
-    assert [(message, reason) for message, reason, _ in sqs_queue.dead] == [("m0", "not_the_owner")]
+    result = run(_records([exchange(1, "t", "bob"), exchange(2, "t", "ana")]))
+    assert (result.stored, result.failed, result.dead) == (1, [], {"not_the_owner": 1})
+    assert [(message, reason) for message, reason, _ in sqs_queue.dead_letters] == [("m0", "not_the_owner")]
     assert [each.user_id for each in archive.exchanges("t")] == ["ana"]
     assert run(_records([exchange(1, "free", "bob"), exchange(2, "free", "ana")])).stored == 2
 
 
-def test_a_hanging_dead_letter_queue_is_called_once(run: Callable[..., DrainResult], sqs_queue: NotedQueue) -> None:
+def test_a_hanging_dead_letter_queue_is_called_once(run: Callable[..., DrainResult], sqs_queue: RecordingQueue) -> None:
     """If the dead-letter queue hangs, the drain calls it only once in a batch."""
-    sqs_queue.broken.add("dead_letter")
-    tries: list[str] = []
-    sqs_queue._check = tries.append  # type: ignore[method-assign,assignment]
+    sqs_queue.failing_methods.add("dead_letter")
+    calls: list[str] = []
+    sqs_queue._check = calls.append  # type: ignore[method-assign,assignment]
 
     def hang(message: SqsRecord, *_: str) -> None:
-        tries.append(message.message_id)
+        calls.append(message.message_id)
         raise StoreUnavailable("queue", "hangs")
 
     sqs_queue.dead_letter = hang  # type: ignore[method-assign,assignment]
     assert run(_records(["no json"] * 50)).failed == [f"m{number}" for number in range(50)]
-    assert tries == ["m0"]
+    assert calls == ["m0"]
 
 
 @pytest.mark.parametrize("error", [RecursionError, OverflowError, MemoryError, KeyError, UnicodeEncodeError])
-def test_an_unexpected_parser_error(
+def test_a_parser_error_dead_letters_one_record(
     error: type[Exception],
     run: Callable[..., DrainResult],
     archive: RefusingArchive,
-    sqs_queue: NotedQueue,
+    sqs_queue: RecordingQueue,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """If the parser fails on one record, the drain dead-letters only this record."""
@@ -404,14 +418,14 @@ def test_an_unexpected_parser_error(
         return parse(body)
 
     monkeypatch.setattr(Exchange, "from_wire", from_wire)
-    outcome = run(_records(exchanges(8)))
-    assert (outcome.stored, outcome.failed, outcome.dead) == (7, [], {"unforeseen": 1})
-    assert sqs_queue.dead == [("m3", "unforeseen", error.__name__)]
+    result = run(_records(exchanges(8)))
+    assert (result.stored, result.failed, result.dead) == (7, [], {"unforeseen": 1})
+    assert sqs_queue.dead_letters == [("m3", "unforeseen", error.__name__)]
     assert len(archive.exchanges("t")) == 7
 
 
 @pytest.mark.parametrize("error", [ValueError("q"), RecursionError("q"), StoreUnavailable("redis"), KeyError("q")])
-def test_l1_that_fails_in_an_unknown_way(
+def test_any_error_of_l1_leaves_the_batch_stored(
     error: Exception,
     run: Callable[..., DrainResult],
     archive: RefusingArchive,
@@ -420,10 +434,10 @@ def test_l1_that_fails_in_an_unknown_way(
 ) -> None:
     """For any error of L1, the drain stores the batch. Otherwise SQS would redeliver the batch forever."""
 
-    def merge_stored(_: Sequence[Exchange]) -> None:
+    def fail(_: Sequence[Exchange]) -> None:
         raise error
 
-    monkeypatch.setattr(cache, "merge_stored", merge_stored)
-    outcome = run(_records(exchanges(3)))
-    assert (outcome.stored, outcome.failed, outcome.is_cache_behind) == (3, [], True)
+    monkeypatch.setattr(cache, "merge_stored", fail)
+    result = run(_records(exchanges(3)))
+    assert (result.stored, result.failed, result.is_cache_behind) == (3, [], True)
     assert [repair.id for repair in archive.invalidations(9)] == ["t"]

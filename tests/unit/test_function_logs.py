@@ -23,11 +23,11 @@ def _line(fields: object) -> str:
     return f"AgentFunction | {json.dumps(fields, separators=(',', ':'))}"
 
 
-def test_a_request_is_short() -> None:
+def test_a_request_has_a_short_line() -> None:
     """A request's short line has the request id, which identifies the full line in the log file."""
     assert readable(_line(_REQUEST)) == "AgentFunction | GET /threads/{thread_id} 404 3.1 ms r-1"
-    nowhere = {name: value for name, value in _REQUEST.items() if name != "route"}
-    assert readable(_line(nowhere)) == "AgentFunction | GET - 404 3.1 ms r-1"
+    without_route = {name: value for name, value in _REQUEST.items() if name != "route"}
+    assert readable(_line(without_route)) == "AgentFunction | GET - 404 3.1 ms r-1"
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,6 @@ def test_a_request_is_short() -> None:
         _line(["x", {"message": "request"}]),
     ],
 )
-def test_everything_else_is_unchanged(line: str) -> None:
+def test_other_lines_are_unchanged(line: str) -> None:
     """Lines that do not report a request stay unchanged, even if they resemble such a line."""
     assert readable(line) == line

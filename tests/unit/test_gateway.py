@@ -47,36 +47,36 @@ def _http(
     return {"version": "2.0", "routeKey": "$default", "rawPath": path, "headers": {}, "requestContext": context}
 
 
-@pytest.mark.parametrize(("sent", "decoded"), _PATHS)
-def test_each_source_has_its_own_encoding(sent: str, decoded: str) -> None:
+@pytest.mark.parametrize(("encoded", "decoded"), _PATHS)
+def test_each_source_has_its_own_encoding(encoded: str, decoded: str) -> None:
     """For each source, an id that was encoded once is decoded once."""
-    assert sent_path(_rest(sent, proxy=decoded[1:])) == sent
-    assert sent_path(_rest(sent, proxy=sent[1:])) == sent
-    assert sent_path({"path": sent, "httpMethod": "GET", "requestContext": {"elb": {}}}) == sent
-    assert sent_path(_http(sent, domain="abc.lambda-url.eu-west-1.on.aws")) == sent
+    assert sent_path(_rest(encoded, proxy=decoded[1:])) == encoded
+    assert sent_path(_rest(encoded, proxy=encoded[1:])) == encoded
+    assert sent_path({"path": encoded, "httpMethod": "GET", "requestContext": {"elb": {}}}) == encoded
+    assert sent_path(_http(encoded, domain="abc.lambda-url.eu-west-1.on.aws")) == encoded
     assert unquote(sent_path(_http(decoded))) == decoded
     assert unquote(sent_path(_http("/prod" + decoded, "prod"))) == decoded
 
 
-@pytest.mark.parametrize(("sent", "decoded"), _PATHS[:-1])
+@pytest.mark.parametrize(("encoded", "decoded"), _PATHS[:-1])
 @pytest.mark.parametrize("base", ["/memory", "/memory/v1", "/threads", "/a%20b"])
-def test_a_base_path_of_a_domain(sent: str, decoded: str, base: str) -> None:
-    """The base path is not part of the route, whether the source decodes parameters or not."""
-    assert sent_path(_rest(sent, base, proxy=decoded[1:])) == sent
-    assert sent_path(_rest(sent, base, proxy=sent[1:])) == sent
+def test_a_domains_base_path_is_not_part_of_the_route(encoded: str, decoded: str, base: str) -> None:
+    """The base path is not part of the route. Some sources decode the path parameters, and others do not."""
+    assert sent_path(_rest(encoded, base, proxy=decoded[1:])) == encoded
+    assert sent_path(_rest(encoded, base, proxy=encoded[1:])) == encoded
     event = _http(unquote(base) + decoded, domain="api.example.com")
     event |= {"routeKey": "ANY /{proxy+}", "pathParameters": {"proxy": decoded[1:]}}
     assert unquote(sent_path(event)) == decoded
 
 
-def test_a_base_path_alone() -> None:
+def test_a_base_path_alone_is_the_page() -> None:
     """A request to the base path without a further segment returns the page."""
     assert sent_path(_rest("", "/memory") | {"resource": "/"}) == "/"
     assert sent_path(_rest("/", "/memory") | {"resource": "/"}) == "/"
 
 
 @pytest.mark.parametrize(
-    ("path", "stage", "below"),
+    ("path", "stage", "route"),
     [
         ("/threads", "t", "/threads"),
         ("/t/threads", "t", "/threads"),
@@ -86,18 +86,18 @@ def test_a_base_path_alone() -> None:
         ("/health", "$default", "/health"),
     ],
 )
-def test_a_stage_is_one_segment(path: str, stage: str, below: str) -> None:
+def test_the_stage_is_removed_once(path: str, stage: str, route: str) -> None:
     """The API removes the stage once, and only as a whole segment."""
-    assert sent_path(_http(path, stage)) == below
+    assert sent_path(_http(path, stage)) == route
 
 
-def test_a_domain_of_its_own_has_no_stage_in_its_paths() -> None:
+def test_paths_of_a_custom_domain_have_no_stage() -> None:
     """The paths of a custom domain have no stage. So the API does not remove a segment that equals the stage's name."""
     assert sent_path(_http("/threads", "threads", "api.example.com")) == "/threads"
 
 
 @pytest.mark.parametrize(
-    ("path", "below"),
+    ("path", "route"),
     [
         ("/memory", "/"),
         ("/memory/", "/"),
@@ -111,7 +111,7 @@ def test_a_domain_of_its_own_has_no_stage_in_its_paths() -> None:
         ("//memory/health", "//memory/health"),
     ],
 )
-def test_a_base_path_from_the_setting(path: str, below: str) -> None:
+def test_the_settings_base_path_is_removed_once(path: str, route: str) -> None:
     """The base path consists of whole segments and is removed once. URLs without the base path still work."""
     for event in (
         _http(path, domain="abc.lambda-url.eu-west-1.on.aws"),
@@ -120,14 +120,14 @@ def test_a_base_path_from_the_setting(path: str, below: str) -> None:
         _rest(path),
     ):
         if "%2F" not in path or ".lambda-url." in str(event) or "rawPath" not in event:
-            assert sent_path(event, "/memory") == below
+            assert sent_path(event, "/memory") == route
             assert sent_path(event) == path
 
 
-def _post(api: Api, body: object, **more: Any) -> tuple[int, dict[str, Any]]:
+def _post(api: Api, body: object, **event_fields: Any) -> tuple[int, dict[str, Any]]:
     asyncio.set_event_loop(loop := asyncio.new_event_loop())
     try:
-        event = _rest("/invoking") | {"httpMethod": "POST", "body": body, **more}
+        event = _rest("/invoking") | {"httpMethod": "POST", "body": body, **event_fields}
         mangum = Mangum(gateway(api.app), lifespan="off", custom_handlers=SOURCES)
         answer = mangum(event, None)  # type: ignore[arg-type]  # unused
     finally:
@@ -137,36 +137,36 @@ def _post(api: Api, body: object, **more: Any) -> tuple[int, dict[str, Any]]:
     return answer["statusCode"], json.loads(text)
 
 
-_GOOD = '{"thread_id": "t"}'
+_VALID_BODY = '{"thread_id": "t"}'
 
 
 @pytest.mark.parametrize(
-    "more",
+    "event_fields",
     [
         {},
-        {"body": base64.b64encode(_GOOD.encode()).decode(), "isBase64Encoded": True},
-        {"body": "\ufeff" + _GOOD},
+        {"body": base64.b64encode(_VALID_BODY.encode()).decode(), "isBase64Encoded": True},
+        {"body": "\ufeff" + _VALID_BODY},
         {"headers": {"Content-Type": "application/json; charset=UTF-8"}},
         {"headers": {"Content-Type": 'text/plain; charset="utf-8"', "Content-Encoding": "identity"}},
         {"headers": {"Content-Type": "application/x-www-form-urlencoded"}},
     ],
 )
-def test_a_body_that_can_be_read(api: Api, more: dict[str, Any]) -> None:
+def test_a_json_body_may_have_any_declared_type(api: Api, event_fields: dict[str, Any]) -> None:
     """A body may have any declared type if it is JSON in UTF-8."""
-    status, told = _post(api, more.pop("body", _GOOD), **more)
-    assert (status, told["context"]) == (200, "")
+    status, content = _post(api, event_fields.pop("body", _VALID_BODY), **event_fields)
+    assert (status, content["context"]) == (200, "")
 
 
 @pytest.mark.parametrize(
-    ("body", "more", "status"),
+    ("body", "event_fields", "status"),
     [
         ("", {}, 400),
         (None, {}, 400),
         ("not json", {}, 400),
         ("\ud800", {}, 400),
         ("%%%", {"isBase64Encoded": True}, 400),
-        (base64.b64encode(_GOOD.encode("utf-16")).decode(), {"isBase64Encoded": True}, 400),
-        (base64.b64encode(_GOOD.encode("utf-16-le")).decode(), {"isBase64Encoded": True}, 400),
+        (base64.b64encode(_VALID_BODY.encode("utf-16")).decode(), {"isBase64Encoded": True}, 400),
+        (base64.b64encode(_VALID_BODY.encode("utf-16-le")).decode(), {"isBase64Encoded": True}, 400),
         (base64.b64encode(b'{"thread_id": "\xe9"}').decode(), {"isBase64Encoded": True}, 400),
         ('{"thread_id": NaN}', {}, 400),
         ('{"limit": -Infinity}', {}, 400),
@@ -177,19 +177,21 @@ def test_a_body_that_can_be_read(api: Api, more: dict[str, Any]) -> None:
         ('{"metadata": {"a": [{"b": 1, "b": 2}]}}', {}, 400),
         ("[" * 100_000, {}, 400),
         ('{"a":' * 100_000 + "1" + "}" * 100_000, {}, 400),
-        (_GOOD, {"headers": {"Content-Encoding": "gzip"}}, 415),
-        (_GOOD, {"headers": {"Content-Type": "application/json; charset=latin-1"}}, 415),
-        (_GOOD, {"headers": {"Content-Type": "application/json; charset=utf-16"}}, 415),
+        (_VALID_BODY, {"headers": {"Content-Encoding": "gzip"}}, 415),
+        (_VALID_BODY, {"headers": {"Content-Type": "application/json; charset=latin-1"}}, 415),
+        (_VALID_BODY, {"headers": {"Content-Type": "application/json; charset=utf-16"}}, 415),
         ('"' + "x" * 5_000_000 + '"', {}, 413),
     ],
 )
-def test_a_body_that_cannot_be_read(api: Api, body: object, more: dict[str, Any], status: int) -> None:
+def test_an_unreadable_body_returns_a_problem(
+    api: Api, body: object, event_fields: dict[str, Any], status: int
+) -> None:
     """An unreadable body returns a problem, and the function does not fail."""
-    answered, told = _post(api, body, **more)
-    assert (answered, told["status"]) == (status, status)
+    answer_status, content = _post(api, body, **event_fields)
+    assert (answer_status, content["status"]) == (status, status)
 
 
 def test_an_integer_that_is_too_long_is_reported(api: Api) -> None:
     """An integer that is too long is valid JSON. The problem still says that it is too long."""
-    _, told = _post(api, '{"limit": ' + "9" * 5000 + "}")
-    assert told["detail"] == "The body has an integer that is too long to be read."
+    _, content = _post(api, '{"limit": ' + "9" * 5000 + "}")
+    assert content["detail"] == "The body has an integer that is too long to be read."

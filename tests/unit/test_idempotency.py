@@ -13,8 +13,8 @@ from shared.testing import InMemoryArchive, InMemoryKeys, InMemoryQueue
 ANSWER = {"response": "Hi!"}
 
 
-class Clock:
-    """A clock that only the test moves."""
+class FakeClock:
+    """A clock that only the test advances."""
 
     now = 1_000.0
 
@@ -23,13 +23,13 @@ class Clock:
 
 
 @pytest.fixture
-def clock() -> Clock:
+def clock() -> FakeClock:
     """Return the clock of both layers."""
-    return Clock()
+    return FakeClock()
 
 
 @pytest.fixture
-def layers(clock: Clock) -> list[InMemoryKeys]:
+def layers(clock: FakeClock) -> list[InMemoryKeys]:
     """Return the keys of both layers."""
     return [InMemoryKeys("redis", clock), InMemoryKeys("postgres", clock)]
 
@@ -44,7 +44,7 @@ def _acquire(keys: Idempotency, key: str = "k", *, scope: str = "ana", body: byt
     return keys.acquire(scope, key, body, ExchangeIds().new())
 
 
-def test_the_first_request_acquires_and_the_second_gets_the_response(keys: Idempotency) -> None:
+def test_the_second_request_gets_the_first_response(keys: Idempotency) -> None:
     """The second request gets the response and the exchange id of the first request."""
     first = _acquire(keys)
     assert first.replayed is None
@@ -53,7 +53,7 @@ def test_the_first_request_acquires_and_the_second_gets_the_response(keys: Idemp
     assert (second.replayed, second.exchange_id) == (ANSWER, first.exchange_id)
 
 
-def test_while_the_first_is_running(keys: Idempotency) -> None:
+def test_a_key_in_use_returns_a_409(keys: Idempotency) -> None:
     """While the first request runs, the second request gets a 409."""
     _acquire(keys)
     with pytest.raises(IdempotencyConflict) as caught:
@@ -61,8 +61,8 @@ def test_while_the_first_is_running(keys: Idempotency) -> None:
     assert caught.value.status == 409
 
 
-def test_another_body(keys: Idempotency) -> None:
-    """A key with another body returns a 422, whether the first request is answered or running."""
+def test_a_key_with_another_body_returns_a_422(keys: Idempotency) -> None:
+    """A key with another body returns a 422, both before and after the first response."""
     lease = _acquire(keys)
     for _ in range(2):
         with pytest.raises(IdempotencyConflict) as caught:
@@ -83,27 +83,27 @@ def test_a_request_that_stored_nothing_may_be_repeated(keys: Idempotency) -> Non
     assert _acquire(keys).replayed is None
 
 
-def test_a_process_that_died(keys: Idempotency, clock: Clock) -> None:
+def test_an_expired_lease_is_taken_over_with_its_exchange_id(keys: Idempotency, clock: FakeClock) -> None:
     """After the lease of a process ends, another process takes over with the same exchange id."""
-    dead = _acquire(keys)
+    first = _acquire(keys)
     clock.now += 41
-    assert _acquire(keys).exchange_id == dead.exchange_id
+    assert _acquire(keys).exchange_id == first.exchange_id
 
 
-@pytest.mark.parametrize("lost", [0, 1])
-def test_either_layer_alone_knows_the_answer(lost: int, keys: Idempotency, layers: list[InMemoryKeys]) -> None:
+@pytest.mark.parametrize("failed_layer", [0, 1])
+def test_one_layer_alone_returns_the_answer(failed_layer: int, keys: Idempotency, layers: list[InMemoryKeys]) -> None:
     """One layer alone returns the answer, even if the other layer loses its data or is down."""
     _acquire(keys).complete(ANSWER)
-    layers[lost].states.clear()
+    layers[failed_layer].states.clear()
     assert _acquire(keys).replayed == ANSWER
-    layers[lost].is_down = True
+    layers[failed_layer].is_down = True
     assert _acquire(keys).replayed == ANSWER
 
 
-@pytest.mark.parametrize("away", [0, 1])
-def test_one_layer_down(away: int, keys: Idempotency, layers: list[InMemoryKeys]) -> None:
+@pytest.mark.parametrize("failed_layer", [0, 1])
+def test_one_layer_is_sufficient_for_a_key(failed_layer: int, keys: Idempotency, layers: list[InMemoryKeys]) -> None:
     """If one layer is down, the other layer is sufficient for an idempotency key."""
-    layers[away].is_down = True
+    layers[failed_layer].is_down = True
     lease = _acquire(keys)
     with pytest.raises(IdempotencyConflict):
         _acquire(keys)
@@ -112,7 +112,7 @@ def test_one_layer_down(away: int, keys: Idempotency, layers: list[InMemoryKeys]
     assert _acquire(keys).replayed == ANSWER
 
 
-def test_both_layers_down(keys: Idempotency, layers: list[InMemoryKeys]) -> None:
+def test_a_request_is_refused_without_both_layers(keys: Idempotency, layers: list[InMemoryKeys]) -> None:
     """If both layers are down, the API cannot know whether the key is repeated. It refuses the request."""
     for layer in layers:
         layer.is_down = True

@@ -15,16 +15,16 @@ from tests.support.issuer import Issuer
 DAY = 86_400
 
 
-def _keep(api: Api, *texts: str, thread_id: str = "t") -> None:
+def _append(api: Api, *texts: str, thread_id: str = "t") -> None:
     for text in texts:
         body = {"thread_id": thread_id, "user_id": "u", "user_message": text, "assistant_message": f"Re: {text}"}
         assert api.ask("POST", "/invoked", body).status_code == 202
 
 
 def _drain(api: Api) -> None:
-    taken = api.queue.take()
-    api.archive.store(taken)
-    api.cache.merge_stored(taken)
+    received = api.queue.take()
+    api.archive.store(received)
+    api.cache.merge_stored(received)
 
 
 def _layers(api: Api, query: dict[str, str] | None = None) -> dict[str, Any]:
@@ -44,9 +44,9 @@ def _age(moment: str) -> float:
 
 def test_undrained_messages_are_marked(api: Api) -> None:
     """The response marks undrained messages. PostgreSQL has only the first of two exchanges."""
-    _keep(api, "one")
+    _append(api, "one")
     _drain(api)
-    _keep(api, "two")
+    _append(api, "two")
     layers = _layers(api)
     assert layers["thread_id"] == "t"
     assert _previews(layers["redis"]) == ["one", "Re: one", "two", "Re: two"]
@@ -63,21 +63,21 @@ def test_undrained_messages_are_marked(api: Api) -> None:
     assert _age(layers["as_of"]) < 60
 
 
-def test_all_drained(api: Api) -> None:
+def test_the_lag_is_zero_if_all_is_drained(api: Api) -> None:
     """The lag is zero if every exchange is drained."""
-    _keep(api, "one", "two")
+    _append(api, "one", "two")
     _drain(api)
     layers = _layers(api)
     assert (layers["undrained"], layers["lag_seconds"]) == (0, 0)
     assert all(message["is_drained"] for message in layers["redis"]["messages"])
 
 
-def test_the_newest_of_both(api: Api) -> None:
+def test_the_response_has_the_newest_messages(api: Api) -> None:
     """The response has the newest messages of a long thread, oldest first.
 
     Older messages in PostgreSQL do not count as undrained.
     """
-    _keep(api, "one", "two", "three")
+    _append(api, "one", "two", "three")
     _drain(api)
     layers = _layers(api, {"limit": "2"})
     assert _previews(layers["redis"]) == _previews(layers["postgres"]) == ["three", "Re: three"]
@@ -85,12 +85,12 @@ def test_the_newest_of_both(api: Api) -> None:
     assert layers["undrained"] == 0
 
 
-def test_stored_exchanges_in_the_undrained_hash(api: Api) -> None:
+def test_stored_exchanges_do_not_count_as_undrained(api: Api) -> None:
     """A stored exchange does not count as undrained, even if Redis's undrained hash still has it."""
-    _keep(api, "one", "two", "three")
-    held = dict(api.cache.undrained["t"])
+    _append(api, "one", "two", "three")
+    undrained = dict(api.cache.undrained["t"])
     _drain(api)
-    api.cache.undrained["t"] = held
+    api.cache.undrained["t"] = undrained
     for limit in ("2", "200"):
         layers = _layers(api, {"limit": limit})
         assert (layers["undrained"], layers["lag_seconds"]) == (0, 0)
@@ -99,13 +99,13 @@ def test_stored_exchanges_in_the_undrained_hash(api: Api) -> None:
 
 def test_long_texts_are_cut(api: Api) -> None:
     """The response cuts long texts, because an inspector polls every other second."""
-    _keep(api, "x" * 100_000)
+    _append(api, "x" * 100_000)
     assert [len(preview) for preview in _previews(_layers(api)["redis"])] == [160, 160]
 
 
-def test_without_redis(api: Api) -> None:
+def test_the_lag_is_unknown_without_redis(api: Api) -> None:
     """Without Redis, the response shows PostgreSQL's messages, and the lag is unknown."""
-    _keep(api, "one")
+    _append(api, "one")
     _drain(api)
     api.cache.is_down = True
     layers = _layers(api)
@@ -114,11 +114,11 @@ def test_without_redis(api: Api) -> None:
     assert layers["lag_seconds"] is None
 
 
-def test_without_postgres(api: Api) -> None:
+def test_redis_messages_are_shown_without_postgresql(api: Api) -> None:
     """Without PostgreSQL, the response shows Redis's messages with their last known drain state."""
-    _keep(api, "one")
+    _append(api, "one")
     _drain(api)
-    _keep(api, "two")
+    _append(api, "two")
     api.archive.is_down = True
     layers = _layers(api)
     assert [message["is_drained"] for message in layers["redis"]["messages"]] == [True, True, False, False]
@@ -126,18 +126,18 @@ def test_without_postgres(api: Api) -> None:
     assert (layers["undrained"], layers["lag_seconds"]) == (1, None)
 
 
-def test_a_list_that_is_gone(api: Api) -> None:
+def test_undrained_exchanges_are_known_without_the_list(api: Api) -> None:
     """Without the list, the inspector still knows the undrained exchanges."""
-    _keep(api, "one")
+    _append(api, "one")
     api.cache.lose_thread("t")
     layers = _layers(api)
     assert layers["redis"] == {"state": "ok", "message_count": 0, "ttl_seconds": None, "messages": []}
     assert layers["undrained"] == 1
 
 
-def test_a_foreign_entry(api: Api) -> None:
+def test_a_foreign_entry_has_an_unknown_drain_state(api: Api) -> None:
     """The drain state of another program's entry is unknown."""
-    _keep(api, "one")
+    _append(api, "one")
     _drain(api)
     api.cache.lists["t"].append(b'{"role":"user","content":"hand-made"}')
     last = _layers(api)["redis"]["messages"][-1]
@@ -150,7 +150,7 @@ def test_a_foreign_entry(api: Api) -> None:
     }
 
 
-def test_unknown_threads(api: Api) -> None:
+def test_an_unknown_thread_returns_a_404(api: Api) -> None:
     """A thread that both layers lack returns a 404. If one layer does not respond, the request returns a 503."""
     problem(api.ask("GET", "/threads/t/layers"), 404)
     api.cache.is_down = True
@@ -159,7 +159,7 @@ def test_unknown_threads(api: Api) -> None:
     problem(api.ask("GET", "/threads/t/layers"), 503)
 
 
-def test_wrong_limits(api: Api) -> None:
+def test_invalid_query_parameters_are_refused(api: Api) -> None:
     """The API refuses an invalid query parameter, and the problem names the parameter."""
     problem(api.ask("GET", "/threads/t/layers", query={"limit": "0"}), 422, "limit")
     problem(api.ask("GET", "/threads/t/layers", query={"window": "2"}), 422, "window")
@@ -167,7 +167,7 @@ def test_wrong_limits(api: Api) -> None:
 
 def test_inspection_changes_nothing(api: Api) -> None:
     """The inspector does not refill lists and does not receive messages."""
-    _keep(api, "one")
+    _append(api, "one")
     _drain(api)
     api.cache.lists.clear()
     _layers(api)
@@ -175,16 +175,16 @@ def test_inspection_changes_nothing(api: Api) -> None:
 
 
 @pytest.mark.parametrize("thread_id", ["a/b", "layers", "x/layers"])
-def test_awkward_ids(api: Api, thread_id: str) -> None:
+def test_any_thread_id_is_one_path_segment(api: Api, thread_id: str) -> None:
     """Any thread id works as one encoded path segment."""
-    _keep(api, "one", thread_id=thread_id)
+    _append(api, "one", thread_id=thread_id)
     answer = api.ask("GET", f"/threads/{thread_id.replace('/', '%2F')}/layers")
     assert answer.json()["thread_id"] == thread_id
 
 
-def test_status(api: Api) -> None:
-    """The response has the number of messages by place, and the age of the oldest message."""
-    _keep(api, "one", "two")
+def test_status_has_message_counts_and_ages(api: Api) -> None:
+    """The response has the number of messages in each queue, and the age of the oldest message."""
+    _append(api, "one", "two")
     status = api.ask("GET", "/status").json()
     assert (status["queue"]["visible"], status["queue"]["in_flight"], status["queue"]["delayed"]) == (2, 0, 0)
     assert 0 <= status["queue"]["oldest_age_seconds"] < 60
@@ -196,7 +196,7 @@ def test_status(api: Api) -> None:
     assert api.ask("GET", "/status").json()["sync_lag_seconds"] == 0
 
 
-def test_status_without_stores(api: Api) -> None:
+def test_values_of_stores_that_are_down_are_null(api: Api) -> None:
     """The values of a store that is down are null and never 0."""
     api.queue.is_down = api.cache.is_down = True
     status = api.ask("GET", "/status").json()
@@ -209,7 +209,7 @@ def test_status_without_stores(api: Api) -> None:
     }
 
 
-def test_lag_is_unknown_where_the_queue_hides_it() -> None:
+def test_the_lag_is_unknown_while_messages_wait_in_sqs() -> None:
     """If messages wait in SQS, the lag is unknown, because SQS does not report their age."""
     now = datetime.now(UTC)
     empty, hidden = QueueCounts(0), QueueCounts(3)
@@ -227,7 +227,7 @@ def test_status_is_for_operators(guarded_api: Api, issuer: Issuer) -> None:
         assert guarded_api.ask("GET", "/status", headers={"Authorization": f"Bearer {token}"}).status_code == status
 
 
-def test_the_page_itself_is_open(guarded_api: Api) -> None:
+def test_the_page_needs_no_token(guarded_api: Api) -> None:
     """The page needs no token, because it contains no data. The page asks the user for the token."""
     assert guarded_api.ask("GET", "/").status_code == 200
     problem(guarded_api.ask("GET", "/assets/none.js"), 404)

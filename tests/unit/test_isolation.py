@@ -17,69 +17,69 @@ from shared.testing import InMemoryArchive, InMemoryAttempts, InMemoryCache
 from tests.support.exchanges import exchange
 
 
-class ProcessEnded(BaseException):
-    """An exception that no code catches, like the end of a process."""
+class ProcessKilled(BaseException):
+    """An exception that no code catches. It simulates a killed process."""
 
 
 class CrashingArchive(InMemoryArchive):
     """An L2 that kills the process on certain texts, and can be down or busy."""
 
-    ends: frozenset[str] = frozenset()
-    busy: frozenset[str] = frozenset()
+    fatal_texts: frozenset[str] = frozenset()
+    busy_texts: frozenset[str] = frozenset()
     sizes: tuple[int, ...] = ()
 
     def store(self, exchanges: Sequence[Exchange]) -> StoreResult:
-        """Store all exchanges, or end the process."""
+        """Store all exchanges, or kill the process."""
         self.sizes += (len(exchanges),)
         texts = {each.user_message for each in exchanges}
-        if texts & self.ends:
-            raise ProcessEnded
-        if texts & self.busy:
+        if texts & self.fatal_texts:
+            raise ProcessKilled
+        if texts & self.busy_texts:
             raise StoreBusy("postgres")
         return super().store(exchanges)
 
 
 @dataclass
-class World:
-    """A queue that delivers all messages at once, and processes that can end."""
+class FakeSystem:
+    """A queue that delivers all messages at once, and a drain whose process can be killed."""
 
     archive: CrashingArchive = field(default_factory=CrashingArchive)
     cache: InMemoryCache = field(default_factory=InMemoryCache)
     attempts: InMemoryAttempts = field(default_factory=InMemoryAttempts)
-    waiting: dict[str, str] = field(default_factory=dict)
+    queued: dict[str, str] = field(default_factory=dict)
     receives: dict[str, int] = field(default_factory=dict)
-    dead: list[tuple[str, str]] = field(default_factory=list)
-    is_dlq_away: bool = False
+    dead_letters: list[tuple[str, str]] = field(default_factory=list)
+    is_dlq_down: bool = False
 
     def send(self, count: int) -> None:
         """Send exchanges; each message's id is its question."""
         for number in range(count):
-            sent = exchange(number)
-            self.waiting[sent.user_message] = sent.to_wire()
+            new_exchange = exchange(number)
+            self.queued[new_exchange.user_message] = new_exchange.to_wire()
 
     def dead_letter(self, message: SqsRecord, reason: str, detail: str) -> None:
         """Record the dead letter."""
         assert detail
-        if self.is_dlq_away:
+        if self.is_dlq_down:
             raise StoreUnavailable("queue")
-        self.dead.append((message.message_id, reason))
+        self.dead_letters.append((message.message_id, reason))
 
     def change_visibility(self, messages: Sequence[SqsRecord], seconds: int) -> None:
         """Do nothing: all messages are delivered at once."""
 
     def drain(self) -> bool:
-        """Run one invocation in its own process; return whether it finished."""
+        """Run one invocation in its own process; return whether the process survived."""
         records: list[dict[str, Any]] = []
-        for name, body in self.waiting.items():
-            self.receives[name] = self.receives.get(name, 0) + 1
-            received = {"ApproximateReceiveCount": str(self.receives[name])}
-            records.append({"messageId": name, "receiptHandle": "r", "body": body, "attributes": received})
+        for message_id, body in self.queued.items():
+            self.receives[message_id] = self.receives.get(message_id, 0) + 1
+            received = {"ApproximateReceiveCount": str(self.receives[message_id])}
+            records.append({"messageId": message_id, "receiptHandle": "r", "body": body, "attributes": received})
         self.archive.sizes = ()
         try:
             failed = Drain(self.archive, self.cache, self, self.attempts).run(records).failed
-        except ProcessEnded:
+        except ProcessKilled:
             return False
-        self.waiting = {name: body for name, body in self.waiting.items() if name in failed}
+        self.queued = {message_id: body for message_id, body in self.queued.items() if message_id in failed}
         return True
 
     def stored(self) -> set[str]:
@@ -88,166 +88,166 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
+def system() -> FakeSystem:
     """Return an empty system."""
-    return World()
+    return FakeSystem()
 
 
 def _question(number: int) -> str:
     return exchange(number).user_message
 
 
-@pytest.mark.parametrize("at", [0, 4, 9])
-def test_one_record(world: World, at: int) -> None:
+@pytest.mark.parametrize("position", [0, 4, 9])
+def test_one_fatal_record_is_dead_lettered(system: FakeSystem, position: int) -> None:
     """One record kills the process. The drain stores the others by the fourth receive.
 
     The drain dead-letters this record at the sixth receive. Then the queue is empty.
     """
-    world.send(10)
-    world.archive.ends = frozenset({_question(at)})
-    others = {_question(number) for number in range(10)} - world.archive.ends
-    assert [world.drain() for _ in range(4)] == [False] * 4
-    assert others <= world.stored()
-    assert [world.drain() for _ in range(2)] == [False, True]
-    assert world.dead == [(_question(at), "process_ended")]
-    assert (world.waiting, world.attempts.counts) == ({}, {})
+    system.send(10)
+    system.archive.fatal_texts = frozenset({_question(position)})
+    others = {_question(number) for number in range(10)} - system.archive.fatal_texts
+    assert [system.drain() for _ in range(4)] == [False] * 4
+    assert others <= system.stored()
+    assert [system.drain() for _ in range(2)] == [False, True]
+    assert system.dead_letters == [(_question(position), "process_ended")]
+    assert (system.queued, system.attempts.counts) == ({}, {})
 
 
-def test_several_records(world: World) -> None:
+def test_each_fatal_record_is_dead_lettered_once(system: FakeSystem) -> None:
     """Several records kill the process. Each is dead-lettered once, after two receives in a batch and four alone."""
-    world.send(10)
-    world.archive.ends = frozenset({_question(2), _question(3), _question(7)})
+    system.send(10)
+    system.archive.fatal_texts = frozenset({_question(2), _question(3), _question(7)})
     for _ in range(4 * 3 + 2):
-        world.drain()
-    assert sorted(name for name, _ in world.dead) == sorted(world.archive.ends)
-    assert len(world.stored() & {_question(number) for number in range(10)}) == 7
-    assert (world.waiting, world.attempts.counts) == ({}, {})
+        system.drain()
+    assert sorted(message_id for message_id, _ in system.dead_letters) == sorted(system.archive.fatal_texts)
+    assert len(system.stored() & {_question(number) for number in range(10)}) == 7
+    assert (system.queued, system.attempts.counts) == ({}, {})
 
 
-def test_a_crashing_record_beside_an_invalid_one(world: World) -> None:
-    """An invalid record is dead-lettered once, even beside a record that kills the process."""
-    world.send(4)
-    world.archive.ends = frozenset({_question(1)})
-    assert not world.drain()
-    world.waiting["poison"] = "no json"
+def test_an_invalid_record_is_dead_lettered_once(system: FakeSystem) -> None:
+    """An invalid record is dead-lettered once, even in a batch with a record that kills the process."""
+    system.send(4)
+    system.archive.fatal_texts = frozenset({_question(1)})
+    assert not system.drain()
+    system.queued["poison"] = "no json"
     for _ in range(8):
-        world.drain()
-    assert sorted(world.dead) == [("poison", "not_json"), (_question(1), "process_ended")]
-    assert (world.waiting, world.attempts.counts) == ({}, {})
+        system.drain()
+    assert sorted(system.dead_letters) == [("poison", "not_json"), (_question(1), "process_ended")]
+    assert (system.queued, system.attempts.counts) == ({}, {})
 
 
-def test_a_batch_that_crashes_only_as_a_whole(world: World) -> None:
+def test_records_of_a_fatal_batch_are_stored_one_by_one(system: FakeSystem) -> None:
     """If only the whole batch kills the process, the drain stores the records one by one and dead-letters none."""
-    world.send(10)
+    system.send(10)
 
-    class Large(CrashingArchive):
+    class LargeBatchCrash(CrashingArchive):
         def store(self, exchanges: Sequence[Exchange]) -> StoreResult:
-            """End the process for a large batch."""
+            """Kill the process for a large batch."""
             if len(exchanges) > 5:
-                raise ProcessEnded
+                raise ProcessKilled
             return super().store(exchanges)
 
-    world.archive = Large()
-    assert [world.drain() for _ in range(3)] == [False, False, True]
-    assert (world.dead, world.waiting, len(world.archive.sizes)) == ([], {}, 10)
+    system.archive = LargeBatchCrash()
+    assert [system.drain() for _ in range(3)] == [False, False, True]
+    assert (system.dead_letters, system.queued, len(system.archive.sizes)) == ([], {}, 10)
 
 
-def test_receives_during_an_outage_do_not_count(world: World) -> None:
+def test_receives_during_an_outage_do_not_count(system: FakeSystem) -> None:
     """Receives during an outage do not count. The drain stores the whole batch after the outage."""
-    world.send(10)
-    world.archive.is_down = True
-    assert [world.drain() for _ in range(30)] == [True] * 30
-    assert world.attempts.counts == {}
-    world.archive.is_down = False
-    assert world.drain()
-    assert (world.archive.sizes, world.waiting) == ((10,), {})
+    system.send(10)
+    system.archive.is_down = True
+    assert [system.drain() for _ in range(30)] == [True] * 30
+    assert system.attempts.counts == {}
+    system.archive.is_down = False
+    assert system.drain()
+    assert (system.archive.sizes, system.queued) == ((10,), {})
 
 
-def test_the_first_receive_records_nothing(world: World) -> None:
+def test_the_first_receive_records_nothing(system: FakeSystem) -> None:
     """The drain records nothing at the first receive, because almost all batches succeed there."""
-    world.send(10)
-    assert world.drain()
-    assert world.attempts.calls == []
+    system.send(10)
+    assert system.drain()
+    assert system.attempts.calls == []
 
 
-def test_without_redis(world: World) -> None:
+def test_the_batch_stays_together_without_redis(system: FakeSystem) -> None:
     """Without Redis, the batch stays together. The drain stores the batch once no record kills the process."""
-    world.send(3)
-    world.attempts.is_down = True
-    world.archive.ends = frozenset({_question(1)})
-    assert [world.drain() for _ in range(10)] == [False] * 10
-    world.archive.ends = frozenset()
-    assert world.drain()
-    assert (world.archive.sizes, world.dead) == ((3,), [])
+    system.send(3)
+    system.attempts.is_down = True
+    system.archive.fatal_texts = frozenset({_question(1)})
+    assert [system.drain() for _ in range(10)] == [False] * 10
+    system.archive.fatal_texts = frozenset()
+    assert system.drain()
+    assert (system.archive.sizes, system.dead_letters) == ((3,), [])
 
 
-def test_redis_goes_down_between_attempts(world: World) -> None:
+def test_attempts_are_counted_after_an_outage_of_redis(system: FakeSystem) -> None:
     """If Redis goes down between attempts, the drain later continues with the remaining counters."""
-    world.send(3)
-    world.archive.ends = frozenset({_question(1)})
+    system.send(3)
+    system.archive.fatal_texts = frozenset({_question(1)})
     for is_down in (False, False, False, True, False, True, False, False, False):
-        world.attempts.is_down = is_down
-        world.drain()
-    assert world.dead == [(_question(1), "process_ended")]
+        system.attempts.is_down = is_down
+        system.drain()
+    assert system.dead_letters == [(_question(1), "process_ended")]
 
 
-def test_a_dead_letter_queue_that_is_down(world: World) -> None:
+def test_a_marked_record_waits_for_the_dead_letter_queue(system: FakeSystem) -> None:
     """If the dead-letter queue is down, the marked record waits and does not kill the process again.
 
     The drain stores the other records.
     """
-    world.send(3)
-    world.archive.ends = frozenset({_question(1)})
+    system.send(3)
+    system.archive.fatal_texts = frozenset({_question(1)})
     for _ in range(5):
-        world.drain()
-    world.is_dlq_away = True
-    assert [world.drain() for _ in range(3)] == [True] * 3
-    assert list(world.waiting) == [_question(1)]
-    world.is_dlq_away = False
-    assert world.drain()
-    assert (world.dead, world.waiting) == ([(_question(1), "process_ended")], {})
+        system.drain()
+    system.is_dlq_down = True
+    assert [system.drain() for _ in range(3)] == [True] * 3
+    assert list(system.queued) == [_question(1)]
+    system.is_dlq_down = False
+    assert system.drain()
+    assert (system.dead_letters, system.queued) == ([(_question(1), "process_ended")], {})
 
 
-def test_postgresql_down_during_single_attempts(world: World) -> None:
+def test_attempts_during_an_outage_are_not_counted(system: FakeSystem) -> None:
     """If PostgreSQL is down at the first single record, the other records wait, too. The drain counts no attempt."""
-    world.send(5)
-    world.archive.ends = frozenset({_question(0)})
-    assert [world.drain() for _ in range(2)] == [False, False]
-    world.archive.ends, world.archive.is_down = frozenset(), True
-    assert world.drain()
-    assert world.archive.sizes == (1,)
-    world.archive.is_down = False
-    assert world.drain()
-    assert (world.waiting, world.dead) == ({}, [])
+    system.send(5)
+    system.archive.fatal_texts = frozenset({_question(0)})
+    assert [system.drain() for _ in range(2)] == [False, False]
+    system.archive.fatal_texts, system.archive.is_down = frozenset(), True
+    assert system.drain()
+    assert system.archive.sizes == (1,)
+    system.archive.is_down = False
+    assert system.drain()
+    assert (system.queued, system.dead_letters) == ({}, [])
 
 
-def test_a_busy_record_does_not_delay_the_others(world: World) -> None:
+def test_a_busy_record_does_not_delay_the_others(system: FakeSystem) -> None:
     """A busy record returns to the queue. The drain tries the other records first next time."""
-    world.send(5)
-    world.archive.ends = frozenset({_question(4)})
-    world.archive.busy = frozenset({_question(0)})
+    system.send(5)
+    system.archive.fatal_texts = frozenset({_question(4)})
+    system.archive.busy_texts = frozenset({_question(0)})
     for _ in range(9):
-        world.drain()
-    assert {_question(number) for number in (1, 2, 3)} <= world.stored()
-    assert world.dead == [(_question(4), "process_ended")]
+        system.drain()
+    assert {_question(number) for number in (1, 2, 3)} <= system.stored()
+    assert system.dead_letters == [(_question(4), "process_ended")]
 
 
-def test_no_time_left(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_untried_records_wait_if_no_time_is_left(system: FakeSystem, monkeypatch: pytest.MonkeyPatch) -> None:
     """If no time is left, the untried records wait and stay marked."""
-    world.send(4)
-    world.archive.ends = frozenset({_question(3)})
-    assert [world.drain() for _ in range(2)] == [False, False]
-    world.archive.ends = frozenset()
+    system.send(4)
+    system.archive.fatal_texts = frozenset({_question(3)})
+    assert [system.drain() for _ in range(2)] == [False, False]
+    system.archive.fatal_texts = frozenset()
     now: list[float] = [0.0]
 
-    def passed() -> float:
+    def advance_clock() -> float:
         now[0] += 3.0
         return now[0]
 
-    monkeypatch.setattr("functions.sync.drain.time.monotonic", passed)
-    assert world.drain()
+    monkeypatch.setattr("functions.sync.drain.time.monotonic", advance_clock)
+    assert system.drain()
     monkeypatch.undo()
-    assert 0 < len(world.waiting) < 4
-    assert set(world.attempts.counts) == set(world.waiting)
-    assert world.drain()
-    assert (world.waiting, world.dead) == ({}, [])
+    assert 0 < len(system.queued) < 4
+    assert set(system.attempts.counts) == set(system.queued)
+    assert system.drain()
+    assert (system.queued, system.dead_letters) == ({}, [])

@@ -25,7 +25,7 @@ TOOL_CALL: dict[str, Any] = {
     "tool_calls": [{"id": "c1", "arguments": {"city": "Köln 🎉", "days": 3, "at": 1.5}}],
     "n": None,
 }
-KEPT = {"thread_id": "t", "user_message": "q", "assistant_message": "a"}
+INVOKED = {"thread_id": "t", "user_message": "q", "assistant_message": "a"}
 
 
 def _nested(depth: int) -> dict[str, Any]:
@@ -36,8 +36,8 @@ def _nested(depth: int) -> dict[str, Any]:
 
 
 @given(strategies.objects)
-def test_metadata_has_one_form(value: dict[str, Any]) -> None:
-    """Parsing serialised metadata and serialising it again produces equal bytes."""
+def test_metadata_is_serialized_in_one_form(value: dict[str, Any]) -> None:
+    """Parsing serialized metadata and serializing it again produces equal bytes."""
     text = encode_metadata(value)
     assert text is not None
     assert decode_metadata(text) == value
@@ -45,12 +45,12 @@ def test_metadata_has_one_form(value: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("route", ["/invoked", "/run"])
-def test_it_is_shown_with_the_users_message(api: Api, route: str) -> None:
+def test_metadata_is_shown_with_the_users_message(api: Api, route: str) -> None:
     """`POST /invoking` and the list of messages show the metadata with the user's message.
 
     Without metadata, the key is absent.
     """
-    body = KEPT if route == "/invoked" else {"thread_id": "t", "prompt": "q"}
+    body = INVOKED if route == "/invoked" else {"thread_id": "t", "prompt": "q"}
     api.ask("POST", route, {**body, "metadata": TOOL_CALL})
     api.ask("POST", route, body)
     for shown in (
@@ -62,17 +62,17 @@ def test_it_is_shown_with_the_users_message(api: Api, route: str) -> None:
 
 def test_metadata_is_not_part_of_the_context(api: Api) -> None:
     """The text for the instructions contains no metadata."""
-    api.ask("POST", "/invoked", {**KEPT, "metadata": TOOL_CALL})
+    api.ask("POST", "/invoked", {**INVOKED, "metadata": TOOL_CALL})
     assert (
         api.ask("POST", "/invoking", {"thread_id": "t"}).json()["context"]
         == "Previous conversation:\nuser: q\nassistant: a"
     )
 
 
-def test_null_is_none_and_empty_is_empty(api: Api) -> None:
+def test_null_is_no_metadata_and_an_empty_object_is_metadata(api: Api) -> None:
     """An empty object counts as metadata, and null counts as no metadata."""
-    api.ask("POST", "/invoked", {**KEPT, "metadata": None})
-    api.ask("POST", "/invoked", {**KEPT, "metadata": {}})
+    api.ask("POST", "/invoked", {**INVOKED, "metadata": None})
+    api.ask("POST", "/invoked", {**INVOKED, "metadata": {}})
     shown = api.ask("POST", "/invoking", {"thread_id": "t"}).json()["messages"]
     assert [each.get("metadata") for each in shown] == [None, None, {}, None]
     assert "metadata" not in shown[0]
@@ -95,9 +95,9 @@ def test_null_is_none_and_empty_is_empty(api: Api) -> None:
         (json.dumps({"a": "x" * 100_000}), 413),
     ],
 )
-def test_invalid_values(api: Api, metadata: str, status: int) -> None:
+def test_invalid_metadata_is_refused(api: Api, metadata: str, status: int) -> None:
     """Invalid metadata returns a problem that names the field, and nothing is stored."""
-    body = json.dumps(KEPT)[:-1] + f', "metadata": {metadata}}}'
+    body = json.dumps(INVOKED)[:-1] + f', "metadata": {metadata}}}'
     answer = api.ask("POST", "/invoked", content=body.encode())
     assert answer.json()["errors"][0]["field"].startswith("metadata")
     problem(answer, status, *[each["field"] for each in answer.json()["errors"]])
@@ -105,25 +105,25 @@ def test_invalid_values(api: Api, metadata: str, status: int) -> None:
 
 
 @pytest.mark.parametrize("metadata", [_nested(64), {"a": "x" * 99_991}, {"a": 2**64 - 1, "b": -(2**63), "c": 5e-324}])
-def test_metadata_at_its_limits(api: Api, metadata: dict[str, Any]) -> None:
+def test_metadata_at_the_limits_is_valid(api: Api, metadata: dict[str, Any]) -> None:
     """Metadata at the limits is valid."""
-    api.ask("POST", "/invoked", {**KEPT, "metadata": metadata})
+    api.ask("POST", "/invoked", {**INVOKED, "metadata": metadata})
     assert api.ask("POST", "/invoking", {"thread_id": "t"}).json()["messages"][0]["metadata"] == metadata
 
 
-def test_a_key_of_before_is_still_the_same_request(api: Api) -> None:
+def test_a_retry_without_metadata_has_the_old_fingerprint(api: Api) -> None:
     """A retry without metadata has the fingerprint from before the field existed.
 
     A retry with metadata has another fingerprint.
     """
     body, key = {"prompt": "q", "thread_id": "t"}, {"Idempotency-Key": "k"}
     first = api.ask("POST", "/run", body, headers=key)
-    again = api.ask("POST", "/run", {**body, "metadata": None}, headers=key)
-    assert again.json() == first.json()
+    repeated = api.ask("POST", "/run", {**body, "metadata": None}, headers=key)
+    assert repeated.json() == first.json()
     problem(api.ask("POST", "/run", {**body, "metadata": {}}, headers=key), 422)
 
 
-# - wire format ---
+# --- wire format ---
 
 
 def test_a_body_without_metadata_is_unchanged() -> None:
@@ -132,7 +132,7 @@ def test_a_body_without_metadata_is_unchanged() -> None:
 
 
 @pytest.mark.parametrize("metadata", ["x", [1], {"a": "\x00"}, _nested(65), {"a": "x" * 100_001}])
-def test_a_record_that_could_not_be_stored_is_refused(metadata: object) -> None:
+def test_a_record_with_invalid_metadata_is_refused(metadata: object) -> None:
     """The parser refuses a record with invalid metadata, and the reason names the field."""
     body = {**json.loads(exchange().to_wire()), "metadata": metadata}
     with pytest.raises(InvalidRecord) as caught:
@@ -152,42 +152,46 @@ def test_a_record_that_could_not_be_stored_is_refused(metadata: object) -> None:
         *('{"a":{"b":[",\\"first\\":true}"]}}', '{"a":{"b":[",\\"first\\":\\"12.5\\"}"]}}'),
     ],
 )
-def test_no_metadata_is_taken_for_a_mark(metadata: str, user_id: str | None) -> None:
+def test_no_metadata_is_read_as_a_seal(metadata: str, user_id: str | None) -> None:
     """Metadata that resembles a seal is not read as a seal. A sealed entry with such metadata is read correctly."""
-    made = Exchange(UUID(int=7), "t", user_id, "q", "a", MOMENT, (), metadata)
-    entry = encode(made)[0]
+    original = Exchange(UUID(int=7), "t", user_id, "q", "a", MOMENT, (), metadata)
+    entry = encode(original)[0]
     assert (seal_of(entry), without_ending(entry)) == (None, entry)
     assert not is_first(entry, "12.5")
     assert not is_sealed([entry], 1, "12.5")
     for seal in ("first", "whole"):
-        form = entry[:-1] + ending(seal, "12.5")
-        assert (seal_of(form), without_ending(form)) == ((seal, "12.5"), entry)
-        read = decode(form)
-        assert read is not None
-        assert (read.metadata, read.user_id, read.content) == (metadata, user_id, "q")
+        sealed_entry = entry[:-1] + ending(seal, "12.5")
+        assert (seal_of(sealed_entry), without_ending(sealed_entry)) == ((seal, "12.5"), entry)
+        message = decode(sealed_entry)
+        assert message is not None
+        assert (message.metadata, message.user_id, message.content) == (metadata, user_id, "q")
 
 
 @pytest.mark.parametrize("metadata", ["1", "null", '"x"', "[]"])
-def test_an_entry_with_something_else_in_its_place_is_not_read(metadata: str) -> None:
+def test_an_entry_with_invalid_metadata_is_unreadable(metadata: str) -> None:
     """An entry whose metadata is not an object is unreadable, so the process reads PostgreSQL."""
     entry = encode(exchange())[0]
     assert decode(entry[:-1] + f',"metadata":{metadata}}}'.encode()) is None
 
 
-def test_lists_with_different_metadata_are_found() -> None:
+def test_different_metadata_is_a_difference() -> None:
     """`verify` compares metadata and does not print it."""
-    made = exchange(created_at=MOMENT)
-    one, other = (Exchange(made.exchange_id, "t", None, "q", "a", MOMENT, (), text) for text in ('{"a":1}', '{"a":2}'))
+    original = exchange(created_at=MOMENT)
+    one, other = (
+        Exchange(original.exchange_id, "t", None, "q", "a", MOMENT, (), text) for text in ('{"a":1}', '{"a":2}')
+    )
     now = datetime.now(UTC)
-    for stored in (other, Exchange(made.exchange_id, "t", None, "q", "a", MOMENT)):
-        (found,) = compare("t", encode(one), stored.messages, now=now, grace=timedelta(0), generation=None).differences
-        assert (found.kind, found.detail) == ("content", "its metadata differs")
+    for stored in (other, Exchange(original.exchange_id, "t", None, "q", "a", MOMENT)):
+        (difference,) = compare(
+            "t", encode(one), stored.messages, now=now, grace=timedelta(0), generation=None
+        ).differences
+        assert (difference.kind, difference.detail) == ("content", "its metadata differs")
     assert compare("t", encode(one), one.messages, now=now, grace=timedelta(0), generation=None).differences == []
 
 
 def test_the_list_has_the_metadata_as_json(api: Api, cache: InMemoryCache) -> None:
     """The list in Redis has the metadata as a JSON object, which other programs can read."""
-    api.ask("POST", "/invoked", {**KEPT, "user_id": "u", "metadata": TOOL_CALL})
+    api.ask("POST", "/invoked", {**INVOKED, "user_id": "u", "metadata": TOOL_CALL})
     (entries,) = cache.lists.values()
     assert json.loads(entries[0])["metadata"] == TOOL_CALL
     assert "metadata" not in json.loads(entries[1])

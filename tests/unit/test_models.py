@@ -24,7 +24,7 @@ from shared.errors import SettingsError
 from shared.models import SearchHit
 from shared.settings import AgentSettings
 
-KEY = "sk-very-secret-0123456789"
+API_KEY = "sk-very-secret-0123456789"
 INSTRUCTIONS = "Be brief.\n\nPrevious conversation:\nuser: Hello\nassistant: Hi!"
 
 
@@ -36,7 +36,7 @@ def _runner(model: str, timeout_seconds: float = 25) -> AgentRunner:
     return AgentRunner(AgentSettings(model=model, timeout_seconds=timeout_seconds), _no_search)
 
 
-async def _ask(runner: AgentRunner, tools: Sequence[str] = ()) -> str:
+async def _run(runner: AgentRunner, tools: Sequence[str] = ()) -> str:
     return await runner.run(
         agent_name="assistant",
         tools=tools,
@@ -63,7 +63,7 @@ async def _ask(runner: AgentRunner, tools: Sequence[str] = ()) -> str:
         ),
     ],
 )
-def test_models_that_can_run(model: str, provider: str, name: str) -> None:
+def test_a_models_name_may_contain_colons(model: str, provider: str, name: str) -> None:
     """The provider's name ends at the first colon. A model's name may contain more colons."""
     parsed = parse_model(model)
     assert (parsed.provider, parsed.name, str(parsed)) == (provider, name, model)
@@ -81,17 +81,17 @@ def test_models_that_can_run(model: str, provider: str, name: str) -> None:
         "azure:gpt-5",
         "OpenAI:gpt-5",
         "bedrock:a\nb",
-        KEY,
+        API_KEY,
     ],
 )
-def test_models_that_cannot(model: str) -> None:
+def test_an_invalid_model_is_refused(model: str) -> None:
     """The start refuses an invalid model. The message names the variable and the choices, but not the value."""
     with pytest.raises(SettingsError, match=r"^AGENT__MODEL .*offline.*bedrock:<model>") as caught:
         validate_model(model)
-    assert KEY not in str(caught.value)
+    assert API_KEY not in str(caught.value)
 
 
-# - OpenAI's chat completions, with a server in the test ---
+# --- OpenAI's chat completions, with a server in the test ---
 
 
 @dataclass
@@ -99,15 +99,15 @@ class ChatServer:
     """A chat completions endpoint.
 
     Attributes:
-        answers: The next responses, each an assistant `message`; the last one is repeated.
+        messages: The assistant messages of the next responses. The last message is repeated.
         status: The status of every response; an error's body repeats the key.
-        hang: Whether a request waits for `released`.
+        hangs: Whether a request waits for `released`.
     """
 
     url: str
-    answers: list[dict[str, Any]] = field(default_factory=lambda: [{"role": "assistant", "content": "Fine."}])
+    messages: list[dict[str, Any]] = field(default_factory=lambda: [{"role": "assistant", "content": "Fine."}])
     status: int = 200
-    hang: bool = False
+    hangs: bool = False
     released: threading.Event = field(default_factory=threading.Event)
     requests: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)
@@ -117,14 +117,14 @@ class ChatServer:
         """Return status and body."""
         self.requests.append(body)
         self.keys.append(key)
-        if self.hang:
+        if self.hangs:
             self.released.wait(10)
         if path != "/v1/chat/completions":
             return 404, {}
         if self.status != 200:
-            error = {"message": f"Incorrect API key provided: {KEY}", "code": "bad_key", "type": "invalid_request"}
+            error = {"message": f"Incorrect API key provided: {API_KEY}", "code": "bad_key", "type": "invalid_request"}
             return self.status, {"error": error}
-        message = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        message = self.messages.pop(0) if len(self.messages) > 1 else self.messages[0]
         return 200, {
             "id": "chatcmpl-1",
             "object": "chat.completion",
@@ -180,15 +180,15 @@ def chat() -> Iterator[ChatServer]:
 def openai(chat: ChatServer, monkeypatch: pytest.MonkeyPatch) -> ChatServer:
     """Set the environment in which `openai:` and `ollama:` use the server."""
     monkeypatch.setenv("OPENAI_BASE_URL", chat.url)
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("OPENAI_API_KEY", API_KEY)
     monkeypatch.setenv("OLLAMA_BASE_URL", chat.url)
     return chat
 
 
 @pytest.mark.parametrize("model", ["openai:gpt-5", "ollama:llama3.2"])
-def test_chat_completions(model: str, openai: ChatServer) -> None:
+def test_the_request_has_the_memory_in_the_instructions(model: str, openai: ChatServer) -> None:
     """The request has the memory inside the instructions, and has no message history."""
-    assert asyncio.run(_closing(_runner(model))) == ["Fine."]
+    assert asyncio.run(_run_and_close(_runner(model))) == ["Fine."]
     (request,) = openai.requests
     assert request["model"] == model.split(":")[1]
     assert [message["role"] for message in request["messages"]] in (["system", "user"], ["developer", "user"])
@@ -196,100 +196,100 @@ def test_chat_completions(model: str, openai: ChatServer) -> None:
     assert "tools" not in request
 
 
-async def _closing(runner: AgentRunner, times: int = 1, tools: Sequence[str] = ()) -> list[str]:
+async def _run_and_close(runner: AgentRunner, times: int = 1, tools: Sequence[str] = ()) -> list[str]:
     """Run the agent, and close the connection that a Lambda process would keep open."""
     try:
-        return [await _ask(runner, tools) for _ in range(times)]
+        return [await _run(runner, tools) for _ in range(times)]
     finally:
         client: Any = runner._loaded()._model
         await client.client.close()
 
 
-def test_key_is_sent(openai: ChatServer) -> None:
+def test_the_key_is_sent_as_a_bearer_token(openai: ChatServer) -> None:
     """The client sends the environment's key as a bearer token."""
-    asyncio.run(_closing(_runner("openai:gpt-5")))
-    assert openai.keys == [f"Bearer {KEY}"]
+    asyncio.run(_run_and_close(_runner("openai:gpt-5")))
+    assert openai.keys == [f"Bearer {API_KEY}"]
 
 
 def test_warm_runs_share_a_connection(openai: ChatServer) -> None:
     """Runs reuse the model and its connection."""
-    assert asyncio.run(_closing(_runner("openai:gpt-5"), times=3)) == ["Fine."] * 3
+    assert asyncio.run(_run_and_close(_runner("openai:gpt-5"), times=3)) == ["Fine."] * 3
     assert len(openai.requests) == 3
     assert openai.connections == 1
 
 
-def test_tools_over_the_wire(openai: ChatServer) -> None:
+def test_a_tool_call_reaches_the_function(openai: ChatServer) -> None:
     """The provider gets the tool's schema, and the provider's tool call reaches the function."""
     call = {"id": "1", "type": "function", "function": {"name": "search_conversations", "arguments": '{"query": "x"}'}}
-    openai.answers = [
+    openai.messages = [
         {"role": "assistant", "content": None, "tool_calls": [call]},
         {"role": "assistant", "content": "Done."},
     ]
-    assert asyncio.run(_closing(_runner("openai:gpt-5"), tools=["search_conversations"])) == ["Done."]
+    assert asyncio.run(_run_and_close(_runner("openai:gpt-5"), tools=["search_conversations"])) == ["Done."]
     schema = openai.requests[0]["tools"][0]["function"]
     assert schema["name"] == "search_conversations"
     assert sorted(schema["parameters"]["properties"]) == ["limit", "query"]
     assert "not known who the user is" in openai.requests[1]["messages"][-1]["content"]
 
 
-def test_endless_tool_calls_end(openai: ChatServer) -> None:
+def test_endless_tool_calls_are_stopped(openai: ChatServer) -> None:
     """The run stops a model that only calls tools."""
     call = {"id": "1", "type": "function", "function": {"name": "current_time", "arguments": "{}"}}
-    openai.answers = [{"role": "assistant", "content": None, "tool_calls": [call]}]
+    openai.messages = [{"role": "assistant", "content": None, "tool_calls": [call]}]
     with pytest.raises(AgentRunError, match=r"gave no answer: UsageLimitExceeded\.$"):
-        asyncio.run(_closing(_runner("openai:gpt-5"), tools=["current_time"]))
+        asyncio.run(_run_and_close(_runner("openai:gpt-5"), tools=["current_time"]))
     assert len(openai.requests) < 10
 
 
-def test_characters_that_cannot_be_stored(openai: ChatServer) -> None:
+def test_invalid_characters_of_an_answer_are_replaced(openai: ChatServer) -> None:
     """NUL and lone surrogates in a model's answer become replacement characters."""
-    openai.answers = [{"role": "assistant", "content": "a\x00b\ud800c"}]
-    assert asyncio.run(_closing(_runner("openai:gpt-5"))) == ["a\ufffdb\ufffdc"]
+    openai.messages = [{"role": "assistant", "content": "a\x00b\ud800c"}]
+    assert asyncio.run(_run_and_close(_runner("openai:gpt-5"))) == ["a\ufffdb\ufffdc"]
 
 
 @pytest.mark.parametrize("content", [" \n", ""])
-def test_no_answer(content: str, openai: ChatServer) -> None:
+def test_blank_text_is_not_an_answer(content: str, openai: ChatServer) -> None:
     """Empty or blank text does not count as an answer."""
-    openai.answers = [{"role": "assistant", "content": content}]
+    openai.messages = [{"role": "assistant", "content": content}]
     with pytest.raises(AgentRunError, match="answer"):
-        asyncio.run(_closing(_runner("openai:gpt-5")))
+        asyncio.run(_run_and_close(_runner("openai:gpt-5")))
 
 
 @pytest.mark.parametrize("status", [401, 404, 429, 500, 503])
-def test_provider_refuses(status: int, openai: ChatServer) -> None:
+def test_a_refusal_is_reported_with_its_status(status: int, openai: ChatServer) -> None:
     """If the provider refuses, the message has the status and the code, but not the provider's text."""
     openai.status = status
     with pytest.raises(AgentRunError, match=rf"^The model openai:gpt-5 .* {status} \(bad_key\)\.$") as caught:
-        asyncio.run(_closing(_runner("openai:gpt-5")))
-    assert KEY not in str(caught.value)
+        asyncio.run(_run_and_close(_runner("openai:gpt-5")))
+    assert API_KEY not in str(caught.value)
     assert caught.value.__cause__ is not None
 
 
-def test_a_refused_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_connection_is_an_error_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """A refused connection is an error of the run."""
     monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{_free_port()}/v1")
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("OPENAI_API_KEY", API_KEY)
     with pytest.raises(AgentRunError, match=r"could not be asked: ModelConnectionError\.$"):
-        asyncio.run(_closing(_runner("openai:gpt-5")))
+        asyncio.run(_run_and_close(_runner("openai:gpt-5")))
 
 
-def test_provider_hangs(openai: ChatServer) -> None:
+def test_a_hanging_provider_causes_a_timeout(openai: ChatServer) -> None:
     """If the provider hangs, the run ends after the configured timeout."""
-    openai.hang = True
+    openai.hangs = True
     runner = _runner("openai:gpt-5", timeout_seconds=0.5)
     runner._loaded()
     started = time.monotonic()
     with pytest.raises(AgentTimeoutError, match=r"gave no answer within 0\.5 s\.$"):
-        asyncio.run(_closing(runner))
+        asyncio.run(_run_and_close(runner))
     assert time.monotonic() - started < 5
 
 
-def test_missing_key(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_message_names_the_missing_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """The message of a run without a key names the variable."""
     for variable in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.delenv(variable, raising=False)
     with pytest.raises(AgentRunError, match=r"openai:gpt-5 is not set up: .*OPENAI_API_KEY"):
-        asyncio.run(_ask(_runner("openai:gpt-5")))
+        asyncio.run(_run(_runner("openai:gpt-5")))
 
 
 def test_a_missing_key_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -306,7 +306,7 @@ def test_a_missing_key_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(variable, "")
 
 
-# - Bedrock's Converse, with the AWS emulator ---
+# --- Bedrock's Converse, with the AWS emulator ---
 
 
 def _free_port() -> int:
@@ -319,7 +319,7 @@ def _free_port() -> int:
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the emulator's URL."""
-    home: Path = tmp_path_factory.mktemp("emulator")
+    directory: Path = tmp_path_factory.mktemp("emulator")
     url = f"http://127.0.0.1:{(port := _free_port())}"
     environment = {
         **os.environ,
@@ -329,9 +329,9 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
     }
-    with (home / "log").open("wb") as log:
+    with (directory / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "ministack"], cwd=home, env=environment, stdout=log, stderr=subprocess.STDOUT
+            [sys.executable, "-m", "ministack"], cwd=directory, env=environment, stdout=log, stderr=subprocess.STDOUT
         )
     try:
         _wait_for(f"{url}/_ministack/health", process)
@@ -362,14 +362,16 @@ def aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", API_KEY)
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # the default session caches credentials
     return monkeypatch
 
 
 @pytest.mark.parametrize("model", ["amazon.nova-lite-v1:0", "us.anthropic.claude-haiku-4-5-20251001-v1:0"])
 @pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"])
-def test_bedrock(model: str, variable: str, emulator: str, aws: pytest.MonkeyPatch) -> None:
+def test_bedrock_answers_with_both_operations(
+    model: str, variable: str, emulator: str, aws: pytest.MonkeyPatch
+) -> None:
     """Bedrock works with Converse, and with ConverseStream, which the library uses for Claude.
 
     Each model runs twice on one client.
@@ -377,60 +379,60 @@ def test_bedrock(model: str, variable: str, emulator: str, aws: pytest.MonkeyPat
     aws.setenv(variable, emulator)
     runner = _runner(f"bedrock:{model}")
 
-    async def twice() -> list[str]:
-        return [await _ask(runner, ["current_time"]), await _ask(runner)]
+    async def run_twice() -> list[str]:
+        return [await _run(runner, ["current_time"]), await _run(runner)]
 
-    first, second = asyncio.run(twice())
+    first, second = asyncio.run(run_twice())
     assert model in first
     assert first == second
 
 
-def test_bedrock_without_credentials(emulator: str, aws: pytest.MonkeyPatch) -> None:
+def test_missing_credentials_are_an_error_of_the_run(emulator: str, aws: pytest.MonkeyPatch) -> None:
     """boto3's own exception becomes an error of the run."""
     aws.setenv("AWS_ENDPOINT_URL", emulator)
     aws.delenv("AWS_ACCESS_KEY_ID")
     aws.delenv("AWS_SECRET_ACCESS_KEY")
     with pytest.raises(AgentRunError, match=r"gave no answer: NoCredentialsError\.$"):
-        asyncio.run(_ask(_runner("bedrock:amazon.nova-lite-v1:0")))
+        asyncio.run(_run(_runner("bedrock:amazon.nova-lite-v1:0")))
 
 
-def test_bedrock_without_region(aws: pytest.MonkeyPatch) -> None:
+def test_a_missing_region_is_an_error_of_the_run(aws: pytest.MonkeyPatch) -> None:
     """A client that cannot be created is an error of the run."""
     aws.delenv("AWS_DEFAULT_REGION")
     with pytest.raises(AgentRunError, match="NoRegionError"):
-        asyncio.run(_ask(_runner("bedrock:amazon.nova-lite-v1:0")))
+        asyncio.run(_run(_runner("bedrock:amazon.nova-lite-v1:0")))
 
 
-def test_bedrock_refuses(chat: ChatServer, aws: pytest.MonkeyPatch) -> None:
+def test_a_refusal_of_bedrock_is_reported_with_its_status(chat: ChatServer, aws: pytest.MonkeyPatch) -> None:
     """If Bedrock refuses, the message has the status, but not the provider's text."""
     aws.setenv("AWS_ENDPOINT_URL", chat.url.removesuffix("/v1"))
     with pytest.raises(AgentRunError, match="HTTP status 404") as caught:
-        asyncio.run(_ask(_runner("bedrock:amazon.nova-lite-v1:0")))
-    assert KEY not in str(caught.value)
+        asyncio.run(_run(_runner("bedrock:amazon.nova-lite-v1:0")))
+    assert API_KEY not in str(caught.value)
 
 
-def test_bedrock_refuses_the_connection(aws: pytest.MonkeyPatch) -> None:
+def test_a_refused_connection_to_bedrock_is_an_error_of_the_run(aws: pytest.MonkeyPatch) -> None:
     """A refused connection to Bedrock is an error of the run."""
     aws.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{_free_port()}")
     with pytest.raises(AgentRunError, match=r"could not be asked: ModelConnectionError\.$"):
-        asyncio.run(_ask(_runner("bedrock:amazon.nova-lite-v1:0")))
+        asyncio.run(_run(_runner("bedrock:amazon.nova-lite-v1:0")))
 
 
-def test_bedrock_hangs(chat: ChatServer, aws: pytest.MonkeyPatch) -> None:
+def test_a_hanging_bedrock_causes_a_timeout(chat: ChatServer, aws: pytest.MonkeyPatch) -> None:
     """A thread blocked in boto3 does not delay the answer."""
     aws.setenv("AWS_ENDPOINT_URL", chat.url.removesuffix("/v1"))
-    chat.hang = True
+    chat.hangs = True
     runner = _runner("bedrock:amazon.nova-lite-v1:0", timeout_seconds=0.5)
     runner._loaded()
     started = time.monotonic()
     with pytest.raises(AgentTimeoutError, match=r"within 0\.5 s"):
-        asyncio.run(_ask(runner))
+        asyncio.run(_run(runner))
     assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize("url", ["nope", "localhost:11434", "http://", "https://h:port/v1", "ftp://h/v1"])
 @pytest.mark.parametrize("model", ["openai:gpt-5", "ollama:llama3.2"])
-def test_a_server_of_ones_own_needs_a_url(model: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_base_url_is_refused(model: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The start refuses an invalid base URL of the model's provider. It does not check other providers' variables."""
     variable = f"{model.partition(':')[0].upper()}_BASE_URL"
     monkeypatch.setenv("OPENAI_API_KEY", "none")

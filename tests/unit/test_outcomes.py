@@ -27,7 +27,7 @@ _LAYERS: Final = {"redis": "Redis", "postgres": "PostgreSQL", "queue": "The queu
 
 
 @pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def _short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a turn read the queue only twice. A fault can reach the second read, and nothing drains the queue here."""
     monkeypatch.setattr("shared.memory.backlog.MAX_WAIT_SECONDS", 0.001)
     monkeypatch.setattr("shared.memory.backlog._POLL_SECONDS", 0.002)
@@ -35,16 +35,16 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass
 class _Fault:
-    """Makes a store fail from call number `at` on.
+    """A fault that makes a store fail from call `call_number` on.
 
-    With `is_after`, the call number `at` has its effect, and only its response is lost.
+    With `is_after`, the call `call_number` has its effect, and only its response is lost.
 
     Attributes:
         names: The failed calls.
     """
 
     layer: str = ""
-    at: int = 0
+    call_number: int = 0
     is_after: bool = False
     calls: int = 0
     names: list[str] = field(default_factory=list)
@@ -53,11 +53,11 @@ class _Fault:
 @pytest.fixture
 def fault(guarded_api: Api, monkeypatch: pytest.MonkeyPatch) -> _Fault:
     """Return an inactive fault."""
-    made = _Fault()
+    inactive = _Fault()
     for layer, store in (("redis", guarded_api.cache), ("postgres", guarded_api.archive), ("queue", guarded_api.queue)):
         for name in sorted({name for name in dir(store) if _is_call(store, name)}):
-            monkeypatch.setattr(store, name, _wrapped(made, layer, name, getattr(store, name)))
-    return made
+            monkeypatch.setattr(store, name, _wrapped(inactive, layer, name, getattr(store, name)))
+    return inactive
 
 
 def _is_call(store: object, name: str) -> bool:
@@ -68,15 +68,15 @@ def _is_call(store: object, name: str) -> bool:
 
 
 def _wrapped(fault: _Fault, layer: str, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
-    def wrapped(*given: Any, **more: Any) -> Any:
+    def wrapped(*arguments: Any, **keywords: Any) -> Any:
         if fault.layer != layer:
-            return call(*given, **more)
+            return call(*arguments, **keywords)
         fault.calls += 1
-        if fault.calls <= fault.at:
-            return call(*given, **more)
+        if fault.calls <= fault.call_number:
+            return call(*arguments, **keywords)
         fault.names.append(name)
         if fault.is_after and len(fault.names) == 1:
-            call(*given, **more)
+            call(*arguments, **keywords)
         error = StoreUnavailable(layer, "injected")
         # PostgreSQL's connection sets this flag for a statement that it has sent.
         error.is_unconfirmed = layer == "postgres" and fault.is_after
@@ -86,9 +86,9 @@ def _wrapped(fault: _Fault, layer: str, name: str, call: Callable[..., Any]) -> 
 
 
 @contextmanager
-def _failing(fault: _Fault, **how: Any) -> Iterator[None]:
+def _failing(fault: _Fault, **settings: Any) -> Iterator[None]:
     fault.calls, fault.names = 0, []
-    for name, value in how.items():
+    for name, value in settings.items():
         setattr(fault, name, value)
     yield
     fault.layer = ""
@@ -97,23 +97,28 @@ def _failing(fault: _Fault, **how: Any) -> Iterator[None]:
 def _durable_contents(api: Api) -> Any:
     """Return the durable contents of all stores, without claims and cached copies."""
     archive = api.archive
-    kept = [each for thread in archive._conversations.values() for each in thread.exchanges.values()]
-    kept += [Exchange.from_wire(body) for body in (*api.queue.bodies, *api.cache.outbox_bodies)]
+    stored = [each for thread in archive._conversations.values() for each in thread.exchanges.values()]
+    stored += [Exchange.from_wire(body) for body in (*api.queue.bodies, *api.cache.outbox_bodies)]
     titles = {name: each.title for name, each in archive._conversations.items() if each.title_is_fixed}
     deleted = dict(archive.deleted_threads), dict(archive.deleted_users), archive.deleted_ids.copy()
-    return {(each.key, each.revision, each.user_message) for each in kept}, titles, deleted, archive._preferences.copy()
+    return (
+        {(each.key, each.revision, each.user_message) for each in stored},
+        titles,
+        deleted,
+        archive._preferences.copy(),
+    )
 
 
 def _ask(api: Api, sample: Sample, thread_id: str, headers: dict[str, str], key: str | None) -> Any:
-    named = {"Idempotency-Key": key} if key else {}
+    idempotency_headers = {"Idempotency-Key": key} if key else {}
     path, body, query = sample.path(thread_id, "ana"), sample.body(thread_id), sample.query("ana")
-    return api.ask(sample.method, path, body, headers={**headers, **named}, query=query)
+    return api.ask(sample.method, path, body, headers={**headers, **idempotency_headers}, query=query)
 
 
 def _prepare(api: Api, thread_id: str, headers: dict[str, str], *, is_drained: bool) -> None:
     api.archive.change_preferences("ana", {"tone": "formal"}, replace=True, then=lambda _: False)
-    kept = {"thread_id": thread_id, "user_message": "q", "assistant_message": "a", "exchange_id": EXCHANGE}
-    assert api.ask("POST", "/invoked", kept, headers=headers).status_code == 202
+    body = {"thread_id": thread_id, "user_message": "q", "assistant_message": "a", "exchange_id": EXCHANGE}
+    assert api.ask("POST", "/invoked", body, headers=headers).status_code == 202
     if is_drained:
         api.archive.store(api.queue.take())
 
@@ -125,7 +130,7 @@ def _prepare(api: Api, thread_id: str, headers: dict[str, str], *, is_drained: b
         for sample in SAMPLES
         for layer in _LAYERS
         for is_after in (False, True)
-        # A read that loses its response is the same case as a read that fails.
+        # A read whose response is lost is the same case as a failed read.
         if not is_after or (sample.method != "GET" and layer != "queue")
     ],
 )
@@ -141,26 +146,26 @@ def test_the_reported_outcome_is_true(
     is_after: bool,
 ) -> None:
     """The test repeats the operation. The fault is at the store's first call, then at its second call, and so on."""
-    api, at, is_auth_enabled = guarded_api, 0, True
+    api, call_number, is_fault_reached = guarded_api, 0, True
     headers = bearer(issuer.token("ana", scope=OPERATOR if sample.is_for_operators else ""))
-    while is_auth_enabled:
+    while is_fault_reached:
         # Each repetition uses a new thread, so the process remembers no exchange of the thread.
-        thread_id = f"t{at}"
+        thread_id = f"t{call_number}"
         api.cache.lose_everything()
         api.queue.take()
-        api.archive.__init__()  # type: ignore[misc] # a new one would not be the application's
+        api.archive.__init__()  # type: ignore[misc] # the application uses this object
         _prepare(api, thread_id, headers, is_drained="drained" in situation)
         if "cold" in situation:
             api.cache.lose_everything()
         before = _durable_contents(api)
-        key = f"k{at}" if is_after else None
-        with _failing(fault, layer=layer, at=at, is_after=is_after):
+        key = f"k{call_number}" if is_after else None
+        with _failing(fault, layer=layer, call_number=call_number, is_after=is_after):
             answer = _ask(api, sample, thread_id, headers, key)
-        is_auth_enabled, at = bool(fault.names), at + 1
+        is_fault_reached, call_number = bool(fault.names), call_number + 1
         if answer.status_code == 503:
             _check(sample, layer, fault, answer.json()["detail"], before, _durable_contents(api))
-            again = _ask(api, sample, thread_id, headers, key)
-            assert again.status_code in {sample.success, 404}, (sample.route, again.text)
+            repeated = _ask(api, sample, thread_id, headers, key)
+            assert repeated.status_code in {sample.success, 404}, (sample.route, repeated.text)
         else:
             assert answer.status_code in {sample.success, 404}, (sample.route, answer.text)
 
@@ -179,7 +184,7 @@ def _check(sample: Sample, layer: str, fault: _Fault, detail: str, before: Any, 
         assert before != after, result
 
 
-def test_the_table_knows_every_operation(guarded_api: Api) -> None:
+def test_the_table_of_outcomes_has_every_operation(guarded_api: Api) -> None:
     """The table of outcomes has an entry for each operation."""
     for route in guarded_api.app.routes:
         if isinstance(route, APIRoute):
@@ -195,7 +200,9 @@ def test_the_table_knows_every_operation(guarded_api: Api) -> None:
         (StoreUnavailable("postgres", "read only", state="takes no writes"), "takes no writes"),
     ],
 )
-def test_a_layer_that_answered(api: Api, monkeypatch: pytest.MonkeyPatch, error: StoreUnavailable, state: str) -> None:
+def test_the_problem_of_a_refusal_names_the_refusal(
+    api: Api, monkeypatch: pytest.MonkeyPatch, error: StoreUnavailable, state: str
+) -> None:
     """If a layer refuses the request, the problem does not say that the layer is not responding."""
 
     def refuse(*_: object, **__: object) -> None:
@@ -209,26 +216,28 @@ def test_a_layer_that_answered(api: Api, monkeypatch: pytest.MonkeyPatch, error:
     )
 
 
-def test_an_answer_that_no_store_accepts(guarded_api: Api, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_caller_gets_an_answer_that_no_store_accepts(
+    guarded_api: Api, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After the agent has answered, PostgreSQL can no longer return the thread's owner.
 
     The caller still gets the answer.
     """
     headers = {**bearer(issuer.token("ana")), "Idempotency-Key": "k"}
-    answering = AgentRunner.run
+    run_agent = AgentRunner.run
 
-    async def answer(self: AgentRunner, **asked: Any) -> str:
+    async def run_without_postgresql(self: AgentRunner, **arguments: Any) -> str:
         guarded_api.archive.is_down = True
-        return await answering(self, **asked)
+        return await run_agent(self, **arguments)
 
-    monkeypatch.setattr(AgentRunner, "run", answer)
+    monkeypatch.setattr(AgentRunner, "run", run_without_postgresql)
     body = {"prompt": "Hello", "thread_id": "t"}
     first = guarded_api.ask("POST", "/run", body, headers=headers)
     assert first.status_code == 200, first.text
     assert (first.json()["memory"]["durability"], first.json()["memory"]["degraded"]) == ("none", ["postgres"])
     guarded_api.archive.is_down = False
-    again = guarded_api.ask("POST", "/run", body, headers=headers)
-    assert again.headers["idempotent-replayed"] == "true"
-    assert again.json()["response"] == first.json()["response"]
-    assert again.json()["memory"]["durability"] == "queue"
+    repeated = guarded_api.ask("POST", "/run", body, headers=headers)
+    assert repeated.headers["idempotent-replayed"] == "true"
+    assert repeated.json()["response"] == first.json()["response"]
+    assert repeated.json()["memory"]["durability"] == "queue"
     assert [str(each.exchange_id) for each in guarded_api.queue.take()] == [first.json()["exchange_id"]]

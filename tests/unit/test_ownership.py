@@ -17,7 +17,7 @@ from tests.support.exchanges import exchange
 from tests.support.issuer import Issuer, bearer
 from tests.support.routes import SAMPLES, Sample
 
-LOOKUPS = [sample for sample in SAMPLES if sample.is_on_thread and sample.names_user == "nobody"]
+THREAD_SAMPLES = [sample for sample in SAMPLES if sample.is_on_thread and sample.names_user == "nobody"]
 
 
 def _calls(api: Api, sample: Sample, headers: dict[str, str], thread_id: str) -> list[list[str]]:
@@ -27,28 +27,30 @@ def _calls(api: Api, sample: Sample, headers: dict[str, str], thread_id: str) ->
     return [list(store.calls) for store in (api.cache, api.archive)]
 
 
-@pytest.mark.parametrize("sample", LOOKUPS, ids=lambda sample: sample.route)
-def test_another_users_thread_takes_as_long_as_a_missing_one(guarded_api: Api, issuer: Issuer, sample: Sample) -> None:
+@pytest.mark.parametrize("sample", THREAD_SAMPLES, ids=lambda sample: sample.route)
+def test_another_users_thread_causes_the_same_calls_as_a_missing_one(
+    guarded_api: Api, issuer: Issuer, sample: Sample
+) -> None:
     """The calls to the stores are the same for another user's thread and a missing thread.
 
-    This holds for a cached thread, a drained thread and a thread that is both.
+    This is true for a cached thread, a drained thread and a thread that is both.
     """
     ana, bob = bearer(issuer.token("ana")), bearer(issuer.token("bob"))
     for thread_id in ("cached", "both"):
         body = {"thread_id": thread_id, "user_message": "q", "assistant_message": "a"}
         assert guarded_api.ask("POST", "/invoked", body, headers=ana).status_code == 202
-    kept = guarded_api.queue.take()
-    guarded_api.archive.store([each for each in kept if each.thread_id == "both"])
+    appended = guarded_api.queue.take()
+    guarded_api.archive.store([each for each in appended if each.thread_id == "both"])
     guarded_api.archive.store([exchange(1, "drained", "ana")])
     for store in (guarded_api.cache, guarded_api.archive):
         store.calls.clear()
-    nothing = _calls(guarded_api, sample, bob, "nothing")
-    assert any(nothing)
+    missing = _calls(guarded_api, sample, bob, "missing")
+    assert any(missing)
     for thread_id in ("cached", "drained", "both"):
-        assert _calls(guarded_api, sample, bob, thread_id) == nothing, thread_id
+        assert _calls(guarded_api, sample, bob, thread_id) == missing, thread_id
 
 
-def test_a_hit_costs_no_extra_read(
+def test_a_cache_hit_needs_no_extra_read(
     memory: Callable[..., Memory], cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
     """A cache hit reads L1 once and appends once, and does not use L2."""
@@ -63,7 +65,7 @@ def test_a_hit_costs_no_extra_read(
     assert (cache.calls, archive.calls) == (["read", "append"], [])
 
 
-def test_redis_goes_down_after_its_read(
+def test_postgresql_checks_the_owner_if_redis_goes_down(
     memory: Callable[..., Memory], archive: InMemoryArchive, cache: InMemoryCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If Redis goes down after its read, PostgreSQL decides who owns the thread.
@@ -75,10 +77,10 @@ def test_redis_goes_down_after_its_read(
     archive.store([exchange(1, "t", "ana")])
     Turn(process, "t", "ana", "own").recall()
 
-    def away(*_: object) -> CacheRead:
+    def fail(*_: object) -> CacheRead:
         raise StoreUnavailable("redis", "injected")
 
-    monkeypatch.setattr(cache, "peek", away)
+    monkeypatch.setattr(cache, "peek", fail)
     assert Turn(process, "new", "ana", "own").recall() == Recall([], {}, "none", ["redis"])
     assert Turn(process, "new", "ana", "own").keep("q", "a").durability == "queue"
     with pytest.raises(ThreadNotFound):

@@ -10,7 +10,7 @@ import pytest
 
 from infra.build import page
 
-FAKES = {
+FAKE_TOOLS = {
     "node": """#!/bin/sh
 [ "$1" = --version ] && echo {version} && exit
 echo build >> {log}
@@ -32,7 +32,7 @@ class Machine:
         self.built = root / "built"
         self._root = root
         self._log = root / "log"
-        self._patch = monkeypatch
+        self._monkeypatch = monkeypatch
         self.sources.mkdir(parents=True)
         (root / "clients" / "react" / "src").mkdir(parents=True)
         (self.sources / "main.tsx").write_text("one")
@@ -45,21 +45,21 @@ class Machine:
         monkeypatch.setenv("PATH", str(root / "bin"))
 
     def install_node(self, version: str = "v20.19.0", code: int = 0) -> None:
-        """Put Node.js and npm on the path. The build ends with the exit code `code`."""
+        """Install fake tools for Node.js and npm on the path. The build ends with the exit code `code`."""
         folder = self._root / "bin"
         folder.mkdir(exist_ok=True)
-        for name, script in FAKES.items():
+        for name, script in FAKE_TOOLS.items():
             file = folder / name
             file.write_text(script.format(version=version, log=self._log, built=self.built, code=code))
             file.chmod(file.stat().st_mode | stat.S_IXUSR)
 
-    def done(self) -> list[str]:
+    def recorded_arguments(self) -> list[str]:
         """Return the tools' recorded arguments."""
         return self._log.read_text().split() if self._log.exists() else []
 
     def run(self, *arguments: str) -> int:
         """Run the command line."""
-        self._patch.setattr(sys, "argv", ["page", *arguments])
+        self._monkeypatch.setattr(sys, "argv", ["page", *arguments])
         return page.main()
 
 
@@ -69,38 +69,40 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     return Machine(tmp_path, monkeypatch)
 
 
-def test_built_when_something_changed(machine: Machine) -> None:
+def test_the_page_is_built_after_every_change(machine: Machine) -> None:
     """The build installs packages once, and builds the page after every change of a source."""
     machine.install_node()
     assert machine.run("--required") == 0
     assert machine.run("--required") == 0
-    assert machine.done() == ["install", "build"]
+    assert machine.recorded_arguments() == ["install", "build"]
     (machine.sources / "main.tsx").write_text("two")
     assert machine.run() == 0
     (machine.sources / "more.tsx").write_text("")
     assert machine.run() == 0
-    assert machine.done() == ["install", "build", "build", "build"]
+    assert machine.recorded_arguments() == ["install", "build", "build", "build"]
     (machine.sources.parent / "package-lock.json").write_text("other packages")
     assert machine.run() == 0
-    assert machine.done()[4:] == ["install", "build"]
+    assert machine.recorded_arguments()[4:] == ["install", "build"]
 
 
-def test_without_node(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_build_needs_node_only_with_required(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     """Without Node.js, the build prints a message, and fails only with `--required`."""
     assert machine.run() == 0
     assert "Node.js was not found: install 20.19 or newer, with npm. There is no page" in capsys.readouterr().err
     assert machine.run("--required") == 1
 
 
-@pytest.mark.parametrize(("version", "is_enough"), [("v18.20.8", False), ("v20.9.0", False), ("v24.0.1", True)])
-def test_versions(machine: Machine, capsys: pytest.CaptureFixture[str], version: str, *, is_enough: bool) -> None:
+@pytest.mark.parametrize(("version", "is_supported"), [("v18.20.8", False), ("v20.9.0", False), ("v24.0.1", True)])
+def test_versions_of_node_are_compared_as_numbers(
+    machine: Machine, capsys: pytest.CaptureFixture[str], version: str, *, is_supported: bool
+) -> None:
     """The build compares versions of Node.js as numbers."""
     machine.install_node(version)
-    assert machine.run("--required") == int(not is_enough)
-    assert (f"{version} is too old" in capsys.readouterr().err) is not is_enough
+    assert machine.run("--required") == int(not is_supported)
+    assert (f"{version} is too old" in capsys.readouterr().err) is not is_supported
 
 
-def test_a_build_that_fails(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_build_is_retried(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     """After a failed build, the previous page stays. The next run retries the build."""
     machine.install_node()
     machine.run()

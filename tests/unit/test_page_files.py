@@ -35,7 +35,7 @@ def built(folder: Path) -> Path:
     return folder
 
 
-def _is_guarded(answer: httpx.Response) -> bool:
+def _has_security_headers(answer: httpx.Response) -> bool:
     policy = answer.headers["content-security-policy"]
     assert "frame-ancestors 'none'" in policy
     assert "script-src 'self';" in policy
@@ -43,37 +43,37 @@ def _is_guarded(answer: httpx.Response) -> bool:
     return answer.headers["x-content-type-options"] == "nosniff"
 
 
-def test_without_a_build(api: Api, folder: Path) -> None:
+def test_the_fallback_page_is_served_without_a_build(api: Api, folder: Path) -> None:
     """Without a build, the API returns the fallback page."""
     assert folder.is_dir()
     answer = api.ask("GET", "/")
     assert (answer.status_code, answer.text) == (200, "<h1>not built</h1>")
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert _is_guarded(answer)
+    assert _has_security_headers(answer)
     problem(api.ask("GET", "/assets/index-1a2b.js"), 404)
 
 
-def test_the_page_and_its_files(api: Api, built: Path) -> None:
+def test_browsers_cache_the_pages_files(api: Api, built: Path) -> None:
     """Browsers revalidate the page at every request and cache its files."""
     assert built.is_dir()
     answer = api.ask("GET", "/")
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-cache")
-    assert _is_guarded(answer)
+    assert _has_security_headers(answer)
     for name, kind in {"index-1a2b.js": "text/javascript", "index-3c4d.css": "text/css"}.items():
         file = api.ask("GET", f"/assets/{name}")
         assert (file.status_code, file.headers["content-type"]) == (200, f"{kind}; charset=utf-8")
         assert file.headers["cache-control"] == "public, max-age=31536000, immutable"
-        assert _is_guarded(file)
+        assert _has_security_headers(file)
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "..%2Findex.html", "%2Fetc%2Fpasswd", "..%2F..%2Funbuilt.html", "x"])
-def test_nothing_else(api: Api, built: Path, name: str) -> None:
+def test_no_other_files_are_served(api: Api, built: Path, name: str) -> None:
     """The API serves only the files that Vite built for the browser, for any path in the request."""
     assert built.is_dir()
     problem(api.ask("GET", f"/assets/{name}"), 404)
 
 
-def test_the_real_fallback_page_needs_nothing(api: Api) -> None:
+def test_the_fallback_page_has_no_scripts_and_styles(api: Api) -> None:
     """The fallback page has no script, no style and no URL except the API's."""
     text = (Path(page_routes.__file__).parent / "static" / "unbuilt.html").read_text()
     assert "<script" not in text

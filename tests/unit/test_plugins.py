@@ -1,4 +1,4 @@
-"""A deployment adds its own agents and tools, and the tools run in certain threads."""
+"""A deployment adds its own agents and tools. Plain functions run in worker threads, coroutines on the event loop."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class Search:
 def _registry() -> Iterator[None]:
     agents, tools = dict(registry.AGENTS), dict(registry.TOOLS)
     yield
-    for held, before in ((registry.AGENTS, agents), (registry.TOOLS, tools)):
-        held.clear()
-        held.update(before)  # type: ignore[arg-type]  # each with its own kind
+    for registered, original in ((registry.AGENTS, agents), (registry.TOOLS, tools)):
+        registered.clear()
+        registered.update(original)  # type: ignore[arg-type]  # each with its own kind
 
 
 def _run(runner: AgentRunner, agent: str, tools: list[str]) -> str:
@@ -50,15 +50,15 @@ def _run(runner: AgentRunner, agent: str, tools: list[str]) -> str:
     )
 
 
-def _calls(monkeypatch: pytest.MonkeyPatch, **arguments: dict[str, str]) -> None:
+def _call_tools(monkeypatch: pytest.MonkeyPatch, **arguments: dict[str, str]) -> None:
     """Make the offline model call these tools."""
-    when = {name: lambda _, given=given: given for name, given in arguments.items()}
-    monkeypatch.setattr("functions.agent.agents.offline._WHEN", when)
+    tool_arguments = {name: lambda _, value=value: value for name, value in arguments.items()}
+    monkeypatch.setattr("functions.agent.agents.offline._WHEN", tool_arguments)
 
 
-def test_the_example(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_example_has_an_agent_with_two_tools(monkeypatch: pytest.MonkeyPatch) -> None:
     """The example's agent has both tools, a plain function and a coroutine. The example may be loaded twice."""
-    _calls(monkeypatch, opening_hours={"day": "Monday"}, stock={"article": "tea"})
+    _call_tools(monkeypatch, opening_hours={"day": "Monday"}, stock={"article": "tea"})
     settings = AgentSettings(model="offline", plugins=" examples.plugin ,")
     for _ in range(2):
         answer = _run(AgentRunner(settings, Search()), "clerk", [])
@@ -66,7 +66,7 @@ def test_the_example(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "There are 3 of tea." in answer
 
 
-def test_where_tools_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_plain_functions_run_in_worker_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """A plain function runs in a worker thread. A coroutine and all searches run on the event loop's thread."""
     threads: dict[str, int] = {}
 
@@ -84,39 +84,44 @@ def test_where_tools_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
     registry.add_tool(plain)
     registry.add_tool(coroutine)
-    _calls(monkeypatch, plain={}, coroutine={})
-    search, here = Search(), threading.get_ident()
+    _call_tools(monkeypatch, plain={}, coroutine={})
+    search, loop_thread = Search(), threading.get_ident()
     answer = _run(AgentRunner(AgentSettings(model="offline"), search), "assistant", ["plain", "coroutine"])
     assert "plain answered: done" in answer
-    assert threads["coroutine"] == here != threads["plain"]
-    assert search.threads == [here, here]
+    assert threads["coroutine"] == loop_thread != threads["plain"]
+    assert search.threads == [loop_thread, loop_thread]
 
 
-def test_a_tool_that_blocks_does_not_hold_up_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_blocking_tool_does_not_block_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     """A plain function that waits does not block the event loop."""
     gate = threading.Event()
 
-    def waits(_: ToolContext) -> str:
-        """Wait."""
-        return "opened" if gate.wait(20) else "shut"
+    def wait_for_gate(_: ToolContext) -> str:
+        """Wait for the gate."""
+        return "open" if gate.wait(20) else "closed"
 
-    registry.add_tool(waits)
-    _calls(monkeypatch, waits={})
+    registry.add_tool(wait_for_gate)
+    _call_tools(monkeypatch, wait_for_gate={})
 
-    async def both() -> str:
+    async def open_gate_during_run() -> str:
         runner = AgentRunner(AgentSettings(model="offline"), Search())
         running = asyncio.create_task(
             runner.run(
-                agent_name="assistant", tools=["waits"], instructions="", prompt="?", thread_id=None, user_id="ada"
+                agent_name="assistant",
+                tools=["wait_for_gate"],
+                instructions="",
+                prompt="?",
+                thread_id=None,
+                user_id="ada",
             )
         )
         asyncio.get_running_loop().call_later(0.05, gate.set)
         return await running
 
-    assert "waits answered: opened" in asyncio.run(both())
+    assert "wait_for_gate answered: open" in asyncio.run(open_gate_during_run())
 
 
-def _two_tools() -> None:
+def _add_duplicate_tool() -> None:
     def current_time(_: ToolContext) -> str:
         return ""
 
@@ -124,10 +129,10 @@ def _two_tools() -> None:
 
 
 @pytest.mark.parametrize(
-    ("register", "reply"),
+    ("register", "expected"),
     [
         (None, "cannot be used: AttributeError"),
-        (_two_tools, "there are two tools current_time"),
+        (_add_duplicate_tool, "there are two tools current_time"),
         (lambda: registry.add_agent(AgentDefinition("assistant", "Other")), "there are two agents assistant"),
         (
             lambda: registry.add_agent(AgentDefinition("clerk", tools=("none",))),
@@ -135,31 +140,31 @@ def _two_tools() -> None:
         ),
     ],
 )
-def test_a_plugin_that_cannot_work(register: Any, reply: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_plugin_stops_the_start(register: Any, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A plugin that cannot work stops the start with a message that names the variable."""
-    module = ModuleType("made_for_the_test")
+    module = ModuleType("test_plugin")
     if register:
         module.__dict__["register"] = register
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    with pytest.raises(SettingsError, match=f"^AGENT__PLUGINS.*{reply}"):
+    with pytest.raises(SettingsError, match=f"^AGENT__PLUGINS.*{expected}"):
         AgentRunner(AgentSettings(plugins=module.__name__), Search())
 
 
 @pytest.mark.parametrize("name", ["no_such_module", "..", "examples.none"])
-def test_a_missing_plugin(name: str) -> None:
+def test_a_missing_plugin_is_reported(name: str) -> None:
     """If a plugin is missing, the message reports the misspelt or invalid module name."""
     with pytest.raises(SettingsError, match=r"^AGENT__PLUGINS names .*, which cannot be used: "):
         AgentRunner(AgentSettings(plugins=name), Search())
 
 
-def test_the_example_is_the_documented_one() -> None:
+def test_the_documentation_names_the_example() -> None:
     """The page about adapters names the example's file and its setting."""
     page = (Path(__file__).parents[2] / "docs" / "adapters.md").read_text()
     assert "(../examples/plugin.py)" in page
     assert "`AGENT__PLUGINS=my_package.my_module`" in page
 
 
-def _fails(error: BaseException) -> Any:
+def _failing_function(error: BaseException) -> Any:
     def fails(_: ToolContext) -> str:
         """Fail."""
         raise error
@@ -167,7 +172,7 @@ def _fails(error: BaseException) -> Any:
     return fails
 
 
-def _fails_later(error: BaseException) -> Any:
+def _failing_coroutine(error: BaseException) -> Any:
     async def fails(_: ToolContext) -> str:
         """Fail."""
         raise error
@@ -178,11 +183,15 @@ def _fails_later(error: BaseException) -> Any:
 _ERRORS = [ValueError("secret"), TimeoutError("secret"), SystemExit("secret"), asyncio.CancelledError("secret")]
 
 
-@pytest.mark.parametrize("made", [*map(_fails, [*_ERRORS, StopIteration("secret")]), *map(_fails_later, _ERRORS)])
-def test_a_tool_that_fails(made: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    "tool", [*map(_failing_function, [*_ERRORS, StopIteration("secret")]), *map(_failing_coroutine, _ERRORS)]
+)
+def test_the_reason_of_a_failed_tool_is_only_logged(
+    tool: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """If a tool fails, the model does not get the reason. The log has the reason, and the user gets an answer."""
-    registry.add_tool(made)
-    _calls(monkeypatch, fails={})
+    registry.add_tool(tool)
+    _call_tools(monkeypatch, fails={})
     monkeypatch.setattr(logging.getLogger("functions"), "propagate", True)
     answer = _run(AgentRunner(AgentSettings(model="offline"), Search()), "assistant", ["fails"])
     assert "The tool fails failed: " in answer
@@ -191,58 +200,58 @@ def test_a_tool_that_fails(made: Any, monkeypatch: pytest.MonkeyPatch, caplog: p
 
 
 @pytest.mark.parametrize(
-    ("result", "reply"),
+    ("result", "expected"),
     [(7, "7"), (None, "null"), ({"a": ["\u00fc"]}, '{"a": ["\u00fc"]}'), ("lone \ud800", "lone ?"), (b"x", "b'x'")],
 )
-def test_a_result_other_than_text_becomes_text(result: object, reply: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_result_other_than_text_becomes_text(result: object, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tool's result that is not text becomes JSON, without characters that a request cannot contain."""
 
-    def returns(_: ToolContext) -> Any:
-        """Return it."""
+    def return_result(_: ToolContext) -> Any:
+        """Return the result."""
         return result
 
-    registry.add_tool(returns)
-    _calls(monkeypatch, returns={})
-    assert f"returns answered: {reply}" in _run(
-        AgentRunner(AgentSettings(model="offline"), Search()), "assistant", ["returns"]
+    registry.add_tool(return_result)
+    _call_tools(monkeypatch, return_result={})
+    assert f"return_result answered: {expected}" in _run(
+        AgentRunner(AgentSettings(model="offline"), Search()), "assistant", ["return_result"]
     ).replace('"b', "b")
 
 
-def test_a_plain_function_that_returns_a_coroutine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_returned_coroutine_is_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
     """If a plain function returns a coroutine, the runner awaits the coroutine on the event loop.
 
     The coroutine can search there.
     """
 
-    async def later(context: ToolContext) -> str:
+    async def search_later(context: ToolContext) -> str:
         context.search("ada", "tea", limit=1, exclude_thread=None)
         return "found"
 
-    def wrapped(context: ToolContext) -> Any:
-        """Do it later."""
-        return later(context)
+    def return_coroutine(context: ToolContext) -> Any:
+        """Return a coroutine."""
+        return search_later(context)
 
-    registry.add_tool(wrapped)
-    _calls(monkeypatch, wrapped={})
+    registry.add_tool(return_coroutine)
+    _call_tools(monkeypatch, return_coroutine={})
     search = Search()
-    assert "wrapped answered: found" in _run(
-        AgentRunner(AgentSettings(model="offline"), search), "assistant", ["wrapped"]
+    assert "return_coroutine answered: found" in _run(
+        AgentRunner(AgentSettings(model="offline"), search), "assistant", ["return_coroutine"]
     )
     assert search.threads == [threading.get_ident()]
 
 
-def test_the_time_for_the_answer_ends_a_tool(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_runs_timeout_ends_a_tool(monkeypatch: pytest.MonkeyPatch) -> None:
     """If the time for the answer ends while a tool runs, the run times out. The tool does not count as failed."""
 
-    async def waits(_: ToolContext) -> str:
+    async def wait_forever(_: ToolContext) -> str:
         """Wait."""
         await asyncio.Event().wait()
         return ""
 
-    registry.add_tool(waits)
-    _calls(monkeypatch, waits={})
+    registry.add_tool(wait_forever)
+    _call_tools(monkeypatch, wait_forever={})
     with pytest.raises(AgentTimeoutError):
-        _run(AgentRunner(AgentSettings(model="offline", timeout_seconds=0.5), Search()), "assistant", ["waits"])
+        _run(AgentRunner(AgentSettings(model="offline", timeout_seconds=0.5), Search()), "assistant", ["wait_forever"])
 
 
 class _Callable:
@@ -252,7 +261,7 @@ class _Callable:
         return ""
 
 
-def _yields(_: ToolContext) -> Iterator[str]:
+def _generator(_: ToolContext) -> Iterator[str]:
     yield ""
 
 
@@ -260,62 +269,62 @@ def _no_context(*, day: str) -> str:
     return day
 
 
-async def _yields_later(_: ToolContext) -> Any:
+async def _async_generator(_: ToolContext) -> Any:
     yield ""
 
 
-def _takes_no_json(_: ToolContext, search: Search) -> str:
+def _unsupported_parameter(_: ToolContext, search: Search) -> str:
     return repr(search)
 
 
-def _takes_what_is_not_there(_: ToolContext, thing: NotThere) -> str:  # type: ignore[name-defined]  # noqa: F821
+def _unknown_parameter_type(_: ToolContext, thing: UnknownType) -> str:  # type: ignore[name-defined]  # noqa: F821
     return repr(thing)
 
 
 @pytest.mark.parametrize(
-    ("tool", "reply"),
+    ("tool", "expected"),
     [
-        (_yields, "has to return it"),
-        (_yields_later, "has to return it"),
+        (_generator, "has to return it"),
+        (_async_generator, "has to return it"),
         (_Callable(), "has to be a function"),
-        (functools.partial(_yields), "has to be a function"),
+        (functools.partial(_generator), "has to be a function"),
         ("current_time", "has to be a function"),
         (lambda _: "", "a tool's name"),
         (len, "has to be a function"),
         (_no_context, "ToolContext first"),
-        (_takes_no_json, "a parameter that no model can pass: .*Search"),
-        (_takes_what_is_not_there, "a parameter that no model can pass: .*NotThere"),
+        (_unsupported_parameter, "a parameter that no model can pass: .*Search"),
+        (_unknown_parameter_type, "a parameter that no model can pass: .*UnknownType"),
     ],
 )
-def test_invalid_tools(tool: Any, reply: str) -> None:
+def test_an_invalid_tool_is_refused(tool: Any, expected: str) -> None:
     """The registry refuses an invalid tool at the start, when the tool is added."""
-    with pytest.raises(ValueError, match=reply):
+    with pytest.raises(ValueError, match=expected):
         registry.add_tool(tool)
 
 
-def test_a_register_that_is_a_coroutine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_coroutine_is_refused_as_register(monkeypatch: pytest.MonkeyPatch) -> None:
     """The start refuses a coroutine as `register`, because nothing would await the coroutine."""
 
     async def register() -> None:
         registry.add_agent(AgentDefinition("clerk"))
 
-    _is_refused(register, "plain function", monkeypatch)
+    _assert_refused(register, "plain function", monkeypatch)
 
 
-def test_a_register_that_exits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exit_of_register_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """If `register` exits, the start ends with a message."""
-    _is_refused(lambda: sys.exit(3), "SystemExit: 3", monkeypatch)
+    _assert_refused(lambda: sys.exit(3), "SystemExit: 3", monkeypatch)
 
 
-def _is_refused(register: Any, reply: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = ModuleType("made_for_the_test")
+def _assert_refused(register: Any, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("test_plugin")
     module.__dict__["register"] = register
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    with pytest.raises(SettingsError, match=f"^AGENT__PLUGINS.*{reply}"):
+    with pytest.raises(SettingsError, match=f"^AGENT__PLUGINS.*{expected}"):
         AgentRunner(AgentSettings(model="offline", plugins=module.__name__), Search())
 
 
-def _returns_what_is_not_there(_: ToolContext, number: int) -> NotThere:  # type: ignore[name-defined]  # noqa: F821
+def _unknown_return_type(_: ToolContext, number: int) -> UnknownType:  # type: ignore[name-defined]  # noqa: F821
     return number
 
 
@@ -324,6 +333,6 @@ def test_a_return_annotation_does_not_matter() -> None:
 
     The annotated name may exist for type checks only.
     """
-    registry.add_tool(_returns_what_is_not_there)
-    adapted = adapt("_returns_what_is_not_there")
+    registry.add_tool(_unknown_return_type)
+    adapted = adapt("_unknown_return_type")
     assert list(adapted.function_schema.json_schema["properties"]) == ["number"]

@@ -1,4 +1,4 @@
-"""Both providers have the specified interface and behaviour."""
+"""Both providers have the specified interface and behavior."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 MakeMemory = Callable[..., Memory]
 
 
-async def _converse(memory: Memory, prompt: str, answer: str) -> tuple[str, str]:
+async def _run_turn(memory: Memory, prompt: str, answer: str) -> tuple[str, str]:
     """Call the providers before and after a run, as an agent's host does. Use only the providers' interface."""
     turn = Turn(memory, "t", "ana")
     providers: list[MemoryProvider] = [ThreadMemoryProvider(turn), UserPreferencesProvider(turn)]
@@ -25,18 +25,18 @@ async def _converse(memory: Memory, prompt: str, answer: str) -> tuple[str, str]
     return thread, preferences
 
 
-def test_two_turns_later_the_agent_is_given_the_first(memory: MakeMemory, archive: InMemoryArchive) -> None:
+def test_the_agent_gets_the_first_turn_two_turns_later(memory: MakeMemory, archive: InMemoryArchive) -> None:
     """Two turns later, the agent gets the first turn. Each provider returns its own part."""
     archive.change_preferences("ana", {"tone": "dry"}, replace=True, then=lambda _: True)
-    made = memory()
-    assert asyncio.run(_converse(made, "Hello", "Hi!")) == ("", "User preferences:\ntone: dry")
-    asyncio.run(_converse(memory(), "Who am I?", "Ana."))
-    thread, preferences = asyncio.run(_converse(made, "And?", "?"))
+    process = memory()
+    assert asyncio.run(_run_turn(process, "Hello", "Hi!")) == ("", "User preferences:\ntone: dry")
+    asyncio.run(_run_turn(memory(), "Who am I?", "Ana."))
+    thread, preferences = asyncio.run(_run_turn(process, "And?", "?"))
     assert thread == "Previous conversation:\nuser: Hello\nassistant: Hi!\nuser: Who am I?\nassistant: Ana."
     assert preferences == "User preferences:\ntone: dry"
 
 
-def test_the_interface_is_the_seeds() -> None:
+def test_the_interface_is_the_specified_one() -> None:
     """The interface is `async def invoking()` and `async def invoked(user_message, assistant_message)`.
 
     Other arguments are optional.
@@ -53,11 +53,11 @@ def test_the_interface_is_the_seeds() -> None:
         assert required == ["self", "user_message", "assistant_message"]
 
 
-def test_both_share_one_question_to_l1(memory: MakeMemory, cache: InMemoryCache) -> None:
+def test_both_providers_share_one_read_of_l1(memory: MakeMemory, cache: InMemoryCache) -> None:
     """The providers read L1 once before the run and write once after it."""
-    asyncio.run(_converse(memory(), "a", "b"))
+    asyncio.run(_run_turn(memory(), "a", "b"))
     cache.calls.clear()
-    asyncio.run(_converse(memory(), "c", "d"))
+    asyncio.run(_run_turn(memory(), "c", "d"))
     assert cache.calls == ["read", "append"]
 
 
@@ -66,14 +66,14 @@ def test_the_thread_provider_returns_the_store(memory: MakeMemory, queue: InMemo
 
     The exchange is stored with its documents and the caller's id.
     """
-    named = ExchangeIds().new()
+    exchange_id = ExchangeIds().new()
     provider = ThreadMemoryProvider(Turn(memory(), "t", "ana"))
-    receipt = asyncio.run(provider.invoked("q", "a", ["d1"], named))
+    result = asyncio.run(provider.invoked("q", "a", ["d1"], exchange_id))
     (sent,) = queue.take()
-    assert (receipt.exchange_id, receipt.durability, sent.document_ids) == (named, "queue", ("d1",))
+    assert (result.exchange_id, result.durability, sent.document_ids) == (exchange_id, "queue", ("d1",))
 
 
-def test_without_thread_or_user_there_is_no_context(memory: MakeMemory) -> None:
+def test_the_context_is_empty_without_thread_and_user(memory: MakeMemory) -> None:
     """Without a thread or a user, the context is empty, and the providers raise no error."""
     turn = Turn(memory(), None, None)
     assert asyncio.run(ThreadMemoryProvider(turn).invoking()) == ""
@@ -81,7 +81,7 @@ def test_without_thread_or_user_there_is_no_context(memory: MakeMemory) -> None:
     assert asyncio.run(ThreadMemoryProvider(turn).invoked("q", "a")).durability == "none"
 
 
-def test_no_context_while_the_stores_are_down(
+def test_the_context_is_empty_while_the_stores_are_down(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
     """While the stores are down, the context is empty, and the agent runs without memory."""

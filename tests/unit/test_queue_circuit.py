@@ -13,7 +13,7 @@ from shared.stores.sqs.queue import SqsQueue
 from tests.support.exchanges import exchange
 
 
-class _Sqs:
+class _FakeSqsClient:
     """A client that accepts only messages with the text `small`, and times out while it is frozen."""
 
     is_frozen = True
@@ -26,9 +26,9 @@ class _Sqs:
             raise ClientError({"Error": {"Code": "InvalidParameterValue"}}, "SendMessage")
 
 
-def test_a_message_that_is_refused_after_an_outage_closes_the_circuit() -> None:
+def test_a_refusal_after_an_outage_closes_the_circuit() -> None:
     """A refusal of the message that was sent during the freeze counts as a response and closes the circuit."""
-    sqs = _Sqs()
+    sqs = _FakeSqsClient()
     queue = SqsQueue(SyncSettings(queue_url="http://q"), cast("Any", sqs))
     large, small = exchange(1), exchange(2, thread_id="small")
     with pytest.raises(StoreUnavailable):

@@ -20,20 +20,20 @@ from tests.support.exchanges import contents_of, exchange, exchanges, refill, te
 MakeMemory = Callable[..., Memory]
 
 
-def _recall(memory: Memory, thread_id: str | None = "t", user_id: str | None = None) -> Recall:
+def _load_memory(memory: Memory, thread_id: str | None = "t", user_id: str | None = None) -> Recall:
     return Turn(memory, thread_id, user_id).recall()
 
 
-def test_a_new_thread_knows_nothing(memory: MakeMemory) -> None:
+def test_a_new_thread_has_no_context(memory: MakeMemory) -> None:
     """The context of a new thread has the source `none`, and no layer is degraded."""
-    assert _recall(memory()) == Recall([], {}, "none", [])
+    assert _load_memory(memory()) == Recall([], {}, "none", [])
 
 
 def test_without_thread_and_user_no_store_is_called(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
     """A turn without a thread and a user calls no store and raises no error."""
-    assert _recall(memory(), None, None) == Recall([], {}, "none", [])
+    assert _load_memory(memory(), None, None) == Recall([], {}, "none", [])
     assert (cache.calls, archive.calls) == ([], [])
 
 
@@ -49,36 +49,36 @@ def test_a_hit_reads_l1_only(memory: MakeMemory, cache: InMemoryCache, archive: 
 
     The same holds if L1 knows that the user has no preferences.
     """
-    made = memory()
-    _recall(made, "t", "ana")
-    Turn(made, "t", "ana").keep("q0", "a0")
+    process = memory()
+    _load_memory(process, "t", "ana")
+    Turn(process, "t", "ana").keep("q0", "a0")
     archive.calls.clear()
     cache.calls.clear()
-    recalled = _recall(made, "t", "ana")
-    assert (texts(recalled.messages), recalled.source, recalled.degraded) == (contents_of(0), "redis", [])
+    recall = _load_memory(process, "t", "ana")
+    assert (texts(recall.messages), recall.source, recall.degraded) == (contents_of(0), "redis", [])
     assert (cache.calls, archive.calls) == (["read"], [])
 
 
 def test_a_lost_list_is_refilled_from_l2(memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive) -> None:
     """L2 serves the first read of a lost list and refills L1. L1 serves the second read."""
     archive.store(exchanges(3))
-    first, second = _recall(memory()), _recall(memory())
+    first, second = _load_memory(memory()), _load_memory(memory())
     assert (texts(first.messages), first.source) == (contents_of(0, 1, 2), "postgres")
     assert (texts(second.messages), second.source) == (contents_of(0, 1, 2), "redis")
     assert cache.contents("t")[0] == ("user", "q0")
 
 
-def test_an_expired_list_and_a_new_exchange_do_not_hide_the_past(
+def test_a_list_without_a_seal_is_completed_from_l2(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
     """A short list without a seal is incomplete, so L2 adds the older exchanges."""
     archive.store(exchanges(3))
     cache.lose_thread("t")
     cache.append(exchange(3), is_drained=False)
-    recalled = _recall(memory())
-    assert texts(recalled.messages) == contents_of(0, 1, 2, 3)
-    assert recalled.source == "postgres"
-    assert texts(_recall(memory()).messages) == contents_of(0, 1, 2, 3)
+    recall = _load_memory(memory())
+    assert texts(recall.messages) == contents_of(0, 1, 2, 3)
+    assert recall.source == "postgres"
+    assert texts(_load_memory(memory()).messages) == contents_of(0, 1, 2, 3)
 
 
 def test_a_list_evicted_before_the_drain_is_read_from_the_undrained_hash(
@@ -87,49 +87,47 @@ def test_a_list_evicted_before_the_drain_is_read_from_the_undrained_hash(
     """Every process finds an exchange that only the queue and L1 have, even if L1 has lost the list."""
     Turn(memory(), "t", None).keep("q0", "a0")
     cache.lose_thread("t")
-    assert texts(_recall(memory()).messages) == contents_of(0)
+    assert texts(_load_memory(memory()).messages) == contents_of(0)
     assert archive.exchanges("t") == []
 
 
-def test_a_window_full_of_exchanges_is_trusted(archive: InMemoryArchive) -> None:
+def test_a_list_that_fills_the_window_is_complete(archive: InMemoryArchive) -> None:
     """A list that fills the window is complete, because no exchange of the window can be missing."""
     settings = MemorySettings(max_thread_messages=2)
-    small = InMemoryCache(settings)
-    refill(small, "t", Window([], is_all=True))
+    small_cache = InMemoryCache(settings)
+    refill(small_cache, "t", Window([], is_all=True))
     for each in exchanges(3):
-        small.append(each, is_drained=False)
-    made = Memory(small, archive, InMemoryQueue(), settings)
-    assert texts(_recall(made).messages) == contents_of(1, 2)
+        small_cache.append(each, is_drained=False)
+    process = Memory(small_cache, archive, InMemoryQueue(), settings)
+    assert texts(_load_memory(process).messages) == contents_of(1, 2)
     assert archive.calls == []
 
 
-def test_the_window_is_the_newest(archive: InMemoryArchive, memory: MakeMemory) -> None:
+def test_the_window_has_the_newest_exchanges(archive: InMemoryArchive, memory: MakeMemory) -> None:
     """L1 and the result have the newest fifty of sixty exchanges."""
     archive.store(exchanges(60))
     for _ in range(2):
-        assert texts(_recall(memory()).messages) == contents_of(*range(10, 60))
+        assert texts(_load_memory(memory()).messages) == contents_of(*range(10, 60))
 
 
 def test_undrained_and_stored_exchanges_are_merged(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
     """Drained and undrained exchanges are in thread order and have no duplicates."""
-    all_of_them = exchanges(6)
-    archive.store(all_of_them[:2] + all_of_them[3:5])
-    for each in all_of_them[1:4] + all_of_them[5:]:
+    all_exchanges = exchanges(6)
+    archive.store(all_exchanges[:2] + all_exchanges[3:5])
+    for each in all_exchanges[1:4] + all_exchanges[5:]:
         cache.append(each, is_drained=False)
-    assert texts(_recall(memory()).messages) == contents_of(*range(6))
+    assert texts(_load_memory(memory()).messages) == contents_of(*range(6))
 
 
-def test_entries_of_another_program_come_first(
-    memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
-) -> None:
+def test_foreign_entries_are_shown_first(memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive) -> None:
     """Entries of another program have no order key. They are shown first, and do not count as complete."""
     cache.lists["t"] = [b'{"role":"user","content":"theirs"}']
     archive.store(exchanges(1))
-    recalled = _recall(memory())
-    assert texts(recalled.messages) == ["theirs", *contents_of(0)]
-    assert recalled.messages[0].to_json() == {
+    recall = _load_memory(memory())
+    assert texts(recall.messages) == ["theirs", *contents_of(0)]
+    assert recall.messages[0].to_json() == {
         "role": "user",
         "content": "theirs",
         "exchange_id": None,
@@ -138,29 +136,31 @@ def test_entries_of_another_program_come_first(
 
 
 @pytest.mark.parametrize("entry", [b"nonsense", b"[]", b'{"role":1,"content":"x"}', b'{"role":"user"}', b"\xff", b"{}"])
-def test_an_unreadable_entry(entry: bytes, memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive) -> None:
+def test_an_unreadable_entry_is_omitted(
+    entry: bytes, memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
+) -> None:
     """The context omits an unreadable entry, and shows the other entries and L2's exchanges."""
     archive.store(exchanges(2))
-    _recall(memory())
+    _load_memory(memory())
     cache.lists["t"].append(entry)
-    assert texts(_recall(memory()).messages) == contents_of(0, 1)
+    assert texts(_load_memory(memory()).messages) == contents_of(0, 1)
 
 
-def test_an_exchange_stored_before_the_first_read(memory: MakeMemory, queue: InMemoryQueue) -> None:
-    """The first read shows a queued exchange at once, whatever the length of the queue."""
-    made = memory()
-    Turn(made, "t", None).keep("q0", "a0")
-    _recall(made, None, "ana")
-    assert texts(_recall(memory()).messages) == contents_of(0)
+def test_the_first_read_shows_a_queued_exchange(memory: MakeMemory, queue: InMemoryQueue) -> None:
+    """The first read shows a queued exchange at once, even if the queue is not empty."""
+    process = memory()
+    Turn(process, "t", None).keep("q0", "a0")
+    _load_memory(process, None, "ana")
+    assert texts(_load_memory(memory()).messages) == contents_of(0)
     assert len(queue.bodies) == 1
 
 
 def test_an_empty_queue_is_read_once(memory: MakeMemory, queue: InMemoryQueue) -> None:
     """The first process reads the queue's depth for a new L1. Later processes do not read the depth again."""
-    _recall(memory())
+    _load_memory(memory())
     queue.calls.clear()
     Turn(memory(), "t", None).keep("q0", "a0")
-    assert _recall(memory(), "other").degraded == []
+    assert _load_memory(memory(), "other").degraded == []
     assert queue.calls == ["send"]
 
 
@@ -168,7 +168,7 @@ def test_an_emptied_l1_waits_for_the_drain(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
     """After a loss of L1, a read waits for the drain, so L2 has the queued exchange."""
-    _recall(memory())
+    _load_memory(memory())
     Turn(memory(), "t", None).keep("q0", "a0")
     cache.lose_everything()
     depth = queue.depth
@@ -178,8 +178,8 @@ def test_an_emptied_l1_waits_for_the_drain(
         return depth()
 
     queue.depth = drain_meanwhile  # type: ignore[method-assign]
-    recalled = _recall(memory())
-    assert (texts(recalled.messages), recalled.degraded) == (contents_of(0), [])
+    recall = _load_memory(memory())
+    assert (texts(recall.messages), recall.degraded) == (contents_of(0), [])
 
 
 def test_an_emptied_l1_is_degraded_while_messages_wait(
@@ -195,20 +195,20 @@ def test_an_emptied_l1_is_degraded_while_messages_wait(
     """
     monkeypatch.setattr(backlog, "MAX_WAIT_SECONDS", 0)
     archive.store([exchange(0)])
-    gone = memory()
-    _recall(gone)
-    Turn(gone, "t", None).keep("q1", "a1")
+    first_process = memory()
+    _load_memory(first_process)
+    Turn(first_process, "t", None).keep("q1", "a1")
     cache.lose_everything()
     for _ in range(2):
-        recalled = _recall(memory())
-        assert (texts(recalled.messages), recalled.degraded) == (contents_of(0), ["queue"])
+        recall = _load_memory(memory())
+        assert (texts(recall.messages), recall.degraded) == (contents_of(0), ["queue"])
     queue.is_down = True
-    assert _recall(memory()).degraded == ["queue"]
+    assert _load_memory(memory()).degraded == ["queue"]
     queue.is_down = False
     archive.store(queue.take())
     for _ in range(2):
-        recalled = _recall(memory())
-        assert (texts(recalled.messages), recalled.degraded) == (contents_of(0, 1), [])
+        recall = _load_memory(memory())
+        assert (texts(recall.messages), recall.degraded) == (contents_of(0, 1), [])
     assert cache.lost_at is not None
 
 
@@ -219,51 +219,55 @@ def test_an_old_loss_is_not_degraded(
 
     The process then does not read the queue's depth.
     """
-    monday = time.time() - 200
-    for lost_at, healthy_for, is_asked in ((monday, 0.0, True), (time.time(), 500.0, True), (monday, 500.0, False)):
+    long_ago = time.time() - 200
+    for lost_at, seconds_without_outage, is_depth_read in (
+        (long_ago, 0.0, True),
+        (time.time(), 500.0, True),
+        (long_ago, 500.0, False),
+    ):
         cache.lose_everything()
-        cache.lost_at, archive.healthy_for = lost_at, healthy_for
+        cache.lost_at, archive.healthy_for = lost_at, seconds_without_outage
         queue.calls.clear()
-        _recall(memory())
-        assert ("depth" in queue.calls) == is_asked
+        _load_memory(memory())
+        assert ("depth" in queue.calls) == is_depth_read
 
 
-def test_preferences_are_hydrated(memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive) -> None:
+def test_preferences_are_read_once_from_l2(memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive) -> None:
     """A process reads L2's preferences once, even if there are none."""
     for user_id, preferences in (("ana", {"tone": "dry"}), ("bob", {})):
         archive.change_preferences(user_id, preferences, replace=True, then=lambda _: True)
         archive.calls.clear()
-        first, second = _recall(memory(), None, user_id), _recall(memory(), None, user_id)
+        first, second = _load_memory(memory(), None, user_id), _load_memory(memory(), None, user_id)
         assert first.preferences == second.preferences == preferences
         assert (first.source, second.source) == (("postgres", "redis") if preferences else ("none", "none"))
         assert archive.calls == ["preferences"]
         assert cache.hashes[user_id] == preferences
 
 
-def test_the_source_is_the_histories_where_there_is_one(memory: MakeMemory, archive: InMemoryArchive) -> None:
+def test_the_source_is_the_historys_source(memory: MakeMemory, archive: InMemoryArchive) -> None:
     """The context's source is the history's source. Without a history, the source is the preferences' source."""
     archive.store(exchanges(1))
-    _recall(memory())
+    _load_memory(memory())
     archive.change_preferences("ana", {"tone": "dry"}, replace=True, then=lambda _: True)
-    assert _recall(memory(), "t", "ana").source == "redis"
+    assert _load_memory(memory(), "t", "ana").source == "redis"
 
 
-def test_the_context_is_both(memory: MakeMemory, archive: InMemoryArchive) -> None:
+def test_the_context_has_history_and_preferences(memory: MakeMemory, archive: InMemoryArchive) -> None:
     """The context has the history and the preferences, separated by a blank line.
 
     Without history and preferences, the context is empty.
     """
     archive.store(exchanges(1))
     archive.change_preferences("ana", {"tone": "dry"}, replace=True, then=lambda _: True)
-    recalled = _recall(memory(), "t", "ana")
-    assert recalled.context == "Previous conversation:\nuser: q0\nassistant: a0\n\nUser preferences:\ntone: dry"
-    assert _recall(memory(), "other", None).context == ""
+    recall = _load_memory(memory(), "t", "ana")
+    assert recall.context == "Previous conversation:\nuser: q0\nassistant: a0\n\nUser preferences:\ntone: dry"
+    assert _load_memory(memory(), "other", None).context == ""
 
 
-def test_a_stored_answer_is_found_by_its_id(memory: MakeMemory, archive: InMemoryArchive) -> None:
+def test_an_answer_is_found_by_its_exchange_id(memory: MakeMemory, archive: InMemoryArchive) -> None:
     """The recalled window returns the answer of a stored exchange by the exchange's id."""
-    made = exchange(1)
-    archive.store([made])
-    recalled = _recall(memory())
-    assert recalled.answer_of(made.exchange_id) == "a1"
-    assert recalled.answer_of(uuid4()) is None
+    stored = exchange(1)
+    archive.store([stored])
+    recall = _load_memory(memory())
+    assert recall.answer_of(stored.exchange_id) == "a1"
+    assert recall.answer_of(uuid4()) is None
