@@ -16,7 +16,7 @@ import psycopg
 
 from infra.local.servers import PostgresServer, ValkeyServer
 from infra.migrations import upgrade
-from tests.bench.cases import Bench, Servers
+from tests.bench.cases import Benchmark, Servers
 from tests.bench.environment import configure, separate_cores
 from tests.bench.floors import BareRedis
 from tests.bench.measure import Result, measure, table
@@ -30,9 +30,9 @@ def main() -> int:
     started = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="hybrid-memory-bench-") as directory,
-        Path(os.devnull).open("w") as nowhere,
-        # Receives the handler's metrics, as on Lambda.
-        redirect_stdout(nowhere),
+        Path(os.devnull).open("w") as devnull,
+        # The handler writes its metrics to standard output, as on Lambda.
+        redirect_stdout(devnull),
     ):
         results, has_failed = _run(Path(directory))
     seconds = time.monotonic() - started
@@ -46,8 +46,8 @@ def main() -> int:
         sys.stdout.write(json.dumps(report, indent=2) + "\n")
     else:
         sys.stdout.write(
-            f"{table(results)}\n\nMedians, floor and work in turns, on {os.cpu_count()} cores in {seconds:.0f} s. "
-            "Ratios travel, microseconds do not.\n"
+            f"{table(results)}\n\nMedians; floor and work alternate; on {os.cpu_count()} cores in {seconds:.0f} s. "
+            "Compare the ratios; absolute times depend on the machine.\n"
         )
     return 1 if has_failed else 0
 
@@ -59,13 +59,13 @@ def _run(directory: Path) -> tuple[list[Result], bool]:
         upgrade(postgres.url)
         separate_cores(postgres.pid, valkey.pid)
         configure(valkey.port, postgres.url)
-        with BareRedis(valkey.port) as without_ending, psycopg.connect(postgres.url, autocommit=True) as connection:
-            bench = Bench(Servers(valkey.port, postgres.url), without_ending, connection)
-            bench.fill()
-            for case in bench.cases():
+        with BareRedis(valkey.port) as bare_redis, psycopg.connect(postgres.url, autocommit=True) as connection:
+            benchmark = Benchmark(Servers(valkey.port, postgres.url), bare_redis, connection)
+            benchmark.fill()
+            for case in benchmark.cases():
                 try:
                     results.append(measure(case))
-                except Exception:  # noqa: BLE001 - a case that fails must not take the other cases' lines along
+                except Exception:  # noqa: BLE001 - a failed case must not hide the results of the other cases
                     traceback.print_exc()
                     has_failed = True
     return results, has_failed

@@ -60,11 +60,11 @@ class _Context:
     invoked_function_arn: str = "arn:aws:lambda:us-east-1:000000000000:function:bench"
 
 
-class Bench:
+class Benchmark:
     """Fills the servers and creates the cases."""
 
-    def __init__(self, servers: Servers, without_ending: BareRedis, connection: psycopg.Connection) -> None:
-        self._bare = without_ending
+    def __init__(self, servers: Servers, bare_redis: BareRedis, connection: psycopg.Connection) -> None:
+        self._bare = bare_redis
         self._connection = connection
         memory = MemorySettings(max_thread_messages=WINDOW)
         redis = RedisSettings(host="127.0.0.1", port=servers.redis_port, password=None, db=0, tls=False)
@@ -94,13 +94,13 @@ class Bench:
         entry = b"x" * (len(QUESTION + ANSWER) // 2 + 150)
         request = command("EVAL", APPEND_SCRIPT, "1", "bench:floor", entry, entry)
         for _ in range(WINDOW):
-            self._bare.learn(request)
-        length = self._bare.learn(request)
+            self._bare.measure_reply(request)
+        length = self._bare.measure_reply(request)
         return Case(
             name="append one exchange to a list of 100",
             floor_name="raw socket: EVAL of RPUSH, LTRIM, EXPIRE",
-            floor=lambda _: self._bare.ask(request, length),
-            work=lambda given: self._cache.append(given, is_drained=False),
+            floor=lambda _: self._bare.send(request, length),
+            work=lambda argument: self._cache.append(argument, is_drained=False),
             work_input=lambda: exchange(thread),
             repetitions=3_000,
         )
@@ -115,18 +115,18 @@ class Bench:
         return Case(
             name="read 100 messages and 10 preferences",
             floor_name="raw socket: LRANGE, HGETALL, unparsed",
-            floor=lambda length: self._bare.ask(request, length),
-            floor_input=lambda: self._bare.learn(request),
+            floor=lambda length: self._bare.send(request, length),
+            floor_input=lambda: self._bare.measure_reply(request),
             work=lambda _: self._cache.read(THREAD, USER),
             repetitions=2_000,
         )
 
     def _hydrate(self) -> Case:
-        query, wanted = sql("window"), window_parameters("bench-1", WINDOW)
+        query, parameters = sql("window"), window_parameters("bench-1", WINDOW)
         return Case(
             name="hydrate 100 messages from PostgreSQL",
             floor_name="psycopg: the same query alone, prepared",
-            floor=lambda _: self._connection.execute(query, wanted).fetchall(),
+            floor=lambda _: self._connection.execute(query, parameters).fetchall(),
             work=lambda _: self._archive.window("bench-1", WINDOW),
             repetitions=600,
         )
@@ -150,8 +150,8 @@ class Bench:
 
     def _invoking(self) -> list[Case]:
         handle = _handler()
-        asked = {"thread_id": THREAD, "user_id": USER}
-        direct = {"action": "invoking", **asked}
+        body = {"thread_id": THREAD, "user_id": USER}
+        direct = {"action": "invoking", **body}
         event = {
             "resource": "/{proxy+}",
             "path": "/invoking",
@@ -161,33 +161,35 @@ class Bench:
             "queryStringParameters": None,
             "multiValueQueryStringParameters": None,
             "requestContext": {"requestId": "bench", "stage": "local", "path": "/local/invoking"},
-            "body": json.dumps(asked),
+            "body": json.dumps(body),
             "isBase64Encoded": False,
         }
         answer = handle(direct, _Context())
         if len(answer["messages"]) != 2 * WINDOW or answer["source"] != "redis":
-            raise RuntimeError("the invocation does not do what is to be measured")
+            raise RuntimeError("the invocation did not return the window from Redis")
         request = self._read_request()
 
         def floor(length: int) -> None:
-            self._bare.ask(request, length)
+            self._bare.send(request, length)
             json.dumps(answer)
 
-        def through_handler(kind: str, event: dict[str, Any]) -> Case:
+        def handler_case(kind: str, event: dict[str, Any]) -> Case:
             return Case(
                 name=f"`invoking` through the handler, {kind}",
                 floor_name="raw socket: LRANGE, HGETALL; json.dumps",
                 floor=floor,
                 # The first read seals the list, which changes the length of an entry.
-                floor_input=lambda: self._bare.learn(request),
+                floor_input=lambda: self._bare.measure_reply(request),
                 work=lambda _: handle(event, _Context()),
                 repetitions=600,
             )
 
-        return [through_handler("direct", direct), through_handler("REST event", event)]
+        return [handler_case("direct", direct), handler_case("REST event", event)]
 
 
 def _handler() -> Callable[[dict[str, Any], Any], dict[str, Any]]:
     # Imported here, because the module reads the environment that this run has just set.
-    made: Callable[[dict[str, Any], Any], dict[str, Any]] = importlib.import_module("functions.agent.handler").handler
-    return made
+    handler: Callable[[dict[str, Any], Any], dict[str, Any]] = importlib.import_module(
+        "functions.agent.handler"
+    ).handler
+    return handler

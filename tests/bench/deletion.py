@@ -1,6 +1,6 @@
 """`make bench-deletion` runs `python -m tests.bench.deletion`.
 
-It measures deletions beside many rows of other users.
+It measures deletions in tables with many rows of other users.
 """
 
 from __future__ import annotations
@@ -26,31 +26,31 @@ from shared.settings import DatabaseSettings
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.postgres.connection import PostgresConnection
 
-_OTHERS: Final = (0, 30_000, 3_000_000)
-_LARGE: Final = 400_000
+_OTHER_EXCHANGES: Final = (0, 30_000, 3_000_000)
+_USER_EXCHANGES: Final = 400_000
 _EXCHANGES: Final = 20
-_TIMES: Final = 15
+_REPETITIONS: Final = 15
 _THREAD_LENGTH: Final = 100
 _ids = ExchangeIds()
 
 
-class Bench:
+class Benchmark:
     """Fills a database and deletes from it while another connection drains other users' exchanges."""
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._made: list[PostgresConnection] = []
-        self._archive = self._connected()
+        self._connections: list[PostgresConnection] = []
+        self._archive = self._connect()
         self._connection = psycopg.connect(url, autocommit=True)
 
-    def _connected(self) -> PostgresArchive:
-        self._made.append(PostgresConnection(DatabaseSettings(url=self._url, timeout_ms=60_000)))
-        return PostgresArchive(self._made[-1])
+    def _connect(self) -> PostgresArchive:
+        self._connections.append(PostgresConnection(DatabaseSettings(url=self._url, timeout_ms=60_000)))
+        return PostgresArchive(self._connections[-1])
 
     def close(self) -> None:
         """Close the connections."""
         self._connection.close()
-        for connection in self._made:
+        for connection in self._connections:
             connection.close()
 
     def fill(self, exchanges: int, user_id: str) -> None:
@@ -77,20 +77,20 @@ class Bench:
 
     def batch(self, thread_id: str, user_id: str, count: int) -> list[Exchange]:
         """Return new exchanges."""
-        made = [_ids.new() for _ in range(count)]
-        return [Exchange(each, thread_id, user_id, "question", "answer " * 30, timestamp_of(each)) for each in made]
+        ids = [_ids.new() for _ in range(count)]
+        return [Exchange(each, thread_id, user_id, "question", "answer " * 30, timestamp_of(each)) for each in ids]
 
     def thread(self) -> list[float]:
         """Return the seconds of each deletion of a thread with 20 exchanges."""
         seconds = []
-        for number in range(_TIMES):
+        for number in range(_REPETITIONS):
             self._archive.store(self.batch(f"small-{number}", "eve", _EXCHANGES))
-            seconds.append(_timed(lambda name=f"small-{number}": self._archive.forget_thread(name, _ids.new())))  # type: ignore[misc]
+            seconds.append(_seconds_of(lambda name=f"small-{number}": self._archive.forget_thread(name, _ids.new())))  # type: ignore[misc]
         return seconds
 
     def user(self, user_id: str) -> tuple[float, list[float]]:
         """Return the seconds of a user's deletion and of each step after it."""
-        answered = _timed(lambda: self._archive.forget_user(user_id, _ids.new(), []))
+        response_seconds = _seconds_of(lambda: self._archive.forget_user(user_id, _ids.new(), []))
         steps = []
         while True:
             started = time.perf_counter()
@@ -102,7 +102,7 @@ class Bench:
         while True:
             started = time.perf_counter()
             if not self._archive.erase_rows():
-                return answered, steps
+                return response_seconds, steps
             steps.append(time.perf_counter() - started)
 
     @contextmanager
@@ -113,14 +113,14 @@ class Bench:
         """
         seconds: list[float] = []
         stop = threading.Event()
-        archive = self._connected()
+        archive = self._connect()
 
         def run() -> None:
             number = 0
             while not stop.is_set():
                 number += 1
-                made = self.batch(f"drained-{number % 50}", f"drained-{number % 50}", 10)
-                seconds.append(_timed(lambda made=made: archive.store(made)))  # type: ignore[misc]
+                batch = self.batch(f"drained-{number % 50}", f"drained-{number % 50}", 10)
+                seconds.append(_seconds_of(lambda batch=batch: archive.store(batch)))  # type: ignore[misc]
 
         runner = threading.Thread(target=run)
         runner.start()
@@ -131,43 +131,47 @@ class Bench:
             runner.join()
 
 
-def _timed(action: Callable[[], object]) -> float:
+def _seconds_of(action: Callable[[], object]) -> float:
     started = time.perf_counter()
     action()
     return time.perf_counter() - started
 
 
 def _line(what: str, seconds: list[float]) -> str:
-    median, most = statistics.median(seconds) * 1000, max(seconds) * 1000
-    return f"{what:<58} {median:8.1f} ms, at most {most:8.1f} ms\n"
+    median, maximum = statistics.median(seconds) * 1000, max(seconds) * 1000
+    return f"{what:<58} {median:8.1f} ms, at most {maximum:8.1f} ms\n"
 
 
 def main() -> int:
     """Measure and print the results; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.deletion", description=__doc__)
-    parser.add_argument("--others", type=int, nargs="*", default=_OTHERS, help="exchanges and keys of others")
-    parser.add_argument("--exchanges", type=int, default=_LARGE, help="exchanges of the user who is deleted")
-    given = parser.parse_args()
+    parser.add_argument("--others", type=int, nargs="*", default=_OTHER_EXCHANGES, help="exchanges and keys of others")
+    parser.add_argument("--exchanges", type=int, default=_USER_EXCHANGES, help="exchanges of the user who is deleted")
+    arguments = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="hybrid-memory-bench-") as directory,
         PostgresServer(Path(directory) / "postgres") as postgres,
     ):
         upgrade(postgres.url)
-        bench, there = Bench(postgres.url), 0
-        for others in given.others:
-            if others > there:
-                bench.fill(others - there, f"other-{others}")
-                there = others
-            sys.stdout.write(_line(f"delete a thread of 20 beside {others:,} exchanges and keys", bench.thread()))
+        benchmark, existing = Benchmark(postgres.url), 0
+        for others in arguments.others:
+            if others > existing:
+                benchmark.fill(others - existing, f"other-{others}")
+                existing = others
+            sys.stdout.write(
+                _line(f"delete a thread of 20 with {others:,} other exchanges and keys", benchmark.thread())
+            )
             sys.stdout.flush()
-        bench.fill(given.exchanges, "large")
-        with bench.drain() as drained:
-            answered, steps = bench.user("large")
-        sys.stdout.write(f"delete a user with {given.exchanges:,} exchanges: answered in {answered * 1000:.1f} ms\n")
+        benchmark.fill(arguments.exchanges, "large")
+        with benchmark.drain() as drained:
+            response_seconds, steps = benchmark.user("large")
+        sys.stdout.write(
+            f"delete a user with {arguments.exchanges:,} exchanges: answered in {response_seconds * 1000:.1f} ms\n"
+        )
         if steps:
-            sys.stdout.write(_line(f"  its {len(steps)} steps, {sum(steps):.1f} s in all, each", steps))
-        bench.close()
-        sys.stdout.write(_line(f"  {len(drained)} batches of 10 of others meanwhile, each", drained))
+            sys.stdout.write(_line(f"  {len(steps)} steps of this deletion, {sum(steps):.1f} s in all, each", steps))
+        benchmark.close()
+        sys.stdout.write(_line(f"  {len(drained)} batches of 10 of other users, drained meanwhile, each", drained))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The environment sets the cores of a benchmark and the agent function's variables."""
+"""Sets the cores of a benchmark and the agent function's environment variables."""
 
 from __future__ import annotations
 

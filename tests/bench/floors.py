@@ -37,7 +37,7 @@ class BareRedis:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = memoryview(bytearray(1 << 20))
 
-    def learn(self, request: bytes) -> int:
+    def measure_reply(self, request: bytes) -> int:
         """Send a request and return the length of its reply."""
         mark = b"$4\r\nMARK\r\n"
         self._socket.sendall(request + command("ECHO", "MARK"))
@@ -46,11 +46,11 @@ class BareRedis:
             answer += self._socket.recv(1 << 16)
         return len(answer) - len(mark)
 
-    def ask(self, request: bytes, answer_bytes: int) -> None:
+    def send(self, request: bytes, reply_bytes: int) -> None:
         """Send a request and receive its reply."""
         self._socket.sendall(request)
-        while answer_bytes > 0:
-            answer_bytes -= self._socket.recv_into(self._buffer)
+        while reply_bytes > 0:
+            reply_bytes -= self._socket.recv_into(self._buffer)
 
     def __enter__(self) -> Self:
         return self

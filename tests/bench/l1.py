@@ -1,7 +1,6 @@
 """`python -m tests.bench.l1` measures L1 alone, with client and server on one core.
 
-It prints ratios to a raw socket and to redis-py. With `--growth`, it measures reading and appending with more threads,
-longer threads and more undrained exchanges.
+It prints ratios to a raw socket and to redis-py. `python -m tests.bench.goals --parts growth` measures growth.
 """
 
 from __future__ import annotations
@@ -40,15 +39,15 @@ _ids = ExchangeIds()
 
 def exchange(thread_id: str, exchange_id: UUID | None = None) -> Exchange:
     """Return a new exchange of 200 and 800 characters."""
-    made = _ids.new()
-    return Exchange(exchange_id or made, thread_id, USER, QUESTION, ANSWER, timestamp_of(made))
+    new_id = _ids.new()
+    return Exchange(exchange_id or new_id, thread_id, USER, QUESTION, ANSWER, timestamp_of(new_id))
 
 
-class Bench:
+class Benchmark:
     """Fills a server and creates the cases."""
 
-    def __init__(self, port: int, without_ending: BareRedis) -> None:
-        self._bare = without_ending
+    def __init__(self, port: int, bare_redis: BareRedis) -> None:
+        self._bare = bare_redis
         self._client = redis.Redis(port=port)
         settings = RedisSettings(host="127.0.0.1", port=port, password=None, db=0, tls=False)
         self.cache = RedisCache(RedisConnection(settings), MemorySettings(max_thread_messages=WINDOW))
@@ -63,22 +62,22 @@ class Bench:
         self.fill("read")
         key, preferences = "thread:read:messages", f"user:{USER}:preferences"
         request = command("LRANGE", key, "-100", "-1") + command("HGETALL", preferences)
-        length = self._bare.learn(request)
+        length = self._bare.measure_reply(request)
 
         def with_redis_py(_: object) -> object:
             pipe = self._client.pipeline(transaction=False)
             pipe.lrange(key, -100, -1)
             pipe.hgetall(preferences)
-            listed, held = pipe.execute()
-            return orjson.loads(b"[" + b",".join(listed) + b"]"), held
+            entries, values = pipe.execute()
+            return orjson.loads(b"[" + b",".join(entries) + b"]"), values
 
         def work(_: object) -> None:
             read = self.cache.read("read", USER)
             if not (read.is_sealed and read.has_all_preferences and len(read.messages) == 2 * WINDOW):
-                raise RuntimeError("the read does not do what is to be measured")
+                raise RuntimeError("the read did not return the whole window and the preferences")
 
         floors: list[tuple[str, Callable[[Any], object]]] = [
-            ("raw socket: LRANGE, HGETALL, unparsed", lambda _: self._bare.ask(request, length)),
+            ("raw socket: LRANGE, HGETALL, unparsed", lambda _: self._bare.send(request, length)),
             ("redis-py: the same, one JSON parse of the joined list", with_redis_py),
         ]
         return [Case("read 100 messages and 10 preferences", name, floor, work, 2_000) for name, floor in floors]
@@ -87,7 +86,7 @@ class Bench:
         """Return the cases of appending to a full window, with a time-ordered id and with another id."""
         return [self._append("time-ordered", lambda: None), self._append("random", uuid.uuid4)]
 
-    def _append(self, name: str, make: Callable[[], UUID | None]) -> Case:
+    def _append(self, name: str, make_id: Callable[[], UUID | None]) -> Case:
         thread = f"append-{name}"
         self.fill(thread)
         script = self._client.script_load(APPEND_SCRIPT)
@@ -96,24 +95,26 @@ class Bench:
             name=f"append one exchange with a {name} id to a list of 100",
             floor_name="redis-py: one EVALSHA of RPUSH, LTRIM, EXPIRE",
             floor=lambda _: self._client.evalsha(script, 1, "bench:floor", entry, entry),
-            work=lambda given: self.cache.append(given, is_drained=False),
-            work_input=lambda: exchange(thread, make()),
+            work=lambda argument: self.cache.append(argument, is_drained=False),
+            work_input=lambda: exchange(thread, make_id()),
             repetitions=3_000,
         )
 
     def server_part(self) -> list[str]:
         """Return the server's time for the script of an append, and for all of its commands."""
         lines = []
-        made: dict[str, Callable[[], UUID | None]] = {"time-ordered": lambda: None, "random": uuid.uuid4}
-        for name, make in made.items():
-            given = [exchange(f"append-{name}", make()) for _ in range(1_000)]
+        id_makers: dict[str, Callable[[], UUID | None]] = {"time-ordered": lambda: None, "random": uuid.uuid4}
+        for name, make_id in id_makers.items():
+            exchanges = [exchange(f"append-{name}", make_id()) for _ in range(1_000)]
             self._client.config_resetstat()
-            for each in given:
+            for each in exchanges:
                 self.cache.append(each, is_drained=False)
             stats: dict[str, Any] = self._client.info("commandstats")
-            total = sum(each["usec"] for each in stats.values()) / len(given)
+            total = sum(each["usec"] for each in stats.values()) / len(exchanges)
             script = stats["cmdstat_evalsha"]["usec_per_call"]
-            lines.append(f"append with a {name} id, in the server: {script:.0f} µs the script, {total:.0f} µs in all")
+            lines.append(
+                f"append with a {name} id, in the server: {script:.0f} µs in the script, {total:.0f} µs in all commands"
+            )
         return lines
 
 
@@ -124,11 +125,11 @@ def main() -> int:
         core = {min(os.sched_getaffinity(0))}
         os.sched_setaffinity(0, core)
         os.sched_setaffinity(server.pid, core)
-        with BareRedis(server.port) as without_ending:
-            bench = Bench(server.port, without_ending)
-            results = [measure(case) for case in (*bench.read_cases(), *bench.append_cases())]
+        with BareRedis(server.port) as bare_redis:
+            benchmark = Benchmark(server.port, bare_redis)
+            results = [measure(case) for case in (*benchmark.read_cases(), *benchmark.append_cases())]
             sys.stdout.write(f"{table(results)}\n\n")
-            sys.stdout.writelines(f"{line}\n" for line in bench.server_part())
+            sys.stdout.writelines(f"{line}\n" for line in benchmark.server_part())
     return 0
 
 

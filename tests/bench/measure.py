@@ -11,7 +11,7 @@ from typing import Any, Final
 ROUNDS: Final = 10
 
 
-def _nothing() -> None:
+def _no_input() -> None:
     return None
 
 
@@ -22,7 +22,7 @@ class Case:
     Attributes:
         floor: The bare server's part of the work, called with the result of `floor_input`.
         work: The project's code, called with the result of `work_input`. Creating the input is not timed.
-        repetitions: How often each is timed.
+        repetitions: The number of measurements of each.
     """
 
     name: str
@@ -30,8 +30,8 @@ class Case:
     floor: Callable[[Any], object]
     work: Callable[[Any], object]
     repetitions: int
-    floor_input: Callable[[], object] = _nothing
-    work_input: Callable[[], object] = _nothing
+    floor_input: Callable[[], object] = _no_input
+    work_input: Callable[[], object] = _no_input
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +70,13 @@ class Result:
 
 def measure(case: Case) -> Result:
     """Time a case in rounds; each round alternates floor and work."""
-    a_round = max(1, case.repetitions // ROUNDS)
-    _alternate(case, max(1, a_round // 2))
+    per_round = max(1, case.repetitions // ROUNDS)
+    _alternate(case, max(1, per_round // 2))
     floors: list[float] = []
     works: list[float] = []
     ratios: list[float] = []
     for _ in range(ROUNDS):
-        floor, work = _alternate(case, a_round)
+        floor, work = _alternate(case, per_round)
         ratios.append(statistics.median(work) / statistics.median(floor))
         floors += floor
         works += work
@@ -99,9 +99,9 @@ def _alternate(case: Case, times: int) -> tuple[list[float], list[float]]:
     return floor, work
 
 
-def _microseconds(call: Callable[[Any], object], given: object) -> float:
+def _microseconds(call: Callable[[Any], object], argument: object) -> float:
     started = time.perf_counter_ns()
-    call(given)
+    call(argument)
     return (time.perf_counter_ns() - started) / 1000
 
 
@@ -119,7 +119,7 @@ def table(results: Sequence[Result]) -> str:
         )
         for result in results
     ]
-    widths = [max(len(row[place]) for row in (head, *rows)) for place in range(len(head))]
+    widths = [max(len(row[index]) for row in (head, *rows)) for index in range(len(head))]
     lines = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (head, *rows)]
     rule = "-|-".join("-" * width for width in widths)
     return "\n".join(f"| {line} |" for line in (lines[0], rule, *lines[1:]))

@@ -38,7 +38,7 @@ _INVOCATION_SECONDS: Final = 8.0
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """The result for one share of the time.
+    """The result for one fraction of PostgreSQL's time.
 
     Attributes:
         part: PostgreSQL ran 1/part of the time.
@@ -56,12 +56,12 @@ def slowed(pid: int, part: int) -> Iterator[None]:
     """Let a process and its children run 1/part of the time."""
     stop = threading.Event()
 
-    def signal_all(which: signal.Signals) -> None:
+    def signal_all(number: signal.Signals) -> None:
         with suppress(psutil.NoSuchProcess):
             parent = psutil.Process(pid)
             for process in [*parent.children(recursive=True), parent]:
                 with suppress(psutil.NoSuchProcess):
-                    process.send_signal(which)
+                    process.send_signal(number)
 
     def run() -> None:
         while not stop.is_set():
@@ -92,10 +92,10 @@ def measure(server: PostgresServer, url: str, part: int, *, seconds: float, batc
         store = BatchStore(PostgresArchive(connection))
         waiting: list[Exchange] = []
         while time.monotonic() < began + seconds:
-            given = waiting or [exchange(number, f"t{worker}-{number % 100}", "u") for number in range(batch)]
-            result = store.store(given, _INVOCATION_SECONDS)
+            batch_to_store = waiting or [exchange(number, f"t{worker}-{number % 100}", "u") for number in range(batch)]
+            result = store.store(batch_to_store, _INVOCATION_SECONDS)
             if result.refused:
-                raise AssertionError(f"a good record was refused: {result.refused[:1]}")
+                raise AssertionError(f"a valid record was refused: {result.refused[:1]}")
             waiting = result.waiting
             stored[worker] += result.merged().stored
             postponed[worker] += len(waiting)
@@ -116,15 +116,15 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--parts", type=int, nargs="+", default=[1, 2, 4, 8])
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--batch", type=int, default=1_000)
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as directory, PostgresServer(Path(directory) / "postgres") as server:
         upgrade(server.url)
         rates = []
-        for part in asked.parts:
-            rates.append(measure(server, server.url, part, seconds=asked.seconds, batch=asked.batch))
+        for part in options.parts:
+            rates.append(measure(server, server.url, part, seconds=options.seconds, batch=options.batch))
             share = rates[-1].per_second * part / (rates[0].per_second * rates[0].part)
             sys.stdout.write(
-                f"1/{part} of the time: {rates[-1].per_second:,.0f} exchanges/s, {share:.2f} of the whole's rate"
+                f"1/{part} of the time: {rates[-1].per_second:,.0f} exchanges/s, {share:.2f} of the full rate"
                 f" divided by {part}; postponed {rates[-1].postponed:,}\n"
             )
             sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""The tests run the deletion benchmark at a thousandth of its size."""
+"""The deletion benchmark works at a thousandth of its size."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import pytest
 from tests.bench import deletion
 
 
-def test_it_measures_every_deletion(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_deletion_benchmark_reports_every_kind_of_deletion(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The benchmark finishes and reports each kind of deletion."""
     monkeypatch.setattr(sys, "argv", ["deletion", "--others", "0", "3000", "--exchanges", "2000"])
     assert deletion.main() == 0
     result = capsys.readouterr().out
-    assert result.count("delete a thread of 20 beside") == 2
+    assert result.count("delete a thread of 20 with") == 2
     assert "delete a user with 2,000 exchanges: answered in" in result
     assert "steps" in result

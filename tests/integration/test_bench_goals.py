@@ -1,4 +1,4 @@
-"""The tests run the benchmark of the goals at its smallest size."""
+"""The benchmark of the goals works at its smallest size."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def names() -> list[str]:
 
 
 @pytest.mark.parametrize("case", _CASES)
-def test_it_measures_the_case(names: list[str], case: str) -> None:
+def test_the_benchmark_of_the_goals_measures_every_case(names: list[str], case: str) -> None:
     """The benchmark measures every case of the table."""
     assert [name for name in names if name.startswith(case)]
 
@@ -46,16 +46,16 @@ _FAILING: str = """\
 import sys
 from tests.bench.goals import __main__ as bench
 
-def fails(scene):
-    yield from bench.queue(scene)
+def fail(system):
+    yield from bench.queue(system)
     raise RuntimeError("no more")
 
-bench._PARTS["turns"] = fails
+bench._PARTS["turns"] = fail
 sys.exit(bench.main(["--tiny", "--parts", "turns", "queue"]))
 """
 
 
-def test_a_part_that_fails() -> None:
+def test_a_failed_part_does_not_hide_the_results_of_other_parts() -> None:
     """One part of the benchmark fails. The output has the part's error and all measured results. The exit code is 1."""
     run = subprocess.run([sys.executable, "-c", _FAILING], capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 1

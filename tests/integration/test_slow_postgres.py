@@ -6,6 +6,8 @@ from infra.local.servers import PostgresServer
 from tests.bench.slow_postgres import measure
 
 
-def test_progress_at_an_eighth_of_the_time(postgres: PostgresServer, database_url: str) -> None:
+def test_the_drain_stores_exchanges_while_postgres_runs_an_eighth_of_the_time(
+    postgres: PostgresServer, database_url: str
+) -> None:
     """PostgreSQL runs an eighth of the time. The drain stores exchanges and refuses no valid exchange."""
     assert measure(postgres, database_url, 8, seconds=3, batch=200).per_second > 0

@@ -23,11 +23,11 @@ from tests.bench.goals.figures import Figure, table
 from tests.bench.goals.growth import growth
 from tests.bench.goals.imports import imports
 from tests.bench.goals.queue import queue
-from tests.bench.goals.scene import Scene, Sizes
 from tests.bench.goals.storage import storage
+from tests.bench.goals.system import BenchSystem, Sizes
 from tests.bench.goals.turns import turns
 
-_PARTS: Final[dict[str, Callable[[Scene], Iterator[Figure]]]] = {
+_PARTS: Final[dict[str, Callable[[BenchSystem], Iterator[Figure]]]] = {
     "turns": turns,
     "queue": queue,
     "imports": imports,
@@ -58,21 +58,21 @@ def measure(sizes: Sizes, parts: Sequence[str]) -> _Report:
     report = _Report()
     with (
         tempfile.TemporaryDirectory(prefix="hybrid-memory-bench-") as name,
-        Path(os.devnull).open("w") as nowhere,
+        Path(os.devnull).open("w") as devnull,
         # The handler prints its metrics to this file, as it does in an execution environment.
-        redirect_stdout(nowhere),
+        redirect_stdout(devnull),
         PostgresServer(Path(name) / "postgres") as postgres,
         ValkeyServer(Path(name) / "valkey") as valkey,
     ):
         upgrade(postgres.url)
         configure(valkey.port, postgres.url)
-        scene = Scene(valkey.port, postgres.url, sizes)
+        system = BenchSystem(valkey.port, postgres.url, sizes)
         for part in parts:
             started = time.monotonic()
             try:
-                for figure in _PARTS[part](scene):
+                for figure in _PARTS[part](system):
                     report.figures.append(figure)
-            except Exception as error:  # noqa: BLE001 - a part that fails must not take the other parts' lines along
+            except Exception as error:  # noqa: BLE001 - a failed part must not hide the results of the other parts
                 traceback.print_exc()
                 report.failures[part] = f"{type(error).__name__}: {error}"
             report.seconds[part] = time.monotonic() - started
@@ -80,29 +80,29 @@ def measure(sizes: Sizes, parts: Sequence[str]) -> _Report:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure and print the table; returns the exit code, 1 if a part failed."""
+    """Measure and print the table; return the exit code, which is 1 if a part failed."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.goals", description=__doc__)
     parser.add_argument("--parts", nargs="+", choices=_PARTS, default=list(_PARTS))
-    parser.add_argument("--rows", type=int, default=Sizes().rows, help="messages in the table that is read from")
-    parser.add_argument("--threads", type=int, default=Sizes().unsealed, help="threads that a failover unseals")
-    parser.add_argument("--tiny", action="store_true", help="measure next to nothing, to see that it works")
+    parser.add_argument("--rows", type=int, default=Sizes().rows, help="messages in the table for the reads")
+    parser.add_argument("--threads", type=int, default=Sizes().unsealed, help="threads whose lists a failover unseals")
+    parser.add_argument("--tiny", action="store_true", help="use tiny sizes, to check that the benchmark works")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     pin_to_one_core()
-    report = measure(_TINY if asked.tiny else Sizes(rows=asked.rows, unsealed=asked.threads), asked.parts)
-    if asked.json:
+    report = measure(_TINY if options.tiny else Sizes(rows=options.rows, unsealed=options.threads), options.parts)
+    if options.json:
         sys.stdout.write(json.dumps([figure.to_json() for figure in report.figures], indent=2) + "\n")
     else:
-        sys.stdout.write(_described(report))
+        sys.stdout.write(_format_report(report))
     return 1 if report.failures else 0
 
 
-def _described(report: _Report) -> str:
+def _format_report(report: _Report) -> str:
     missed = sum(not figure.is_met for figure in report.figures)
     taken = ", ".join(f"{part} {seconds:.0f} s" for part, seconds in report.seconds.items())
     failed = "".join(f"\nThe part `{part}` failed: {error}" for part, error in report.failures.items())
     return (
-        f"{table(report.figures)}\n\nMedians, taken in turns, client and servers on one core ({taken})."
+        f"{table(report.figures)}\n\nMedians of alternating calls, client and servers on one core ({taken})."
         f" Goals not met: {missed}; see docs/speed.md.{failed}\n"
     )
 

@@ -23,17 +23,17 @@ from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.redis.entries import encode, ending
 from shared.stores.redis.names import EPOCH, messages_key
 from tests.bench.goals.figures import Figure, Goal, microseconds
-from tests.bench.goals.scene import Scene
+from tests.bench.goals.system import BenchSystem
 
 _LENGTH: Final = 200
 _PROCESSES: Final = 8
 _BATCH: Final = 1_000
-# Of this many threads, one is read for comparison.
-_PART: Final = 10
+# One of this many threads is read for comparison.
+_SAMPLE_INTERVAL: Final = 10
 _HOT: Final = "failover-hot"
 # The maximum number of queries for each read of a list that is not sealed.
 _QUERIES: Final = 2.0
-_HEALTHY: Final = """
+_LONG_UPTIME: Final = """
 insert into drain_health values (1, now() - interval '1 hour', now() + interval '1 day')
 on conflict (id) do update set healthy_since = excluded.healthy_since, beat_at = excluded.beat_at"""
 
@@ -49,13 +49,13 @@ class _CountingArchive(PostgresArchive):
         return super().window(thread_id, limit, users)
 
 
-def failover(scene: Scene) -> Iterator[Figure]:
+def failover(system: BenchSystem) -> Iterator[Figure]:
     """Measure the reads of all threads before and after the failover."""
-    names = [f"failover-{number}" for number in range(scene.sizes.unsealed)]
-    with redis.Redis(port=scene.redis_port) as client, ThreadPoolExecutor(_PROCESSES) as pool:
-        memories = [scene.memory(_CountingArchive) for _ in range(_PROCESSES)]
-        _fill(scene, client, [*names, _HOT])
-        some = random.sample(names, max(1, len(names) // _PART))
+    names = [f"failover-{number}" for number in range(system.sizes.unsealed)]
+    with redis.Redis(port=system.redis_port) as client, ThreadPoolExecutor(_PROCESSES) as pool:
+        memories = [system.memory(_CountingArchive) for _ in range(_PROCESSES)]
+        _fill(system, client, [*names, _HOT])
+        some = random.sample(names, max(1, len(names) // _SAMPLE_INTERVAL))
         # Each process learns the generation with its first read.
         _read(pool, memories, names[:_PROCESSES])
         sealed, _ = _read(pool, memories, some)
@@ -65,27 +65,27 @@ def failover(scene: Scene) -> Iterator[Figure]:
         list(pool.map(lambda memory: Turn(memory, _HOT, None).recall(), memories))
         hot = _queries(memories) - hot
         first, queries = _read(pool, memories, names)
-        again, later = _read(pool, memories, some)
-    what = f"of {len(names):,} threads by {_PROCESSES} processes"
-    yield _figure(f"read {what}, after a failover", first, sealed)
+        again, queries_again = _read(pool, memories, some)
+    described = f"of {len(names):,} threads by {_PROCESSES} processes"
+    yield _figure(f"read {described}, after a failover", first, sealed)
     yield _figure("read some of them again", again, sealed)
-    a_thread = queries / len(names)
-    most = Goal(_QUERIES, "x")
-    yield Figure(f"PostgreSQL queries of these {len(names):,} reads", f"{queries:,}", "", None, a_thread, most)
-    yield Figure("PostgreSQL queries of the reads again", f"{later:,}", "", None, later, Goal(0.0, "x"))
+    per_thread = queries / len(names)
+    maximum = Goal(_QUERIES, "x")
+    yield Figure(f"PostgreSQL queries of these {len(names):,} reads", f"{queries:,}", "", None, per_thread, maximum)
+    yield Figure("PostgreSQL queries of the reads again", f"{queries_again:,}", "", None, queries_again, Goal(0.0, "x"))
     at_once = f"PostgreSQL queries of {_PROCESSES} reads of one thread at once"
-    yield Figure(at_once, f"{hot:,}", "", None, hot / _PROCESSES, most)
+    yield Figure(at_once, f"{hot:,}", "", None, hot / _PROCESSES, maximum)
 
 
-def _fill(scene: Scene, client: redis.Redis, names: Sequence[str]) -> None:
+def _fill(system: BenchSystem, client: redis.Redis, names: Sequence[str]) -> None:
     """Store an exchange of each thread, and seal its list."""
     # Record that this is not the stack's first Redis, and that the stack has run for an hour.
-    scene.archive.log_empty_cache()
-    scene.connection.execute(_HEALTHY)
-    generation = scene.cache.read("failover", None).state.generation or ""
+    system.archive.log_empty_cache()
+    system.connection.execute(_LONG_UPTIME)
+    generation = system.cache.read("failover", None).state.generation or ""
     for start in range(0, len(names), _BATCH):
-        exchanges = [scene.exchange(name, _LENGTH) for name in names[start : start + _BATCH]]
-        scene.archive.store(exchanges)
+        exchanges = [system.exchange(name, _LENGTH) for name in names[start : start + _BATCH]]
+        system.archive.store(exchanges)
         pipe = client.pipeline(transaction=False)
         for exchange in exchanges:
             pipe.rpush(messages_key(exchange.thread_id), *_sealed(exchange, generation))
@@ -102,9 +102,9 @@ def _read(pool: ThreadPoolExecutor, memories: Sequence[Memory], names: Sequence[
     shuffled = random.sample(names, len(names))
     before = _queries(memories)
 
-    def read(place: int) -> None:
-        for name in shuffled[place::_PROCESSES]:
-            found = Turn(memories[place], name, None).recall()
+    def read(index: int) -> None:
+        for name in shuffled[index::_PROCESSES]:
+            found = Turn(memories[index], name, None).recall()
             if len(found.messages) != 2 or found.degraded:
                 raise RuntimeError(f"{name} was read as {found}")
 
@@ -118,6 +118,6 @@ def _queries(memories: Sequence[Memory]) -> int:
 
 
 def _figure(name: str, cost: float, sealed: float) -> Figure:
-    a_second = f"{1e6 / cost:,.0f} a second"
+    per_second = f"{1e6 / cost:,.0f} a second"
     reference = f"sealed lists: {1e6 / sealed:,.0f} a second, {microseconds(sealed)}"
-    return Figure(name, f"{a_second}, {microseconds(cost)}", reference, cost / sealed, cost / sealed, None)
+    return Figure(name, f"{per_second}, {microseconds(cost)}", reference, cost / sealed, cost / sealed, None)

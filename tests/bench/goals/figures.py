@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-_NS_A_MICROSECOND = 1_000
+_NANOSECONDS_PER_MICROSECOND = 1_000
 _WARM_UP = 5
 
 
@@ -18,20 +18,20 @@ class Goal:
 
     Attributes:
         unit: `us` for microseconds, `x` for a multiple of the reference, `share` for a fraction of the reference.
-        is_least: Whether a higher figure is better.
+        is_minimum: Whether a higher figure is better.
     """
 
     limit: float
     unit: Literal["us", "x", "share"]
-    is_least: bool = False
+    is_minimum: bool = False
 
     def is_met(self, value: float) -> bool:
         """Return whether a value meets the goal."""
-        return value >= self.limit if self.is_least else value <= self.limit
+        return value >= self.limit if self.is_minimum else value <= self.limit
 
     def __str__(self) -> str:
-        """Return e.g. `at most 1.6x`."""
-        return f"at {'least' if self.is_least else 'most'} {_shown(self.limit, self.unit)}"
+        """Return for example `at most 1.6x`."""
+        return f"at {'least' if self.is_minimum else 'most'} {_format(self.limit, self.unit)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,38 +71,38 @@ class Figure:
         }
 
 
-def _shown(value: float, unit: str) -> str:
+def _format(value: float, unit: str) -> str:
     return {"us": f"{value:,.0f} \N{MICRO SIGN}s", "x": f"{value:.2f}\N{MULTIPLICATION SIGN}"}.get(unit, f"{value:.2f}")
 
 
 def microseconds(value: float) -> str:
-    """Return e.g. `1,140 µs`."""
-    return _shown(value, "us")
+    """Return for example `1,140 µs`."""
+    return _format(value, "us")
 
 
-def _nothing() -> None:
+def _do_nothing() -> None:
     return None
 
 
-def alternate(times: int, *calls: Callable[[], object], between: Callable[[], object] = _nothing) -> list[float]:
+def alternate(times: int, *calls: Callable[[], object], between: Callable[[], object] = _do_nothing) -> list[float]:
     """Return the median microseconds of each call. The calls alternate, so that noise affects all equally.
 
     `between` runs before each round and is not timed.
     """
-    taken: list[list[float]] = [[] for _ in calls]
+    times_of_calls: list[list[float]] = [[] for _ in calls]
     for number in range(times + _WARM_UP):
         between()
-        for call, found in zip(calls, taken, strict=True):
+        for call, durations in zip(calls, times_of_calls, strict=True):
             started = time.perf_counter_ns()
             call()
             elapsed = time.perf_counter_ns() - started
             if number >= _WARM_UP:
-                found.append(elapsed / _NS_A_MICROSECOND)
-    return [statistics.median(found) for found in taken]
+                durations.append(elapsed / _NANOSECONDS_PER_MICROSECOND)
+    return [statistics.median(durations) for durations in times_of_calls]
 
 
-def compared(name: str, cost: float, reference_name: str, reference: float, goal: Goal | None) -> Figure:
-    """Return a line from two times in microseconds; the goal may apply to the time, the ratio, or its inverse."""
+def compare(name: str, cost: float, reference_name: str, reference: float, goal: Goal | None) -> Figure:
+    """Return a line from two times in microseconds. The goal applies to the time, the ratio, or its inverse."""
     ratio = cost / reference
     value = ratio if goal is None or goal.unit == "x" else cost if goal.unit == "us" else reference / cost
     return Figure(name, microseconds(cost), f"{reference_name}: {microseconds(reference)}", ratio, value, goal)
@@ -110,7 +110,7 @@ def compared(name: str, cost: float, reference_name: str, reference: float, goal
 
 def table(figures: Sequence[Figure]) -> str:
     """Return the lines as a Markdown table."""
-    head = ("case", "figure", "beside", "ratio", "goal", "met")
+    head = ("case", "figure", "reference", "ratio", "goal", "met")
     rows = [
         (
             figure.name,
@@ -122,7 +122,7 @@ def table(figures: Sequence[Figure]) -> str:
         )
         for figure in figures
     ]
-    widths = [max(len(row[place]) for row in (head, *rows)) for place in range(len(head))]
+    widths = [max(len(row[index]) for row in (head, *rows)) for index in range(len(head))]
     lines = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (head, *rows)]
     rule = "-|-".join("-" * width for width in widths)
     return "\n".join(f"| {line} |" for line in (lines[0], rule, *lines[1:]))

@@ -10,30 +10,30 @@ from collections.abc import Iterator
 from typing import Final
 
 from tests.bench.goals.figures import Figure, Goal
-from tests.bench.goals.scene import Scene
+from tests.bench.goals.system import BenchSystem
 
-_NAMED: Final = """\
+_IMPORT_PACKAGES: Final = """\
 import fastapi, mangum, redis, psycopg, aws_lambda_powertools, pydantic_settings, boto3
 boto3.client("sqs")"""
 _FUNCTIONS: Final = {"agent": 0.7, "sync": 0.35}
 
 
-def imports(scene: Scene) -> Iterator[Figure]:
+def imports(system: BenchSystem) -> Iterator[Figure]:
     """Measure both functions."""
-    codes = ["pass", _NAMED, *(f"import functions.{name}.handler" for name in _FUNCTIONS)]
-    taken: list[list[float]] = [[] for _ in codes]
+    codes = ["pass", _IMPORT_PACKAGES, *(f"import functions.{name}.handler" for name in _FUNCTIONS)]
+    times_of_codes: list[list[float]] = [[] for _ in codes]
     for code in codes:
         _cpu_seconds(code)  # writes the bytecode
-    for _ in range(scene.sizes.imports):
-        for code, found in zip(codes, taken, strict=True):
-            found.append(_cpu_seconds(code))
-    empty, named, *functions = (statistics.median(found) for found in taken)
-    for (name, limit), seconds in zip(_FUNCTIONS.items(), functions, strict=True):
-        share = (seconds - empty) / (named - empty)
+    for _ in range(system.sizes.imports):
+        for code, seconds in zip(codes, times_of_codes, strict=True):
+            seconds.append(_cpu_seconds(code))
+    empty, packages, *functions = (statistics.median(seconds) for seconds in times_of_codes)
+    for (name, limit), duration in zip(_FUNCTIONS.items(), functions, strict=True):
+        share = (duration - empty) / (packages - empty)
         yield Figure(
             f"cold import of the {name} function, CPU",
-            f"{(seconds - empty) * 1000:,.0f} ms",
-            f"importing its packages: {(named - empty) * 1000:,.0f} ms",
+            f"{(duration - empty) * 1000:,.0f} ms",
+            f"importing its packages: {(packages - empty) * 1000:,.0f} ms",
             share,
             share,
             Goal(limit, "share"),
@@ -47,5 +47,5 @@ def _cpu_seconds(code: str) -> float:
         _, status, usage = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
-        raise RuntimeError(f"this failed: {code}")
+        raise RuntimeError(f"the program failed: {code}")
     return usage.ru_utime + usage.ru_stime

@@ -15,7 +15,7 @@ from unittest.mock import patch
 from shared.settings import SyncSettings
 from shared.stores.sqs.queue import SqsQueue
 from tests.bench.goals.figures import Figure, Goal, microseconds
-from tests.bench.goals.scene import LENGTHS, Scene
+from tests.bench.goals.system import LENGTHS, BenchSystem
 
 _BODY: Final = b'{"MessageId":"00000000-0000-0000-0000-000000000000","MD5OfMessageBody":""}'
 _ANSWER: Final = (
@@ -25,19 +25,19 @@ _ANSWER: Final = (
 _WARM_UP: Final = 20
 
 
-def queue(scene: Scene) -> Iterator[Figure]:
+def queue(system: BenchSystem) -> Iterator[Figure]:
     """Measure sending with short and with long messages."""
     for length in LENGTHS:
         with _sqs() as port, patch.dict(os.environ, AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}"):
             sender = SqsQueue(SyncSettings(queue_url=f"http://127.0.0.1:{port}/000000000000/queue"))
-            exchange = scene.exchange("bench-queue", length)
-            taken = []
-            for number in range(scene.sizes.repetitions + _WARM_UP):
+            exchange = system.exchange("bench-queue", length)
+            durations = []
+            for number in range(system.sizes.repetitions + _WARM_UP):
                 started = time.thread_time_ns()
                 sender.send(exchange)
                 if number >= _WARM_UP:
-                    taken.append((time.thread_time_ns() - started) / 1000)
-        cost = statistics.median(taken)
+                    durations.append((time.thread_time_ns() - started) / 1000)
+        cost = statistics.median(durations)
         name = f"SQS send, client side, {length} characters"
         yield Figure(name, microseconds(cost), "", None, cost, Goal(900, "us"))
 

@@ -14,9 +14,9 @@ import psycopg
 from shared.models import Exchange
 from shared.stores.postgres.connection import sql
 from tests.bench.floors import copy_messages, window_parameters
-from tests.bench.goals.figures import Figure, Goal, compared
-from tests.bench.goals.scene import LENGTHS, WINDOW, Scene
-from tests.bench.goals.turns import name_of
+from tests.bench.goals.figures import Figure, Goal, compare
+from tests.bench.goals.system import LENGTHS, WINDOW, BenchSystem
+from tests.bench.goals.turns import case_name
 
 _BATCH: Final = 1_000
 _THREADS: Final = 100
@@ -32,65 +32,67 @@ insert into conversations (thread_id, user_id, title)
 select %(user)s || '-' || n, %(user)s, 'title' from generate_series(1, %(threads)s) n"""
 
 
-def storage(scene: Scene) -> Iterator[Figure]:
+def storage(system: BenchSystem) -> Iterator[Figure]:
     """Measure the drain in a small table, then reading from a large table."""
     for length in LENGTHS:
-        yield _drain(scene, length)
+        yield _drain(system, length)
     for length in LENGTHS:
-        yield from _hydrate(scene, length)
+        yield from _hydrate(system, length)
 
 
-def _drain(scene: Scene, length: int) -> Figure:
+def _drain(system: BenchSystem, length: int) -> Figure:
     def batch() -> list[Exchange]:
         threads = itertools.islice(itertools.cycle(range(_THREADS)), _BATCH)
-        return [scene.exchange(f"drain-{number}", length) for number in threads]
+        return [system.exchange(f"drain-{number}", length) for number in threads]
 
-    scene.archive.store(batch())
+    system.archive.store(batch())
     conversations: dict[str, UUID] = dict(
-        scene.connection.execute("select thread_id, id from conversations").fetchall()
+        system.connection.execute("select thread_id, id from conversations").fetchall()
     )
     floors, works = [], []
-    for _ in range(scene.sizes.batches):
-        floors.append(_microseconds(lambda given: copy_messages(scene.connection, given, conversations), batch()))
-        works.append(_microseconds(scene.archive.store, batch()))
+    for _ in range(system.sizes.batches):
+        floors.append(
+            _microseconds(lambda argument: copy_messages(system.connection, argument, conversations), batch())
+        )
+        works.append(_microseconds(system.archive.store, batch()))
     floor, work = statistics.median(floors), statistics.median(works)
-    return compared(name_of("drain of 1,000", length), work, "bare COPY", floor, Goal(0.75, "share", is_least=True))
+    return compare(case_name("drain of 1,000", length), work, "bare COPY", floor, Goal(0.75, "share", is_minimum=True))
 
 
-def _microseconds(call: Callable[[Sequence[Exchange]], object], given: Sequence[Exchange]) -> float:
+def _microseconds(call: Callable[[Sequence[Exchange]], object], argument: Sequence[Exchange]) -> float:
     started = time.perf_counter_ns()
-    call(given)
+    call(argument)
     return (time.perf_counter_ns() - started) / 1000
 
 
-def _hydrate(scene: Scene, length: int) -> Iterator[Figure]:
-    user, threads = f"hydrate-{length}", max(1, scene.sizes.rows // _THREAD_LENGTH // 2 // len(LENGTHS))
-    wanted = {"user": user, "threads": threads, "length": _THREAD_LENGTH, "words": length // 5}
-    scene.connection.execute(_CONVERSATIONS, wanted)
-    scene.connection.execute(_FILL, wanted)
-    scene.connection.execute("vacuum analyze")
+def _hydrate(system: BenchSystem, length: int) -> Iterator[Figure]:
+    user, threads = f"hydrate-{length}", max(1, system.sizes.rows // _THREAD_LENGTH // 2 // len(LENGTHS))
+    parameters = {"user": user, "threads": threads, "length": _THREAD_LENGTH, "words": length // 5}
+    system.connection.execute(_CONVERSATIONS, parameters)
+    system.connection.execute(_FILL, parameters)
+    system.connection.execute("vacuum analyze")
     query = sql("window")
     # psycopg prepares a statement that it has run five times. The product turns this off, because behind a pooler the
     # next transaction may have another session.
-    unprepared = psycopg.connect(scene.connection.info.dsn, password=scene.connection.info.password, autocommit=True)
+    unprepared = psycopg.connect(system.connection.info.dsn, password=system.connection.info.password, autocommit=True)
     unprepared.prepare_threshold = None
     floors, plain, works = [], [], []
-    for number in range(scene.sizes.repetitions):
+    for number in range(system.sizes.repetitions):
         thread_id = f"{user}-{number * 7919 % threads + 1}"
         # Read the thread once before, so that neither measured query reads it from disk.
-        scene.archive.window(thread_id, WINDOW)
-        read = scene.cache.read(thread_id, None)
-        asked = window_parameters(thread_id, WINDOW)
+        system.archive.window(thread_id, WINDOW)
+        read = system.cache.read(thread_id, None)
+        window_arguments = window_parameters(thread_id, WINDOW)
         started = time.perf_counter_ns()
-        scene.connection.execute(query, asked).fetchall()
+        system.connection.execute(query, window_arguments).fetchall()
         prepared = time.perf_counter_ns()
-        unprepared.execute(query, asked).fetchall()
+        unprepared.execute(query, window_arguments).fetchall()
         between = time.perf_counter_ns()
-        scene.cache.refill(thread_id, scene.archive.window(thread_id, WINDOW), read)
+        system.cache.refill(thread_id, system.archive.window(thread_id, WINDOW), read)
         works.append((time.perf_counter_ns() - between) / 1000)
         plain.append((between - prepared) / 1000)
         floors.append((prepared - started) / 1000)
     unprepared.close()
-    name, work = name_of(f"hydrate 100 of {scene.sizes.rows:,} rows, with refill", length), statistics.median(works)
-    yield compared(name, work, "the query alone", statistics.median(floors), Goal(1.8, "x"))
-    yield compared(name, work, "the query alone, not prepared", statistics.median(plain), None)
+    name, work = case_name(f"hydrate 100 of {system.sizes.rows:,} rows, with refill", length), statistics.median(works)
+    yield compare(name, work, "the query alone", statistics.median(floors), Goal(1.8, "x"))
+    yield compare(name, work, "the query alone, not prepared", statistics.median(plain), None)

@@ -67,7 +67,7 @@ def _text(length: int) -> str:
     return (_WORDS * (length // len(_WORDS) + 1))[:length]
 
 
-class AnsweringQueue:
+class InstantSqsClient:
     """An SQS client whose queue responds at once, in this process."""
 
     def send_message(self, **_: object) -> dict[str, str]:
@@ -89,7 +89,7 @@ class _Context:
     invoked_function_arn: str = "arn:aws:lambda:us-east-1:000000000000:function:bench"
 
 
-class Scene:
+class BenchSystem:
     """The stores of a run.
 
     Attributes:
@@ -120,19 +120,19 @@ class Scene:
 
     def exchange(self, thread_id: str, length: int) -> Exchange:
         """Return a new exchange with two messages of this length."""
-        named = self._ids.new()
+        exchange_id = self._ids.new()
         text = _text(length)
-        return Exchange(named, thread_id, USER, text, text, timestamp_of(named))
+        return Exchange(exchange_id, thread_id, USER, text, text, timestamp_of(exchange_id))
 
-    def later(self, thread_id: str, length: int, *, is_random: bool = False) -> Exchange:
+    def newer_exchange(self, thread_id: str, length: int, *, is_random: bool = False) -> Exchange:
         """Return an exchange that is newer than all earlier ones, including those of the agent function.
 
         Its id is a UUIDv7. With `is_random` it is a UUIDv4, which a caller may also choose.
         """
         self._latest = max(self._latest + _STEP, datetime.now(UTC) + _STEP)
-        named = uuid4() if is_random else self._ids.new(now=self._latest.timestamp())
+        exchange_id = uuid4() if is_random else self._ids.new(now=self._latest.timestamp())
         text = _text(length)
-        return Exchange(named, thread_id, USER, text, text, self._latest)
+        return Exchange(exchange_id, thread_id, USER, text, text, self._latest)
 
     def fill(self, thread_id: str, length: int) -> None:
         """Fill a thread's window with drained exchanges, and set the user's preferences."""
@@ -146,9 +146,9 @@ class Scene:
         refill(self.cache, thread_id, Window(exchanges, is_all=is_all))
 
     def invoke(self, event: Event) -> Event:
-        """Invoke the agent function with an event; its queue responds at once."""
+        """Invoke the agent function with an event. The function's queue responds at once."""
         if self._handle is None:
-            with patch("shared.stores.sqs.queue.sqs_client", AnsweringQueue):
+            with patch("shared.stores.sqs.queue.sqs_client", InstantSqsClient):
                 # Imported here, because the module reads the environment that this run has just set.
                 self._handle = importlib.import_module("functions.agent.handler").handler
         return self._handle(event, _Context())
