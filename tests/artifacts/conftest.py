@@ -18,7 +18,7 @@ from infra.build.artifact.interpreter import OVERRIDE, find_python
 from infra.local.client import StackProcess
 from infra.local.environment import ACCESS_KEY
 from tests.artifacts.runtime_interface import Invocable
-from tests.e2e.conftest import DEFAULTS
+from tests.e2e.conftest import DEFAULT_SETTINGS
 from tests.e2e.deployment import Aws, Deployment, connect, from_stack
 from tests.e2e.queues import Queues
 from tests.e2e.stores import Layers
@@ -63,7 +63,7 @@ def runtime_python() -> Path:
 @pytest.fixture(scope="session")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Return a running stack with extra queues for the tests, because the stack's function drains the stack's queue."""
-    with StackProcess(tmp_path_factory.mktemp("stack"), env=DEFAULTS) as stack:
+    with StackProcess(tmp_path_factory.mktemp("stack"), env=DEFAULT_SETTINGS) as stack:
         running = from_stack(stack.info)
         aws = connect(running.endpoint_url, running.region)
         urls = [aws.sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("built", "built-dead")]
@@ -108,7 +108,7 @@ def function_environment(deployment: Deployment) -> dict[str, str]:
 def function_settings(deployment: Deployment, host: str = "127.0.0.1") -> dict[str, str]:
     """Return the project's settings for a function that reaches this machine as `host`."""
     redis_host, _, redis_port = deployment.redis_url.removeprefix("redis://").removesuffix("/0").partition(":")
-    seen = {"STAGE": "local", "REDIS__HOST": redis_host, "REDIS__PORT": redis_port, **DEFAULTS}
+    seen = {"STAGE": "local", "REDIS__HOST": redis_host, "REDIS__PORT": redis_port, **DEFAULT_SETTINGS}
     seen |= {"DATABASE__URL": deployment.database_url}
     seen |= {"SYNC__QUEUE_URL": deployment.queue_url, "SYNC__DLQ_URL": deployment.dlq_url}
     return {name: value.replace("127.0.0.1", host) for name, value in seen.items()}

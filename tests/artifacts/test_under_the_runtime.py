@@ -174,7 +174,7 @@ def test_poison_goes_to_the_dead_letter_queue(sync: Invocable, layers: Layers, q
     *bad, good = POISON
     assert sync.invoke(_event("sync-poison.json")) == {"batchItemFailures": []}
 
-    dead = queues.wait_dead(lambda body: body in bad, len(bad))
+    dead = queues.wait_for_dead_letters(lambda body: body in bad, len(bad))
     reasons = {letter.body: letter.attributes["reason"] for letter in dead}
     assert reasons == dict(zip(bad, ("not_json", "unknown_version", "missing_field"), strict=True))
     survivor = json.loads(good)

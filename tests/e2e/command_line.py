@@ -14,11 +14,11 @@ from tests.e2e.deployment import Deployment
 
 SCRIPT: Final = Path(sys.executable).with_name("hybrid-memory")
 _SETTINGS: Final = ("SYNC__", "REDIS__", "DATABASE__", "HYBRID_MEMORY_", "AWS_ENDPOINT_URL", "COLUMNS", "LINES")
-Done = subprocess.CompletedProcess[str]
+CompletedCommand = subprocess.CompletedProcess[str]
 
 
 class CommandLine:
-    """Runs `hybrid-memory` in a directory without a stack, so that only its options name the deployment."""
+    """Runs `hybrid-memory` in a directory without a stack, so that only the options name the deployment."""
 
     def __init__(self, deployment: Deployment, directory: Path) -> None:
         self._directory = directory
@@ -36,15 +36,17 @@ class CommandLine:
         """Return the command with the options that name the deployment."""
         return [str(SCRIPT), *self._options, *words]
 
-    def environment(self, **more: str) -> dict[str, str]:
+    def environment(self, **settings: str) -> dict[str, str]:
         """Return an environment that names no deployment."""
         own = {name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS)}
         region = {"AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-        return {**own, **region, **more}
+        return {**own, **region, **settings}
 
-    def run(self, *words: str, code: int | None = 0, command: Sequence[str] | None = None, **environment: str) -> Done:
-        """Run a command and check its exit code; None accepts any."""
-        done = subprocess.run(
+    def run(
+        self, *words: str, code: int | None = 0, command: Sequence[str] | None = None, **environment: str
+    ) -> CompletedCommand:
+        """Run a command and check its exit code. None accepts any exit code."""
+        completed = subprocess.run(
             command or self.command(*words),
             cwd=self._directory,
             env=self.environment(**environment),
@@ -53,11 +55,11 @@ class CommandLine:
             timeout=120,
             check=False,
         )
-        assert code in (None, done.returncode), (
-            f"{words}: {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+        assert code in (None, completed.returncode), (
+            f"{words}: {completed.returncode}\n{completed.stdout[-2000:]}\n{completed.stderr[-2000:]}"
         )
-        assert "Traceback" not in done.stderr
-        return done
+        assert "Traceback" not in completed.stderr
+        return completed
 
     def json(self, *words: str, code: int | None = 0) -> Any:
         """Run a command with `--json` and return its output."""

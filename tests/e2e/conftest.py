@@ -20,8 +20,8 @@ from tests.e2e.servers import Servers
 from tests.e2e.stores import Layers
 
 _HERE = Path(__file__).parent
-# The tests expect default settings, so the user's own are removed.
-DEFAULTS = {
+# The tests expect default settings, so the user's own settings are removed.
+DEFAULT_SETTINGS = {
     "MEMORY__THREAD_TTL_HOURS": "24",
     "MEMORY__USER_TTL_DAYS": "30",
     "MEMORY__MAX_THREAD_MESSAGES": "50",
@@ -30,22 +30,22 @@ DEFAULTS = {
 }
 
 
-_NOT_SELECTED = pytest.StashKey[Counter[str]]()
+_SKIPPED_TESTS = pytest.StashKey[Counter[str]]()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip tests that need the embedded stack if the tests run against another deployment."""
     if not os.environ.get("AWS_ENDPOINT_URL"):
         return
-    ours = (item for item in items if item.path.is_relative_to(_HERE))
-    left_out = {item: reason for item in ours if (reason := _needs_embedded(item))}
-    if left_out:
-        config.stash[_NOT_SELECTED] = Counter(left_out.values())
-        config.hook.pytest_deselected(items=list(left_out))
-        items[:] = [item for item in items if item not in left_out]
+    e2e_items = (item for item in items if item.path.is_relative_to(_HERE))
+    skipped = {item: reason for item in e2e_items if (reason := _reason_to_skip(item))}
+    if skipped:
+        config.stash[_SKIPPED_TESTS] = Counter(skipped.values())
+        config.hook.pytest_deselected(items=list(skipped))
+        items[:] = [item for item in items if item not in skipped]
 
 
-def _needs_embedded(item: pytest.Item) -> str | None:
+def _reason_to_skip(item: pytest.Item) -> str | None:
     """Return why a test needs the embedded stack: the test has a mark, or uses the servers' processes."""
     if (marker := item.get_closest_marker("embedded")) is not None:
         return str(marker.args[0])
@@ -54,8 +54,10 @@ def _needs_embedded(item: pytest.Item) -> str | None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the skipped tests and the reasons."""
-    for reason, count in sorted(config.stash.get(_NOT_SELECTED, Counter()).items()):
-        terminalreporter.write_line(f"Not against a deployment that runs elsewhere: {count} tests, {reason}")
+    for reason, count in sorted(config.stash.get(_SKIPPED_TESTS, Counter()).items()):
+        terminalreporter.write_line(
+            f"Skipped, because this deployment is not the embedded stack: {count} tests {reason}"
+        )
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +72,7 @@ def stack(endpoint_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     if endpoint_url:
         yield None
         return
-    with StackProcess(tmp_path_factory.mktemp("stack"), env=DEFAULTS) as running:
+    with StackProcess(tmp_path_factory.mktemp("stack"), env=DEFAULT_SETTINGS) as running:
         yield running
 
 
@@ -83,25 +85,23 @@ def deployment(endpoint_url: str, stack: StackProcess | None) -> Deployment:
         return from_endpoint(endpoint_url, os.environ.get("AWS_DEFAULT_REGION", "us-east-1"))
     except (BotoCoreError, ClientError) as error:
         # Exit with one message instead of one error per test.
-        pytest.exit(
-            f"There is no stack {STACK} at {endpoint_url}; `docker compose up` makes one. ({error})", returncode=1
-        )
+        pytest.exit(f"There is no stack {STACK} at {endpoint_url}. Run `docker compose up`. ({error})", returncode=1)
 
 
 @pytest.fixture(scope="session")
 def aws(deployment: Deployment) -> Iterator[Aws]:
     """Return AWS clients of the system under test."""
-    made = connect(deployment.endpoint_url, deployment.region)
-    yield made
-    made.close()
+    clients = connect(deployment.endpoint_url, deployment.region)
+    yield clients
+    clients.close()
 
 
 @pytest.fixture(scope="session")
 def api(deployment: Deployment) -> Iterator[MemoryApi]:
     """Return a client of the API under test."""
-    made = MemoryApi(deployment.api_url)
-    yield made
-    made.http.close()
+    client = MemoryApi(deployment.api_url)
+    yield client
+    client.http.close()
 
 
 @pytest.fixture(scope="session")
@@ -133,8 +133,8 @@ def functions(aws: Aws, deployment: Deployment) -> Functions:
 
 @pytest.fixture
 def servers(stack: StackProcess | None) -> Servers:
-    """Return the servers' processes, which only the embedded stack gives access to."""
-    assert stack is not None, "no test that asks for the servers is selected without the embedded stack"
+    """Return the servers' processes. Only the embedded stack gives access to them."""
+    assert stack is not None, "tests with the fixture `servers` need the embedded stack"
     return Servers(stack)
 
 

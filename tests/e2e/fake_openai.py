@@ -13,21 +13,21 @@ ANSWER = "An answer from the model."
 
 
 class _Endpoint(ThreadingHTTPServer):
-    def __init__(self, answer: str, most_characters: int | None) -> None:
+    def __init__(self, answer: str, max_characters: int | None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.asked: list[dict[str, Any]] = []
+        self.requests: list[dict[str, Any]] = []
         self.answer = answer
-        self.most_characters = most_characters
+        self.max_characters = max_characters
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Endpoint
 
     def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.asked.append(asked)
-        length = sum(len(str(message["content"])) for message in asked["messages"])
-        if self.server.most_characters is not None and length > self.server.most_characters:
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.requests.append(request)
+        length = sum(len(str(message["content"])) for message in request["messages"])
+        if self.server.max_characters is not None and length > self.server.max_characters:
             detail = "This model's maximum context length is exceeded. Please reduce the length of the messages."
             self._send(400, {"error": {"message": detail, "type": "x", "code": "context_length_exceeded"}})
             return
@@ -36,7 +36,7 @@ class _Handler(BaseHTTPRequestHandler):
             "id": "chat-1",
             "object": "chat.completion",
             "created": 0,
-            "model": asked["model"],
+            "model": request["model"],
             "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
             "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
         }
@@ -50,21 +50,21 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name for it
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
         """Log nothing."""
 
 
 @contextmanager
-def fake_openai(answer: str = ANSWER, most_characters: int | None = None) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Serve; yield the base URL and the list of requests.
+def fake_openai(answer: str = ANSWER, max_characters: int | None = None) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Run the endpoint. Yield its base URL and the list of requests.
 
-    With `most_characters`, longer requests are refused as by OpenAI.
+    With `max_characters`, the endpoint refuses longer requests, as OpenAI does.
     """
-    endpoint = _Endpoint(answer, most_characters)
+    endpoint = _Endpoint(answer, max_characters)
     thread = threading.Thread(target=endpoint.serve_forever, args=(0.05,))
     thread.start()
     try:
-        yield f"http://127.0.0.1:{endpoint.server_port}/v1", endpoint.asked
+        yield f"http://127.0.0.1:{endpoint.server_port}/v1", endpoint.requests
     finally:
         endpoint.shutdown()
         thread.join()

@@ -1,4 +1,4 @@
-"""Invoking the deployed functions through the Lambda API, as `aws lambda invoke` does."""
+"""Invokes the deployed functions through the Lambda API, as `aws lambda invoke` does."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Functions:
         return self._invoke(self._deployment.sync_function, event)
 
     def _invoke(self, name: str, event: Any) -> dict[str, Any]:
-        answer = self._aws.functions.invoke(FunctionName=name, Payload=json.dumps(event))
-        payload = dict(json.loads(answer["Payload"].read()))
-        assert "FunctionError" not in answer, payload
+        response = self._aws.functions.invoke(FunctionName=name, Payload=json.dumps(event))
+        payload = dict(json.loads(response["Payload"].read()))
+        assert "FunctionError" not in response, payload
         return payload

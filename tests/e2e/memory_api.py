@@ -1,4 +1,4 @@
-"""A test client of the HTTP API: one method per route, which checks for success and returns the JSON."""
+"""A test client of the HTTP API with one method per route. Each method checks for success and returns the JSON."""
 
 from __future__ import annotations
 
@@ -27,34 +27,34 @@ class MemoryApi:
         return self.http.request(method, path, **options)
 
     def call(self, method: str, path: str, **options: Any) -> Json:
-        """Send a request, check for success, and return its JSON; {} for an empty response."""
-        answer = self.send(method, path, **options)
-        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text[:1000]}"
-        return dict(answer.json()) if answer.content else {}
+        """Send a request, check for success, and return the response's JSON, or {} for an empty response."""
+        response = self.send(method, path, **options)
+        assert response.is_success, f"{method} {path}: {response.status_code} {response.text[:1000]}"
+        return dict(response.json()) if response.content else {}
 
     def run(self, prompt: str, headers: dict[str, str] | None = None, **fields: Any) -> Json:
-        """`POST /run`."""
+        """Send `POST /run`."""
         return self.call("POST", "/run", json={"prompt": prompt, **fields}, headers=headers)
 
     def invoking(self, **fields: Any) -> Json:
-        """`POST /invoking`."""
+        """Send `POST /invoking`."""
         return self.call("POST", "/invoking", json=fields)
 
     def invoked(self, user_message: str, assistant_message: str, **fields: Any) -> Json:
-        """`POST /invoked`."""
+        """Send `POST /invoked`."""
         body = {"user_message": user_message, "assistant_message": assistant_message, **fields}
         return self.call("POST", "/invoked", json=body)
 
     def thread(self, thread_id: str) -> Json:
-        """`GET /threads/{thread_id}`."""
+        """Send `GET /threads/{thread_id}`."""
         return self.call("GET", f"/threads/{segment(thread_id)}")
 
     def threads(self, user_id: str, **query: Any) -> Json:
-        """`GET /threads`."""
+        """Send `GET /threads`."""
         return self.call("GET", "/threads", params={"user_id": user_id, **query})
 
     def messages(self, thread_id: str, **query: Any) -> Json:
-        """`GET /threads/{thread_id}/messages`."""
+        """Send `GET /threads/{thread_id}/messages`."""
         return self.call("GET", f"/threads/{segment(thread_id)}/messages", params=query)
 
     def contents(self, thread_id: str) -> list[str]:
@@ -62,13 +62,13 @@ class MemoryApi:
         return [item["content"] for item in self.messages(thread_id, limit=200)["items"]]
 
     def delete_thread(self, thread_id: str) -> None:
-        """`DELETE /threads/{thread_id}`."""
+        """Send `DELETE /threads/{thread_id}`."""
         assert self.send("DELETE", f"/threads/{segment(thread_id)}").status_code == httpx.codes.NO_CONTENT
 
     def preferences(self, user_id: str) -> Json:
-        """`GET /users/{user_id}/preferences`."""
+        """Send `GET /users/{user_id}/preferences`."""
         return self.call("GET", f"/users/{segment(user_id)}/preferences")
 
     def put_preferences(self, user_id: str, preferences: Json) -> Json:
-        """`PUT /users/{user_id}/preferences`."""
+        """Send `PUT /users/{user_id}/preferences`."""
         return self.call("PUT", f"/users/{segment(user_id)}/preferences", json=preferences)

@@ -1,4 +1,4 @@
-"""A second stack runs with its own settings."""
+"""Runs a second stack with its own settings."""
 
 from __future__ import annotations
 

@@ -29,39 +29,41 @@ class Queues:
     def put(self, *bodies: str) -> None:
         """Send messages to the exchange queue."""
         entries: Any = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
-        answer = self._aws.sqs.send_message_batch(QueueUrl=self._deployment.queue_url, Entries=entries)
-        assert "Failed" not in answer or not answer["Failed"]
+        response = self._aws.sqs.send_message_batch(QueueUrl=self._deployment.queue_url, Entries=entries)
+        assert "Failed" not in response or not response["Failed"]
 
     def depth(self) -> int:
-        """Return how many messages of the exchange queue wait or are being drained."""
+        """Return the number of messages in the exchange queue that are visible or in flight."""
         names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        answer = self._aws.sqs.get_queue_attributes(QueueUrl=self._deployment.queue_url, AttributeNames=names)
-        return sum(int(answer["Attributes"][name]) for name in names)
+        response = self._aws.sqs.get_queue_attributes(QueueUrl=self._deployment.queue_url, AttributeNames=names)
+        return sum(int(response["Attributes"][name]) for name in names)
 
     def wait_empty(self) -> None:
         """Wait until the exchange queue is empty."""
         eventually(lambda: self.depth() == 0, 90)
 
-    def wait_dead(self, is_wanted: Callable[[str], bool], count: int) -> list[DeadLetter]:
+    def wait_for_dead_letters(self, matches: Callable[[str], bool], count: int) -> list[DeadLetter]:
         """Wait for a number of dead letters with a matching body, and delete them from the queue."""
         found: list[DeadLetter] = []
 
-        def look() -> bool:
-            answer = self._aws.sqs.receive_message(
+        def has_received() -> bool:
+            response = self._aws.sqs.receive_message(
                 QueueUrl=self._deployment.dlq_url,
                 MaxNumberOfMessages=10,
                 VisibilityTimeout=1,
                 MessageAttributeNames=["All"],
             )
-            for message in answer.get("Messages", []):
-                if not is_wanted(message["Body"]):
+            for message in response.get("Messages", []):
+                if not matches(message["Body"]):
                     continue
-                values = {name: one["StringValue"] for name, one in message.get("MessageAttributes", {}).items()}
+                values = {
+                    name: attribute["StringValue"] for name, attribute in message.get("MessageAttributes", {}).items()
+                }
                 found.append(DeadLetter(message["Body"], values))
                 self._aws.sqs.delete_message(QueueUrl=self._deployment.dlq_url, ReceiptHandle=message["ReceiptHandle"])
             return len(found) >= count
 
-        eventually(look)
+        eventually(has_received)
         return found
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""The tests kill and freeze the embedded stack's servers."""
+"""Kills and freezes the embedded stack's servers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Servers:
         return int(self._stack.info["pids"][name])
 
     def kill(self, name: str) -> None:
-        """SIGKILL a server and all its children."""
+        """Kill a server and all its children with SIGKILL."""
         for process in self._tree(name):
             with suppress(psutil.NoSuchProcess):
                 process.kill()
@@ -53,23 +53,23 @@ class Servers:
 
     @contextmanager
     def frozen(self, *names: str) -> Iterator[None]:
-        """Freeze servers. They keep open connections and accept new ones, but do not respond."""
-        stopped = [process for name in names for process in self._tree(name)]
+        """Freeze servers. Their connections stay open, and they accept new connections, but they do not respond."""
+        processes = [process for name in names for process in self._tree(name)]
         try:
-            self._signal(stopped, signal.SIGSTOP)
+            self._signal(processes, signal.SIGSTOP)
             yield
         finally:
-            self._signal(stopped, signal.SIGCONT)
+            self._signal(processes, signal.SIGCONT)
 
     def _tree(self, name: str) -> list[psutil.Process]:
         """Return the server's processes. The parent is first, so that a killed parent cannot replace its children."""
         first = psutil.Process(self.pid(name))
         return [first, *first.children(recursive=True)]
 
-    def _signal(self, processes: list[psutil.Process], number: signal.Signals) -> None:
+    def _signal(self, processes: list[psutil.Process], signal_number: signal.Signals) -> None:
         for process in processes:
             with suppress(psutil.NoSuchProcess):
-                process.send_signal(number)
+                process.send_signal(signal_number)
 
     def _listens(self, name: str) -> bool:
         parts = urlsplit(self._stack.info[_URLS[name]])

@@ -18,14 +18,14 @@ _MESSAGES = """
 
 
 class Layers:
-    """Reads Redis and PostgreSQL. Each call opens a connection, so restarts do not matter."""
+    """Reads Redis and PostgreSQL. Each call opens a connection, so a server may restart between calls."""
 
     def __init__(self, redis_url: str, database_url: str) -> None:
         self._redis_url = redis_url
         self._database_url = database_url
 
     def redis(self) -> redis.Redis:
-        """Return a client, to be used as a context manager."""
+        """Return a client. Use it as a context manager."""
         return redis.Redis.from_url(self._redis_url, decode_responses=True, socket_timeout=5)
 
     def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -36,9 +36,9 @@ class Layers:
     def cached(self, thread_id: str) -> list[dict[str, Any]]:
         """Return a thread's cached entries."""
         with self.redis() as client:
-            listed = [json.loads(entry) for entry in client.lrange(f"thread:{thread_id}:messages", 0, -1)]
-            # A list without an exchange may contain a placeholder.
-            return [entry for entry in listed if entry["role"] != "system"]
+            entries = [json.loads(entry) for entry in client.lrange(f"thread:{thread_id}:messages", 0, -1)]
+            # An empty list may contain a placeholder entry.
+            return [entry for entry in entries if entry["role"] != "system"]
 
     def cached_contents(self, thread_id: str) -> list[str]:
         """Return a thread's cached texts."""
@@ -49,13 +49,13 @@ class Layers:
         with self.redis() as client:
             return int(client.ttl(key))
 
-    def forget_cached(self, *keys: str) -> None:
+    def delete_cached(self, *keys: str) -> None:
         """Delete keys from Redis, as if they had expired."""
         with self.redis() as client:
             client.delete(*keys)
 
     def conversations(self, thread_id: str) -> list[tuple[Any, ...]]:
-        """Return the user and title of a thread's conversation: one row or none."""
+        """Return the user and title of a thread's conversation. The list has at most one row."""
         return self.rows("select user_id, title from conversations where thread_id = %s", thread_id)
 
     def stored(self, thread_id: str) -> list[tuple[Any, ...]]:
@@ -68,4 +68,4 @@ class Layers:
 
     def wait_stored(self, thread_id: str, messages: int) -> list[tuple[Any, ...]]:
         """Wait until the drain has stored a number of messages of a thread, and return them."""
-        return eventually(lambda: found if len(found := self.stored(thread_id)) >= messages else None, 60)
+        return eventually(lambda: rows if len(rows := self.stored(thread_id)) >= messages else None, 60)

@@ -21,15 +21,15 @@ pytestmark = pytest.mark.embedded("which start and stop stacks of their own")
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[Issuer]:
     """Return an issuer of tokens."""
-    with Issuer() as made:
-        yield made
+    with Issuer() as created:
+        yield created
 
 
 @pytest.fixture(scope="module")
 def guarded(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OtherStack]:
     """Run a stack that requires the issuer's tokens."""
-    with running(tmp_path_factory.mktemp("guarded"), issuer.environment()) as made:
-        yield made
+    with running(tmp_path_factory.mktemp("guarded"), issuer.environment()) as created:
+        yield created
 
 
 def _invoke(guarded: OtherStack, text: str, thread_id: str, headers: dict[str, str]) -> httpx.Response:
@@ -47,12 +47,12 @@ def test_no_request_without_a_token_succeeds(guarded: OtherStack, issuer: Issuer
         bearer(signed_with_public_key(issuer, issuer.claims())),
     ):
         for sample in SAMPLES:
-            answer = guarded.api.send(
+            response = guarded.api.send(
                 sample.method, sample.path("t", "ana"), json=sample.body("t"), headers=headers, params=sample.query()
             )
-            assert answer.status_code == httpx.codes.UNAUTHORIZED, (sample.route, answer.text)
-            assert answer.headers["www-authenticate"].startswith("Bearer ")
-            assert answer.headers["content-type"] == "application/problem+json"
+            assert response.status_code == httpx.codes.UNAUTHORIZED, (sample.route, response.text)
+            assert response.headers["www-authenticate"].startswith("Bearer ")
+            assert response.headers["content-type"] == "application/problem+json"
     for path in ("/health", "/openapi.json", "/docs"):
         assert guarded.api.send("GET", path).status_code == httpx.codes.OK
     assert guarded.api.send("OPTIONS", "/run").status_code != httpx.codes.UNAUTHORIZED
@@ -65,28 +65,27 @@ def test_a_thread_belongs_to_its_owner(guarded: OtherStack, issuer: Issuer) -> N
     operator = bearer(issuer.token("ops", scp=[OPERATOR]))
     assert _invoke(guarded, "secret", thread_id, ana).status_code == httpx.codes.ACCEPTED
 
-    def is_anas() -> bool:
+    def check_owner() -> None:
         assert _invoke(guarded, "intruder", thread_id, bob).status_code == httpx.codes.NOT_FOUND
         for path in (f"/threads/{thread_id}", f"/threads/{thread_id}/messages"):
             assert guarded.api.send("GET", path, headers=bob).status_code == httpx.codes.NOT_FOUND
         for headers in (ana, operator):
-            recalled = guarded.api.call("POST", "/invoking", json={"thread_id": thread_id}, headers=headers)
-            assert {message["content"] for message in recalled["messages"]} == {"secret"}
-        return True
+            context = guarded.api.call("POST", "/invoking", json={"thread_id": thread_id}, headers=headers)
+            assert {message["content"] for message in context["messages"]} == {"secret"}
 
-    is_anas()
+    check_owner()
     guarded.layers.wait_stored(thread_id, 2)
-    is_anas()
+    check_owner()
     with guarded.servers.killed("valkey"):
-        is_anas()
+        check_owner()
 
-    def is_back() -> bool:
-        recalled = guarded.api.call("POST", "/invoking", json={"thread_id": thread_id}, headers=ana)
-        return "redis" not in recalled["degraded"]
+    def is_redis_up() -> bool:
+        context = guarded.api.call("POST", "/invoking", json={"thread_id": thread_id}, headers=ana)
+        return "redis" not in context["degraded"]
 
     # A deletion that Redis misses returns 503, and the function probes Redis once a second.
-    eventually(is_back)
-    is_anas()
+    eventually(is_redis_up)
+    check_owner()
     assert guarded.layers.stored_contents(thread_id) == ["secret", "secret"]
     assert guarded.api.send("DELETE", f"/threads/{thread_id}", headers=bob).status_code == httpx.codes.NOT_FOUND
     assert guarded.api.send("DELETE", f"/threads/{thread_id}", headers=ana).status_code == httpx.codes.NO_CONTENT
@@ -94,7 +93,7 @@ def test_a_thread_belongs_to_its_owner(guarded: OtherStack, issuer: Issuer) -> N
     assert _invoke(guarded, "late", thread_id, ana).status_code == httpx.codes.NOT_FOUND
 
 
-def test_direct_invocation_is_trusted(guarded: OtherStack, issuer: Issuer) -> None:
+def test_a_direct_invocation_acts_for_the_named_user(guarded: OtherStack, issuer: Issuer) -> None:
     """The invocation acts for the user that it names. Without a name, it acts for the owner of the thread."""
     deployment = from_stack(guarded.process.info)
     aws = connect(deployment.endpoint_url, deployment.region)
@@ -105,5 +104,5 @@ def test_direct_invocation_is_trusted(guarded: OtherStack, issuer: Issuer) -> No
     assert functions.agent({"action": "invoked", "user_id": "bob", **event})["status"] == httpx.codes.NOT_FOUND
     assert functions.agent({"action": "invoked", **event})["durability"] == "queue"
     aws.close()
-    recalled = guarded.api.call("POST", "/invoking", json={"thread_id": thread_id}, headers=bearer(issuer.token("ana")))
-    assert [message["content"] for message in recalled["messages"]] == ["q", "a", "q", "a"]
+    context = guarded.api.call("POST", "/invoking", json={"thread_id": thread_id}, headers=bearer(issuer.token("ana")))
+    assert [message["content"] for message in context["messages"]] == ["q", "a", "q", "a"]

@@ -17,16 +17,16 @@ _THREAD = f"bad_{uuid4().hex}"
 _USER = f"bad_{uuid4().hex}"
 _LONG_ID = "x" * 300
 _TURN = {"prompt": "Hello", "thread_id": _THREAD}
-_KEPT = {"user_message": "Hello", "assistant_message": "Hi", "thread_id": _THREAD}
+_EXCHANGE = {"user_message": "Hello", "assistant_message": "Hi", "thread_id": _THREAD}
 
 
 @dataclass(frozen=True)
-class Bad:
+class InvalidRequest:
     """A request that must be refused.
 
     Attributes:
-        name: The invalid field; None if the whole body is invalid.
-        body: Bytes are sent unchanged, other values as JSON.
+        name: The invalid field, or None if the whole body is invalid.
+        body: Bytes are sent unchanged. Other values are sent as JSON.
     """
 
     name: str | None
@@ -37,16 +37,16 @@ class Bad:
     query: dict[str, str] = field(default_factory=dict)
 
 
-def _run(name: str | None, status: int, body: Any) -> Bad:
-    return Bad(name, status, "POST", "/run", body)
+def _run(name: str | None, status: int, body: Any) -> InvalidRequest:
+    return InvalidRequest(name, status, "POST", "/run", body)
 
 
-def _invoked(name: str | None, status: int, body: Any) -> Bad:
-    return Bad(name, status, "POST", "/invoked", body)
+def _invoked(name: str | None, status: int, body: Any) -> InvalidRequest:
+    return InvalidRequest(name, status, "POST", "/invoked", body)
 
 
-def _put(name: str | None, status: int, body: Any) -> Bad:
-    return Bad(name, status, "PUT", f"/users/{_USER}/preferences", body)
+def _put(name: str | None, status: int, body: Any) -> InvalidRequest:
+    return InvalidRequest(name, status, "PUT", f"/users/{_USER}/preferences", body)
 
 
 def _escaped(fields: dict[str, Any], text: str) -> bytes:
@@ -55,7 +55,7 @@ def _escaped(fields: dict[str, Any], text: str) -> bytes:
 
 
 _FORGED = base64.urlsafe_b64encode(b'["00000000-0000-0000-0000-000000000000",0]').decode()
-_BAD = {
+_INVALID_REQUESTS = {
     "run: no body": _run(None, 400, b""),
     "run: not JSON": _run(None, 400, b"{prompt: 'Hello'}"),
     "run: cut short": _run(None, 400, b'{"prompt": "Hel'),
@@ -84,15 +84,15 @@ _BAD = {
     "run: long document id": _run("document_ids.0", 422, _TURN | {"document_ids": [_LONG_ID]}),
     "run: documents of wrong type": _run("document_ids", 422, _TURN | {"document_ids": "doc_1"}),
     "run: misspelt field": _run("threadid", 422, _TURN | {"threadid": "x"}),
-    "invoking: long thread id": Bad("thread_id", 422, "POST", "/invoking", {"thread_id": _LONG_ID}),
-    "invoking: not JSON": Bad(None, 400, "POST", "/invoking", b"thread_id=1"),
+    "invoking: long thread id": InvalidRequest("thread_id", 422, "POST", "/invoking", {"thread_id": _LONG_ID}),
+    "invoking: not JSON": InvalidRequest(None, 400, "POST", "/invoking", b"thread_id=1"),
     "invoked: no answer": _invoked("assistant_message", 422, {"thread_id": _THREAD, "user_message": "Hello"}),
     "invoked: no question": _invoked("user_message", 422, {"thread_id": _THREAD, "assistant_message": "Hi"}),
-    "invoked: NUL in answer": _invoked("assistant_message", 422, _KEPT | {"assistant_message": "\x00"}),
-    "invoked: 250,000 characters": _invoked("assistant_message", 413, _KEPT | {"assistant_message": "x" * 250_000}),
-    "invoked: no UUID": _invoked("exchange_id", 422, _KEPT | {"exchange_id": "17"}),
+    "invoked: NUL in answer": _invoked("assistant_message", 422, _EXCHANGE | {"assistant_message": "\x00"}),
+    "invoked: 250,000 characters": _invoked("assistant_message", 413, _EXCHANGE | {"assistant_message": "x" * 250_000}),
+    "invoked: no UUID": _invoked("exchange_id", 422, _EXCHANGE | {"exchange_id": "17"}),
     "invoked: from the future": _invoked(
-        "exchange_id", 422, _KEPT | {"exchange_id": "ffffffff-ffff-7fff-bfff-ffffffffffff"}
+        "exchange_id", 422, _EXCHANGE | {"exchange_id": "ffffffff-ffff-7fff-bfff-ffffffffffff"}
     ),
     "put: not JSON": _put(None, 400, b"tone=brief"),
     "put: a list": _put(None, 422, ["tone"]),
@@ -102,59 +102,75 @@ _BAD = {
     "put: NUL in value": _put("tone", 422, {"tone": "\x00"}),
     "put: surrogate in value": _put("tone", 422, _escaped({"tone": "ESCAPED"}, r"\ud83d")),
     "put: NUL in key": _put("", 422, {"to\x00ne": "brief"}),
-    "put: long user id": Bad("user_id", 422, "PUT", f"/users/{_LONG_ID}/preferences", {"tone": "brief"}),
-    "patch: number as value": Bad("tone", 422, "PATCH", f"/users/{_USER}/preferences", {"tone": 1.5}),
-    "title: empty": Bad("title", 422, "PATCH", f"/threads/{_THREAD}", {"title": ""}),
-    "title: missing": Bad("title", 422, "PATCH", f"/threads/{_THREAD}", {}),
-    "title: too long": Bad("title", 422, "PATCH", f"/threads/{_THREAD}", {"title": "x" * 501}),
-    "title: NUL": Bad("title", 422, "PATCH", f"/threads/{_THREAD}", {"title": "\x00"}),
-    "threads: no user": Bad("user_id", 422, "GET", "/threads"),
-    "threads: huge limit": Bad("limit", 422, "GET", "/threads", None, {"user_id": _USER, "limit": "1000000"}),
-    "threads: limit 0": Bad("limit", 422, "GET", "/threads", None, {"user_id": _USER, "limit": "0"}),
-    "threads: limit of words": Bad("limit", 422, "GET", "/threads", None, {"user_id": _USER, "limit": "many"}),
-    "threads: forged cursor": Bad("cursor", 422, "GET", "/threads", None, {"user_id": _USER, "cursor": _FORGED}),
-    "messages: huge limit": Bad("limit", 422, "GET", f"/threads/{_THREAD}/messages", None, {"limit": "9" * 30}),
-    "messages: negative limit": Bad("limit", 422, "GET", f"/threads/{_THREAD}/messages", None, {"limit": "-1"}),
-    "messages: no such order": Bad("order", 422, "GET", f"/threads/{_THREAD}/messages", None, {"order": "up"}),
-    "messages: forged cursor": Bad("cursor", 422, "GET", f"/threads/{_THREAD}/messages", None, {"cursor": _FORGED}),
-    "messages: cursor of noise": Bad("cursor", 422, "GET", f"/threads/{_THREAD}/messages", None, {"cursor": "ü🦄%"}),
-    "messages: long thread id": Bad("thread_id", 422, "GET", f"/threads/{_LONG_ID}/messages"),
-    "thread: no UTF-8 in id": Bad("thread_id", 422, "GET", "/threads/a%FFb"),
-    "thread: NUL in id": Bad("thread_id", 422, "GET", "/threads/a%00b"),
-    "no such route": Bad(None, 404, "GET", "/nothing/here"),
-    "no such route, POST": Bad(None, 404, "POST", "/runs", _TURN),
-    "no such method": Bad(None, 405, "GET", "/run"),
-    "no such method on a thread": Bad(None, 405, "PUT", f"/threads/{_THREAD}", {"title": "x"}),
+    "put: long user id": InvalidRequest("user_id", 422, "PUT", f"/users/{_LONG_ID}/preferences", {"tone": "brief"}),
+    "patch: number as value": InvalidRequest("tone", 422, "PATCH", f"/users/{_USER}/preferences", {"tone": 1.5}),
+    "title: empty": InvalidRequest("title", 422, "PATCH", f"/threads/{_THREAD}", {"title": ""}),
+    "title: missing": InvalidRequest("title", 422, "PATCH", f"/threads/{_THREAD}", {}),
+    "title: too long": InvalidRequest("title", 422, "PATCH", f"/threads/{_THREAD}", {"title": "x" * 501}),
+    "title: NUL": InvalidRequest("title", 422, "PATCH", f"/threads/{_THREAD}", {"title": "\x00"}),
+    "threads: no user": InvalidRequest("user_id", 422, "GET", "/threads"),
+    "threads: huge limit": InvalidRequest(
+        "limit", 422, "GET", "/threads", None, {"user_id": _USER, "limit": "1000000"}
+    ),
+    "threads: limit 0": InvalidRequest("limit", 422, "GET", "/threads", None, {"user_id": _USER, "limit": "0"}),
+    "threads: limit is not a number": InvalidRequest(
+        "limit", 422, "GET", "/threads", None, {"user_id": _USER, "limit": "many"}
+    ),
+    "threads: forged cursor": InvalidRequest(
+        "cursor", 422, "GET", "/threads", None, {"user_id": _USER, "cursor": _FORGED}
+    ),
+    "messages: huge limit": InvalidRequest(
+        "limit", 422, "GET", f"/threads/{_THREAD}/messages", None, {"limit": "9" * 30}
+    ),
+    "messages: negative limit": InvalidRequest(
+        "limit", 422, "GET", f"/threads/{_THREAD}/messages", None, {"limit": "-1"}
+    ),
+    "messages: unknown order": InvalidRequest(
+        "order", 422, "GET", f"/threads/{_THREAD}/messages", None, {"order": "up"}
+    ),
+    "messages: forged cursor": InvalidRequest(
+        "cursor", 422, "GET", f"/threads/{_THREAD}/messages", None, {"cursor": _FORGED}
+    ),
+    "messages: cursor of random characters": InvalidRequest(
+        "cursor", 422, "GET", f"/threads/{_THREAD}/messages", None, {"cursor": "ü🦄%"}
+    ),
+    "messages: long thread id": InvalidRequest("thread_id", 422, "GET", f"/threads/{_LONG_ID}/messages"),
+    "thread: no UTF-8 in id": InvalidRequest("thread_id", 422, "GET", "/threads/a%FFb"),
+    "thread: NUL in id": InvalidRequest("thread_id", 422, "GET", "/threads/a%00b"),
+    "unknown route": InvalidRequest(None, 404, "GET", "/nothing/here"),
+    "unknown route, POST": InvalidRequest(None, 404, "POST", "/runs", _TURN),
+    "unknown method": InvalidRequest(None, 405, "GET", "/run"),
+    "unknown method on a thread": InvalidRequest(None, 405, "PUT", f"/threads/{_THREAD}", {"title": "x"}),
 }
 
 
-def _send(api: MemoryApi, bad: Bad) -> httpx.Response:
-    content = bad.body if isinstance(bad.body, bytes | None) else json.dumps(bad.body).encode()
+def _send(api: MemoryApi, invalid: InvalidRequest) -> httpx.Response:
+    content = invalid.body if isinstance(invalid.body, bytes | None) else json.dumps(invalid.body).encode()
     headers = {"Content-Type": "application/json"}
-    return api.send(bad.method, bad.path, content=content, params=bad.query, headers=headers)
+    return api.send(invalid.method, invalid.path, content=content, params=invalid.query, headers=headers)
 
 
-@pytest.mark.parametrize("bad", _BAD.values(), ids=_BAD.keys())
-def test_bad_input_is_a_problem_that_names_the_field(api: MemoryApi, bad: Bad) -> None:
+@pytest.mark.parametrize("invalid", _INVALID_REQUESTS.values(), ids=_INVALID_REQUESTS.keys())
+def test_invalid_input_returns_a_problem_that_names_the_field(api: MemoryApi, invalid: InvalidRequest) -> None:
     """The response is a problem (RFC 9457) with the error's location and no internal details."""
-    answer = _send(api, bad)
+    response = _send(api, invalid)
 
-    assert answer.status_code == bad.status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    problem = answer.json()
+    assert response.status_code == invalid.status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
     assert problem.keys() >= {"type", "title", "status", "detail", "request_id"}
-    assert problem["status"] == bad.status
+    assert problem["status"] == invalid.status
     assert problem["request_id"]
-    assert len(answer.text) < 5_000
-    assert "Traceback" not in answer.text
-    if bad.name is not None:
-        assert any(error["field"].startswith(bad.name) and error["detail"] for error in problem["errors"])
+    assert len(response.text) < 5_000
+    assert "Traceback" not in response.text
+    if invalid.name is not None:
+        assert any(error["field"].startswith(invalid.name) and error["detail"] for error in problem["errors"])
 
 
-def test_bad_input_leaves_nothing_behind(api: MemoryApi, layers: Layers, queues: Queues) -> None:
+def test_invalid_input_stores_nothing(api: MemoryApi, layers: Layers, queues: Queues) -> None:
     """After every invalid request neither layer contains any of its data."""
-    for bad in _BAD.values():
-        assert _send(api, bad).is_client_error
+    for invalid in _INVALID_REQUESTS.values():
+        assert _send(api, invalid).is_client_error
     queues.wait_empty()
 
     with layers.redis() as client:
@@ -165,7 +181,7 @@ def test_bad_input_leaves_nothing_behind(api: MemoryApi, layers: Layers, queues:
     assert layers.rows("select 1 from user_preferences where user_id = %s", _USER) == []
 
 
-def test_a_cursor_serves_the_list_it_was_made_for_only(api: MemoryApi, thread_id: str) -> None:
+def test_a_cursor_of_another_list_is_refused(api: MemoryApi, thread_id: str) -> None:
     """A cursor of another thread or another order is refused."""
     for number in range(2):
         api.invoked(str(number), str(number), thread_id=thread_id)
@@ -178,15 +194,15 @@ def test_a_cursor_serves_the_list_it_was_made_for_only(api: MemoryApi, thread_id
         ("/threads", {"cursor": cursor, "user_id": "somebody"}),
         (f"/threads/{thread_id}/messages", {"cursor": cursor[:-2] + ("AA" if cursor[-2:] != "AA" else "BB")}),
     ):
-        answer = api.send("GET", path, params=query)
-        assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
-        assert answer.json()["errors"][0]["field"] == "cursor"
+        response = api.send("GET", path, params=query)
+        assert response.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+        assert response.json()["errors"][0]["field"] == "cursor"
 
 
 def test_a_body_of_many_megabytes_is_refused(api: MemoryApi, thread_id: str) -> None:
     """A body that is too large is refused before it is parsed."""
-    answer = api.send("POST", "/run", content=b'{"prompt": "' + b"x" * 5_500_000)
+    response = api.send("POST", "/run", content=b'{"prompt": "' + b"x" * 5_500_000)
 
-    assert answer.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE
-    assert answer.headers["content-type"] == "application/problem+json"
+    assert response.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE
+    assert response.headers["content-type"] == "application/problem+json"
     assert api.invoking(thread_id=thread_id)["messages"] == []

@@ -35,19 +35,21 @@ def cli(deployment: Deployment, tmp_path: Path) -> CommandLine:
     return CommandLine(deployment, tmp_path)
 
 
-IDS = ["a/b/messages", "...", "Zoë-名前-🧠 ü", "100%2F#?&", "[red]x[/red]"]
+ID_SUFFIXES = ["a/b/messages", "...", "Zoë-名前-🧠 ü", "100%2F#?&", "[red]x[/red]"]
 
 
-@pytest.mark.parametrize("kind", IDS)
-def test_a_thread_by_any_id(cli: CommandLine, api: MemoryApi, layers: Layers, user_id: str, kind: str) -> None:
+@pytest.mark.parametrize("suffix", ID_SUFFIXES)
+def test_thread_commands_work_with_any_id(
+    cli: CommandLine, api: MemoryApi, layers: Layers, user_id: str, suffix: str
+) -> None:
     """`threads list`, `show`, `export` and `delete` work with any thread id.
 
     A preview changes nothing, and a missing thread has exit code 2.
     """
-    thread_id = f"{uuid4().hex}{kind}"
+    thread_id = f"{uuid4().hex}{suffix}"
     metadata = {"tool": "\x1b[1m", "größe": [1]}
-    said = {"document_ids": ["a.pdf"], "metadata": metadata}
-    api.invoked("Grüße\n\x1b[31m", "🧠", thread_id=thread_id, user_id=user_id, **said)
+    fields = {"document_ids": ["a.pdf"], "metadata": metadata}
+    api.invoked("Grüße\n\x1b[31m", "🧠", thread_id=thread_id, user_id=user_id, **fields)
     layers.wait_stored(thread_id, 2)
 
     listed = cli.json("threads", "list", "--user", user_id)
@@ -75,7 +77,9 @@ def test_a_thread_by_any_id(cli: CommandLine, api: MemoryApi, layers: Layers, us
     assert "There is no such thread." in cli.run("threads", "show", thread_id, code=2).stderr
 
 
-def test_deleting_several_needs_all_of_them(cli: CommandLine, api: MemoryApi, layers: Layers, thread_id: str) -> None:
+def test_no_thread_is_deleted_if_one_of_them_does_not_exist(
+    cli: CommandLine, api: MemoryApi, layers: Layers, thread_id: str
+) -> None:
     """The command deletes no thread if one of the named threads does not exist."""
     api.invoked("q", "a", thread_id=thread_id)
     layers.wait_stored(thread_id, 2)
@@ -83,8 +87,8 @@ def test_deleting_several_needs_all_of_them(cli: CommandLine, api: MemoryApi, la
     assert len(layers.stored(thread_id)) == 2
 
 
-def test_a_list_by_pages(cli: CommandLine, deployment: Deployment, user_id: str) -> None:
-    """`--limit` is the maximum; `--all` reads all pages."""
+def test_limit_and_all_set_the_number_of_listed_threads(cli: CommandLine, deployment: Deployment, user_id: str) -> None:
+    """`--limit` is the maximum number of threads. `--all` reads all pages."""
     _store(deployment, [e for number in range(230) for e in exchanges(1, f"{user_id}-{number}", user_id)])
     some = cli.json("threads", "list", "--user", user_id, "--limit", "3")
     assert (len(some["items"]), some["is_more"]) == (3, True)
@@ -95,47 +99,47 @@ def test_a_list_by_pages(cli: CommandLine, deployment: Deployment, user_id: str)
     assert (shown["threads"], shown["messages"], len(shown["newest_threads"]), shown["erasing"]) == (230, 460, 10, 0)
 
 
-def _store(deployment: Deployment, made: list[Any]) -> None:
+def _store(deployment: Deployment, created: list[Any]) -> None:
     connection = PostgresConnection(DatabaseSettings(url=deployment.database_url, timeout_ms=60_000))
-    PostgresArchive(connection).store(made)
+    PostgresArchive(connection).store(created)
     connection.close()
 
 
-def test_an_export_of_thousands_during_new_exchanges(
+def test_an_export_has_each_message_once_while_exchanges_are_added(
     cli: CommandLine, deployment: Deployment, api: MemoryApi, layers: Layers, thread_id: str, tmp_path: Path
 ) -> None:
-    """Each message is exported exactly once, in order; messages added meanwhile at most once."""
-    made = exchanges(2_000, thread_id)
-    _store(deployment, made)
+    """Each message is exported exactly once, in order. Messages that are added meanwhile are exported at most once."""
+    created = exchanges(2_000, thread_id)
+    _store(deployment, created)
     added: list[str] = []
-    is_over = threading.Event()
+    export_has_ended = threading.Event()
 
-    def go_on() -> None:
-        while not is_over.is_set():
+    def add_exchanges() -> None:
+        while not export_has_ended.is_set():
             added.append(api.invoked(f"more {len(added)}", "yes", thread_id=thread_id)["exchange_id"])
 
-    speaker = threading.Thread(target=go_on)
-    speaker.start()
+    writer = threading.Thread(target=add_exchanges)
+    writer.start()
     try:
         output = tmp_path / "thread.ndjson"
         summary = cli.json("threads", "export", thread_id, "--output", str(output))
     finally:
-        is_over.set()
-        speaker.join()
+        export_has_ended.set()
+        writer.join()
 
     lines = [json.loads(line) for line in output.read_bytes().splitlines()]
     messages = [line for line in lines if line["kind"] == "message"]
-    named = [(line["exchange_id"], line["role"]) for line in messages]
-    assert len(named) == len(set(named)) == summary["messages"]
-    assert named[:4_000] == [(str(each.exchange_id), role) for each in made for role in ("user", "assistant")]
-    assert {exchange_id for exchange_id, _ in named[4_000:]} <= set(added)
+    ids = [(line["exchange_id"], line["role"]) for line in messages]
+    assert len(ids) == len(set(ids)) == summary["messages"]
+    assert ids[:4_000] == [(str(each.exchange_id), role) for each in created for role in ("user", "assistant")]
+    assert {exchange_id for exchange_id, _ in ids[4_000:]} <= set(added)
     assert len(added) > 1
     assert stat.S_IMODE(output.stat().st_mode) == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["thread.ndjson"]
     layers.wait_stored(thread_id, 4_000 + 2 * len(added))
 
 
-def test_an_export_that_is_interrupted(
+def test_an_interrupted_export_leaves_no_partial_file(
     cli: CommandLine, deployment: Deployment, thread_id: str, tmp_path: Path
 ) -> None:
     """Ctrl-C ends the export with a message and leaves no partial file."""
@@ -149,7 +153,9 @@ def test_an_export_that_is_interrupted(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_reader_that_has_enough(cli: CommandLine, deployment: Deployment, thread_id: str) -> None:
+def test_a_closed_pipe_ends_an_export_without_an_error_message(
+    cli: CommandLine, deployment: Deployment, thread_id: str
+) -> None:
     """A closed pipe ends the export with exit code 141 and without an error message."""
     _store(deployment, exchanges(1_000, thread_id))
     command = cli.command("threads", "export", thread_id)
@@ -162,7 +168,7 @@ def test_a_reader_that_has_enough(cli: CommandLine, deployment: Deployment, thre
 
 
 def test_a_user_is_exported(cli: CommandLine, api: MemoryApi, layers: Layers, queues: Queues, user_id: str) -> None:
-    """Preferences and every thread are exported; a file that cannot be written is a usage error."""
+    """Preferences and every thread are exported. A file that cannot be written is a usage error."""
     api.put_preferences(user_id, {"tone": "brief"})
     threads = [f"{user_id}/{number}" for number in range(3)]
     for thread_id in threads:
@@ -178,10 +184,10 @@ def test_a_user_is_exported(cli: CommandLine, api: MemoryApi, layers: Layers, qu
 
 def test_an_export_that_fails_leaves_no_file(cli: CommandLine, tmp_path: Path) -> None:
     """A failed export leaves no partial file and does not change an existing file."""
-    kept = tmp_path / "kept"
-    kept.write_text("before")
-    cli.run("threads", "export", uuid4().hex, "--output", str(kept), code=2)
-    assert kept.read_text() == "before"
+    appended = tmp_path / "kept"
+    appended.write_text("before")
+    cli.run("threads", "export", uuid4().hex, "--output", str(appended), code=2)
+    assert appended.read_text() == "before"
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
 
 
@@ -193,22 +199,22 @@ def test_forget_reports_each_store(
     `--yes` deletes the data and reports the counts before and after. Other users' data is unchanged.
     """
     other = uuid4().hex
-    for whose, where in ((user_id, thread_id), (other, other)):
-        api.invoked("q", "a", thread_id=where, user_id=whose, document_ids=["d"])
-        api.put_preferences(whose, {"tone": "brief"})
-        layers.wait_stored(where, 2)
+    for owner, owned_thread in ((user_id, thread_id), (other, other)):
+        api.invoked("q", "a", thread_id=owned_thread, user_id=owner, document_ids=["d"])
+        api.put_preferences(owner, {"tone": "brief"})
+        layers.wait_stored(owned_thread, 2)
     queues.wait_empty()
-    there = {"threads": 1, "messages": 2, "documents": 1, "preferences": 1, "erasing": 0}
+    counts_before = {"threads": 1, "messages": 2, "documents": 1, "preferences": 1, "erasing": 0}
 
     preview = cli.json("users", "forget", user_id)
-    assert (preview["preview"], preview["stores"]["postgres"]) == (True, {"before": there})
+    assert (preview["preview"], preview["stores"]["postgres"]) == (True, {"before": counts_before})
     assert len(layers.stored(thread_id)) == 2
-    answer = cli.json("users", "forget", user_id, "--yes")
-    stores = answer["stores"]
-    assert stores["postgres"] == {"before": there, "after": dict.fromkeys(there, 0)}
+    response = cli.json("users", "forget", user_id, "--yes")
+    stores = response["stores"]
+    assert stores["postgres"] == {"before": counts_before, "after": dict.fromkeys(counts_before, 0)}
     assert stores["redis"]["before"] == {"threads": 1, "messages": 2, "preferences": 1, "outbox": 0}
     assert set(stores["redis"]["after"].values()) == set(stores["api"]["after"].values()) == {0}
-    assert answer["is_left"] is False
+    assert response["is_left"] is False
     assert layers.stored(thread_id) == []
     assert layers.cached(thread_id) == []
     assert len(layers.stored(other)) == 2
@@ -221,14 +227,14 @@ def test_dead_letters_of_a_deleted_user_are_reported(
     cli: CommandLine, aws: Aws, deployment: Deployment, stack: StackProcess | None, user_id: str
 ) -> None:
     """If a dead letter has a text of the user, the exit code is 1. The search does not change the queue."""
-    (letter,) = exchanges(1, uuid4().hex, user_id)
+    (dead_letter,) = exchanges(1, uuid4().hex, user_id)
     cli.run("dlq", "purge", "--yes")
-    aws.sqs.send_message(QueueUrl=deployment.dlq_url, MessageBody=letter.to_wire())
+    aws.sqs.send_message(QueueUrl=deployment.dlq_url, MessageBody=dead_letter.to_wire())
     # Only the embedded emulator can show messages without receiving them.
     is_seen = stack is not None
     try:
-        done = cli.run("users", "forget", user_id, "--yes", code=1 if is_seen else 0)
-        assert ("This user has 1 dead letters" in done.stderr) is is_seen
+        completed = cli.run("users", "forget", user_id, "--yes", code=1 if is_seen else 0)
+        assert ("This user has 1 dead letters" in completed.stderr) is is_seen
         counts = cli.json("users", "forget", user_id)["stores"]["dlq"]["before"]
         assert counts == {"exchanges": 1 if is_seen else None, "depth": counts["depth"]}
         received = aws.sqs.receive_message(
@@ -239,7 +245,7 @@ def test_dead_letters_of_a_deleted_user_are_reported(
         cli.run("dlq", "purge", "--yes")
 
 
-def test_preferences(cli: CommandLine, user_id: str) -> None:
+def test_preferences_are_set_read_and_removed(cli: CommandLine, user_id: str) -> None:
     """The commands set some preferences, read one of them, and remove one of them after a preview."""
     assert cli.json("prefs", "set", user_id, "tone=brief", "formula=a=b", "empty=")["preferences"] == {
         "tone": "brief",
@@ -277,17 +283,17 @@ def test_preferences(cli: CommandLine, user_id: str) -> None:
         (["--token", "two words", "threads", "show", "x"], "one word"),
     ],
 )
-def test_wrong_usage(cli: CommandLine, words: list[str], message: str) -> None:
+def test_wrong_usage_has_exit_code_2_and_a_message(cli: CommandLine, words: list[str], message: str) -> None:
     """A wrong command has exit code 2 and a message."""
-    done = cli.run(*words, code=2)
-    assert message in done.stderr
-    assert done.stdout == ""
+    completed = cli.run(*words, code=2)
+    assert message in completed.stderr
+    assert completed.stdout == ""
 
 
-def test_the_apis_address_is_unknown(cli: CommandLine) -> None:
+def test_an_unknown_api_address_is_explained(cli: CommandLine) -> None:
     """If the API's address is unknown, the message lists every way to name the API."""
-    done = cli.run(command=[str(SCRIPT), "threads", "list", "--user", "u"], code=2)
-    assert "--api-url or HYBRID_MEMORY_API_URL" in done.stderr
+    completed = cli.run(command=[str(SCRIPT), "threads", "list", "--user", "u"], code=2)
+    assert "--api-url or HYBRID_MEMORY_API_URL" in completed.stderr
 
 
 @pytest.mark.parametrize(
@@ -301,19 +307,22 @@ def test_the_apis_address_is_unknown(cli: CommandLine) -> None:
         ["openapi"],
     ],
 )
-def test_an_unreachable_api(cli: CommandLine, words: list[str]) -> None:
+def test_commands_on_an_unreachable_api_have_exit_code_3(cli: CommandLine, words: list[str]) -> None:
     """The command has exit code 3, one message with the API's address, and no standard output."""
-    done = cli.run("--api-url", "http://127.0.0.1:1/local", *words, code=3)
-    assert (done.stdout, done.stderr) == ("", "Error: The API cannot be reached at 127.0.0.1:1 (ConnectError).\n")
+    completed = cli.run("--api-url", "http://127.0.0.1:1/local", *words, code=3)
+    assert (completed.stdout, completed.stderr) == (
+        "",
+        "Error: The API cannot be reached at 127.0.0.1:1 (ConnectError).\n",
+    )
 
 
-def test_another_server_or_stage(cli: CommandLine, deployment: Deployment) -> None:
+def test_the_address_of_another_stage_is_a_usage_error(cli: CommandLine, deployment: Deployment) -> None:
     """The address of another stage or another server is a usage error. The message has the status of the response."""
-    away = f"{deployment.api_url}/elsewhere"
-    assert "404" in cli.run("--api-url", away, "threads", "show", "x", code=2).stderr
+    wrong_url = f"{deployment.api_url}/elsewhere"
+    assert "404" in cli.run("--api-url", wrong_url, "threads", "show", "x", code=2).stderr
 
 
-def test_the_description(cli: CommandLine, api: MemoryApi, tmp_path: Path) -> None:
+def test_openapi_prints_the_apis_description(cli: CommandLine, api: MemoryApi, tmp_path: Path) -> None:
     """`openapi` prints the API's own description."""
     assert cli.json("openapi") == api.call("GET", "/openapi.json")
     assert cli.json("openapi", "--output", "openapi.json")["output"] == "openapi.json"
@@ -322,37 +331,37 @@ def test_the_description(cli: CommandLine, api: MemoryApi, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("columns", ["0", "1", "7", "-3", "x", "99999"])
 @pytest.mark.parametrize("words", [["doctor"], ["threads", "list", "--user", "{user}"], ["threads", "list", "--help"]])
-def test_a_broken_terminal(
+def test_commands_work_on_a_terminal_of_any_width(
     cli: CommandLine, api: MemoryApi, layers: Layers, user_id: str, words: list[str], columns: str
 ) -> None:
     """On a terminal of any width, a command prints something and has its usual exit code."""
     api.invoked("A title that is longer than most", "a", thread_id=user_id, user_id=user_id)
     layers.wait_stored(user_id, 2)
     words = [word.format(user=user_id) for word in words]
-    ours, theirs = pty.openpty()
-    seen: list[bytes] = []
-    reader = threading.Thread(target=_read_all, args=(ours, seen))
+    controller, terminal = pty.openpty()
+    output: list[bytes] = []
+    reader = threading.Thread(target=_read_all, args=(controller, output))
     reader.start()
     try:
-        code = os.waitstatus_to_exitcode(_run_on(theirs, cli.command(*words), cli.environment(COLUMNS=columns)))
+        code = os.waitstatus_to_exitcode(_run_on(terminal, cli.command(*words), cli.environment(COLUMNS=columns)))
     finally:
-        os.close(theirs)
+        os.close(terminal)
         reader.join(20)
-        os.close(ours)
-    shown = b"".join(seen).decode()
+        os.close(controller)
+    shown = b"".join(output).decode()
     assert code in ({0, 1} if words == ["doctor"] else {0}), shown
     assert "Traceback" not in shown
     assert len(shown) > 50
 
 
-def _read_all(terminal: int, seen: list[bytes]) -> None:
+def _read_all(terminal: int, output: list[bytes]) -> None:
     while True:
         try:
-            if not (some := os.read(terminal, 65536)):
+            if not (data := os.read(terminal, 65536)):
                 return
         except OSError:  # the other end is closed
             return
-        seen.append(some)
+        output.append(data)
 
 
 def _run_on(terminal: int, command: list[str], environment: dict[str, str]) -> int:

@@ -21,12 +21,12 @@ def cli(deployment: Deployment, tmp_path: Path) -> CommandLine:
     return CommandLine(deployment, tmp_path)
 
 
-def test_a_healthy_deployment(cli: CommandLine) -> None:
+def test_doctor_finds_no_problem_in_a_healthy_deployment(cli: CommandLine) -> None:
     """Every check passes after the first sweep. Other tests' dead letters do not count."""
     cli.run("dlq", "purge", "--yes")
-    answer = eventually(lambda: cli.json("doctor"), 90)
-    assert set(answer["states"]) == {"ok"}
-    assert {finding["check"] for finding in answer["findings"]} >= {
+    response = eventually(lambda: cli.json("doctor"), 90)
+    assert set(response["states"]) == {"ok"}
+    assert {finding["check"] for finding in response["findings"]} >= {
         "api",
         "token",
         "migrations",
@@ -38,13 +38,13 @@ def test_a_healthy_deployment(cli: CommandLine) -> None:
     assert "0 found a problem, 0 skipped." in cli.run("doctor").stdout
 
 
-def test_the_schema_is_the_newest(cli: CommandLine) -> None:
+def test_no_migration_is_pending(cli: CommandLine) -> None:
     """No migration is pending, and `migrate up` changes nothing."""
     assert cli.json("migrate", "status")["pending"] == []
     assert cli.json("migrate", "up")["applied"] == []
 
 
-def test_doctor_while_redis_is_down(
+def test_doctor_reports_that_redis_is_down(
     cli: CommandLine, servers: Servers, api: MemoryApi, layers: Layers, thread_id: str
 ) -> None:
     """While Redis is down, the checks of its port and of the API's health fail.
@@ -54,10 +54,10 @@ def test_doctor_while_redis_is_down(
     api.invoked("q", "a", thread_id=thread_id)
     layers.wait_stored(thread_id, 2)
     with servers.killed("valkey"):
-        answer = cli.json("doctor", code=3)
+        response = cli.json("doctor", code=3)
         export = cli.run("threads", "export", thread_id, code=3)
     assert [json.loads(line)["kind"] for line in export.stdout.splitlines()] == ["thread", "message", "message"]
     assert "redis did not respond" in export.stderr
-    states = {each["check"]: each["state"] for each in answer["findings"] if each["state"] != "ok"}
+    states = {each["check"]: each["state"] for each in response["findings"] if each["state"] != "ok"}
     assert (states["port of redis"], states["api"]) == ("unreachable", "fault")
     assert "postgres" not in states

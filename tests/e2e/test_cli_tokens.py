@@ -10,7 +10,7 @@ import pytest
 
 from infra.local.client import StackProcess
 from tests.e2e.command_line import SCRIPT, CommandLine
-from tests.e2e.conftest import DEFAULTS
+from tests.e2e.conftest import DEFAULT_SETTINGS
 from tests.e2e.deployment import from_stack
 from tests.support.issuer import OPERATOR, Issuer
 
@@ -27,7 +27,9 @@ def issuer() -> Iterator[Issuer]:
 @pytest.fixture(scope="module")
 def guarded(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackProcess]:
     """Run a stack that accepts only this issuer's tokens."""
-    with StackProcess(tmp_path_factory.mktemp("guarded") / "state", env=DEFAULTS | issuer.environment()) as running:
+    with StackProcess(
+        tmp_path_factory.mktemp("guarded") / "state", env=DEFAULT_SETTINGS | issuer.environment()
+    ) as running:
         yield running
 
 
@@ -37,24 +39,24 @@ def cli(guarded: StackProcess, tmp_path: Path) -> CommandLine:
     return CommandLine(from_stack(guarded.info), tmp_path)
 
 
-def test_without_a_token(cli: CommandLine) -> None:
+def test_a_command_without_a_token_is_refused(cli: CommandLine) -> None:
     """Without a token, the API refuses the command, and the command prints advice. `doctor` reports the problem."""
-    done = cli.run("prefs", "get", "ana", code=2)
-    assert "401" in done.stderr
-    assert "HYBRID_MEMORY_TOKEN" in done.stderr
+    completed = cli.run("prefs", "get", "ana", code=2)
+    assert "401" in completed.stderr
+    assert "HYBRID_MEMORY_TOKEN" in completed.stderr
     found = {each["check"]: each for each in cli.json("doctor", code=None)["findings"]}
     assert found["token"]["state"] == "fault"
     assert found["api"]["state"] == "ok"
 
 
-def test_with_a_token(cli: CommandLine, issuer: Issuer) -> None:
+def test_a_token_authorizes_only_its_user(cli: CommandLine, issuer: Issuer) -> None:
     """The command acts only for the token's user.
 
     It never prints the token, whether the token is from the environment or from the option.
     """
     token = issuer.token("ana")
-    done = cli.run("prefs", "set", "ana", "tone=brief", HYBRID_MEMORY_TOKEN=token)
-    assert token not in done.stdout + done.stderr
+    completed = cli.run("prefs", "set", "ana", "tone=brief", HYBRID_MEMORY_TOKEN=token)
+    assert token not in completed.stdout + completed.stderr
     assert cli.run("--token", token, "prefs", "get", "ana", "tone").stdout == "brief\n"
     assert json.loads(cli.run("threads", "list", "--json", HYBRID_MEMORY_TOKEN=token).stdout)["items"] == []
     refused = cli.run("prefs", "get", "bob", code=2, HYBRID_MEMORY_TOKEN=token)
@@ -63,46 +65,46 @@ def test_with_a_token(cli: CommandLine, issuer: Issuer) -> None:
     assert {each["state"] for each in found if each["check"] == "token"} == {"ok"}
 
 
-def test_with_an_operators_token(cli: CommandLine, issuer: Issuer) -> None:
+def test_an_operators_token_authorizes_any_user(cli: CommandLine, issuer: Issuer) -> None:
     """An operator's token may act for any user."""
     token = issuer.token("root", scope=OPERATOR)
     cli.run("prefs", "set", "carl", "tone=long", HYBRID_MEMORY_TOKEN=token)
-    done = cli.run("users", "forget", "carl", "--yes", "--json", HYBRID_MEMORY_TOKEN=token)
-    assert json.loads(done.stdout)["stores"]["postgres"]["after"]["preferences"] == 0
+    completed = cli.run("users", "forget", "carl", "--yes", "--json", HYBRID_MEMORY_TOKEN=token)
+    assert json.loads(completed.stdout)["stores"]["postgres"]["after"]["preferences"] == 0
 
 
-def test_smoke_as_two_users(cli: CommandLine, issuer: Issuer) -> None:
+def test_smoke_passes_with_the_tokens_of_two_users(cli: CommandLine, issuer: Issuer) -> None:
     """The smoke test needs only the URL and the tokens.
 
     The other user does not see the thread, which is deleted at the end.
     """
     token, other = issuer.token("ana"), issuer.token("bob")
     command = [str(SCRIPT), f"--api-url={cli.api_url}", "smoke"]
-    done = cli.run(
+    completed = cli.run(
         "smoke", "--json", command=[*command, "--json"], HYBRID_MEMORY_TOKEN=token, HYBRID_MEMORY_OTHER_TOKEN=other
     )
-    states = {each["check"]: each["state"] for each in json.loads(done.stdout)["findings"]}
+    states = {each["check"]: each["state"] for each in json.loads(completed.stdout)["findings"]}
     assert list(states) == ["health", "write", "read", "drain", "token", "isolation", "delete", "gone"]
     assert set(states.values()) == {"ok"}
-    assert token not in done.stdout + done.stderr
+    assert token not in completed.stdout + completed.stderr
     assert json.loads(cli.run("threads", "list", "--json", HYBRID_MEMORY_TOKEN=token).stdout)["items"] == []
 
 
 @pytest.mark.parametrize(
     ("mine", "other", "check"), [("", "", "write"), ("ana", "ana", "isolation"), ("ana", "operator", "isolation")]
 )
-def test_smoke_that_finds_something(cli: CommandLine, issuer: Issuer, mine: str, other: str, check: str) -> None:
+def test_smoke_reports_wrong_tokens(cli: CommandLine, issuer: Issuer, mine: str, other: str, check: str) -> None:
     """The smoke test finds a missing token, two tokens of one user, and an operator's token as the second token."""
     given = {"HYBRID_MEMORY_TOKEN": issuer.token(mine)} if mine else {}
     if other:
         scope = OPERATOR if other == "operator" else ""
         given["HYBRID_MEMORY_OTHER_TOKEN"] = issuer.token(other, scope=scope)
-    done = cli.run("smoke", "--json", code=1, **given)
-    states = {each["check"]: each["state"] for each in json.loads(done.stdout)["findings"]}
+    completed = cli.run("smoke", "--json", code=1, **given)
+    states = {each["check"]: each["state"] for each in json.loads(completed.stdout)["findings"]}
     assert states[check] == "fault"
 
 
-def test_smoke_without_an_api(cli: CommandLine) -> None:
+def test_smoke_without_an_api_has_exit_code_3(cli: CommandLine) -> None:
     """The exit code is 3 without an API."""
-    done = cli.run("smoke", code=3, command=[str(SCRIPT), "--api-url=http://127.0.0.1:1", "smoke"])
-    assert "UNREACHABLE" in done.stdout
+    completed = cli.run("smoke", code=3, command=[str(SCRIPT), "--api-url=http://127.0.0.1:1", "smoke"])
+    assert "UNREACHABLE" in completed.stdout

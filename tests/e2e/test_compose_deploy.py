@@ -25,13 +25,13 @@ def stack_name(aws: Aws) -> Iterator[str]:
 
 @pytest.fixture
 def artifacts(stack: StackProcess | None, tmp_path: Path) -> dict[str, bytes]:
-    """Return the functions as deployed: built artifacts, or for the emulator the code without its dependencies."""
+    """Return the functions' artifacts. For the emulator they have the code without its dependencies."""
     if stack is not None:
         return dict.fromkeys(FUNCTIONS, make_bundle().content)
     return {name: build(name, tmp_path / name) for name in FUNCTIONS}
 
 
-def test_the_template_is_deployed_and_deployed_again(
+def test_an_unchanged_template_is_not_updated(
     deployment: Deployment,
     aws: Aws,
     layers: Layers,

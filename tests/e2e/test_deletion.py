@@ -10,9 +10,7 @@ from tests.e2e.queues import Queues
 from tests.e2e.stores import Layers
 
 
-def test_a_deleted_thread_is_gone_from_both_layers(
-    api: MemoryApi, layers: Layers, thread_id: str, user_id: str
-) -> None:
+def test_a_deleted_thread_is_in_no_layer(api: MemoryApi, layers: Layers, thread_id: str, user_id: str) -> None:
     """After DELETE, no layer has the thread, and no route returns it."""
     api.run("Hello", thread_id=thread_id, user_id=user_id, document_ids=["doc_1"])
     layers.wait_stored(thread_id, 2)
@@ -36,7 +34,7 @@ def test_queued_exchanges_of_a_deleted_thread_are_dropped(
     api.invoked("stored", "1", thread_id=thread_id)
     layers.wait_stored(thread_id, 2)
     with queues.paused_drain():
-        api.invoked("on its way", "2", thread_id=thread_id)
+        api.invoked("queued", "2", thread_id=thread_id)
         api.delete_thread(thread_id)
     queues.wait_empty()
 
@@ -45,12 +43,12 @@ def test_queued_exchanges_of_a_deleted_thread_are_dropped(
     assert api.invoking(thread_id=thread_id)["messages"] == []
 
 
-def test_a_thread_that_only_waits_in_the_queue_can_be_deleted(
+def test_a_thread_that_is_only_in_the_queue_can_be_deleted(
     api: MemoryApi, layers: Layers, queues: Queues, thread_id: str
 ) -> None:
     """A thread whose only exchange is queued is deleted before the drain."""
     with queues.paused_drain():
-        api.invoked("on its way", "1", thread_id=thread_id)
+        api.invoked("queued", "1", thread_id=thread_id)
         api.delete_thread(thread_id)
     queues.wait_empty()
 
@@ -58,7 +56,7 @@ def test_a_thread_that_only_waits_in_the_queue_can_be_deleted(
     assert layers.cached(thread_id) == []
 
 
-def test_a_later_thread_of_the_same_id_is_a_new_one(
+def test_a_deleted_threads_id_can_name_a_new_thread(
     api: MemoryApi, layers: Layers, queues: Queues, thread_id: str
 ) -> None:
     """An exchange right after a deletion begins a new thread without the old one's history."""
@@ -76,14 +74,14 @@ def test_a_later_thread_of_the_same_id_is_a_new_one(
     assert api.thread(thread_id)["title"] == "Hello, new thread"
 
 
-def test_a_redelivered_message_does_not_bring_a_thread_back(
+def test_a_redelivered_message_does_not_restore_a_thread(
     api: MemoryApi, layers: Layers, queues: Queues, thread_id: str
 ) -> None:
     """A late redelivery after the deletion changes nothing."""
-    kept = api.invoked("Hello", "Hi", thread_id=thread_id)
+    appended = api.invoked("Hello", "Hi", thread_id=thread_id)
     stored = layers.wait_stored(thread_id, 2)
     api.delete_thread(thread_id)
-    body = {"version": 1, "exchange_id": kept["exchange_id"], "thread_id": thread_id, "user_id": None}
+    body = {"version": 1, "exchange_id": appended["exchange_id"], "thread_id": thread_id, "user_id": None}
     body |= {"user_message": "Hello", "assistant_message": "Hi", "document_ids": []}
 
     queues.put(json.dumps(body | {"created_at": stored[0][4].isoformat()}))
@@ -93,7 +91,7 @@ def test_a_redelivered_message_does_not_bring_a_thread_back(
     assert layers.cached(thread_id) == []
 
 
-def test_a_deleted_user_is_gone_with_everything(
+def test_all_data_of_a_deleted_user_is_deleted(
     api: MemoryApi, layers: Layers, queues: Queues, thread_id: str, user_id: str
 ) -> None:
     """Every thread and preference of the user is deleted, including queued exchanges; another user's data stays."""
@@ -118,9 +116,7 @@ def test_a_deleted_user_is_gone_with_everything(
     assert api.contents(other) == ["other", "2"]
 
 
-def test_a_deleted_user_can_come_back_as_a_new_one(
-    api: MemoryApi, layers: Layers, thread_id: str, user_id: str
-) -> None:
+def test_a_deleted_users_id_can_name_a_new_user(api: MemoryApi, layers: Layers, thread_id: str, user_id: str) -> None:
     """After the deletion the same user id starts without data and can be used again."""
     api.run("Old words", thread_id=thread_id, user_id=user_id)
     api.send("DELETE", f"/users/{user_id}").raise_for_status()

@@ -30,7 +30,7 @@ def test_health_names_every_layer(api: MemoryApi) -> None:
     assert api.call("GET", "/health") == {"status": "ok", "redis": "ok", "postgres": "ok", "queue": "ok"}
 
 
-def test_health_leaves_nothing_on_the_queue(api: MemoryApi, aws: Aws, deployment: Deployment) -> None:
+def test_the_health_check_leaves_no_message_in_the_queue(api: MemoryApi, aws: Aws, deployment: Deployment) -> None:
     """The health check leaves neither a visible nor a delayed message.
 
     Such a message would become a dead letter. Until then the queue would not count as empty.
@@ -41,7 +41,7 @@ def test_health_leaves_nothing_on_the_queue(api: MemoryApi, aws: Aws, deployment
     assert counted == {"ApproximateNumberOfMessagesDelayed": "0"}
 
 
-def test_the_description_holds_every_route(api: MemoryApi) -> None:
+def test_the_description_has_every_route(api: MemoryApi) -> None:
     """The OpenAPI document describes exactly the API's routes."""
     document = api.call("GET", "/openapi.json")
 
@@ -62,13 +62,13 @@ def test_the_api_serves_its_documentation_page(api: MemoryApi) -> None:
         assert api.send("GET", f"/{path}").status_code == 200
 
 
-def test_the_page_is_found_without_its_slash(api: MemoryApi) -> None:
+def test_the_url_without_a_slash_redirects_to_the_page(api: MemoryApi) -> None:
     """The URL without the slash redirects to the page. The API serves the page's files."""
-    without_ending = str(api.http.base_url).rstrip("/")
-    page = httpx.get(without_ending, follow_redirects=True, trust_env=False)
+    without_slash = str(api.http.base_url).rstrip("/")
+    page = httpx.get(without_slash, follow_redirects=True, trust_env=False)
 
     assert page.status_code == 200
-    assert str(page.url) == f"{without_ending}/"
+    assert str(page.url) == f"{without_slash}/"
     assert page.headers["content-type"].startswith("text/html")
     assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
     for path in re.findall(r'(?:src|href)="(?!data:)([^"]+)"', page.text):
@@ -76,16 +76,16 @@ def test_the_page_is_found_without_its_slash(api: MemoryApi) -> None:
         assert api.send("GET", f"/{path.removeprefix('./')}").status_code == 200
 
 
-def test_the_status_of_the_queues(api: MemoryApi) -> None:
+def test_the_status_counts_the_queues_and_the_outbox(api: MemoryApi) -> None:
     """The status counts the queues and the outbox."""
     status = api.call("GET", "/status")
 
     assert status["degraded"] == []
-    for place in ("queue", "dlq", "outbox"):
-        assert status[place].keys() == {"visible", "in_flight", "delayed", "oldest_age_seconds"}
+    for queue in ("queue", "dlq", "outbox"):
+        assert status[queue].keys() == {"visible", "in_flight", "delayed", "oldest_age_seconds"}
 
 
-def test_the_layers_of_a_thread(api: MemoryApi, thread_id: str) -> None:
+def test_an_exchange_is_in_both_layers_after_the_drain(api: MemoryApi, thread_id: str) -> None:
     """The exchange is in Redis at once, and soon in both layers."""
     api.invoked("Hello", "Hi", thread_id=thread_id)
     path = f"/threads/{thread_id}/layers"

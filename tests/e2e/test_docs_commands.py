@@ -1,4 +1,4 @@
-"""The tests run every command of the README and of `docs/`, page by page, as a reader would."""
+"""Every command of the README and of `docs/` runs, page by page, in one shell per page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from infra.local.client import StackProcess
-from tests.e2e.conftest import DEFAULTS
+from tests.e2e.conftest import DEFAULT_SETTINGS
 from tests.e2e.deployment import connect, from_stack
 from tests.e2e.memory_api import MemoryApi
 from tests.e2e.queues import Queues
@@ -27,7 +27,7 @@ SECONDS = 60
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackProcess]:
     """Run a separate stack, because pages use plain names such as `demo` and `ada`."""
-    with StackProcess(tmp_path_factory.mktemp("docs") / "state", env=DEFAULTS) as running:
+    with StackProcess(tmp_path_factory.mktemp("docs") / "state", env=DEFAULT_SETTINGS) as running:
         yield running
 
 
@@ -44,9 +44,9 @@ def directory(stack: StackProcess, tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def api(stack: StackProcess) -> Iterator[MemoryApi]:
     """Return a client of that stack."""
-    made = MemoryApi(stack.info["api_url"])
-    yield made
-    made.http.close()
+    created = MemoryApi(stack.info["api_url"])
+    yield created
+    created.http.close()
 
 
 @pytest.fixture
@@ -57,37 +57,41 @@ def queues(stack: StackProcess, api: MemoryApi) -> Iterator[Queues]:
     """
     deployment = from_stack(stack.info)
     aws = connect(deployment.endpoint_url, deployment.region)
-    made = Queues(aws, deployment)
-    made.wait_empty()
+    created = Queues(aws, deployment)
+    created.wait_empty()
     assert api.send("DELETE", "/users/ada").is_success
     aws.sqs.purge_queue(QueueUrl=deployment.dlq_url)
     records = json.loads((ROOT / "tests" / "events" / "sync-poison.json").read_text())["Records"]
-    made.put(*(record["body"] for record in records))
-    made.wait_empty()
-    yield made
+    created.put(*(record["body"] for record in records))
+    created.wait_empty()
+    yield created
     aws.close()
 
 
 @pytest.mark.embedded("which start and stop stacks of their own")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_a_page_can_be_followed(stack: StackProcess, queues: Queues, directory: Path, page: Path) -> None:
+def test_every_command_of_a_page_prints_the_documented_output(
+    stack: StackProcess, queues: Queues, directory: Path, page: Path
+) -> None:
     """Each command succeeds in one shell and prints the documented output."""
     commands = [command for block in blocks(page) if _is_run(block) for command in block.commands]
     out = directory / "out"
     out.mkdir()
-    own = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "HYBRID_MEMORY_"))}
-    path = f"{Path(sys.executable).parent}{os.pathsep}{own['PATH']}"
-    environment = {**own, "PATH": path, "API": stack.info["api_url"], "NO_PROXY": "*", "OUT": str(out)}
+    own_variables = {
+        name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "HYBRID_MEMORY_"))
+    }
+    path = f"{Path(sys.executable).parent}{os.pathsep}{own_variables['PATH']}"
+    environment = {**own_variables, "PATH": path, "API": stack.info["api_url"], "NO_PROXY": "*", "OUT": str(out)}
     shell = ["bash", "-o", "pipefail"]
-    with subprocess.Popen(shell, cwd=directory, env=environment, stdin=subprocess.PIPE, text=True) as typist:
-        assert typist.stdin is not None
+    with subprocess.Popen(shell, cwd=directory, env=environment, stdin=subprocess.PIPE, text=True) as shell_process:
+        assert shell_process.stdin is not None
         for number, command in enumerate(commands):
-            place = f"{page.name}, line {command.line}: {command.text}"
-            typist.stdin.write(_step(number, command))
-            typist.stdin.flush()
+            position = f"{page.name}, line {command.line}: {command.text}"
+            shell_process.stdin.write(_step(number, command))
+            shell_process.stdin.flush()
             code, printed = _wait(out / f"{number}.code"), (out / f"{number}.out").read_text()
-            assert code == "0", f"{place}: {code}\n{printed[-2000:]}"
-            assert command.expects(printed), f"{place}:\n{printed}\nis not\n{command.shown}"
+            assert code == "0", f"{position}: {code}\n{printed[-2000:]}"
+            assert command.expects(printed), f"{position}:\n{printed}\nis not\n{command.shown}"
             # Wait for the drain, because a reader types more slowly than the drain runs.
             queues.wait_empty()
 

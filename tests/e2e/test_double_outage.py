@@ -8,9 +8,9 @@ from tests.e2e.stores import Layers
 from tests.e2e.waiting import eventually
 
 
-@pytest.mark.parametrize("how", ["killed", "frozen"])
+@pytest.mark.parametrize("fault", ["killed", "frozen"])
 def test_the_agent_runs_without_memory_and_nothing_is_lost(
-    api: MemoryApi, layers: Layers, servers: Servers, thread_id: str, user_id: str, how: str
+    api: MemoryApi, layers: Layers, servers: Servers, thread_id: str, user_id: str, fault: str
 ) -> None:
     """While both layers are down, the agent answers without memory, and the response says so.
 
@@ -19,12 +19,12 @@ def test_the_agent_runs_without_memory_and_nothing_is_lost(
     api.run("before", thread_id=thread_id, user_id=user_id)
     layers.wait_stored(thread_id, 2)
 
-    with getattr(servers, how)("valkey", "postgres"):
-        answer = api.run("during", thread_id=thread_id, user_id=user_id)
+    with getattr(servers, fault)("valkey", "postgres"):
+        response = api.run("during", thread_id=thread_id, user_id=user_id)
         health = api.call("GET", "/health")
 
-    assert "I remember nothing" in answer["response"]
-    memory = answer["memory"]
+    assert "I remember nothing" in response["response"]
+    memory = response["memory"]
     assert (memory["source"], memory["durability"], memory["cached"]) == ("none", "queue", False)
     assert sorted(memory["degraded"]) == ["postgres", "redis"]
     assert health == {"status": "degraded", "redis": "unavailable", "postgres": "unavailable", "queue": "ok"}
@@ -40,6 +40,6 @@ def test_the_agent_runs_without_memory_and_nothing_is_lost(
 
 
 def _healthy_recall(api: MemoryApi, thread_id: str, user_id: str) -> Json:
-    recalled = api.invoking(thread_id=thread_id, user_id=user_id)
-    assert recalled["degraded"] == []
-    return recalled
+    context = api.invoking(thread_id=thread_id, user_id=user_id)
+    assert context["degraded"] == []
+    return context

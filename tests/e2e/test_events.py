@@ -71,35 +71,35 @@ def test_the_sample_events_have_the_captured_contents() -> None:
 
 def test_the_direct_events_return_the_routes_results(functions: Functions) -> None:
     """Each direct sample event returns the object of its HTTP route."""
-    kept = functions.agent(_event("agent-invoked.json"))
-    recalled = functions.agent(_event("agent-invoking.json"))
-    answer = functions.agent(_event("agent-run.json"))
+    appended = functions.agent(_event("agent-invoked.json"))
+    context = functions.agent(_event("agent-invoking.json"))
+    response = functions.agent(_event("agent-run.json"))
 
-    assert kept.keys() == {"exchange_id", "durability", "cached"}
-    assert kept["exchange_id"] == _event("agent-invoked.json")["exchange_id"]
-    assert "user: Hello" in recalled["context"]
-    assert answer.keys() == {"response", "thread_id", "exchange_id", "memory"}
-    assert "- user: Hello" in answer["response"]
+    assert appended.keys() == {"exchange_id", "durability", "cached"}
+    assert appended["exchange_id"] == _event("agent-invoked.json")["exchange_id"]
+    assert "user: Hello" in context["context"]
+    assert response.keys() == {"response", "thread_id", "exchange_id", "memory"}
+    assert "- user: Hello" in response["response"]
 
 
-def test_the_api_event_is_answered_as_api_gateway_wants_it(functions: Functions) -> None:
+def test_the_api_event_gets_a_response_for_api_gateway(functions: Functions) -> None:
     """The captured REST event gets a status, a content type and a JSON body."""
-    answer = functions.agent(_event("api-run.json"))
+    response = functions.agent(_event("api-run.json"))
 
-    assert answer["statusCode"] == 200
-    assert answer["isBase64Encoded"] is False
-    assert json.loads(answer["body"])["thread_id"] == "conv_12345"
+    assert response["statusCode"] == 200
+    assert response["isBase64Encoded"] is False
+    assert json.loads(response["body"])["thread_id"] == "conv_12345"
 
 
 @pytest.mark.parametrize("make", [_rest_event, _http_event])
-def test_both_kinds_of_api_are_served(functions: Functions, thread_id: str, make: Any) -> None:
+def test_rest_and_http_api_events_reach_the_same_routes(functions: Functions, thread_id: str, make: Any) -> None:
     """Events of REST and HTTP APIs reach the same routes: POST, GET, an encoded id, a problem, a deletion."""
     # An HTTP API cannot distinguish a slash in an id from a slash in the path.
-    odd = f"{thread_id}/é" if make is _rest_event else f"{thread_id}%2F é"
-    encoded = quote(odd, safe="")
-    kept = {"user_message": "Hello", "assistant_message": "Hi", "thread_id": odd}
+    thread = f"{thread_id}/é" if make is _rest_event else f"{thread_id}%2F é"
+    encoded = quote(thread, safe="")
+    appended = {"user_message": "Hello", "assistant_message": "Hi", "thread_id": thread}
 
-    assert functions.agent(make("POST", "/invoked", kept))["statusCode"] == 202
+    assert functions.agent(make("POST", "/invoked", appended))["statusCode"] == 202
     read = functions.agent(make("GET", f"/threads/{encoded}/messages"))
     refused = functions.agent(make("POST", "/run", {"prompt": 17}))
     deleted = functions.agent(make("DELETE", f"/threads/{encoded}"))
@@ -112,7 +112,7 @@ def test_both_kinds_of_api_are_served(functions: Functions, thread_id: str, make
 
 
 def test_the_stage_of_an_http_api_is_not_part_of_the_route(functions: Functions) -> None:
-    """An HTTP API with a named stage prefixes the path with it; the route is the rest."""
+    """An HTTP API with a named stage adds the stage to the path. The route is the rest of the path."""
     event = _http_event("GET", "/prod/health")
     event["requestContext"] |= {"stage": "prod", "domainName": "api-id.execute-api.us-east-1.amazonaws.com"}
 
@@ -124,10 +124,10 @@ def test_a_body_that_is_not_utf_8_is_refused(functions: Functions) -> None:
     event = _rest_event("POST", "/run") | {"isBase64Encoded": True}
     event["body"] = base64.b64encode(b'{"prompt": "\xff\xfe"}').decode()
 
-    answer = functions.agent(event)
+    response = functions.agent(event)
 
-    assert answer["statusCode"] == 400
-    assert answer["headers"]["content-type"] == "application/problem+json"
+    assert response["statusCode"] == 400
+    assert response["headers"]["content-type"] == "application/problem+json"
 
 
 def test_the_batch_event_is_drained(functions: Functions, layers: Layers) -> None:
@@ -145,14 +145,19 @@ def test_the_batch_event_is_drained(functions: Functions, layers: Layers) -> Non
     assert layers.conversations("conv_anonymous")[0][0] is None
 
 
-def test_the_poison_event_is_drained_too(functions: Functions, layers: Layers, queues: Queues) -> None:
+def test_invalid_records_of_the_poison_event_become_dead_letters(
+    functions: Functions, layers: Layers, queues: Queues
+) -> None:
     """Invalid records become dead letters, the valid one is stored, and the queue is empty."""
     event = _event("sync-poison.json")
 
     assert functions.sync(event) == {"batchItemFailures": []}
 
     bad = [record["body"] for record in event["Records"]][:3]
-    reasons = {letter.body: letter.attributes["reason"] for letter in queues.wait_dead(lambda body: body in bad, 3)}
+    reasons = {
+        dead_letter.body: dead_letter.attributes["reason"]
+        for dead_letter in queues.wait_for_dead_letters(lambda body: body in bad, 3)
+    }
     assert [reasons[body] for body in bad] == ["not_json", "unknown_version", "missing_field"]
     assert layers.stored_contents("conv_survivor") == ["I am fine", "And stored, whatever the others are."]
 
@@ -175,9 +180,7 @@ def test_the_poison_event_is_drained_too(functions: Functions, layers: Layers, q
         ({"action": "invoked", "user_message": "\x00", "assistant_message": "Hi"}, "user_message", 422),
     ],
 )
-def test_a_bad_direct_event_is_answered_with_the_problem(
-    functions: Functions, event: Any, field: str, status: int
-) -> None:
+def test_an_invalid_direct_event_returns_a_problem(functions: Functions, event: Any, field: str, status: int) -> None:
     """An invalid direct event returns the problem object with its status. The invocation does not fail."""
     problem = functions.agent(event)
 

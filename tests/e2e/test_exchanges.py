@@ -19,7 +19,7 @@ def _path(thread_id: str, exchange_id: object) -> str:
     return f"/threads/{segment(thread_id)}/exchanges/{exchange_id}"
 
 
-def _say(api: MemoryApi, thread_id: str) -> list[str]:
+def _append_three(api: MemoryApi, thread_id: str) -> list[str]:
     return [str(api.invoked(f"q{n}", f"a{n}", thread_id=thread_id)["exchange_id"]) for n in range(3)]
 
 
@@ -29,30 +29,30 @@ def _old_message(row: tuple[Any, ...], thread_id: str) -> str:
     return json.dumps(body)
 
 
-def test_replaced_in_both_layers(api: MemoryApi, layers: Layers, queues: Queues, thread_id: str) -> None:
+def test_an_exchange_is_replaced_in_both_layers(api: MemoryApi, layers: Layers, queues: Queues, thread_id: str) -> None:
     """The exchange keeps its position.
 
     A redelivery of the old text changes nothing, even if Redis then loses the list.
     """
-    named = _say(api, thread_id)
+    ids = _append_three(api, thread_id)
     before = layers.wait_stored(thread_id, 6)
-    answer = api.call("PUT", _path(thread_id, named[1]), json=NEW)
-    assert answer == {"exchange_id": named[1], "durability": "postgres", "cached": True}
+    response = api.call("PUT", _path(thread_id, ids[1]), json=NEW)
+    assert response == {"exchange_id": ids[1], "durability": "postgres", "cached": True}
     expected = ["q0", "a0", "new question", "new answer", "q2", "a2"]
     assert layers.cached_contents(thread_id) == layers.stored_contents(thread_id) == expected
     assert [row[2:] for row in layers.stored(thread_id)] == [row[2:] for row in before]
     queues.put(_old_message(before[2], thread_id))
     queues.wait_empty()
     assert layers.cached_contents(thread_id) == layers.stored_contents(thread_id) == expected
-    layers.forget_cached(f"thread:{thread_id}:messages")
+    layers.delete_cached(f"thread:{thread_id}:messages")
     assert [message["content"] for message in api.invoking(thread_id=thread_id)["messages"]] == expected
 
 
-def test_replacing_a_queued_exchange(api: MemoryApi, layers: Layers, queues: Queues, thread_id: str) -> None:
+def test_a_queued_exchange_can_be_replaced(api: MemoryApi, layers: Layers, queues: Queues, thread_id: str) -> None:
     """If a queued exchange is replaced, the drain stores the new text and does not restore the old text."""
     with queues.paused_drain():
-        named = _say(api, thread_id)
-        api.call("PUT", _path(thread_id, named[1]), json=NEW)
+        ids = _append_three(api, thread_id)
+        api.call("PUT", _path(thread_id, ids[1]), json=NEW)
         assert api.contents(thread_id) == ["q0", "a0", "new question", "new answer", "q2", "a2"]
     queues.wait_empty()
     layers.wait_stored(thread_id, 6)
@@ -60,28 +60,30 @@ def test_replacing_a_queued_exchange(api: MemoryApi, layers: Layers, queues: Que
     assert layers.cached_contents(thread_id) == layers.stored_contents(thread_id)
 
 
-def test_deleted_from_both_layers(api: MemoryApi, layers: Layers, queues: Queues, thread_id: str) -> None:
+def test_an_exchange_is_deleted_from_both_layers(
+    api: MemoryApi, layers: Layers, queues: Queues, thread_id: str
+) -> None:
     """Neither a redelivery nor a second request restores a deleted exchange."""
-    named = _say(api, thread_id)
+    ids = _append_three(api, thread_id)
     before = layers.wait_stored(thread_id, 6)
-    assert api.send("DELETE", _path(thread_id, named[1])).status_code == httpx.codes.NO_CONTENT
+    assert api.send("DELETE", _path(thread_id, ids[1])).status_code == httpx.codes.NO_CONTENT
     queues.put(_old_message(before[2], thread_id))
     queues.wait_empty()
     assert layers.cached_contents(thread_id) == layers.stored_contents(thread_id) == ["q0", "a0", "q2", "a2"]
     assert api.contents(thread_id) == ["q0", "a0", "q2", "a2"]
     for method, body in (("PUT", NEW), ("DELETE", None)):
-        answer = api.send(method, _path(thread_id, named[1]), json=body)
-        assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+        response = api.send(method, _path(thread_id, ids[1]), json=body)
+        assert (response.status_code, response.headers["content-type"]) == (404, "application/problem+json")
         assert api.send(method, _path(thread_id, uuid4()), json=body).status_code == httpx.codes.NOT_FOUND
-    again = {"user_message": "q", "assistant_message": "a", "thread_id": thread_id, "exchange_id": named[1]}
+    again = {"user_message": "q", "assistant_message": "a", "thread_id": thread_id, "exchange_id": ids[1]}
     assert api.call("POST", "/invoked", json=again)["durability"] == "none"
 
 
-def test_deleting_a_queued_exchange(api: MemoryApi, layers: Layers, queues: Queues, thread_id: str) -> None:
+def test_a_queued_exchange_can_be_deleted(api: MemoryApi, layers: Layers, queues: Queues, thread_id: str) -> None:
     """If a queued exchange is deleted, the drain drops it. The thread stays, without exchanges."""
     with queues.paused_drain():
-        named = api.invoked("q0", "a0", thread_id=thread_id)["exchange_id"]
-        assert api.send("DELETE", _path(thread_id, named)).status_code == httpx.codes.NO_CONTENT
+        exchange_id = api.invoked("q0", "a0", thread_id=thread_id)["exchange_id"]
+        assert api.send("DELETE", _path(thread_id, exchange_id)).status_code == httpx.codes.NO_CONTENT
     queues.wait_empty()
     assert layers.stored_contents(thread_id) == layers.cached_contents(thread_id) == []
     assert api.thread(thread_id)["message_count"] == 0
@@ -89,7 +91,7 @@ def test_deleting_a_queued_exchange(api: MemoryApi, layers: Layers, queues: Queu
     assert len(layers.wait_stored(thread_id, 2)) == 2
 
 
-def test_regenerate_and_edit(api: MemoryApi, layers: Layers, thread_id: str) -> None:
+def test_a_run_can_replace_an_exchange(api: MemoryApi, layers: Layers, thread_id: str) -> None:
     """The turn gets the history before the replaced exchange. A retry returns the same response."""
     first = api.run("My name is Ada", thread_id=thread_id)
     second = api.run("What is my nmae?", thread_id=thread_id)

@@ -17,11 +17,11 @@ _KINDS = [pytest.param(uuid4, id="uuid4"), pytest.param(ExchangeIds().new, id="u
 @pytest.fixture(params=_KINDS)
 def exchange_id(request: pytest.FixtureRequest) -> str:
     """Return an exchange id from a caller."""
-    made: UUID = request.param()
-    return str(made)
+    created: UUID = request.param()
+    return str(created)
 
 
-def test_the_same_exchange_twice_is_one(
+def test_an_exchange_sent_twice_is_stored_once(
     api: MemoryApi, layers: Layers, queues: Queues, thread_id: str, exchange_id: str
 ) -> None:
     """The second call has the same response, and neither layer has duplicates."""
@@ -38,7 +38,7 @@ def test_the_same_exchange_twice_is_one(
     ]
 
 
-def test_the_same_exchange_at_once_is_one(
+def test_an_exchange_sent_concurrently_is_stored_once(
     api: MemoryApi, layers: Layers, queues: Queues, thread_id: str, exchange_id: str
 ) -> None:
     """Eight concurrent calls, in several processes, store one exchange."""
@@ -47,7 +47,7 @@ def test_the_same_exchange_at_once_is_one(
             pool.map(lambda _: api.invoked("Hello", "Hi", thread_id=thread_id, exchange_id=exchange_id), range(8))
         )
 
-    assert {answer["exchange_id"] for answer in answers} == {exchange_id}
+    assert {response["exchange_id"] for response in answers} == {exchange_id}
     assert layers.cached_contents(thread_id) == ["Hello", "Hi"]
     queues.wait_empty()
     assert layers.stored_contents(thread_id) == ["Hello", "Hi"]
@@ -99,7 +99,7 @@ def test_many_concurrent_exchanges_are_all_stored(api: MemoryApi, layers: Layers
     assert layers.cached_contents(thread_id) == contents
 
 
-def test_a_run_repeated_under_its_key_is_one_turn(
+def test_a_run_repeated_with_its_key_is_one_turn(
     api: MemoryApi, layers: Layers, queues: Queues, thread_id: str
 ) -> None:
     """The same Idempotency-Key and body return the first response and store one exchange."""

@@ -39,10 +39,10 @@ def test_a_thread_may_have_any_printable_id(api: MemoryApi, layers: Layers, queu
     thread_id = _unique(kind)
     user_id = uuid4().hex
     api.run("Hello", thread_id=thread_id, user_id=user_id)
-    answer = api.run("Again", thread_id=thread_id, user_id=user_id)
+    response = api.run("Again", thread_id=thread_id, user_id=user_id)
 
-    assert answer["thread_id"] == thread_id
-    assert "- user: Hello" in answer["response"]
+    assert response["thread_id"] == thread_id
+    assert "- user: Hello" in response["response"]
     assert len(layers.cached(thread_id)) == 4
     layers.wait_stored(thread_id, 4)
     assert [item["thread_id"] for item in api.threads(user_id)["items"]] == [thread_id]
@@ -93,5 +93,5 @@ def test_preferences_may_have_any_text(api: MemoryApi, layers: Layers, user_id: 
 
     with layers.redis() as client:
         assert client.hgetall(f"user:{user_id}:preferences") == preferences
-    layers.forget_cached(f"user:{user_id}:preferences")
+    layers.delete_cached(f"user:{user_id}:preferences")
     assert api.preferences(user_id) == preferences

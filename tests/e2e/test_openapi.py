@@ -1,4 +1,4 @@
-"""The API agrees with its description, for valid and invalid requests."""
+"""The API's responses agree with its description, for valid and invalid requests."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ from pathlib import Path
 from infra.local import PROJECT_ROOT
 from tests.e2e.deployment import Deployment
 from tests.e2e.memory_api import MemoryApi
-from tests.e2e.openapi.odd_ids import ODD_IDS
+from tests.e2e.openapi.special_ids import SPECIAL_IDS
 from tests.e2e.stores import Layers
 
 _SCRIPT = Path(sys.executable).with_name("schemathesis")
 _SETTINGS = Path(__file__).parent / "openapi"
 
 
-def test_every_answer_is_described(deployment: Deployment, api: MemoryApi, layers: Layers, tmp_path: Path) -> None:
+def test_every_response_agrees_with_the_description(
+    deployment: Deployment, api: MemoryApi, layers: Layers, tmp_path: Path
+) -> None:
     """The API returns no 5xx, and only described statuses, content types and bodies.
 
     It accepts valid requests and refuses invalid ones.
     """
-    for name in ODD_IDS:  # so that some requests name existing data
+    for name in SPECIAL_IDS:  # so that some requests are about existing data
         api.invoked("Hello", "Hi", thread_id=name)
-    layers.wait_stored(ODD_IDS[-1], 2)
+    layers.wait_stored(SPECIAL_IDS[-1], 2)
     url = deployment.api_url
     command = [str(_SCRIPT), "--config-file", str(_SETTINGS / "schemathesis.toml"), "run", f"{url}/openapi.json"]
     environment = os.environ | {

@@ -24,7 +24,9 @@ def _message(thread_id: str, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def test_bad_messages_are_dead_letters_and_good_ones_are_stored(layers: Layers, queues: Queues, thread_id: str) -> None:
+def test_invalid_messages_become_dead_letters_and_valid_messages_are_stored(
+    layers: Layers, queues: Queues, thread_id: str
+) -> None:
     """Malformed, unknown, incomplete and unfit records of one batch become dead letters. The others are stored."""
     marker = f"poison-{uuid4().hex}"
     unnamed = _message(marker)
@@ -43,8 +45,8 @@ def test_bad_messages_are_dead_letters_and_good_ones_are_stored(layers: Layers, 
 
     queues.put(*bodies)
 
-    letters = queues.wait_dead(lambda body: marker in body, len(reasons))
-    assert {letter.body: letter.attributes["reason"] for letter in letters} == reasons
+    dead_letters = queues.wait_for_dead_letters(lambda body: marker in body, len(reasons))
+    assert {dead_letter.body: dead_letter.attributes["reason"] for dead_letter in dead_letters} == reasons
     for number in (1, 2):
         assert [row[1] for row in layers.wait_stored(f"{thread_id}_{number}", 2)] == ["Hello", "Hi"]
     queues.wait_empty()

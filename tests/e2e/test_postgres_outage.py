@@ -1,4 +1,4 @@
-"""While PostgreSQL is down, Redis serves turns, and the queue keeps the exchanges until the drain stores them."""
+"""While PostgreSQL is down, Redis serves turns, and the exchanges stay in the queue until the drain stores them."""
 
 import time
 from uuid import uuid4
@@ -16,7 +16,7 @@ _TIMEOUT = 2.0
 
 
 @pytest.fixture
-def known(api: MemoryApi, layers: Layers, thread_id: str, user_id: str) -> tuple[str, str]:
+def stored_thread(api: MemoryApi, layers: Layers, thread_id: str, user_id: str) -> tuple[str, str]:
     """Return a thread and a user that are in both layers, with Redis serving them."""
     # After the previous test's outage, a process may not have noticed yet that PostgreSQL responds again.
     eventually(lambda: api.send("PUT", f"/users/{user_id}/preferences", json={"tone": "brief"}).is_success)
@@ -26,34 +26,34 @@ def known(api: MemoryApi, layers: Layers, thread_id: str, user_id: str) -> tuple
     return thread_id, user_id
 
 
-def _turn(api: MemoryApi, prompt: str, known: tuple[str, str]) -> Json:
-    return api.run(prompt, thread_id=known[0], user_id=known[1])
+def _turn(api: MemoryApi, prompt: str, stored_thread: tuple[str, str]) -> Json:
+    return api.run(prompt, thread_id=stored_thread[0], user_id=stored_thread[1])
 
 
 def _healthy_recall(api: MemoryApi, thread_id: str) -> Json:
-    recalled = api.invoking(thread_id=thread_id)
-    assert recalled["degraded"] == []
-    return recalled
+    context = api.invoking(thread_id=thread_id)
+    assert context["degraded"] == []
+    return context
 
 
-@pytest.mark.parametrize("how", ["killed", "frozen"])
-def test_turns_go_on_from_redis(
-    api: MemoryApi, layers: Layers, queues: Queues, servers: Servers, known: tuple[str, str], how: str
+@pytest.mark.parametrize("fault", ["killed", "frozen"])
+def test_redis_serves_turns_while_postgres_is_down(
+    api: MemoryApi, layers: Layers, queues: Queues, servers: Servers, stored_thread: tuple[str, str], fault: str
 ) -> None:
     """Redis serves a cached thread normally.
 
     Its exchanges wait in the queue. They are stored afterwards, in order, each once.
     """
-    thread_id, _ = known
-    with getattr(servers, how)("postgres"):
-        answers = [_turn(api, f"during the outage {number}", known) for number in range(3)]
-        waiting = queues.depth()
+    thread_id, _ = stored_thread
+    with getattr(servers, fault)("postgres"):
+        answers = [_turn(api, f"during the outage {number}", stored_thread) for number in range(3)]
+        depth = queues.depth()
 
     assert "- user: before the outage" in answers[0]["response"]
     assert "- user: during the outage 1" in answers[2]["response"]
     assert "- tone: brief" in answers[2]["response"]
-    for answer in answers:
-        assert answer["memory"] | {"context_tokens": 0} == {
+    for response in answers:
+        assert response["memory"] | {"context_tokens": 0} == {
             "source": "redis",
             "degraded": [],
             "durability": "queue",
@@ -61,7 +61,7 @@ def test_turns_go_on_from_redis(
             "context_tokens": 0,
             "omitted_exchanges": 0,
         }
-    assert waiting >= 3
+    assert depth >= 3
     layers.wait_stored(thread_id, 8)
     assert layers.stored_contents(thread_id) == layers.cached_contents(thread_id) == api.contents(thread_id)
 
@@ -71,11 +71,11 @@ def test_a_new_thread_reports_the_unavailable_layer(
 ) -> None:
     """The response names the layer and has an answer. An outage is not reported as an empty history."""
     with servers.killed("postgres"):
-        answer = api.run("Hello", thread_id=thread_id, user_id=user_id)
+        response = api.run("Hello", thread_id=thread_id, user_id=user_id)
         again = api.run("Again", thread_id=thread_id, user_id=user_id)
         health = api.call("GET", "/health")
 
-    assert answer["memory"] == {
+    assert response["memory"] == {
         "source": "none",
         "degraded": ["postgres"],
         "durability": "queue",
@@ -91,15 +91,15 @@ def test_a_new_thread_reports_the_unavailable_layer(
     assert api.contents(thread_id) == layers.stored_contents(thread_id)
 
 
-def test_a_frozen_postgres_costs_one_request_its_timeout(api: MemoryApi, servers: Servers) -> None:
+def test_a_frozen_postgres_delays_only_one_request(api: MemoryApi, servers: Servers) -> None:
     """A hanging PostgreSQL delays one request. The circuit breaker protects the next ones."""
     times = []
     with servers.frozen("postgres"):
         for _ in range(8):
             started = time.monotonic()
-            recalled = api.invoking(thread_id=f"cold_{uuid4().hex}")
+            context = api.invoking(thread_id=f"cold_{uuid4().hex}")
             times.append(time.monotonic() - started)
-            assert recalled == {
+            assert context == {
                 "context": "",
                 "messages": [],
                 "context_tokens": 0,
@@ -113,9 +113,11 @@ def test_a_frozen_postgres_costs_one_request_its_timeout(api: MemoryApi, servers
     assert sorted(times)[len(times) // 2] < _TIMEOUT / 2
 
 
-def test_requests_that_need_postgresql_return_503(api: MemoryApi, servers: Servers, known: tuple[str, str]) -> None:
+def test_requests_that_need_postgresql_return_503(
+    api: MemoryApi, servers: Servers, stored_thread: tuple[str, str]
+) -> None:
     """Listing, renaming, deleting and changing preferences return a 503. Reading a cached thread works."""
-    thread_id, user_id = known
+    thread_id, user_id = stored_thread
     requests: tuple[tuple[str, str, Json], ...] = (
         ("GET", "/threads", {"params": {"user_id": user_id}}),
         ("PATCH", f"/threads/{thread_id}", {"json": {"title": "Renamed"}}),
@@ -128,10 +130,10 @@ def test_requests_that_need_postgresql_return_503(api: MemoryApi, servers: Serve
         page = api.messages(thread_id)
         preferences = api.preferences(user_id)
 
-    for answer in refused:
-        assert answer.status_code == 503
-        assert answer.headers["content-type"] == "application/problem+json"
-        assert answer.json()["detail"].startswith("PostgreSQL is not responding")
+    for response in refused:
+        assert response.status_code == 503
+        assert response.headers["content-type"] == "application/problem+json"
+        assert response.json()["detail"].startswith("PostgreSQL is not responding")
     assert [item["role"] for item in page["items"]] == ["user", "assistant"]
     assert page["degraded"] == ["postgres"]
     assert preferences == {"tone": "brief"}

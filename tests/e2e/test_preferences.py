@@ -8,7 +8,7 @@ from tests.e2e.stores import Layers
 _TABLE = "select key, value from user_preferences where user_id = %s order by key"
 
 
-def test_preferences_lie_in_the_hash_and_in_the_table(api: MemoryApi, layers: Layers, user_id: str) -> None:
+def test_preferences_are_in_the_hash_and_in_the_table(api: MemoryApi, layers: Layers, user_id: str) -> None:
     """PUT stores preferences in both layers. In Redis they expire after 30 days."""
     assert api.put_preferences(user_id, {"tone": "brief", "language": "fr"}) == {"tone": "brief", "language": "fr"}
 
@@ -32,9 +32,7 @@ def test_put_replaces_and_patch_merges(api: MemoryApi, layers: Layers, user_id: 
         assert client.hgetall(f"user:{user_id}:preferences") == {"c": "5", "d": "6"}
 
 
-def test_deleted_preferences_are_gone_from_both_layers(
-    api: MemoryApi, layers: Layers, thread_id: str, user_id: str
-) -> None:
+def test_deleted_preferences_are_in_no_layer(api: MemoryApi, layers: Layers, thread_id: str, user_id: str) -> None:
     """DELETE removes all preferences from both layers. The next turn gets no preferences."""
     api.put_preferences(user_id, {"tone": "brief"})
 
@@ -46,14 +44,14 @@ def test_deleted_preferences_are_gone_from_both_layers(
     assert "I know no preferences" in api.run("Hello", thread_id=thread_id, user_id=user_id)["response"]
 
 
-def test_a_hash_that_expired_is_filled_again(api: MemoryApi, layers: Layers, user_id: str) -> None:
+def test_an_expired_hash_is_refilled(api: MemoryApi, layers: Layers, user_id: str) -> None:
     """If the hash has expired, PostgreSQL serves the preferences and Redis is refilled."""
     api.put_preferences(user_id, {"tone": "brief"})
-    layers.forget_cached(f"user:{user_id}:preferences")
+    layers.delete_cached(f"user:{user_id}:preferences")
 
-    recalled = api.invoking(user_id=user_id)
+    context = api.invoking(user_id=user_id)
 
-    assert (recalled["preferences"], recalled["source"]) == ({"tone": "brief"}, "postgres")
+    assert (context["preferences"], context["source"]) == ({"tone": "brief"}, "postgres")
     with layers.redis() as client:
         assert client.hgetall(f"user:{user_id}:preferences") == {"tone": "brief"}
     assert layers.ttl(f"user:{user_id}:preferences") > 29 * 86400

@@ -26,19 +26,19 @@ def client(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     """Return a client, in an environment with an unreachable proxy."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    with MemoryClient(deployment.api_url) as made:
-        yield made
+    with MemoryClient(deployment.api_url) as created:
+        yield created
 
 
-def test_a_turn_and_everything_about_it(client: MemoryClient, thread_id: str, user_id: str) -> None:
+def test_the_client_uses_every_route(client: MemoryClient, thread_id: str, user_id: str) -> None:
     """The client uses every route, from the first turn to the deletion."""
     client.replace_preferences(user_id, {"tone": "brief", "language": "Python"})
     first = client.run("My name is Ada.", thread_id=thread_id, user_id=user_id, document_ids=["contract.pdf"])
     assert (first.memory.durability, first.is_replayed, first.thread_id) == ("queue", False, thread_id)
-    kept = client.invoked("Thank you.", "You are welcome.", thread_id=thread_id, user_id=user_id)
+    appended = client.invoked("Thank you.", "You are welcome.", thread_id=thread_id, user_id=user_id)
     found = client.invoking(thread_id=thread_id, user_id=user_id)
     assert [each.content for each in found.messages][::2] == ["My name is Ada.", "Thank you."]
-    assert found.messages[-1].exchange_id == kept.exchange_id
+    assert found.messages[-1].exchange_id == appended.exchange_id
     assert (found.source, found.degraded) == ("redis", ())
     assert found.preferences == {"tone": "brief", "language": "Python"}
     assert client.merge_preferences(user_id, {"tone": None, "level": "expert"}) == {
@@ -63,7 +63,7 @@ def test_a_turn_and_everything_about_it(client: MemoryClient, thread_id: str, us
     assert "/run" in client.openapi()["paths"]
 
 
-def test_one_key_is_one_run(client: MemoryClient, thread_id: str) -> None:
+def test_a_run_repeated_with_its_key_returns_the_first_answer(client: MemoryClient, thread_id: str) -> None:
     """The second call returns the first call's answer."""
     first = client.run("Hello", thread_id=thread_id, idempotency_key="k-" + thread_id)
     again = client.run("Hello", thread_id=thread_id, idempotency_key="k-" + thread_id)
@@ -71,24 +71,24 @@ def test_one_key_is_one_run(client: MemoryClient, thread_id: str) -> None:
     assert again.exchange_id == first.exchange_id
 
 
-def test_metadata(client: MemoryClient, layers: Layers, thread_id: str, user_id: str) -> None:
+def test_metadata_is_equal_in_both_layers(client: MemoryClient, layers: Layers, thread_id: str, user_id: str) -> None:
     """Redis, PostgreSQL and both together return equal metadata."""
-    beside: dict[str, object] = {
+    metadata: dict[str, object] = {
         "tool_calls": [{"name": "weather", "arguments": {"city": "Köln 🎉", "days": 3.0}}],
         "b": None,
         "a": {},
     }
-    client.run("Hello", thread_id=thread_id, user_id=user_id, metadata=beside)
+    client.run("Hello", thread_id=thread_id, user_id=user_id, metadata=metadata)
     client.invoked("And?", "Nothing.", thread_id=thread_id)
     eventually(lambda: client.read_layers(thread_id).undrained == 0)
     for _ in range(2):
         found = client.invoking(thread_id=thread_id).messages
-        assert [each.metadata for each in found] == [beside, None, None, None]
-        assert [each.metadata for each in client.iter_messages(thread_id)] == [beside, None, None, None]
-        layers.forget_cached(f"thread:{thread_id}:messages", f"thread:{thread_id}:pending")
+        assert [each.metadata for each in found] == [metadata, None, None, None]
+        assert [each.metadata for each in client.iter_messages(thread_id)] == [metadata, None, None, None]
+        layers.delete_cached(f"thread:{thread_id}:messages", f"thread:{thread_id}:pending")
 
 
-def test_a_fault_names_its_field(client: MemoryClient) -> None:
+def test_an_error_names_its_field(client: MemoryClient) -> None:
     """An error that only the service detects names its field.
 
     The client refuses invalid JSON before it sends a request.
@@ -102,15 +102,17 @@ def test_a_fault_names_its_field(client: MemoryClient) -> None:
 
 
 @pytest.mark.parametrize("name", ["a/b", "...", "a?b#c", "50%", "ü 🎉", "/", "a//b/messages"])
-def test_any_id_gets_there(client: MemoryClient, thread_id: str, name: str) -> None:
+def test_the_client_sends_any_valid_id_unchanged(client: MemoryClient, thread_id: str, name: str) -> None:
     """The client sends any valid id unchanged."""
-    named = f"{name}{thread_id}"
-    client.invoked("q", "a", thread_id=named)
-    assert client.read_messages(named, limit=1).items[0].content == "q"
-    client.delete_thread(named)
+    any_id = f"{name}{thread_id}"
+    client.invoked("q", "a", thread_id=any_id)
+    assert client.read_messages(any_id, limit=1).items[0].content == "q"
+    client.delete_thread(any_id)
 
 
-def test_an_outage_is_not_an_empty_history(client: MemoryClient, servers: Servers, thread_id: str) -> None:
+def test_an_outage_is_reported_and_is_not_an_empty_history(
+    client: MemoryClient, servers: Servers, thread_id: str
+) -> None:
     """Without Redis, each page reports the missing layer, and iterating raises an error.
 
     Exchanges that are stored meanwhile are not lost.
@@ -124,12 +126,12 @@ def test_an_outage_is_not_an_empty_history(client: MemoryClient, servers: Server
         assert [each.content for each in client.iter_messages(thread_id, allow_degraded=True)] == ["q1", "a1"]
         found = client.invoking(thread_id=thread_id)
         assert (found.source, found.degraded) == ("postgres", ("redis",))
-        kept = client.invoked("q2", "a2", thread_id=thread_id)
-        assert (kept.durability, kept.degraded) == ("queue", ("redis",))
+        appended = client.invoked("q2", "a2", thread_id=thread_id)
+        assert (appended.durability, appended.degraded) == ("queue", ("redis",))
     eventually(lambda: len(list(client.iter_messages(thread_id, allow_degraded=True))) == 4)
 
 
-def test_ten_concurrent_requests_with_one_key(deployment: Deployment, thread_id: str) -> None:
+def test_ten_concurrent_runs_with_one_key_are_one_run(deployment: Deployment, thread_id: str) -> None:
     """The asynchronous client shares its connections, and ten runs with one key are one run."""
 
     async def runs() -> set[object]:

@@ -32,13 +32,13 @@ def no_queue(aws: Aws, deployment: Deployment, api: MemoryApi, request: pytest.F
     eventually(lambda: api.call("GET", "/health")["status"] == "ok")
 
 
-def test_postgres_holds_the_exchange_when_the_queue_does_not(
+def test_postgres_stores_the_exchange_while_the_queue_is_down(
     api: MemoryApi, layers: Layers, thread_id: str, user_id: str
 ) -> None:
     """The exchange is in PostgreSQL before the response, and in Redis for the next turn."""
-    answer = api.run("Hello", thread_id=thread_id, user_id=user_id, document_ids=["doc_1"])
+    response = api.run("Hello", thread_id=thread_id, user_id=user_id, document_ids=["doc_1"])
 
-    assert answer["memory"] == {
+    assert response["memory"] == {
         "source": "none",
         "degraded": ["queue"],
         "durability": "postgres",
@@ -58,12 +58,14 @@ def test_postgres_holds_the_exchange_when_the_queue_does_not(
     }
 
 
-def test_the_same_exchange_twice_is_still_one(api: MemoryApi, layers: Layers, thread_id: str) -> None:
+def test_an_exchange_sent_twice_during_the_outage_is_stored_once(
+    api: MemoryApi, layers: Layers, thread_id: str
+) -> None:
     """An exchange that PostgreSQL stores directly is idempotent, like an exchange through the queue."""
     exchange_id = "3f0a6a5e-8a4e-4a43-9a35-0d7c1d6a6f11"
     for _ in range(2):
-        kept = api.invoked("Hello", "Hi", thread_id=thread_id, exchange_id=exchange_id)
-        assert kept == {"exchange_id": exchange_id, "durability": "postgres", "cached": True, "degraded": ["queue"]}
+        appended = api.invoked("Hello", "Hi", thread_id=thread_id, exchange_id=exchange_id)
+        assert appended == {"exchange_id": exchange_id, "durability": "postgres", "cached": True, "degraded": ["queue"]}
 
     assert layers.stored_contents(thread_id) == layers.cached_contents(thread_id) == ["Hello", "Hi"]
 
@@ -73,27 +75,27 @@ def test_redis_stores_the_exchange_when_postgresql_is_down_too(
 ) -> None:
     """With PostgreSQL down too, the exchange is cached and in the outbox, and the next sweep stores it."""
     with servers.killed("postgres"):
-        kept = api.invoked("Hello", "Hi", thread_id=thread_id)
-        recalled = api.invoking(thread_id=thread_id)
+        appended = api.invoked("Hello", "Hi", thread_id=thread_id)
+        context = api.invoking(thread_id=thread_id)
 
-    assert (kept["durability"], kept["cached"]) == ("redis", True)
-    assert [message["content"] for message in recalled["messages"]] == ["Hello", "Hi"]
+    assert (appended["durability"], appended["cached"]) == ("redis", True)
+    assert [message["content"] for message in context["messages"]] == ["Hello", "Hi"]
     eventually(lambda: functions.sync(_SCHEDULED) and layers.stored_contents(thread_id) == ["Hello", "Hi"])
     assert layers.cached_contents(thread_id) == ["Hello", "Hi"]
 
 
-def test_the_answer_is_given_when_nothing_keeps_it(api: MemoryApi, servers: Servers, thread_id: str) -> None:
+def test_the_agent_answers_while_every_store_is_down(api: MemoryApi, servers: Servers, thread_id: str) -> None:
     """With all stores down, the agent answers, and the response says that no store has the exchange."""
     with servers.killed("valkey", "postgres"):
-        answer = api.run("Hello", thread_id=thread_id)
+        response = api.run("Hello", thread_id=thread_id)
 
-    assert answer["response"].startswith("You said: Hello")
-    assert (answer["memory"]["source"], answer["memory"]["durability"]) == ("none", "none")
-    assert sorted(answer["memory"]["degraded"]) == ["postgres", "queue", "redis"]
-    assert answer["memory"]["cached"] is False
+    assert response["response"].startswith("You said: Hello")
+    assert (response["memory"]["source"], response["memory"]["durability"]) == ("none", "none")
+    assert sorted(response["memory"]["degraded"]) == ["postgres", "queue", "redis"]
+    assert response["memory"]["cached"] is False
 
 
-def test_memory_works_again_when_its_stores_are_back(api: MemoryApi, layers: Layers, thread_id: str) -> None:
+def test_exchanges_are_stored_again_after_the_outages(api: MemoryApi, layers: Layers, thread_id: str) -> None:
     """After the outages an exchange is stored and cached without a restart of the functions."""
     eventually(lambda: api.invoked("Hello", "Hi", thread_id=thread_id)["durability"] == "postgres")
 

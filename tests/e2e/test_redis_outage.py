@@ -19,13 +19,13 @@ def _turn(api: MemoryApi, prompt: str, thread_id: str, user_id: str) -> Json:
 
 def _timed_turn(api: MemoryApi, prompt: str, thread_id: str, user_id: str) -> float:
     started = time.monotonic()
-    answer = _turn(api, prompt, thread_id, user_id)
-    assert answer["memory"]["degraded"] == ["redis"]
+    response = _turn(api, prompt, thread_id, user_id)
+    assert response["memory"]["degraded"] == ["redis"]
     return time.monotonic() - started
 
 
 @pytest.fixture
-def known(api: MemoryApi, layers: Layers, thread_id: str, user_id: str) -> tuple[str, str]:
+def stored_thread(api: MemoryApi, layers: Layers, thread_id: str, user_id: str) -> tuple[str, str]:
     """Return a thread and a user that are in both layers."""
     api.put_preferences(user_id, {"tone": "brief"})
     _turn(api, "before the outage", thread_id, user_id)
@@ -34,20 +34,20 @@ def known(api: MemoryApi, layers: Layers, thread_id: str, user_id: str) -> tuple
 
 
 def test_postgres_serves_the_memory_while_redis_is_down(
-    api: MemoryApi, layers: Layers, servers: Servers, known: tuple[str, str]
+    api: MemoryApi, layers: Layers, servers: Servers, stored_thread: tuple[str, str]
 ) -> None:
     """With Redis killed, a turn gets history and preferences and reports that Redis did not respond."""
-    thread_id, user_id = known
+    thread_id, user_id = stored_thread
     with servers.killed("valkey"):
-        answer = _turn(api, "during the outage", thread_id, user_id)
+        response = _turn(api, "during the outage", thread_id, user_id)
         health = api.call("GET", "/health")
         layers.wait_stored(thread_id, 4)
         later = _turn(api, "still during the outage", thread_id, user_id)
 
-    assert "- user: before the outage" in answer["response"]
-    assert "- tone: brief" in answer["response"]
-    assert answer["memory"].pop("context_tokens") > 0
-    assert answer["memory"] == {
+    assert "- user: before the outage" in response["response"]
+    assert "- tone: brief" in response["response"]
+    assert response["memory"].pop("context_tokens") > 0
+    assert response["memory"] == {
         "omitted_exchanges": 0,
         "source": "postgres",
         "degraded": ["redis"],
@@ -58,19 +58,19 @@ def test_postgres_serves_the_memory_while_redis_is_down(
     assert (health["status"], health["redis"], health["postgres"]) == ("degraded", "unavailable", "ok")
 
 
-def test_redis_comes_back_empty_and_is_filled_again(
-    api: MemoryApi, layers: Layers, servers: Servers, known: tuple[str, str]
+def test_an_emptied_redis_is_refilled_after_the_outage(
+    api: MemoryApi, layers: Layers, servers: Servers, stored_thread: tuple[str, str]
 ) -> None:
     """After the restart Redis serves again, with the exchanges from before, during and after the outage."""
-    thread_id, user_id = known
+    thread_id, user_id = stored_thread
     with servers.killed("valkey"):
         _turn(api, "during the outage", thread_id, user_id)
         layers.wait_stored(thread_id, 4)
 
     recovered = eventually(lambda: _healthy_recall(api, thread_id, user_id))
 
-    said = [message["content"] for message in recovered["messages"] if message["role"] == "user"]
-    assert said == ["before the outage", "during the outage"]
+    user_messages = [message["content"] for message in recovered["messages"] if message["role"] == "user"]
+    assert user_messages == ["before the outage", "during the outage"]
     assert recovered["preferences"] == {"tone": "brief"}
     _turn(api, "after the outage", thread_id, user_id)
     eventually(lambda: _healthy_recall(api, thread_id, user_id)["source"] == "redis")
@@ -81,16 +81,16 @@ def test_redis_comes_back_empty_and_is_filled_again(
 
 
 def _healthy_recall(api: MemoryApi, thread_id: str, user_id: str) -> Json:
-    recalled = api.invoking(thread_id=thread_id, user_id=user_id)
-    assert recalled["degraded"] == []
-    return recalled
+    context = api.invoking(thread_id=thread_id, user_id=user_id)
+    assert context["degraded"] == []
+    return context
 
 
-def test_a_frozen_redis_costs_one_request_its_timeout(
-    api: MemoryApi, layers: Layers, servers: Servers, known: tuple[str, str]
+def test_a_frozen_redis_delays_only_one_request(
+    api: MemoryApi, layers: Layers, servers: Servers, stored_thread: tuple[str, str]
 ) -> None:
     """A hanging Redis delays one request by its timeout. The circuit breaker protects the others."""
-    thread_id, user_id = known
+    thread_id, user_id = stored_thread
     with servers.frozen("valkey"):
         first = _timed_turn(api, "while frozen", thread_id, user_id)
         later = [_timed_turn(api, f"while frozen {number}", thread_id, user_id) for number in range(9)]
@@ -98,17 +98,17 @@ def test_a_frozen_redis_costs_one_request_its_timeout(
     assert first < 10 * _TIMEOUT
     assert statistics.median(later) < _TIMEOUT
     recovered = eventually(lambda: _healthy_recall(api, thread_id, user_id))
-    said = [message["content"] for message in recovered["messages"] if message["role"] == "user"]
-    assert said == ["before the outage", "while frozen", *(f"while frozen {number}" for number in range(9))]
+    user_messages = [message["content"] for message in recovered["messages"] if message["role"] == "user"]
+    assert user_messages == ["before the outage", "while frozen", *(f"while frozen {number}" for number in range(9))]
     layers.wait_stored(thread_id, 22)
     eventually(lambda: layers.cached_contents(thread_id) == layers.stored_contents(thread_id))
 
 
-def test_preferences_changed_while_redis_is_frozen(
-    api: MemoryApi, layers: Layers, servers: Servers, known: tuple[str, str]
+def test_preferences_changed_while_redis_is_frozen_are_in_the_next_turn(
+    api: MemoryApi, layers: Layers, servers: Servers, stored_thread: tuple[str, str]
 ) -> None:
     """Preferences that changed while Redis hung are in the next turns."""
-    thread_id, user_id = known
+    thread_id, user_id = stored_thread
     with servers.frozen("valkey"):
         assert api.put_preferences(user_id, {"tone": "long"}) == {"tone": "long"}
         assert api.preferences(user_id) == {"tone": "long"}
@@ -120,10 +120,10 @@ def test_preferences_changed_while_redis_is_frozen(
 
 
 def test_threads_are_read_and_written_while_redis_is_down(
-    api: MemoryApi, layers: Layers, servers: Servers, known: tuple[str, str]
+    api: MemoryApi, layers: Layers, servers: Servers, stored_thread: tuple[str, str]
 ) -> None:
     """Listing, reading and renaming need only PostgreSQL; a page of messages reports the missing layer."""
-    thread_id, user_id = known
+    thread_id, user_id = stored_thread
     with servers.killed("valkey"):
         page = api.messages(thread_id)
         listed = api.threads(user_id)
@@ -135,11 +135,11 @@ def test_threads_are_read_and_written_while_redis_is_down(
     assert renamed["title"] == "Renamed"
 
 
-def test_a_deletion_that_redis_missed_fails(
-    api: MemoryApi, layers: Layers, servers: Servers, known: tuple[str, str]
+def test_a_deletion_fails_while_redis_is_frozen(
+    api: MemoryApi, layers: Layers, servers: Servers, stored_thread: tuple[str, str]
 ) -> None:
     """A deletion returns a 503 while Redis hangs. A later retry completes the deletion in both layers."""
-    thread_id, _ = known
+    thread_id, _ = stored_thread
     with servers.frozen("valkey"):
         refused = api.send("DELETE", f"/threads/{thread_id}")
     assert refused.status_code == 503

@@ -1,4 +1,4 @@
-"""SQS moves dead letters to their queue, and `hybrid-memory` moves them back."""
+"""SQS moves dead letters to their queue, and the command line moves them back."""
 
 import json
 import subprocess
@@ -44,18 +44,18 @@ def operator(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", ACCESS_KEY)
     monkeypatch.setenv("AWS_DEFAULT_REGION", deployment.region)
 
-    def answer(*words: str) -> Any:
-        places = {
+    def run(*words: str) -> Any:
+        addresses = {
             "--endpoint-url": deployment.endpoint_url,
             "--queue-url": deployment.queue_url,
             "--dlq-url": deployment.dlq_url,
         }
-        command = [str(_SCRIPT), *(part for pair in places.items() for part in pair), *words, "--json"]
+        command = [str(_SCRIPT), *(part for pair in addresses.items() for part in pair), *words, "--json"]
         result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert result.returncode == 0, result.stderr
         return json.loads(result.stdout)
 
-    return answer
+    return run
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +81,7 @@ def test_redriven_dead_letters_are_stored(
     stack: StackProcess | None,
     thread_id: str,
 ) -> None:
-    """The drain stores redriven dead letters in order if they are valid by now.
+    """The drain stores redriven dead letters that are valid now, in order.
 
     An invalid one becomes a dead letter again, with its reason and request id.
     """
@@ -89,15 +89,15 @@ def test_redriven_dead_letters_are_stored(
     bodies = [_body(thread_id, f"question {number}") for number in range(12)]
     for body in bodies:
         aws.sqs.send_message(QueueUrl=deployment.dlq_url, MessageBody=body)
-    named = str(uuid4())
+    request_id = str(uuid4())
     aws.sqs.send_message(
         QueueUrl=deployment.dlq_url,
         MessageBody=bad,
-        MessageAttributes={"request_id": {"DataType": "String", "StringValue": named}},
+        MessageAttributes={"request_id": {"DataType": "String", "StringValue": request_id}},
     )
 
     listed = operator("dlq", "list")
-    shown = operator("dlq", "show", named)
+    shown = operator("dlq", "show", request_id)
     moved = operator("dlq", "redrive", "--yes")
 
     assert (listed["depth"], len(listed["items"])) == (13, 13)
@@ -105,36 +105,38 @@ def test_redriven_dead_letters_are_stored(
     # LocalStack and SQS can move messages. The emulator cannot, so the command copies each message.
     assert moved["method"] == ("move_task" if stack is None else "copy")
     assert [row[1] for row in layers.wait_stored(thread_id, 24)[::2]] == [f"question {n}" for n in range(12)]
-    letters = queues.wait_dead(lambda body: body == bad, 1)
-    assert (letters[0].attributes["reason"], letters[0].attributes["request_id"]) == ("not_json", named)
-    assert (shown["body"], shown["request_id"]) == (bad, named)
-    assert [item["request_id"] for item in listed["items"] if item["request_id"]] == [named]
+    dead_letters = queues.wait_for_dead_letters(lambda body: body == bad, 1)
+    assert (dead_letters[0].attributes["reason"], dead_letters[0].attributes["request_id"]) == ("not_json", request_id)
+    assert (shown["body"], shown["request_id"]) == (bad, request_id)
+    assert [item["request_id"] for item in listed["items"] if item["request_id"]] == [request_id]
     assert operator("queue", "status")["dlq"]["depth"] == 0
 
 
-def test_sqs_gives_up_after_too_many_receives(aws: Aws, deployment: Deployment, queues: Queues, thread_id: str) -> None:
+def test_sqs_dead_letters_a_message_after_too_many_receives(
+    aws: Aws, deployment: Deployment, queues: Queues, thread_id: str
+) -> None:
     """After too many receives, the redrive policy moves a message to the dead-letter queue unchanged."""
     body = _body(f"{thread_id}_{uuid4().hex}", "never deleted")
-    asked = aws.sqs.get_queue_attributes(QueueUrl=deployment.queue_url, AttributeNames=["RedrivePolicy"])
-    policy = json.loads(asked["Attributes"]["RedrivePolicy"])
+    queue = aws.sqs.get_queue_attributes(QueueUrl=deployment.queue_url, AttributeNames=["RedrivePolicy"])
+    policy = json.loads(queue["Attributes"]["RedrivePolicy"])
     assert int(policy["maxReceiveCount"]) == 1_000
     # The test uses the same policy with fewer receives, because 1,000 receives take too long.
-    asked["Attributes"]["RedrivePolicy"] = json.dumps({**policy, "maxReceiveCount": _RECEIVES})
+    queue["Attributes"]["RedrivePolicy"] = json.dumps({**policy, "maxReceiveCount": _RECEIVES})
     # The test uses a separate queue, because a drain that was just paused may still receive from the exchange queue.
-    url = aws.sqs.create_queue(QueueName=f"policy-{uuid4().hex}", Attributes=asked["Attributes"])["QueueUrl"]
+    url = aws.sqs.create_queue(QueueName=f"policy-{uuid4().hex}", Attributes=queue["Attributes"])["QueueUrl"]
     try:
         aws.sqs.send_message(QueueUrl=url, MessageBody=body)
         received = 0
 
-        def given_up() -> bool:
+        def is_dead_letter() -> bool:
             nonlocal received
-            answer = aws.sqs.receive_message(QueueUrl=url, VisibilityTimeout=0, WaitTimeSeconds=0)
-            received += len(answer.get("Messages", []))
-            return received >= _RECEIVES and not answer.get("Messages")
+            response = aws.sqs.receive_message(QueueUrl=url, VisibilityTimeout=0, WaitTimeSeconds=0)
+            received += len(response.get("Messages", []))
+            return received >= _RECEIVES and not response.get("Messages")
 
-        eventually(given_up)
+        eventually(is_dead_letter)
         assert received == _RECEIVES
-        letters = queues.wait_dead(lambda found: found == body, 1)
+        dead_letters = queues.wait_for_dead_letters(lambda found: found == body, 1)
     finally:
         aws.sqs.delete_queue(QueueUrl=url)
-    assert letters[0].attributes == {}
+    assert dead_letters[0].attributes == {}

@@ -5,7 +5,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.e2e.conftest import DEFAULTS
+from tests.e2e.conftest import DEFAULT_SETTINGS
 from tests.e2e.fake_openai import ANSWER, fake_openai
 from tests.e2e.other_stack import running
 
@@ -16,23 +16,23 @@ def test_a_second_start_keeps_the_data(tmp_path: Path, thread_id: str, user_id: 
 
     The second start uses an OpenAI-compatible model whose endpoint records the agent's instructions.
     """
-    with running(tmp_path, DEFAULTS) as first:
+    with running(tmp_path, DEFAULT_SETTINGS) as first:
         first.api.put_preferences(user_id, {"tone": "brief", "language": "fr"})
         first.api.invoked("Hello", "Hi there! How can I help?", thread_id=thread_id, user_id=user_id)
         pids = list(first.process.info["pids"].values())
     assert not (tmp_path / "stack.json").exists()
     assert not any(psutil.pid_exists(pid) for pid in pids)
 
-    with fake_openai() as (url, asked):
+    with fake_openai() as (url, requests):
         model = {"AGENT__MODEL": "openai:any-model", "OPENAI_BASE_URL": url, "OPENAI_API_KEY": "a key"}
-        with running(tmp_path, DEFAULTS | model) as second:
+        with running(tmp_path, DEFAULT_SETTINGS | model) as second:
             assert second.api.contents(thread_id) == ["Hello", "Hi there! How can I help?"]
             assert second.layers.stored_contents(thread_id) == second.layers.cached_contents(thread_id)
-            answer = second.api.run("Tell me about Python", thread_id=thread_id, user_id=user_id)
+            response = second.api.run("Tell me about Python", thread_id=thread_id, user_id=user_id)
 
-    assert answer["response"] == ANSWER
-    assert asked[0]["model"] == "any-model"
-    assert asked[0]["messages"] == [
+    assert response["response"] == ANSWER
+    assert requests[0]["model"] == "any-model"
+    assert requests[0]["messages"] == [
         {
             "role": "system",
             "content": (

@@ -11,13 +11,13 @@ import pytest
 
 from infra.local import LocalStackError
 from infra.local.client import StackProcess
-from tests.e2e.conftest import DEFAULTS
+from tests.e2e.conftest import DEFAULT_SETTINGS
 from tests.e2e.memory_api import MemoryApi
 from tests.e2e.other_stack import OtherStack, running
 from tests.e2e.stores import Layers
 from tests.e2e.waiting import eventually
 
-_SETTINGS = DEFAULTS | {
+_SETTINGS = DEFAULT_SETTINGS | {
     "MEMORY__MAX_THREAD_MESSAGES": "2",
     "MEMORY__THREAD_TTL_HOURS": "1",
     "MEMORY__USER_TTL_DAYS": "2",
@@ -39,7 +39,7 @@ def other(state_dir: Path) -> Iterator[OtherStack]:
         yield stack
 
 
-def test_stack_json_holds_every_address(stack: StackProcess, api: MemoryApi, layers: Layers) -> None:
+def test_stack_json_has_every_address(stack: StackProcess, api: MemoryApi, layers: Layers) -> None:
     """`stack.json` has the contract's names.
 
     Its addresses respond, its processes run, and only the file's owner can read it.
@@ -93,16 +93,16 @@ def test_settings_reach_the_functions(other: OtherStack, thread_id: str, user_id
     assert len(other.layers.wait_stored(thread_id, 8)) == 8
 
 
-def test_the_model_is_the_one_that_was_set(other: OtherStack, thread_id: str) -> None:
+def test_the_agent_uses_the_model_of_the_settings(other: OtherStack, thread_id: str) -> None:
     """The emulator's Bedrock Converse replaces the offline model. The memory contains its answer."""
-    answer = other.api.run("Hello", thread_id=thread_id)["response"]
+    response = other.api.run("Hello", thread_id=thread_id)["response"]
 
-    assert answer
-    assert not answer.startswith("You said:")
-    assert other.api.invoking(thread_id=thread_id)["messages"][1]["content"] == answer
+    assert response
+    assert not response.startswith("You said:")
+    assert other.api.invoking(thread_id=thread_id)["messages"][1]["content"] == response
 
 
-def test_two_stacks_do_not_mix(api: MemoryApi, other: OtherStack, thread_id: str) -> None:
+def test_two_stacks_have_separate_stores(api: MemoryApi, other: OtherStack, thread_id: str) -> None:
     """Each of two concurrent stacks has its own stores."""
     api.invoked("mine", "1", thread_id=thread_id)
     other.api.invoked("theirs", "2", thread_id=thread_id)
@@ -111,7 +111,7 @@ def test_two_stacks_do_not_mix(api: MemoryApi, other: OtherStack, thread_id: str
     assert other.api.contents(thread_id) == ["theirs", "2"]
 
 
-def test_a_state_directory_holds_one_stack(other: OtherStack, state_dir: Path) -> None:
+def test_a_second_stack_in_one_directory_is_refused(other: OtherStack, state_dir: Path) -> None:
     """A second start in the same directory is refused with a message, and the first stack keeps running."""
     with pytest.raises(LocalStackError, match="A stack already runs in"):
         StackProcess(state_dir, env=_SETTINGS).start()
@@ -120,7 +120,7 @@ def test_a_state_directory_holds_one_stack(other: OtherStack, state_dir: Path) -
 
 
 @pytest.mark.parametrize("name", ["postgres", "valkey", "emulator"])
-def test_a_server_that_dies_is_started_again(other: OtherStack, thread_id: str, name: str) -> None:
+def test_a_killed_server_is_restarted(other: OtherStack, thread_id: str, name: str) -> None:
     """The supervisor restarts a server that died and updates `stack.json`. Everything works as before."""
     other.api.invoked("before", "1", thread_id=thread_id)
     other.layers.wait_stored(thread_id, 2)
@@ -149,13 +149,13 @@ def test_a_wrong_setting_stops_the_start(tmp_path: Path, name: str, value: str) 
     state_dir = tmp_path / "state"
 
     with pytest.raises(LocalStackError, match=name):
-        StackProcess(state_dir, env=DEFAULTS | {name: value}).start()
+        StackProcess(state_dir, env=DEFAULT_SETTINGS | {name: value}).start()
 
     assert "Traceback" not in (state_dir / "run.log").read_text()
     assert not (state_dir / "stack.json").exists()
 
 
-def test_nothing_listens_to_the_outside(stack: StackProcess) -> None:
+def test_every_port_is_bound_to_the_loopback_address(stack: StackProcess) -> None:
     """Every port of the stack is bound to 127.0.0.1."""
     supervisor = psutil.Process(stack.pid)
     connections = [
@@ -169,7 +169,7 @@ def test_nothing_listens_to_the_outside(stack: StackProcess) -> None:
     assert {connection.laddr.ip for connection in connections} == {"127.0.0.1"}
 
 
-def test_the_address_printed_is_the_address_published(stack: StackProcess) -> None:
+def test_the_api_url_in_stack_json_responds(stack: StackProcess) -> None:
     """`stack.json` is plain JSON, and its API responds to a plain client."""
     info = json.loads((stack.state_dir / "stack.json").read_text())
 

@@ -8,7 +8,7 @@ from tests.e2e.stores import Layers
 _WINDOW = 50
 
 
-def test_the_list_holds_json_objects_oldest_first(api: MemoryApi, layers: Layers, thread_id: str) -> None:
+def test_the_list_has_json_objects_oldest_first(api: MemoryApi, layers: Layers, thread_id: str) -> None:
     """Each entry of the list is a JSON object with at least role and content."""
     api.invoked("one", "1", thread_id=thread_id)
     api.invoked("two", "2", thread_id=thread_id)
@@ -24,7 +24,9 @@ def test_the_list_holds_json_objects_oldest_first(api: MemoryApi, layers: Layers
     assert 0 < 24 * 3600 - layers.ttl(f"thread:{thread_id}:messages") + 1 < 600
 
 
-def test_the_list_holds_the_window_and_the_table_everything(api: MemoryApi, layers: Layers, thread_id: str) -> None:
+def test_the_list_has_the_window_and_the_table_has_all_exchanges(
+    api: MemoryApi, layers: Layers, thread_id: str
+) -> None:
     """Of 60 exchanges Redis has the newest 50 and PostgreSQL all, in order."""
     everything = [text for number in range(60) for text in (f"question {number}", f"answer {number}")]
     for question, answer in zip(everything[::2], everything[1::2], strict=True):
@@ -36,17 +38,17 @@ def test_the_list_holds_the_window_and_the_table_everything(api: MemoryApi, laye
     assert layers.cached_contents(thread_id) == everything[-2 * _WINDOW :]
 
 
-def test_the_tables_hold_the_conversation_and_its_messages(
+def test_the_tables_have_the_conversation_and_its_messages(
     api: MemoryApi, layers: Layers, thread_id: str, user_id: str
 ) -> None:
-    """One conversation, and two messages per exchange: position 0 is the user's, 1 the assistant's."""
-    kept = api.invoked("Hello", "Hi", thread_id=thread_id, user_id=user_id)
+    """There is one conversation, and each exchange has two messages: the user's at position 0, the assistant's at 1."""
+    appended = api.invoked("Hello", "Hi", thread_id=thread_id, user_id=user_id)
 
     stored = layers.wait_stored(thread_id, 2)
 
     assert [row[:4] for row in stored] == [
-        ("user", "Hello", kept["exchange_id"], 0),
-        ("assistant", "Hi", kept["exchange_id"], 1),
+        ("user", "Hello", appended["exchange_id"], 0),
+        ("assistant", "Hi", appended["exchange_id"], 1),
     ]
     assert layers.conversations(thread_id) == [(user_id, "Hello")]
     created, updated = layers.rows("select created_at, updated_at from conversations where thread_id = %s", thread_id)[
@@ -73,11 +75,11 @@ def test_documents_are_attached_to_the_thread(api: MemoryApi, layers: Layers, th
     assert sorted(api.thread(thread_id)["document_ids"]) == ["doc_a", "doc_b", "doc_c"]
 
 
-def test_a_list_that_expired_is_filled_again(api: MemoryApi, layers: Layers, thread_id: str) -> None:
+def test_an_expired_list_is_refilled(api: MemoryApi, layers: Layers, thread_id: str) -> None:
     """PostgreSQL serves the history after an expiry, and Redis serves the next turn."""
     api.invoked("Hello", "Hi", thread_id=thread_id)
     layers.wait_stored(thread_id, 2)
-    layers.forget_cached(f"thread:{thread_id}:messages")
+    layers.delete_cached(f"thread:{thread_id}:messages")
 
     first = api.invoking(thread_id=thread_id)
     second = api.invoking(thread_id=thread_id)
@@ -93,7 +95,7 @@ def test_an_expired_list_and_a_new_exchange_hide_no_history(api: MemoryApi, laye
     """An exchange right after an expiry does not hide the older exchanges."""
     api.invoked("old question", "old answer", thread_id=thread_id)
     layers.wait_stored(thread_id, 2)
-    layers.forget_cached(f"thread:{thread_id}:messages")
+    layers.delete_cached(f"thread:{thread_id}:messages")
 
     api.invoked("new question", "new answer", thread_id=thread_id)
 
@@ -103,13 +105,13 @@ def test_an_expired_list_and_a_new_exchange_hide_no_history(api: MemoryApi, laye
 
 
 def test_entries_of_another_writer_are_read(api: MemoryApi, layers: Layers, thread_id: str) -> None:
-    """A list with the seed's own entries (only role and content) is a history like any other."""
+    """Entries with only a role and a content, as the seed writes them, are part of the history."""
     with layers.redis() as client:
         client.rpush(f"thread:{thread_id}:messages", '{"role": "user", "content": "from elsewhere"}')
 
-    recalled = api.invoking(thread_id=thread_id)
+    context = api.invoking(thread_id=thread_id)
 
-    assert recalled["context"] == "Previous conversation:\nuser: from elsewhere"
+    assert context["context"] == "Previous conversation:\nuser: from elsewhere"
 
 
 def test_exchange_ids_rise_with_time(api: MemoryApi, thread_id: str) -> None:
@@ -117,4 +119,4 @@ def test_exchange_ids_rise_with_time(api: MemoryApi, thread_id: str) -> None:
     ids = [UUID(api.invoked(str(n), str(n), thread_id=thread_id)["exchange_id"]) for n in range(10)]
 
     assert ids == sorted(ids)
-    assert {one.version for one in ids} == {7}
+    assert {each.version for each in ids} == {7}

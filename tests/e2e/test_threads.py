@@ -39,7 +39,7 @@ def test_a_thread_is_titled_by_its_first_message(api: MemoryApi, layers: Layers,
 
 
 def test_a_renamed_thread_keeps_its_name(api: MemoryApi, layers: Layers, thread_id: str, user_id: str) -> None:
-    """PATCH returns the thread with its new title, which later turns do not change."""
+    """PATCH returns the thread with its new title. Later turns do not change the title."""
     api.run("Hello", thread_id=thread_id, user_id=user_id)
 
     renamed = api.call("PATCH", f"/threads/{thread_id}", json={"title": "Plans for Lyon 🦁"})
@@ -52,7 +52,7 @@ def test_a_renamed_thread_keeps_its_name(api: MemoryApi, layers: Layers, thread_
 
 
 def test_threads_are_listed_newest_first(api: MemoryApi, layers: Layers, thread_id: str, user_id: str) -> None:
-    """The thread with the newest exchange is first; other users' threads are not listed."""
+    """The thread with the newest exchange is first. Other users' threads are not listed."""
     for suffix in "abc":
         api.run(f"Hello {suffix}", thread_id=f"{thread_id}_{suffix}", user_id=user_id)
         layers.wait_stored(f"{thread_id}_{suffix}", 2)
@@ -68,7 +68,7 @@ def test_threads_are_listed_newest_first(api: MemoryApi, layers: Layers, thread_
     assert items[0].keys() >= {"thread_id", "title", "created_at", "updated_at", "message_count"}
 
 
-def test_many_threads_come_in_pages(api: MemoryApi, layers: Layers, thread_id: str, user_id: str) -> None:
+def test_threads_are_listed_in_pages(api: MemoryApi, layers: Layers, thread_id: str, user_id: str) -> None:
     """Pages of two list all seven threads once, in the order of one long list."""
     for number in range(7):
         api.invoked("Hello", "Hi", thread_id=f"{thread_id}_{number}", user_id=user_id)
@@ -83,7 +83,7 @@ def test_many_threads_come_in_pages(api: MemoryApi, layers: Layers, thread_id: s
 
 
 @pytest.mark.parametrize("order", ["asc", "desc"])
-def test_many_messages_come_in_pages(api: MemoryApi, layers: Layers, thread_id: str, order: str) -> None:
+def test_messages_are_listed_in_pages(api: MemoryApi, layers: Layers, thread_id: str, order: str) -> None:
     """If a thread is longer than the window, its pages return every message once, in either order."""
     expected = [text for number in range(55) for text in (f"question {number}", f"answer {number}")]
     for question, answer in zip(expected[::2], expected[1::2], strict=True):
@@ -113,7 +113,7 @@ def test_a_page_has_50_messages_by_default(api: MemoryApi, layers: Layers, threa
     assert page["next_cursor"]
 
 
-def test_pages_go_on_while_messages_are_added(api: MemoryApi, thread_id: str) -> None:
+def test_messages_added_meanwhile_are_on_later_pages(api: MemoryApi, thread_id: str) -> None:
     """Later messages are on later pages, without duplicates or losses."""
     for number in range(3):
         api.invoked(f"question {number}", f"answer {number}", thread_id=thread_id)
@@ -155,9 +155,7 @@ def test_messages_of_both_layers_are_one_list(api: MemoryApi, layers: Layers, qu
     assert api.contents(thread_id) == ["stored", "1", "cached", "2"]
 
 
-def test_a_thread_that_waits_in_the_queue_can_be_renamed(
-    api: MemoryApi, layers: Layers, queues: Queues, thread_id: str
-) -> None:
+def test_a_queued_thread_can_be_renamed(api: MemoryApi, layers: Layers, queues: Queues, thread_id: str) -> None:
     """A queued thread can be renamed, and the drain does not undo the rename."""
     with queues.paused_drain():
         api.invoked("Hello", "Hi", thread_id=thread_id)

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.embedded("which start a stack with settings of its own"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
-def test_from_the_gateway_to_the_drain(tmp_path: Path, thread_id: str) -> None:
+def test_a_trace_leads_from_the_gateway_to_the_drain(tmp_path: Path, thread_id: str) -> None:
     """The message continues the caller's trace, and the batch that stores it links to it."""
     with (
         Collector() as collector,
@@ -21,8 +21,8 @@ def test_from_the_gateway_to_the_drain(tmp_path: Path, thread_id: str) -> None:
     ):
         result = {"thread_id": thread_id, "user_message": "q", "assistant_message": "a"}
         headers = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
-        answer = stack.api.send("POST", "/invoked", json=result, headers=headers)
-        assert answer.status_code == 202
+        response = stack.api.send("POST", "/invoked", json=result, headers=headers)
+        assert response.status_code == 202
         (request,) = collector.wait_for("POST /invoked")
         (sent,) = (span for span in collector.spans if span.name.startswith("send "))
         (stored,) = collector.wait_for("postgresql store")

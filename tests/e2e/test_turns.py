@@ -10,7 +10,7 @@ from tests.e2e.stores import Layers
 pytestmark = pytest.mark.usefixtures("drained")
 
 
-def test_the_agent_is_given_the_first_turn_two_turns_later(api: MemoryApi, thread_id: str, user_id: str) -> None:
+def test_the_third_turn_has_the_first_message_in_its_context(api: MemoryApi, thread_id: str, user_id: str) -> None:
     """The third answer contains the first message verbatim."""
     for prompt in ("My name is Ada Lovelace.", "I like engines."):
         api.run(prompt, thread_id=thread_id, user_id=user_id)
@@ -46,7 +46,7 @@ def test_a_second_turn_is_served_by_redis(api: MemoryApi, thread_id: str) -> Non
     assert api.run("Again", thread_id=thread_id)["memory"]["source"] == "redis"
 
 
-def test_the_context_is_the_text_of_the_seed(api: MemoryApi, thread_id: str, user_id: str) -> None:
+def test_the_context_has_the_seeds_format(api: MemoryApi, thread_id: str, user_id: str) -> None:
     """The context is conversation, blank line and preferences, exactly in the seed's format."""
     api.put_preferences(user_id, {"preferred_language": "Python", "expertise_level": "intermediate"})
     first = api.invoked("Hello", "Hi there! How can I help?", thread_id=thread_id, user_id=user_id)
@@ -54,9 +54,9 @@ def test_the_context_is_the_text_of_the_seed(api: MemoryApi, thread_id: str, use
         "Tell me about Python", "Python is a programming language...", thread_id=thread_id, user_id=user_id
     )
 
-    recalled = api.invoking(thread_id=thread_id, user_id=user_id)
+    context = api.invoking(thread_id=thread_id, user_id=user_id)
 
-    assert recalled["context"] == (
+    assert context["context"] == (
         "Previous conversation:\n"
         "user: Hello\n"
         "assistant: Hi there! How can I help?\n"
@@ -67,16 +67,16 @@ def test_the_context_is_the_text_of_the_seed(api: MemoryApi, thread_id: str, use
         "expertise_level: intermediate\n"
         "preferred_language: Python"
     )
-    assert recalled["preferences"] == {"preferred_language": "Python", "expertise_level": "intermediate"}
-    assert recalled["source"] == "redis"
-    assert recalled["degraded"] == []
-    assert [(message["role"], message["exchange_id"]) for message in recalled["messages"]] == [
+    assert context["preferences"] == {"preferred_language": "Python", "expertise_level": "intermediate"}
+    assert context["source"] == "redis"
+    assert context["degraded"] == []
+    assert [(message["role"], message["exchange_id"]) for message in context["messages"]] == [
         ("user", first["exchange_id"]),
         ("assistant", first["exchange_id"]),
         ("user", second["exchange_id"]),
         ("assistant", second["exchange_id"]),
     ]
-    assert all(message["created_at"].endswith("Z") for message in recalled["messages"])
+    assert all(message["created_at"].endswith("Z") for message in context["messages"])
 
 
 def test_absent_parts_leave_no_blank_lines(api: MemoryApi, thread_id: str, user_id: str) -> None:
@@ -125,7 +125,7 @@ def test_without_a_user_no_preferences_are_used(api: MemoryApi, layers: Layers, 
     assert layers.conversations(thread_id)[0][0] is None
 
 
-def test_two_threads_and_two_users_do_not_mix(api: MemoryApi, thread_id: str, user_id: str) -> None:
+def test_two_threads_and_two_users_have_separate_memories(api: MemoryApi, thread_id: str, user_id: str) -> None:
     """Interleaved turns of two users have only their own thread and preferences."""
     other_thread, other_user = f"{thread_id}_2", f"{user_id}_2"
     api.put_preferences(user_id, {"colour": "red"})
@@ -135,14 +135,14 @@ def test_two_threads_and_two_users_do_not_mix(api: MemoryApi, thread_id: str, us
         api.run(f"banana {number}", thread_id=other_thread, user_id=other_user)
 
     mine = api.invoking(thread_id=thread_id, user_id=user_id)
-    theirs = api.invoking(thread_id=other_thread, user_id=other_user)
+    clients_id = api.invoking(thread_id=other_thread, user_id=other_user)
 
     assert "apple 2" in mine["context"]
     assert "banana" not in mine["context"]
     assert mine["preferences"] == {"colour": "red"}
-    assert "banana 2" in theirs["context"]
-    assert "apple" not in theirs["context"]
-    assert theirs["preferences"] == {"colour": "blue"}
+    assert "banana 2" in clients_id["context"]
+    assert "apple" not in clients_id["context"]
+    assert clients_id["preferences"] == {"colour": "blue"}
 
 
 @pytest.mark.parametrize(
@@ -159,9 +159,9 @@ def test_any_text_is_unchanged(api: MemoryApi, layers: Layers, thread_id: str, t
     """Text of every script is unchanged by API, queue, list and table."""
     api.run(text, thread_id=thread_id)
 
-    recalled = api.invoking(thread_id=thread_id)
+    context = api.invoking(thread_id=thread_id)
 
-    assert recalled["messages"][0]["content"] == text
+    assert context["messages"][0]["content"] == text
     assert layers.cached(thread_id)[0]["content"] == text
     assert layers.wait_stored(thread_id, 2)[0][1] == text
 
@@ -181,10 +181,10 @@ def test_an_exchange_too_large_for_the_queue_is_stored_directly(api: MemoryApi, 
     """Two messages of 200,000 emoji exceed SQS' limit, so PostgreSQL stores them before the response."""
     question, answer = "🦄" * 200_000, "🐉" * 200_000
 
-    kept = api.invoked(question, answer, thread_id=thread_id)
+    appended = api.invoked(question, answer, thread_id=thread_id)
 
-    assert kept["durability"] == "postgres"
-    assert kept["cached"] is True
+    assert appended["durability"] == "postgres"
+    assert appended["cached"] is True
     assert api.contents(thread_id) == [question, answer]
 
 

@@ -1,4 +1,4 @@
-"""A test waits for asynchronous effects by polling with a deadline."""
+"""Waits for asynchronous effects by polling with a deadline."""
 
 from __future__ import annotations
 
@@ -12,11 +12,19 @@ import redis
 from botocore.exceptions import BotoCoreError, ClientError
 
 _T = TypeVar("_T")
-_NOT_YET = (AssertionError, OSError, httpx.HTTPError, psycopg.Error, redis.RedisError, BotoCoreError, ClientError)
+_RETRIED_ERRORS = (
+    AssertionError,
+    OSError,
+    httpx.HTTPError,
+    psycopg.Error,
+    redis.RedisError,
+    BotoCoreError,
+    ClientError,
+)
 
 
-def eventually(look: Callable[[], _T | None], seconds: float = 30) -> _T:
-    """Return the first true result of `look`. An error of a store, or of an assertion, counts as a false result.
+def eventually(read: Callable[[], _T | None], seconds: float = 30) -> _T:
+    """Return the first true result of `read`. An error of a store, or of an assertion, counts as a false result.
 
     Raises:
         AssertionError: The deadline has passed; the message has the last result.
@@ -25,13 +33,13 @@ def eventually(look: Callable[[], _T | None], seconds: float = 30) -> _T:
     while True:
         last: object
         try:
-            seen = look()
-        except _NOT_YET as error:
+            result = read()
+        except _RETRIED_ERRORS as error:
             last = error
         else:
-            if seen:
-                return seen
-            last = seen
+            if result:
+                return result
+            last = result
         if time.monotonic() > deadline:
-            raise AssertionError(f"It did not come about within {seconds:g} s; seen last: {last!r}")
+            raise AssertionError(f"There was no true result within {seconds:g} s; the last result was {last!r}")
         time.sleep(0.03)

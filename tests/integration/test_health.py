@@ -57,7 +57,9 @@ def health(load: Callable[[str], ModuleType]) -> Health:
     return ask
 
 
-def test_a_healthy_deployment(health: Health, queues: Queues, database: psycopg.Connection) -> None:
+def test_a_healthy_deployment_reports_every_layer_as_ok(
+    health: Health, queues: Queues, database: psycopg.Connection
+) -> None:
     """Repeated health checks leave no data in PostgreSQL or in the queue."""
     assert [health() for _ in range(3)] == [_ALL] * 3
     assert queues.waiting() == (0, 0, 0)

@@ -173,7 +173,7 @@ def test_an_emptied_redis_may_have_lost_keys(in_redis: RedisKeys, redis_client: 
         assert not in_redis.acquire("k", "body", A).has_all_keys
 
 
-def test_ten_concurrent_requests_with_one_key(in_redis: RedisKeys, database_url: str) -> None:
+def test_ten_concurrent_runs_with_one_key_are_one_run(in_redis: RedisKeys, database_url: str) -> None:
     """Ten concurrent requests have the same key. Only one of them runs."""
 
     def acquire(_: int) -> int:

@@ -204,7 +204,9 @@ def test_a_gateway_with_impossible_ids(agent: Function, queues: Queues, hostile:
         ([], None, 422),
     ],
 )
-def test_without_a_gateway(agent: Function, event: object, route: str | None, status: int) -> None:
+def test_a_direct_invocation_has_lambdas_request_id(
+    agent: Function, event: object, route: str | None, status: int
+) -> None:
     """The log line of a direct invocation has Lambda's id."""
     named, answer = agent.invoke(event)
     assert answer.get("request_id", named) == named

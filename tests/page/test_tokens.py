@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from infra.local.client import StackProcess
-from tests.e2e.conftest import DEFAULTS
+from tests.e2e.conftest import DEFAULT_SETTINGS
 from tests.page.chat_page import ChatPage
 from tests.page.conftest import require_built_page
 from tests.support.issuer import Issuer
@@ -29,7 +29,7 @@ def issuer() -> Iterator[Issuer]:
 def page_url(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the page's URL in a stack with authentication."""
     require_built_page()
-    with StackProcess(tmp_path_factory.mktemp("guarded"), env={**DEFAULTS, **issuer.environment()}) as stack:
+    with StackProcess(tmp_path_factory.mktemp("guarded"), env={**DEFAULT_SETTINGS, **issuer.environment()}) as stack:
         yield f"{stack.info['api_url']}/"
 
 

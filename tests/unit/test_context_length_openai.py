@@ -26,7 +26,7 @@ def test_sixty_turns_work_with_a_short_context(monkeypatch: pytest.MonkeyPatch) 
     The response reports the number of omitted exchanges.
     """
     memory = Memory(InMemoryCache(MemorySettings()), InMemoryArchive(), InMemoryQueue(), MemorySettings())
-    with fake_openai(ANSWER, most_characters=32_000) as (url, requests):
+    with fake_openai(ANSWER, max_characters=32_000) as (url, requests):
         monkeypatch.setenv("OPENAI_BASE_URL", url)
         monkeypatch.setenv("OPENAI_API_KEY", "none")
         runner = AgentRunner(AgentSettings(model="openai:short"), lambda *_, **__: [])

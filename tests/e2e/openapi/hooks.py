@@ -11,10 +11,10 @@ from schemathesis.core.failures import Failure
 from schemathesis.core.transport import Response
 from schemathesis.openapi.checks import AllowHeaderMismatch, RejectedPositiveData, UnsupportedMethodResponse
 
-from tests.e2e.openapi.odd_ids import ODD_IDS
+from tests.e2e.openapi.special_ids import SPECIAL_IDS
 
-# A description defines a cursor's format, but not which cursors exist or who the caller is.
-_UNFORESEEABLE: Final = (
+# The API's description cannot express these rules. For example, it defines a cursor's format, not the valid cursors.
+_REFUSALS_OUTSIDE_THE_SCHEMA: Final = (
     "must hold printable characters only",
     "must not be . or ..",
     "is not a cursor of this list",
@@ -31,7 +31,7 @@ _UNFORESEEABLE: Final = (
 )
 
 
-_AN_EXCHANGE: Final = "01a21b00-0000-7000-8000-000000000000"
+_EXCHANGE_ID: Final = "01a21b00-0000-7000-8000-000000000000"
 _METHODS: Final = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 
 
@@ -41,18 +41,19 @@ def before_add_examples(context: HookContext, examples: list[Case[Any]]) -> None
     operation = context.operation
     if operation is None or len(operation.path_parameters) == 0:
         return
-    sent: dict[str, Any] = {}
+    body_fields: dict[str, Any] = {}
     if len(operation.body):
         body = {"title": "New"} if operation.path.startswith("/threads") else {"tone": "brief"}
-        sent = {"body": body, "media_type": "application/json"}
+        body_fields = {"body": body, "media_type": "application/json"}
     names = [parameter.name for parameter in operation.path_parameters]
-    others = {name: _AN_EXCHANGE for name in names if name == "exchange_id"}
-    if others and sent:
-        sent = {"body": {"user_message": "q", "assistant_message": "a"}, "media_type": "application/json"}
-    for name in (name for name in names if name not in others):
+    fixed = {name: _EXCHANGE_ID for name in names if name == "exchange_id"}
+    if fixed and body_fields:
+        body_fields = {"body": {"user_message": "q", "assistant_message": "a"}, "media_type": "application/json"}
+    for name in (name for name in names if name not in fixed):
         # schemathesis sends the values in this list unchanged.
         examples += [
-            operation.Case(path_parameters={**others, name: quote(value, safe="")}, **sent) for value in ODD_IDS
+            operation.Case(path_parameters={**fixed, name: quote(value, safe="")}, **body_fields)
+            for value in SPECIAL_IDS
         ]
 
 
@@ -76,7 +77,7 @@ def filter_failure(
 ) -> bool:
     """Ignore failures that are correct behaviour."""
     if isinstance(failure, RejectedPositiveData):
-        return not any(text in response.text for text in _UNFORESEEABLE)
+        return not any(text in response.text for text in _REFUSALS_OUTSIDE_THE_SCHEMA)
     if isinstance(failure, UnsupportedMethodResponse | AllowHeaderMismatch):
         # API Gateway itself responds to methods without a resource. Also, an id may end like a route: a request about
         # the messages of thread `a` may be about the thread `a/messages`.

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-ODD_IDS: Final = (
+SPECIAL_IDS: Final = (
     "conv_12345",
     "a/b",
     "a//b/",
