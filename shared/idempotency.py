@@ -51,7 +51,7 @@ keyed_request: ContextVar[KeyedRequest | None] = ContextVar("keyed_request", def
 
 
 @contextmanager
-def serving_key(keyed: KeyedRequest) -> Iterator[None]:
+def keyed_request_scope(keyed: KeyedRequest) -> Iterator[None]:
     """Set the current keyed request; exchanges created in the block carry its key."""
     token = keyed_request.set(keyed)
     try:

@@ -18,7 +18,7 @@ from functions.agent.schemas import InvokedRequest, InvokingRequest, ReplaceRequ
 from functions.agent.timer import Timer
 from functions.agent.turn_json import append_result_json, invoking_json, memory_json
 from shared.errors import ExchangeNotFound, IdempotencyConflict, StoreUnavailable, add_outcome
-from shared.idempotency import serving_key
+from shared.idempotency import keyed_request_scope
 from shared.ids import is_time_ordered
 from shared.memory.budget import Limits, ShownMemory, show, smaller
 from shared.memory.exchanges import Exchanges
@@ -125,7 +125,7 @@ class Operations:
         # An exchange to be replaced always has an answer under its id, and this may be the old answer.
         may_have_answer = is_taken_over and request.replaces is None
         try:
-            with add_outcome(KEY_HELD if is_taken_over else ""), serving_key(claim.keyed):
+            with add_outcome(KEY_HELD if is_taken_over else ""), keyed_request_scope(claim.keyed):
                 stored_answer = self._stored_answer(recall, request.thread_id, exchange_id) if may_have_answer else None
                 timer.record("claim")
                 result = await self._run(request, turn, exchange_id, timer, stored_answer)
@@ -153,7 +153,7 @@ class Operations:
         memory = answer["memory"]
         if memory["durability"] != "none" or answer["exchange_id"] is None:
             return answer
-        with serving_key(claim.keyed):
+        with keyed_request_scope(claim.keyed):
             receipt = await self._keep(request, turn, answer["response"], UUID(answer["exchange_id"]))
         if receipt.durability == "none":
             return answer
@@ -278,7 +278,7 @@ class Operations:
             RequestValidationError: The exchange's id is from the future.
         """
         self._check_id(request)
-        receipt = self._turn(request, access).keep(
+        receipt = self._turn(request, access).append(
             request.user_message,
             request.assistant_message,
             request.document_ids,

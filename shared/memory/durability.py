@@ -48,7 +48,7 @@ def make_durable(
     return "postgres", next(iter(stored.effective), exchange)
 
 
-def erased_to(memory: Memory, exchange: Exchange) -> UUID | None:
+def cutoff_in_archive(memory: Memory, exchange: Exchange) -> UUID | None:
     """Return the cutoff of PostgreSQL's deletion that includes an exchange."""
     users = [] if exchange.user_id is None else [exchange.user_id]
     window = memory.archive.window(exchange.thread_id, 1, users)

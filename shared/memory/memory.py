@@ -158,12 +158,12 @@ class Memory:
         with suppress(StoreUnavailable):
             self.set_clock(self.cache.clock())
 
-    def name(self, exchange: Exchange) -> Exchange:
+    def with_new_id(self, exchange: Exchange) -> Exchange:
         """Return the exchange with a new id."""
         # The id may be ahead of the clock, so that it sorts after another clock's ids. The time is never ahead.
         return exchange.with_id(self.new_id(exchange.thread_id), datetime.fromtimestamp(self.now(), UTC))
 
-    def date(self, thread_id: str, exchange_id: UUID) -> datetime:
+    def acceptance_time(self, thread_id: str, exchange_id: UUID) -> datetime:
         """Return the time of acceptance for a caller's exchange, which is after the thread's known exchanges."""
         self._ask_for_clock()
         now = datetime.fromtimestamp(self.now(), UTC)

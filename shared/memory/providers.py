@@ -41,7 +41,7 @@ class ThreadMemoryProvider:
         metadata: str | None = None,
     ) -> AppendResult:
         """Store the exchange, and return its store."""
-        return self._turn.keep(user_message, assistant_message, document_ids, exchange_id, metadata)
+        return self._turn.append(user_message, assistant_message, document_ids, exchange_id, metadata)
 
 
 class UserPreferencesProvider:

@@ -27,8 +27,8 @@ class History:
         user_cutoff: The cutoff of the turn's user.
         deleted: The deleted exchanges of the thread.
         user_id: The turn's user; for a trusted caller the thread's owner.
-        has_owner: Whether the thread has an owner; if not, an append must claim it first.
-        is_acquired: Whether this turn has claimed it.
+        has_owner: Whether the thread has an owner; if not, the turn claims the thread before an append.
+        has_claimed_ownership: Whether this turn has claimed the thread.
     """
 
     messages: Sequence[Message] = field(default_factory=list)
@@ -38,7 +38,7 @@ class History:
     deleted: frozenset[UUID] = frozenset()
     user_id: str | None = None
     has_owner: bool = False
-    is_acquired: bool = False
+    has_claimed_ownership: bool = False
 
     def has_deleted(self, order: UUID, exchange_id: UUID) -> bool:
         """Return whether an exchange was deleted, alone or with its thread or user."""

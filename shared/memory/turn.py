@@ -15,7 +15,7 @@ from shared.idempotency import keyed_request
 from shared.ids import is_time_ordered
 from shared.listed_messages import newest_order
 from shared.memory.budget import Limits, Shown, show
-from shared.memory.durability import erased_to, log_invalidation, make_durable
+from shared.memory.durability import cutoff_in_archive, log_invalidation, make_durable
 from shared.memory.history import load_history, load_preferences, read_cache
 from shared.memory.memory import Memory
 from shared.memory.messages import add_layer
@@ -26,7 +26,7 @@ from shared.request_ids import current_request_id
 from shared.stores.cache import CacheAppendResult, CacheRead
 
 _logger = logging.getLogger(__name__)
-_NEVER: Final = UUID(int=0)
+_NO_CUTOFF: Final = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Turn:
     """One question and its answer. `recall` reads at most once, so both providers share the round trip.
 
     Attributes:
-        user_id: The turn's user; for a trusted caller the thread's owner after `recall` or `keep`.
+        user_id: The turn's user; for a trusted caller the thread's owner after `recall` or `append`.
     """
 
     def __init__(self, memory: Memory, thread_id: str | None, user_id: str | None, access: Access = "open") -> None:
@@ -81,7 +81,7 @@ class Turn:
             memory.retry(memory.queue.send)
         cached = read_cache(memory, self.thread_id, requested_user, degraded)
         if self.thread_id is not None:
-            self._look_back(self.thread_id, cached, degraded)
+            self._load_history(self.thread_id, cached, degraded)
         if self.user_id != requested_user:
             # The turn belongs to the thread's owner, so it must not contain the caller's own data.
             cached = read_cache(memory, None, self.user_id, degraded)
@@ -94,7 +94,7 @@ class Turn:
         self._recalled = Recall(messages, preferences, source, degraded)
         return self._recalled
 
-    def _look_back(self, thread_id: str, cached: CacheRead | None, degraded: list[str]) -> None:
+    def _load_history(self, thread_id: str, cached: CacheRead | None, degraded: list[str]) -> None:
         """Load the thread's state. New exchanges sort after all loaded exchanges and after the thread's deletion."""
         history = load_history(self._memory, thread_id, self.user_id, self._access, cached, degraded)
         self._history, self.user_id = history, history.user_id
@@ -133,7 +133,7 @@ class Turn:
             _logger.info("postgres did not respond, so deletions are checked in redis only")
         return is_reached(order, *cutoffs)
 
-    def keep(
+    def append(
         self,
         user_message: str,
         assistant_message: str,
@@ -156,9 +156,9 @@ class Turn:
         if self._recalled is None:
             # Another process may have shown the caller exchanges that this process has not read, and the new exchange
             # must sort after them. A list must also not start in the middle of its thread.
-            self._look_back(thread_id, read_cache(memory, thread_id, None, []), [])
+            self._load_history(thread_id, read_cache(memory, thread_id, None, []), [])
         if self._access != "open" and not self._history.has_owner:
-            self._claim()
+            self._claim_ownership()
         exchange = Exchange(
             exchange_id=exchange_id or memory.new_id(thread_id),
             thread_id=thread_id,
@@ -167,7 +167,7 @@ class Turn:
             assistant_message=assistant_message,
             created_at=datetime.fromtimestamp(memory.now(), UTC)
             if exchange_id is None
-            else memory.date(thread_id, exchange_id),
+            else memory.acceptance_time(thread_id, exchange_id),
             document_ids=tuple(dict.fromkeys(document_ids)),
             metadata=metadata,
             request_id=current_request_id(),
@@ -176,72 +176,77 @@ class Turn:
         if exchange_id is not None and self._history.has_deleted(exchange.order, exchange_id):
             # The caller's id has a time before the deletion, so the drain would not store the exchange.
             return AppendResult(exchange_id, "none", cached=False)
-        return self._keep(exchange, is_named=exchange_id is not None)
+        return self._store(exchange, has_caller_id=exchange_id is not None)
 
-    def _keep(self, exchange: Exchange, *, is_named: bool, is_second: bool = False) -> AppendResult:
+    def _store(self, exchange: Exchange, *, has_caller_id: bool, is_retry: bool = False) -> AppendResult:
         memory, degraded = self._memory, list[str]()
         durability, exchange = make_durable(memory, exchange, degraded)
-        appended = self._append(exchange, durability, degraded)
+        appended = self._append_to_cache(exchange, durability, degraded)
         if durability == "none" and appended.is_in_outbox:
             durability = "redis"
         if durability == "none":
             # The reasons are not logged here, because each store has logged its own.
             _logger.error("no store accepted an exchange", extra={"exchange_id": str(exchange.exchange_id)})
             return AppendResult(exchange.exchange_id, "none", cached=False, degraded=degraded)
-        if appended.cutoff is not None and not is_second and not (is_named and is_time_ordered(exchange.exchange_id)):
+        has_fixed_order = has_caller_id and is_time_ordered(exchange.exchange_id)
+        if appended.cutoff is not None and not is_retry and not has_fixed_order:
             # The thread was deleted up to a time that this process' clock has not reached. An exchange after a deletion
-            # belongs to a new thread, so it is stored again with a later id or date; the drain drops the first one.
+            # belongs to a new thread, so it is stored again with a later id or time; the drain drops the first one.
             memory.observe(exchange.thread_id, appended.cutoff)
             self._history = self._history.deleted_to(appended.cutoff)
             if self._access != "open":
-                self._claim()
-            if is_named:
-                dated = exchange.with_id(exchange.exchange_id, memory.date(exchange.thread_id, exchange.exchange_id))
-                return self._keep(dated, is_named=True, is_second=True)
-            return self._keep(memory.name(exchange), is_named=False, is_second=True)
+                self._claim_ownership()
+            if has_caller_id:
+                accepted_at = memory.acceptance_time(exchange.thread_id, exchange.exchange_id)
+                exchange = exchange.with_id(exchange.exchange_id, accepted_at)
+            else:
+                exchange = memory.with_new_id(exchange)
+            return self._store(exchange, has_caller_id=has_caller_id, is_retry=True)
         if durability == "erased" or appended.cutoff is not None:
             return AppendResult(exchange.exchange_id, "none", cached=False, degraded=degraded)
         memory.observe(exchange.thread_id, exchange.order)
         memory.remember(exchange, is_durable=durability != "redis")
         return AppendResult(exchange.exchange_id, durability, appended.is_cached, degraded)
 
-    def _claim(self) -> None:
-        """Claim the thread for this user, unless it has been.
+    def _claim_ownership(self) -> None:
+        """Set this user as the thread's owner, if it has none.
 
         Raises:
-            ThreadNotFound: It belongs to another user meanwhile.
+            ThreadNotFound: It now belongs to another user.
             StoreUnavailable: PostgreSQL did not respond.
         """
         thread_id = self.thread_id or ""
         owner = self._memory.archive.claim_ownership(thread_id, self.user_id)
         if owner.user_id != self.user_id:
             raise ThreadNotFound(thread_id)
-        self._history = replace(self._history.deleted_to(owner.cutoff), has_owner=True, is_acquired=True)
+        self._history = replace(self._history.deleted_to(owner.cutoff), has_owner=True, has_claimed_ownership=True)
 
-    def _append(
+    def _append_to_cache(
         self, exchange: Exchange, durability: Durability | Literal["erased"], degraded: list[str]
     ) -> CacheAppendResult:
         """Append the exchange in Redis. A layer that does not respond is no error: `degraded` names it."""
         memory, not_cached = self._memory, CacheAppendResult(is_cached=False)
         try:
             if durability == "erased":
-                return CacheAppendResult(erased_to(memory, exchange), is_cached=False)
-            appended = self._append_as_owner(exchange, durability, degraded)
+                return CacheAppendResult(cutoff_in_archive(memory, exchange), is_cached=False)
+            appended = self._append_to_owned_thread(exchange, durability, degraded)
         except StoreUnavailable as error:
             add_layer(degraded, error.layer)
             if durability == "postgres":
                 log_invalidation(memory, exchange.thread_id, degraded)
-            elif self._access != "open" and not self._history.is_acquired:
+            elif self._access != "open" and not self._history.has_claimed_ownership:
                 # Redis does not respond, so check in PostgreSQL whether the thread was deleted and now belongs to
                 # another user.
-                self._confirm(degraded)
+                self._revalidate_ownership(degraded)
             return not_cached
         if not appended.is_cached and appended.cutoff is None:
             # Redis accepted the exchange for the outbox, but not for the list.
             add_layer(degraded, "redis")
         return appended
 
-    def _append_as_owner(self, exchange: Exchange, durability: Durability, degraded: list[str]) -> CacheAppendResult:
+    def _append_to_owned_thread(
+        self, exchange: Exchange, durability: Durability, degraded: list[str]
+    ) -> CacheAppendResult:
         """Append on the condition that the thread was not deleted since its owner was read.
 
         After a deletion the thread may have another owner. If it still has this owner, the exchange is the new thread's
@@ -250,26 +255,26 @@ class Turn:
         memory, is_drained, in_outbox = self._memory, durability == "postgres", durability == "none"
         if self._access == "open":
             return memory.cache.append(exchange, is_drained=is_drained, in_outbox=in_outbox)
-        cutoff = self._history.cutoff or _NEVER
+        cutoff = self._history.cutoff or _NO_CUTOFF
         appended = memory.cache.append(exchange, is_drained=is_drained, in_outbox=in_outbox, after=cutoff)
         if appended.cutoff is None or appended.cutoff >= exchange.order:
             return appended
         self._history = self._history.deleted_to(appended.cutoff)
-        if not self._confirm(degraded):
+        if not self._revalidate_ownership(degraded):
             # The queue or the outbox has the exchange; PostgreSQL checks its owner in the drain.
             return CacheAppendResult(is_cached=False, is_in_outbox=in_outbox)
-        cutoff = self._history.cutoff or _NEVER
+        cutoff = self._history.cutoff or _NO_CUTOFF
         again = memory.cache.append(exchange, is_drained=is_drained, after=cutoff)
         return CacheAppendResult(again.cutoff, again.is_cached, is_in_outbox=in_outbox)
 
-    def _confirm(self, degraded: list[str]) -> bool:
+    def _revalidate_ownership(self, degraded: list[str]) -> bool:
         """Return whether PostgreSQL still has this user as the owner; False if it does not respond.
 
         Raises:
             ThreadNotFound: It belongs to another user; the drain refuses the exchange.
         """
         try:
-            self._claim()
+            self._claim_ownership()
         except StoreUnavailable as error:
             add_layer(degraded, error.layer)
             return False

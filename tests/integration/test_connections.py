@@ -41,7 +41,7 @@ def test_connections_are_reused(process: MakeProcess, redis_client: redis.Redis,
     seen = set()
     for number in range(5):
         Turn(memory, f"t{number}", "ana").recall()
-        Turn(memory, f"t{number}", "ana").keep("q", "a")
+        Turn(memory, f"t{number}", "ana").append("q", "a")
         sessions = database.execute(
             "select pid from pg_stat_activity where usename = 'memory' and pid <> pg_backend_pid()"
         ).fetchall()
@@ -58,7 +58,7 @@ def test_redis_connections_that_died(process: MakeProcess, redis_client: redis.R
         recalled = turn.recall()
         assert (texts(recalled.messages), recalled.degraded) == (contents_of(*range(number)), [])
         redis_client.client_kill_filter(_type="normal", skipme=True)
-        receipt = turn.keep(f"q{number}", f"a{number}")
+        receipt = turn.append(f"q{number}", f"a{number}")
         assert (receipt.cached, receipt.degraded) == (True, [])
         redis_client.client_kill_filter(_type="normal", skipme=True)
 
@@ -69,14 +69,14 @@ def test_a_command_without_permission(
 ) -> None:
     """One command is forbidden to the Redis user. A turn continues without Redis, in a running and in a new process."""
     memory = process()
-    Turn(memory, "t", "ana").keep("q0", "a0")
+    Turn(memory, "t", "ana").append("q0", "a0")
     redis_client.acl_setuser("default", enabled=True, commands=[f"-{command}"])
     try:
         for each in (memory, memory, process()):
             for _ in range(2):
                 recalled = Turn(each, "t", "ana").recall()
                 assert texts(recalled.messages) == contents_of(0) or recalled.degraded
-                assert Turn(each, "u", "ana").keep("q1", "a1").durability == "queue"
+                assert Turn(each, "u", "ana").append("q1", "a1").durability == "queue"
     finally:
         with redis.Redis(host="127.0.0.1", port=valkey.port) as client:
             client.acl_setuser("default", enabled=True, categories=["+@all"])

@@ -26,7 +26,7 @@ MakeCache = Callable[..., RedisCache]
 
 
 def _keep(memory: Memory, number: int) -> str:
-    return Turn(memory, "t", "ana").keep(f"q{number}", f"a{number}").durability
+    return Turn(memory, "t", "ana").append(f"q{number}", f"a{number}").durability
 
 
 def _shown(memory: Memory) -> tuple[list[str], list[str]]:
@@ -190,7 +190,7 @@ def test_the_outbox_has_the_exchange_and_the_list_does_not(
     with monkeypatch.context() as patched:
         patched.setattr(memory.archive, "store", away)
         patched.setattr(memory.cache._connection, "call", refused_in_part)  # type: ignore[attr-defined]
-        receipt = Turn(memory, "t", "ana").keep("q1", "a1")
+        receipt = Turn(memory, "t", "ana").append("q1", "a1")
     assert (receipt.durability, receipt.cached) == ("redis", False)
     assert "redis" in receipt.degraded
     assert len(memory.cache.outbox(10)) == 1

@@ -46,7 +46,7 @@ def test_turns_reach_postgresql(
     """After the drain, both layers have equal texts in the same order."""
     memory = process(real_queue)
     for number in range(12):
-        Turn(memory, "t", "ana").keep(f"q{number}", f"a{number}", ["d1"])
+        Turn(memory, "t", "ana").append(f"q{number}", f"a{number}", ["d1"])
     assert drain() == []
     rows = database.execute("select role, content from messages order by order_key, position").fetchall()
     assert [content for _, content in rows] == contents_of(*range(12))
@@ -65,7 +65,7 @@ def test_poison_in_a_batch(
         exchange().to_wire().replace('"created_at":"2', '"created_at":"0'),
     ]
     for number, body in enumerate(bodies):
-        Turn(memory, "t", "ana").keep(f"q{number}", f"a{number}")
+        Turn(memory, "t", "ana").append(f"q{number}", f"a{number}")
         queues.client.send_message(QueueUrl=queues.url, MessageBody=body)
     assert drain() == []
     dead = {body: attributes["reason"] for body, attributes in queues.dead()}
@@ -84,7 +84,7 @@ def test_postgresql_down(
     """PostgreSQL is down. The drain hides the messages for a while and does not delete them from the queue."""
     memory = process(real_queue)
     for number in range(3):
-        Turn(memory, "t", None).keep(f"q{number}", f"a{number}")
+        Turn(memory, "t", None).append(f"q{number}", f"a{number}")
     postgres.kill()
     assert len(drain()) == 3
     assert queues.waiting() == (0, 3, 0)
@@ -98,7 +98,7 @@ def test_redis_down(
 ) -> None:
     """Redis is down. The drain stores the batch and records invalidations of the lists for the sweep."""
     memory = process(real_queue)
-    Turn(memory, "t", None).keep("q0", "a0")
+    Turn(memory, "t", None).append("q0", "a0")
     valkey.kill()
     assert drain() == []
     assert [(repair.kind, repair.id) for repair in memory.archive.invalidations(9)] == [("thread", "t")]
@@ -109,13 +109,13 @@ def test_a_redelivery_after_a_deletion(
 ) -> None:
     """SQS delivers a deleted thread's messages again. The drain stores none. A later thread with this id is empty."""
     memory = process(real_queue)
-    Turn(memory, "t", "ana").keep("q0", "a0")
+    Turn(memory, "t", "ana").append("q0", "a0")
     (record,) = queues.receive(0)
     Threads(memory).delete("t")
     queues.client.send_message(QueueUrl=queues.url, MessageBody=record["body"])
     assert drain() == []
     assert Turn(process(), "t", "ana").recall().messages == []
-    Turn(memory, "t", "ana").keep("q1", "a1")
+    Turn(memory, "t", "ana").append("q1", "a1")
     queues.client.send_message(QueueUrl=queues.url, MessageBody=record["body"])
     assert drain() == []
     assert texts(Turn(process(), "t", "ana").recall().messages) == contents_of(1)

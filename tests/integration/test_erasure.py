@@ -482,10 +482,10 @@ def test_old_idempotency_keys_are_deleted(
 def test_a_turn_in_a_thread_of_a_user_who_is_deleted(process: Process) -> None:
     """After the response to the deletion, a turn in an old thread starts a new thread."""
     memory = process()
-    Turn(memory, "t", "ana").keep("q0", "a0")
+    Turn(memory, "t", "ana").append("q0", "a0")
     memory.archive.store(memory.queue.take())  # type: ignore[attr-defined]
     Users(memory).forget("ana")
-    Turn(memory, "t", "ana").keep("q1", "a1")
+    Turn(memory, "t", "ana").append("q1", "a1")
     memory.archive.store(memory.queue.take())  # type: ignore[attr-defined]
     assert texts(Turn(process(), "t", "ana").recall().messages) == contents_of(1)
 

@@ -39,7 +39,7 @@ NEW = ExchangeTexts("new question", "new answer")
 
 
 def _say(memory: Memory, count: int = 3) -> list[UUID]:
-    made = [Turn(memory, "t", None).keep(f"q{number}", f"a{number}").exchange_id for number in range(count)]
+    made = [Turn(memory, "t", None).append(f"q{number}", f"a{number}").exchange_id for number in range(count)]
     return [each for each in made if each is not None]
 
 
@@ -260,7 +260,7 @@ def test_a_deleted_exchange_is_never_restored(
             Exchanges(each).replace("t", named[1], NEW)
         with pytest.raises(ExchangeNotFound):
             Exchanges(each).delete("t", named[1])
-        assert Turn(each, "t", None).keep("again", "again", exchange_id=named[1]).durability == "none"
+        assert Turn(each, "t", None).append("again", "again", exchange_id=named[1]).durability == "none"
     assert _shown(memory) == contents_of(0, 2)
 
 
@@ -357,7 +357,7 @@ def test_the_answer_to_a_key(process: MakeProcess, database: psycopg.Connection,
     memory, connection = process(), PostgresConnection(DatabaseSettings(url=database_url))
     keys = Idempotency([PostgresKeys(connection)], Backlog(InMemoryQueue(), InMemoryArchive()))
     named = _say(memory, 1)[0]
-    Turn(memory, "copy", None).keep("q0", "a0", exchange_id=named)
+    Turn(memory, "copy", None).append("q0", "a0", exchange_id=named)
     for thread_id in ("t", "copy"):
         lease = keys.acquire("ana", thread_id, b"{}", UUID(int=7))
         lease.complete({"thread_id": thread_id, "exchange_id": str(named), "response": "a0"})

@@ -73,7 +73,7 @@ def test_one_batch_drains_both(process: Callable[..., Memory], queue: InMemoryQu
     memory, forked = process(), _fork()
     for each in forked:
         turn = Turn(memory, each.thread_id, None)
-        turn.keep(each.user_message, each.assistant_message, exchange_id=each.exchange_id)
+        turn.append(each.user_message, each.assistant_message, exchange_id=each.exchange_id)
     result = memory.archive.store(queue.take())
     assert (result.stored, len(result.effective)) == (2, 2)
     memory.cache.merge_stored(result.effective)

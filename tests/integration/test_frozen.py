@@ -31,7 +31,7 @@ def _tell(memory: Memory, number: int) -> list[str]:
     """Run a turn and return the degraded layers of both of its requests."""
     turn = Turn(memory, "t", None)
     recalled = turn.recall()
-    receipt = turn.keep(f"q{number}", f"a{number}")
+    receipt = turn.append(f"q{number}", f"a{number}")
     return [*recalled.degraded, *receipt.degraded]
 
 

@@ -34,7 +34,7 @@ MakeMemory = Callable[..., Memory]
 
 
 def _keep(memory: Memory, number: int) -> tuple[str, bool]:
-    receipt = Turn(memory, "t", "ana").keep(f"q{number}", f"a{number}")
+    receipt = Turn(memory, "t", "ana").append(f"q{number}", f"a{number}")
     return receipt.durability, receipt.cached
 
 

@@ -366,7 +366,7 @@ def test_a_turn_whose_thread_is_deleted_meanwhile(world: World, make_world: Call
     assert other.app.ask("DELETE", f"/threads/{THREAD}", headers=other.bearer("ana")).status_code == 204
     assert other.say("bob", text="bobs") == 202
     with pytest.raises(ThreadNotFound):
-        turn.keep("anas late question", "anas late answer")
+        turn.append("anas late question", "anas late answer")
     body = {"thread_id": THREAD}
     recalled = other.app.ask("POST", "/invoking", body, headers=other.bearer("bob")).json()
     assert [message["content"] for message in recalled["messages"]] == ["bobs question", "bobs answer"]
@@ -403,7 +403,7 @@ def test_threads_from_before_there_were_owners(world: World, make_world: Callabl
     memory = world.memory
     memory.archive.store([exchange(1, "drained", "ana")])
     for thread_id, user in (("queued", "ana"), ("nobodys", None)):
-        Turn(memory, thread_id, user).keep("q", "a")
+        Turn(memory, thread_id, user).append("q", "a")
     for each in (world, make_world()):
         for thread_id in ("drained", "queued"):
             assert each.say("bob", thread_id) == 404
@@ -468,7 +468,7 @@ def test_a_deleted_answer_leaves_postgresql(
     connection = PostgresConnection(DatabaseSettings(url=database_url))
     keys = PostgresKeys(connection)
     for thread_id, user in ((THREAD, "ana"), ("bobs", "bob")):
-        exchange_id = Turn(world.memory, thread_id, user, "own").keep("q", "a").exchange_id
+        exchange_id = Turn(world.memory, thread_id, user, "own").append("q", "a").exchange_id
         assert exchange_id is not None
         assert keys.acquire(user, "hash", exchange_id).is_acquired
         keys.answer(user, "hash", exchange_id, f'{{"response": "{SECRET}"}}')

@@ -25,7 +25,7 @@ def _turn(memory: Memory, user_id: str | None, access: str = "own") -> Turn:
 
 
 def _keep(memory: Memory, user_id: str, number: int) -> str:
-    return _turn(memory, user_id).keep(f"q{number}", f"a{number}").durability
+    return _turn(memory, user_id).append(f"q{number}", f"a{number}").durability
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_the_owner_needs_no_postgresql(memory: Memory, process: MakeProcess) -> 
         each.archive.window = each.archive.owner = each.archive.claim_ownership = _raise_unavailable  # type: ignore[method-assign,assignment]
         turn = _turn(each, "ana")
         assert texts(turn.recall().messages)[:2] == contents_of(0)
-        assert turn.keep("q", "a").cached
+        assert turn.append("q", "a").cached
         assert _turn(each, None, "service").recall().messages
         with pytest.raises(StoreUnavailable):
             _turn(each, "bob").recall()
@@ -81,7 +81,7 @@ def test_a_thread_of_several_users_has_no_owner(process: MakeProcess) -> None:
     """Without authentication a thread may have several users. Its list contains no owner, so PostgreSQL decides."""
     memory = process()
     for number, user_id in enumerate(("ana", "bob")):
-        Turn(memory, "t", user_id).keep(f"q{number}", f"a{number}")
+        Turn(memory, "t", user_id).append(f"q{number}", f"a{number}")
     assert memory.cache.peek("t").is_sealed
     with pytest.raises(ThreadNotFound):
         _turn(memory, "bob").recall()
@@ -96,7 +96,7 @@ def test_an_owner_who_deleted_the_thread_while_a_turn_ran(memory: Memory, proces
     Threads(other).delete("t", "ana")
     # This read refills the list.
     assert not _turn(other, "ana").recall().messages
-    receipt = turn.keep("q1", "a1")
+    receipt = turn.append("q1", "a1")
     assert (receipt.durability, receipt.cached, receipt.degraded) == ("queue", True, [])
     queue = cast("InMemoryQueue", memory.queue)
     assert queue.take()[-1].exchange_id == receipt.exchange_id
@@ -118,7 +118,7 @@ def test_an_append_between_the_two_parts_of_a_deletion(
     cutoff = other.new_id("t")
     other.archive.forget_thread("t", cutoff, "ana")
     other.archive.claim_ownership("t", "bob")
-    assert turn.keep("late", "late").durability == "queue"
+    assert turn.append("late", "late").durability == "queue"
     other.cache.forget_threads({"t": cutoff})
     for each in (memory, other):
         with pytest.raises(ThreadNotFound):

@@ -54,7 +54,7 @@ def test_through_queue_drain_and_refill(
     """The metadata is equal in the appended list, in the rows, and in the refilled list."""
     memory = process(real_queue)
     for metadata in (TEXT, None):
-        Turn(memory, "t", "ana").keep("q", "a", metadata=metadata)
+        Turn(memory, "t", "ana").append("q", "a", metadata=metadata)
     expected = [TEXT, None, None, None]
     assert _listed(redis_client) == expected
     outcome = Drain(memory.archive, memory.cache, SqsQueues(queues.settings())).run(queues.receive())
@@ -73,7 +73,7 @@ def test_a_repair_and_a_page(
 ) -> None:
     """A list that was updated from PostgreSQL has the metadata. Pages from either layer show the metadata."""
     memory, archive = process(), real_archive()
-    Turn(memory, "t", None).keep("q0", "a0", metadata=TEXT)
+    Turn(memory, "t", None).append("q0", "a0", metadata=TEXT)
     missed = exchange(1)
     archive.store([Exchange(missed.exchange_id, "t", None, "q1", "a1", missed.created_at, (), TEXT)])
     memory.cache.recheck_thread("t", archive.window("t", 50))

@@ -38,7 +38,7 @@ def _recall(memory: Memory) -> Recall:
 
 
 def _keep(memory: Memory, number: int) -> AppendResult:
-    return Turn(memory, "t", "ana").keep(f"q{number}", f"a{number}")
+    return Turn(memory, "t", "ana").append(f"q{number}", f"a{number}")
 
 
 def _drain(queues: Queues, archive: PostgresArchive) -> int:
@@ -119,7 +119,7 @@ def test_no_thread_and_no_user(warm: Memory) -> None:
     """A turn without a thread or without a user is no error. No layer is degraded."""
     assert Turn(warm, None, None).recall() == Recall([], {}, "none", [])
     assert Turn(warm, None, "ana").recall() == Recall([], {"tone": "dry"}, "redis", [])
-    assert Turn(warm, None, "ana").keep("q", "a") == AppendResult(None, "none", cached=False)
+    assert Turn(warm, None, "ana").append("q", "a") == AppendResult(None, "none", cached=False)
     assert texts(Turn(warm, "t", None).recall().messages) == contents_of(0)
 
 

@@ -29,7 +29,7 @@ def _tell(memory: Memory, *numbers: int) -> None:
     for number in numbers:
         turn = Turn(memory, "t", "ana")
         turn.recall()
-        turn.keep(f"q{number}", f"a{number}")
+        turn.append(f"q{number}", f"a{number}")
 
 
 def test_an_expired_list(process: MakeProcess, redis_client: redis.Redis, queue: InMemoryQueue) -> None:
@@ -38,7 +38,7 @@ def test_an_expired_list(process: MakeProcess, redis_client: redis.Redis, queue:
     _tell(memory, 0, 1)
     memory.archive.store(queue.take())
     redis_client.delete(LIST)
-    Turn(other, "t", "ana").keep("q2", "a2")
+    Turn(other, "t", "ana").append("q2", "a2")
     assert _recall(memory) == contents_of(0, 1, 2)
     assert Turn(memory, "t", "ana").recall().source == "redis"
     assert 86_000 < redis_client.ttl(LIST) <= 86_400
@@ -146,11 +146,11 @@ def test_a_repetition_in_postgresql_keeps_its_first_position(process: MakeProces
     """The queue is down and a caller repeats an id. Redis gets the text that PostgreSQL has under this id."""
     queue, name = InMemoryQueue(), uuid4()
     memory = process(queue, max_thread_messages=2)
-    Turn(memory, "t", None).keep("q0", "a0", exchange_id=name)
+    Turn(memory, "t", None).append("q0", "a0", exchange_id=name)
     for number in (1, 2):
-        Turn(memory, "t", None).keep(f"q{number}", f"a{number}")
+        Turn(memory, "t", None).append(f"q{number}", f"a{number}")
     memory.archive.store(queue.take())
     queue.is_down = True
-    assert Turn(memory, "t", None).keep("q9", "a9", exchange_id=name).durability == "postgres"
+    assert Turn(memory, "t", None).append("q9", "a9", exchange_id=name).durability == "postgres"
     for reader in (memory, process(queue, max_thread_messages=2)):
         assert texts(Turn(reader, "t", None).recall().messages) == contents_of(1, 2)

@@ -12,7 +12,7 @@ from uuid import UUID
 from hypothesis import note
 
 from shared.errors import ExchangeNotFound, IdempotencyConflict, StoreUnavailable, ThreadNotFound
-from shared.idempotency import serving_key
+from shared.idempotency import keyed_request_scope
 from shared.ids import ExchangeIds, is_time_ordered, milliseconds_of
 from shared.memory.exchanges import Exchanges
 from shared.memory.memory import Memory
@@ -170,7 +170,7 @@ class Actions:
         entry, text = self.ledger.add_text(started.thread, chosen_id, started.memory)
         outer, self.entry_being_stored = self.entry_being_stored, entry
         try:
-            receipt = started.turn.keep(f"u {text}", f"a {text}", exchange_id=chosen_id)
+            receipt = started.turn.append(f"u {text}", f"a {text}", exchange_id=chosen_id)
         finally:
             self.entry_being_stored = outer
         note(f"   {text} {receipt}")
@@ -279,7 +279,7 @@ class Actions:
         if name in self.answered and not self.may_be_absent(*self.answered[name]):
             report_violation("Idempotent", f"a key ran again although its request had stored {self.answered[name][1]}")
         started = self.load_context(process, thread)
-        with serving_key(lease.keyed):
+        with keyed_request_scope(lease.keyed):
             self.answered[name] = self.store(started, lease.exchange_id)
         lease.complete({"response": "done", "thread_id": thread, "exchange_id": str(lease.exchange_id)})
 

@@ -47,7 +47,7 @@ def _texts_and_degraded(memory: Memory) -> tuple[list[str], list[str]]:
 
 def _store(memory: Memory, number: int, exchange_id: UUID | None = None, user_id: str | None = None) -> str:
     turn = Turn(memory, "t", user_id)
-    return turn.keep(f"q{number}", f"a{number}", exchange_id=exchange_id).durability
+    return turn.append(f"q{number}", f"a{number}", exchange_id=exchange_id).durability
 
 
 def _drain(memory: Memory, queue: InMemoryQueue) -> None:
@@ -110,7 +110,7 @@ def test_a_list_is_not_sealed_if_l2_fails_after_the_window(
     """L2 returns the window and fails at the next query. The reader then does not seal the list."""
     memory = process(max_thread_messages=3)
     memory.archive.store(exchanges(4))
-    Turn(memory, "t", None).keep("q4", "a4", exchange_id=uuid4())
+    Turn(memory, "t", None).append("q4", "a4", exchange_id=uuid4())
     redis_client.delete(LIST_KEY)
     with monkeypatch.context() as patched:
         patched.setattr(memory.archive, "stored", _raise_unavailable)
@@ -236,7 +236,7 @@ def test_an_exchange_of_a_process_with_a_slow_clock_is_the_newest(process: MakeM
     ahead = process()
     ahead._clock = lambda: time.time() + 5
     ahead._clock_offset, ahead._started_at = 0.0, ahead._clock() - time.monotonic()
-    ahead.cache.append(ahead.name(exchange(1)), is_drained=False)
+    ahead.cache.append(ahead.with_new_id(exchange(1)), is_drained=False)
     assert _texts_and_degraded(process())[0] == contents_of(1)
     _store(process(), 2)
     assert _texts_and_degraded(process())[0] == contents_of(1, 2)

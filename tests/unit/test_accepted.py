@@ -102,10 +102,10 @@ def test_a_process_stores_the_exchanges_of_a_lost_outbox(
     for layer in ("queue", "postgres"):
         made = memory()
         queue.is_down = archive.is_down = True
-        assert Turn(made, layer, None).keep("q0", "a0").durability == "redis"
+        assert Turn(made, layer, None).append("q0", "a0").durability == "redis"
         cache.lose_everything()
         queue.is_down, archive.is_down = layer == "postgres", layer == "queue"
-        assert Turn(made, layer, None).keep("q1", "a1").durability == layer
+        assert Turn(made, layer, None).append("q1", "a1").durability == layer
         queue.is_down = archive.is_down = False
         archive.store(queue.take())
         assert {each.user_message for each in archive.exchanges(layer)} == {"q0", "q1"}

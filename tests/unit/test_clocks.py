@@ -38,7 +38,7 @@ def test_one_wrong_clock_does_not_change_an_exchanges_time(
         archive.time = wrong_clock
     Turn(process, "t", None).recall()
     archive.is_down = wrong_machine.endswith("without postgres")
-    Turn(process, "t", None).keep("q0", "a0")
+    Turn(process, "t", None).append("q0", "a0")
     (stored,) = queue.take()
     assert abs(stored.created_at.timestamp() - time.time()) < 600
     assert archive.calls.count("clock") <= 1
@@ -117,10 +117,10 @@ def test_a_clock_that_was_wrong_does_not_affect_later_ids(
     offset = [2 * DAY]
     process = memory(clock=lambda: time.time() + offset[0])
     cache.is_down = True
-    Turn(process, "t", None).keep("q0", "a0")
+    Turn(process, "t", None).append("q0", "a0")
     cache.is_down, offset[0] = False, 0.0
     for thread in ("t", "other"):
-        Turn(process, thread, None).keep("q1", "a1", exchange_id=uuid4() if has_id else None)
+        Turn(process, thread, None).append("q1", "a1", exchange_id=uuid4() if has_id else None)
     wrong_order, *correct_orders = [exchange.order for exchange in queue.take()]
     assert milliseconds_of(wrong_order) / 1000 > time.time() + DAY
     assert all(abs(milliseconds_of(order) / 1000 - time.time()) < 600 for order in correct_orders)
@@ -134,7 +134,7 @@ def test_a_clock_may_be_set_during_a_turn(memory: Callable[..., Memory], days: f
     turn = Turn(memory(clock=lambda: time.time() + ahead), "t", "ana")
     turn.recall()
     ahead = days * 86_400
-    turn.keep("q", "a", exchange_id=uuid4() if has_id else None)
+    turn.append("q", "a", exchange_id=uuid4() if has_id else None)
     (message, *_) = Turn(memory(), "t", "ana").recall().messages
     assert message.created_at is not None
     assert abs(message.created_at.timestamp() - time.time()) < 60

@@ -35,7 +35,7 @@ def _load_memory(memory: Memory) -> Recall:
 
 
 def _append(memory: Memory, number: int, exchange_id: UUID | None = None) -> AppendResult:
-    return Turn(memory, "t", "ana").keep(f"q{number}", f"a{number}", exchange_id=exchange_id)
+    return Turn(memory, "t", "ana").append(f"q{number}", f"a{number}", exchange_id=exchange_id)
 
 
 def test_postgresql_serves_turns_without_redis(process: Memory, cache: InMemoryCache, queue: InMemoryQueue) -> None:
@@ -180,7 +180,7 @@ def test_a_turn_without_a_thread_uses_preferences(process: Memory, cache: InMemo
     """A turn without a thread has no history, but uses preferences."""
     recall = Turn(process, None, "ana").recall()
     assert (recall.messages, recall.preferences, recall.source) == ([], {"tone": "dry"}, "redis")
-    assert Turn(process, None, "ana").keep("q", "a") == AppendResult(None, "none", cached=False)
+    assert Turn(process, None, "ana").append("q", "a") == AppendResult(None, "none", cached=False)
     assert list(cache.lists) == ["t"]
 
 
@@ -188,4 +188,4 @@ def test_a_turn_without_a_user_uses_the_thread(process: Memory) -> None:
     """A turn without a user has no preferences, but uses the thread."""
     recall = Turn(process, "t", None).recall()
     assert (texts(recall.messages), recall.preferences) == (contents_of(0), {})
-    assert Turn(process, "t", None).keep("q1", "a1").durability == "queue"
+    assert Turn(process, "t", None).append("q1", "a1").durability == "queue"

@@ -23,7 +23,7 @@ MakeMemory = Callable[..., Memory]
 def _append(
     memory: Memory, number: int = 0, exchange_id: UUID | None = None, user_id: str | None = None
 ) -> AppendResult:
-    return Turn(memory, "t", user_id).keep(f"q{number}", f"a{number}", exchange_id=exchange_id)
+    return Turn(memory, "t", user_id).append(f"q{number}", f"a{number}", exchange_id=exchange_id)
 
 
 def _shown_texts(memory: Memory) -> list[str]:
@@ -34,7 +34,7 @@ def test_an_append_puts_the_exchange_on_the_queue_and_into_l1(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
     """An append puts the exchange on the queue and into L1. Only the drain stores the exchange in L2."""
-    result = Turn(memory(), "t", "ana").keep("q0", "a0", ["d1", "d2", "d1"])
+    result = Turn(memory(), "t", "ana").append("q0", "a0", ["d1", "d2", "d1"])
     (sent,) = queue.take()
     assert result == AppendResult(sent.exchange_id, "queue", cached=True)
     assert (sent.thread_id, sent.user_id, sent.document_ids) == ("t", "ana", ("d1", "d2"))
@@ -45,7 +45,7 @@ def test_an_append_puts_the_exchange_on_the_queue_and_into_l1(
 
 def test_without_a_thread_nothing_is_stored(memory: MakeMemory, cache: InMemoryCache, queue: InMemoryQueue) -> None:
     """A turn without a thread stores nothing and raises no error."""
-    assert Turn(memory(), None, "ana").keep("q", "a") == AppendResult(None, "none", cached=False)
+    assert Turn(memory(), None, "ana").append("q", "a") == AppendResult(None, "none", cached=False)
     assert (queue.bodies, cache.calls) == ([], [])
 
 
@@ -53,7 +53,7 @@ def test_an_exchange_too_large_for_the_queue_goes_to_l2(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
     """L2 stores an exchange that is too large for the queue, and no layer is degraded."""
-    result = Turn(memory(), "t", None).keep("🎉" * 200_000, "🎉" * 200_000)
+    result = Turn(memory(), "t", None).append("🎉" * 200_000, "🎉" * 200_000)
     assert (result.durability, result.cached, result.degraded) == ("postgres", True, [])
     assert (len(archive.exchanges("t")), queue.bodies, cache.undrained) == (1, [], {})
 
@@ -73,7 +73,7 @@ def test_an_id_sorts_after_the_loaded_exchanges(memory: MakeMemory, archive: InM
     process = memory()
     turn = Turn(process, "t", None)
     turn.recall()
-    result = turn.keep("q1", "a1")
+    result = turn.append("q1", "a1")
     assert result.exchange_id is not None
     assert result.exchange_id > ahead
     assert _shown_texts(memory()) == contents_of(0, 1)
@@ -84,7 +84,7 @@ def test_a_clock_days_ahead_does_not_affect_the_thread(memory: MakeMemory, archi
     archive.store([exchange(0, exchange_id=ExchangeIds().new(now=time.time() + 40 * 86_400))])
     turn = Turn(memory(), "t", None)
     turn.recall()
-    result = turn.keep("q1", "a1")
+    result = turn.append("q1", "a1")
     assert result.exchange_id is not None
     assert milliseconds_of(result.exchange_id) < (time.time() + 86_400) * 1_000
 
@@ -224,10 +224,10 @@ def test_an_id_without_a_time_gets_a_time_after_its_thread(memory: MakeMemory) -
     process = memory()
     ahead = ExchangeIds().new(now=time.time() + 600)
     process.observe("t", ahead)
-    created_at = process.date("t", UUID(int=9))
+    created_at = process.acceptance_time("t", UUID(int=9))
     assert order_key(UUID(int=9), created_at) > ahead
-    assert process.date("other", UUID(int=9)) - datetime.now(UTC) < timedelta(minutes=1)
-    assert process.date("t", ExchangeIds().new()) - datetime.now(UTC) < timedelta(minutes=1)
+    assert process.acceptance_time("other", UUID(int=9)) - datetime.now(UTC) < timedelta(minutes=1)
+    assert process.acceptance_time("t", ExchangeIds().new()) - datetime.now(UTC) < timedelta(minutes=1)
 
 
 def test_a_copy_with_another_id_has_the_same_content() -> None:

@@ -22,7 +22,7 @@ MakeMemory = Callable[..., Memory]
 
 
 def _append(memory: Memory, number: int) -> str:
-    return Turn(memory, "t", None).keep(f"q{number}", f"a{number}").durability
+    return Turn(memory, "t", None).append(f"q{number}", f"a{number}").durability
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_a_deleted_threads_exchanges_are_not_retried(process: Memory, queue: InM
     """The process does not retry a deleted thread's exchanges."""
     process.forget(Deletion({"t": process.new_id("t")}))
     queue.is_down = False
-    Turn(process, "other", None).keep("q", "a")
+    Turn(process, "other", None).append("q", "a")
     assert [exchange.thread_id for exchange in queue.take()] == ["other"]
 
 

@@ -55,13 +55,13 @@ def test_a_cache_hit_needs_no_extra_read(
 ) -> None:
     """A cache hit reads L1 once and appends once, and does not use L2."""
     process = memory()
-    Turn(process, "t", "ana", "own").keep("q", "a")
+    Turn(process, "t", "ana", "own").append("q", "a")
     Turn(process, "t", "ana", "own").recall()
     for store in (cache, archive):
         store.calls.clear()
     turn = Turn(process, "t", "ana", "own")
     assert len(turn.recall().messages) == 2
-    assert turn.keep("q", "a").durability == "queue"
+    assert turn.append("q", "a").durability == "queue"
     assert (cache.calls, archive.calls) == (["read", "append"], [])
 
 
@@ -82,6 +82,6 @@ def test_postgresql_checks_the_owner_if_redis_goes_down(
 
     monkeypatch.setattr(cache, "peek", fail)
     assert Turn(process, "new", "ana", "own").recall() == Recall([], {}, "none", ["redis"])
-    assert Turn(process, "new", "ana", "own").keep("q", "a").durability == "queue"
+    assert Turn(process, "new", "ana", "own").append("q", "a").durability == "queue"
     with pytest.raises(ThreadNotFound):
         Turn(process, "t", "bob", "own").recall()

@@ -51,7 +51,7 @@ def test_a_hit_reads_l1_only(memory: MakeMemory, cache: InMemoryCache, archive: 
     """
     process = memory()
     _load_memory(process, "t", "ana")
-    Turn(process, "t", "ana").keep("q0", "a0")
+    Turn(process, "t", "ana").append("q0", "a0")
     archive.calls.clear()
     cache.calls.clear()
     recall = _load_memory(process, "t", "ana")
@@ -85,7 +85,7 @@ def test_a_list_evicted_before_the_drain_is_read_from_the_undrained_hash(
     memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
     """Every process finds an exchange that only the queue and L1 have, even if L1 has lost the list."""
-    Turn(memory(), "t", None).keep("q0", "a0")
+    Turn(memory(), "t", None).append("q0", "a0")
     cache.lose_thread("t")
     assert texts(_load_memory(memory()).messages) == contents_of(0)
     assert archive.exchanges("t") == []
@@ -149,7 +149,7 @@ def test_an_unreadable_entry_is_omitted(
 def test_the_first_read_shows_a_queued_exchange(memory: MakeMemory, queue: InMemoryQueue) -> None:
     """The first read shows a queued exchange at once, even if the queue is not empty."""
     process = memory()
-    Turn(process, "t", None).keep("q0", "a0")
+    Turn(process, "t", None).append("q0", "a0")
     _load_memory(process, None, "ana")
     assert texts(_load_memory(memory()).messages) == contents_of(0)
     assert len(queue.bodies) == 1
@@ -159,7 +159,7 @@ def test_an_empty_queue_is_read_once(memory: MakeMemory, queue: InMemoryQueue) -
     """The first process reads the queue's depth for a new L1. Later processes do not read the depth again."""
     _load_memory(memory())
     queue.calls.clear()
-    Turn(memory(), "t", None).keep("q0", "a0")
+    Turn(memory(), "t", None).append("q0", "a0")
     assert _load_memory(memory(), "other").degraded == []
     assert queue.calls == ["send"]
 
@@ -169,7 +169,7 @@ def test_an_emptied_l1_waits_for_the_drain(
 ) -> None:
     """After a loss of L1, a read waits for the drain, so L2 has the queued exchange."""
     _load_memory(memory())
-    Turn(memory(), "t", None).keep("q0", "a0")
+    Turn(memory(), "t", None).append("q0", "a0")
     cache.lose_everything()
     depth = queue.depth
 
@@ -197,7 +197,7 @@ def test_an_emptied_l1_is_degraded_while_messages_wait(
     archive.store([exchange(0)])
     first_process = memory()
     _load_memory(first_process)
-    Turn(first_process, "t", None).keep("q1", "a1")
+    Turn(first_process, "t", None).append("q1", "a1")
     cache.lose_everything()
     for _ in range(2):
         recall = _load_memory(memory())

@@ -150,11 +150,11 @@ def test_an_exchange_has_the_id_of_its_request(
     queue.send = record_send  # type: ignore[method-assign]
     queue.is_down = archive.is_down = True
     with request_id_scope("r-1"):
-        assert Turn(process, "t", "ana").keep("q1", "a1").durability == "redis"
+        assert Turn(process, "t", "ana").append("q1", "a1").durability == "redis"
     assert [json.loads(body)["request_id"] for body in cache.outbox_bodies] == ["r-1"]
     queue.is_down = archive.is_down = False
     with request_id_scope("r-2"):
-        assert Turn(process, "t", "ana").keep("q2", "a2").durability == "queue"
+        assert Turn(process, "t", "ana").append("q2", "a2").durability == "queue"
     assert sorted(sent) == [("q1", "r-1"), ("q2", "r-2")]
 
 

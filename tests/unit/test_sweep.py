@@ -125,12 +125,12 @@ def test_lists_are_repaired(
     """The sweep adds to L1's lists the exchanges that L2 stored while L1 was down."""
     made = memory()
     Turn(made, "t", None).recall()
-    Turn(made, "t", None).keep("q0", "a0")
+    Turn(made, "t", None).append("q0", "a0")
     archive.store(queue.take())
     queue.is_down = cache.is_down = True
     turn = Turn(memory(), "t", None)
     turn.recall()
-    turn.keep("q1", "a1")
+    turn.append("q1", "a1")
     cache.is_down = False
     cache._missed.clear()  # the process that stored the exchange has ended
     swept = run()

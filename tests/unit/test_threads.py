@@ -178,7 +178,7 @@ def test_an_undrained_thread_is_renamed(
     threads: Threads, memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
     """The rename of an undrained thread stores its exchanges in L2. The drain then finds duplicates."""
-    Turn(memory(), "t", "ana").keep("q0", "a0", ["d1"])
+    Turn(memory(), "t", "ana").append("q0", "a0", ["d1"])
     assert threads.rename("t", "Mine").title == "Mine"
     result = archive.store(queue.take())
     assert (result.stored, result.duplicates) == (0, 1)
@@ -194,7 +194,7 @@ def test_a_deleted_thread_is_gone_from_everywhere(
     """L1, L2, the queue and the processes' own memory lose the thread. A second deletion finds nothing."""
     made = memory()
     for number in range(3):
-        Turn(made, "t", "ana").keep(f"q{number}", f"a{number}")
+        Turn(made, "t", "ana").append(f"q{number}", f"a{number}")
     undrained: list[Exchange] = queue.take()
     archive.store(undrained[:2])
     threads.delete("t")
@@ -212,7 +212,7 @@ def test_a_deletion_includes_exchanges_of_a_clock_ahead(
     threads: Threads, memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
     """The deletion's cutoff is at least the newest known exchange, even if that exchange's clock is ahead."""
-    Turn(memory(clock=lambda: time.time() + 3_600), "t", None).keep("q", "a")
+    Turn(memory(clock=lambda: time.time() + 3_600), "t", None).append("q", "a")
     threads.delete("t")
     assert archive.store(queue.take()).erased == 1
     stored = exchange(1, "t2", exchange_id=ExchangeIds().new(now=time.time() + 3_600))
@@ -223,7 +223,7 @@ def test_a_deletion_includes_exchanges_of_a_clock_ahead(
 
 def test_an_undrained_thread_is_deleted(threads: Threads, memory: MakeMemory, queue: InMemoryQueue) -> None:
     """A deletion also deletes a thread that L2 does not have yet."""
-    Turn(memory(), "t", None).keep("q", "a")
+    Turn(memory(), "t", None).append("q", "a")
     threads.delete("t")
     assert len(queue.bodies) == 1
 
@@ -236,7 +236,7 @@ def test_l1_down_at_a_deletion(
     No reader shows the thread, and a retry completes the deletion.
     """
     made = memory()
-    Turn(made, "t", None).keep("q0", "a0")
+    Turn(made, "t", None).append("q0", "a0")
     archive.store(queue.take())
     cache.is_down = True
     with pytest.raises(StoreUnavailable, match="redis"):
@@ -270,7 +270,7 @@ def test_l2_down(threads: Threads, memory: MakeMemory, archive: InMemoryArchive)
     """If L2 is down, L1 returns the messages of a thread that it has completely. Other operations need L2."""
     made = memory()
     Turn(made, "t", "ana").recall()
-    Turn(made, "t", "ana").keep("q0", "a0")
+    Turn(made, "t", "ana").append("q0", "a0")
     archive.is_down = True
     page = threads.messages("t", 9, None, descending=False)
     assert (texts(page.items), page.degraded) == (contents_of(0), ["postgres"])

@@ -38,7 +38,7 @@ def ran_open(
     def make(users: Sequence[str | None]) -> Memory:
         process = memory(_SETTINGS)
         for user_id in users:
-            assert Turn(process, "t", user_id).keep("q", "a").durability == "queue"
+            assert Turn(process, "t", user_id).append("q", "a").durability == "queue"
         kept = queue.take()
         archive.store(kept)
         cache.merge_stored(kept)

@@ -99,9 +99,9 @@ def test_a_user_is_deleted(
     """
     made = memory()
     for thread, user in (("t1", "ana"), ("t2", "ana"), ("t3", "bob")):
-        Turn(made, thread, user).keep("q0", "a0")
+        Turn(made, thread, user).append("q0", "a0")
     archive.store(queue.take())
-    Turn(made, "t4", "ana").keep("q0", "a0")
+    Turn(made, "t4", "ana").append("q0", "a0")
     users.replace("ana", {"a": "1"})
     users.forget("ana")
     assert archive.store(queue.take()).erased == 1
@@ -128,9 +128,9 @@ def test_a_deleted_user_may_return(
 ) -> None:
     """After a deletion, the user may return with new data."""
     made = memory()
-    Turn(made, "t", "ana").keep("q0", "a0")
+    Turn(made, "t", "ana").append("q0", "a0")
     users.forget("ana")
-    Turn(made, "t", "ana").keep("q1", "a1")
+    Turn(made, "t", "ana").append("q1", "a1")
     archive.store(queue.take())
     assert texts(Turn(memory(), "t", "ana").recall().messages) == contents_of(1)
 
@@ -143,7 +143,7 @@ def test_a_thread_gets_exchanges_while_its_user_is_deleted(
 
     def meanwhile(user_id: str, *arguments: object) -> object:
         if "late" not in cache.lists:
-            Turn(memory(), "late", "ana").keep("q0", "a0")
+            Turn(memory(), "late", "ana").append("q0", "a0")
         return forget(user_id, *arguments)  # type: ignore[arg-type]
 
     archive.forget_user = meanwhile  # type: ignore[method-assign,assignment]
@@ -168,7 +168,7 @@ def test_l1_goes_down_while_a_user_is_deleted(
 
     The caller gets an error.
     """
-    Turn(memory(), "t", "ana").keep("q0", "a0")
+    Turn(memory(), "t", "ana").append("q0", "a0")
     forget = archive.forget_user
 
     def and_then(user_id: str, *arguments: object) -> object:
