@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+
+# A cold start creates objects that live as long as the process. A collection in between would find nothing, and all of
+# them together take a quarter of a cold start.
+gc.disable()
+
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -68,6 +74,9 @@ def compose(tracer: Tracer | None = None) -> tuple[Drain, Sweep, float]:
 
 tracer = start_tracing("hybrid-memory-sync")
 drain, sweep, last_seconds = compose(tracer)
+# Later collections skip the objects of the cold start.
+gc.freeze()
+gc.enable()
 
 
 def _seconds(context: LambdaContext) -> float:

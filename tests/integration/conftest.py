@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import logging
 import sys
@@ -40,6 +41,9 @@ def load(queues: Queues, database_url: str, valkey: ValkeyServer, monkeypatch: p
         return loaded[-1]
 
     yield load
+    # A cold start switches the collector off, which stays off if the start fails, and keeps its objects from it.
+    gc.enable()
+    gc.unfreeze()
     for module in loaded:
         _close(module)
         sys.modules.pop(module.__name__, None)

@@ -10,8 +10,9 @@ from functions.sync.queues import SqsQueues
 from functions.sync.received import SqsRecord
 from shared.errors import InvalidRecord
 from shared.settings import SyncSettings
+from shared.stores.sqs.client import sqs_client
 from shared.stores.sqs.inspector import SqsInspector
-from shared.stores.sqs.queue import SqsQueue, sqs_client
+from shared.stores.sqs.queue import SqsQueue
 from tests.support.exchanges import exchange
 from tests.support.queues import Queues
 

@@ -14,8 +14,8 @@ from shared.stores.inspectors import ListSnapshot, QueueCounts
 from shared.stores.redis.cache import RedisCache
 from shared.stores.redis.connection import RedisConnection
 from shared.stores.redis.inspector import RedisInspector
+from shared.stores.sqs.client import sqs_client
 from shared.stores.sqs.inspector import SqsInspector
-from shared.stores.sqs.queue import sqs_client
 from tests.support.exchanges import exchange, exchanges, texts
 from tests.support.queues import Queues
 

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -59,6 +58,8 @@ class QueueAccess:
         Raises:
             StoreUnavailable: boto3 cannot create one, e.g. because the region is unknown.
         """
+        import boto3  # noqa: PLC0415 - for operators; the function's inspector brings its client
+
         config = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
         with translated_errors():
             session = boto3.Session(region_name=self.region)

@@ -37,28 +37,14 @@ _REFUSED_DELAY: Final = 901
 _REFUSED_BODY: Final = "probe\x01"
 
 
-def sqs_client() -> SQSClient:
-    """Return a client with short timeouts: a request waits for it, and an exchange can be stored elsewhere."""
-    import boto3  # noqa: PLC0415 - with its SQS models a third of a cold start, and the drain rarely needs it
-    from botocore.config import Config  # noqa: PLC0415
-
-    config = Config(
-        connect_timeout=0.5,
-        read_timeout=1,
-        retries={"mode": "standard", "total_max_attempts": 2},
-        # SQS validates the parameters itself, and mypy checks these calls.
-        parameter_validation=False,
-        tcp_keepalive=True,
-    )
-    return boto3.client("sqs", config=config)
-
-
 class _LazyClient:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
 
     @cached_property
     def _client(self) -> SQSClient:
+        from shared.stores.sqs.client import sqs_client  # noqa: PLC0415 - imports botocore's client
+
         return sqs_client()
 
 
@@ -81,7 +67,7 @@ class SqsQueue:
 
     def __init__(self, settings: SyncSettings, client: SQSClient | None = None) -> None:
         self._url = settings.queue_url
-        self._client = client or sqs_client()
+        self._client = client or lazy_sqs_client()
         # SQS is further away than Redis: a healthy one responds within tens of milliseconds.
         self.breaker = CircuitBreaker("queue", self._probe_sending, grace=0.1)
         self._counts = CircuitBreaker("queue", self._probe, grace=0.1)

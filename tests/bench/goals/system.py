@@ -148,7 +148,7 @@ class BenchSystem:
     def invoke(self, event: Event) -> Event:
         """Invoke the agent function with an event. The function's queue responds at once."""
         if self._handle is None:
-            with patch("shared.stores.sqs.queue.sqs_client", InstantSqsClient):
+            with patch("shared.stores.sqs.client.sqs_client", InstantSqsClient):
                 # Imported here, because the module reads the environment that this run has just set.
                 self._handle = importlib.import_module("functions.agent.handler").handler
         return self._handle(event, _Context())

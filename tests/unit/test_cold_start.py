@@ -1,0 +1,36 @@
+"""The tests start each function in a new process and look at its imports and its garbage collector."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_PROGRAM = """\
+import gc, sys
+import functions.{name}.handler
+unneeded = {unneeded}
+print([name for name in unneeded if name in sys.modules], gc.isenabled(), gc.get_freeze_count() > 10_000)
+"""
+# The agent library, the models of answers, and the parts of boto3 that sending does not need.
+_AGENT = ("boto3", "s3transfer", "pydantic_ai", "openai", "functions.agent.http.responses", "opentelemetry.sdk")
+_SYNC = ("boto3", "botocore.session", "botocore.client", "fastapi", "mangum", "opentelemetry")
+
+
+@pytest.mark.parametrize(("name", "unneeded"), [("agent", _AGENT), ("sync", _SYNC)])
+def test_a_cold_start(name: str, unneeded: tuple[str, ...]) -> None:
+    """A cold start imports no package that only some requests need. Later collections skip its objects."""
+    environment = {**os.environ, "SYNC__QUEUE_URL": "http://127.0.0.1:9/000000000000/none", "STAGE": "local"}
+    environment["AWS_DEFAULT_REGION"] = "us-east-1"
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM.format(name=name, unneeded=unneeded)],
+        env=environment,
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("[] True True\n", "")
