@@ -100,7 +100,7 @@ def newest_order(messages: Sequence[Message]) -> UUID | None:
     return None if order is None else UUID(order)
 
 
-def shown_json(messages: Sequence[Message]) -> list[Fields]:
+def messages_json(messages: Sequence[Message]) -> list[Fields]:
     """Return messages in the API's JSON."""
     return messages.to_json() if isinstance(messages, ListedMessages) else fields_of(messages)
 

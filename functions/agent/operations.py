@@ -20,7 +20,7 @@ from functions.agent.turn_json import append_result_json, invoking_json, memory_
 from shared.errors import ExchangeNotFound, IdempotencyConflict, StoreUnavailable, add_outcome
 from shared.idempotency import keyed_request_scope
 from shared.ids import is_time_ordered
-from shared.memory.budget import Limits, ShownMemory, show, smaller
+from shared.memory.budget import Limits, SelectedMemory, lowest_limit, select
 from shared.memory.exchanges import Exchanges
 from shared.memory.idempotency import Idempotency, KeyLease
 from shared.memory.inspection import Inspection
@@ -167,7 +167,9 @@ class Operations:
     def _with_memory(self, answer: dict[str, Any], request: RunRequest, turn: Turn) -> dict[str, Any]:
         """Return a response from the exchange in PostgreSQL, with a new memory report."""
         receipt = AppendResult(UUID(answer["exchange_id"]), "postgres", cached=turn.recall().source == "redis")
-        memory = memory_json(turn.recall(), receipt, ShownMemory(turn.recall(), self._most_tokens(request)).shown)
+        memory = memory_json(
+            turn.recall(), receipt, SelectedMemory(turn.recall(), self._most_tokens(request)).selection
+        )
         return {**answer, "memory": memory}
 
     def _stored_answer(self, recall: Recall, thread_id: str | None, exchange_id: UUID) -> str | None:
@@ -191,7 +193,7 @@ class Operations:
         preferences = UserPreferencesProvider(turn)
         if request.replaces is not None:
             turn.rewind(request.replaces)
-        memory = ShownMemory(turn.recall(), self._most_tokens(request))
+        memory = SelectedMemory(turn.recall(), self._most_tokens(request))
         timer.record("recall")
         response = stored_answer or await self._runner.run(
             agent_name=request.agent_name,
@@ -216,7 +218,7 @@ class Operations:
             "response": response,
             "thread_id": request.thread_id,
             "exchange_id": str(receipt.exchange_id) if receipt.exchange_id else None,
-            "memory": memory_json(recall, receipt, memory.shown),
+            "memory": memory_json(recall, receipt, memory.selection),
         }
         return RunResult(answer, seconds=timer.seconds)
 
@@ -264,11 +266,11 @@ class Operations:
         recall = self._turn(request, access).recall()
         self._measure(recall, None)
         limits = Limits(self._most_tokens(request), request.limit, has_bytes=True)
-        return invoking_json(recall, show(recall.messages, recall.preferences, limits), request.include)
+        return invoking_json(recall, select(recall.messages, recall.preferences, limits), request.include)
 
     def _most_tokens(self, request: RunRequest | InvokingRequest) -> int:
-        """Return the context's token limit: the smaller of the setting's and the request's."""
-        return smaller(self._memory.settings.max_context_tokens, request.max_context_tokens)
+        """Return the context's token limit: the lower of the setting's and the request's."""
+        return lowest_limit(self._memory.settings.max_context_tokens, request.max_context_tokens)
 
     def invoked(self, request: InvokedRequest, access: Access = "open") -> dict[str, Any]:
         """Store an exchange.

@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from shared.listed_messages import shown_json
-from shared.memory.budget import Shown
+from shared.listed_messages import messages_json
+from shared.memory.budget import Selection
 from shared.memory.recall import Recall
 from shared.memory.turn import AppendResult
 
 
-def invoking_json(recall: Recall, shown: Shown, include: Sequence[str]) -> dict[str, Any]:
+def invoking_json(recall: Recall, selection: Selection, include: Sequence[str]) -> dict[str, Any]:
     """Return the response to `invoking`, with the parts that the request includes."""
     parts = {
-        "context": shown.context,
-        "messages": shown_json(shown.messages),
-        "preferences": shown.preferences,
+        "context": selection.context,
+        "messages": messages_json(selection.messages),
+        "preferences": selection.preferences,
         # Not implemented yet.
         "memories": [],
         "related": [],
     }
     return {
         **{name: part for name, part in parts.items() if name in include},
-        "context_tokens": shown.tokens,
-        "omitted_exchanges": shown.omitted_exchanges,
+        "context_tokens": selection.tokens,
+        "omitted_exchanges": selection.omitted_exchanges,
         "source": recall.source,
         "degraded": recall.degraded,
     }
@@ -41,13 +41,13 @@ def append_result_json(appended: AppendResult) -> dict[str, Any]:
     return {**answer, "degraded": appended.degraded} if appended.degraded else answer
 
 
-def memory_json(recall: Recall, appended: AppendResult, shown: Shown) -> dict[str, Any]:
+def memory_json(recall: Recall, appended: AppendResult, selection: Selection) -> dict[str, Any]:
     """Return the layer that served a turn's memory and the store that accepted its exchange."""
     return {
         "source": recall.source,
         "degraded": list(dict.fromkeys(recall.degraded + appended.degraded)),
         "durability": appended.durability,
         "cached": appended.cached,
-        "context_tokens": shown.tokens,
-        "omitted_exchanges": shown.omitted_exchanges,
+        "context_tokens": selection.tokens,
+        "omitted_exchanges": selection.omitted_exchanges,
     }

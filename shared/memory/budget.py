@@ -18,7 +18,7 @@ from shared.metadata import metadata_size
 from shared.models import Message
 
 # A response contains each text twice. This limit assumes each character's longest form and leaves a fifth for the rest.
-_SURELY_SHORT: Final = MAX_BYTES // 30
+_MAX_UNCHECKED_CHARACTERS: Final = MAX_BYTES // 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class Selection:
     """The selected part of a window.
 
     Attributes:
@@ -52,45 +52,45 @@ class Shown:
     omitted_exchanges: int
 
 
-def smaller(*most: int | None) -> int:
+def lowest_limit(*limits: int | None) -> int:
     """Return the smallest limit on tokens; 0 and None mean no limit."""
-    return min((each for each in most if each), default=0)
+    return min((each for each in limits if each), default=0)
 
 
-class ShownMemory:
+class SelectedMemory:
     """A turn's memory for a model, which may be shortened repeatedly.
 
     Attributes:
-        shown: The last selection.
+        selection: The last selection.
     """
 
-    def __init__(self, recall: Recall, most_tokens: int) -> None:
+    def __init__(self, recall: Recall, max_tokens: int) -> None:
         self._recall = recall
-        self._most_tokens = most_tokens
-        self.shown = self.at_most(None)
+        self._max_tokens = max_tokens
+        self.selection = self.select(None)
 
-    def at_most(self, tokens: int | None) -> Shown:
+    def select(self, max_tokens: int | None) -> Selection:
         """Return a selection within this number of tokens; None for the limits of the request and the setting."""
         messages, preferences = self._recall.messages, self._recall.preferences
-        if tokens is not None and tokens <= 0:
-            self.shown = Shown([], {}, "", 0, len(_exchanges(messages)))
+        if max_tokens is not None and max_tokens <= 0:
+            self.selection = Selection([], {}, "", 0, len(_exchanges(messages)))
         else:
-            self.shown = show(messages, preferences, Limits(smaller(self._most_tokens, tokens)))
-        return self.shown
+            self.selection = select(messages, preferences, Limits(lowest_limit(self._max_tokens, max_tokens)))
+        return self.selection
 
 
-def show(messages: Sequence[Message], preferences: Mapping[str, str], limits: Limits) -> Shown:
+def select(messages: Sequence[Message], preferences: Mapping[str, str], limits: Limits) -> Selection:
     """Return a selection within the limits: preferences by name, then the newest exchanges. All are complete."""
-    chosen_preferences, tokens = _first_preferences(preferences, limits.tokens)
+    chosen_preferences, tokens = _fitting_preferences(preferences, limits.tokens)
     exchanges = _exchanges(messages)
     newest: Sequence[list[Fields]] = exchanges[-limits.exchanges :] if limits.exchanges is not None else exchanges
     if limits.has_bytes:
-        newest = _fitting(newest, chosen_preferences)
-    lines, tokens = _newest(list(map(lines_of, newest)), tokens, limits.tokens)
+        newest = _fitting_exchanges(newest, chosen_preferences)
+    lines, tokens = _fitting_lines(list(map(lines_of, newest)), tokens, limits.tokens)
     chosen = newest[len(newest) - len(lines) :]
-    shown = messages[len(messages) - sum(map(len, chosen)) :]
+    selected = messages[len(messages) - sum(map(len, chosen)) :]
     context = join_parts(conversation("".join(lines)), preferences_text(chosen_preferences))
-    return Shown(shown, chosen_preferences, context, tokens, len(exchanges) - len(chosen))
+    return Selection(selected, chosen_preferences, context, tokens, len(exchanges) - len(chosen))
 
 
 def _exchanges(messages: Sequence[Message]) -> list[list[Fields]]:
@@ -106,39 +106,39 @@ def _exchanges(messages: Sequence[Message]) -> list[list[Fields]]:
     return exchanges
 
 
-def _first_preferences(preferences: Mapping[str, str], most: int) -> tuple[dict[str, str], int]:
+def _fitting_preferences(preferences: Mapping[str, str], max_tokens: int) -> tuple[dict[str, str], int]:
     """Return the first complete preferences by name, and the number of tokens of their part of the context."""
-    shown: dict[str, str] = {}
+    chosen: dict[str, str] = {}
     total, next_total = 0, count_tokens("User preferences:\n")
     for name in sorted(preferences):
         next_total += count_tokens(f"{name}: {preferences[name]}\n")
-        if most and next_total > most:
+        if max_tokens and next_total > max_tokens:
             break
-        shown[name], total = preferences[name], next_total
-    return shown, total
+        chosen[name], total = preferences[name], next_total
+    return chosen, total
 
 
-def _newest(exchanges: Sequence[str], tokens: int, most: int) -> tuple[Sequence[str], int]:
-    """Return the lines of the newest exchanges that fit, oldest first, and the tokens of the whole context."""
+def _fitting_lines(exchanges: Sequence[str], tokens: int, max_tokens: int) -> tuple[Sequence[str], int]:
+    """Return the lines of the newest exchanges that fit, oldest first, and the tokens of the context."""
     # A blank line separates the conversation from the preferences. Line ends are counted with the preceding text.
     prefix_tokens, end = count_tokens("Previous conversation:\n"), "\n" if tokens else ""
-    for place in range(len(exchanges) - 1, -1, -1):
-        if lines := exchanges[place]:
+    for index in range(len(exchanges) - 1, -1, -1):
+        if lines := exchanges[index]:
             cost = prefix_tokens + count_tokens(lines + end)
-            if most and tokens + cost > most:
-                return exchanges[place + 1 :], tokens
+            if max_tokens and tokens + cost > max_tokens:
+                return exchanges[index + 1 :], tokens
             tokens, prefix_tokens, end = tokens + cost, 0, ""
     return exchanges, tokens
 
 
-def _fitting(exchanges: Sequence[list[Fields]], preferences: Mapping[str, str]) -> Sequence[list[Fields]]:
+def _fitting_exchanges(exchanges: Sequence[list[Fields]], preferences: Mapping[str, str]) -> Sequence[list[Fields]]:
     """Return the newest exchanges that fit into a response, which contains each text twice."""
     characters = sum(len(name) + len(value) for name, value in preferences.items())
     characters += sum(len(each["content"]) for exchange in exchanges for each in exchange)
     characters += sum(
         metadata_size(each["metadata"]) for exchange in exchanges for each in exchange if "metadata" in each
     )
-    if characters < _SURELY_SHORT:
+    if characters < _MAX_UNCHECKED_CHARACTERS:
         return exchanges
     bytes_left = MAX_BYTES - 2 * size_in_event(preferences)
     count = fit_to_event(reversed(exchanges), _as_sent, bytes_left)
@@ -146,4 +146,4 @@ def _fitting(exchanges: Sequence[list[Fields]], preferences: Mapping[str, str]) 
 
 
 def _as_sent(exchange: list[Fields]) -> object:
-    return [[shown, shown["role"], shown["content"]] for shown in ListedMessages(exchange).to_json()]
+    return [[message, message["role"], message["content"]] for message in ListedMessages(exchange).to_json()]

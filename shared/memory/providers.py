@@ -30,7 +30,7 @@ class ThreadMemoryProvider:
 
     async def invoking(self) -> str:
         """Return `Previous conversation:` and its lines; '' without a thread, a history, or an available store."""
-        return conversation_text(self._turn.show().messages)
+        return conversation_text(self._turn.select().messages)
 
     async def invoked(
         self,
@@ -52,7 +52,7 @@ class UserPreferencesProvider:
 
     async def invoking(self) -> str:
         """Return `User preferences:` and its lines; '' without a user, preferences, or an available store."""
-        return preferences_text(self._turn.show().preferences)
+        return preferences_text(self._turn.select().preferences)
 
     async def invoked(self, user_message: str, assistant_message: str) -> None:
         """Do nothing: the turn's round trip has already extended the preferences' time to live in L1."""

@@ -14,7 +14,7 @@ from shared.errors import StoreUnavailable, ThreadNotFound
 from shared.idempotency import keyed_request
 from shared.ids import is_time_ordered
 from shared.listed_messages import newest_order
-from shared.memory.budget import Limits, Shown, show
+from shared.memory.budget import Limits, Selection, select
 from shared.memory.durability import cutoff_in_archive, log_invalidation, make_durable
 from shared.memory.history import load_history, load_preferences, read_cache
 from shared.memory.memory import Memory
@@ -109,10 +109,10 @@ class Turn:
         """
         self._recalled = rewind(self._memory, self.thread_id or "", exchange_id, self.recall())
 
-    def show(self) -> Shown:
+    def select(self) -> Selection:
         """Return the selection within `MEMORY__MAX_CONTEXT_TOKENS`."""
         recall = self.recall()
-        return show(recall.messages, recall.preferences, Limits(self._memory.settings.max_context_tokens))
+        return select(recall.messages, recall.preferences, Limits(self._memory.settings.max_context_tokens))
 
     def is_deleted(self, order: UUID, exchange_id: UUID) -> bool:
         """Return whether the exchange was deleted, alone or with its thread or user; call `recall` first.

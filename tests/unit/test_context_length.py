@@ -12,7 +12,7 @@ from pydantic_ai.exceptions import ModelHTTPError
 from functions.agent.agents.context_errors import is_context_too_long
 from functions.agent.agents.runner import AgentRunner
 from functions.agent.request_errors import AgentRunError, ContextTooLongError, PromptTooLongError
-from shared.memory.budget import ShownMemory
+from shared.memory.budget import SelectedMemory
 from shared.memory.recall import Recall
 from shared.models import Message
 from shared.settings import AgentSettings
@@ -36,7 +36,7 @@ class ShortContextEngine:
         return f"{len(self.received)} " + "word " * 300
 
 
-def run_turn(runner: AgentRunner, memory: ShownMemory, prompt: str = "Hello", instructions: str = "Help.") -> str:
+def run_turn(runner: AgentRunner, memory: SelectedMemory, prompt: str = "Hello", instructions: str = "Help.") -> str:
     """Run a turn."""
     return asyncio.run(
         runner.run(
@@ -69,12 +69,12 @@ def test_sixty_turns_contain_the_newest_exchange(runner: AgentRunner, engine: Sh
     """Sixty turns succeed. Each turn contains the newest exchange, and the model rejects few requests."""
     messages: list[Message] = []
     for number in range(60):
-        memory = ShownMemory(Recall(messages[-100:], {"tone": "dry"}), 0)
+        memory = SelectedMemory(Recall(messages[-100:], {"tone": "dry"}), 0)
         answer = run_turn(runner, memory, f"question {number}")
-        shown = [m.content for m in memory.shown.messages]
+        shown = [m.content for m in memory.selection.messages]
         assert "User preferences:\ntone: dry" in engine.received[-1]
         assert shown[-2:] == [m.content for m in messages[-2:]]
-        assert memory.shown.omitted_exchanges == min(50, len(messages) // 2) - len(shown) // 2
+        assert memory.selection.omitted_exchanges == min(50, len(messages) // 2) - len(shown) // 2
         exchange_id = UUID(int=number + 1)
         messages += [Message("user", f"question {number}", exchange_id), Message("assistant", answer, exchange_id)]
     assert len(engine.received) < 70
@@ -86,7 +86,7 @@ def test_memory_is_reduced_at_most_five_times(runner: AgentRunner, engine: Short
     The error names the field that is too long even without memory.
     """
     engine.limit = 100
-    memory = ShownMemory(Recall(window(*["word " * 100] * 50), {}), 0)
+    memory = SelectedMemory(Recall(window(*["word " * 100] * 50), {}), 0)
     run_turn(runner, memory)
     assert 2 <= len(engine.received) <= 6
     engine.received.clear()
@@ -103,7 +103,7 @@ def test_memory_is_reduced_at_most_five_times(runner: AgentRunner, engine: Short
 
 def test_the_accepted_length_is_remembered(runner: AgentRunner, engine: ShortContextEngine) -> None:
     """The next turn starts with the accepted length; a long prompt reduces the memory's share."""
-    memory = ShownMemory(Recall(window(*["word " * 200] * 50), {}), 0)
+    memory = SelectedMemory(Recall(window(*["word " * 200] * 50), {}), 0)
     run_turn(runner, memory)
     attempts = len(engine.received)
     assert attempts > 1
@@ -115,10 +115,10 @@ def test_the_accepted_length_is_remembered(runner: AgentRunner, engine: ShortCon
 
 def test_one_long_exchange_does_not_reduce_later_memory(runner: AgentRunner) -> None:
     """An exchange that does not fit is omitted. Later turns still show the shorter exchanges that fit."""
-    run_turn(runner, ShownMemory(Recall(window("word " * 100, "word " * 7_000), {}), 0))
-    memory = ShownMemory(Recall(window(*["word " * 100] * 10), {}), 0)
+    run_turn(runner, SelectedMemory(Recall(window("word " * 100, "word " * 7_000), {}), 0))
+    memory = SelectedMemory(Recall(window(*["word " * 100] * 10), {}), 0)
     run_turn(runner, memory)
-    assert memory.shown.omitted_exchanges == 0
+    assert memory.selection.omitted_exchanges == 0
 
 
 @pytest.mark.parametrize(

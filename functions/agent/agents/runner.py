@@ -17,7 +17,7 @@ from functions.agent.request_errors import (
     UnknownToolError,
 )
 from functions.agent.tools import SearchConversations, ToolContext
-from shared.memory.budget import Shown
+from shared.memory.budget import Selection
 from shared.memory.context import join_parts
 from shared.memory.token_count import count_tokens
 from shared.settings import AgentSettings
@@ -34,7 +34,7 @@ __all__ = ["AgentRunError", "AgentRunner", "AgentTimeoutError", "UnknownAgentErr
 class MemorySource(Protocol):
     """A turn's memory, which can be shortened."""
 
-    def at_most(self, tokens: int | None) -> Shown:
+    def select(self, max_tokens: int | None) -> Selection:
         """Return the memory within this number of tokens; None for the default limit."""
         ...
 
@@ -121,24 +121,24 @@ class AgentRunner:
         if memory is None:
             return await ask(instructions=instructions)
         other_tokens = count_tokens(instructions) + count_tokens(prompt)
-        shown = memory.at_most(None if self._accepted is None else self._accepted - other_tokens)
-        most, is_refused = shown.tokens, False
+        selection = memory.select(None if self._accepted is None else self._accepted - other_tokens)
+        max_tokens, is_refused = selection.tokens, False
         for halvings_left in reversed(range(_MAX_HALVINGS + 1)):
             try:
-                answer = await ask(instructions=join_parts(instructions, shown.context))
+                answer = await ask(instructions=join_parts(instructions, selection.context))
             except ContextTooLongError as error:
-                if not halvings_left or not shown.context:
+                if not halvings_left or not selection.context:
                     is_prompt = count_tokens(prompt) >= count_tokens(instructions)
                     raise PromptTooLongError("prompt" if is_prompt else "instructions", str(self._model)) from error
-                most, is_refused = most // 2, True
-                shown = memory.at_most(most if halvings_left > 1 else 0)
+                max_tokens, is_refused = max_tokens // 2, True
+                selection = memory.select(max_tokens if halvings_left > 1 else 0)
             else:
                 if is_refused:
                     # The limit counts, not the memory's length: if one long exchange did not fit, the memory is much
                     # shorter than the limit, and half of its length would be too low a limit.
-                    self._accepted = other_tokens + most
+                    self._accepted = other_tokens + max_tokens
                 elif self._accepted is not None:
-                    self._accepted = max(self._accepted, other_tokens + shown.tokens)
+                    self._accepted = max(self._accepted, other_tokens + selection.tokens)
                 return answer
         raise AssertionError  # the last attempt returns or raises
 
