@@ -36,12 +36,12 @@ NO_MEMORY = (
 class FakeSearch:
     """A search that records its calls."""
 
-    available: bool = True
+    is_available: bool = True
     calls: list[tuple[str, str, int, str | None]] = field(default_factory=list)
 
     def __call__(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> list[SearchHit]:
         self.calls.append((user_id, query, limit, exclude_thread))
-        if not self.available:
+        if not self.is_available:
             raise StoreUnavailable("postgres")
         return [SearchHit("old", "Dinner", "user", "I love pizza", datetime(2026, 7, 1, tzinfo=UTC))]
 
@@ -50,7 +50,7 @@ def _runner(search: FakeSearch | None = None, timeout_seconds: float = 25) -> Ag
     return AgentRunner(AgentSettings(model="offline", timeout_seconds=timeout_seconds), search or FakeSearch())
 
 
-def _ask(
+def _run(
     runner: AgentRunner,
     prompt: str,
     *,
@@ -95,23 +95,23 @@ AgentRunner(AgentSettings(model="openai:x"), None).check("assistant", ["current_
 print([name for name in ("pydantic_ai", "openai", "boto3", "botocore", "httpx2") if name in sys.modules])
 """
     root = Path(registry.__file__).parents[2]
-    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=False)
-    assert (done.stdout, done.stderr) == ("[]\n", "")
+    process = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=False)
+    assert (process.stdout, process.stderr) == ("[]\n", "")
 
 
-def test_a_wrong_model_stops_the_start() -> None:
-    """A wrong model is reported by the start and not by the first run."""
+def test_an_invalid_model_stops_the_start() -> None:
+    """The start reports an invalid model. The first run would be too late."""
     with pytest.raises(SettingsError, match="AGENT__MODEL"):
         AgentRunner(AgentSettings(model="nonsense"), FakeSearch())
 
 
-def test_known_names_pass() -> None:
+def test_known_names_are_accepted() -> None:
     """A run accepts a known agent with known tools, no tools, or the same tool twice."""
     _runner().check("assistant", [])
     _runner().check("assistant", ["current_time", "search_conversations", "current_time"])
 
 
-def test_unknown_agent() -> None:
+def test_an_unknown_agent_is_reported_with_the_known_ones() -> None:
     """The error for an unknown agent lists the registered agents."""
     with pytest.raises(UnknownAgentError, match=r"no agent 'nobody'\. Use one of: .*\bassistant\b.*\.$") as caught:
         _runner().check("nobody", [])
@@ -119,14 +119,14 @@ def test_unknown_agent() -> None:
     assert isinstance(caught.value, HybridMemoryError)
 
 
-def test_unknown_tool() -> None:
+def test_an_unknown_tool_is_reported_with_the_known_ones() -> None:
     """The error for an unknown tool lists the registered tools."""
     with pytest.raises(UnknownToolError) as caught:
-        _ask(_runner(), "Hello", tools=["current_time", "rm"])
+        _run(_runner(), "Hello", tools=["current_time", "rm"])
     assert (caught.value.name, caught.value.known) == ("rm", tuple(sorted(registry.TOOLS)))
 
 
-def test_a_new_agent_and_a_new_tool(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_agent_and_a_new_tool_need_one_entry_each(monkeypatch: pytest.MonkeyPatch) -> None:
     """A new agent and a new tool need one entry each.
 
     The agent's instructions come first, and its tools are available.
@@ -136,8 +136,8 @@ def test_a_new_agent_and_a_new_tool(monkeypatch: pytest.MonkeyPatch) -> None:
         """Return the weather."""
         return f"Rain in {city} for {context.user_id}."
 
-    clerk = AgentDefinition("clerk", instructions="You are a clerk.", tools=("weather",))
-    monkeypatch.setitem(registry.AGENTS, "clerk", clerk)
+    agent = AgentDefinition("clerk", instructions="You are a clerk.", tools=("weather",))
+    monkeypatch.setitem(registry.AGENTS, "clerk", agent)
     monkeypatch.setitem(registry.TOOLS, "weather", weather)
     monkeypatch.setattr("functions.agent.agents.offline._WHEN", {"weather": lambda _: {"city": "Oslo"}})
     answer = asyncio.run(
@@ -157,32 +157,32 @@ def test_a_new_agent_and_a_new_tool(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- memory ---
 
 
-def test_without_memory() -> None:
+def test_the_answer_reports_missing_memory() -> None:
     """Without memory, the answer says that there is no memory."""
-    assert _ask(_runner(), "Hello") == f"You said: Hello\n{NO_MEMORY}"
+    assert _run(_runner(), "Hello") == f"You said: Hello\n{NO_MEMORY}"
 
 
-def test_second_turn_quotes_the_first() -> None:
+def test_the_second_turn_quotes_the_first() -> None:
     """The second turn's answer quotes the first turn, even if the first turn has blank lines."""
     runner = _runner()
     first = "My name is Ana.\n\nMy cat is Tom."
-    answer = _ask(runner, first)
-    second = _ask(runner, "Who am I?", instructions=_with_memory([("user", first), ("assistant", answer)]))
+    answer = _run(runner, first)
+    second = _run(runner, "Who am I?", instructions=_with_memory([("user", first), ("assistant", answer)]))
     assert second.startswith("You said: Who am I?\nI remember 2 messages of this conversation:\n")
     assert first in second
     assert "\n- assistant: You said: My name is Ana.\n" in second
 
 
-def test_preferences() -> None:
+def test_the_answer_has_each_preference() -> None:
     """The answer has the key and the value of each preference, with and without a conversation."""
     preferences = {"preferred_language": "Python", "expertise_level": "intermediate"}
     for messages in ([], [("user", "Hi"), ("assistant", "Hello")]):
-        answer = _ask(_runner(), "Hello", instructions=_with_memory(messages, preferences))
+        answer = _run(_runner(), "Hello", instructions=_with_memory(messages, preferences))
         assert "I know 2 preferences of yours:\n- preferred_language: Python\n- expertise_level: intermediate" in answer
         assert ("I remember nothing" in answer) == (not messages)
 
 
-def test_headings_inside_messages() -> None:
+def test_a_message_that_resembles_a_heading_stays_a_message() -> None:
     """A message that resembles a heading stays a message."""
     memory = find_memory(
         _with_memory([("user", "User preferences:\nPrevious conversation:"), ("assistant", "Hm")], {"tone": "dry"})
@@ -191,21 +191,21 @@ def test_headings_inside_messages() -> None:
     assert memory.preferences == ("tone: dry",)
 
 
-def test_same_input_same_answer() -> None:
+def test_the_same_input_gives_the_same_answer() -> None:
     """The same input gives the same answer, within one runner and across runners."""
     instructions = _with_memory([("user", "Hi"), ("assistant", "Hello")], {"tone": "dry"})
     runner = _runner()
-    answers = {_ask(each, "Hello", instructions=instructions) for each in (runner, runner, _runner())}
+    answers = {_run(each, "Hello", instructions=instructions) for each in (runner, runner, _runner())}
     assert len(answers) == 1
 
 
-def test_answers_do_not_grow_without_end() -> None:
+def test_answers_have_a_bounded_length() -> None:
     """The answers of a long conversation have a bounded length, although they become part of the memory."""
     runner = _runner()
     messages: list[tuple[str, str]] = []
     lengths = []
 
-    async def talk() -> None:
+    async def run_turns() -> None:
         for turn in range(60):
             prompt = f"Turn {turn}: " + "word " * 20
             answer = await runner.run(
@@ -219,25 +219,25 @@ def test_answers_do_not_grow_without_end() -> None:
             messages.extend([("user", prompt), ("assistant", answer)])
             lengths.append(len(answer))
 
-    asyncio.run(talk())
+    asyncio.run(run_turns())
     assert max(lengths) < 3_000
     assert max(lengths[-10:]) <= max(lengths[10:20]) + 100
 
 
-def test_huge_prompt() -> None:
+def test_the_answer_is_shorter_than_a_long_prompt() -> None:
     """The answer to the longest prompt with a full window is shorter than the prompt."""
-    huge = "x" * 200_000
-    answer = _ask(_runner(), huge, instructions=_with_memory([("user", huge), ("assistant", huge)] * 50))
+    long_text = "x" * 200_000
+    answer = _run(_runner(), long_text, instructions=_with_memory([("user", long_text), ("assistant", long_text)] * 50))
     assert len(answer) < 60_000
 
 
 # --- tools ---
 
 
-def test_tools_are_really_called() -> None:
+def test_the_library_calls_the_tools() -> None:
     """The library calls the tools' functions and gets their results."""
     search = FakeSearch()
-    answer = _ask(
+    answer = _run(
         _runner(search),
         "What time is it in UTC? Search my older conversations for pizza!",
         tools=["current_time", "search_conversations"],
@@ -247,9 +247,9 @@ def test_tools_are_really_called() -> None:
     assert search.calls == [("ana", "pizza", 5, "now")]
 
 
-def test_a_zone_in_the_prompt() -> None:
+def test_the_time_zone_is_passed_to_the_tool() -> None:
     """The offline model passes the time zone to the tool."""
-    answer = _ask(_runner(), "What time is it on Mars/Olympus?", tools=["current_time"])
+    answer = _run(_runner(), "What time is it on Mars/Olympus?", tools=["current_time"])
     assert "current_time answered: " in answer
     assert "Mars/Olympus'" in answer or "No time zone but UTC" in answer
 
@@ -258,20 +258,20 @@ def test_a_zone_in_the_prompt() -> None:
     ("prompt", "tools"),
     [("Hello", ["current_time", "search_conversations"]), ("What time is it? Search older ones.", [])],
 )
-def test_tools_are_not_called_needlessly(prompt: str, tools: list[str]) -> None:
+def test_tools_are_called_only_if_asked_for(prompt: str, tools: list[str]) -> None:
     """The model calls a tool only if the prompt asks for the tool and the request allows it."""
     search = FakeSearch()
-    assert _ask(_runner(search), prompt, tools=tools) == f"You said: {prompt}\n{NO_MEMORY}"
+    assert _run(_runner(search), prompt, tools=tools) == f"You said: {prompt}\n{NO_MEMORY}"
     assert search.calls == []
 
 
-def test_search_without_a_user_or_a_store() -> None:
+def test_a_search_without_user_or_store_is_no_error() -> None:
     """A search without a user or without a store is no error of the turn."""
     prompt = "Search earlier conversations"
-    assert "not known who the user is" in _ask(_runner(), prompt, tools=["search_conversations"], user_id=None)
-    down = FakeSearch(available=False)
-    assert "did not answer" in _ask(_runner(down), prompt, tools=["search_conversations"])
-    assert down.calls == [("ana", prompt, 5, "now")]
+    assert "not known who the user is" in _run(_runner(), prompt, tools=["search_conversations"], user_id=None)
+    unavailable_search = FakeSearch(is_available=False)
+    assert "did not answer" in _run(_runner(unavailable_search), prompt, tools=["search_conversations"])
+    assert unavailable_search.calls == [("ana", prompt, 5, "now")]
 
 
 # --- time and failures ---
@@ -280,20 +280,20 @@ def test_search_without_a_user_or_a_store() -> None:
 def test_model_and_agent_are_reused() -> None:
     """The next run reuses the model, the agent and the tool schemas."""
     runner = _runner()
-    _ask(runner, "time", tools=["current_time"])
-    kept = runner._loaded()
-    before = (kept._model, kept._agents["assistant"], kept._tools["current_time"])
-    _ask(runner, "time", tools=["current_time"])
-    assert runner._loaded() is kept
-    assert (kept._model, kept._agents["assistant"], kept._tools["current_time"]) == before
+    _run(runner, "time", tools=["current_time"])
+    loaded_engine = runner._loaded()
+    before = (loaded_engine._model, loaded_engine._agents["assistant"], loaded_engine._tools["current_time"])
+    _run(runner, "time", tools=["current_time"])
+    assert runner._loaded() is loaded_engine
+    assert (loaded_engine._model, loaded_engine._agents["assistant"], loaded_engine._tools["current_time"]) == before
 
 
-def test_runs_at_the_same_time_do_not_mix() -> None:
+def test_concurrent_runs_use_their_own_users() -> None:
     """Two concurrent runs on one loop use their own users and threads."""
     search = FakeSearch()
     runner = _runner(search)
 
-    async def both() -> list[str]:
+    async def run_concurrently() -> list[str]:
         runs = [
             runner.run(
                 agent_name="assistant",
@@ -307,50 +307,50 @@ def test_runs_at_the_same_time_do_not_mix() -> None:
         ]
         return await asyncio.gather(*runs)
 
-    assert [answer.split("\n")[0][-11:] for answer in asyncio.run(both())] == ["ana's words", "bob's words"]
+    assert [answer.split("\n")[0][-11:] for answer in asyncio.run(run_concurrently())] == ["ana's words", "bob's words"]
     assert sorted(search.calls) == [
         ("ana", "ana's words", 5, "thread of ana"),
         ("bob", "bob's words", 5, "thread of bob"),
     ]
 
 
-def test_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_ends_after_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """If a model never answers, the run ends after the timeout, and the next run works."""
     runner = _runner(timeout_seconds=0.3)
 
-    async def never(*_: object, **__: object) -> None:
+    async def never_answer(*_: object, **__: object) -> None:
         await asyncio.sleep(60)
 
-    with monkeypatch.context() as patched:
-        patched.setattr(runner._loaded()._model, "request", never)
+    with monkeypatch.context() as patch:
+        patch.setattr(runner._loaded()._model, "request", never_answer)
         with pytest.raises(AgentTimeoutError, match=r"offline gave no answer within 0\.3 s"):
-            _ask(runner, "Hello")
+            _run(runner, "Hello")
     assert not issubclass(AgentTimeoutError, AgentRunError)
-    assert _ask(runner, "Hello").startswith("You said: Hello")
+    assert _run(runner, "Hello").startswith("You said: Hello")
 
 
-def test_a_model_that_raises_any_exception(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_exception_of_a_model_is_an_error_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """If a model raises any exception, the run's own error has only the exception's type."""
     runner = _runner()
 
-    async def broken(*_: object, **__: object) -> None:
+    async def fail(*_: object, **__: object) -> None:
         message = "token sk-secret"
         raise ValueError(message)
 
-    monkeypatch.setattr(runner._loaded()._model, "request", broken)
+    monkeypatch.setattr(runner._loaded()._model, "request", fail)
     with pytest.raises(AgentRunError, match=r"^The model offline gave no answer: ValueError\.$"):
-        _ask(runner, "Hello")
+        _run(runner, "Hello")
 
 
-def test_a_missing_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_sdk_is_an_error_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """A missing SDK is an error of the run, and the next run tries to import it again."""
     runner = _runner()
 
-    def missing(*_: object) -> None:
+    def fail_to_import(*_: object) -> None:
         raise ModuleNotFoundError(name="boto3")
 
-    with monkeypatch.context() as patched:
-        patched.setattr(engine, "build_model", missing)
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "build_model", fail_to_import)
         with pytest.raises(AgentRunError, match="ModuleNotFoundError"):
-            _ask(runner, "Hello")
-    assert _ask(runner, "Hello").startswith("You said: Hello")
+            _run(runner, "Hello")
+    assert _run(runner, "Hello").startswith("You said: Hello")

@@ -31,7 +31,7 @@ from tests.support.api import Api
 SECRET = "hunter2-hunter2"
 PREFIXES = ("REDIS__", "DATABASE__", "MEMORY__", "SYNC__", "AGENT__", "AUTH__", "SEARCH__")
 ROOT = Path(__file__).parents[2]
-KINDS: tuple[type[BaseSettings], ...] = (
+SETTINGS_CLASSES: tuple[type[BaseSettings], ...] = (
     RedisSettings,
     DatabaseSettings,
     MemorySettings,
@@ -43,7 +43,7 @@ KINDS: tuple[type[BaseSettings], ...] = (
 
 
 class _Loader(yaml.SafeLoader):
-    """Parses CloudFormation's short forms as null."""
+    """A loader that parses CloudFormation's short forms as null."""
 
 
 _Loader.add_multi_constructor("!", lambda *_: None)
@@ -58,7 +58,7 @@ def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_the_default_of_each_setting() -> None:
+def test_settings_have_defaults() -> None:
     """Each setting except the queue's URL has a default."""
     memory, redis = load(MemorySettings), load(RedisSettings)
     assert (memory.thread_ttl_hours, memory.user_ttl_days, memory.max_thread_messages) == (24, 30, 50)
@@ -69,7 +69,7 @@ def test_the_default_of_each_setting() -> None:
     assert load(AuthSettings).tokens("local") is None
 
 
-def test_the_name_of_each_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_variable_sets_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each environment variable sets its setting."""
     for name, value in {
         "REDIS__HOST": "r",
@@ -118,7 +118,7 @@ def test_a_queue_name_instead_of_a_url_from_sam_local(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    ("kind", "name", "value"),
+    ("settings_class", "name", "value"),
     [
         (RedisSettings, "REDIS__HOST", ""),
         (RedisSettings, "REDIS__PORT", "0"),
@@ -181,13 +181,16 @@ def test_a_queue_name_instead_of_a_url_from_sam_local(monkeypatch: pytest.Monkey
     ],
 )
 def test_an_invalid_value_is_reported_with_its_variable(
-    kind: type[BaseSettings], name: str, value: str, monkeypatch: pytest.MonkeyPatch
+    settings_class: type[BaseSettings], name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An invalid value is reported in one sentence with its variable. The value may be a secret and is left out."""
+    """An invalid value is reported in one sentence with its variable.
+
+    The message does not contain the value, because the value may be a secret.
+    """
     monkeypatch.setenv("SYNC__QUEUE_URL", "https://sqs/q")
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as caught:
-        load(kind)
+        load(settings_class)
     assert str(caught.value).startswith(f"{name} is invalid: ")
     assert str(caught.value).endswith(".")
     assert SECRET not in str(caught.value)
@@ -209,14 +212,14 @@ def test_an_invalid_value_is_reported_with_its_variable(
         "postgresql://u:p?w#x@h/d",
     ],
 )
-def test_urls_that_libpq_reads(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_urls_that_libpq_reads_are_valid(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The settings accept URLs that libpq reads."""
     monkeypatch.setenv("DATABASE__URL", url)
     assert load(DatabaseSettings).url == url
 
 
 @pytest.mark.parametrize("host", ["cache", "cache.example.com.", "10.0.0.1", "::1", "fe80::1%eth0", "::ffff:10.0.0.1"])
-def test_hosts_of_redis(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_and_addresses_are_valid_hosts(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The settings accept host names, IPv4 addresses and IPv6 addresses."""
     monkeypatch.setenv("REDIS__HOST", host)
     assert load(RedisSettings).host == host
@@ -226,16 +229,16 @@ def test_hosts_of_redis(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ("value", "base"),
     [("", None), ("/", None), ("/memory", "/memory"), ("/memory/", "/memory"), ("/v1.2/a_b-c", "/v1.2/a_b-c")],
 )
-def test_a_base_path(value: str, base: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A base path may have a trailing slash or not."""
+def test_a_base_path_may_have_a_trailing_slash(value: str, base: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The settings remove a trailing slash from a base path."""
     monkeypatch.setenv("AGENT__BASE_PATH", value)
     assert load(AgentSettings).base_path == base
 
 
 def test_a_base_path_like_a_route_is_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """The settings refuse a base path that equals the first segment of any route."""
-    for first in {route.path.split("/")[1] for route in api.app.routes if isinstance(route, APIRoute)} - {""}:
-        monkeypatch.setenv("AGENT__BASE_PATH", f"/{first}")
+    for segment in {route.path.split("/")[1] for route in api.app.routes if isinstance(route, APIRoute)} - {""}:
+        monkeypatch.setenv("AGENT__BASE_PATH", f"/{segment}")
         with pytest.raises(SettingsError, match="which is a route of the API"):
             load(AgentSettings)
 
@@ -263,7 +266,7 @@ def test_the_start_checks_all_but_the_queue(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
-    ("kind", "wrong", "right"),
+    ("settings_class", "wrong", "correct"),
     [
         (RedisSettings, "REDIS__HOTS", "REDIS__HOST"),
         (DatabaseSettings, "DATABASE__TIMEOUT_SECONDS", "DATABASE__TIMEOUT_MS"),
@@ -274,27 +277,32 @@ def test_the_start_checks_all_but_the_queue(monkeypatch: pytest.MonkeyPatch) -> 
         (SearchSettings, "SEARCH__EMBEDDING", "SEARCH__EMBEDDINGS"),
     ],
 )
-@pytest.mark.parametrize("place", ["environment", "file"])
-def test_an_unknown_variable(
-    kind: type[BaseSettings], wrong: str, right: str, place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("source", ["environment", "file"])
+def test_an_unknown_variable_is_refused(
+    settings_class: type[BaseSettings],
+    wrong: str,
+    correct: str,
+    source: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     """The settings refuse an unknown variable in the environment or a file. The message names a similar setting."""
-    if place == "file":
+    if source == "file":
         (tmp_path / ".env").write_text(f"{wrong}={SECRET}\n")
     else:
         monkeypatch.setenv(wrong, SECRET)
-    sentence = f"^{wrong.upper()} is an unknown setting: did you mean {right}"
-    with pytest.raises(SettingsError, match=sentence) as caught:
-        load(kind)
+    message = f"^{wrong.upper()} is an unknown setting: did you mean {correct}"
+    with pytest.raises(SettingsError, match=message) as caught:
+        load(settings_class)
     assert SECRET not in str(caught.value)
-    with pytest.raises(SettingsError, match=sentence):
+    with pytest.raises(SettingsError, match=message):
         validate_environment()
 
 
 @pytest.mark.parametrize(
     "line", ["MEMORY__MAX_THREAD_MESSAGES", "MEMORY__THREAD_TTL_HOURS='1", "MEMORY__USER_TTL_DAYS: 3"]
 )
-def test_a_line_that_sets_nothing(line: str, tmp_path: Path) -> None:
+def test_a_line_without_a_value_is_refused(line: str, tmp_path: Path) -> None:
     """The settings refuse a line without a value, because the default would apply without a message.
 
     The settings ignore lines of other programs.
@@ -306,7 +314,7 @@ def test_a_line_that_sets_nothing(line: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
-def test_a_file_that_is_not_utf_8(encoding: str, tmp_path: Path) -> None:
+def test_a_file_other_than_utf_8_is_reported(encoding: str, tmp_path: Path) -> None:
     """The message names a file that is not UTF-8."""
     (tmp_path / ".env").write_bytes("# caf\u00e9\nMEMORY__USER_TTL_DAYS=3\n".encode(encoding))
     with pytest.raises(SettingsError, match=r"^\.env cannot be read: it is not text in UTF-8\.$"):
@@ -315,7 +323,7 @@ def test_a_file_that_is_not_utf_8(encoding: str, tmp_path: Path) -> None:
         read_settings(tmp_path, {})
 
 
-def test_a_file_of_an_editor_that_marks_utf_8(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     """The byte order mark of a UTF-8 file is not part of the first variable's name."""
     (tmp_path / ".env").write_bytes(b"\xef\xbb\xbfMEMORY__USER_TTL_DAYS=3\r\n")
     assert load(MemorySettings).user_ttl_days == 3
@@ -326,14 +334,14 @@ def test_a_file_of_an_editor_that_marks_utf_8(tmp_path: Path) -> None:
     ("query", "reason"),
     [("sslmod=require", "PostgreSQL has no parameter sslmod"), ("password=%zz", "libpq cannot read it")],
 )
-def test_a_url_that_libpq_cannot_read(query: str, reason: str) -> None:
+def test_a_url_that_libpq_cannot_read_stops_the_start(query: str, reason: str) -> None:
     """The start refuses a URL that libpq cannot read. Otherwise the URL would look like a permanent outage."""
     settings = DatabaseSettings(url=f"postgresql://u:{SECRET}@h/d?{query}")
     with pytest.raises(SettingsError, match=f"^DATABASE__URL is invalid: {reason}\\.$"):
         PostgresConnection(settings)
 
 
-def test_an_unknown_variable_unlike_any_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_message_lists_all_settings_of_the_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
     """If an unknown variable resembles no setting, the message lists all settings with its prefix.
 
     The list includes settings that the deployment sets later.
@@ -348,37 +356,37 @@ def test_an_unknown_variable_unlike_any_setting(monkeypatch: pytest.MonkeyPatch)
 def test_a_class_accepts_the_variables_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
     """A class accepts the variables of another class with the same prefix. Each class checks only its own prefix."""
 
-    class Queues(BaseSettings):
+    class QueueSettings(BaseSettings):
         model_config = SettingsConfigDict(env_prefix="SYNC__", extra="ignore")
 
-    class Others(BaseSettings):
+    class OtherSettings(BaseSettings):
         model_config = SettingsConfigDict(env_prefix="OTHERS__", extra="ignore")
 
     for name in ("SYNC__QUEUE_URL", "OTHERS__ANYTHING", "AGENT__MODLE"):
         monkeypatch.setenv(name, "x")
-    load(Queues)
-    load(Others)
+    load(QueueSettings)
+    load(OtherSettings)
     load(RedisSettings)
 
 
 def test_the_templates_variables_are_valid_settings() -> None:
     """The functions know each variable, and the template and the settings have equal limits."""
     template = yaml.load((ROOT / "template.yaml").read_text(), _Loader)  # noqa: S506 - a SafeLoader
-    known = {
-        f"{kind.model_config['env_prefix']}{name}".upper(): field
-        for kind in KINDS
-        for name, field in kind.model_fields.items()
+    fields = {
+        f"{settings_class.model_config['env_prefix']}{name}".upper(): field
+        for settings_class in SETTINGS_CLASSES
+        for name, field in settings_class.model_fields.items()
     }
     sections = [template["Globals"]["Function"], *(each["Properties"] for each in template["Resources"].values())]
     names = {name for each in sections for name in (each.get("Environment") or {}).get("Variables", {})}
-    assert {name for name in names if name.startswith(PREFIXES)} <= set(known)
+    assert {name for name in names if name.startswith(PREFIXES)} <= set(fields)
     for name, parameter in PARAMETERS.items():
         if name.startswith("OTEL_"):
             continue  # read by OpenTelemetry, which accepts all values that the parameter allows
-        bounds = {type(each): each for each in known[name].metadata}
+        limits = {type(each): each for each in fields[name].metadata}
         if template["Parameters"][parameter]["Type"] == "Number":
-            assert template["Parameters"][parameter]["MinValue"] == bounds[Ge].ge, name
-            assert template["Parameters"][parameter]["MaxValue"] == bounds[Le].le, name
+            assert template["Parameters"][parameter]["MinValue"] == limits[Ge].ge, name
+            assert template["Parameters"][parameter]["MaxValue"] == limits[Le].le, name
 
 
 TOKENS = {
@@ -389,7 +397,7 @@ TOKENS = {
 
 
 @pytest.mark.parametrize("stage", ["local", "dev", "prod", "anything"])
-def test_how_tokens_are_checked(monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
+def test_the_settings_say_how_tokens_are_checked(monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
     """By default, every stage except `local` requires tokens. The settings say how the tokens are checked."""
     for name, value in TOKENS.items():
         monkeypatch.setenv(name, value)
@@ -410,7 +418,7 @@ def test_every_stage_except_local_requires_tokens(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("missing", TOKENS)
-def test_required_token_settings(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+def test_each_token_setting_is_required(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     """With `AUTH__MODE=jwt`, each token setting is required and must not be empty."""
     monkeypatch.setenv("AUTH__MODE", "jwt")
     for name, value in {**TOKENS, missing: ""}.items():
@@ -433,7 +441,7 @@ def test_required_token_settings(monkeypatch: pytest.MonkeyPatch, missing: str) 
         ("http://[", set()),
     ],
 )
-def test_allowed_key_urls(monkeypatch: pytest.MonkeyPatch, url: str, stages: set[str]) -> None:
+def test_a_key_url_needs_tls(monkeypatch: pytest.MonkeyPatch, url: str, stages: set[str]) -> None:
     """A key URL needs TLS. Plain HTTP is allowed on this machine, and everywhere in the stage `local`."""
     for name, value in {**TOKENS, "AUTH__MODE": "jwt", "AUTH__JWKS_URL": url}.items():
         monkeypatch.setenv(name, value)

@@ -37,13 +37,13 @@ def run(
     return Sweep(archive, cache, window=50, dead_letter_body=dead_letter_body).run
 
 
-def test_nothing_to_do(run: Callable[[], SweepResult]) -> None:
+def test_a_sweep_without_work_deletes_old_rows(run: Callable[[], SweepResult]) -> None:
     """If no work waits, the sweep only deletes old rows."""
     assert run() == SweepResult(purged=3)
 
 
 @pytest.mark.parametrize("days", [-2, 2])
-def test_a_clock_that_is_days_off(
+def test_no_rows_are_deleted_while_a_clock_is_wrong(
     run: Callable[[], SweepResult], archive: InMemoryArchive, monkeypatch: pytest.MonkeyPatch, days: int
 ) -> None:
     """While PostgreSQL's clock is days off, the sweep does not delete rows by their age."""
@@ -53,37 +53,37 @@ def test_a_clock_that_is_days_off(
     assert run() == SweepResult(purged=3)
 
 
-def test_the_outbox_is_emptied(
+def test_the_outbox_is_stored_in_batches(
     run: Callable[[], SweepResult], cache: InMemoryCache, archive: InMemoryArchive, dead_letters: list[tuple[str, str]]
 ) -> None:
     """The sweep empties the outbox in batches.
 
     The sweep stores a repeated exchange once, and dead-letters invalid entries.
     """
-    made = exchanges(450)
-    for each in [*made, made[0]]:
+    stored = exchanges(450)
+    for each in [*stored, stored[0]]:
         cache.append(each, is_drained=False, in_outbox=True)
     cache.outbox_bodies.insert(5, "no json")
-    swept = run()
-    assert (swept.stored, swept.refused, swept.skipped) == (450, 1, [])
+    result = run()
+    assert (result.stored, result.refused, result.skipped) == (450, 1, [])
     assert dead_letters == [("no json", "not_json")]
-    assert (cache.outbox_bodies, archive.exchanges("t")) == ([], made)
+    assert (cache.outbox_bodies, archive.exchanges("t")) == ([], stored)
 
 
-def test_entries_that_no_queue_takes(archive: InMemoryArchive, cache: InMemoryCache) -> None:
+def test_entries_wait_for_the_dead_letter_queue(archive: InMemoryArchive, cache: InMemoryCache) -> None:
     """Entries that the dead-letter queue refuses stay in the outbox. The sweep stores the entries after them."""
 
     def dead_letter_body(*_: object) -> None:
         raise StoreUnavailable("queue", "SYNC__DLQ_URL is not set")
 
-    stuck = [f"no json {number}" for number in range(450)]
-    cache.outbox_bodies.extend(stuck)
-    made = exchanges(250)
-    for each in made:
+    invalid = [f"no json {number}" for number in range(450)]
+    cache.outbox_bodies.extend(invalid)
+    valid = exchanges(250)
+    for each in valid:
         cache.append(each, is_drained=False, in_outbox=True)
-    swept = Sweep(archive, cache, window=50, dead_letter_body=dead_letter_body).run()
-    assert (swept.stored, swept.refused, set(swept.skipped)) == (250, 0, {"queue"})
-    assert (cache.outbox_bodies, archive.exchanges("t")) == (stuck, made)
+    result = Sweep(archive, cache, window=50, dead_letter_body=dead_letter_body).run()
+    assert (result.stored, result.refused, set(result.skipped)) == (250, 0, {"queue"})
+    assert (cache.outbox_bodies, archive.exchanges("t")) == (invalid, valid)
 
 
 def test_the_outbox_waits_for_l2(
@@ -98,24 +98,24 @@ def test_the_outbox_waits_for_l2(
     assert run().stored == 1
 
 
-def test_a_sweep_that_died_in_the_middle(
+def test_an_interrupted_sweep_stores_nothing_twice(
     run: Callable[[], SweepResult], cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
     """If a sweep ends before it removes stored exchanges, the next sweep stores no exchange twice."""
     cache.append(exchange(), is_drained=False, in_outbox=True)
     remove = cache.remove_from_outbox
 
-    def die(*_: object) -> None:
+    def fail(*_: object) -> None:
         raise StoreUnavailable("redis", "gone")
 
-    cache.remove_from_outbox = die  # type: ignore[method-assign,assignment]
+    cache.remove_from_outbox = fail  # type: ignore[method-assign,assignment]
     assert run().stored == 1
     cache.remove_from_outbox = remove  # type: ignore[method-assign]
     assert run().stored == 0
     assert (cache.outbox_bodies, len(archive.exchanges("t"))) == ([], 1)
 
 
-def test_lists_are_repaired(
+def test_lists_are_updated_after_an_outage_of_l1(
     run: Callable[[], SweepResult],
     memory: MakeMemory,
     cache: InMemoryCache,
@@ -123,9 +123,9 @@ def test_lists_are_repaired(
     queue: InMemoryQueue,
 ) -> None:
     """The sweep adds to L1's lists the exchanges that L2 stored while L1 was down."""
-    made = memory()
-    Turn(made, "t", None).recall()
-    Turn(made, "t", None).append("q0", "a0")
+    process = memory()
+    Turn(process, "t", None).recall()
+    Turn(process, "t", None).keep("q0", "a0")
     archive.store(queue.take())
     queue.is_down = cache.is_down = True
     turn = Turn(memory(), "t", None)
@@ -133,15 +133,17 @@ def test_lists_are_repaired(
     turn.append("q1", "a1")
     cache.is_down = False
     cache._missed.clear()  # the process that stored the exchange has ended
-    swept = run()
-    assert (swept.repaired, swept.skipped) == (1, [])
+    result = run()
+    assert (result.repaired, result.skipped) == (1, [])
     assert [content for _, content in cache.contents("t")] == contents_of(0, 1)
-    assert texts(Turn(made, "t", None).recall().messages) == contents_of(0, 1)
+    assert texts(Turn(process, "t", None).recall().messages) == contents_of(0, 1)
     assert run().repaired == 0
     assert archive.invalidations(9) == []
 
 
-def test_preferences_are_repaired(run: Callable[[], SweepResult], memory: MakeMemory, cache: InMemoryCache) -> None:
+def test_preferences_are_updated_after_an_outage_of_l1(
+    run: Callable[[], SweepResult], memory: MakeMemory, cache: InMemoryCache
+) -> None:
     """L1 gets the preferences that were set while L1 was down."""
     users = Users(memory())
     users.replace("ana", {"a": "1"})
@@ -152,10 +154,10 @@ def test_preferences_are_repaired(run: Callable[[], SweepResult], memory: MakeMe
     assert cache.hashes["ana"] == {"a": "2"}
 
 
-def test_repairs_wait_for_l1(run: Callable[[], SweepResult], cache: InMemoryCache, archive: InMemoryArchive) -> None:
+def test_updates_wait_for_l1(run: Callable[[], SweepResult], cache: InMemoryCache, archive: InMemoryArchive) -> None:
     """If L1 is down, the needed updates stay recorded, and the sweep does its other work."""
     archive.log_invalidations("thread", ["t1", "t2"])
     cache.is_down = True
-    swept = run()
-    assert set(swept.skipped) == {"redis"}
-    assert (swept.repaired, swept.purged, len(archive.invalidations(9))) == (0, 3, 2)
+    result = run()
+    assert set(result.skipped) == {"redis"}
+    assert (result.repaired, result.purged, len(archive.invalidations(9))) == (0, 3, 2)

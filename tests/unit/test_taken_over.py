@@ -21,8 +21,8 @@ from shared.testing import InMemoryArchive, InMemoryCache, InMemoryKeys, InMemor
 from tests.support.exchanges import exchange, exchanges
 
 
-class Clock:
-    """A clock that only the test moves."""
+class FakeClock:
+    """A clock that only the test advances."""
 
     now = 1_000.0
 
@@ -31,13 +31,13 @@ class Clock:
 
 
 REQUEST = RunRequest(prompt="q", thread_id="t")
-DEAD = exchange("dead")
+STORED = exchange("dead")
 
 
 @pytest.fixture
-def clock() -> Clock:
+def clock() -> FakeClock:
     """Return the key stores' clock."""
-    return Clock()
+    return FakeClock()
 
 
 @pytest.fixture
@@ -45,19 +45,21 @@ def operations(
     memory: Callable[..., Memory],
     inspection: Callable[[Memory], Inspection],
     archive: InMemoryArchive,
-    clock: Clock,
+    clock: FakeClock,
 ) -> Operations:
     """Return the operations of a new process."""
     runner = AgentRunner(AgentSettings(model="offline"), archive.search)
     keys = Idempotency(
         [InMemoryKeys("redis", clock), InMemoryKeys("postgres", clock)], Backlog(InMemoryQueue(), InMemoryArchive())
     )
-    made = memory()
-    return Operations(made, runner, keys, inspection(made))
+    process = memory()
+    return Operations(process, runner, keys, inspection(process))
 
 
 @pytest.fixture
-def taken_over(operations: Operations, archive: InMemoryArchive, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def interrupted_request(
+    operations: Operations, archive: InMemoryArchive, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Store the first request's exchange with the id of `DEAD`.
 
     More exchanges than a window has are stored after it.
@@ -66,28 +68,30 @@ def taken_over(operations: Operations, archive: InMemoryArchive, clock: Clock, m
     class Killed(BaseException):
         pass
 
-    def die(*_: object, **__: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(operations._memory, "new_id", lambda _: DEAD.exchange_id)
-        patch.setattr(operations, "_run", die)
+        patch.setattr(operations._memory, "new_id", lambda _: STORED.exchange_id)
+        patch.setattr(operations, "_run", fail)
         with pytest.raises(Killed):
             asyncio.run(operations.run(REQUEST, "k"))
-    archive.store([DEAD, *exchanges(60)])
+    archive.store([STORED, *exchanges(60)])
     clock.now += 60
 
 
-@pytest.mark.usefixtures("taken_over")
+@pytest.mark.usefixtures("interrupted_request")
 def test_the_stored_answer_is_returned(operations: Operations) -> None:
     """The retry returns the stored answer with its exchange id, even if the exchange is older than the window."""
     answer = asyncio.run(operations.run(REQUEST, "k")).answer
-    assert (answer["response"], answer["exchange_id"]) == (DEAD.assistant_message, str(DEAD.exchange_id))
+    assert (answer["response"], answer["exchange_id"]) == (STORED.assistant_message, str(STORED.exchange_id))
 
 
-@pytest.mark.usefixtures("taken_over")
-def test_the_id_outlives_a_failure(operations: Operations, archive: InMemoryArchive, clock: Clock) -> None:
-    """If a request takes over the claim and fails, the claim stays. So only one exchange is stored."""
+@pytest.mark.usefixtures("interrupted_request")
+def test_the_exchange_id_stays_after_a_failure(
+    operations: Operations, archive: InMemoryArchive, clock: FakeClock
+) -> None:
+    """If a request takes over the key and fails, the key stays acquired. So only one exchange is stored."""
     exchange_of = archive.exchange
 
     def fail(*_: object) -> None:
@@ -100,32 +104,32 @@ def test_the_id_outlives_a_failure(operations: Operations, archive: InMemoryArch
     with pytest.raises(IdempotencyConflict):
         asyncio.run(operations.run(REQUEST, "k"))
     clock.now += 60
-    assert asyncio.run(operations.run(REQUEST, "k")).answer["exchange_id"] == str(DEAD.exchange_id)
+    assert asyncio.run(operations.run(REQUEST, "k")).answer["exchange_id"] == str(STORED.exchange_id)
 
 
 def test_the_stored_answer_is_returned_with_the_callers_id(
-    operations: Operations, archive: InMemoryArchive, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    operations: Operations, archive: InMemoryArchive, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The claim's exchange id differs from the caller's id. The retry finds the exchange by the caller's id."""
+    """The exchange id of the key differs from the caller's id. The retry finds the exchange by the caller's id."""
 
     class Killed(BaseException):
         pass
 
-    async def die(*_: object, **__: object) -> None:
+    async def fail(*_: object, **__: object) -> None:
         raise Killed
 
-    request = REQUEST.model_copy(update={"exchange_id": DEAD.exchange_id})
+    request = REQUEST.model_copy(update={"exchange_id": STORED.exchange_id})
     with monkeypatch.context() as patch:
-        patch.setattr(operations, "_run", die)
+        patch.setattr(operations, "_run", fail)
         with pytest.raises(Killed):
             asyncio.run(operations.run(request, "k"))
-    archive.store([DEAD])
+    archive.store([STORED])
     clock.now += 60
     answer = asyncio.run(operations.run(request, "k")).answer
-    assert (answer["response"], answer["exchange_id"]) == (DEAD.assistant_message, str(DEAD.exchange_id))
+    assert (answer["response"], answer["exchange_id"]) == (STORED.assistant_message, str(STORED.exchange_id))
 
 
-def test_a_repetition_stores_a_lost_exchange(
+def test_a_retry_stores_a_lost_exchange(
     operations: Operations,
     cache: InMemoryCache,
     archive: InMemoryArchive,
@@ -133,21 +137,24 @@ def test_a_repetition_stores_a_lost_exchange(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """All stores fail while the agent runs. The retry returns the same answer and stores the exchange once."""
-    answering = operations._runner.run
+    run_agent = operations._runner.run
 
-    async def answer_and_fall(**asked: Any) -> str:
-        answer = await answering(**asked)
+    async def answer_and_stop_stores(**arguments: Any) -> str:
+        answer = await run_agent(**arguments)
         cache.is_down = archive.is_down = queue.is_down = True
         return answer
 
     with monkeypatch.context() as patch:
-        patch.setattr(operations._runner, "run", answer_and_fall)
+        patch.setattr(operations._runner, "run", answer_and_stop_stores)
         first = asyncio.run(operations.run(REQUEST, "k")).answer
     assert (first["memory"]["durability"], first["memory"]["cached"]) == ("none", False)
     cache.is_down = archive.is_down = queue.is_down = False
     for _ in range(2):
-        again = asyncio.run(operations.run(REQUEST, "k"))
-        assert again.is_replayed
-        assert (again.answer["response"], again.answer["exchange_id"]) == (first["response"], first["exchange_id"])
-        assert again.answer["memory"] == {**first["memory"], "degraded": [], "durability": "queue", "cached": True}
+        repeated = asyncio.run(operations.run(REQUEST, "k"))
+        assert repeated.is_replayed
+        assert (repeated.answer["response"], repeated.answer["exchange_id"]) == (
+            first["response"],
+            first["exchange_id"],
+        )
+        assert repeated.answer["memory"] == {**first["memory"], "degraded": [], "durability": "queue", "cached": True}
     assert len(queue.bodies) == 1

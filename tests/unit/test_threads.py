@@ -10,7 +10,7 @@ import pytest
 from shared.errors import InvalidCursor, StoreUnavailable, ThreadNotFound
 from shared.ids import ExchangeIds
 from shared.memory import sizes
-from shared.memory import threads as module
+from shared.memory import threads as threads_module
 from shared.memory.memory import Memory
 from shared.memory.threads import Threads
 from shared.memory.turn import Turn
@@ -27,114 +27,119 @@ def threads(memory: MakeMemory) -> Threads:
     return Threads(memory())
 
 
-def _all(threads: Threads, limit: int, *, descending: bool = False, thread_id: str = "t") -> list[Message]:
+def _read_all(threads: Threads, limit: int, *, descending: bool = False, thread_id: str = "t") -> list[Message]:
     """Read a thread page by page."""
-    found: list[Message] = []
+    messages: list[Message] = []
     cursor = None
     while True:
         page = threads.messages(thread_id, limit, cursor, descending=descending)
         assert len(page.items) <= limit
-        found += page.items
+        messages += page.items
         cursor = page.next_cursor
         if cursor is None:
-            return found
+            return messages
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 200])
 @pytest.mark.parametrize("drained", [0, 1, 3, 5])
-def test_pages_hold_every_message_once(
+def test_every_message_is_on_one_page(
     limit: int, drained: int, threads: Threads, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
     """Every message is on exactly one page.
 
-    This holds in both orders, with pages that split exchanges, and for any overlap of drained and undrained exchanges.
+    This is true in both orders, with pages that split exchanges, and for any overlap of drained and undrained
+    exchanges.
     """
-    made = exchanges(5)
-    archive.store(made[:drained])
-    for each in made[max(0, drained - 1) :]:
+    created = exchanges(5)
+    archive.store(created[:drained])
+    for each in created[max(0, drained - 1) :]:
         cache.append(each, is_drained=False)
-    assert texts(_all(threads, limit)) == contents_of(*range(5))
-    assert texts(_all(threads, limit, descending=True)) == contents_of(*range(5))[::-1]
+    assert texts(_read_all(threads, limit)) == contents_of(*range(5))
+    assert texts(_read_all(threads, limit, descending=True)) == contents_of(*range(5))[::-1]
 
 
-def test_undrained_ones_between_drained_ones(threads: Threads, cache: InMemoryCache, archive: InMemoryArchive) -> None:
+def test_undrained_exchanges_may_be_between_drained_ones(
+    threads: Threads, cache: InMemoryCache, archive: InMemoryArchive
+) -> None:
     """Pages have the right order, even if undrained exchanges are between drained ones.
 
     A later drain may finish earlier and cause this.
     """
-    made = exchanges(6)
-    archive.store(made[::2])
-    for each in made[1::2]:
+    created = exchanges(6)
+    archive.store(created[::2])
+    for each in created[1::2]:
         cache.append(each, is_drained=False)
     for limit in (1, 3, 4):
-        assert texts(_all(threads, limit)) == contents_of(*range(6))
+        assert texts(_read_all(threads, limit)) == contents_of(*range(6))
 
 
-def test_an_undrained_thread_is_a_thread(threads: Threads, cache: InMemoryCache, archive: InMemoryArchive) -> None:
+def test_an_undrained_thread_has_a_title_and_a_user(
+    threads: Threads, cache: InMemoryCache, archive: InMemoryArchive
+) -> None:
     """An undrained thread has the title and the user of its first exchange."""
-    made = exchanges(2, user_id="ana")
-    for each in made:
+    created = exchanges(2, user_id="ana")
+    for each in created:
         cache.append(each, is_drained=False)
-    early = threads.get("t")
-    archive.store(made)
-    assert early == threads.get("t")
-    assert (early.title, early.user_id, early.message_count, early.document_ids) == ("q0", "ana", 4, ())
+    undrained = threads.get("t")
+    archive.store(created)
+    assert undrained == threads.get("t")
+    assert (undrained.title, undrained.user_id, undrained.message_count, undrained.document_ids) == ("q0", "ana", 4, ())
 
 
 def test_a_threads_count_includes_undrained_messages(
     threads: Threads, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
     """Each message counts once, even if both layers have it. Without L1, the count is L2's count."""
-    made = [
+    created = [
         exchange(0, document_ids=("d2", "d1")),
         exchange(1, document_ids=("d1",)),
         exchange(2, document_ids=("d3",)),
     ]
-    for each in made:
+    for each in created:
         cache.append(each, is_drained=False)
     assert threads.get("t").document_ids == ("d2", "d1", "d3")
-    archive.store(made[:2])
-    shown = threads.get("t")
-    assert (shown.message_count, shown.updated_at) == (6, made[2].created_at)
-    assert shown.document_ids == ("d2", "d1", "d3")
+    archive.store(created[:2])
+    thread = threads.get("t")
+    assert (thread.message_count, thread.updated_at) == (6, created[2].created_at)
+    assert thread.document_ids == ("d2", "d1", "d3")
     cache.is_down = True
     assert (threads.get("t").message_count, threads.get("t").document_ids) == (4, ("d2", "d1"))
 
 
-def test_an_unknown_thread(threads: Threads) -> None:
+def test_an_unknown_thread_is_an_error(threads: Threads) -> None:
     """Each operation raises an error for an unknown thread."""
-    for use in (
+    for operation in (
         lambda: threads.get("t"),
         lambda: threads.messages("t", 5, None, descending=False),
         lambda: threads.rename("t", "x"),
         lambda: threads.delete("t"),
     ):
         with pytest.raises(ThreadNotFound):
-            use()
+            operation()
 
 
-def test_entries_of_another_program_make_no_thread(threads: Threads, cache: InMemoryCache) -> None:
+def test_foreign_entries_make_no_thread(threads: Threads, cache: InMemoryCache) -> None:
     """Entries of another program have no order key, so no page has them, and they do not make a thread."""
     cache.lists["t"] = [b'{"role":"user","content":"theirs"}']
     with pytest.raises(ThreadNotFound):
         threads.get("t")
     cache.append(exchange(0), is_drained=False)
-    assert texts(_all(threads, 9)) == contents_of(0)
+    assert texts(_read_all(threads, 9)) == contents_of(0)
 
 
-def test_threads_newest_first(threads: Threads, archive: InMemoryArchive) -> None:
+def test_threads_are_listed_newest_first(threads: Threads, archive: InMemoryArchive) -> None:
     """The pages list one user's threads, newest first."""
-    made = [exchange(number, f"t{number}", "ana" if number % 4 else "bob") for number in range(20)]
-    archive.store(made)
-    found: list[str] = []
+    created = [exchange(number, f"t{number}", "ana" if number % 4 else "bob") for number in range(20)]
+    archive.store(created)
+    thread_ids: list[str] = []
     cursor = None
     while True:
         page = threads.list_for("ana", 4, cursor)
-        found += [thread.thread_id for thread in page.items]
+        thread_ids += [thread.thread_id for thread in page.items]
         cursor = page.next_cursor
         if cursor is None:
             break
-    assert found == [f"t{number}" for number in range(19, -1, -1) if number % 4]
+    assert thread_ids == [f"t{number}" for number in range(19, -1, -1) if number % 4]
     assert threads.list_for("nobody", 4, None).items == []
 
 
@@ -142,35 +147,37 @@ def test_cursors_belong_to_their_list(threads: Threads, archive: InMemoryArchive
     """Each operation refuses cursors of another thread, order or user."""
     archive.store([*exchanges(2, "a", "ana"), *exchanges(2, "b", "ana")])
     cursor = threads.messages("a", 1, None, descending=False).next_cursor
-    users = threads.list_for("ana", 1, None).next_cursor
-    for use in (
+    user_cursor = threads.list_for("ana", 1, None).next_cursor
+    for operation in (
         lambda: threads.messages("b", 1, cursor, descending=False),
         lambda: threads.messages("a", 1, cursor, descending=True),
-        lambda: threads.messages("a", 1, users, descending=False),
+        lambda: threads.messages("a", 1, user_cursor, descending=False),
         lambda: threads.list_for("ana", 1, cursor),
-        lambda: threads.list_for("bob", 1, users),
+        lambda: threads.list_for("bob", 1, user_cursor),
     ):
         with pytest.raises(InvalidCursor):
-            use()
+            operation()
 
 
-def test_a_page_fits_an_answer(threads: Threads, archive: InMemoryArchive, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_is_within_the_response_limit(
+    threads: Threads, archive: InMemoryArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A page of long messages is short, but has at least one message. The pages omit no message."""
-    monkeypatch.setattr(module, "fit_to_event", lambda items, to_json: sizes.fit_to_event(items, to_json, 300))
+    monkeypatch.setattr(threads_module, "fit_to_event", lambda items, to_json: sizes.fit_to_event(items, to_json, 300))
     archive.store(exchanges(4))
     first = threads.messages("t", 200, None, descending=False)
     assert len(first.items) == 2
-    assert texts(_all(threads, 200)) == contents_of(*range(4))
-    monkeypatch.setattr(module, "fit_to_event", lambda items, to_json: sizes.fit_to_event(items, to_json, 1))
-    assert texts(_all(threads, 200)) == contents_of(*range(4))
+    assert texts(_read_all(threads, 200)) == contents_of(*range(4))
+    monkeypatch.setattr(threads_module, "fit_to_event", lambda items, to_json: sizes.fit_to_event(items, to_json, 1))
+    assert texts(_read_all(threads, 200)) == contents_of(*range(4))
 
 
-def test_a_new_title_stays(threads: Threads, archive: InMemoryArchive) -> None:
+def test_a_users_title_stays(threads: Threads, archive: InMemoryArchive) -> None:
     """A title that a user set stays. The drain does not change it."""
-    made = exchanges(2)
-    archive.store(made[1:])
+    created = exchanges(2)
+    archive.store(created[1:])
     assert threads.rename("t", "Mine").title == "Mine"
-    archive.store(made)
+    archive.store(created)
     assert threads.get("t").title == "Mine"
 
 
@@ -188,27 +195,27 @@ def test_an_undrained_thread_is_renamed(
 # --- deletion ---
 
 
-def test_a_deleted_thread_is_gone_from_everywhere(
+def test_a_deletion_removes_the_thread_from_all_stores(
     threads: Threads, memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
     """L1, L2, the queue and the processes' own memory lose the thread. A second deletion finds nothing."""
-    made = memory()
+    process = memory()
     for number in range(3):
-        Turn(made, "t", "ana").append(f"q{number}", f"a{number}")
-    undrained: list[Exchange] = queue.take()
-    archive.store(undrained[:2])
+        Turn(process, "t", "ana").keep(f"q{number}", f"a{number}")
+    queued: list[Exchange] = queue.take()
+    archive.store(queued[:2])
     threads.delete("t")
-    assert archive.store(undrained).erased == 3
-    cache.merge_stored(undrained)
-    for process in (made, memory()):
-        assert Turn(process, "t", "ana").recall().messages == []
+    assert archive.store(queued).erased == 3
+    cache.merge_stored(queued)
+    for each in (process, memory()):
+        assert Turn(each, "t", "ana").recall().messages == []
     with pytest.raises(ThreadNotFound):
         threads.delete("t")
     with pytest.raises(ThreadNotFound):
         threads.get("t")
 
 
-def test_a_deletion_includes_exchanges_of_a_clock_ahead(
+def test_a_deletion_includes_exchanges_of_a_fast_clock(
     threads: Threads, memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
     """The deletion's cutoff is at least the newest known exchange, even if that exchange's clock is ahead."""
@@ -228,15 +235,15 @@ def test_an_undrained_thread_is_deleted(threads: Threads, memory: MakeMemory, qu
     assert len(queue.bodies) == 1
 
 
-def test_l1_down_at_a_deletion(
+def test_a_deletion_without_l1_is_reported_as_incomplete(
     threads: Threads, memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
     """If L1 is down, the response says that the deletion is incomplete.
 
     No reader shows the thread, and a retry completes the deletion.
     """
-    made = memory()
-    Turn(made, "t", None).append("q0", "a0")
+    process = memory()
+    Turn(process, "t", None).keep("q0", "a0")
     archive.store(queue.take())
     cache.is_down = True
     with pytest.raises(StoreUnavailable, match="redis"):
@@ -248,10 +255,10 @@ def test_l1_down_at_a_deletion(
     assert Turn(memory(), "t", None).recall().messages == []
 
 
-# - outages ---
+# --- outages ---
 
 
-def test_l1_down(threads: Threads, cache: InMemoryCache, archive: InMemoryArchive) -> None:
+def test_messages_are_degraded_without_l1(threads: Threads, cache: InMemoryCache, archive: InMemoryArchive) -> None:
     """If L1 is down, L2's messages are returned as degraded.
 
     An unknown thread is an outage, because the thread may exist in L1 only.
@@ -266,15 +273,17 @@ def test_l1_down(threads: Threads, cache: InMemoryCache, archive: InMemoryArchiv
         threads.get("other")
 
 
-def test_l2_down(threads: Threads, memory: MakeMemory, archive: InMemoryArchive) -> None:
+def test_only_messages_of_complete_lists_are_read_without_l2(
+    threads: Threads, memory: MakeMemory, archive: InMemoryArchive
+) -> None:
     """If L2 is down, L1 returns the messages of a thread that it has completely. Other operations need L2."""
-    made = memory()
-    Turn(made, "t", "ana").recall()
-    Turn(made, "t", "ana").append("q0", "a0")
+    process = memory()
+    Turn(process, "t", "ana").recall()
+    Turn(process, "t", "ana").keep("q0", "a0")
     archive.is_down = True
     page = threads.messages("t", 9, None, descending=False)
     assert (texts(page.items), page.degraded) == (contents_of(0), ["postgres"])
-    for use in (
+    for operation in (
         lambda: threads.messages("other", 9, None, descending=False),
         lambda: threads.get("t"),
         lambda: threads.list_for("ana", 9, None),
@@ -282,10 +291,10 @@ def test_l2_down(threads: Threads, memory: MakeMemory, archive: InMemoryArchive)
         lambda: threads.delete("t"),
     ):
         with pytest.raises(StoreUnavailable, match="postgres"):
-            use()
+            operation()
 
 
-def test_l2_down_and_a_thread_longer_than_the_window(
+def test_a_thread_longer_than_the_window_needs_l2(
     threads: Threads, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
     """A full list is complete for the window, but not for a longer thread. So a longer thread needs L2."""

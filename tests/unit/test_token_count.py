@@ -21,7 +21,7 @@ from shared.memory.token_count import count_tokens
 ROOT = Path(__file__).parents[2]
 ENGLISH = ("README.md", "docs/faq.md", "docs/operating.md", "SECURITY.md")
 _WORDS = ("the", " The", "don't", "DON'T", "it's", " well-known", "(self", "_id", "PostgreSQL", " internationalization")
-_PIECES = st.one_of(
+_TEXTS = st.one_of(
     st.sampled_from(_WORDS),
     st.text(max_size=8),
     st.text(string.printable, max_size=20),
@@ -43,19 +43,19 @@ _PIECES = st.one_of(
 )
 
 
-def real(text: str) -> list[int]:
-    """Return each vocabulary's token counts."""
+def real_counts(text: str) -> list[int]:
+    """Return the number of tokens in each vocabulary."""
     return [len(each.encode_ordinary(text)) for each in ENCODINGS]
 
 
 @settings(max_examples=1_500, deadline=None)
-@given(st.lists(_PIECES, max_size=8).map("".join))
+@given(st.lists(_TEXTS, max_size=8).map("".join))
 @example("待 ++++++++")
 @example("'sophisticated x'sophisticated 5'sophisticated Dog'Sophisticated")
 @example(".\n\n//// \n \n    return")
-def test_the_bound_is_never_lower(text: str) -> None:
+def test_the_bound_is_at_least_the_real_count(text: str) -> None:
     """The bound is never lower than the real count, for any combination of texts."""
-    assert count_tokens(text) >= max(real(text))
+    assert count_tokens(text) >= max(real_counts(text))
 
 
 @pytest.mark.parametrize(
@@ -89,24 +89,24 @@ def test_the_bound_is_never_lower(text: str) -> None:
         "code",
     ],
 )
-def test_the_bound_is_never_lower_in_scripts_and_codes(text: str) -> None:
+def test_the_bound_is_correct_for_scripts_and_codes(text: str) -> None:
     """The bound is at least the real count for scripts, emoji, base64, digits, control characters and code."""
-    assert count_tokens(text) >= max(real(text))
+    assert count_tokens(text) >= max(real_counts(text))
 
 
-def test_the_bound_is_never_lower_in_random_letters() -> None:
+def test_the_bound_is_correct_for_random_letters() -> None:
     """The bound is at least the real count for random letters that resemble words."""
     source = random.Random(0)  # noqa: S311 - not for security
     for letters in (string.ascii_lowercase, "bcdfghjklmnpqrstvwxz", string.ascii_letters, "QXZJ", "eaiou"):
         text = " ".join("".join(source.choices(letters, k=source.randrange(1, 30))) for _ in range(2_000))
-        assert count_tokens(text) >= max(real(text)), letters
+        assert count_tokens(text) >= max(real_counts(text)), letters
 
 
 def test_the_bound_is_close_in_english() -> None:
     """The bound is at most 1.6 times the real count, for each document."""
     for name in ENGLISH:
         text = (ROOT / name).read_text()
-        assert count_tokens(text) <= 1.6 * min(real(text)), name
+        assert count_tokens(text) <= 1.6 * min(real_counts(text)), name
 
 
 @pytest.mark.skipif("RECALL_DATA" not in os.environ, reason="RECALL_DATA names no folder of conversations")
@@ -117,17 +117,19 @@ def test_the_bound_is_close_in_conversations() -> None:
             for line in lines:
                 for thread in json.loads(line)["threads"]:
                     text = "\n".join(f"{each['user']}\n{each['assistant']}" for each in thread["exchanges"])
-                    assert max(real(text)) <= count_tokens(text) <= 1.6 * min(real(text)), thread["thread"]
+                    assert max(real_counts(text)) <= count_tokens(text) <= 1.6 * min(real_counts(text)), thread[
+                        "thread"
+                    ]
 
 
 @pytest.mark.parametrize("text", ["a1", "=", "=é", " ", "\n", "' ", "ab'", "é(", "x\u0301", ".\n/"])
-def test_time_is_linear(text: str) -> None:
+def test_the_counting_time_is_linear(text: str) -> None:
     """The counting time is linear, so two million characters take seconds at most."""
     started = time.perf_counter()
     count_tokens(text * (2_000_000 // len(text)))
     assert time.perf_counter() - started < 20
 
 
-def test_lone_surrogates_count() -> None:
+def test_a_text_with_a_lone_surrogate_is_counted() -> None:
     """A text with a lone surrogate can be counted, although no encoding accepts a lone surrogate."""
     assert count_tokens("a\ud800b") >= 3

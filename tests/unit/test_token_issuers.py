@@ -35,8 +35,8 @@ KEYCLOAK_SETTINGS = {
 
 
 def _verify(issuer: Issuer, settings: dict[str, Any], user: object = USER, **claims: Any) -> Caller:
-    made: TokenSettings = replace(issuer.settings(), **settings)
-    return TokenVerifier(made)(issuer.token(user, **claims))
+    token_settings: TokenSettings = replace(issuer.settings(), **settings)
+    return TokenVerifier(token_settings)(issuer.token(user, **claims))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def _verify(issuer: Issuer, settings: dict[str, Any], user: object = USER, **cla
         (KEYCLOAK_SETTINGS, KEYCLOAK, {"resource_access": {"memory.api": {"roles": ["memory-operator"]}}}),
     ],
 )
-def test_a_token_of_each_issuer(
+def test_a_token_of_each_issuer_is_valid(
     issuer: Issuer, settings: dict[str, Any], claims: dict[str, Any], operator: dict[str, Any]
 ) -> None:
     """The user is the value of the configured claim. The operator's scope counts only in the configured claims."""
@@ -63,12 +63,12 @@ def test_a_token_of_each_issuer(
     others = {name: value for name, value in claims.items() if name != "sub"}
     assert _verify(issuer, settings, user, **others) == Caller(USER)
     assert _verify(issuer, settings, user, **{**others, **operator}) == Caller(USER, may_act_for_others=True)
-    elsewhere = {**others, "groups": ["memory:operator", "memory/operator", "Memory.Operator", "memory-operator"]}
-    assert not _verify(issuer, settings, user, **elsewhere).may_act_for_others
+    other_claims = {**others, "groups": ["memory:operator", "memory/operator", "Memory.Operator", "memory-operator"]}
+    assert not _verify(issuer, settings, user, **other_claims).may_act_for_others
 
 
 @pytest.mark.parametrize(
-    ("settings", "claims", "why"),
+    ("settings", "claims", "reason"),
     [
         ({}, COGNITO, "lacks aud"),
         (COGNITO_SETTINGS, {**COGNITO, "client_id": "other"}, "another audience"),
@@ -90,8 +90,10 @@ def test_a_token_of_each_issuer(
         ),
     ],
 )
-def test_a_token_that_is_refused(issuer: Issuer, settings: dict[str, Any], claims: dict[str, Any], why: str) -> None:
+def test_a_token_without_a_valid_claim_is_refused(
+    issuer: Issuer, settings: dict[str, Any], claims: dict[str, Any], reason: str
+) -> None:
     """Each setting names one claim. A token without a valid claim of this name is refused."""
-    with pytest.raises(Unauthenticated, match=why) as caught:
+    with pytest.raises(Unauthenticated, match=reason) as caught:
         _verify(issuer, settings, **claims)
     assert caught.value.error == "invalid_token"

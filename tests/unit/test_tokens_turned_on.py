@@ -16,7 +16,7 @@ from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 _SETTINGS = MemorySettings(max_thread_messages=2)
 
 
-def _shown(process: Memory, user_id: str | None, access: Access = "own") -> int | None:
+def _count_messages(process: Memory, user_id: str | None, access: Access = "own") -> int | None:
     try:
         return len(Turn(process, "t", user_id, access).recall().messages)
     except ThreadNotFound:
@@ -30,22 +30,22 @@ def cache() -> InMemoryCache:
 
 
 @pytest.fixture
-def ran_open(
+def add_exchanges(
     memory: Callable[..., Memory], cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> Callable[[Sequence[str | None]], Memory]:
     """Return a function that adds one exchange for each user to one thread, drains all, and returns a new process."""
 
-    def make(users: Sequence[str | None]) -> Memory:
+    def add(users: Sequence[str | None]) -> Memory:
         process = memory(_SETTINGS)
         for user_id in users:
-            assert Turn(process, "t", user_id).append("q", "a").durability == "queue"
-        kept = queue.take()
-        archive.store(kept)
-        cache.merge_stored(kept)
+            assert Turn(process, "t", user_id).keep("q", "a").durability == "queue"
+        appended = queue.take()
+        archive.store(appended)
+        cache.merge_stored(appended)
         Turn(process, "t", None).recall()
         return memory(_SETTINGS)
 
-    return make
+    return add
 
 
 @pytest.mark.parametrize("is_emptied", [True, False])
@@ -61,7 +61,7 @@ def ran_open(
     ],
 )
 def test_only_owner_and_operators_see_a_thread(
-    ran_open: Callable[[Sequence[str | None]], Memory],
+    add_exchanges: Callable[[Sequence[str | None]], Memory],
     cache: InMemoryCache,
     users: list[str | None],
     ana: int | None,
@@ -74,20 +74,24 @@ def test_only_owner_and_operators_see_a_thread(
 
     A thread with several users is hidden from all users and operators.
     """
-    process = ran_open(users)
+    process = add_exchanges(users)
     if is_emptied:
         cache.lose_everything()
-    assert [_shown(process, "ana"), _shown(process, "bob"), _shown(process, None, "service")] == [ana, bob, operator]
+    assert [
+        _count_messages(process, "ana"),
+        _count_messages(process, "bob"),
+        _count_messages(process, None, "service"),
+    ] == [ana, bob, operator]
 
 
-def test_a_list_that_has_only_a_later_users_exchanges(
-    ran_open: Callable[[Sequence[str | None]], Memory], cache: InMemoryCache
+def test_a_list_may_belong_to_a_later_user_until_it_expires(
+    add_exchanges: Callable[[Sequence[str | None]], Memory], cache: InMemoryCache
 ) -> None:
     """A list with only a later user's exchanges counts as this user's until the list expires.
 
-    So Redis has to be emptied.
+    After Redis is emptied, both users lose access.
     """
-    process = ran_open(["ana", "bob", "bob"])
-    assert (_shown(process, "ana"), _shown(process, "bob")) == (None, 4)
+    process = add_exchanges(["ana", "bob", "bob"])
+    assert (_count_messages(process, "ana"), _count_messages(process, "bob")) == (None, 4)
     cache.lose_everything()
-    assert (_shown(process, "ana"), _shown(process, "bob")) == (None, None)
+    assert (_count_messages(process, "ana"), _count_messages(process, "bob")) == (None, None)

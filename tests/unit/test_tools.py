@@ -33,32 +33,32 @@ def _context(search: FakeSearch | None = None, user_id: str | None = "ana") -> T
 
 
 @pytest.mark.parametrize("zone", ["", "UTC", "utc", " Etc/UTC ", "Z", "GMT"])
-def test_utc_has_many_names(zone: str) -> None:
+def test_each_name_of_utc_is_accepted(zone: str) -> None:
     """The tool accepts each name of UTC, in upper and lower case."""
     assert current_time(_context(), zone) == "2026-07-01T12:00:00+00:00"
 
 
-def test_time_in_a_zone() -> None:
+def test_the_time_includes_daylight_saving_time() -> None:
     """The time in a zone includes daylight saving time."""
     assert current_time(_context(), "Europe/Paris") == "2026-07-01T14:00:00+02:00"
 
 
-def test_time_now() -> None:
+def test_the_default_clock_is_the_real_one() -> None:
     """By default, the tool uses the real clock."""
     result = datetime.fromisoformat(current_time(ToolContext(FakeSearch(), None, None)))
     assert abs((datetime.now(UTC) - result).total_seconds()) < 60
 
 
 @pytest.mark.parametrize("zone", ["Mars/Olympus", "../../etc/passwd", "/etc/passwd", "a\x00b", "America", "x" * 5000])
-def test_unknown_zone(zone: str) -> None:
-    """The answer names the unknown zone and has the time in UTC, whatever exception zoneinfo raises."""
+def test_an_unknown_zone_gets_the_time_in_utc(zone: str) -> None:
+    """The answer names the unknown zone and has the time in UTC, for any exception of zoneinfo."""
     answer = current_time(_context(), zone)
     assert answer.startswith("Unknown time zone ")
     assert answer.endswith("In UTC it is 2026-07-01T12:00:00+00:00.")
     assert len(answer) < 400
 
 
-def test_search_is_for_this_user_without_this_thread() -> None:
+def test_a_search_is_for_this_user_without_this_thread() -> None:
     """The search uses the run's user, and excludes the run's thread."""
     search = FakeSearch([HIT])
     answer = search_conversations(_context(search), "  pizza ", limit=3)
@@ -66,15 +66,15 @@ def test_search_is_for_this_user_without_this_thread() -> None:
     assert answer == "Found in earlier conversations: 1\n- 2026-07-01T12:00:00+00:00, in 'Dinner', user: I love pizza"
 
 
-@pytest.mark.parametrize(("asked", "used"), [(-1, 1), (0, 1), (1000, MAX_HITS)])
-def test_search_limit_is_bounded(asked: int, used: int) -> None:
+@pytest.mark.parametrize(("requested", "used"), [(-1, 1), (0, 1), (1000, MAX_HITS)])
+def test_the_search_limit_is_bounded(requested: int, used: int) -> None:
     """The limit that a model sets for a search has a minimum and a maximum."""
     search = FakeSearch()
-    search_conversations(_context(search), "pizza", limit=asked)
+    search_conversations(_context(search), "pizza", limit=requested)
     assert search.calls[0][2] == used
 
 
-def test_long_and_untitled_hits() -> None:
+def test_long_hits_are_cut() -> None:
     """A long hit is cut, and the conversation of a hit may have no title."""
     hit = SearchHit("thread-1", None, "assistant", "x" * 5000, NOON)
     answer = search_conversations(_context(FakeSearch([hit])), "x")
@@ -83,12 +83,12 @@ def test_long_and_untitled_hits() -> None:
     assert len(answer) < HIT_LENGTH + 200
 
 
-def test_search_finds_nothing() -> None:
+def test_a_search_without_hits_is_reported() -> None:
     """If the search finds nothing, the answer says so."""
     assert search_conversations(_context(), "pizza") == "Nothing was found in earlier conversations."
 
 
-def test_search_without_a_user() -> None:
+def test_there_is_no_search_without_a_user() -> None:
     """Without a user, the tool does not call the search."""
     search = FakeSearch([HIT])
     assert "not known who the user is" in search_conversations(_context(search, user_id=None), "pizza")
@@ -96,7 +96,7 @@ def test_search_without_a_user() -> None:
 
 
 @pytest.mark.parametrize("query", ["", "  ", "a\x00b", "\ud800"])
-def test_search_without_words(query: str) -> None:
+def test_invalid_queries_are_not_searched(query: str) -> None:
     """The tool does not pass on words that the store cannot search."""
     search = FakeSearch([HIT])
     assert "without words" in search_conversations(_context(search), query)
@@ -104,15 +104,17 @@ def test_search_without_words(query: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "says", "level"),
+    ("error", "expected", "level"),
     [
         (StoreUnavailable("postgres"), "did not answer", logging.WARNING),
         (RuntimeError("relation missing"), "the search failed", logging.ERROR),
     ],
 )
-def test_search_that_fails(error: Exception, says: str, level: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failed_search_is_reported_and_logged(
+    error: Exception, expected: str, level: int, caplog: pytest.LogCaptureFixture
+) -> None:
     """If the search fails, the model gets a sentence, and the log gets a line."""
     answer = search_conversations(_context(FakeSearch(error=error)), "pizza")
-    assert says in answer
+    assert expected in answer
     assert "relation" not in answer
     assert [record.levelno for record in caplog.records] == [level]

@@ -14,21 +14,21 @@ from shared.testing import InMemoryArchive, InMemoryCache
 from tests.support.api import Api
 
 
-@pytest.mark.parametrize("what", ["/threads/t", "/users/ana", "/threads/t/exchanges/{id}"])
-def test_a_deletion_that_is_half_done(
-    api: Api, cache: InMemoryCache, archive: InMemoryArchive, monkeypatch: pytest.MonkeyPatch, what: str
+@pytest.mark.parametrize("path", ["/threads/t", "/users/ana", "/threads/t/exchanges/{id}"])
+def test_an_incomplete_deletion_is_reported(
+    api: Api, cache: InMemoryCache, archive: InMemoryArchive, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     """If PostgreSQL has completed a deletion and Redis has not, the response says so."""
-    kept = {"thread_id": "t", "user_id": "ana", "user_message": "q", "assistant_message": "a"}
-    exchange_id = api.ask("POST", "/invoked", kept).json()["exchange_id"]
+    body = {"thread_id": "t", "user_id": "ana", "user_message": "q", "assistant_message": "a"}
+    exchange_id = api.ask("POST", "/invoked", body).json()["exchange_id"]
     archive.store(list(cache.undrained["t"].values()))
 
-    def away(*_: object) -> None:
+    def fail(*_: object) -> None:
         raise StoreUnavailable("redis", "injected")
 
     for name in ("forget_threads", "forget_user", "forget_exchanges"):
-        monkeypatch.setattr(cache, name, away)
-    answer = api.ask("DELETE", what.format(id=exchange_id))
+        monkeypatch.setattr(cache, name, fail)
+    answer = api.ask("DELETE", path.format(id=exchange_id))
     assert answer.status_code == 503
     detail = answer.json()["detail"]
     assert detail.startswith("Redis is not responding, so the ")
@@ -36,13 +36,13 @@ def test_a_deletion_that_is_half_done(
 
 
 @pytest.mark.parametrize(("layer", "name"), [("redis", "Redis"), ("postgres", "PostgreSQL")])
-def test_nothing_is_claimed_that_is_not_known(
+def test_an_unknown_outcome_is_not_reported(
     memory: Callable[..., Memory], cache: InMemoryCache, archive: InMemoryArchive, layer: str, name: str
 ) -> None:
     """If a layer does not respond before any change, the error reports no outcome."""
     del name
     (cache if layer == "redis" else archive).is_down = True
-    use = Users(memory()).forget if layer == "redis" else Threads(memory()).get
+    operation = Users(memory()).forget if layer == "redis" else Threads(memory()).get
     with pytest.raises(StoreUnavailable) as caught:
-        use("x")
+        operation("x")
     assert (caught.value.layer, caught.value.outcome) == (layer, "")

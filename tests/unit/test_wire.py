@@ -27,60 +27,60 @@ WIRE: dict[str, Any] = {
 EXCHANGE = Exchange(ID, "conv_12345", "user_456", "Hello", "Hi there!", MOMENT, ("d1", "d2"))
 
 
-def test_the_body_is_the_contracts() -> None:
+def test_the_body_has_the_contracts_fields() -> None:
     """The body of an exchange has exactly the contract's fields."""
     assert json.loads(EXCHANGE.to_wire()) == WIRE
 
 
-def test_the_body_is_read_back() -> None:
+def test_text_and_bytes_are_parsed() -> None:
     """The parser accepts text and bytes."""
     assert Exchange.from_wire(EXCHANGE.to_wire()) == EXCHANGE
     assert Exchange.from_wire(EXCHANGE.to_wire().encode()) == EXCHANGE
 
 
-def test_a_body_of_another_program() -> None:
+def test_any_json_formatting_is_parsed() -> None:
     """The parser accepts any JSON formatting, unknown fields and other time zones."""
     foreign = {"more": [1], **dict(reversed(WIRE.items())), "created_at": "2026-03-04T07:06:07.891234+02:00"}
     assert Exchange.from_wire(json.dumps(foreign, indent=2)) == EXCHANGE
 
 
 @pytest.mark.parametrize("dots", [".", ".."])
-def test_ids_that_only_the_edge_refuses(dots: str) -> None:
+def test_dot_segments_are_valid_ids_in_the_queue(dots: str) -> None:
     """The parser accepts the ids `.` and `..`, because an earlier release of the API accepted these ids."""
-    read = Exchange.from_wire(json.dumps({**WIRE, "thread_id": dots, "user_id": dots}))
-    assert (read.thread_id, read.user_id) == (dots, dots)
+    parsed = Exchange.from_wire(json.dumps({**WIRE, "thread_id": dots, "user_id": dots}))
+    assert (parsed.thread_id, parsed.user_id) == (dots, dots)
 
 
-def test_without_a_user_and_documents() -> None:
+def test_a_null_user_is_no_user() -> None:
     """A body with a null user has no user."""
     assert Exchange.from_wire(json.dumps({**WIRE, "user_id": None, "document_ids": []})).user_id is None
 
 
 @pytest.mark.parametrize("character", ["\ufffe", "\uffff"])
-def test_characters_that_sqs_refuses_travel_escaped(character: str) -> None:
+def test_characters_that_sqs_refuses_are_escaped(character: str) -> None:
     """The body escapes the two characters that SQS refuses, and the parser restores them."""
-    made = Exchange(ID, "t", None, f"a{character}b", f"{character}\\{character}", MOMENT)
-    assert character not in made.to_wire()
-    assert Exchange.from_wire(made.to_wire()) == made
+    original = Exchange(ID, "t", None, f"a{character}b", f"{character}\\{character}", MOMENT)
+    assert character not in original.to_wire()
+    assert Exchange.from_wire(original.to_wire()) == original
 
 
 @pytest.mark.parametrize("code", [*range(1, 32), 127, 0x2028, 0xD7FF, 0xE000, 0x10FFFF])
-def test_characters_at_the_edges(code: int) -> None:
+def test_control_characters_are_unchanged(code: int) -> None:
     """Control characters and the limits of Unicode's ranges are unchanged, and SQS accepts the body."""
-    made = Exchange(ID, "t", None, chr(code), "x", MOMENT)
-    body = made.to_wire()
-    assert Exchange.from_wire(body) == made
+    original = Exchange(ID, "t", None, chr(code), "x", MOMENT)
+    body = original.to_wire()
+    assert Exchange.from_wire(body) == original
     assert all(c in "\t\n\r" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c > "\uffff" for c in body)
 
 
 @pytest.mark.parametrize("text", ["👩‍👩‍👧‍👦 🎉", "שלום עולם", "مرحبا", "\u202eevil\u202c", "e\u0301"])
-def test_text_of_any_script(text: str) -> None:
+def test_text_of_any_script_is_unchanged(text: str) -> None:
     """Emoji and right-to-left text are unchanged."""
     assert Exchange.from_wire(Exchange(ID, "t", None, text, text, MOMENT).to_wire()).user_message == text
 
 
 @pytest.mark.parametrize("body", ["", "{", "nonsense", "[]", '"text"', "1", "null", b"\xff\xfe", '{"version": NaN}'])
-def test_not_json(body: str | bytes) -> None:
+def test_a_body_other_than_a_json_object_is_refused(body: str | bytes) -> None:
     """The parser refuses a body that is not a JSON object."""
     with pytest.raises(InvalidRecord) as caught:
         Exchange.from_wire(body)
@@ -88,14 +88,14 @@ def test_not_json(body: str | bytes) -> None:
 
 
 @pytest.mark.parametrize("version", [0, 2, "1", True, None, [], 1.5])
-def test_unknown_version(version: object) -> None:
+def test_an_unknown_version_is_refused(version: object) -> None:
     """The parser refuses an unknown version."""
     with pytest.raises(InvalidRecord) as caught:
         Exchange.from_wire(json.dumps({**WIRE, "version": version}))
     assert caught.value.reason == "unknown_version"
 
 
-def test_no_version() -> None:
+def test_a_missing_version_is_refused() -> None:
     """The parser refuses a missing version, too."""
     with pytest.raises(InvalidRecord) as caught:
         Exchange.from_wire(json.dumps({name: value for name, value in WIRE.items() if name != "version"}))
@@ -103,7 +103,7 @@ def test_no_version() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in WIRE if name != "version"])
-def test_missing_field(name: str) -> None:
+def test_a_missing_field_is_refused(name: str) -> None:
     """The parser refuses a missing field. The detail is the field's name."""
     with pytest.raises(InvalidRecord) as caught:
         Exchange.from_wire(json.dumps({key: value for key, value in WIRE.items() if key != name}))
@@ -145,7 +145,7 @@ def test_missing_field(name: str) -> None:
         ("created_at", "9999-12-31T23:59:59-14:00"),
     ],
 )
-def test_invalid_field(name: str, value: object) -> None:
+def test_an_invalid_field_is_refused(name: str, value: object) -> None:
     """The parser refuses an invalid field. The detail has the field's name without its value."""
     with pytest.raises(InvalidRecord) as caught:
         Exchange.from_wire(json.dumps({**WIRE, name: value}))
@@ -155,31 +155,31 @@ def test_invalid_field(name: str, value: object) -> None:
 
 @pytest.mark.parametrize("name", ["user_message", "assistant_message", "thread_id", "user_id"])
 @pytest.mark.parametrize("escape", [r"\ud800", r"\udfff", r"\ud800x"])
-def test_lone_surrogates(name: str, escape: str) -> None:
+def test_lone_surrogates_are_refused(name: str, escape: str) -> None:
     """The parser refuses lone surrogates, because strict JSON parsers do not accept them."""
     body = json.dumps({**WIRE, name: "MARK"}).replace("MARK", escape)
     with pytest.raises(InvalidRecord):
         Exchange.from_wire(body)
 
 
-def test_the_texts_may_be_longer_than_the_api_takes() -> None:
+def test_texts_may_be_longer_than_the_api_accepts() -> None:
     """A text may be longer than the API accepts, because the service never cuts an agent's answer.
 
     Only SQS's limit applies.
     """
-    long = "x" * 300_000
-    assert Exchange.from_wire(json.dumps({**WIRE, "assistant_message": long})).assistant_message == long
+    long_text = "x" * 300_000
+    assert Exchange.from_wire(json.dumps({**WIRE, "assistant_message": long_text})).assistant_message == long_text
 
 
 @pytest.mark.parametrize("moment", ["1970-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"])
-def test_the_first_and_the_last_moment(moment: str) -> None:
+def test_the_first_and_the_last_time_have_an_order_key(moment: str) -> None:
     """The first and the last allowed time have an order key, even for an id without a time."""
-    made = Exchange.from_wire(json.dumps({**WIRE, "created_at": moment, "exchange_id": str(UUID(int=1))}))
-    assert made.order.int > 0
-    assert Exchange.from_wire(made.to_wire()) == made
+    original = Exchange.from_wire(json.dumps({**WIRE, "created_at": moment, "exchange_id": str(UUID(int=1))}))
+    assert original.order.int > 0
+    assert Exchange.from_wire(original.to_wire()) == original
 
 
-def test_times_are_utc_and_sort_as_text() -> None:
+def test_times_are_utc_and_sort_as_texts() -> None:
     """The format of a time is UTC with six digits of fraction, so times sort as texts."""
     moment = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     assert format_time(moment) == "2026-01-02T03:04:05.000000Z"
@@ -189,10 +189,10 @@ def test_times_are_utc_and_sort_as_text() -> None:
 
 def test_an_exchange_is_two_messages() -> None:
     """The user's message comes first. Both messages have the exchange's id, time and order key."""
-    made = exchange(1, user_id="ana")
-    user, assistant = made.messages
+    original = exchange(1, user_id="ana")
+    user, assistant = original.messages
     assert (user.role, user.content, user.user_id) == ("user", "q1", "ana")
     assert (assistant.role, assistant.content, assistant.user_id) == ("assistant", "a1", None)
     assert {(each.exchange_id, each.created_at, each.order) for each in (user, assistant)} == {
-        (made.exchange_id, made.created_at, made.order)
+        (original.exchange_id, original.created_at, original.order)
     }

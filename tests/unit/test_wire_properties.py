@@ -12,17 +12,17 @@ from tests.support import strategies
 
 
 @given(strategies.exchanges())
-def test_a_sent_exchange_is_received(made: Exchange) -> None:
+def test_a_sent_exchange_is_received(exchange: Exchange) -> None:
     """A received exchange equals the sent exchange. The body has only characters that SQS accepts."""
-    body = made.to_wire()
-    assert Exchange.from_wire(body) == made
+    body = exchange.to_wire()
+    assert Exchange.from_wire(body) == exchange
     assert all(c in "\t\n\r" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c > "\uffff" for c in body)
 
 
 @given(strategies.exchanges())
-def test_an_entry_of_the_list_is_read_back(made: Exchange) -> None:
-    """An entry of the list is read back unchanged, for both messages."""
-    assert tuple(decode(entry) for entry in encode(made)) == made.messages
+def test_an_entry_of_the_list_is_parsed_unchanged(exchange: Exchange) -> None:
+    """A parsed entry of the list equals its message, for both messages."""
+    assert tuple(decode(entry) for entry in encode(exchange)) == exchange.messages
 
 
 _json = st.recursive(
@@ -33,9 +33,9 @@ _json = st.recursive(
 
 
 @given(strategies.exchanges(), st.data())
-def test_any_field_may_be_anything(made: Exchange, data: st.DataObject) -> None:
+def test_any_value_of_a_field_is_parsed_or_refused(exchange: Exchange, data: st.DataObject) -> None:
     """The parser accepts a body with any value in a field, or refuses it with a reason. No other error occurs."""
-    record = json.loads(made.to_wire())
+    record = json.loads(exchange.to_wire())
     record[data.draw(st.sampled_from(sorted(record)))] = data.draw(_json)
     try:
         parsed = Exchange.from_wire(json.dumps(record))
@@ -49,13 +49,13 @@ def test_any_field_may_be_anything(made: Exchange, data: st.DataObject) -> None:
 
 
 @given(st.binary(max_size=60))
-def test_any_bytes_may_be_in_the_list(entry: bytes) -> None:
+def test_any_bytes_in_the_list_are_parsed(entry: bytes) -> None:
     """The parser returns None for an unreadable entry."""
     decode(entry)
 
 
 @given(_json)
-def test_any_json_may_be_in_the_list(value: object) -> None:
+def test_any_json_in_the_list_is_parsed(value: object) -> None:
     """The parser returns a message or None for a foreign entry."""
     decode(json.dumps({"role": "user", "content": "x", "exchange_id": value}).encode())
     decode(json.dumps({"role": "user", "content": "x", "created_at": value, "order": value}).encode())
