@@ -125,7 +125,7 @@ def test_lists_are_updated_after_an_outage_of_l1(
     """The sweep adds to L1's lists the exchanges that L2 stored while L1 was down."""
     process = memory()
     Turn(process, "t", None).recall()
-    Turn(process, "t", None).keep("q0", "a0")
+    Turn(process, "t", None).append("q0", "a0")
     archive.store(queue.take())
     queue.is_down = cache.is_down = True
     turn = Turn(memory(), "t", None)

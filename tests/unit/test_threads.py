@@ -201,7 +201,7 @@ def test_a_deletion_removes_the_thread_from_all_stores(
     """L1, L2, the queue and the processes' own memory lose the thread. A second deletion finds nothing."""
     process = memory()
     for number in range(3):
-        Turn(process, "t", "ana").keep(f"q{number}", f"a{number}")
+        Turn(process, "t", "ana").append(f"q{number}", f"a{number}")
     queued: list[Exchange] = queue.take()
     archive.store(queued[:2])
     threads.delete("t")
@@ -243,7 +243,7 @@ def test_a_deletion_without_l1_is_reported_as_incomplete(
     No reader shows the thread, and a retry completes the deletion.
     """
     process = memory()
-    Turn(process, "t", None).keep("q0", "a0")
+    Turn(process, "t", None).append("q0", "a0")
     archive.store(queue.take())
     cache.is_down = True
     with pytest.raises(StoreUnavailable, match="redis"):
@@ -279,7 +279,7 @@ def test_only_messages_of_complete_lists_are_read_without_l2(
     """If L2 is down, L1 returns the messages of a thread that it has completely. Other operations need L2."""
     process = memory()
     Turn(process, "t", "ana").recall()
-    Turn(process, "t", "ana").keep("q0", "a0")
+    Turn(process, "t", "ana").append("q0", "a0")
     archive.is_down = True
     page = threads.messages("t", 9, None, descending=False)
     assert (texts(page.items), page.degraded) == (contents_of(0), ["postgres"])

@@ -38,7 +38,7 @@ def add_exchanges(
     def add(users: Sequence[str | None]) -> Memory:
         process = memory(_SETTINGS)
         for user_id in users:
-            assert Turn(process, "t", user_id).keep("q", "a").durability == "queue"
+            assert Turn(process, "t", user_id).append("q", "a").durability == "queue"
         appended = queue.take()
         archive.store(appended)
         cache.merge_stored(appended)

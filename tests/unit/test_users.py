@@ -101,9 +101,9 @@ def test_a_deletion_removes_all_data_of_the_user(
     """
     process = memory()
     for thread, user in (("t1", "ana"), ("t2", "ana"), ("t3", "bob")):
-        Turn(process, thread, user).keep("q0", "a0")
+        Turn(process, thread, user).append("q0", "a0")
     archive.store(queue.take())
-    Turn(process, "t4", "ana").keep("q0", "a0")
+    Turn(process, "t4", "ana").append("q0", "a0")
     users.replace("ana", {"a": "1"})
     users.forget("ana")
     assert archive.store(queue.take()).erased == 1
@@ -130,9 +130,9 @@ def test_a_deleted_user_may_return(
 ) -> None:
     """After a deletion, the user may return with new data."""
     process = memory()
-    Turn(process, "t", "ana").keep("q0", "a0")
+    Turn(process, "t", "ana").append("q0", "a0")
     users.forget("ana")
-    Turn(process, "t", "ana").keep("q1", "a1")
+    Turn(process, "t", "ana").append("q1", "a1")
     archive.store(queue.take())
     assert texts(Turn(memory(), "t", "ana").recall().messages) == contents_of(1)
 
