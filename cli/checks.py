@@ -14,18 +14,18 @@ from cli.api import format_error, is_outage
 from cli.deployment import Deployment
 from cli.diagnostics import Finding, State
 from cli.migrate import read_status
-from cli.output import duration
+from cli.output import format_duration
 from cli.version import own_version
 from hybrid_memory_client import ApiError, MemoryClient, NotAllowed, NotAuthenticated
 from shared.errors import SettingsError, StoreUnavailable
 
 OLDEST_PYTHON: Final = (3, 11)
-# Every append uses GETDEL, which Redis has since 6.2.
+# Every append uses GETDEL, a command of Redis 6.2.
 OLDEST_REDIS: Final = (6, 2)
 OLDEST_POSTGRES: Final = 150_000
 _PORTS: Final = {"http": 80, "https": 443, "redis": 6379, "rediss": 6379, "postgresql": 5432, "postgres": 5432}
 _CONNECT_SECONDS: Final = 3
-_FULL: Final = 0.8
+_MAX_USED_MEMORY: Final = 0.8
 _SWEEP_SECONDS: Final = 180
 _MAX_SWEEP_SECONDS: Final = 6 * 3600 + 180
 
@@ -44,7 +44,7 @@ def check_port(deployment: Deployment, name: str) -> Finding:
     """Check whether a server listens at an endpoint."""
     check = f"port of {name.removesuffix('_url')}"
     try:
-        endpoint = deployment.require(name)
+        endpoint = deployment.require_endpoint(name)
     except SettingsError as error:
         return Finding(check, "skipped", str(error))
     parts = urlsplit(endpoint.url)
@@ -52,7 +52,10 @@ def check_port(deployment: Deployment, name: str) -> Finding:
         address = parts.hostname or "localhost", parts.port or _PORTS.get(parts.scheme, 0)
     except ValueError:
         return Finding(
-            check, "fault", f"{endpoint.shown} has an invalid port.", f"Correct it; it comes from {endpoint.source}."
+            check,
+            "fault",
+            f"{endpoint.redacted_url} has an invalid port.",
+            f"Correct the URL in {endpoint.source}.",
         )
     shown = f"{address[0]}:{address[1]}"
     try:
@@ -64,8 +67,8 @@ def check_port(deployment: Deployment, name: str) -> Finding:
 
 def _advice_for_port(source: str) -> str:
     if source.endswith("stack.json"):
-        return "The stack that wrote this file has stopped or is starting: use make run."
-    return f"Is the server up, and may this machine reach it (security group, VPN)? The address comes from {source}."
+        return "The local stack has stopped or is starting. Start it with make run."
+    return f"Check the server, and this machine's access to it (security group, VPN). The address is from {source}."
 
 
 def check_api(deployment: Deployment) -> Iterator[Finding]:
@@ -75,7 +78,7 @@ def check_api(deployment: Deployment) -> Iterator[Finding]:
     states = {"redis": health.redis, "postgres": health.postgres, "queue": health.queue}
     failed = [name for name, state in states.items() if state != "ok"]
     if failed:
-        advice = "Look at the functions' log for the reason, their network and their settings; a server may be full."
+        advice = "Check the functions' logs, network and settings, and the server's free memory or disk space."
         yield Finding("api", "fault", f"It cannot write to {', '.join(failed)}.", advice)
     else:
         yield Finding("api", "ok", "It writes to Redis, PostgreSQL and the queue.")
@@ -99,11 +102,11 @@ def _check_token(api: MemoryClient) -> Finding:
         advice = "Give a valid token in HYBRID_MEMORY_TOKEN."
         return Finding("token", "fault", format_error(error, api.base_url), advice)
     except ApiError as error:
-        # Without a token the API requires a user id, and reports the missing id only to an authorized caller. So an
-        # error other than an outage means that the caller is authorized.
+        # The request may lack a user id. The API reports this error only to an authorized caller, so any error other
+        # than an outage shows that the caller is authorized.
         if is_outage(error):
             return Finding("token", "skipped", format_error(error, api.base_url))
-    return Finding("token", "ok", "The API takes this caller's requests.")
+    return Finding("token", "ok", "The API accepts this caller's requests.")
 
 
 def check_redis(deployment: Deployment) -> Iterator[Finding]:
@@ -118,23 +121,23 @@ def check_redis(deployment: Deployment) -> Iterator[Finding]:
         yield Finding("redis eviction", "warning", f"The policy is {facts.policy}.", advice)
     else:
         yield Finding("redis eviction", "ok", f"The policy is {facts.policy or 'unknown'}.")
-    if facts.max_bytes and facts.used_bytes > _FULL * facts.max_bytes:
+    if facts.max_bytes and facts.used_bytes > _MAX_USED_MEMORY * facts.max_bytes:
         shown = f"{facts.used_bytes / facts.max_bytes:.0%} of its memory is used."
         yield Finding("redis memory", "warning", shown, "Give it more memory, or shorten MEMORY__THREAD_TTL_HOURS.")
     else:
         yield Finding("redis memory", "ok", f"{facts.used_bytes / 2**20:.0f} MiB are used.")
     if facts.outbox:
-        advice = "The sweep empties it within a minute of PostgreSQL being back: look at hybrid-memory queue status."
-        yield Finding("outbox", "warning", f"{facts.outbox} exchanges wait in it.", advice)
+        advice = "The sweep stores them within a minute after PostgreSQL recovers. See hybrid-memory queue status."
+        yield Finding("outbox", "warning", f"It has {facts.outbox} exchanges.", advice)
     else:
         yield Finding("outbox", "ok", "It is empty.")
 
 
-def _check_storing(deployment: Deployment) -> Finding:
+def _check_write(deployment: Deployment) -> Finding:
     try:
         connect.archive(deployment).try_store()
     except StoreUnavailable as error:
-        advice = "Check its log, its disk, this user's rights, and locks on the tables."
+        advice = "Check PostgreSQL's log and disk, this user's privileges, and locks on the tables."
         return Finding("postgres writes", "fault", f"It does not store an exchange: {error.reason}.", advice)
     return Finding("postgres writes", "ok", "It stores an exchange; the test was rolled back.")
 
@@ -156,16 +159,16 @@ def check_postgres(deployment: Deployment) -> Iterator[Finding]:
         return
     else:
         yield Finding("migrations", "ok", f"It is at {schema.head}, the newest.")
-    yield _check_storing(deployment)
+    yield _check_write(deployment)
     age = facts.seconds_since_sweep()
     if age is None:
-        advice = "The first sweep of a new deployment runs within a minute. If it does not: is the schedule enabled?"
+        advice = "A new deployment's first sweep runs within a minute. After that, check that the schedule is enabled."
         yield Finding("sweep", "warning", "It never ran.", advice)
     elif age > _SWEEP_SECONDS:
         advice = (
-            "Is the schedule enabled, and what does the sync function's log say? The stage dev sweeps every six hours."
+            "Check that the schedule is enabled, and the sync function's log. The stage dev sweeps every six hours."
         )
         state: State = "fault" if age > _MAX_SWEEP_SECONDS else "warning"
-        yield Finding("sweep", state, f"It ran {duration(age)} ago.", advice)
+        yield Finding("sweep", state, f"It ran {format_duration(age)} ago.", advice)
     else:
-        yield Finding("sweep", "ok", f"It ran {duration(age)} ago.")
+        yield Finding("sweep", "ok", f"It ran {format_duration(age)} ago.")

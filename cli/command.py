@@ -1,4 +1,4 @@
-"""The common parts of all commands: the options that name a deployment, and one sentence and an exit code per error."""
+"""The common parts of all commands: the deployment's options, error messages, and exit codes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from cli.output import printable, warn
 from hybrid_memory_client import MemoryClientError
 from shared.errors import SettingsError, StoreUnavailable
 
-FOUND_SOMETHING: Final = 1
-USAGE: Final = 2
+PROBLEM_FOUND: Final = 1
+INVALID_USAGE: Final = 2
 UNREACHABLE: Final = 3
 INTERRUPTED: Final = 130  # a shell's exit code for a program that Ctrl-C ended
 SIGPIPE_EXIT: Final = 141  # a shell's exit code for a program whose reader closed the pipe, such as `head`
@@ -41,28 +41,28 @@ def group(purpose: str) -> typer.Typer:
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that name a deployment. The function gets the deployment as its first argument.
+    """Return a command that has the deployment's options, and passes the deployment as the first argument.
 
-    The root command has the same options, so that they may also precede the command's name. Options after the command's
+    The root command has the same options, so that they can also precede the command's name. Options after the command's
     name take precedence.
     """
 
     @functools.wraps(function)
     def run(ctx: typer.Context, **arguments: Any) -> None:
-        own = CliOptions(**{name: arguments.pop(name) for name in NAMES})
-        ctx.obj = ctx.obj.overridden_by(own) if isinstance(ctx.obj, CliOptions) else own
+        options = CliOptions(**{name: arguments.pop(name) for name in NAMES})
+        ctx.obj = ctx.obj.overridden_by(options) if isinstance(ctx.obj, CliOptions) else options
         deployment = Deployment(ctx.obj)
-        _be_quiet()
+        _discard_logs()
         try:
-            with deployment.opened:
+            with deployment.exit_stack:
                 function(deployment, **arguments)
         except SettingsError as error:
-            raise _failed(str(error), USAGE, arguments) from None
+            raise _print_error(str(error), INVALID_USAGE, arguments) from None
         except MemoryClientError as error:
-            text = printable(format_error(error, deployment.used["api_url"].url))
-            raise _failed(text, UNREACHABLE if is_outage(error) else USAGE, arguments) from None
+            text = printable(format_error(error, deployment.used_endpoints["api_url"].url))
+            raise _print_error(text, UNREACHABLE if is_outage(error) else INVALID_USAGE, arguments) from None
         except StoreUnavailable as error:
-            raise _failed(sentence(error, deployment), UNREACHABLE, arguments) from None
+            raise _print_error(format_store_error(error, deployment), UNREACHABLE, arguments) from None
         except KeyboardInterrupt:
             warn("Stopped.")
             raise typer.Exit(INTERRUPTED) from None
@@ -88,26 +88,26 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def _failed(text: str, code: int, arguments: dict[str, Any]) -> typer.Exit:
-    """Print why a command failed, as JSON if the command prints JSON, and return the exit."""
+def _print_error(text: str, code: int, arguments: dict[str, Any]) -> typer.Exit:
+    """Print an error, as JSON if the command prints JSON, and return the exception that ends the command."""
     warn(json.dumps({"error": text}, ensure_ascii=False) if arguments.get("as_json") else f"Error: {text}")
     return typer.Exit(code)
 
 
-def sentence(error: StoreUnavailable, deployment: Deployment) -> str:
-    """Return one sentence about a layer that did not respond or refused the request."""
+def format_store_error(error: StoreUnavailable, deployment: Deployment) -> str:
+    """Return a message for a store that did not respond or refused the request."""
     name, endpoint_name = _LAYERS.get(error.layer, (error.layer, ""))
-    endpoint = deployment.used.get(endpoint_name)
+    endpoint = deployment.used_endpoints.get(endpoint_name)
     host = urlsplit(endpoint.url).netloc.rpartition("@")[2] if endpoint else ""
     at = f" at {host}" if host else ""
     reason = str(error).removeprefix(f"{error.layer} did not answer").removeprefix(": ")
-    # A layer that responds describes its own state, such as a refusal or a timeout.
+    # The error of a store that responds has its own state, such as a refusal or a timeout.
     state = "cannot be reached" if error.state == StoreUnavailable.state else error.state
     return f"{name} {state}{at}{f' ({printable(reason)})' if reason else ''}."
 
 
-def _be_quiet() -> None:
-    """Keep log records and tracebacks of the stores off the terminal: each error is printed as one sentence."""
+def _discard_logs() -> None:
+    """Discard the stores' log records: the command prints each error itself."""
     root = logging.getLogger()
     if not root.handlers:
         root.addHandler(logging.NullHandler())

@@ -1,4 +1,4 @@
-"""Opens the stores that a command needs. Drivers are imported, and connections opened, at first use."""
+"""Creates the clients of the API, the queues and the stores. A driver is imported at its first use."""
 
 # ruff: noqa: PLC0415 - importing a driver takes a tenth of a second or more; `--help` should not wait for it
 
@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from cli.api import open_api
+from cli.api import create_client
 from cli.deployment import Deployment
 from hybrid_memory_client import MemoryClient
 
@@ -35,16 +35,16 @@ def api(deployment: Deployment) -> MemoryClient:
     Raises:
         SettingsError: The URL of the API is unknown.
     """
-    return api_as(deployment, deployment.token())
+    return api_with_token(deployment, deployment.token())
 
 
-def api_as(deployment: Deployment, token: str | None) -> MemoryClient:
-    """Return a client of the HTTP API that sends a token, or none.
+def api_with_token(deployment: Deployment, token: str | None) -> MemoryClient:
+    """Return a client of the HTTP API that sends this token; None to send none.
 
     Raises:
         SettingsError: The URL of the API is unknown.
     """
-    return open_api(deployment.opened, deployment.require("api_url").url, token, deployment.api_key())
+    return create_client(deployment.exit_stack, deployment.require_endpoint("api_url").url, token, deployment.api_key())
 
 
 def queue(deployment: Deployment, name: Literal["queue_url", "dlq_url"]) -> QueueAdmin:
@@ -56,9 +56,9 @@ def queue(deployment: Deployment, name: Literal["queue_url", "dlq_url"]) -> Queu
     """
     from shared.stores.sqs.admin import QueueAccess, QueueAdmin
 
-    url = deployment.require(name).url
-    queue = QueueAdmin(url, QueueAccess(*deployment.endpoint(url)))
-    deployment.opened.callback(queue.client.close)
+    url = deployment.require_endpoint(name).url
+    queue = QueueAdmin(url, QueueAccess(*deployment.aws_endpoint(url)))
+    deployment.exit_stack.callback(queue.client.close)
     return queue
 
 
@@ -106,11 +106,11 @@ def _redis(deployment: Deployment) -> RedisConnection:
     from shared.stores.redis.connection import RedisConnection
 
     connection = RedisConnection(deployment.redis())
-    deployment.opened.callback(connection.close)
+    deployment.exit_stack.callback(connection.close)
     return connection
 
 
-def redis(deployment: Deployment) -> RedisScan:
+def redis_scan(deployment: Deployment) -> RedisScan:
     """Return L1 for scans of its keys.
 
     Raises:
@@ -158,11 +158,11 @@ def _postgres(deployment: Deployment) -> PostgresConnection:
     from shared.stores.postgres.connection import PostgresConnection
 
     connection = PostgresConnection(deployment.database())
-    deployment.opened.callback(connection.close)
+    deployment.exit_stack.callback(connection.close)
     return connection
 
 
-def postgres(deployment: Deployment) -> PostgresVerify:
+def postgres_verify(deployment: Deployment) -> PostgresVerify:
     """Return L2 for comparisons with L1.
 
     Raises:

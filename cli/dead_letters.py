@@ -1,4 +1,4 @@
-"""Descriptions of dead letters, without their text."""
+"""Descriptions of dead letters, without their texts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from cli.output import moment
+from cli.output import iso_time
 from shared.ids import id_error
 from shared.request_ids import REQUEST_ID
 from shared.stores.sqs.messages import QueuedMessage
@@ -17,7 +17,7 @@ def describe(message: QueuedMessage, now: datetime) -> dict[str, Any]:
     ids = _ids(message.body)
     return {
         "message_id": message.message_id,
-        "sent_at": moment(message.sent_at),
+        "sent_at": iso_time(message.sent_at),
         "age_seconds": round(max(0.0, (now - message.sent_at).total_seconds()), 1) if message.sent_at else None,
         "receive_count": message.receive_count,
         "visible": message.is_visible,
@@ -32,7 +32,7 @@ def describe(message: QueuedMessage, now: datetime) -> dict[str, Any]:
     }
 
 
-def has_id(message: QueuedMessage, name: str) -> bool:
+def matches_id(message: QueuedMessage, name: str) -> bool:
     """Return whether `name` identifies the message.
 
     `name` may be the message's id in this queue or in the exchange queue, the id of its exchange, or the id of its

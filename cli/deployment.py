@@ -1,4 +1,4 @@
-"""Finds the deployment's addresses: in the options, the environment or a local stack, in this order."""
+"""Finds a deployment's addresses in the options, the environment or a local stack."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Endpoint:
     source: str
 
     @property
-    def shown(self) -> str:
+    def redacted_url(self) -> str:
         """The URL without its password."""
         return without_password(self.url)
 
@@ -65,24 +65,24 @@ class Deployment:
     """The addresses that a command needs, looked up at first use.
 
     Args:
-        options: The options of the command line. A state directory among them takes precedence over the environment; a
-            local stack that is found by searching upwards does not.
+        options: The command line's options. The stack in `--state-dir` takes precedence over the environment, which
+            takes precedence over a stack that is found by searching upwards.
         directory: The search for a local stack starts here and goes upwards. The default is the current directory.
 
     Attributes:
-        used: Every address that was looked up, by its name.
-        opened: Closed when the command ends.
+        used_endpoints: Every address that was looked up, by its name.
+        exit_stack: Closes the clients when the command ends.
     """
 
     def __init__(self, options: CliOptions, directory: Path | None = None) -> None:
         self._options = options
         self._directory = directory
-        self.used: dict[str, Endpoint] = {}
-        self.opened = ExitStack()
+        self.used_endpoints: dict[str, Endpoint] = {}
+        self.exit_stack = ExitStack()
 
     @cached_property
     def _sources(self) -> list[tuple[str, Mapping[str, str | None]]]:
-        """The sources of addresses; the first source that has an address wins."""
+        """The sources of addresses. The first source that contains an address is used."""
         options = self._options
         sources: list[tuple[str, Mapping[str, str | None]]] = [
             ("option", {name: getattr(options, name) for name in (*_SETTINGS, "endpoint_url")})
@@ -95,81 +95,83 @@ class Deployment:
             sources.append(_stack(stack_file))
         return sources
 
-    def require(self, name: str) -> Endpoint:
+    def require_endpoint(self, name: str) -> Endpoint:
         """Return the endpoint called `name`, e.g. `queue_url`.
 
         Raises:
-            SettingsError: No source has it, or its value is not a URL.
+            SettingsError: No source contains it, or it is not a URL.
         """
         for source, values in self._sources:
             if value := values.get(name):
                 return self._use(name, value, source)
         raise SettingsError(
-            f"{name} is not known: give {_SETTINGS[name]}, or --state-dir of a running local stack, "
-            f"or start in a directory under one that holds {_STACK_FILE}."
+            f"{name} is not known: set {_SETTINGS[name]}, or --state-dir of a running local stack, "
+            f"or change to a directory at or below the one that contains {_STACK_FILE}."
         )
 
     def _use(self, name: str, url: str, source: str) -> Endpoint:
-        place = self.used[name] = Endpoint(url, source)
+        endpoint = self.used_endpoints[name] = Endpoint(url, source)
         if name in {"api_url", "endpoint_url", "queue_url", "dlq_url"} and urlsplit(url).scheme not in {
             "http",
             "https",
         }:
-            raise SettingsError(f"{name} has to start with http:// or https:// (it is {url}, from {source}).")
-        return place
+            raise SettingsError(f"{name} must start with http:// or https:// (it is {url}, from {source}).")
+        return endpoint
 
     @property
     def is_verbose(self) -> bool:
         """Whether the command prints the source of each address."""
         return bool(self._options.verbose)
 
-    def is_named(self, name: str) -> bool:
-        """Return whether any source has `name`."""
+    def has_address(self, name: str) -> bool:
+        """Return whether any source contains the address."""
         return self.source_of(name) is not None
 
-    def means_deployment_of(self, name: str, other: str) -> bool:
-        """Return whether a source has `name` for the deployment of `other`.
+    def belongs_to_deployment_of(self, name: str, other: str) -> bool:
+        """Return whether the address `name` is known and belongs to the deployment of the address `other`.
 
-        An option always applies. A local stack that was found by searching upwards does not belong to an API that an
-        option or the environment names.
+        An address from an option always does. An address from a local stack does not if `other` comes from an option
+        or the environment.
         """
-        source, others = self.source_of(name), self.source_of(other)
+        source, other_source = self.source_of(name), self.source_of(other)
         if source is None:
             return False
-        return source == "option" or others in {None, source} or (others == "option" and source == "environment")
+        if source == "option" or other_source in {None, source}:
+            return True
+        return other_source == "option" and source == "environment"
 
     def same_deployment(self, name: str, other: str) -> bool:
         """Return whether both addresses are known and each belongs to the deployment of the other."""
-        return self.means_deployment_of(name, other) and self.means_deployment_of(other, name)
+        return self.belongs_to_deployment_of(name, other) and self.belongs_to_deployment_of(other, name)
 
     def require_same_deployment(self, name: str, other: str) -> None:
         """Require that two addresses belong to one deployment.
 
-        This prevents moving messages to another deployment, and comparing data with another deployment's.
+        The check prevents a command from moving messages to another deployment or comparing two deployments' data.
 
         Raises:
             SettingsError: One address is unknown, or they may belong to two deployments.
         """
-        place, others = self.require(name), self.require(other)
+        endpoint, other_endpoint = self.require_endpoint(name), self.require_endpoint(other)
         if not self.same_deployment(name, other):
             raise SettingsError(
-                f"{name} is from {place.source}, {other} from {others.source}, which may be two deployments: "
-                f"give both, {_SETTINGS[name]} and {_SETTINGS[other]}, or only --state-dir of a running local stack."
+                f"{name} is from {endpoint.source}, {other} from {other_endpoint.source}, maybe two deployments: "
+                f"set both {_SETTINGS[name]} and {_SETTINGS[other]}, or only --state-dir of a running local stack."
             )
 
     def source_of(self, name: str) -> str | None:
-        """Return the source of `name`: `option`, `environment`, or a stack's file; None without one."""
+        """Return the source of an address: `option`, `environment` or the path of a stack's file; None if unknown."""
         return next((source for source, values in self._sources if values.get(name)), None)
 
     def token(self) -> str | None:
-        """Return the bearer token for the API; None without one."""
+        """Return the bearer token for the API; None if there is none."""
         return self._options.token or load(_Api).token
 
     def api_key(self) -> str | None:
-        """Return the API key of a usage plan; None if there is none."""
+        """Return the API Gateway key; None if there is none."""
         return self._options.api_key or load(_Api).api_key
 
-    def endpoint(self, queue_url: str) -> tuple[str | None, str | None]:
+    def aws_endpoint(self, queue_url: str) -> tuple[str | None, str | None]:
         """Return a queue's AWS endpoint (None for AWS itself) and region (None for boto3's default).
 
         The endpoint of a local stack is used only for that stack's own queues.
@@ -190,11 +192,11 @@ class Deployment:
         Raises:
             SettingsError: The address of Redis is unknown or malformed.
         """
-        place = self.require("redis_url")
-        parts = urlsplit(place.url)
+        endpoint = self.require_endpoint("redis_url")
+        parts = urlsplit(endpoint.url)
         if parts.scheme not in {"redis", "rediss"} or parts.username not in {None, "", "default"}:
             raise SettingsError(
-                "The Redis URL has to be redis://[:password@]host[:port][/number], or rediss:// for TLS."
+                "The Redis URL is invalid: it must be redis://[:password@]host[:port][/number], or rediss:// for TLS."
             )
         try:
             return RedisSettings(
@@ -206,7 +208,7 @@ class Deployment:
                 timeout_ms=_TIMEOUT_MS,
             )
         except ValueError:  # pydantic's ValidationError is a ValueError
-            raise SettingsError(f"The Redis URL {place.shown} is invalid.") from None
+            raise SettingsError(f"The Redis URL {endpoint.redacted_url} is invalid.") from None
 
     def database(self) -> DatabaseSettings:
         """Return the PostgreSQL settings.
@@ -214,11 +216,11 @@ class Deployment:
         Raises:
             SettingsError: The URL of PostgreSQL is unknown or malformed.
         """
-        place = self.require("database_url")
+        endpoint = self.require_endpoint("database_url")
         try:
-            return DatabaseSettings(url=place.url, timeout_ms=_TIMEOUT_MS)
+            return DatabaseSettings(url=endpoint.url, timeout_ms=_TIMEOUT_MS)
         except ValueError:
-            raise SettingsError("The PostgreSQL URL has to start with postgresql://.") from None
+            raise SettingsError("The PostgreSQL URL is invalid: it must start with postgresql://.") from None
 
 
 def without_password(url: str) -> str:
@@ -260,7 +262,7 @@ def _stack(file: Path) -> tuple[str, dict[str, str | None]]:
     """Return the path of a local stack's file, and the addresses in it.
 
     Raises:
-        SettingsError: The file does not exist, so no stack runs there, or it is not a stack's file.
+        SettingsError: The file does not exist because no stack is running, or its content is invalid.
     """
     try:
         values = json.loads(file.read_text())

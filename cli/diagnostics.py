@@ -14,8 +14,8 @@ class Finding:
 
     Attributes:
         check: The name of the check, e.g. `redrive policy`.
-        state: `warning`: it works today but may fail later. `skipped`: the check did not run, and `found` says why.
-        found: The result in one sentence.
+        state: `warning` means that the part works but may fail later. `skipped` means that the check did not run.
+        found: The result in one sentence, or the reason for skipping the check.
         advice: The recommended fix; None if none is needed.
     """
 

@@ -1,4 +1,4 @@
-"""`hybrid-memory dlq`: exchanges that could not be stored."""
+"""`hybrid-memory dlq`: dead letters, i.e. messages that could not be stored."""
 
 # ruff: noqa: D301 - \b tells typer not to rewrap the lines below it
 
@@ -10,15 +10,15 @@ from typing import Annotated, Any
 import typer
 
 from cli import connect
-from cli.command import FOUND_SOMETHING, INTERRUPTED, USAGE, command, group
-from cli.dead_letters import describe, has_id
+from cli.command import INTERRUPTED, INVALID_USAGE, PROBLEM_FOUND, command, group
+from cli.dead_letters import describe, matches_id
 from cli.deployment import Deployment
 from cli.options import AsJson, Yes
 from cli.output import (
-    duration,
     echo,
     endpoints_as_json,
-    moment,
+    format_duration,
+    iso_time,
     print_endpoints,
     print_json,
     print_table,
@@ -26,7 +26,7 @@ from cli.output import (
     progress,
     warn,
 )
-from cli.redrive import RedriveResult, copy, follow
+from cli.redrive import RedriveResult, copy_messages, wait_for_move
 from shared.errors import StoreUnavailable
 
 app = group("List, show, redrive and purge dead letters: messages that could not be stored.")
@@ -57,8 +57,8 @@ def list_(
     items = [describe(message, now) for message in queue.peek(limit)]
     if as_json:
         counts = {"visible": depth.visible, "in_flight": depth.in_flight, "delayed": depth.delayed}
-        sources = endpoints_as_json(deployment.used)
-        print_json({"items": items, "depth": depth.total, **counts, "as_of": moment(now), "sources": sources})
+        sources = endpoints_as_json(deployment.used_endpoints)
+        print_json({"items": items, "depth": depth.total, **counts, "as_of": iso_time(now), "sources": sources})
         return
     print_endpoints(deployment)
     if items:
@@ -68,7 +68,7 @@ def list_(
             [
                 (
                     item["message_id"],
-                    duration(item["age_seconds"]),
+                    format_duration(item["age_seconds"]),
                     item["receive_count"],
                     item["reason"],
                     item["detail"],
@@ -78,7 +78,7 @@ def list_(
                 for item in items
             ],
         )
-    echo(f"{len(items)} of {depth.total} dead letters, as of {moment(now)}.")
+    echo(f"{len(items)} of {depth.total} dead letters, as of {iso_time(now)}.")
 
 
 @app.command()
@@ -103,13 +103,13 @@ def show(
     """
     queue = connect.queue(deployment, "dlq_url")
     now = datetime.now(UTC)
-    letters = queue.peek(_MAX_SEARCHED, lambda message: has_id(message, message_id))
+    letters = queue.peek(_MAX_SEARCHED, lambda message: matches_id(message, message_id))
     if not letters:
-        warn(f"Error: none of the first {_MAX_SEARCHED} dead letters is {printable(message_id)}.")
-        raise typer.Exit(USAGE)
+        warn(f"Error: none of the first {_MAX_SEARCHED} dead letters has the id {printable(message_id)}.")
+        raise typer.Exit(INVALID_USAGE)
     description = describe(letters[0], now) | {"attributes": letters[0].attributes, "body": letters[0].body}
     if as_json:
-        print_json({**description, "as_of": moment(now), "sources": endpoints_as_json(deployment.used)})
+        print_json({**description, "as_of": iso_time(now), "sources": endpoints_as_json(deployment.used_endpoints)})
         return
     print_endpoints(deployment)
     for name, value in description.items():
@@ -125,7 +125,7 @@ def redrive(
     deployment: Deployment,
     *,
     rate: Annotated[int | None, typer.Option(min=1, max=500, help="Maximum number of messages per second.")] = None,
-    copy_them: Annotated[
+    is_copy_forced: Annotated[
         bool, typer.Option("--copy", help="Send a copy of each message and delete it, even if SQS can move it.")
     ] = False,
     yes: Yes = False,
@@ -155,37 +155,40 @@ def redrive(
     answer: dict[str, Any] = {"preview": not yes, "total": total, "moved": 0, "refused": []}
     if not yes or total == 0:
         text = f"Would move {total} dead letters back to the exchange queue." if total else "There is nothing to move."
-        _finish(deployment, answer, text, as_json=as_json)
+        _print(deployment, answer, text, as_json=as_json)
         if total and not as_json:
             echo("Nothing was changed. Repeat with --yes to do it.")
         return
-    done = RedriveResult()
-    task = None if copy_them else connect.start_move(dead, live, rate)
+    result = RedriveResult()
+    task = None if is_copy_forced else connect.start_move(dead, live, rate)
     try:
         with progress("Redrive", total) as advance:
             if task is None:
-                copy(dead, live, total, rate, done, advance)
+                copy_messages(dead, live, total, rate, result, advance)
             else:
-                follow(task, done, advance)
+                wait_for_move(task, result, advance)
     except KeyboardInterrupt:
-        warn(f"Stopped: {done.moved} of {total} moved; the others are still in the dead-letter queue.")
+        warn(f"Stopped: {result.moved} of {total} moved; the others are still in the dead-letter queue.")
         raise typer.Exit(INTERRUPTED) from None
     except StoreUnavailable:
-        warn(f"{done.moved} of {total} moved; the others are still in the dead-letter queue.")
+        warn(f"{result.moved} of {total} moved; the others are still in the dead-letter queue.")
         raise
-    answer |= {"method": "copy" if task is None else "move_task", "moved": done.moved, "refused": done.refused}
-    _finish(deployment, answer, f"Moved {done.moved} of {total} dead letters.", as_json=as_json)
-    if done.refused:
-        warn(f"The exchange queue refused {len(done.refused)}, which stay: {', '.join(done.refused)}.")
-    missed = total - done.moved - len(done.refused)
+    answer |= {"method": "copy" if task is None else "move_task", "moved": result.moved, "refused": result.refused}
+    _print(deployment, answer, f"Moved {result.moved} of {total} dead letters.", as_json=as_json)
+    if result.refused:
+        warn(
+            f"The exchange queue refused {len(result.refused)} messages, which stay in the dead-letter queue: "
+            f"{', '.join(result.refused)}."
+        )
+    missed = total - result.moved - len(result.refused)
     if missed > 0:
         warn(
-            f"{missed} fewer were moved than were counted: another client may have received or deleted them, "
-            "they may have expired, or SQS, which counts approximately, may have counted too many. "
-            "See hybrid-memory dlq list, and repeat if they are there."
+            f"{missed} of the counted messages were not moved: another client may have received or deleted them, "
+            "they may have expired, or SQS's approximate count was too high. "
+            "Run hybrid-memory dlq list, and repeat the command if they are listed."
         )
-    if done.refused or missed > 0:
-        raise typer.Exit(FOUND_SOMETHING)
+    if result.refused or missed > 0:
+        raise typer.Exit(PROBLEM_FOUND)
 
 
 @app.command()
@@ -207,14 +210,14 @@ def purge(deployment: Deployment, *, yes: Yes = False, as_json: AsJson = False) 
         queue.purge()
     verb = "Deleted" if yes else "Would delete"
     answer = {"preview": not yes, "total": total, "deleted": total if yes else 0, "is_approximate": True}
-    _finish(deployment, answer, f"{verb} about {total} dead letters permanently.", as_json=as_json)
+    _print(deployment, answer, f"{verb} about {total} dead letters permanently.", as_json=as_json)
     if not yes and not as_json:
         echo("Nothing was changed. Repeat with --yes to do it.")
 
 
-def _finish(deployment: Deployment, answer: dict[str, Any], text: str, *, as_json: bool) -> None:
+def _print(deployment: Deployment, answer: dict[str, Any], text: str, *, as_json: bool) -> None:
     if as_json:
-        print_json({**answer, "sources": endpoints_as_json(deployment.used)})
+        print_json({**answer, "sources": endpoints_as_json(deployment.used_endpoints)})
     else:
         print_endpoints(deployment)
         echo(text)

@@ -1,4 +1,4 @@
-"""`hybrid-memory doctor`: checks how a deployment is set up."""
+"""`hybrid-memory doctor`: checks a deployment."""
 
 # ruff: noqa: D301 - \b tells typer not to rewrap the lines below it
 
@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.api import format_error, is_outage
-from cli.command import FOUND_SOMETHING, UNREACHABLE, command, sentence
+from cli.command import PROBLEM_FOUND, UNREACHABLE, command, format_store_error
 from cli.deployment import Deployment
 from cli.diagnostics import Finding, State
 from cli.options import AsJson
@@ -33,7 +33,7 @@ from hybrid_memory_client import ApiError, MemoryClientError, NotThisApi
 from shared.errors import SettingsError, StoreUnavailable
 
 _ENDPOINTS: Final = ("api_url", "redis_url", "database_url", "queue_url", "dlq_url")
-_HANGS: Final = "A server listens there, but refuses or hangs: check its log, the password and TLS."
+_NO_RESPONSE_ADVICE: Final = "A server listens, but refuses or does not respond. Check its log, the password and TLS."
 _MARKS: Final[dict[State, tuple[str, str]]] = {
     "ok": ("ok", "green"),
     "warning": ("WARNING", "yellow"),
@@ -66,24 +66,24 @@ def doctor(deployment: Deployment, *, as_json: AsJson = False) -> None:
     states = Counter(finding.state for finding in findings)
     if as_json:
         shown = [asdict(each) for each in findings]
-        print_json({"findings": shown, "states": dict(states), "sources": endpoints_as_json(deployment.used)})
+        print_json({"findings": shown, "states": dict(states), "sources": endpoints_as_json(deployment.used_endpoints)})
     else:
         print_endpoints(deployment)
         print_findings(findings, states)
-    if not any(deployment.is_named(endpoint) for endpoint in _ENDPOINTS):
+    if not any(deployment.has_address(endpoint) for endpoint in _ENDPOINTS):
         warn(
-            "Error: no deployment was checked, because no address is known: give --state-dir of a running local "
-            "stack (make run starts one), or --api-url and the other options of hybrid-memory --help."
+            "Error: no deployment was checked, because no address is known: set --state-dir of a running local "
+            "stack (make run starts one), or --api-url and the other options in hybrid-memory --help."
         )
         raise typer.Exit(UNREACHABLE)
     if states["unreachable"]:
         raise typer.Exit(UNREACHABLE)
     if states["warning"] or states["fault"]:
-        raise typer.Exit(FOUND_SOMETHING)
+        raise typer.Exit(PROBLEM_FOUND)
 
 
 def _run_checks(deployment: Deployment) -> Iterator[Finding]:
-    # Alembic and SQLAlchemy take most of a second to import, which `--help` need not wait for.
+    # The import of Alembic and SQLAlchemy takes most of a second, which `--help` does not need.
     from cli.checks import check_api, check_port, check_postgres, check_redis, check_versions  # noqa: PLC0415
     from cli.queue_checks import check_queues  # noqa: PLC0415
 
@@ -95,39 +95,41 @@ def _run_checks(deployment: Deployment) -> Iterator[Finding]:
         ("queue", "queue_url", check_queues),
     )
     for name, endpoint, check in checks:
-        if deployment.is_named(endpoint) and not deployment.means_deployment_of(endpoint, "api_url"):
-            yield _is_from_other_deployment(deployment, name, endpoint)
+        if deployment.has_address(endpoint) and not deployment.belongs_to_deployment_of(endpoint, "api_url"):
+            yield _other_deployment_finding(deployment, name, endpoint)
             continue
         port = check_port(deployment, endpoint)
         yield port
         if port.state == "ok":
-            yield from _run(deployment, name, check)
+            yield from _run_check(deployment, name, check)
 
 
-def _is_from_other_deployment(deployment: Deployment, name: str, endpoint: str) -> Finding:
-    source, others = deployment.source_of(endpoint), deployment.source_of("api_url")
+def _other_deployment_finding(deployment: Deployment, name: str, endpoint: str) -> Finding:
+    source, api_source = deployment.source_of(endpoint), deployment.source_of("api_url")
     if source != "environment":
         return Finding(
-            name, "skipped", f"Its address comes from {source}, which belongs to another deployment than the API."
+            name, "skipped", f"Its address is from {source}, which belongs to another deployment than the API."
         )
-    advice = "Give both addresses in the same way, or only --state-dir of the local stack."
+    advice = "Set both addresses in the same way, or only --state-dir of the local stack."
     return Finding(
-        name, "warning", f"Its address comes from the environment (or .env), the API's from {others}.", advice
+        name, "warning", f"Its address is from the environment (or .env), the API's from {api_source}.", advice
     )
 
 
-def _run(deployment: Deployment, name: str, check: Callable[[Deployment], Iterator[Finding]]) -> Iterator[Finding]:
+def _run_check(
+    deployment: Deployment, name: str, check: Callable[[Deployment], Iterator[Finding]]
+) -> Iterator[Finding]:
     try:
         yield from check(deployment)
     except SettingsError as error:
         yield Finding(name, "fault", str(error), "Correct the setting.")
     except MemoryClientError as error:
-        has_answered = isinstance(error, (ApiError, NotThisApi))
-        description = format_error(error, deployment.used["api_url"].url)
-        advice = "Is this the API's URL?" if has_answered else _HANGS
+        has_response = isinstance(error, (ApiError, NotThisApi))
+        description = format_error(error, deployment.used_endpoints["api_url"].url)
+        advice = "Check the API's URL." if has_response else _NO_RESPONSE_ADVICE
         yield Finding(name, "unreachable" if is_outage(error) else "fault", description, advice)
     except StoreUnavailable as error:
-        yield Finding(name, "unreachable", sentence(error, deployment), _HANGS)
+        yield Finding(name, "unreachable", format_store_error(error, deployment), _NO_RESPONSE_ADVICE)
 
 
 def print_findings(findings: list[Finding], states: Counter[State]) -> None:

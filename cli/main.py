@@ -1,4 +1,4 @@
-"""The root command of `hybrid-memory`, to which every group of commands is added."""
+"""The command line `hybrid-memory`: its root command and all groups of commands."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Annotated, Any
 import typer
 
 from cli import dlq, doctor, migrate, openapi, prefs, queue, smoke, threads, users, verify
-from cli.command import FOUND_SOMETHING, command
+from cli.command import PROBLEM_FOUND, command
 from cli.deployment import Deployment
 from cli.output import echo, warn
 from cli.version import own_version
 
 
 class _CommandLine(typer.Typer):
-    """The command line. If its output cannot be written, e.g. on a full disk, it prints one sentence as the error."""
+    """The command line. If its output cannot be written, e.g. on a full disk, it prints an error, no traceback."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         for name in ("stdout", "stderr"):
@@ -30,9 +30,9 @@ class _CommandLine(typer.Typer):
         except OSError as error:
             sentence = f"{error.filename or 'The output'} cannot be written: {error.strerror}."
             warn(json.dumps({"error": sentence}) if "--json" in sys.argv else f"Error: {sentence}")
-            # Without the redirection the interpreter would write the rest of the buffer and report the error again.
+            # Otherwise the interpreter would flush the output at its exit and report the error again.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(FOUND_SOMETHING)
+            sys.exit(PROBLEM_FOUND)
 
 
 app = _CommandLine(

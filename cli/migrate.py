@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cli.command import FOUND_SOMETHING, UNREACHABLE, command, group
+from cli.command import PROBLEM_FOUND, UNREACHABLE, command, group
 from cli.deployment import Deployment
 from cli.options import AsJson
 from cli.output import echo, endpoints_as_json, print_endpoints, print_json, print_table, warn
@@ -40,7 +40,7 @@ def status(deployment: Deployment, *, as_json: AsJson = False) -> None:
     schema = read_status(deployment)
     _print(deployment, schema, {}, as_json=as_json)
     if schema.pending or not schema.is_known:
-        raise typer.Exit(FOUND_SOMETHING)
+        raise typer.Exit(PROBLEM_FOUND)
 
 
 @app.command()
@@ -67,8 +67,8 @@ def up(deployment: Deployment, *, as_json: AsJson = False) -> None:
 
     schema = read_status(deployment)
     if not schema.is_known:
-        warn("Error: the database has a revision that this version does not know, so it is newer.")
-        raise typer.Exit(FOUND_SOMETHING)
+        warn("Error: the database's revision is unknown, because a newer version created it.")
+        raise typer.Exit(PROBLEM_FOUND)
     if schema.pending:
         try:
             with _translated_errors():
@@ -81,7 +81,7 @@ def up(deployment: Deployment, *, as_json: AsJson = False) -> None:
 
 
 def read_status(deployment: Deployment) -> SchemaStatus:
-    """Return how the database's schema compares with this version's schema.
+    """Return the database's revision and the pending migrations.
 
     Raises:
         SettingsError: The address of PostgreSQL is unknown.
@@ -94,7 +94,7 @@ def read_status(deployment: Deployment) -> SchemaStatus:
 
 
 def _url(deployment: Deployment) -> str:
-    """Return the database's URL, with a password from IAM or Secrets Manager if `DATABASE__AUTH` says so."""
+    """Return the database's URL, with the password that `DATABASE__AUTH` requires (IAM or Secrets Manager)."""
     from sqlalchemy import make_url
 
     from shared.stores.postgres.connection import sign_in_parameters
@@ -129,17 +129,20 @@ def _as_json(pending: list[tuple[str, str]]) -> list[dict[str, str]]:
 def _print(deployment: Deployment, schema: SchemaStatus, more: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         answer = {"current": schema.current, "head": schema.head, "pending": _as_json(schema.pending)}
-        print_json({**answer, "is_known": schema.is_known, **more, "sources": endpoints_as_json(deployment.used)})
+        print_json(
+            {**answer, "is_known": schema.is_known, **more, "sources": endpoints_as_json(deployment.used_endpoints)}
+        )
         return
     print_endpoints(deployment)
     for what, revisions in (("applied", more.get("applied", [])), ("pending", _as_json(schema.pending))):
         if revisions:
             print_table((what, "what it does"), [(each["revision"], each["doc"]) for each in revisions])
     if not schema.is_known:
-        echo(f"The database is at {schema.current}, which this version does not know: a newer version created it.")
+        echo(f"The database is at {schema.current}, which is unknown: a newer version created it.")
     elif schema.pending:
         echo(
-            f"The database is at {schema.current or 'nothing'}, the newest is {schema.head}: hybrid-memory migrate up."
+            f"The database is at {schema.current or 'no revision'}, the newest is {schema.head}. "
+            "Run hybrid-memory migrate up."
         )
     else:
         echo(f"The database is at {schema.head}, the newest.")

@@ -1,4 +1,4 @@
-"""`hybrid-memory openapi`: the API's own description."""
+"""`hybrid-memory openapi`: the API's OpenAPI description."""
 
 # ruff: noqa: D301 - \b tells typer not to rewrap the lines below it
 
@@ -41,7 +41,7 @@ def openapi(deployment: Deployment, *, output: Output = None, as_json: AsJson = 
                 **summary,
                 "paths": len(described["paths"]),
                 "output": str(output),
-                "sources": endpoints_as_json(deployment.used),
+                "sources": endpoints_as_json(deployment.used_endpoints),
             }
         )
     else:

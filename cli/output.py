@@ -24,12 +24,12 @@ UNKNOWN: Final = "unknown"
 _MIN_COLUMNS: Final = 20
 # Minimum width of a table's column on a terminal; a column with shorter cells may be narrower.
 _MIN_COLUMN: Final = 8
-# A terminal shows seconds only: two timestamps with fractions would fill most of 80 columns.
-_MOMENT: Final = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?Z$")
-# Characters that Python calls unprintable although they belong to text: joiners (emoji, Persian, Hindi), word breaks in
-# scripts without spaces, and signs before Arabic numbers. The pattern also accepts a flag emoji with its tags. Spaces
-# of any width are accepted below.
+# A terminal shows times without fractions of a second: two times with fractions would fill most of 80 columns.
+_ISO_TIME: Final = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?Z$")
+# Characters that `str.isprintable` rejects although texts need them: joiners (emoji, Persian, Hindi), word breaks in
+# scripts without spaces, and signs before Arabic numbers.
 _JOINERS: Final = frozenset("\u200b\u200c\u200d\u2060\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u08e2")
+# A flag emoji with its tags stays unchanged. Every other character is checked by `_escape`.
 _TEXT: Final = re.compile("\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f|(.)", re.DOTALL)
 
 
@@ -54,7 +54,7 @@ def print_json(answer: Mapping[str, Any], *, on_one_line: bool = False) -> None:
 
 
 def console() -> Console:
-    """Return the terminal. If it reports fewer columns than any table needs, assume 80."""
+    """Return the terminal, with 80 columns if it reports fewer than any table needs."""
     terminal = Console()
     return terminal if terminal.width >= _MIN_COLUMNS else Console(width=80)
 
@@ -72,9 +72,9 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
 def rich_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
     """Return a table for a terminal."""
     table = Table(box=None, header_style="bold", pad_edge=False)
-    cells = [[_MOMENT.sub(r"\1Z", _cell(cell)) for cell in row] for row in rows]
-    for place, column in enumerate(columns):
-        has_timestamps = any(_MOMENT.fullmatch(row[place]) for row in cells)
+    cells = [[_ISO_TIME.sub(r"\1Z", _cell(cell)) for cell in row] for row in rows]
+    for index, column in enumerate(columns):
+        has_timestamps = any(_ISO_TIME.fullmatch(row[index]) for row in cells)
         # A timestamp does not wrap; a narrow terminal wraps the other columns.
         table.add_column(column, overflow="fold", no_wrap=has_timestamps)
     for row in cells:
@@ -84,25 +84,25 @@ def rich_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Tabl
 
 
 def _least_width(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> int:
-    """Return the minimum width of a terminal for a readable table. Times must fit on one line; other cells may wrap."""
+    """Return a table's minimum width. Times must fit on one line; other cells can wrap."""
     widths = []
-    for place, column in enumerate(columns):
-        cells = [_MOMENT.sub(r"\1Z", _cell(row[place])) for row in rows]
+    for index, column in enumerate(columns):
+        cells = [_ISO_TIME.sub(r"\1Z", _cell(row[index])) for row in rows]
         widest = max((cell_len(cell) for cell in (column, *cells)), default=0)
-        has_timestamps = any(_MOMENT.fullmatch(cell) for cell in cells)
+        has_timestamps = any(_ISO_TIME.fullmatch(cell) for cell in cells)
         widths.append(widest if has_timestamps else min(widest, _MIN_COLUMN))
     return sum(widths) + 2 * (len(columns) - 1)
 
 
 def rich_records(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Group:
-    """Return a table's rows for a narrow terminal, one below the other."""
+    """Return a table's rows for a narrow terminal: one line for each name and value."""
     records: list[Table | Text] = []
     for row in rows:
         record = Table(box=None, show_header=False, pad_edge=False)
         record.add_column(style="bold", no_wrap=True)
         record.add_column(overflow="fold")
         for column, cell in zip(columns, row, strict=True):
-            record.add_row(column, Text(_MOMENT.sub(r"\1Z", _cell(cell))))
+            record.add_row(column, Text(_ISO_TIME.sub(r"\1Z", _cell(cell))))
         records += [record, Text()]
     return Group(*records)
 
@@ -110,7 +110,7 @@ def rich_records(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Gr
 def plain_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Return a table as lines of text in columns."""
     lines = [[column.upper() for column in columns], *([_cell(cell) for cell in row] for row in rows)]
-    widths = [max(len(line[place]) for line in lines) for place in range(len(columns))]
+    widths = [max(len(line[index]) for line in lines) for index in range(len(columns))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
     )
@@ -118,9 +118,9 @@ def plain_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str
 
 @contextmanager
 def progress(description: str, total: int | None) -> Iterator[Callable[[int, int | None], None]]:
-    """Show a progress bar on a terminal, and yield a function that updates it with the done and the total count.
+    """Show a progress bar on a terminal. Yield a function that sets the number of finished items and the total.
 
-    With `total` None the bar only counts.
+    If `total` is None, the bar shows only the number of finished items.
     """
     if not sys.stderr.isatty():
         yield lambda _done, _total: None
@@ -134,21 +134,21 @@ def progress(description: str, total: int | None) -> Iterator[Callable[[int, int
 def print_endpoints(deployment: Deployment) -> None:
     """With `--verbose`, print each used address and its source."""
     if deployment.is_verbose:
-        for name, place in deployment.used.items():
-            warn(f"{name}: {printable(place.shown)} (from {place.source})")
+        for name, endpoint in deployment.used_endpoints.items():
+            warn(f"{name}: {printable(endpoint.redacted_url)} (from {endpoint.source})")
 
 
 def endpoints_as_json(used: Mapping[str, Endpoint]) -> dict[str, dict[str, str]]:
     """Return each used address and its source."""
-    return {name: {"url": place.shown, "source": place.source} for name, place in used.items()}
+    return {name: {"url": endpoint.redacted_url, "source": endpoint.source} for name, endpoint in used.items()}
 
 
-def moment(value: datetime | None) -> str | None:
+def iso_time(value: datetime | None) -> str | None:
     """Return a time as ISO 8601 in UTC, to the millisecond."""
     return None if value is None else value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def duration(seconds: float | None) -> str:
+def format_duration(seconds: float | None) -> str:
     """Return a duration in its two largest units, e.g. `3 min 5 s`."""
     if seconds is None:
         return UNKNOWN
@@ -164,10 +164,10 @@ def duration(seconds: float | None) -> str:
 
 def printable(text: str) -> str:
     """Return the text with control characters escaped, except newlines and tabs."""
-    return _TEXT.sub(lambda match: _shown(match[1]) if match[1] else match[0], text)
+    return _TEXT.sub(lambda match: _escape(match[1]) if match[1] else match[0], text)
 
 
-def _shown(character: str) -> str:
+def _escape(character: str) -> str:
     if character.isprintable() or character in "\n\t" or character in _JOINERS or category(character) == "Zs":
         return character
     return character.encode("unicode_escape").decode("ascii")

@@ -10,7 +10,7 @@ import typer
 
 from cli import connect
 from cli.arguments import UserId
-from cli.command import USAGE, command, group
+from cli.command import INVALID_USAGE, command, group
 from cli.deployment import Deployment
 from cli.options import AsJson, Yes
 from cli.output import echo, endpoints_as_json, print_endpoints, print_json, print_table, printable, warn
@@ -40,7 +40,7 @@ def get_(
     if name is not None:
         if name not in preferences:
             warn(f"Error: {printable(user)} has no preference {printable(name)}.")
-            raise typer.Exit(USAGE)
+            raise typer.Exit(INVALID_USAGE)
         if not as_json:
             echo(printable(preferences[name]))
             return
@@ -96,7 +96,7 @@ def _print(
 ) -> None:
     if as_json:
         answer = {"preview": is_preview, "user_id": user, "preferences": preferences}
-        print_json({**answer, "sources": endpoints_as_json(deployment.used)})
+        print_json({**answer, "sources": endpoints_as_json(deployment.used_endpoints)})
         return
     print_endpoints(deployment)
     if preferences:

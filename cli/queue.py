@@ -19,9 +19,9 @@ from cli.options import AsJson
 from cli.output import (
     UNKNOWN,
     console,
-    duration,
     echo,
     endpoints_as_json,
+    format_duration,
     is_terminal,
     plain_table,
     print_endpoints,
@@ -106,7 +106,7 @@ def _watch(reader: StatusReader, deployment: Deployment, interval: float, *, as_
 
 
 def _as_json(status: Status, deployment: Deployment) -> dict[str, Any]:
-    return {**status.to_json(), "sources": endpoints_as_json(deployment.used)}
+    return {**status.to_json(), "sources": endpoints_as_json(deployment.used_endpoints)}
 
 
 def _print(status: Status) -> None:
@@ -125,7 +125,7 @@ def _rows(status: Status) -> list[Sequence[object]]:
         if answer is None:
             rows.append((shown, *[UNKNOWN] * (len(_COLUMNS) - 1)))
             continue
-        oldest = None if answer["depth"] == 0 else duration(answer["oldest_age_seconds"])
+        oldest = None if answer["depth"] == 0 else format_duration(answer["oldest_age_seconds"])
         rows.append((shown, answer["visible"], answer["in_flight"], answer["delayed"], oldest, answer["as_of"]))
     return rows
 
@@ -143,8 +143,8 @@ def _lines(status: Status) -> list[str]:
         mark = at_least if name == "newest_accepted" and answer["created_at"] else ""
         lines.append(f"{shown}: {mark}{answer['created_at'] or 'none'} (as of {answer['as_of']})")
     difference, lag = status.accepted_minus_stored, status.lag_seconds
-    lines.append(f"accepted minus stored: {UNKNOWN if difference is None else at_least + duration(difference)}")
+    lines.append(f"accepted minus stored: {UNKNOWN if difference is None else at_least + format_duration(difference)}")
     mark = "" if status.is_anything_waiting else at_least
     direction = " (how long the oldest has waited)" if status.is_anything_waiting else ""
-    lines.append(f"sync lag: {UNKNOWN if lag is None else mark + duration(lag) + direction}")
+    lines.append(f"sync lag: {UNKNOWN if lag is None else mark + format_duration(lag) + direction}")
     return lines

@@ -14,9 +14,9 @@ if TYPE_CHECKING:  # the driver is imported only when a command uses a queue
     from cli.stores.queue_settings import EventSource, QueueSetup
     from shared.stores.sqs.admin import QueueAdmin
 
-# The maximum of receives that SQS allows. A message that waits for PostgreSQL is received about forty times an hour.
-_MIN_RECEIVES: Final = 1_000
-_TIMES_THE_TIMEOUT: Final = 6
+# SQS allows at most this value. During an outage of PostgreSQL, a message is received about forty times an hour.
+_RECOMMENDED_RECEIVES: Final = 1_000
+_VISIBILITY_PER_TIMEOUT: Final = 6
 
 
 def check_queues(deployment: Deployment) -> Iterator[Finding]:
@@ -28,19 +28,19 @@ def check_queues(deployment: Deployment) -> Iterator[Finding]:
     live = connect.queue(deployment, "queue_url")
     setup = connect.queue_setup(live)
     yield Finding("queue", "ok", f"{live.depth().total} messages.")
-    if deployment.is_named("dlq_url"):
-        yield from _check_dead(connect.queue(deployment, "dlq_url"), setup)
+    if deployment.has_address("dlq_url"):
+        yield from _check_dead_letters(connect.queue(deployment, "dlq_url"), setup)
     else:
         yield Finding("redrive policy", "skipped", "The dead-letter queue is unknown: give --dlq-url.")
     try:
         sources = connect.event_sources(live, setup.arn)
     except StoreUnavailable as error:
-        yield Finding("event source", "skipped", f"Lambda cannot be asked: {str(error).partition(': ')[2]}")
+        yield Finding("event source", "skipped", f"Lambda did not respond: {str(error).partition(': ')[2]}")
         return
     yield from _check_sources(sources, setup)
 
 
-def _check_dead(dead: QueueAdmin, setup: QueueSetup) -> Iterator[Finding]:
+def _check_dead_letters(dead: QueueAdmin, setup: QueueSetup) -> Iterator[Finding]:
     dead_setup = connect.queue_setup(dead)
     if setup.dead_letter_arn != dead_setup.arn:
         destination = f"to {setup.dead_letter_arn}" if setup.dead_letter_arn else "nowhere"
@@ -51,14 +51,17 @@ def _check_dead(dead: QueueAdmin, setup: QueueSetup) -> Iterator[Finding]:
             f"After too many receives, a message goes {destination}, not to {dead_setup.arn}.",
             advice,
         )
-    elif (setup.max_receives or 0) < _MIN_RECEIVES:
-        advice = f"Set maxReceiveCount to {_MIN_RECEIVES}: a message that waits for PostgreSQL is received many times."
+    elif (setup.max_receives or 0) < _RECOMMENDED_RECEIVES:
+        advice = (
+            f"Set maxReceiveCount to {_RECOMMENDED_RECEIVES}, because a message is received many times if PostgreSQL "
+            "is down."
+        )
         yield Finding("redrive policy", "warning", f"After {setup.max_receives} receives.", advice)
     else:
         yield Finding("redrive policy", "ok", f"After {setup.max_receives} receives, to the dead-letter queue.")
     days = dead_setup.retention_seconds / 86_400
     if dead_setup.retention_seconds <= setup.retention_seconds:
-        advice = "Keep dead letters longer than the exchange queue keeps messages: a move does not reset their age."
+        advice = "Set a longer retention than the exchange queue's: a move does not reset a message's age."
         yield Finding(
             "dead letters' retention", "fault", f"SQS keeps them {days:g} days from the time they were sent.", advice
         )
@@ -66,7 +69,7 @@ def _check_dead(dead: QueueAdmin, setup: QueueSetup) -> Iterator[Finding]:
         yield Finding("dead letters' retention", "ok", f"SQS keeps them {days:g} days.")
     depth = dead.depth().total
     if depth:
-        advice = "See hybrid-memory dlq list; when the reason is gone, hybrid-memory dlq redrive."
+        advice = "Run hybrid-memory dlq list. Remove the cause, then run hybrid-memory dlq redrive."
         yield Finding("dead letters", "warning", f"There are {depth}.", advice)
     else:
         yield Finding("dead letters", "ok", "There are none.")
@@ -78,7 +81,7 @@ def _check_sources(sources: list[EventSource], setup: QueueSetup) -> Iterator[Fi
         yield Finding("event source", "fault", "No function reads from the exchange queue.", advice)
     for source in sources:
         if source.state not in {"Enabled", "Updating", "Creating"}:
-            advice = "Enable the event source mapping: until then exchanges only wait."
+            advice = "Enable the event source mapping. Until then the queue is not drained."
             yield Finding("event source", "fault", f"{source.function} is {source.state}.", advice)
         else:
             yield Finding("event source", "ok", f"{source.function}, up to {source.batch_size} at a time.")
@@ -88,8 +91,8 @@ def _check_sources(sources: list[EventSource], setup: QueueSetup) -> Iterator[Fi
             advice = "Set FunctionResponseTypes to ReportBatchItemFailures: without it failed messages are deleted."
             yield Finding("partial batches", "fault", "SQS deletes a batch's failed messages, too.", advice)
         timeout = source.timeout_seconds
-        if timeout and setup.visibility_seconds < _TIMES_THE_TIMEOUT * timeout:
-            advice = f"Set it to {_TIMES_THE_TIMEOUT * timeout} s or more, six times the function's timeout."
+        if timeout and setup.visibility_seconds < _VISIBILITY_PER_TIMEOUT * timeout:
+            advice = f"Set it to {_VISIBILITY_PER_TIMEOUT * timeout} s or more, six times the function's timeout."
             yield Finding("visibility timeout", "warning", f"It is {setup.visibility_seconds} s.", advice)
         else:
             yield Finding("visibility timeout", "ok", f"It is {setup.visibility_seconds} s.")

@@ -1,29 +1,28 @@
-"""The state of the drain: the undrained exchanges, and how far L2 is behind."""
+"""The depths of the queues and the outbox, and the sync lag."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 from cli import connect
-from cli.command import sentence
+from cli.command import format_store_error
 from cli.deployment import Deployment
-from cli.output import moment
+from cli.output import iso_time
 from shared.errors import StoreUnavailable
-
-_Counted = Literal["queue_url", "dlq_url"]
 
 
 @dataclass(slots=True)
 class Status:
-    """The layers' responses. A value is None if it is unknown.
+    """The state of the queues and stores. A value is None if it is unknown.
 
     Attributes:
-        answers: The responses, by their field's name in the JSON output.
-        errors: One sentence for each layer that did not respond.
-        skipped: One sentence for each known layer that was skipped because it belongs to another deployment.
+        answers: The values, by their field's name in the JSON output.
+        unreachable: The layers that did not respond.
+        errors: A message for each layer that did not respond.
+        skipped: A message for each layer that may belong to another deployment.
     """
 
     answers: dict[str, Any] = field(default_factory=dict)
@@ -57,8 +56,8 @@ class Status:
         """The sync lag in seconds; None if it is unknown.
 
         It is the age of the oldest waiting exchange. If no exchange waits, it is newest accepted minus newest stored.
-        The difference alone would be zero while old exchanges are stuck and newer ones drained. It would be an hour for
-        the first exchange after an hour without any.
+        This difference would mislead while exchanges wait: it is zero if old exchanges are stuck and newer ones are
+        drained, and it is an hour for the first exchange after an hour of silence.
         """
         if self.is_anything_waiting is None:
             return None
@@ -92,29 +91,29 @@ class StatusReader:
         self._deployment = deployment
         self._queue = connect.queue(deployment, "queue_url")
         self._skipped: list[str] = []
-        self._dlq = connect.queue(deployment, "dlq_url") if self._is_mine("dlq_url") else None
-        is_redis_mine = self._is_mine("redis_url")
-        self._redis = connect.redis(deployment) if is_redis_mine else None
-        self._outbox = connect.redis_inspector(deployment) if is_redis_mine else None
-        self._postgres = connect.postgres(deployment) if self._is_mine("database_url") else None
+        self._dlq = connect.queue(deployment, "dlq_url") if self._belongs_to_queue("dlq_url") else None
+        is_redis_included = self._belongs_to_queue("redis_url")
+        self._redis = connect.redis_scan(deployment) if is_redis_included else None
+        self._outbox = connect.redis_inspector(deployment) if is_redis_included else None
+        self._postgres = connect.postgres_verify(deployment) if self._belongs_to_queue("database_url") else None
 
     def read(self) -> Status:
         """Read every known layer."""
         status = Status(skipped=self._skipped)
-        # The layers are read in the order in which an exchange moves through them. An exchange accepted later is not
-        # counted, and one that moves during the reading is seen at its new place, so it does not count as lag.
-        self._ask(status, ("outbox", "newest_accepted"), self._accepted)
-        self._ask(status, ("queue",), lambda: [_count(self._queue)])
-        self._ask(status, ("dlq",), lambda: [_count(self._dlq)] if self._dlq else None)
-        self._ask(status, ("newest_stored",), self._stored)
+        # An exchange moves from the outbox or the queue to PostgreSQL. The layers are read in this order, so that an
+        # exchange that moves during the reading is not missed and does not count as lag.
+        self._read_layer(status, ("outbox", "newest_accepted"), self._read_accepted)
+        self._read_layer(status, ("queue",), lambda: [_read_depth(self._queue)])
+        self._read_layer(status, ("dlq",), lambda: [_read_depth(self._dlq)] if self._dlq else None)
+        self._read_layer(status, ("newest_stored",), self._read_stored)
         return status
 
-    def _is_mine(self, name: str) -> bool:
-        """Return whether a layer is known and belongs to the queue's deployment.
+    def _belongs_to_queue(self, name: str) -> bool:
+        """Return whether a layer's address is known and belongs to the exchange queue's deployment.
 
-        If it belongs to another deployment, record a sentence about it.
+        If it may belong to another deployment, add a message to `skipped`.
         """
-        if not self._deployment.is_named(name):
+        if not self._deployment.has_address(name):
             return False
         if self._deployment.same_deployment(name, "queue_url"):
             return True
@@ -124,41 +123,41 @@ class StatusReader:
         )
         return False
 
-    def _ask(self, status: Status, names: tuple[str, ...], question: Callable[[], list[Any] | None]) -> None:
+    def _read_layer(self, status: Status, names: tuple[str, ...], read: Callable[[], list[Any] | None]) -> None:
         try:
-            answers = question()
+            answers = read()
         except StoreUnavailable as error:
             answers = None
             if error.layer not in status.unreachable:
                 status.unreachable.append(error.layer)
-            status.errors.append(sentence(error, self._deployment))
+            status.errors.append(format_store_error(error, self._deployment))
         status.answers.update(zip(names, answers or [None] * len(names), strict=True))
 
-    def _accepted(self) -> list[Any] | None:
+    def _read_accepted(self) -> list[Any] | None:
         if self._redis is None or self._outbox is None:
             return None
-        accepted, as_of = self._redis.accepted(), moment(datetime.now(UTC))
-        newest = {"created_at": _exact(accepted.newest), "is_partial": accepted.is_partial, "as_of": as_of}
+        accepted, as_of = self._redis.newest_accepted(), iso_time(datetime.now(UTC))
+        newest = {"created_at": _iso_microseconds(accepted.newest), "is_partial": accepted.is_partial, "as_of": as_of}
         waiting, now = self._outbox.outbox(), datetime.now(UTC)
         age = None if waiting.oldest is None else max(0.0, (now - waiting.oldest).total_seconds())
-        return [{"depth": waiting.total, "oldest_age_seconds": _rounded(age), "as_of": moment(now)}, newest]
+        return [{"depth": waiting.total, "oldest_age_seconds": _rounded(age), "as_of": iso_time(now)}, newest]
 
-    def _stored(self) -> list[Any] | None:
+    def _read_stored(self) -> list[Any] | None:
         if self._postgres is None:
             return None
-        return [{"created_at": _exact(self._postgres.newest()), "as_of": moment(datetime.now(UTC))}]
+        return [{"created_at": _iso_microseconds(self._postgres.newest()), "as_of": iso_time(datetime.now(UTC))}]
 
 
 def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 3)
 
 
-def _exact(value: datetime | None) -> str | None:
+def _iso_microseconds(value: datetime | None) -> str | None:
     return None if value is None else value.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def _count(queue: Any) -> dict[str, Any]:
-    depth, as_of = queue.depth(), moment(datetime.now(UTC))
+def _read_depth(queue: Any) -> dict[str, Any]:
+    depth, as_of = queue.depth(), iso_time(datetime.now(UTC))
     oldest = connect.oldest_age(queue, depth)
     return {
         "depth": depth.total,
@@ -166,6 +165,6 @@ def _count(queue: Any) -> dict[str, Any]:
         "in_flight": depth.in_flight,
         "delayed": depth.delayed,
         "oldest_age_seconds": round(oldest[0], 1) if oldest else None,
-        "oldest_as_of": moment(oldest[1]) if oldest else None,
+        "oldest_as_of": iso_time(oldest[1]) if oldest else None,
         "as_of": as_of,
     }

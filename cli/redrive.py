@@ -25,7 +25,7 @@ Advance = Callable[[int, int | None], None]
 
 @dataclass(slots=True)
 class RedriveResult:
-    """The result of a move so far. It is correct at any interruption.
+    """The result of a move so far. It is updated after each message, so that it is correct after an interruption.
 
     Attributes:
         refused: Ids of messages that the exchange queue refused; they stay in the dead-letter queue.
@@ -35,8 +35,8 @@ class RedriveResult:
     refused: list[str] = field(default_factory=list)
 
 
-def copy(
-    dead: QueueAdmin, live: QueueAdmin, total: int, rate: int | None, done: RedriveResult, advance: Advance
+def copy_messages(
+    dlq: QueueAdmin, exchange_queue: QueueAdmin, total: int, rate: int | None, result: RedriveResult, advance: Advance
 ) -> None:
     """Receive, send and delete up to `total` messages one by one.
 
@@ -45,51 +45,53 @@ def copy(
     id. The copy has the body and the ids of the request and trace, without the reason of the last failure.
 
     Args:
-        dead: The dead-letter queue.
-        live: The exchange queue.
+        dlq: The dead-letter queue.
+        exchange_queue: The exchange queue.
         total: Maximum number of messages to move.
-        rate: Maximum number of messages a second.
-        done: Updated after each message.
+        rate: Maximum number of messages per second.
+        result: Updated after each message.
         advance: Called with the number of moved messages and the total.
     """
-    pace = _RateLimiter(rate)
+    rate_limiter = _RateLimiter(rate)
     refused: list[QueuedMessage] = []
     try:
-        while done.moved + len(refused) < total:
-            batch = dead.receive(min(_BATCH, total - done.moved - len(refused)), hide_seconds=_HIDE_SECONDS)
+        while result.moved + len(refused) < total:
+            batch = dlq.receive(min(_BATCH, total - result.moved - len(refused)), hide_seconds=_HIDE_SECONDS)
             if not batch:
                 break
             try:
                 while batch:
-                    pace.wait()
-                    if _copy_one(dead, live, batch[0]):
-                        done.moved += 1
+                    rate_limiter.wait()
+                    if _copy_one(dlq, exchange_queue, batch[0]):
+                        result.moved += 1
                     else:
                         refused.append(batch[0])
-                        done.refused.append(batch[0].message_id)
+                        result.refused.append(batch[0].message_id)
                     del batch[0]
-                    advance(done.moved, total)
+                    advance(result.moved, total)
             finally:
-                dead.release(batch)
+                dlq.release(batch)
     finally:
-        dead.release(refused)
+        dlq.release(refused)
 
 
-def _copy_one(dead: QueueAdmin, live: QueueAdmin, message: QueuedMessage) -> bool:
+def _copy_one(dlq: QueueAdmin, exchange_queue: QueueAdmin, message: QueuedMessage) -> bool:
     try:
         attributes = {
             REQUEST_ID: valid_request_id(message.attributes.get(REQUEST_ID)),
             TRACEPARENT: valid_traceparent(message.attributes.get(TRACEPARENT)),
         }
-        live.send(message.body, attributes)
+        exchange_queue.send(message.body, attributes)
     except InvalidRecord:
         return False
-    dead.delete(message)
+    dlq.delete(message)
     return True
 
 
-def follow(task: MoveTask, done: RedriveResult, advance: Advance, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Wait until SQS's own move ends; cancel it if Ctrl-C interrupts the wait.
+def wait_for_move(
+    task: MoveTask, result: RedriveResult, advance: Advance, sleep: Callable[[float], None] = time.sleep
+) -> None:
+    """Wait until SQS's move task ends. Ctrl-C cancels the task.
 
     Raises:
         StoreUnavailable: The move failed.
@@ -97,7 +99,7 @@ def follow(task: MoveTask, done: RedriveResult, advance: Advance, sleep: Callabl
     try:
         while True:
             progress = task.progress()
-            done.moved = progress.moved
+            result.moved = progress.moved
             advance(progress.moved, progress.total)
             if progress.failure:
                 raise StoreUnavailable("queue", f"the move failed: {progress.failure}; --copy may work")
@@ -110,13 +112,13 @@ def follow(task: MoveTask, done: RedriveResult, advance: Advance, sleep: Callabl
 
 
 class _RateLimiter:
-    """Limits a loop to `rate` passes a second, evenly spaced."""
+    """Limits a loop to `rate` iterations per second, evenly spaced."""
 
     def __init__(self, rate: int | None) -> None:
         self._interval = 1 / rate if rate else 0.0
         self._next = time.monotonic()
 
     def wait(self) -> None:
-        """Wait until the next pass is due."""
+        """Wait until the next iteration may start."""
         time.sleep(max(0.0, self._next - time.monotonic()))
         self._next = max(self._next, time.monotonic() - self._interval) + self._interval

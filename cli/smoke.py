@@ -1,4 +1,4 @@
-"""`hybrid-memory smoke`: tests a deployment through its API: an exchange is stored, read and deleted."""
+"""`hybrid-memory smoke`: stores, reads and deletes an exchange through the API to test a deployment."""
 
 # ruff: noqa: D301 - \b tells typer not to rewrap the lines below it
 
@@ -12,7 +12,7 @@ from typing import Annotated, Final
 import typer
 
 from cli import connect
-from cli.command import FOUND_SOMETHING, UNREACHABLE, command
+from cli.command import PROBLEM_FOUND, UNREACHABLE, command
 from cli.deployment import Deployment
 from cli.doctor import print_findings
 from cli.options import AsJson
@@ -56,8 +56,8 @@ def smoke(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     test = SmokeTest(
         connect.api(deployment),
-        anonymous=connect.api_as(deployment, None) if deployment.token() else None,
-        other=connect.api_as(deployment, other_token) if other_token else None,
+        anonymous=connect.api_with_token(deployment, None) if deployment.token() else None,
+        other=connect.api_with_token(deployment, other_token) if other_token else None,
         wait_seconds=wait,
     )
     findings = test.run()
@@ -65,11 +65,11 @@ def smoke(
     if as_json:
         shown = [asdict(finding) for finding in findings]
         answer = {"thread_id": test.thread_id, "findings": shown, "states": dict(states)}
-        print_json({**answer, "sources": endpoints_as_json(deployment.used)})
+        print_json({**answer, "sources": endpoints_as_json(deployment.used_endpoints)})
     else:
         print_endpoints(deployment)
         print_findings(findings, states)
     if states["unreachable"]:
         raise typer.Exit(UNREACHABLE)
     if states["warning"] or states["fault"]:
-        raise typer.Exit(FOUND_SOMETHING)
+        raise typer.Exit(PROBLEM_FOUND)

@@ -8,9 +8,9 @@ from http import HTTPStatus
 from typing import Final
 from uuid import uuid4
 
-from cli.api import failure_of, format_error, is_outage
+from cli.api import error_name, format_error, is_outage
 from cli.diagnostics import Finding
-from cli.output import duration
+from cli.output import format_duration
 from hybrid_memory_client import (
     ApiError,
     Context,
@@ -48,16 +48,16 @@ class SmokeTest:
         self._thread_may_exist = False
 
     def run(self) -> list[Finding]:
-        """Run the steps until one gets no successful response, then delete the thread."""
+        """Run the steps until a request fails, then delete the thread."""
         steps: list[tuple[str, Callable[[], Finding]]] = [
-            ("health", self._health),
+            ("health", self._check_health),
             ("write", self._write),
             ("read", self._read),
-            ("drain", self._drain),
-            *([("token", self._without_a_token)] if self._anonymous else []),
-            *([("isolation", self._as_another_user)] if self._other else []),
+            ("drain", self._wait_for_drain),
+            *([("token", self._read_without_token)] if self._anonymous else []),
+            *([("isolation", self._read_as_other_user)] if self._other else []),
             ("delete", self._delete),
-            ("gone", self._gone),
+            ("gone", self._check_deletion),
         ]
         findings: list[Finding] = []
         try:
@@ -65,19 +65,19 @@ class SmokeTest:
                 try:
                     findings.append(step())
                 except MemoryClientError as error:
-                    findings.append(_not_done(name, error, self._api.base_url))
+                    findings.append(_error_finding(name, error, self._api.base_url))
                     break
         finally:
             if self._thread_may_exist:
                 findings.append(self._clean_up())
         return findings
 
-    def _health(self) -> Finding:
+    def _check_health(self) -> Finding:
         health = self._api.health()
         states = {"redis": health.redis, "postgres": health.postgres, "queue": health.queue}
         failed = [name for name, state in states.items() if state != "ok"]
         if failed:
-            advice = "Look at the functions' network, their settings and their log."
+            advice = "Check the functions' network, settings and logs."
             return Finding("health", "fault", f"It cannot reach {', '.join(failed)}.", advice)
         return Finding("health", "ok", "It reaches Redis, PostgreSQL and the queue.")
 
@@ -91,7 +91,7 @@ class SmokeTest:
         description = f"The exchange is in: {saved.durability}{', redis' if saved.cached else ''}."
         if saved.durability != "queue" or not saved.cached:
             return Finding(
-                "write", "fault", description, "It has to be in the queue and in Redis: which of them is down?"
+                "write", "fault", description, "It must be in the queue and in Redis. Check which of them is down."
             )
         return Finding("write", "ok", description)
 
@@ -99,28 +99,28 @@ class SmokeTest:
         context = self._context()
         texts = [message.content for message in context.messages]
         if texts != [_QUESTION, _ANSWER]:
-            advice = "The next turn would not remember this one. Run hybrid-memory doctor for details."
-            return Finding("read", "fault", f"{len(texts)} messages came back instead of 2.", advice)
-        # In the first minute of a new Redis, queued exchanges count as missing, and the API reports the queue as
-        # degraded. This is no fault: the write step has shown that the queue accepts messages.
+            advice = "The next turn would not have this exchange. Run hybrid-memory doctor for details."
+            return Finding("read", "fault", f"The API returned {len(texts)} messages instead of 2.", advice)
+        # In the first minute of a new Redis, the API reports the queue as degraded, because queued exchanges may be
+        # missing in Redis. This is not a fault: in the write step, the queue accepted the message.
         if set(context.degraded) - {"queue"}:
             shown = f"The read succeeded, but without {', '.join(context.degraded)}."
-            return Finding("read", "fault", shown, "Which layer is slow or down?")
+            return Finding("read", "fault", shown, "Check which layer is slow or down.")
         return Finding("read", "ok", f"Read back from {context.source}.")
 
     def _context(self) -> Context:
         return self._api.invoking(thread_id=self.thread_id)
 
-    def _drain(self) -> Finding:
+    def _wait_for_drain(self) -> Finding:
         started = time.monotonic()
         while True:
             layers = self._api.read_layers(self.thread_id)
             waited = time.monotonic() - started
             if self._is_stored(layers):
-                return Finding("drain", "ok", f"PostgreSQL has it after {duration(waited)}.")
+                return Finding("drain", "ok", f"PostgreSQL has it after {format_duration(waited)}.")
             if waited > self._wait_seconds:
-                shown = f"PostgreSQL does not have it after {duration(waited)}."
-                advice = "Does the sync function run, and what does its log say? --wait waits longer."
+                shown = f"PostgreSQL does not have it after {format_duration(waited)}."
+                advice = "Check that the sync function runs, and its log. To wait longer, use --wait."
                 return Finding("drain", "fault", shown, advice)
             time.sleep(_PAUSE_SECONDS)
 
@@ -128,21 +128,21 @@ class SmokeTest:
         stored = [message.exchange_id for message in layers.postgres.messages]
         return stored == [self._exchange_id] * 2 and layers.undrained == 0
 
-    def _without_a_token(self) -> Finding:
+    def _read_without_token(self) -> Finding:
         assert self._anonymous is not None  # noqa: S101 - the step runs only with an anonymous client
-        return _refused("token", self._anonymous, self.thread_id, HTTPStatus.UNAUTHORIZED, "without a token")
+        return _check_refusal("token", self._anonymous, self.thread_id, HTTPStatus.UNAUTHORIZED, "without a token")
 
-    def _as_another_user(self) -> Finding:
+    def _read_as_other_user(self) -> Finding:
         assert self._other is not None  # noqa: S101 - the step runs only with a second client
-        return _refused("isolation", self._other, self.thread_id, HTTPStatus.NOT_FOUND, "with the other token")
+        return _check_refusal("isolation", self._other, self.thread_id, HTTPStatus.NOT_FOUND, "with the other token")
 
     def _delete(self) -> Finding:
         self._api.delete_thread(self.thread_id)
         self._thread_may_exist = False
         return Finding("delete", "ok", "The thread is deleted.")
 
-    def _gone(self) -> Finding:
-        finding = _refused("gone", self._api, self.thread_id, HTTPStatus.NOT_FOUND, "after its deletion")
+    def _check_deletion(self) -> Finding:
+        finding = _check_refusal("gone", self._api, self.thread_id, HTTPStatus.NOT_FOUND, "after its deletion")
         remaining = self._context().messages
         if remaining:
             return Finding("gone", "fault", f"{len(remaining)} messages are still in its context.", "Report this.")
@@ -156,35 +156,35 @@ class SmokeTest:
             try:
                 self._api.delete_thread(self.thread_id)
             except NotFound:
-                return Finding("clean-up", "ok", "The thread is not there.")
+                return Finding("clean-up", "ok", "The thread does not exist.")
             except MemoryClientError as error:
                 reason = format_error(error, self._api.base_url)
             else:
                 return Finding("clean-up", "ok", "The thread is deleted.")
         advice = f"Delete it later: hybrid-memory threads delete {self.thread_id} --yes."
-        return Finding("clean-up", "warning", f"The thread may still be there ({reason}).", advice)
+        return Finding("clean-up", "warning", f"The thread may still exist ({reason}).", advice)
 
 
-def _refused(check: str, api: MemoryClient, thread_id: str, status: HTTPStatus, circumstance: str) -> Finding:
-    """Check that the API refuses with this status to return the thread's messages."""
+def _check_refusal(check: str, api: MemoryClient, thread_id: str, status: HTTPStatus, circumstance: str) -> Finding:
+    """Check that a request for the thread's messages fails with this status."""
     try:
         api.read_messages(thread_id)
     except ApiError as error:
         if is_outage(error):
             raise
         if error.status == status:
-            return Finding(check, "ok", f"Its messages are refused {circumstance} ({status}).")
+            return Finding(check, "ok", f"The API does not return its messages {circumstance} ({status}).")
         description = f"{circumstance.capitalize()}: {format_error(error, api.base_url)}"
-        return Finding(check, "fault", description, f"The status has to be {status}.")
+        return Finding(check, "fault", description, f"The status must be {status}.")
     advice = "The token must belong to another user who is not an operator." if check == "isolation" else "Report this."
     return Finding(check, "fault", f"Its messages can be read {circumstance}.", advice)
 
 
-def _not_done(check: str, error: MemoryClientError, url: str) -> Finding:
+def _error_finding(check: str, error: MemoryClientError, url: str) -> Finding:
     if not isinstance(error, (ApiError, NotThisApi)):
-        description, advice = f"The API did not answer ({failure_of(error)}).", "Is the address right, and is it up?"
+        description, advice = f"The API did not respond ({error_name(error)}).", "Check the address and the server."
         return Finding(check, "unreachable", description, advice)
     if is_outage(error):
         advice = "Try again later, or run hybrid-memory doctor for details."
         return Finding(check, "unreachable", format_error(error, url), advice)
-    return Finding(check, "fault", format_error(error, url), "Are the address and the token right?")
+    return Finding(check, "fault", format_error(error, url), "Check the address and the token.")

@@ -44,7 +44,7 @@ def list_(
       hybrid-memory threads list --user ada
       hybrid-memory threads list --user ada --all --json | jq -r '.items[].thread_id'
     """
-    # Read one thread more than is shown, to learn whether more exist.
+    # One thread more than the limit shows whether more threads exist.
     maximum = None if all_of_them else limit + 1
     page_size = min(maximum or PAGE_SIZE, PAGE_SIZE)
     try:
@@ -52,17 +52,17 @@ def list_(
     except InvalidRequest:
         if user is not None:
             raise
-        raise SettingsError("Give --user ID. It is optional only with a user's own token.") from None
+        raise SettingsError("Set --user ID. It is optional only with a user's own token.") from None
     items = threads if all_of_them else threads[:limit]
     is_more = len(items) < len(threads)
     if as_json:
-        sources = endpoints_as_json(deployment.used)
+        sources = endpoints_as_json(deployment.used_endpoints)
         print_json({"items": [item.raw for item in items], "is_more": is_more, "sources": sources})
         return
     print_endpoints(deployment)
     if items:
         print_table(COLUMNS, [thread_row(item) for item in items])
-    echo(f"{len(items)} threads{', and there are more: see --all' if is_more else ''}.")
+    echo(f"{len(items)} threads{'. More exist: use --all' if is_more else ''}.")
 
 
 def thread_row(thread: Thread) -> tuple[object, ...]:
@@ -94,7 +94,7 @@ def show(
     newest, degraded = _newest(api, thread, messages)
     if as_json:
         shown = {**fields, "messages": [message.raw for message in newest], "degraded": degraded}
-        print_json({**shown, "sources": endpoints_as_json(deployment.used)})
+        print_json({**shown, "sources": endpoints_as_json(deployment.used_endpoints)})
     else:
         print_endpoints(deployment)
         for name, value in fields.items():
@@ -123,9 +123,9 @@ def _newest(api: MemoryClient, thread_id: str, count: int) -> tuple[list[Message
 
 
 def end_if_degraded(degraded: list[str]) -> None:
-    """Exit with code 3 if layers did not respond, because messages that only they have are missing."""
+    """Exit with code 3 if a layer did not respond, because messages may be missing."""
     if degraded:
-        warn(f"Error: {', '.join(degraded)} did not respond: messages that only it has are missing here.")
+        warn(f"Error: {', '.join(degraded)} did not respond, so messages may be missing.")
         raise typer.Exit(UNREACHABLE)
 
 
@@ -161,17 +161,22 @@ def export(
 
 
 def finish_export(
-    deployment: Deployment, done: Any, output: Path | None, more: dict[str, Any] | None = None, *, as_json: bool
+    deployment: Deployment, result: Any, output: Path | None, more: dict[str, Any] | None = None, *, as_json: bool
 ) -> None:
     """Print a summary of the export to standard error, or as JSON, and exit with code 3 if messages are missing."""
-    summary = {"threads": done.threads, "messages": done.messages, "degraded": sorted(done.degraded), **(more or {})}
+    summary = {
+        "threads": result.threads,
+        "messages": result.messages,
+        "degraded": sorted(result.degraded),
+        **(more or {}),
+    }
     if output is not None and as_json:
-        print_json({**summary, "output": str(output), "sources": endpoints_as_json(deployment.used)})
+        print_json({**summary, "output": str(output), "sources": endpoints_as_json(deployment.used_endpoints)})
     else:
-        warn(f"Exported {done.threads} threads with {done.messages} messages.")
-    if done.gone:
-        warn(f"{done.gone} threads were deleted while this ran.")
-    end_if_degraded(sorted(done.degraded))
+        warn(f"Exported {result.threads} threads with {result.messages} messages.")
+    if result.deleted_threads:
+        warn(f"{result.deleted_threads} threads were deleted during the export.")
+    end_if_degraded(sorted(result.degraded))
 
 
 @app.command()
@@ -199,7 +204,7 @@ def delete(deployment: Deployment, threads: ThreadIds, *, yes: Yes = False, as_j
                 warn(f"{len(deleted)} of {len(existing)} threads were deleted: {', '.join(map(printable, deleted))}.")
     if as_json:
         answer = {"preview": not yes, "items": [item.raw for item in existing], "deleted": deleted}
-        print_json({**answer, "sources": endpoints_as_json(deployment.used)})
+        print_json({**answer, "sources": endpoints_as_json(deployment.used_endpoints)})
         return
     print_endpoints(deployment)
     print_table(COLUMNS, [thread_row(item) for item in existing])

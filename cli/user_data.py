@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cli import connect
 from cli.api import PAGE_SIZE
-from cli.command import sentence
+from cli.command import format_store_error
 from cli.dead_letters import describe
 from cli.deployment import Deployment
 from shared.errors import StoreUnavailable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # the driver is imported only when a command uses a queue
 
     from shared.stores.sqs.admin import QueueAdmin
 
-_PAGE: Final = 1_000
+_PAGE_SIZE: Final = 1_000
 _ENDPOINTS: Final = ("redis_url", "database_url", "queue_url", "dlq_url")
 Counts = dict[str, int | None]
 
@@ -25,19 +25,19 @@ class UserDataReader:
     """Counts a user's data through the API, and in each store whose address is known.
 
     Attributes:
-        errors: One sentence for each known store that did not respond.
+        errors: A message for each store that did not respond.
     """
 
     def __init__(self, deployment: Deployment, user_id: str) -> None:
         self._deployment = deployment
         self._user_id = user_id
         self._api = connect.api(deployment)
-        is_mine = {name: deployment.means_deployment_of(name, "api_url") for name in _ENDPOINTS}
-        self._redis = connect.redis_user_data(deployment) if is_mine["redis_url"] else None
-        self._postgres = connect.postgres_user_data(deployment) if is_mine["database_url"] else None
-        self._queue = connect.queue(deployment, "queue_url") if is_mine["queue_url"] else None
-        self._dlq = connect.queue(deployment, "dlq_url") if is_mine["dlq_url"] else None
-        # The deletion removes these ids from the API and the stores, so they are kept for the second count.
+        is_included = {name: deployment.belongs_to_deployment_of(name, "api_url") for name in _ENDPOINTS}
+        self._redis = connect.redis_user_data(deployment) if is_included["redis_url"] else None
+        self._postgres = connect.postgres_user_data(deployment) if is_included["database_url"] else None
+        self._queue = connect.queue(deployment, "queue_url") if is_included["queue_url"] else None
+        self._dlq = connect.queue(deployment, "dlq_url") if is_included["dlq_url"] else None
+        # The second count needs these ids, which the deletion removes from the stores.
         self._thread_ids: set[str] = set()
         self.errors: list[str] = []
 
@@ -49,22 +49,22 @@ class UserDataReader:
         """
         self.errors.clear()
         return {
-            "api": self._of_api(),
-            "postgres": self._ask(self._of_postgres) if self._postgres else None,
-            "redis": self._ask(self._of_redis) if self._redis else None,
-            "queue": self._ask(lambda: self._of_queue(self._queue, now)) if self._queue else None,
-            "dlq": self._ask(lambda: self._of_queue(self._dlq, now)) if self._dlq else None,
+            "api": self._count_in_api(),
+            "postgres": self._count_unless_down(self._count_in_postgres) if self._postgres else None,
+            "redis": self._count_unless_down(self._count_in_redis) if self._redis else None,
+            "queue": self._count_unless_down(lambda: self._count_in_queue(self._queue, now)) if self._queue else None,
+            "dlq": self._count_unless_down(lambda: self._count_in_queue(self._dlq, now)) if self._dlq else None,
         }
 
-    def _ask(self, question: Any) -> Counts | None:
+    def _count_unless_down(self, count: Any) -> Counts | None:
         try:
-            answer: Counts = question()
+            answer: Counts = count()
         except StoreUnavailable as error:
-            self.errors.append(sentence(error, self._deployment))
+            self.errors.append(format_store_error(error, self._deployment))
             return None
         return answer
 
-    def _of_api(self) -> Counts:
+    def _count_in_api(self) -> Counts:
         threads = messages = 0
         for thread in self._api.iter_threads(self._user_id, page_size=PAGE_SIZE):
             threads += 1
@@ -73,15 +73,15 @@ class UserDataReader:
         preferences = self._api.read_preferences(self._user_id)
         return {"threads": threads, "messages": messages, "preferences": len(preferences)}
 
-    def _of_postgres(self) -> Counts:
+    def _count_in_postgres(self) -> Counts:
         assert self._postgres is not None  # noqa: S101 - called only with PostgreSQL's address
         after = ""
-        while page := self._postgres.thread_ids(self._user_id, after, _PAGE):
+        while page := self._postgres.thread_ids(self._user_id, after, _PAGE_SIZE):
             self._thread_ids.update(page)
             after = page[-1]
         return {**self._postgres.counts(self._user_id)}
 
-    def _of_redis(self) -> Counts:
+    def _count_in_redis(self) -> Counts:
         assert self._redis is not None  # noqa: S101 - called only with Redis' address
         self._thread_ids.update(self._redis.thread_ids(self._user_id))
         lists, messages = self._redis.messages(sorted(self._thread_ids))
@@ -92,7 +92,7 @@ class UserDataReader:
             "outbox": self._redis.in_outbox(self._user_id),
         }
 
-    def _of_queue(self, queue: QueueAdmin | None, now: datetime) -> Counts:
+    def _count_in_queue(self, queue: QueueAdmin | None, now: datetime) -> Counts:
         assert queue is not None  # noqa: S101 - called only with a queue's URL
         # Receiving would hide the messages from the drain.
         seen = queue.peek_without_receiving()

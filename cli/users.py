@@ -12,14 +12,14 @@ import typer
 from cli import connect
 from cli.api import PAGE_SIZE
 from cli.arguments import UserId
-from cli.command import FOUND_SOMETHING, UNREACHABLE, command, group, sentence
+from cli.command import PROBLEM_FOUND, UNREACHABLE, command, format_store_error, group
 from cli.deployment import Deployment
 from cli.options import AsJson, Output, Yes
 from cli.output import (
     UNKNOWN,
     echo,
     endpoints_as_json,
-    moment,
+    iso_time,
     print_endpoints,
     print_json,
     print_table,
@@ -32,19 +32,19 @@ from shared.errors import StoreUnavailable
 
 app = group("Show, export and delete a user's data.")
 _NEWEST: Final = 10
-_COUNTED: Final = ("threads", "messages", "documents", "preferences", "erasing", "outbox", "exchanges")
+_COUNT_NAMES: Final = ("threads", "messages", "documents", "preferences", "erasing", "outbox", "exchanges")
 _NAMES: Final = {
-    "api": "as the API shows it",
+    "api": "API",
     "postgres": "PostgreSQL",
     "redis": "Redis",
     "queue": "exchange queue",
     "dlq": "dead-letter queue",
 }
-_ERASING: Final = (
+_ERASING_NOTE: Final = (
     "PostgreSQL still has rows of {} deleted threads. They are hidden, and the sweep deletes some of them every minute."
 )
-# The stores that a deletion empties at once. The drain drops the user's queued exchanges when they arrive.
-_EMPTIED: Final = ("api", "postgres", "redis")
+# The stores that have no data of the user after a deletion. The drain drops the user's exchanges in the queues later.
+_EMPTIED_STORES: Final = ("api", "postgres", "redis")
 
 
 @app.command()
@@ -69,16 +69,19 @@ def show(deployment: Deployment, user: UserId, *, as_json: AsJson = False) -> No
             newest.append(thread)
         threads += 1
         messages += thread.message_count
-    erasing = _erasing(deployment, user)
+    erasing = _count_erasing(deployment, user)
     if as_json:
         counts = {"threads": threads, "messages": messages, "preferences": preferences, "erasing": erasing}
-        shown = {"newest_threads": [thread.raw for thread in newest], "sources": endpoints_as_json(deployment.used)}
+        shown = {
+            "newest_threads": [thread.raw for thread in newest],
+            "sources": endpoints_as_json(deployment.used_endpoints),
+        }
         print_json({"user_id": user, **counts, **shown})
         return
     print_endpoints(deployment)
     echo(f"{printable(user)}: {threads} threads with {messages} messages, {len(preferences)} preferences.")
     if erasing:
-        echo(_ERASING.format(erasing))
+        echo(_ERASING_NOTE.format(erasing))
     if preferences:
         echo()
         print_table(("preference", "value"), sorted(preferences.items()))
@@ -87,14 +90,14 @@ def show(deployment: Deployment, user: UserId, *, as_json: AsJson = False) -> No
         print_table(COLUMNS, [thread_row(thread) for thread in newest])
 
 
-def _erasing(deployment: Deployment, user: str) -> int | None:
+def _count_erasing(deployment: Deployment, user: str) -> int | None:
     """Return how many deleted threads still have rows in PostgreSQL; None if PostgreSQL is unknown or down."""
-    if not deployment.means_deployment_of("database_url", "api_url"):
+    if not deployment.belongs_to_deployment_of("database_url", "api_url"):
         return None
     try:
         return connect.postgres_user_data(deployment).counts(user)["erasing"]
     except StoreUnavailable as error:
-        warn(sentence(error, deployment))
+        warn(format_store_error(error, deployment))
         return None
 
 
@@ -120,13 +123,13 @@ def export(deployment: Deployment, user: UserId, *, output: Output = None, as_js
     """
     from cli.export import export_user  # noqa: PLC0415 - rich's progress bar is imported only for an export
 
-    done = export_user(connect.api(deployment), user, output)
-    finish_export(deployment, done, output, {"waiting": done.waiting}, as_json=as_json)
-    if done.waiting is None:
-        warn("It is unknown whether exchanges wait to be drained. If they do, a thread may be missing.")
-    elif done.waiting:
-        warn(f"{done.waiting} exchanges are not drained yet, so a thread may be missing. Repeat the command.")
-        raise typer.Exit(FOUND_SOMETHING)
+    result = export_user(connect.api(deployment), user, output)
+    finish_export(deployment, result, output, {"waiting": result.undrained}, as_json=as_json)
+    if result.undrained is None:
+        warn("The number of undrained exchanges is unknown. If it is not 0, a thread may be missing.")
+    elif result.undrained:
+        warn(f"{result.undrained} exchanges are not drained yet, so a thread may be missing. Repeat the command.")
+        raise typer.Exit(PROBLEM_FOUND)
 
 
 @app.command()
@@ -160,7 +163,7 @@ def forget(deployment: Deployment, user: UserId, *, yes: Yes = False, as_json: A
     if not yes:
         stores: dict[str, Any] = {name: counts and {"before": counts} for name, counts in before.items()}
         _print(deployment, answer, stores, as_json=as_json)
-        _end(reader.errors)
+        _exit_if_errors(reader.errors)
         return
     connect.api(deployment).delete_user(user)
     now = datetime.now(UTC)
@@ -173,41 +176,42 @@ def forget(deployment: Deployment, user: UserId, *, yes: Yes = False, as_json: A
     erasing = (after["postgres"] or {}).get("erasing") or 0
     remaining = {
         name: counts
-        for name in _EMPTIED
+        for name in _EMPTIED_STORES
         if (counts := after[name]) and any(count for counted, count in counts.items() if counted != "erasing")
     }
-    letters = (after["dlq"] or {}).get("exchanges") or 0
-    has_data = bool(remaining) or bool(letters) or bool(erasing)
-    _print(deployment, answer | {"is_left": has_data, "as_of": moment(now)}, stores, as_json=as_json)
+    dead_letters = (after["dlq"] or {}).get("exchanges") or 0
+    has_data = bool(remaining) or bool(dead_letters) or bool(erasing)
+    _print(deployment, answer | {"is_left": has_data, "as_of": iso_time(now)}, stores, as_json=as_json)
     if remaining:
-        warn(f"Data is left in {', '.join(_NAMES[name] for name in remaining)}. It may be new: repeat the command.")
+        stores_with_data = ", ".join(_NAMES[name] for name in remaining)
+        warn(f"Data is left in: {stores_with_data}. It may be new: repeat the command.")
     if erasing:
-        warn(_ERASING.format(erasing))
-    if letters:
-        warn(f"This user has {letters} dead letters, with their text: see hybrid-memory dlq list.")
-    _end(dict.fromkeys([*errors, *reader.errors]))
+        warn(_ERASING_NOTE.format(erasing))
+    if dead_letters:
+        warn(f"This user has {dead_letters} dead letters, with their text: see hybrid-memory dlq list.")
+    _exit_if_errors(dict.fromkeys([*errors, *reader.errors]))
     if has_data:
-        raise typer.Exit(FOUND_SOMETHING)
+        raise typer.Exit(PROBLEM_FOUND)
 
 
 def _print(deployment: Deployment, answer: dict[str, Any], stores: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        print_json({**answer, "stores": stores, "sources": endpoints_as_json(deployment.used)})
+        print_json({**answer, "stores": stores, "sources": endpoints_as_json(deployment.used_endpoints)})
         return
     print_endpoints(deployment)
     rows = [
         (_NAMES[name], counted, *(_count(counts, time, counted) for time in ("before", "after")))
         for name, counts in stores.items()
-        for counted in (_COUNTED if counts else ("",))
+        for counted in (_COUNT_NAMES if counts else ("",))
         if counts is None or counted in counts["before"]
     ]
-    print_table(("store", "of this user", "before", "after"), rows)
+    print_table(("store", "data", "before", "after"), rows)
     name = printable(answer["user_id"])
     if answer["preview"]:
-        echo(f"Would forget {name} permanently.")
+        echo(f"Would delete all data of {name} permanently.")
         echo("Nothing was changed. Repeat with --yes to do it.")
     else:
-        echo(f"Forgot {name}, as of {answer['as_of']}.")
+        echo(f"Deleted the data of {name}, as of {answer['as_of']}.")
 
 
 def _count(counts: dict[str, Any] | None, time: str, counted: str) -> object:
@@ -218,7 +222,7 @@ def _count(counts: dict[str, Any] | None, time: str, counted: str) -> object:
     return UNKNOWN if counts[time][counted] is None else counts[time][counted]
 
 
-def _end(errors: Any) -> None:
+def _exit_if_errors(errors: Any) -> None:
     for error in errors:
         warn(f"Error: {error}")
     if errors:

@@ -1,4 +1,4 @@
-"""`hybrid-memory verify`: compares L1 with L2."""
+"""`hybrid-memory verify`: compares the threads in Redis with PostgreSQL."""
 
 # ruff: noqa: D301 - \b tells typer not to rewrap the lines below it
 
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from cli import connect
-from cli.command import FOUND_SOMETHING, command
+from cli.command import PROBLEM_FOUND, command
 from cli.deployment import Deployment
 from cli.options import AsJson
-from cli.output import echo, endpoints_as_json, moment, print_endpoints, print_json, print_table, printable
+from cli.output import echo, endpoints_as_json, iso_time, print_endpoints, print_json, print_table, printable
 from cli.stores.comparison import Comparison, Difference, compare
 from shared.ids import id_error
 from shared.settings import MemorySettings, load
@@ -28,7 +28,7 @@ _MESSAGES_AN_EXCHANGE: Final = 2
 
 
 @dataclass(slots=True)
-class Verdict:
+class VerifyResult:
     """The result over all threads."""
 
     threads: int = 0
@@ -38,7 +38,7 @@ class Verdict:
     differences: list[Difference] = field(default_factory=list)
 
     @property
-    def differing(self) -> int:
+    def differing_threads(self) -> int:
         """The number of threads that differ."""
         return len({difference.thread_id for difference in self.differences})
 
@@ -72,42 +72,42 @@ def verify(
       hybrid-memory verify --json | jq '.differences[] | .thread_id'
     """
     deployment.require_same_deployment("redis_url", "database_url")
-    redis, postgres = connect.redis(deployment), connect.postgres(deployment)
+    redis, postgres = connect.redis_scan(deployment), connect.postgres_verify(deployment)
     window = load(MemorySettings).max_thread_messages
-    verdict = Verdict()
+    result = VerifyResult()
     for page in redis.threads():
         first = _compare(redis, postgres, page, window, grace)
         to_recheck = [thread_id for thread_id, comparison in first if comparison.differences]
         second = dict(_compare(redis, postgres, to_recheck, window, grace)) if to_recheck else {}
         for thread_id, comparison in first:
             if not comparison.differences:
-                _count(verdict, comparison, window)
+                _count(result, comparison, window)
             elif thread_id in second:
-                _count(verdict, second[thread_id], window)
-    now = moment(datetime.now(UTC))
+                _count(result, second[thread_id], window)
+    now = iso_time(datetime.now(UTC))
     if as_json:
-        print_json(_as_json(verdict, grace, now) | {"sources": endpoints_as_json(deployment.used)})
+        print_json(_as_json(result, grace, now) | {"sources": endpoints_as_json(deployment.used_endpoints)})
     else:
         print_endpoints(deployment)
-        _print(verdict, now)
-    if verdict.differences:
-        raise typer.Exit(FOUND_SOMETHING)
+        _print(result, now)
+    if result.differences:
+        raise typer.Exit(PROBLEM_FOUND)
 
 
 def _compare(
     redis: RedisScan, postgres: PostgresVerify, thread_ids: Sequence[str], window: int, grace: float
 ) -> list[tuple[str, Comparison]]:
-    # The generation is read first, so that a list sealed later counts as unsealed. Redis is read before PostgreSQL, so
-    # that an exchange stored in between is newer than the list and too young to be reported.
+    # The generation is read first. A list that is sealed in a later generation then counts as unsealed. Redis is read
+    # before PostgreSQL. An exchange that is stored in between counts as pending, because it is new.
     generation = redis.generation()
     lists = redis.lists(thread_ids)
     valid_ids = [thread_id for thread_id in thread_ids if not id_error(thread_id)]
     longest = max((len(entries or ()) for entries in lists.values()), default=0)
     stored = postgres.windows(valid_ids, longest + window * _MESSAGES_AN_EXCHANGE)
-    return list(_each(thread_ids, lists, stored, timedelta(seconds=grace), generation))
+    return list(_compare_each(thread_ids, lists, stored, timedelta(seconds=grace), generation))
 
 
-def _each(
+def _compare_each(
     thread_ids: Sequence[str],
     lists: dict[str, list[bytes] | None],
     stored: dict[str, Any],
@@ -118,9 +118,9 @@ def _each(
     for thread_id in thread_ids:
         entries = lists[thread_id]
         if entries is None:
-            yield thread_id, _foreign_entries(thread_id, "the key is not a list")
+            yield thread_id, _unreadable_thread(thread_id, "the key is not a list")
         elif thread_id not in stored:
-            yield thread_id, _foreign_entries(thread_id, "the key's thread id is invalid")
+            yield thread_id, _unreadable_thread(thread_id, "the key's thread id is invalid")
         elif entries:  # otherwise the list expired or was deleted after the scan
             yield (
                 thread_id,
@@ -128,25 +128,25 @@ def _each(
             )
 
 
-def _foreign_entries(thread_id: str, detail: str) -> Comparison:
+def _unreadable_thread(thread_id: str, detail: str) -> Comparison:
     return Comparison([Difference(printable(thread_id), "unreadable", None, detail)])
 
 
-def _count(verdict: Verdict, comparison: Comparison, window: int) -> None:
-    verdict.threads += 1
-    verdict.partial += comparison.is_partial and comparison.exchanges < window
-    verdict.exchanges += comparison.exchanges
-    verdict.pending += comparison.pending
-    verdict.differences += comparison.differences
+def _count(result: VerifyResult, comparison: Comparison, window: int) -> None:
+    result.threads += 1
+    result.partial += comparison.is_partial and comparison.exchanges < window
+    result.exchanges += comparison.exchanges
+    result.pending += comparison.pending
+    result.differences += comparison.differences
 
 
-def _as_json(verdict: Verdict, grace: float, now: str | None) -> dict[str, Any]:
+def _as_json(result: VerifyResult, grace: float, now: str | None) -> dict[str, Any]:
     return {
-        "threads": verdict.threads,
-        "partial_threads": verdict.partial,
-        "exchanges": verdict.exchanges,
-        "pending": verdict.pending,
-        "differing_threads": verdict.differing,
+        "threads": result.threads,
+        "partial_threads": result.partial,
+        "exchanges": result.exchanges,
+        "pending": result.pending,
+        "differing_threads": result.differing_threads,
         "differences": [
             {
                 "thread_id": difference.thread_id,
@@ -154,24 +154,24 @@ def _as_json(verdict: Verdict, grace: float, now: str | None) -> dict[str, Any]:
                 "exchange_id": str(difference.exchange_id) if difference.exchange_id else None,
                 "detail": difference.detail,
             }
-            for difference in verdict.differences
+            for difference in result.differences
         ],
         "grace_seconds": grace,
         "as_of": now,
     }
 
 
-def _print(verdict: Verdict, now: str | None) -> None:
-    if verdict.differences:
+def _print(result: VerifyResult, now: str | None) -> None:
+    if result.differences:
         print_table(
             ("thread", "difference", "exchange", "detail"),
             [
                 (difference.thread_id, difference.kind, difference.exchange_id, difference.detail)
-                for difference in verdict.differences
+                for difference in result.differences
             ],
         )
     echo(
-        f"{verdict.threads} cached threads with {verdict.exchanges} exchanges compared, as of {now}: "
-        f"{verdict.differing} differ, {verdict.pending} exchanges pending, "
-        f"{verdict.partial} lists do not reach back to their thread's beginning."
+        f"{result.threads} cached threads with {result.exchanges} exchanges compared, as of {now}: "
+        f"{result.differing_threads} differ, {result.pending} exchanges pending, "
+        f"{result.partial} lists do not contain their thread's first exchange."
     )

@@ -1,1 +1,1 @@
-"""Store operations for operators: scans, counts, comparisons, moves of messages. No Lambda artifact contains them."""
+"""Store operations for the command line: scans, counts, comparisons and moves. No Lambda artifact contains them."""

@@ -11,9 +11,9 @@ from uuid import UUID
 from shared.models import Message
 from shared.stores.redis.entries import decode, is_first, without_placeholder
 
-# Two values for the oldest order key of a list: one is less than all keys, the other is greater than all keys.
-_EVERYTHING: Final = UUID(int=0)
-_NOTHING: Final = UUID(int=(1 << 128) - 1)
+# Order keys that are less and greater than all keys of exchanges.
+_LOWEST_ORDER: Final = UUID(int=0)
+_HIGHEST_ORDER: Final = UUID(int=(1 << 128) - 1)
 Kind = Literal["not_stored", "missing", "content", "order", "duplicate", "unreadable"]
 
 
@@ -59,10 +59,10 @@ def compare(
     grace: timedelta,
     generation: str | None,
 ) -> Comparison:
-    """Compare a thread's list with the thread's newest messages in L2.
+    """Compare a thread's list in L1 with the thread's newest messages in L2.
 
-    Both must have the same exchanges in the same order with the same bytes, back to the oldest exchange of the list. A
-    list that is sealed as complete is compared back to the first exchange of the thread.
+    Both must have the same exchanges in the same order with the same texts and metadata. The comparison begins at the
+    list's oldest exchange, or at the thread's first exchange if the list is sealed as complete.
 
     Args:
         thread_id: The thread, named in the differences.
@@ -72,32 +72,34 @@ def compare(
         grace: How long only one layer may have an exchange.
         generation: Redis' current generation; a seal of an earlier one is invalid.
     """
-    work = _Work(thread_id, now, grace, Comparison(is_partial=bool(entries) and not is_first(entries[0], generation)))
-    cached = work.read(entries)
+    comparison = _ThreadComparison(
+        thread_id, now, grace, Comparison(is_partial=bool(entries) and not is_first(entries[0], generation))
+    )
+    cached = comparison.read(entries)
     in_list, in_store = _by_exchange(cached), _by_exchange(stored)
-    work.result.exchanges = len(in_list)
+    comparison.result.exchanges = len(in_list)
     for exchange_id, messages in in_list.items():
         if exchange_id not in in_store:
-            work.report_unless_young("not_stored", exchange_id, messages[0])
+            comparison.report_unless_young("not_stored", exchange_id, messages[0])
         elif difference := _message_difference(messages, in_store[exchange_id]):
-            work.report(difference[0], exchange_id, difference[1])
-    reach = min((message.order for message in cached if message.order is not None), default=_NOTHING)
-    if not work.result.is_partial:
-        reach = _EVERYTHING
+            comparison.report(difference[0], exchange_id, difference[1])
+    oldest_order = min((message.order for message in cached if message.order is not None), default=_HIGHEST_ORDER)
+    if not comparison.result.is_partial:
+        oldest_order = _LOWEST_ORDER
     for exchange_id, messages in in_store.items():
         order = messages[0].order
-        if exchange_id not in in_list and order is not None and order > reach:
-            work.report_unless_young("missing", exchange_id, messages[0])
-    if not any(difference.kind in {"order", "duplicate", "content"} for difference in work.result.differences):
-        work.compare_order(
+        if exchange_id not in in_list and order is not None and order > oldest_order:
+            comparison.report_unless_young("missing", exchange_id, messages[0])
+    if not any(difference.kind in {"order", "duplicate", "content"} for difference in comparison.result.differences):
+        comparison.compare_order(
             [message.exchange_id for message in cached if message.exchange_id in in_store],
             [message.exchange_id for message in stored if message.exchange_id in in_list],
         )
-    return work.result
+    return comparison.result
 
 
 @dataclass(frozen=True, slots=True)
-class _Work:
+class _ThreadComparison:
     thread_id: str
     now: datetime
     grace: timedelta
@@ -116,17 +118,17 @@ class _Work:
     def read(self, entries: Sequence[bytes]) -> list[Message]:
         """Return the readable entries, and report the others."""
         messages = []
-        for place, entry in enumerate(without_placeholder(entries)):
+        for index, entry in enumerate(without_placeholder(entries)):
             message = decode(entry)
             if message is not None and _is_complete(message):
                 messages.append(message)
             else:
-                self.report("unreadable", None, f"entry {place} has no valid exchange")
+                self.report("unreadable", None, f"entry {index} has no valid exchange")
         return messages
 
-    def compare_order(self, shown: Sequence[UUID | None], stored: Sequence[UUID | None]) -> None:
+    def compare_order(self, cached: Sequence[UUID | None], stored: Sequence[UUID | None]) -> None:
         """Report the first exchange whose position differs between the layers."""
-        moved = next((one for one, other in zip(shown, stored, strict=False) if one != other), None)
+        moved = next((one for one, other in zip(cached, stored, strict=False) if one != other), None)
         if moved is not None:
             self.report("order", moved, "the first exchange whose position differs in PostgreSQL")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from shared.stores.postgres.connection import PostgresConnection
 
-_FOOTPRINT = Path(__file__).with_suffix(".sql").read_bytes()
+_COUNTS = Path(__file__).with_suffix(".sql").read_bytes()
 _THREADS = """
 select thread_id from live_conversations
 where user_id = %(user_id)s and thread_id > %(after)s order by thread_id limit %(rows)s
@@ -21,7 +21,7 @@ class PostgresUserData:
 
     def counts(self, user_id: str) -> dict[str, int]:
         """Return the number of the user's `threads`, `messages`, `documents` and `preferences`."""
-        row = self._connection.run(lambda c: c.execute(_FOOTPRINT, {"user_id": user_id}).fetchone())
+        row = self._connection.run(lambda c: c.execute(_COUNTS, {"user_id": user_id}).fetchone())
         return {name: int(count) for name, count in (row or {}).items()}
 
     def thread_ids(self, user_id: str, after: str, limit: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""SQS's own move of dead letters, for endpoints that offer it."""
+"""SQS's message move task, which moves dead letters without receiving them. Some endpoints do not support it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class MoveProgress:
 
 
 class MoveTask:
-    """A running move of one queue's messages."""
+    """A running message move task."""
 
     def __init__(self, source: QueueAdmin, arn: str, handle: str) -> None:
         self._client = source.client
@@ -61,9 +61,9 @@ class MoveTask:
 
 
 def start_move(source: QueueAdmin, target: QueueAdmin, rate: int | None) -> MoveTask | None:
-    """Start a move to `target`, or return None if the endpoint does not offer it.
+    """Start a move to `target`, or return None if the endpoint does not support moves.
 
-    The target is always named: the drain sends dead letters itself, and SQS does not know their source queue.
+    The request always names the target: the drain itself sends dead letters, so SQS does not know their source queue.
     """
     arn = source.arn()
     request: dict[str, Any] = {"SourceArn": arn, "DestinationArn": target.arn()}

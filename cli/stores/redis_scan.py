@@ -15,18 +15,18 @@ from shared.stores.redis.entries import decode
 from shared.stores.redis.generation import queue_epoch, read_epoch
 from shared.stores.redis.names import OUTBOX, messages_key, user_threads_key
 
-_LISTS: Final = messages_key("*")
-_INDEXES: Final = user_threads_key("*")
+_LIST_PATTERN: Final = messages_key("*")
+_INDEX_PATTERN: Final = user_threads_key("*")
 # A key may contain bytes that are not UTF-8. Such a key belongs to no thread.
 _ESCAPED: Final = "surrogateescape"
-_PAGE: Final = 50
+_PAGE_SIZE: Final = 50
 _SCANNED_AT_ONCE: Final = 1_000
 _MAX_SCANNED: Final = 100_000
 _MAX_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class NewestAccepted:
     """The newest accepted exchange that L1 has.
 
     Attributes:
@@ -41,7 +41,7 @@ class Accepted:
 
 
 class RedisScan:
-    """Scans L1. Its methods raise `StoreUnavailable` if Redis does not respond."""
+    """Scans the keys of L1. Its methods raise `StoreUnavailable` if Redis does not respond."""
 
     def __init__(self, connection: RedisConnection) -> None:
         self._connection = connection
@@ -50,15 +50,15 @@ class RedisScan:
         """Yield the ids of all threads with a list, each once, in pages."""
         seen: set[str] = set()
         page: list[str] = []
-        for keys in self._scan(_LISTS):
+        for keys in self._scan(_LIST_PATTERN):
             for key in keys:
-                thread_id = _between(_LISTS, key.decode(errors=_ESCAPED))
+                thread_id = _wildcard_part(_LIST_PATTERN, key.decode(errors=_ESCAPED))
                 if thread_id not in seen:
                     seen.add(thread_id)
                     page.append(thread_id)
-            while len(page) >= _PAGE:
-                yield page[:_PAGE]
-                page = page[_PAGE:]
+            while len(page) >= _PAGE_SIZE:
+                yield page[:_PAGE_SIZE]
+                page = page[_PAGE_SIZE:]
         if page:
             yield page
 
@@ -81,7 +81,7 @@ class RedisScan:
         """Return Redis' generation; None if there is none."""
         return read_epoch(require(self._connection.call(queue_epoch))[0]).generation
 
-    def accepted(self) -> Accepted:
+    def newest_accepted(self) -> NewestAccepted:
         """Find the newest exchange in the lists, the users' thread indexes and the outbox.
 
         The scan stops at a maximum of keys and seconds.
@@ -95,11 +95,11 @@ class RedisScan:
             if scanned >= _MAX_SCANNED or time.monotonic() > until:
                 is_partial = True
                 break
-        return Accepted(max(filter(None, newest), default=None), is_partial, replies[0])
+        return NewestAccepted(max(filter(None, newest), default=None), is_partial, replies[0])
 
     def _newest_in(self, keys: Sequence[bytes]) -> datetime | None:
-        lists = [key for key in keys if _matches(_LISTS, key)]
-        indexes = [key for key in keys if _matches(_INDEXES, key)]
+        lists = [key for key in keys if _matches(_LIST_PATTERN, key)]
+        indexes = [key for key in keys if _matches(_INDEX_PATTERN, key)]
         if not lists and not indexes:
             return None
         # A key of another type causes an error reply, which is ignored.
@@ -128,7 +128,7 @@ class RedisScan:
                 return
 
 
-def _between(pattern: str, key: str) -> str:
+def _wildcard_part(pattern: str, key: str) -> str:
     """Return the part of the key that the pattern's `*` matches."""
     before, _, after = pattern.partition("*")
     return key[len(before) : len(key) - len(after)]

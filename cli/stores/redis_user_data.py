@@ -9,7 +9,7 @@ from shared.models import Exchange
 from shared.stores.redis.connection import RedisConnection, ignore_wrongtype, require
 from shared.stores.redis.names import OUTBOX, messages_key, preferences_key, undrained_key, user_threads_key
 
-_AT_ONCE = 500
+_BATCH_SIZE = 500
 
 
 class RedisUserData:
@@ -19,7 +19,7 @@ class RedisUserData:
         self._connection = connection
 
     def thread_ids(self, user_id: str) -> list[str]:
-        """Return the threads in the user's index: those that the user wrote to recently."""
+        """Return the threads in the user's index, which lists the threads that the user wrote to recently."""
         replies = self._connection.call(lambda pipe: pipe.zrange(user_threads_key(user_id), 0, -1))
         (count,) = require(ignore_wrongtype(replies))
         return [member.decode(errors="replace") for member in count or []]
@@ -30,10 +30,10 @@ class RedisUserData:
         return int(count or 0)
 
     def messages(self, thread_ids: Sequence[str]) -> tuple[int, int]:
-        """Return how many of the threads have a list, and the number of their messages, undrained ones included."""
+        """Return the number of threads with a list, and the number of their messages, including undrained ones."""
         lists = messages = 0
-        for start in range(0, len(thread_ids), _AT_ONCE):
-            chunk = thread_ids[start : start + _AT_ONCE]
+        for start in range(0, len(thread_ids), _BATCH_SIZE):
+            chunk = thread_ids[start : start + _BATCH_SIZE]
             replies = require(
                 ignore_wrongtype(
                     self._connection.call(
@@ -56,15 +56,15 @@ class RedisUserData:
         count = start = 0
         while True:
             (bodies,) = require(
-                self._connection.call(lambda pipe, at=start: pipe.lrange(OUTBOX, at, at + _AT_ONCE - 1))  # type: ignore[misc]
+                self._connection.call(lambda pipe, at=start: pipe.lrange(OUTBOX, at, at + _BATCH_SIZE - 1))  # type: ignore[misc]
             )
-            count += sum(_is_of(body, user_id) for body in bodies)
-            start += _AT_ONCE
-            if len(bodies) < _AT_ONCE:
+            count += sum(_belongs_to(body, user_id) for body in bodies)
+            start += _BATCH_SIZE
+            if len(bodies) < _BATCH_SIZE:
                 return count
 
 
-def _is_of(body: bytes, user_id: str) -> bool:
+def _belongs_to(body: bytes, user_id: str) -> bool:
     try:
         return Exchange.from_wire(body).user_id == user_id
     except InvalidRecord:

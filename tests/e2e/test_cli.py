@@ -275,11 +275,11 @@ def test_preferences_are_set_read_and_removed(cli: CommandLine, user_id: str) ->
         (["threads", "show", "a\nb"], "printable characters"),
         (["threads", "delete"], "Missing argument"),
         (["threads", "list", "--user", "u", "--limit", "0"], "greater than or equal to 1"),
-        (["threads", "list"], "Give --user ID"),
+        (["threads", "list"], "Set --user ID"),
         (["users", "forget", "x" * 256], "1 to 255 characters"),
         (["openapi", "--output", "no/such/file"], "cannot be written"),
         (["nothing"], "No such command"),
-        (["--api-url", "localhost:80", "threads", "show", "x"], "has to start with http"),
+        (["--api-url", "localhost:80", "threads", "show", "x"], "must start with http"),
         (["--token", "two words", "threads", "show", "x"], "one word"),
     ],
 )

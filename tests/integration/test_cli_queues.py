@@ -18,7 +18,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.main import app
-from cli.redrive import RedriveResult, copy
+from cli.redrive import RedriveResult, copy_messages
 from infra.local.servers import ValkeyServer
 from infra.local.servers.emulator import EmulatorServer
 from shared.models import Exchange
@@ -123,7 +123,7 @@ def test_showing_an_unknown_id(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     """`dlq show` with an unknown id is a usage error."""
     assert queues
     result = _run("dlq", "show", "nothing")
-    assert (result.exit_code, result.stderr) == (2, "Error: none of the first 10000 dead letters is nothing.\n")
+    assert (result.exit_code, result.stderr) == (2, "Error: none of the first 10000 dead letters has the id nothing.\n")
 
 
 def test_redrive_on_an_endpoint_without_moves(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
@@ -198,7 +198,7 @@ def test_killed_at_any_call(queues: tuple[QueueAdmin, QueueAdmin], last: int, is
 
     done = RedriveResult()
     try:
-        copy(_Mortal(dead, live_until), _Mortal(live, live_until), 3, None, done, lambda *_: None)
+        copy_messages(_Mortal(dead, live_until), _Mortal(live, live_until), 3, None, done, lambda *_: None)
     except _Killed:
         assert last <= 10
     left = [message.body for message in _everything(dead)]

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 
-from cli.redrive import RedriveResult, copy
+from cli.redrive import RedriveResult, copy_messages
 from infra.local.servers import PostgresServer
 from shared.stores.sqs.admin import QueueAccess, QueueAdmin
 from tests.support.exchanges import exchange
@@ -258,7 +258,7 @@ def test_from_the_answer_to_the_dead_letter_and_back(agent: Function, sync: Func
     queues.client.purge_queue(QueueUrl=queues.url)
     access = QueueAccess(region=REGION)
     dead, live = (QueueAdmin(url, access, queues.client) for url in (queues.dlq_url, queues.url))
-    copy(dead, live, 1, None, RedriveResult(), lambda *_: None)
+    copy_messages(dead, live, 1, None, RedriveResult(), lambda *_: None)
     (record,) = queues.receive()
     assert {name: value["stringValue"] for name, value in record["messageAttributes"].items()} == {"request_id": named}
     sync.invoke({"Records": [record]})

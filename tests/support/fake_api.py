@@ -10,7 +10,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from cli.api import open_api
+from cli.api import create_client
 
 API_URL: Final = "https://api.example/prod"
 _TIME: Final = "2026-11-22T16:08:00.139000Z"
@@ -19,7 +19,7 @@ _TIME: Final = "2026-11-22T16:08:00.139000Z"
 def use_fake_api(monkeypatch: pytest.MonkeyPatch, handle: Callable[[httpx.Request], httpx.Response]) -> None:
     """Let commands use an API whose responses come from `handle`."""
     monkeypatch.setenv("HYBRID_MEMORY_API_URL", API_URL)
-    monkeypatch.setattr("cli.connect.open_api", partial(open_api, transport=httpx.MockTransport(handle)))
+    monkeypatch.setattr("cli.connect.create_client", partial(create_client, transport=httpx.MockTransport(handle)))
 
 
 def problem(status: int, **fields: object) -> httpx.Response:

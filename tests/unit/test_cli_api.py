@@ -12,7 +12,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from cli.api import format_error, is_outage, open_api
+from cli.api import create_client, format_error, is_outage
 from cli.main import app
 from hybrid_memory_client import ApiError, ConnectionFailed, MemoryClient, MemoryClientError, NotThisApi
 from shared.errors import SettingsError
@@ -52,7 +52,7 @@ def _responses(*responses: httpx.Response | Exception) -> tuple[Handler, list[ht
 
 
 def _api(clients: ExitStack, handler: Handler, token: str | None = None, api_key: str | None = None) -> MemoryClient:
-    return open_api(clients, f"{API_URL}/", token, api_key, httpx.MockTransport(handler))
+    return create_client(clients, f"{API_URL}/", token, api_key, httpx.MockTransport(handler))
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_the_api_key_is_sent(clients: ExitStack) -> None:
     _api(clients, handle, api_key="k1").health()
     assert requests[0].headers["x-api-key"] == "k1"
     with pytest.raises(SettingsError):
-        open_api(clients, API_URL, api_key="k 1")
+        create_client(clients, API_URL, api_key="k 1")
 
 
 def test_the_token_is_sent(clients: ExitStack) -> None:
@@ -87,7 +87,7 @@ def test_the_token_is_sent(clients: ExitStack) -> None:
 def test_an_invalid_token_is_refused_and_not_printed(clients: ExitStack, token: str) -> None:
     """The command refuses an invalid token before it sends a request, and does not print the token."""
     with pytest.raises(SettingsError) as caught:
-        open_api(clients, API_URL, token)
+        create_client(clients, API_URL, token)
     assert token not in str(caught.value)
 
 
@@ -124,7 +124,7 @@ def test_a_failed_change_is_not_retried(
         (
             httpx.Response(401, json={"detail": "No token."}),
             False,
-            "The API answered 401: No token. Give a token with --token or HYBRID_MEMORY_TOKEN.",
+            "The API answered 401: No token. Set a token with --token or HYBRID_MEMORY_TOKEN.",
         ),
         (
             problem(403, detail="Only operators may.", request_id="r1"),
@@ -136,8 +136,8 @@ def test_a_failed_change_is_not_retried(
                 httpx.Response(403, json={"message": text}),
                 False,
                 (
-                    f"The API answered 403: {text}. API Gateway says so without an API key (--api-key),"
-                    " and of a stage or route that is not there."
+                    f"The API answered 403: {text}. API Gateway returns this if the API key is missing (--api-key),"
+                    " or for an unknown stage or route."
                 ),
             )
             for text in ("Missing Authentication Token", "Forbidden")
@@ -146,7 +146,7 @@ def test_a_failed_change_is_not_retried(
         (
             httpx.Response(200, text="<html>", headers={"Content-Type": "text/html"}),
             False,
-            f"The server at {API_URL} is not this project's API (200, text/html). Check the URL, its stage included.",
+            f"The server at {API_URL} is not this project's API (200, text/html). Check the URL, including the stage.",
         ),
         (
             httpx.Response(502, text="Bad gateway", headers={"Content-Type": "text/plain"}),
@@ -221,7 +221,7 @@ def test_a_response_of_another_server_is_reported(clients: ExitStack, answer: ht
             call(_api(clients, _responses(answer)[0]))
         message = format_error(caught.value, API_URL)
         assert message.startswith(f"The server at {API_URL} is not this project's API ({answer.status_code}, ")
-        assert message.endswith("its stage included.")
+        assert message.endswith("including the stage.")
         assert not is_outage(caught.value)
 
 
@@ -232,7 +232,7 @@ def test_a_url_with_a_route_or_query_is_refused(clients: ExitStack, suffix: str)
     The next path segment would otherwise be read as an id.
     """
     with pytest.raises(SettingsError, match="is invalid"):
-        open_api(clients, f"{API_URL}{suffix}")
+        create_client(clients, f"{API_URL}{suffix}")
 
 
 def test_a_list_is_read_in_pages(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,5 +254,5 @@ def test_a_list_is_read_in_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     use_fake_api(monkeypatch, handle)
     assert list_threads("--all") == ("450 threads.", [200, 200, 200])
     assert list_threads("--limit", "450") == ("450 threads.", [200, 200, 200])
-    assert list_threads("--limit", "449") == ("449 threads, and there are more: see --all.", [200, 200, 200])
-    assert list_threads("--limit", "3") == ("3 threads, and there are more: see --all.", [4])
+    assert list_threads("--limit", "449") == ("449 threads. More exist: use --all.", [200, 200, 200])
+    assert list_threads("--limit", "3") == ("3 threads. More exist: use --all.", [4])

@@ -56,8 +56,8 @@ def test_a_stack_is_found_from_a_subdirectory(tmp_path: Path, stack: MakeStack) 
     subdirectory = tmp_path / "a" / "b"
     subdirectory.mkdir(parents=True)
     deployment = Deployment(CliOptions(), subdirectory)
-    assert deployment.require("queue_url") == Endpoint(STACK["queue_url"], str(file))  # type: ignore[arg-type]
-    assert deployment.endpoint(str(STACK["queue_url"])) == ("http://127.0.0.1:4566", "eu-west-1")
+    assert deployment.require_endpoint("queue_url") == Endpoint(STACK["queue_url"], str(file))  # type: ignore[arg-type]
+    assert deployment.aws_endpoint(str(STACK["queue_url"])) == ("http://127.0.0.1:4566", "eu-west-1")
     assert deployment.redis().port == 6380
     assert deployment.database().url == STACK["database_url"]
 
@@ -73,8 +73,8 @@ def test_the_environment_takes_precedence_over_a_found_stack(
     deployment = Deployment(CliOptions(), tmp_path)
     settings = deployment.redis()
     assert (settings.host, settings.port, settings.password, settings.tls) == ("cache.example", 6379, "p@ss/word", True)
-    assert deployment.used["redis_url"].source == "environment"
-    assert deployment.require("dlq_url").source.endswith("stack.json")
+    assert deployment.used_endpoints["redis_url"].source == "environment"
+    assert deployment.require_endpoint("dlq_url").source.endswith("stack.json")
 
 
 def test_a_named_state_directory_takes_precedence_over_the_environment(
@@ -85,8 +85,8 @@ def test_a_named_state_directory_takes_precedence_over_the_environment(
     monkeypatch.setenv("SYNC__QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/1/real")
     options = CliOptions(state_dir=tmp_path / "other", dlq_url="https://sqs.eu-west-1.amazonaws.com/1/dead")
     deployment = Deployment(options, tmp_path)
-    assert deployment.require("queue_url").url == STACK["queue_url"]
-    assert deployment.require("dlq_url").source == "option"
+    assert deployment.require_endpoint("queue_url").url == STACK["queue_url"]
+    assert deployment.require_endpoint("dlq_url").source == "option"
 
 
 def test_a_local_endpoint_gets_no_requests_for_queues_on_aws(
@@ -95,9 +95,9 @@ def test_a_local_endpoint_gets_no_requests_for_queues_on_aws(
     """The command never sends requests for a queue on AWS to a local stack's endpoint."""
     stack(tmp_path / ".local")
     url = "https://sqs.ap-south-1.amazonaws.com/1/real"
-    assert Deployment(CliOptions(queue_url=url), tmp_path).endpoint(url) == (None, "ap-south-1")
+    assert Deployment(CliOptions(queue_url=url), tmp_path).aws_endpoint(url) == (None, "ap-south-1")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://localhost:9")
-    assert Deployment(CliOptions(), tmp_path).endpoint(url) == ("http://localhost:9", None)
+    assert Deployment(CliOptions(), tmp_path).aws_endpoint(url) == ("http://localhost:9", None)
 
 
 def test_settings_are_read_from_the_env_file(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_settings_are_read_from_the_env_file(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("DATABASE__URL=postgresql://me@db/memory\n")
     deployment = Deployment(CliOptions(), tmp_path)
     assert deployment.database().url == "postgresql://me@db/memory"
-    assert not deployment.is_named("redis_url")
+    assert not deployment.has_address("redis_url")
 
 
 @pytest.mark.parametrize(
@@ -128,10 +128,10 @@ def test_malformed_urls_are_usage_errors(tmp_path: Path, options: CliOptions, me
 
 def test_malformed_queue_urls_are_usage_errors(tmp_path: Path) -> None:
     """A malformed queue or endpoint URL is a usage error."""
-    with pytest.raises(SettingsError, match="queue_url has to start with http"):
-        Deployment(CliOptions(queue_url="exchanges"), tmp_path).require("queue_url")
-    with pytest.raises(SettingsError, match="endpoint_url has to start with http"):
-        Deployment(CliOptions(endpoint_url="localhost:4566"), tmp_path).endpoint("http://x/y")
+    with pytest.raises(SettingsError, match="queue_url must start with http"):
+        Deployment(CliOptions(queue_url="exchanges"), tmp_path).require_endpoint("queue_url")
+    with pytest.raises(SettingsError, match="endpoint_url must start with http"):
+        Deployment(CliOptions(endpoint_url="localhost:4566"), tmp_path).aws_endpoint("http://x/y")
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{"])
@@ -139,13 +139,13 @@ def test_a_malformed_stack_file_is_reported(tmp_path: Path, content: str) -> Non
     """The message names a malformed stack.json."""
     (tmp_path / "stack.json").write_text(content)
     with pytest.raises(SettingsError, match=r"stack\.json"):
-        Deployment(CliOptions(state_dir=tmp_path)).require("queue_url")
+        Deployment(CliOptions(state_dir=tmp_path)).require_endpoint("queue_url")
 
 
 def test_a_directory_without_a_stack_is_reported(tmp_path: Path) -> None:
     """A state directory without a running stack is reported."""
     with pytest.raises(SettingsError, match="No local stack runs"):
-        Deployment(CliOptions(state_dir=tmp_path)).require("queue_url")
+        Deployment(CliOptions(state_dir=tmp_path)).require_endpoint("queue_url")
 
 
 def test_passwords_are_not_printed() -> None:
@@ -164,14 +164,14 @@ def test_addresses_of_different_deployments_are_recognized(
     """
     file = stack(tmp_path / ".local")
     file.write_text(json.dumps({**STACK, "api_url": "http://127.0.0.1:4566/local"}))
-    assert Deployment(CliOptions(), tmp_path).means_deployment_of("redis_url", "api_url")
-    assert not Deployment(CliOptions(api_url="https://x"), tmp_path).means_deployment_of("redis_url", "api_url")
-    assert Deployment(CliOptions(redis_url="redis://x"), tmp_path).means_deployment_of("redis_url", "api_url")
+    assert Deployment(CliOptions(), tmp_path).belongs_to_deployment_of("redis_url", "api_url")
+    assert not Deployment(CliOptions(api_url="https://x"), tmp_path).belongs_to_deployment_of("redis_url", "api_url")
+    assert Deployment(CliOptions(redis_url="redis://x"), tmp_path).belongs_to_deployment_of("redis_url", "api_url")
     monkeypatch.setenv("REDIS__HOST", "cache.example")
-    assert not Deployment(CliOptions(), tmp_path).means_deployment_of("redis_url", "api_url")
-    assert Deployment(CliOptions(state_dir=file.parent), tmp_path).means_deployment_of("redis_url", "api_url")
-    assert Deployment(CliOptions(api_url="https://x"), tmp_path).means_deployment_of("redis_url", "api_url")
-    assert not Deployment(CliOptions(), tmp_path / "nowhere").means_deployment_of("api_url", "redis_url")
+    assert not Deployment(CliOptions(), tmp_path).belongs_to_deployment_of("redis_url", "api_url")
+    assert Deployment(CliOptions(state_dir=file.parent), tmp_path).belongs_to_deployment_of("redis_url", "api_url")
+    assert Deployment(CliOptions(api_url="https://x"), tmp_path).belongs_to_deployment_of("redis_url", "api_url")
+    assert not Deployment(CliOptions(), tmp_path / "nowhere").belongs_to_deployment_of("api_url", "redis_url")
 
 
 def test_two_deployments_are_refused(tmp_path: Path, stack: MakeStack, monkeypatch: pytest.MonkeyPatch) -> None:

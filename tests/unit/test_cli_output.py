@@ -15,9 +15,9 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from cli import connect
-from cli.dead_letters import describe, has_id
+from cli.dead_letters import describe, matches_id
 from cli.main import app
-from cli.output import duration, moment, plain_table, print_table, printable, progress, rich_table
+from cli.output import format_duration, iso_time, plain_table, print_table, printable, progress, rich_table
 from shared.errors import StoreUnavailable
 from shared.stores.sqs.messages import QueuedMessage
 from tests.support.exchanges import exchange
@@ -124,7 +124,7 @@ def test_a_missing_user_is_reported_with_the_option(token: dict[str, str], monke
     use_fake_api(monkeypatch, lambda _: problem(422, detail="user_id: is needed", errors=[]))
     result = CliRunner().invoke(app, ["threads", "list"], env=token)
     assert result.exit_code == 2
-    assert result.stderr.startswith("Error: Give --user ID.")
+    assert result.stderr.startswith("Error: Set --user ID.")
     assert "422" not in result.stderr
     assert "422" in CliRunner().invoke(app, ["threads", "list", "--user", "ada"]).stderr
 
@@ -150,13 +150,13 @@ def test_a_rich_table_takes_no_markup() -> None:
 )
 def test_durations_have_readable_units(seconds: float | None, text: str) -> None:
     """Durations are in readable units."""
-    assert duration(seconds) == text
+    assert format_duration(seconds) == text
 
 
 def test_times_are_printed_in_utc() -> None:
     """Times are printed in UTC for any time zone."""
-    assert moment(datetime(2026, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))) == "2026-01-01T00:00:00.000Z"
-    assert moment(None) is None
+    assert iso_time(datetime(2026, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))) == "2026-01-01T00:00:00.000Z"
+    assert iso_time(None) is None
 
 
 def test_the_description_of_a_dead_letter_has_no_texts() -> None:
@@ -168,9 +168,9 @@ def test_the_description_of_a_dead_letter_has_no_texts() -> None:
     assert "secret" not in str(described)
     assert (described["thread_id"], described["user_id"]) == ("thread", "user")
     assert (described["age_seconds"], described["receive_count"], described["reason"]) == (5.0, 3, "not_json")
-    assert has_id(dead_letter, str(stored.exchange_id))
-    assert has_id(dead_letter, "m")
-    assert not has_id(dead_letter, "n")
+    assert matches_id(dead_letter, str(stored.exchange_id))
+    assert matches_id(dead_letter, "m")
+    assert not matches_id(dead_letter, "n")
 
 
 @pytest.mark.parametrize("body", ["", "[1]", "null", '{"thread_id": 1}', '{"thread_id": "a\\u001b"}', "[" * 100_000])

@@ -12,7 +12,7 @@ from moto import mock_aws
 from typer.testing import CliRunner, Result
 
 from cli.main import app
-from cli.redrive import RedriveResult, copy, follow
+from cli.redrive import RedriveResult, copy_messages, wait_for_move
 from cli.stores.queue_move import MoveProgress, MoveTask, start_move
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.stores.sqs.admin import QueueAccess, QueueAdmin
@@ -86,7 +86,7 @@ def test_a_copy_sends_every_body_once(queues: tuple[QueueAdmin, QueueAdmin]) -> 
     dead, live = queues
     bodies = _send_messages(dead, 23)
     redrive = RedriveResult()
-    copy(dead, live, 23, None, redrive, _ignore)
+    copy_messages(dead, live, 23, None, redrive, _ignore)
     assert (redrive.moved, redrive.refused) == (23, [])
     assert _bodies(live) == sorted(bodies)
     assert dead.depth().total == 0
@@ -99,7 +99,7 @@ def test_a_copy_keeps_only_a_valid_request_id(queues: tuple[QueueAdmin, QueueAdm
     for body, request_id in {"valid": "r-1", "invalid": "r\n2"}.items():
         values = {"reason": "not_json", "request_id": request_id}
         dead.send(body, values)
-    copy(dead, live, 2, None, RedriveResult(), _ignore)
+    copy_messages(dead, live, 2, None, RedriveResult(), _ignore)
     assert {message.body: message.attributes for message in live.peek(2)} == {
         "valid": {"request_id": "r-1"},
         "invalid": {},
@@ -111,7 +111,9 @@ def test_no_message_is_moved_twice(queues: tuple[QueueAdmin, QueueAdmin]) -> Non
     dead, _ = queues
     _send_messages(dead, 5)
     redrive = RedriveResult()
-    copy(dead, dead, 5, None, redrive, _ignore)  # the copy's target is its source, so every message returns at once
+    copy_messages(
+        dead, dead, 5, None, redrive, _ignore
+    )  # the copy's target is its source, so every message returns at once
     assert redrive.moved == 5
     assert dead.depth().visible == 5
 
@@ -132,7 +134,7 @@ def test_an_interrupted_move_releases_messages(
     monkeypatch.setattr(live, "send", stop_at_the_fourth)
     redrive = RedriveResult()
     with pytest.raises(KeyboardInterrupt):
-        copy(dead, live, 12, None, redrive, _ignore)
+        copy_messages(dead, live, 12, None, redrive, _ignore)
     assert (redrive.moved, live.depth().visible, dead.depth().visible) == (3, 3, 9)
 
 
@@ -149,7 +151,7 @@ def test_a_refused_message_is_not_moved(queues: tuple[QueueAdmin, QueueAdmin], m
 
     monkeypatch.setattr(live, "send", refuse_one)
     redrive = RedriveResult()
-    copy(dead, live, 12, None, redrive, _ignore)
+    copy_messages(dead, live, 12, None, redrive, _ignore)
     assert (redrive.moved, len(redrive.refused)) == (11, 1)
     assert _bodies(dead) == ["body 3"]
 
@@ -166,7 +168,7 @@ def test_messages_are_moved_within_the_rate(queues: tuple[QueueAdmin, QueueAdmin
     dead, live = queues
     _send_messages(dead, 6)
     started = time.monotonic()
-    copy(dead, live, 6, 20, RedriveResult(), _ignore)
+    copy_messages(dead, live, 6, 20, RedriveResult(), _ignore)
     assert time.monotonic() - started >= 5 / 20
 
 
@@ -224,7 +226,7 @@ def test_fewer_moved_messages_than_counted_are_reported(
     monkeypatch.setattr(start, receive_one)  # the test does not use SQS's own move
     result = _run("dlq", "redrive", "--yes", "--json")
     assert (result.exit_code, json.loads(result.stdout)["moved"]) == (1, 2)
-    assert "1 fewer were moved than were counted" in result.stderr
+    assert "1 of the counted messages were not moved" in result.stderr
     assert live.depth().total == 2
 
 
@@ -324,7 +326,7 @@ def test_the_command_waits_until_the_move_ends(stubbed: tuple[QueueAdmin, QueueA
     _progress(stubber, Status="RUNNING", ApproximateNumberOfMessagesMoved=3, ApproximateNumberOfMessagesToMove=5)
     _progress(stubber, Status="COMPLETED", ApproximateNumberOfMessagesMoved=5, ApproximateNumberOfMessagesToMove=5)
     redrive, updates = RedriveResult(), []
-    follow(MoveTask(dead, "arn:dead", "h"), redrive, lambda *update: updates.append(update), lambda _: None)
+    wait_for_move(MoveTask(dead, "arn:dead", "h"), redrive, lambda *update: updates.append(update), lambda _: None)
     assert redrive.moved == 5
     assert updates == [(0, None), (3, 5), (5, 5)]
 
@@ -335,7 +337,7 @@ def test_a_failed_move_is_reported_with_copy_as_alternative(stubbed: tuple[Queue
     _progress(stubber, Status="FAILED", FailureReason="AccessDenied", ApproximateNumberOfMessagesMoved=2)
     redrive = RedriveResult()
     with pytest.raises(StoreUnavailable, match=r"AccessDenied.*--copy"):
-        follow(MoveTask(dead, "arn:dead", "h"), redrive, _ignore, lambda _: None)
+        wait_for_move(MoveTask(dead, "arn:dead", "h"), redrive, _ignore, lambda _: None)
     assert redrive.moved == 2
 
 
@@ -349,7 +351,7 @@ def test_an_interrupt_cancels_the_move(stubbed: tuple[QueueAdmin, QueueAdmin, St
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        follow(MoveTask(dead, "arn:dead", "h"), RedriveResult(), _ignore, interrupt)
+        wait_for_move(MoveTask(dead, "arn:dead", "h"), RedriveResult(), _ignore, interrupt)
 
 
 def test_the_command_uses_the_move_if_supported(

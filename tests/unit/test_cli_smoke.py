@@ -13,7 +13,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from cli.api import open_api
+from cli.api import create_client
 from cli.diagnostics import Finding
 from cli.smoke_steps import SmokeTest
 from hybrid_memory_client import MemoryClient
@@ -116,7 +116,7 @@ def _run(api: FakeApi, *, anonymous: bool = True, other: str | None = "other") -
     clients = ExitStack()
 
     def client(token: str | None) -> MemoryClient:
-        return open_api(clients, API_URL, token, transport=httpx.MockTransport(api))
+        return create_client(clients, API_URL, token, transport=httpx.MockTransport(api))
 
     test = SmokeTest(
         client("mine"),
