@@ -9,15 +9,18 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-function running(headers: Record<string, string>, count = Infinity): { asked: number[]; fetch: typeof fetch } {
-  const began = Date.now();
-  const asked: number[] = [];
+function createConnection(
+  headers: Record<string, string>,
+  count = Infinity,
+): { requestTimes: number[]; fetch: typeof fetch } {
+  const startedAt = Date.now();
+  const requestTimes: number[] = [];
   return {
-    asked,
+    requestTimes,
     fetch: () => {
-      asked.push(Date.now() - began);
+      requestTimes.push(Date.now() - startedAt);
       const answer =
-        asked.length > count ? Response.json(answerTo({ prompt: 'Hello' })) : problem(409, 'Running.', headers);
+        requestTimes.length > count ? Response.json(answerTo({ prompt: 'Hello' })) : problem(409, 'Running.', headers);
       return Promise.resolve(answer);
     },
   };
@@ -28,41 +31,41 @@ function run(connection: { fetch: typeof fetch }, signal = new AbortController()
 }
 
 test.each([
-  ['as long as the server says', { 'Retry-After': '2' }, [0, 2_000, 4_000]],
-  ['a second, if the server does not say', {}, [0, 1_000, 2_000]],
-  ['a moment, if the server says none', { 'Retry-After': '0' }, [0, 250, 500]],
-  ['ten seconds at most', { 'Retry-After': '3600' }, [0, 10_000, 20_000]],
-])('between two questions for an answer that is still made there is %s', async (_, headers, times) => {
-  const connection = running(headers, 2);
-  const ran = run(connection);
+  ['the value of Retry-After', { 'Retry-After': '2' }, [0, 2_000, 4_000]],
+  ['one second without Retry-After', {}, [0, 1_000, 2_000]],
+  ['a short time if Retry-After is zero', { 'Retry-After': '0' }, [0, 250, 500]],
+  ['at most ten seconds', { 'Retry-After': '3600' }, [0, 10_000, 20_000]],
+])('the pause while the first request runs is %s', async (_, headers, times) => {
+  const connection = createConnection(headers, 2);
+  const result = run(connection);
   await vi.runAllTimersAsync();
-  expect(await ran).toMatchObject({ answer: { response: 'You said: Hello' } });
-  expect(connection.asked).toEqual(times);
+  expect(await result).toMatchObject({ answer: { response: 'You said: Hello' } });
+  expect(connection.requestTimes).toEqual(times);
 });
 
-test('an answer that is still made after a minute is not waited for', async () => {
-  const connection = running({ 'Retry-After': '1' });
-  const ran = run(connection);
+test('the client stops waiting for a running request after a minute', async () => {
+  const connection = createConnection({ 'Retry-After': '1' });
+  const result = run(connection);
   await vi.runAllTimersAsync();
-  expect(await ran).toMatchObject({ status: 409, detail: 'Running.' });
-  expect(connection.asked.at(-1)).toBe(61_000);
+  expect(await result).toMatchObject({ status: 409, detail: 'Running.' });
+  expect(connection.requestTimes.at(-1)).toBe(61_000);
 });
 
-test('a stop ends the waiting at once, and leaves no timer', async () => {
-  const connection = running({});
+test('a stop ends the wait at once and leaves no timer', async () => {
+  const connection = createConnection({});
   const controller = new AbortController();
-  const ran = run(connection, controller.signal);
+  const result = run(connection, controller.signal);
   await vi.advanceTimersByTimeAsync(500);
   expect(vi.getTimerCount()).toBe(1);
   controller.abort();
-  expect(await ran).toMatchObject({ isAbort: true });
+  expect(await result).toMatchObject({ isAbort: true });
   await vi.advanceTimersByTimeAsync(0);
   expect(vi.getTimerCount()).toBe(0);
-  expect(connection.asked).toEqual([0]);
+  expect(connection.requestTimes).toEqual([0]);
 });
 
-test('what was stopped before it began is not sent', async () => {
-  const connection = running({});
+test('a request that was stopped before its start is not sent', async () => {
+  const connection = createConnection({});
   expect(await run(connection, AbortSignal.abort())).toMatchObject({ isAbort: true });
-  expect(connection.asked).toEqual([]);
+  expect(connection.requestTimes).toEqual([]);
 });

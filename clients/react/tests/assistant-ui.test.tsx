@@ -4,17 +4,17 @@ import { join } from 'node:path';
 import { build } from 'vite';
 import { expect, test } from 'vitest';
 import { Chat } from '../examples/assistant-ui/chat.js';
-import { API, problem, serve, tell, type Memory } from './server.js';
+import { API, problem, serve, storeExchanges, type FakeMemory } from './server.js';
 
 const EXAMPLE = join(process.cwd(), 'examples/assistant-ui');
 
-/** A visit to the page: with a transport and a chat of its own. */
-async function visit(): Promise<HTMLElement> {
+/** Opens the page with a new transport and a new chat. */
+async function openPage(): Promise<HTMLElement> {
   render(<Chat api={API} userId="ada" threadId="t" />);
   return screen.findByRole('log');
 }
 
-async function says(text: string): Promise<void> {
+async function send(text: string): Promise<void> {
   const field = screen.getByRole('textbox', { name: 'Message' });
   fireEvent.change(field, { target: { value: text } });
   await act(async () => {
@@ -24,29 +24,29 @@ async function says(text: string): Promise<void> {
   await screen.findByText(`You said: ${text}`);
 }
 
-/** The texts of the conversation, without the buttons. */
-function shown(log: HTMLElement): string[] {
+/** Returns the texts of the conversation, without the buttons. */
+function shownTexts(log: HTMLElement): string[] {
   return Array.from(log.querySelectorAll('p'), ({ textContent }) => textContent);
 }
 
-function stored(memory: Memory): string[] {
+function storedTexts(memory: FakeMemory): string[] {
   return (memory.threads.get('t') ?? []).map(({ content }) => content);
 }
 
-test('a visit begins with what was said before, and goes on in the same thread', async () => {
+test('a visit starts with the history and continues the thread', async () => {
   const memory = serve();
-  tell(memory, 't', 1);
-  const first = await visit();
+  storeExchanges(memory, 't', 1);
+  const first = await openPage();
   await waitFor(() => {
-    expect(shown(first)).toEqual(['q0', 'a0']);
+    expect(shownTexts(first)).toEqual(['q0', 'a0']);
   });
-  await says('one');
+  await send('one');
   cleanup();
-  const second = await visit();
+  const second = await openPage();
   await waitFor(() => {
-    expect(shown(second)).toEqual(['q0', 'a0', 'one', 'You said: one']);
+    expect(shownTexts(second)).toEqual(['q0', 'a0', 'one', 'You said: one']);
   });
-  await says('two');
+  await send('two');
   expect(memory.runs.map(({ body }) => [body.thread_id, body.user_id])).toEqual([
     ['t', 'ada'],
     ['t', 'ada'],
@@ -54,46 +54,46 @@ test('a visit begins with what was said before, and goes on in the same thread',
   expect(memory.runs[0]?.body.metadata).toBeUndefined();
 });
 
-test('an answer that is asked for again replaces the one before', async () => {
+test('a regenerated answer replaces the previous one', async () => {
   const memory = serve();
-  const log = await visit();
-  await says('one');
+  const log = await openPage();
+  await send('one');
   fireEvent.click(within(log).getByRole('button', { name: 'Answer again' }));
   await waitFor(() => {
     expect(memory.runs).toHaveLength(2);
   });
   expect(memory.runs[1]?.body).toMatchObject({ prompt: 'one', replaces: memory.runs[0]?.key });
   await waitFor(() => {
-    expect(shown(log)).toEqual(stored(memory));
+    expect(shownTexts(log)).toEqual(storedTexts(memory));
   });
-  expect(stored(memory)).toEqual(['one', 'You said: one']);
+  expect(storedTexts(memory)).toEqual(['one', 'You said: one']);
 });
 
 test.each([
   [0, ['edited', 'You said: edited']],
   [1, ['q0', 'a0', 'edited', 'You said: edited']],
-])('an edited message replaces its turn, and what came after it is gone: %i', async (index, left) => {
+])('an edited message replaces its turn and deletes the later turns: %i', async (index, remaining) => {
   const memory = serve();
-  tell(memory, 't', 2);
-  const log = await visit();
-  await says('one');
+  storeExchanges(memory, 't', 2);
+  const log = await openPage();
+  await send('one');
   fireEvent.click(within(log).getAllByRole('button', { name: 'Edit' })[index] ?? log);
   fireEvent.change(await screen.findByRole('textbox', { name: 'Edited message' }), { target: { value: 'edited' } });
   fireEvent.click(screen.getByRole('button', { name: 'Send edited' }));
   await screen.findByText('You said: edited');
   await waitFor(() => {
-    expect(stored(memory)).toEqual(left);
+    expect(storedTexts(memory)).toEqual(remaining);
   });
-  expect(shown(log)).toEqual(left);
+  expect(shownTexts(log)).toEqual(remaining);
 });
 
-test('a history that cannot be loaded, and an answer that does not come, say why', async () => {
+test('a failed history and a failed turn show the error', async () => {
   serve({ read: () => problem(403, 'This is not your thread.') });
   render(<Chat api={API} userId="ada" threadId="t" />);
   expect((await screen.findByRole('alert')).textContent).toContain('This is not your thread.');
   cleanup();
   serve({ run: () => problem(500, 'The model failed.') });
-  await visit();
+  await openPage();
   fireEvent.change(screen.getByRole('textbox', { name: 'Message' }), { target: { value: 'one' } });
   fireEvent.click(screen.getByRole('button', { name: 'Send' }));
   expect((await screen.findByRole('alert')).textContent).toContain('The model failed.');
@@ -112,11 +112,11 @@ test('the example builds', async () => {
   expect(outputs.some(({ fileName }) => fileName.endsWith('.js'))).toBe(true);
 }, 60_000);
 
-test('the example names the versions that it is tested with', () => {
-  const [example, own] = [join(EXAMPLE, 'package.json'), 'package.json'].map(
+test('the example has the tested versions', () => {
+  const [example, packageManifest] = [join(EXAMPLE, 'package.json'), 'package.json'].map(
     (path) => JSON.parse(readFileSync(path, 'utf8')) as Record<string, Record<string, string>>,
   );
   for (const [name, version] of Object.entries(example?.['dependencies'] ?? {})) {
-    expect([name, version]).toEqual([name, own?.['devDependencies']?.[name] ?? 'file:../..']);
+    expect([name, version]).toEqual([name, packageManifest?.['devDependencies']?.[name] ?? 'file:../..']);
   }
 });

@@ -2,51 +2,51 @@ import { act } from '@testing-library/react';
 import { HttpResponse } from 'msw';
 import { expect, test, vi } from 'vitest';
 import type { ChatMessage } from '../src/index.js';
-import { chat, refreshed } from './chat.js';
-import { gate, problem, serve, store, tell } from './server.js';
+import { renderChat, refreshChat } from './render-chat.js';
+import { deferred, problem, serve, store, storeExchanges } from './server.js';
 
 function numbered(from: number, to: number): string[] {
   return Array.from({ length: to - from }, (_, n) => [`q${String(from + n)}`, `a${String(from + n)}`]).flat();
 }
 
-test('the history is the newest page, oldest first, and loadMore puts older pages before it without dropping any', async () => {
+test('the history is the newest page, oldest first, and loadMore adds older pages before it', async () => {
   const memory = serve();
-  tell(memory, 't', 6);
-  const shown = chat({ threadId: 't', pageSize: 5 });
-  expect(shown.now.historyStatus).toBe('loading');
-  await shown.until(({ historyStatus }) => historyStatus === 'ready');
-  expect(shown.texts).toEqual(numbered(0, 6).slice(-5));
-  expect(shown.now.hasMore).toBe(true);
+  storeExchanges(memory, 't', 6);
+  const chat = renderChat({ threadId: 't', pageSize: 5 });
+  expect(chat.current.historyStatus).toBe('loading');
+  await chat.waitUntil(({ historyStatus }) => historyStatus === 'ready');
+  expect(chat.texts).toEqual(numbered(0, 6).slice(-5));
+  expect(chat.current.hasMore).toBe(true);
   expect(Object.fromEntries(memory.reads[0] ?? [])).toEqual({ order: 'desc', limit: '5' });
-  await act(() => shown.now.loadMore());
-  expect(shown.texts).toEqual(numbered(0, 6).slice(-10));
-  await act(() => shown.now.loadMore());
-  expect(shown.texts).toEqual(numbered(0, 6));
-  expect(shown.now.hasMore).toBe(false);
-  await act(() => shown.now.loadMore());
+  await act(() => chat.current.loadMore());
+  expect(chat.texts).toEqual(numbered(0, 6).slice(-10));
+  await act(() => chat.current.loadMore());
+  expect(chat.texts).toEqual(numbered(0, 6));
+  expect(chat.current.hasMore).toBe(false);
+  await act(() => chat.current.loadMore());
   expect(memory.reads).toHaveLength(3);
-  await refreshed(shown);
-  expect(shown.now.hasMore).toBe(false);
+  await refreshChat(chat);
+  expect(chat.current.hasMore).toBe(false);
 });
 
-test('loadMore twice at once is one request', async () => {
+test('two concurrent calls of loadMore are one request', async () => {
   const memory = serve();
-  tell(memory, 't', 6);
-  const shown = chat({ threadId: 't', pageSize: 4 });
-  await shown.until(({ historyStatus }) => historyStatus === 'ready');
-  await act(() => Promise.all([shown.now.loadMore(), shown.now.loadMore()]));
+  storeExchanges(memory, 't', 6);
+  const chat = renderChat({ threadId: 't', pageSize: 4 });
+  await chat.waitUntil(({ historyStatus }) => historyStatus === 'ready');
+  await act(() => Promise.all([chat.current.loadMore(), chat.current.loadMore()]));
   expect(memory.reads).toHaveLength(2);
-  expect(shown.texts).toEqual(numbered(2, 6));
+  expect(chat.texts).toEqual(numbered(2, 6));
 });
 
-test('what is sent while the history loads stays behind it, also when the history has it already', async () => {
-  const { opened, open } = gate();
-  const answered = gate();
+test('a message that is sent while the history loads follows it, even if the history already has the message', async () => {
+  const { promise, resolve } = deferred();
+  const answered = deferred();
   const memory = serve({
-    read: () => opened,
+    read: () => promise,
     run: async ({ body }) => {
       store(memory, 't', body.exchange_id ?? '', body.prompt, 'You said: Hello');
-      await answered.opened;
+      await answered.promise;
       return HttpResponse.json({
         response: 'You said: Hello',
         thread_id: 't',
@@ -55,234 +55,237 @@ test('what is sent while the history loads stays behind it, also when the histor
       });
     },
   });
-  tell(memory, 't', 2);
-  const shown = chat({ threadId: 't' });
-  shown.do(({ sendMessage }) => void sendMessage('Hello'));
-  await memory.arrived(1);
-  open(undefined);
-  await shown.until(({ historyStatus }) => historyStatus === 'ready');
-  // The server has kept the exchange, its answer to the request is still on its way.
-  expect(shown.texts).toEqual([...numbered(0, 2), 'Hello', 'You said: Hello']);
-  expect(shown.now.status).toBe('submitted');
-  answered.open(undefined);
-  await shown.until(({ status }) => status === 'ready');
-  expect(shown.texts).toEqual([...numbered(0, 2), 'Hello', 'You said: Hello']);
-  expect(shown.now.messages.at(-1)?.context?.source).toBe('redis');
+  storeExchanges(memory, 't', 2);
+  const chat = renderChat({ threadId: 't' });
+  chat.act(({ sendMessage }) => void sendMessage('Hello'));
+  await memory.waitForRuns(1);
+  resolve(undefined);
+  await chat.waitUntil(({ historyStatus }) => historyStatus === 'ready');
+  // The server has stored the exchange, but the response to the request has not arrived.
+  expect(chat.texts).toEqual([...numbered(0, 2), 'Hello', 'You said: Hello']);
+  expect(chat.current.status).toBe('submitted');
+  answered.resolve(undefined);
+  await chat.waitUntil(({ status }) => status === 'ready');
+  expect(chat.texts).toEqual([...numbered(0, 2), 'Hello', 'You said: Hello']);
+  expect(chat.current.messages.at(-1)?.context?.source).toBe('redis');
 });
 
-test('a turn that the history told of is sent, also if its own answer is lost', async () => {
-  const lost = gate();
+test('a turn that the history contains is sent, even if its own response is lost', async () => {
+  const lost = deferred();
   const memory = serve({
     run: async ({ body }) => {
       store(memory, 't', body.exchange_id ?? '', body.prompt, 'You said: Hello');
-      await lost.opened;
+      await lost.promise;
       return problem(504, 'No answer in time.');
     },
   });
   const onError = vi.fn();
-  const shown = chat({ threadId: 't', onError });
+  const chat = renderChat({ threadId: 't', onError });
   let answer: ChatMessage | undefined;
-  shown.do(({ sendMessage }) => void sendMessage('Hello').then((given) => (answer = given)));
-  await memory.arrived(1);
-  await refreshed(shown);
-  lost.open(undefined);
-  await shown.until(({ status }) => status === 'ready');
-  expect(shown.now.messages).toMatchObject([
+  chat.act(({ sendMessage }) => void sendMessage('Hello').then((given) => (answer = given)));
+  await memory.waitForRuns(1);
+  await refreshChat(chat);
+  lost.resolve(undefined);
+  await chat.waitUntil(({ status }) => status === 'ready');
+  expect(chat.current.messages).toMatchObject([
     { content: 'Hello', status: 'sent' },
     { content: 'You said: Hello', status: 'sent' },
   ]);
-  expect(shown.now.error).toBeUndefined();
+  expect(chat.current.error).toBeUndefined();
   expect(onError).not.toHaveBeenCalled();
-  expect(answer).toBe(shown.now.messages[1]);
+  expect(answer).toBe(chat.current.messages[1]);
 });
 
-test('back in a thread, one page is read, however much was said meanwhile', async () => {
+test('returning to a thread reads one page', async () => {
   const memory = serve();
-  tell(memory, 'a', 4);
-  const shown = chat({ threadId: 'a', pageSize: 4 });
-  await shown.until(({ messages }) => messages.length === 4);
-  shown.set({ threadId: 'b', pageSize: 4 });
-  await shown.until(({ historyStatus }) => historyStatus === 'ready');
+  storeExchanges(memory, 'a', 4);
+  const chat = renderChat({ threadId: 'a', pageSize: 4 });
+  await chat.waitUntil(({ messages }) => messages.length === 4);
+  chat.rerender({ threadId: 'b', pageSize: 4 });
+  await chat.waitUntil(({ historyStatus }) => historyStatus === 'ready');
   memory.threads.clear();
-  tell(memory, 'a', 12);
-  shown.set({ threadId: 'a', pageSize: 4 });
-  await shown.until(({ historyStatus }) => historyStatus === 'ready');
-  expect(shown.texts).toEqual(numbered(10, 12));
+  storeExchanges(memory, 'a', 12);
+  chat.rerender({ threadId: 'a', pageSize: 4 });
+  await chat.waitUntil(({ historyStatus }) => historyStatus === 'ready');
+  expect(chat.texts).toEqual(numbered(10, 12));
   expect(memory.reads).toHaveLength(3);
 });
 
-test('a thread that is left while it loads has no error of that when it is shown again', async () => {
-  const memory = serve({ run: () => problem(502, 'no'), read: (count) => (count === 2 ? gate().opened : undefined) });
-  const shown = chat({ threadId: 'a' });
-  await shown.until(({ historyStatus }) => historyStatus === 'ready');
-  await shown.say('Hello');
-  shown.do(({ refresh }) => void refresh());
+test('leaving a thread while it loads causes no error', async () => {
+  const memory = serve({
+    run: () => problem(502, 'no'),
+    read: (count) => (count === 2 ? deferred().promise : undefined),
+  });
+  const chat = renderChat({ threadId: 'a' });
+  await chat.waitUntil(({ historyStatus }) => historyStatus === 'ready');
+  await chat.send('Hello');
+  chat.act(({ refresh }) => void refresh());
   await vi.waitFor(() => {
     expect(memory.reads).toHaveLength(2);
   });
-  shown.set({ threadId: 'b' });
-  await shown.until(({ historyStatus }) => historyStatus === 'ready');
-  shown.set({ threadId: 'a' });
-  expect(shown.texts).toEqual(['Hello']);
-  expect(shown.now).toMatchObject({ error: undefined, historyStatus: 'loading' });
+  chat.rerender({ threadId: 'b' });
+  await chat.waitUntil(({ historyStatus }) => historyStatus === 'ready');
+  chat.rerender({ threadId: 'a' });
+  expect(chat.texts).toEqual(['Hello']);
+  expect(chat.current).toMatchObject({ error: undefined, historyStatus: 'loading' });
 });
 
-test('loadMore during a turn leaves the turn alone', async () => {
-  const { opened, open } = gate();
-  const memory = serve({ run: () => opened });
-  tell(memory, 't', 3);
-  const shown = chat({ threadId: 't', pageSize: 4 });
-  await shown.until(({ historyStatus }) => historyStatus === 'ready');
-  shown.do(({ sendMessage }) => void sendMessage('Hello'));
-  await act(() => shown.now.loadMore());
-  expect(shown.texts).toEqual([...numbered(0, 3), 'Hello']);
-  open(undefined);
-  await shown.until(({ status }) => status === 'ready');
-  expect(shown.texts).toEqual([...numbered(0, 3), 'Hello', 'You said: Hello']);
+test('loadMore does not change a running turn', async () => {
+  const { promise, resolve } = deferred();
+  const memory = serve({ run: () => promise });
+  storeExchanges(memory, 't', 3);
+  const chat = renderChat({ threadId: 't', pageSize: 4 });
+  await chat.waitUntil(({ historyStatus }) => historyStatus === 'ready');
+  chat.act(({ sendMessage }) => void sendMessage('Hello'));
+  await act(() => chat.current.loadMore());
+  expect(chat.texts).toEqual([...numbered(0, 3), 'Hello']);
+  resolve(undefined);
+  await chat.waitUntil(({ status }) => status === 'ready');
+  expect(chat.texts).toEqual([...numbered(0, 3), 'Hello', 'You said: Hello']);
 });
 
-test('refresh takes in what was said elsewhere, and keeps what failed here', async () => {
+test('refresh adds turns of other pages and keeps failed messages', async () => {
   const memory = serve({ run: () => problem(502, 'no') });
-  tell(memory, 't', 2);
-  const shown = chat({ threadId: 't' });
-  await shown.until(({ messages }) => messages.length === 4);
-  await shown.say('mine');
+  storeExchanges(memory, 't', 2);
+  const chat = renderChat({ threadId: 't' });
+  await chat.waitUntil(({ messages }) => messages.length === 4);
+  await chat.send('mine');
   store(memory, 't', 'elsewhere', 'theirs', 'answered');
-  await refreshed(shown);
-  expect(shown.texts).toEqual([...numbered(0, 2), 'theirs', 'answered', 'mine']);
-  expect(shown.now.messages.at(-1)).toMatchObject({ status: 'failed' });
-  expect(shown.now.error?.detail).toBe('no');
+  await refreshChat(chat);
+  expect(chat.texts).toEqual([...numbered(0, 2), 'theirs', 'answered', 'mine']);
+  expect(chat.current.messages.at(-1)).toMatchObject({ status: 'failed' });
+  expect(chat.current.error?.detail).toBe('no');
 });
 
-test('refresh leaves no gap, however much was said elsewhere, and hasMore as it was', async () => {
+test('refresh leaves no gap and does not change hasMore', async () => {
   const memory = serve();
-  tell(memory, 't', 4);
-  const shown = chat({ threadId: 't', pageSize: 4 });
-  await shown.until(({ messages }) => messages.length === 4);
+  storeExchanges(memory, 't', 4);
+  const chat = renderChat({ threadId: 't', pageSize: 4 });
+  await chat.waitUntil(({ messages }) => messages.length === 4);
   memory.threads.clear();
-  tell(memory, 't', 12);
-  await refreshed(shown);
-  expect(shown.texts).toEqual(numbered(2, 12));
-  expect(shown.now.hasMore).toBe(true);
-  await act(() => shown.now.loadMore());
-  expect(shown.texts).toEqual(numbered(0, 12));
+  storeExchanges(memory, 't', 12);
+  await refreshChat(chat);
+  expect(chat.texts).toEqual(numbered(2, 12));
+  expect(chat.current.hasMore).toBe(true);
+  await act(() => chat.current.loadMore());
+  expect(chat.texts).toEqual(numbered(0, 12));
 });
 
-test('refresh of a thread that was made here brings all that others said, before and after', async () => {
+test('refresh of a thread that was created here adds all turns of other pages', async () => {
   const memory = serve();
-  const shown = chat({ pageSize: 4 });
-  const id = shown.now.threadId ?? '';
-  tell(memory, id, 4);
-  await shown.say('mine');
+  const chat = renderChat({ pageSize: 4 });
+  const id = chat.current.threadId ?? '';
+  storeExchanges(memory, id, 4);
+  await chat.send('mine');
   for (const n of ['1', '2', '3']) store(memory, id, n, `theirs ${n}`, `answer ${n}`);
-  await refreshed(shown);
+  await refreshChat(chat);
   const later = ['1', '2', '3'].flatMap((n) => [`theirs ${n}`, `answer ${n}`]);
-  expect(shown.texts).toEqual([...numbered(0, 4), 'mine', 'You said: mine', ...later]);
-  expect(shown.now.hasMore).toBe(false);
+  expect(chat.texts).toEqual([...numbered(0, 4), 'mine', 'You said: mine', ...later]);
+  expect(chat.current.hasMore).toBe(false);
 });
 
-test('refresh during a refresh asks again afterwards, once', async () => {
-  const { opened, open } = gate();
-  const memory = serve({ read: (count) => (count === 1 ? opened : undefined) });
-  tell(memory, 't', 1);
-  const shown = chat({ threadId: 't' });
+test('calls of refresh during a refresh cause one more request', async () => {
+  const { promise, resolve } = deferred();
+  const memory = serve({ read: (count) => (count === 1 ? promise : undefined) });
+  storeExchanges(memory, 't', 1);
+  const chat = renderChat({ threadId: 't' });
   let done: Promise<unknown> = Promise.resolve();
-  shown.do(({ refresh }) => {
+  chat.act(({ refresh }) => {
     done = Promise.all([refresh(), refresh()]);
   });
-  open(undefined);
+  resolve(undefined);
   await act(async () => {
     await done;
   });
   expect(memory.reads).toHaveLength(2);
 });
 
-test('a message that nothing changed is the same object after a refresh', async () => {
+test('an unchanged message is the same object after a refresh', async () => {
   const memory = serve();
-  tell(memory, 't', 2);
-  const shown = chat({ threadId: 't' });
-  await shown.until(({ messages }) => messages.length === 4);
-  const before = shown.now.messages;
-  await refreshed(shown);
-  expect(shown.now.messages.every((message, index) => message === before[index])).toBe(true);
+  storeExchanges(memory, 't', 2);
+  const chat = renderChat({ threadId: 't' });
+  await chat.waitUntil(({ messages }) => messages.length === 4);
+  const before = chat.current.messages;
+  await refreshChat(chat);
+  expect(chat.current.messages.every((message, index) => message === before[index])).toBe(true);
 });
 
-test('a history that cannot be read says so, and a refresh reads it', async () => {
+test('a failed history is an error, and refresh loads it', async () => {
   const memory = serve({ read: (count) => (count === 1 ? problem(503, 'postgres did not answer.') : undefined) });
-  tell(memory, 't', 1);
+  storeExchanges(memory, 't', 1);
   const onError = vi.fn();
-  const shown = chat({ threadId: 't', onError });
-  await shown.until(({ historyStatus }) => historyStatus === 'error');
-  expect(shown.now).toMatchObject({ status: 'ready', error: { status: 503, detail: 'postgres did not answer.' } });
-  expect(onError.mock.calls).toEqual([[shown.now.error]]);
-  await refreshed(shown);
-  expect(shown.now).toMatchObject({ historyStatus: 'ready', error: undefined });
-  expect(shown.texts).toEqual(['q0', 'a0']);
+  const chat = renderChat({ threadId: 't', onError });
+  await chat.waitUntil(({ historyStatus }) => historyStatus === 'error');
+  expect(chat.current).toMatchObject({ status: 'ready', error: { status: 503, detail: 'postgres did not answer.' } });
+  expect(onError.mock.calls).toEqual([[chat.current.error]]);
+  await refreshChat(chat);
+  expect(chat.current).toMatchObject({ historyStatus: 'ready', error: undefined });
+  expect(chat.texts).toEqual(['q0', 'a0']);
 });
 
-test('an older page that cannot be read can be asked for again', async () => {
+test('a failed older page can be requested again', async () => {
   const memory = serve({ read: (count) => (count === 2 ? problem(503, 'postgres did not answer.') : undefined) });
-  tell(memory, 't', 4);
-  const shown = chat({ threadId: 't', pageSize: 4 });
-  await shown.until(({ historyStatus }) => historyStatus === 'ready');
-  await act(() => shown.now.loadMore());
-  expect(shown.now).toMatchObject({ historyStatus: 'error', hasMore: true });
-  await act(() => shown.now.loadMore());
-  expect(shown.texts).toEqual(numbered(0, 4));
-  expect(shown.now).toMatchObject({ historyStatus: 'ready', error: undefined });
+  storeExchanges(memory, 't', 4);
+  const chat = renderChat({ threadId: 't', pageSize: 4 });
+  await chat.waitUntil(({ historyStatus }) => historyStatus === 'ready');
+  await act(() => chat.current.loadMore());
+  expect(chat.current).toMatchObject({ historyStatus: 'error', hasMore: true });
+  await act(() => chat.current.loadMore());
+  expect(chat.texts).toEqual(numbered(0, 4));
+  expect(chat.current).toMatchObject({ historyStatus: 'ready', error: undefined });
 });
 
-test('layers that did not answer are named', async () => {
+test('historyDegraded lists the layers that did not respond', async () => {
   serve({ read: () => HttpResponse.json({ items: [], next_cursor: null, degraded: ['redis'] }) });
-  const shown = chat({ threadId: 't' });
-  await shown.until(({ historyStatus }) => historyStatus === 'ready');
-  expect(shown.now.historyDegraded).toEqual(['redis']);
+  const chat = renderChat({ threadId: 't' });
+  await chat.waitUntil(({ historyStatus }) => historyStatus === 'ready');
+  expect(chat.current.historyDegraded).toEqual(['redis']);
 });
 
-test('loadHistory: false asks for nothing until refresh', async () => {
+test('loadHistory: false sends no request until refresh', async () => {
   const memory = serve();
-  tell(memory, 't', 1);
-  const shown = chat({ threadId: 't', loadHistory: false });
-  expect(shown.now.historyStatus).toBe('idle');
+  storeExchanges(memory, 't', 1);
+  const chat = renderChat({ threadId: 't', loadHistory: false });
+  expect(chat.current.historyStatus).toBe('idle');
   expect(memory.reads).toHaveLength(0);
-  await refreshed(shown);
-  expect(shown.texts).toEqual(['q0', 'a0']);
+  await refreshChat(chat);
+  expect(chat.texts).toEqual(['q0', 'a0']);
 });
 
-test('initial messages are shown at once, and the history is united with them', async () => {
+test('initial messages are shown at once and merged with the history', async () => {
   const memory = serve();
-  tell(memory, 't', 3);
+  storeExchanges(memory, 't', 3);
   const initialMessages: ChatMessage[] = [
     { id: 'x', exchangeId: 't-1', role: 'user', content: 'q1', createdAt: '2026-01-01T00:00:02Z', status: 'sent' },
   ];
-  const shown = chat({ threadId: 't', initialMessages });
-  expect(shown.texts).toEqual(['q1']);
-  await shown.until(({ messages }) => messages.length === 6);
-  expect(shown.texts).toEqual(numbered(0, 3));
-  expect(shown.now.messages[2]?.id).toBe('x');
-  shown.set({ threadId: 'other', initialMessages });
-  expect(shown.texts).toEqual([]);
+  const chat = renderChat({ threadId: 't', initialMessages });
+  expect(chat.texts).toEqual(['q1']);
+  await chat.waitUntil(({ messages }) => messages.length === 6);
+  expect(chat.texts).toEqual(numbered(0, 3));
+  expect(chat.current.messages[2]?.id).toBe('x');
+  chat.rerender({ threadId: 'other', initialMessages });
+  expect(chat.texts).toEqual([]);
 });
 
-test('an id with slashes and signs finds its messages', async () => {
+test('a thread id may contain slashes and other special characters', async () => {
   const memory = serve();
-  tell(memory, 'a/b?c#d %', 1);
-  const shown = chat({ threadId: 'a/b?c#d %' });
-  await shown.until(({ messages }) => messages.length === 2);
+  storeExchanges(memory, 'a/b?c#d %', 1);
+  const chat = renderChat({ threadId: 'a/b?c#d %' });
+  await chat.waitUntil(({ messages }) => messages.length === 2);
 });
 
 test.each(Array.from({ length: 16 }, (_, n) => n))(
-  'a switch at the very moment of the answer leaves nothing of it behind: %i',
+  'a response that arrives during a switch of the thread is ignored: %i',
   async (later) => {
     const memory = serve({ run: () => problem(503, 'Not now.') });
-    tell(memory, 't', 2);
+    storeExchanges(memory, 't', 2);
     let isFirst = true;
-    const shown = chat({ threadId: 't' });
-    await shown.until(({ historyStatus }) => historyStatus === 'ready');
-    // A thread with a text that was not sent is kept when it is left.
-    await shown.say('Unsent');
-    shown.set({ threadId: 'u' });
-    await shown.until(({ historyStatus }) => historyStatus === 'ready');
+    const chat = renderChat({ threadId: 't' });
+    await chat.waitUntil(({ historyStatus }) => historyStatus === 'ready');
+    // The hook keeps a thread with an unsent message when the user leaves it.
+    await chat.send('Unsent');
+    chat.rerender({ threadId: 'u' });
+    await chat.waitUntil(({ historyStatus }) => historyStatus === 'ready');
     const slow: typeof fetch = async (input, init) => {
       const response = await fetch(input, init);
       if (!isFirst) return response;
@@ -291,7 +294,7 @@ test.each(Array.from({ length: 16 }, (_, n) => n))(
       const leaveLater = (rest: number): void => {
         queueMicrotask(() => {
           if (rest > 0) leaveLater(rest - 1);
-          else shown.now.newThread();
+          else chat.current.newThread();
         });
       };
       response.text = () => {
@@ -301,17 +304,17 @@ test.each(Array.from({ length: 16 }, (_, n) => n))(
       return response;
     };
     await act(async () => {
-      shown.set({ threadId: 't', fetch: slow });
+      chat.rerender({ threadId: 't', fetch: slow });
       await vi.waitFor(() => {
-        expect(shown.now.threadId).not.toBe('t');
+        expect(chat.current.threadId).not.toBe('t');
       });
     });
-    expect(shown.texts).toEqual([]);
+    expect(chat.texts).toEqual([]);
     store(memory, 't', 't-2', 'q2', 'a2');
-    shown.set({ threadId: 'u' });
-    shown.set({ threadId: 't' });
-    await shown.until(({ historyStatus }) => historyStatus === 'ready');
-    expect(shown.texts).toEqual([...numbered(0, 3), 'Unsent']);
+    chat.rerender({ threadId: 'u' });
+    chat.rerender({ threadId: 't' });
+    await chat.waitUntil(({ historyStatus }) => historyStatus === 'ready');
+    expect(chat.texts).toEqual([...numbered(0, 3), 'Unsent']);
     expect(memory.reads).toHaveLength(5);
   },
 );

@@ -14,8 +14,8 @@ function message(name: string, change: Partial<ChatMessage> = {}): ChatMessage {
   };
 }
 
-/** Messages named by letters: `a` to `z` have the server's times in this order, capitals are this side's own. */
-function list(names: string): ChatMessage[] {
+/** Returns one message per letter: `a` to `z` are the server's, in order of time, and capitals are local. */
+function messagesNamed(names: string): ChatMessage[] {
   return Array.from(names).map((name) =>
     name === name.toUpperCase()
       ? message(name, { status: 'failed', createdAt: '1970-01-01T00:00:00Z' })
@@ -23,8 +23,8 @@ function list(names: string): ChatMessage[] {
   );
 }
 
-function united(mine: string, told: string): string {
-  const merged = mergeMessages(list(mine), list(told), ({ status }) => status === 'failed');
+function mergedNames(local: string, server: string): string {
+  const merged = mergeMessages(messagesNamed(local), messagesNamed(server), ({ status }) => status === 'failed');
   return merged.map(({ content }) => content).join('');
 }
 
@@ -46,52 +46,52 @@ test.each([
   ['aXc', 'abc', 'abXc'],
   ['acXY', 'abc', 'abcXY'],
   ['aabbc', 'abc', 'abc'],
-  // The server's order holds.
+  // The server's order takes precedence.
   ['baX', 'abc', 'aXbc'],
-])('%s and %s are %s', (mine, told, both) => {
-  expect(united(mine, told)).toBe(both);
+])('local %s merged with the server’s %s is %s', (local, server, expected) => {
+  expect(mergedNames(local, server)).toBe(expected);
 });
 
-test('whatever the order of things: nothing is lost, nothing is doubled, the server has the last word on order', () => {
+test('a merge of random lists has every message once, in the server’s order', () => {
   const names = Array.from('abcdefghXYZ');
   let seed = 2026;
   const random = (): number => (seed = (seed * 48271) % 2147483647) / 2147483647;
   for (let round = 0; round < 2000; round++) {
-    const mine = list(
+    const local = messagesNamed(
       names
         .filter(() => random() < 0.6)
         .sort(() => random() - 0.5)
         .join(''),
     );
-    const told = list(
+    const server = messagesNamed(
       Array.from('abcdefgh')
         .slice(Math.floor(random() * 5))
         .filter(() => random() < 0.9)
         .join(''),
     );
-    const merged = mergeMessages(mine, told, ({ status }) => status === 'failed');
+    const merged = mergeMessages(local, server, ({ status }) => status === 'failed');
     const keys = merged.map(keyOf);
     expect(new Set(keys).size).toBe(keys.length);
-    expect(new Set(keys)).toEqual(new Set([...mine, ...told].map(keyOf)));
-    const toldKeys = told.map(keyOf);
-    expect(keys.filter((key) => toldKeys.includes(key))).toEqual(toldKeys);
-    // Told twice, it is what it was.
-    const again = mergeMessages(merged, told, ({ status }) => status === 'failed');
+    expect(new Set(keys)).toEqual(new Set([...local, ...server].map(keyOf)));
+    const serverKeys = server.map(keyOf);
+    expect(keys.filter((key) => serverKeys.includes(key))).toEqual(serverKeys);
+    // A second merge changes nothing.
+    const again = mergeMessages(merged, server, ({ status }) => status === 'failed');
     expect(again.map(keyOf)).toEqual(keys);
   }
 });
 
-test('what was told keeps its id here, and becomes what the server says', () => {
-  const mine = message('a', { id: 'mine', status: 'failed', content: 'typed', metadata: { draft: 1 } });
-  const told = message('a', { content: 'stored' });
-  for (const merged of [mergeMessages([mine], [told], () => true), prepend([mine], [told])]) {
-    expect(merged).toEqual([{ ...told, id: 'mine', metadata: { draft: 1 } }]);
+test('a local message keeps its id and gets the server’s content and time', () => {
+  const local = message('a', { id: 'local', status: 'failed', content: 'typed', metadata: { draft: 1 } });
+  const server = message('a', { content: 'stored' });
+  for (const merged of [mergeMessages([local], [server], () => true), prepend([local], [server])]) {
+    expect(merged).toEqual([{ ...server, id: 'local', metadata: { draft: 1 } }]);
   }
 });
 
-test('an older page goes before what is shown, each message once', () => {
-  const shown = list('cdX');
-  const merged = prepend(shown, list('abc'));
+test('prepend puts an older page before the messages, each message once', () => {
+  const loaded = messagesNamed('cdX');
+  const merged = prepend(loaded, messagesNamed('abc'));
   expect(merged.map(({ content }) => content).join('')).toBe('abcdX');
-  expect(merged[2]).toBe(shown[0]);
+  expect(merged[2]).toBe(loaded[0]);
 });

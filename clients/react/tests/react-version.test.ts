@@ -2,7 +2,7 @@ import { version } from 'react';
 import { version as domVersion } from 'react-dom';
 import { expect, test } from 'vitest';
 
-test('these tests run on the React they are meant to', () => {
+test('the tests run on the requested version of React', () => {
   const major = process.env['REACT'] ?? '19';
   expect([version, domVersion].map((each) => each.split('.')[0])).toEqual([major, major]);
 });

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { Chat } from './readme-example.js';
 import { API, problem, serve } from './server.js';
 
-test('the example in the README is the one that is tested', () => {
+test('the README contains the tested example', () => {
   const [readme, example] = ['../README.md', './readme-example.tsx'].map((path) =>
     readFileSync(new URL(path, import.meta.url), 'utf8'),
   );

@@ -5,8 +5,8 @@ import { renderToString } from 'react-dom/server';
 import { expect, test, vi } from 'vitest';
 import type * as Package from '../src/index.js';
 import { useAgentChat, type ChatMessage, type UseAgentChatOptions } from '../src/index.js';
-import { chat } from './chat.js';
-import { API, gate, serve, tell } from './server.js';
+import { renderChat } from './render-chat.js';
+import { API, deferred, serve, storeExchanges } from './server.js';
 
 const INITIAL: ChatMessage = {
   id: 'x',
@@ -17,8 +17,8 @@ const INITIAL: ChatMessage = {
   status: 'sent',
 };
 
-function shownBy({ useAgentChat }: typeof Package) {
-  return function Shown(options: UseAgentChatOptions): ReactElement {
+function createComponent({ useAgentChat }: typeof Package) {
+  return function Messages(options: UseAgentChatOptions): ReactElement {
     const { threadId, messages } = useAgentChat({ baseUrl: API, ...options });
     return (
       <p>
@@ -28,13 +28,13 @@ function shownBy({ useAgentChat }: typeof Package) {
   };
 }
 
-/** Renders as a server does, which has no window. */
-async function onServer(options: UseAgentChatOptions): Promise<string> {
+/** Renders without a window, as a server does. */
+async function renderOnServer(options: UseAgentChatOptions): Promise<string> {
   vi.resetModules();
   vi.stubGlobal('window', undefined);
   try {
-    const Shown = shownBy(await import('../src/index.js'));
-    return renderToString(<Shown {...options} />);
+    const Messages = createComponent(await import('../src/index.js'));
+    return renderToString(<Messages {...options} />);
   } finally {
     vi.unstubAllGlobals();
     vi.resetModules();
@@ -42,56 +42,56 @@ async function onServer(options: UseAgentChatOptions): Promise<string> {
 }
 
 test.each<[string, UseAgentChatOptions, string]>([
-  ['an id made later', {}, 'no thread yet: '],
-  ['a given id and messages', { threadId: 't', initialMessages: [INITIAL] }, 't: q0'],
-])('what a server renders is what the hydration begins with: %s', async (_, options, first) => {
+  ['without a thread id', {}, 'no thread yet: '],
+  ['with a thread id and messages', { threadId: 't', initialMessages: [INITIAL] }, 't: q0'],
+])('the first render of a hydration equals the server’s: %s', async (_, options, first) => {
   const memory = serve();
-  tell(memory, 't', 1);
-  const complaints = [vi.spyOn(console, 'error'), vi.spyOn(console, 'warn')];
-  // A thread that was remembered is what a mismatch would come from.
-  chat().unmount();
-  const html = await onServer(options);
+  storeExchanges(memory, 't', 1);
+  const consoleSpies = [vi.spyOn(console, 'error'), vi.spyOn(console, 'warn')];
+  // A stored thread id could cause a mismatch.
+  renderChat().unmount();
+  const html = await renderOnServer(options);
   const container = document.createElement('div');
   container.innerHTML = html;
   expect(container.textContent).toBe(first);
   document.body.append(container);
-  const Shown = shownBy(await import('../src/index.js'));
+  const Messages = createComponent(await import('../src/index.js'));
   const onRecoverableError = vi.fn();
   let root: Root | undefined;
   act(() => {
-    root = hydrateRoot(container, <Shown {...options} />, { onRecoverableError });
+    root = hydrateRoot(container, <Messages {...options} />, { onRecoverableError });
   });
   await waitFor(() => {
     expect(container.textContent).toMatch(options.threadId ? 't: q0, a0' : /^[0-9a-f-]{36}: $/);
   });
   expect(onRecoverableError).not.toHaveBeenCalled();
-  for (const complaint of complaints) expect(complaint).not.toHaveBeenCalled();
+  for (const spy of consoleSpies) expect(spy).not.toHaveBeenCalled();
   act(() => {
     root?.unmount();
   });
   container.remove();
 });
 
-test('StrictMode sends once, loads once, and tells of the thread once', async () => {
+test('StrictMode sends once, loads once, and reports the thread id once', async () => {
   const memory = serve();
-  tell(memory, 't', 1);
-  const given = chat({ threadId: 't' }, StrictMode);
-  await given.until(({ messages }) => messages.length === 2);
+  storeExchanges(memory, 't', 1);
+  const existing = renderChat({ threadId: 't' }, StrictMode);
+  await existing.waitUntil(({ messages }) => messages.length === 2);
   expect(memory.reads).toHaveLength(1);
-  await given.say('Hello');
+  await existing.send('Hello');
   expect(memory.runs).toHaveLength(1);
-  expect(given.texts).toEqual(['q0', 'a0', 'Hello', 'You said: Hello']);
+  expect(existing.texts).toEqual(['q0', 'a0', 'Hello', 'You said: Hello']);
 
   const onThreadId = vi.fn();
-  const made = chat({ onThreadId }, StrictMode);
-  await made.say('Hello');
-  expect(onThreadId.mock.calls).toEqual([[made.now.threadId]]);
-  expect(memory.runs[1]?.body.thread_id).toBe(made.now.threadId);
+  const created = renderChat({ onThreadId }, StrictMode);
+  await created.send('Hello');
+  expect(onThreadId.mock.calls).toEqual([[created.current.threadId]]);
+  expect(memory.runs[1]?.body.thread_id).toBe(created.current.threadId);
 });
 
-test('a turn that is under way when StrictMode mounts again goes on', async () => {
-  const { opened, open } = gate();
-  const memory = serve({ run: () => opened });
+test('a running turn continues when StrictMode mounts again', async () => {
+  const { promise, resolve } = deferred();
+  const memory = serve({ run: () => promise });
   const statuses: string[] = [];
   function Greeting(): ReactElement {
     const { messages, sendMessage } = useAgentChat({ baseUrl: API });
@@ -105,27 +105,27 @@ test('a turn that is under way when StrictMode mounts again goes on', async () =
     return <p>{messages.length}</p>;
   }
   render(<Greeting />, { wrapper: StrictMode });
-  await memory.arrived(1);
+  await memory.waitForRuns(1);
   await act(() => new Promise((resolve) => setTimeout(resolve, 50)));
   expect(new Set(statuses)).toEqual(new Set(['pending']));
-  open(undefined);
+  resolve(undefined);
   await screen.findByText('2');
   expect(memory.runs).toHaveLength(1);
 });
 
-test('a turn that is under way when a neighbour suspends goes on', async () => {
-  const { opened, open } = gate();
-  const memory = serve({ run: () => opened });
-  const loaded = gate();
+test('a running turn continues when a sibling suspends', async () => {
+  const { promise, resolve } = deferred();
+  const memory = serve({ run: () => promise });
+  const loaded = deferred();
   let isLoaded = false;
   let show: (() => void) | undefined;
-  function Neighbour(): ReactElement {
-    // React takes a thrown promise as the wish to wait for it.
+  function Sibling(): ReactElement {
+    // A component that throws a promise suspends until it resolves.
     // eslint-disable-next-line @typescript-eslint/only-throw-error
-    if (!isLoaded) throw loaded.opened;
+    if (!isLoaded) throw loaded.promise;
     return <p>loaded</p>;
   }
-  function Talk(): ReactElement {
+  function ChatButton(): ReactElement {
     const { messages, sendMessage } = useAgentChat({ baseUrl: API });
     return (
       <button onClick={() => void sendMessage('Hello')}>
@@ -133,37 +133,37 @@ test('a turn that is under way when a neighbour suspends goes on', async () => {
       </button>
     );
   }
-  function Both(): ReactElement {
+  function Parent(): ReactElement {
     const [isShown, setShown] = useState(false);
     show = () => {
       setShown(true);
     };
     return (
       <Suspense fallback="loading">
-        <Talk />
-        {isShown && <Neighbour />}
+        <ChatButton />
+        {isShown && <Sibling />}
       </Suspense>
     );
   }
-  render(<Both />);
+  render(<Parent />);
   act(() => {
     screen.getByRole('button').click();
   });
-  await memory.arrived(1);
+  await memory.waitForRuns(1);
   act(() => show?.());
   await screen.findByText('loading');
   await act(() => new Promise((resolve) => setTimeout(resolve, 50)));
   isLoaded = true;
   await act(async () => {
-    loaded.open(undefined);
-    await loaded.opened;
+    loaded.resolve(undefined);
+    await loaded.promise;
   });
   await screen.findByText('loaded');
-  open(undefined);
+  resolve(undefined);
   await screen.findByText('Hello (sent), You said: Hello (sent)');
 });
 
-test('two hooks that appear together agree on the thread', () => {
+test('two hooks that mount together use the same thread', () => {
   serve();
   const ids = new Map<string, string | null>();
   function Part({ name }: { name: string }): null {
@@ -181,7 +181,7 @@ test('two hooks that appear together agree on the thread', () => {
   expect(JSON.parse(sessionStorage.getItem(key ?? '') ?? '')).toEqual({ threadId: ids.get('one') });
 });
 
-test('the list of messages does not remount a message that is sent', async () => {
+test('a sent message is not mounted again', async () => {
   serve();
   let mounts = 0;
   function Item({ content }: { content: string }): ReactElement {
@@ -208,7 +208,7 @@ test('the list of messages does not remount a message that is sent', async () =>
   expect(mounts).toBe(2);
 });
 
-test('a parent that keeps the id in its own state is told, and nothing is loaded twice', async () => {
+test('a parent may store the reported thread id in its state, without another load', async () => {
   const memory = serve();
   function Parent(): ReactElement {
     const [id, setId] = useState<string>();

@@ -1,52 +1,52 @@
 import { expect, test, vi } from 'vitest';
 import { AgentChatError } from '../src/index.js';
-import { chat, refreshed } from './chat.js';
-import { answerTo, gate, problem, serve, tell } from './server.js';
+import { renderChat, refreshChat } from './render-chat.js';
+import { answerTo, deferred, problem, serve, storeExchanges } from './server.js';
 import { HttpResponse } from 'msw';
 
 test('a message is pending until the answer comes, then both are sent', async () => {
-  const { opened, open } = gate();
-  const memory = serve({ run: () => opened });
-  const shown = chat();
+  const { promise, resolve } = deferred();
+  const memory = serve({ run: () => promise });
+  const chat = renderChat();
   let answer: unknown;
-  shown.do(({ sendMessage }) => void sendMessage('Hello').then((given) => (answer = given)));
-  expect(shown.now.status).toBe('submitted');
-  expect(shown.now.messages).toMatchObject([{ role: 'user', content: 'Hello', status: 'pending' }]);
-  open(undefined);
-  await shown.until(({ status }) => status === 'ready');
-  expect(shown.now.messages).toMatchObject([
+  chat.act(({ sendMessage }) => void sendMessage('Hello').then((given) => (answer = given)));
+  expect(chat.current.status).toBe('submitted');
+  expect(chat.current.messages).toMatchObject([{ role: 'user', content: 'Hello', status: 'pending' }]);
+  resolve(undefined);
+  await chat.waitUntil(({ status }) => status === 'ready');
+  expect(chat.current.messages).toMatchObject([
     { role: 'user', content: 'Hello', status: 'sent' },
     { role: 'assistant', content: 'You said: Hello', status: 'sent' },
   ]);
-  expect(answer).toBe(shown.now.messages[1]);
+  expect(answer).toBe(chat.current.messages[1]);
   expect(memory.runs).toHaveLength(1);
 });
 
 test('a message keeps its id from the first render to the reload, and is never missing in between', async () => {
   const memory = serve();
-  const shown = chat({ threadId: 't' });
-  await shown.until(({ historyStatus }) => historyStatus === 'ready');
-  await shown.say('Hello');
-  await refreshed(shown);
-  const [question, answer] = shown.now.messages;
-  const first = shown.renders.findIndex(({ messages }) => messages.length > 0);
-  for (const { messages } of shown.renders.slice(first)) expect(messages[0]?.id).toBe(question?.id);
-  shown.unmount();
-  const again = chat({ threadId: 't' });
-  await again.until(({ messages }) => messages.length === 2);
-  expect(again.now.messages.map(({ id }) => id)).toEqual([question?.id, answer?.id]);
+  const chat = renderChat({ threadId: 't' });
+  await chat.waitUntil(({ historyStatus }) => historyStatus === 'ready');
+  await chat.send('Hello');
+  await refreshChat(chat);
+  const [question, answer] = chat.current.messages;
+  const first = chat.renders.findIndex(({ messages }) => messages.length > 0);
+  for (const { messages } of chat.renders.slice(first)) expect(messages[0]?.id).toBe(question?.id);
+  chat.unmount();
+  const again = renderChat({ threadId: 't' });
+  await again.waitUntil(({ messages }) => messages.length === 2);
+  expect(again.current.messages.map(({ id }) => id)).toEqual([question?.id, answer?.id]);
   expect(question?.id).toBe(`${memory.runs[0]?.body.exchange_id ?? ''}:user`);
 });
 
 test('the request has the thread, the user, the exchange and the fields of the option `request`', async () => {
   const memory = serve();
-  const shown = chat({
+  const chat = renderChat({
     threadId: 't',
     userId: 'ada',
     headers: async () => ({ Authorization: await Promise.resolve('Bearer x') }),
     request: { instructions: 'Be brief.' },
   });
-  await shown.say('Hello');
+  await chat.send('Hello');
   const [run] = memory.runs;
   expect(run?.body).toEqual({
     instructions: 'Be brief.',
@@ -60,32 +60,32 @@ test('the request has the thread, the user, the exchange and the fields of the o
 
 test('every send goes to the same thread', async () => {
   const memory = serve();
-  const shown = chat();
-  await shown.say('one');
-  await shown.say('two');
-  expect(new Set(memory.runs.map(({ body }) => body.thread_id))).toEqual(new Set([shown.now.threadId]));
+  const chat = renderChat();
+  await chat.send('one');
+  await chat.send('two');
+  expect(new Set(memory.runs.map(({ body }) => body.thread_id))).toEqual(new Set([chat.current.threadId]));
 });
 
 test('a second message waits for the first answer, and each answer follows its question', async () => {
-  const { opened, open } = gate();
-  const memory = serve({ run: (_, count) => (count === 1 ? opened : undefined) });
-  const shown = chat();
-  shown.do(({ sendMessage }) => void sendMessage('one'));
-  shown.do(({ sendMessage }) => void sendMessage('two'));
-  await memory.arrived(1);
-  expect(shown.texts).toEqual(['one', 'two']);
+  const { promise, resolve } = deferred();
+  const memory = serve({ run: (_, count) => (count === 1 ? promise : undefined) });
+  const chat = renderChat();
+  chat.act(({ sendMessage }) => void sendMessage('one'));
+  chat.act(({ sendMessage }) => void sendMessage('two'));
+  await memory.waitForRuns(1);
+  expect(chat.texts).toEqual(['one', 'two']);
   expect(memory.runs).toHaveLength(1);
-  open(undefined);
-  await shown.until(({ status }) => status === 'ready');
-  expect(shown.texts).toEqual(['one', 'You said: one', 'two', 'You said: two']);
+  resolve(undefined);
+  await chat.waitUntil(({ status }) => status === 'ready');
+  expect(chat.texts).toEqual(['one', 'You said: one', 'two', 'You said: two']);
 });
 
 test('the same text twice is two messages', async () => {
   serve();
-  const shown = chat();
-  await shown.say('yes');
-  await shown.say('yes');
-  expect(shown.texts).toEqual(['yes', 'You said: yes', 'yes', 'You said: yes']);
+  const chat = renderChat();
+  await chat.send('yes');
+  await chat.send('yes');
+  expect(chat.texts).toEqual(['yes', 'You said: yes', 'yes', 'You said: yes']);
 });
 
 test('lastContext and the answer have the layers that served the turn, and its durations', async () => {
@@ -95,28 +95,28 @@ test('lastContext and the answer have the layers that served the turn, and its d
         headers: { 'Server-Timing': 'recall;dur=12.5, agent;dur=3.0' },
       }),
   });
-  const shown = chat();
-  await shown.say('Hello');
-  expect(shown.now.lastContext).toMatchObject({
+  const chat = renderChat();
+  await chat.send('Hello');
+  expect(chat.current.lastContext).toMatchObject({
     source: 'postgres',
     degraded: ['redis'],
     durability: 'queue',
     cached: true,
     timings: { recall: 12.5, agent: 3 },
   });
-  expect(shown.now.lastContext?.latencyMs).toBeGreaterThanOrEqual(0);
-  expect(shown.now.messages[1]?.context).toBe(shown.now.lastContext);
+  expect(chat.current.lastContext?.latencyMs).toBeGreaterThanOrEqual(0);
+  expect(chat.current.messages[1]?.context).toBe(chat.current.lastContext);
 });
 
 test('a failed message keeps its text, does not reject, and has the error of the problem', async () => {
   serve({ run: () => problem(503, 'redis did not answer.', { 'Retry-After': '7' }) });
   const onError = vi.fn();
   const onFinish = vi.fn();
-  const shown = chat({ onError, onFinish });
-  expect(await shown.say('Hello')).toBeUndefined();
-  expect(shown.now.status).toBe('error');
-  expect(shown.now.messages).toMatchObject([{ content: 'Hello', status: 'failed' }]);
-  const { error } = shown.now;
+  const chat = renderChat({ onError, onFinish });
+  expect(await chat.send('Hello')).toBeUndefined();
+  expect(chat.current.status).toBe('error');
+  expect(chat.current.messages).toMatchObject([{ content: 'Hello', status: 'failed' }]);
+  const { error } = chat.current;
   expect(error).toBeInstanceOf(AgentChatError);
   expect(error).toMatchObject({
     status: 503,
@@ -126,31 +126,31 @@ test('a failed message keeps its text, does not reject, and has the error of the
     retryAfter: 7,
     isAbort: false,
   });
-  expect(shown.now.messages[0]?.error).toBe(error);
+  expect(chat.current.messages[0]?.error).toBe(error);
   expect(onError.mock.calls).toEqual([[error]]);
   expect(onFinish.mock.calls).toEqual([[{ aborted: false, error }]]);
-  shown.do(({ clearError }) => {
+  chat.act(({ clearError }) => {
     clearError();
   });
-  expect(shown.now).toMatchObject({ status: 'ready', error: undefined });
-  expect(shown.now.messages).toMatchObject([{ content: 'Hello', status: 'failed' }]);
+  expect(chat.current).toMatchObject({ status: 'ready', error: undefined });
+  expect(chat.current.messages).toMatchObject([{ content: 'Hello', status: 'failed' }]);
 });
 
 test('retry sends the same request, so the turn runs once', async () => {
   const memory = serve({ run: (_, count) => (count === 1 ? problem(502, 'The model failed.') : undefined) });
-  const shown = chat();
-  await shown.say('Hello');
-  const id = shown.now.messages[0]?.id;
-  shown.do(({ retry }) => void retry(id));
-  expect(shown.now.messages).toMatchObject([{ id, status: 'pending' }]);
-  expect(shown.now.error).toBeUndefined();
-  await shown.until(({ status }) => status === 'ready');
-  expect(shown.now.messages).toMatchObject([{ id, status: 'sent' }, { content: 'You said: Hello' }]);
+  const chat = renderChat();
+  await chat.send('Hello');
+  const id = chat.current.messages[0]?.id;
+  chat.act(({ retry }) => void retry(id));
+  expect(chat.current.messages).toMatchObject([{ id, status: 'pending' }]);
+  expect(chat.current.error).toBeUndefined();
+  await chat.waitUntil(({ status }) => status === 'ready');
+  expect(chat.current.messages).toMatchObject([{ id, status: 'sent' }, { content: 'You said: Hello' }]);
   expect(memory.runs[1]?.key).toBe(memory.runs[0]?.key);
   expect(memory.runs[1]?.body).toEqual(memory.runs[0]?.body);
 });
 
-test('retry of a turn whose answer was lost on the way gets that answer', async () => {
+test('a retry of a turn whose response was lost returns its answer', async () => {
   const memory = serve();
   let isLost = true;
   const lossy: typeof fetch = async (input, init) => {
@@ -159,13 +159,13 @@ test('retry of a turn whose answer was lost on the way gets that answer', async 
     isLost = false;
     throw new TypeError('Failed to fetch');
   };
-  const shown = chat({ fetch: lossy });
-  await shown.say('Hello');
-  expect(shown.now.error).toMatchObject({ status: 0, detail: 'The server is not responding.' });
-  shown.do(({ retry }) => void retry());
-  await shown.until(({ status }) => status === 'ready');
-  expect(shown.texts).toEqual(['Hello', 'You said: Hello']);
-  expect(memory.threads.get(shown.now.threadId ?? '')).toHaveLength(2);
+  const chat = renderChat({ fetch: lossy });
+  await chat.send('Hello');
+  expect(chat.current.error).toMatchObject({ status: 0, detail: 'The server is not responding.' });
+  chat.act(({ retry }) => void retry());
+  await chat.waitUntil(({ status }) => status === 'ready');
+  expect(chat.texts).toEqual(['Hello', 'You said: Hello']);
+  expect(memory.threads.get(chat.current.threadId ?? '')).toHaveLength(2);
 });
 
 test('retry waits while the first request still runs', async () => {
@@ -176,70 +176,70 @@ test('retry waits while the first request still runs', async () => {
       return count < 4 ? running.clone() : undefined;
     },
   });
-  const shown = chat();
-  await shown.say('Hello');
-  shown.do(({ retry }) => void retry());
-  await memory.arrived(3);
-  expect(shown.now).toMatchObject({ status: 'submitted', error: undefined });
-  await shown.until(({ status }) => status === 'ready');
-  expect(shown.texts).toEqual(['Hello', 'You said: Hello']);
+  const chat = renderChat();
+  await chat.send('Hello');
+  chat.act(({ retry }) => void retry());
+  await memory.waitForRuns(3);
+  expect(chat.current).toMatchObject({ status: 'submitted', error: undefined });
+  await chat.waitUntil(({ status }) => status === 'ready');
+  expect(chat.texts).toEqual(['Hello', 'You said: Hello']);
   expect(new Set(memory.runs.map(({ key }) => key)).size).toBe(1);
 });
 
-test('retry twice at once is one request', async () => {
-  const { opened, open } = gate();
-  const memory = serve({ run: (_, count) => (count === 1 ? problem(502, 'no') : opened) });
-  const shown = chat();
-  await shown.say('Hello');
-  shown.do(({ retry }) => {
+test('two concurrent retries are one request', async () => {
+  const { promise, resolve } = deferred();
+  const memory = serve({ run: (_, count) => (count === 1 ? problem(502, 'no') : promise) });
+  const chat = renderChat();
+  await chat.send('Hello');
+  chat.act(({ retry }) => {
     void retry();
-    void retry(shown.now.messages[0]?.id);
+    void retry(chat.current.messages[0]?.id);
   });
-  open(undefined);
-  await shown.until(({ status }) => status === 'ready');
+  resolve(undefined);
+  await chat.waitUntil(({ status }) => status === 'ready');
   expect(memory.runs).toHaveLength(2);
 });
 
-test('stop ends the waiting and says that the server may finish; refresh shows the answer', async () => {
-  const { opened, open } = gate();
-  const memory = serve({ run: () => opened });
+test('stop ends the wait and reports that the server may finish; refresh shows the answer', async () => {
+  const { promise, resolve } = deferred();
+  const memory = serve({ run: () => promise });
   const onFinish = vi.fn();
   const onError = vi.fn();
-  const shown = chat({ onFinish, onError });
+  const chat = renderChat({ onFinish, onError });
   let answer: unknown = 'none yet';
-  shown.do(({ sendMessage }) => void sendMessage('Hello').then((given) => (answer = given)));
-  await memory.arrived(1);
-  shown.do(({ stop }) => {
+  chat.act(({ sendMessage }) => void sendMessage('Hello').then((given) => (answer = given)));
+  await memory.waitForRuns(1);
+  chat.act(({ stop }) => {
     stop();
   });
-  expect(shown.now.status).toBe('ready');
-  expect(shown.now.messages).toMatchObject([{ content: 'Hello', status: 'failed', error: { isAbort: true } }]);
-  expect(shown.now.error?.detail).toMatch(/server may still finish/);
+  expect(chat.current.status).toBe('ready');
+  expect(chat.current.messages).toMatchObject([{ content: 'Hello', status: 'failed', error: { isAbort: true } }]);
+  expect(chat.current.error?.detail).toMatch(/server may still finish/);
   await vi.waitFor(() => {
-    expect(onFinish).toHaveBeenCalledExactlyOnceWith({ aborted: true, error: shown.now.error });
+    expect(onFinish).toHaveBeenCalledExactlyOnceWith({ aborted: true, error: chat.current.error });
   });
   expect(answer).toBeUndefined();
   expect(onError).not.toHaveBeenCalled();
 
-  const id = shown.now.messages[0]?.id;
-  open(undefined);
+  const id = chat.current.messages[0]?.id;
+  resolve(undefined);
   await vi.waitFor(() => {
     expect(memory.threads.size).toBe(1);
   });
-  await refreshed(shown);
-  expect(shown.now.messages).toMatchObject([
+  await refreshChat(chat);
+  expect(chat.current.messages).toMatchObject([
     { id, content: 'Hello', status: 'sent' },
     { content: 'You said: Hello', status: 'sent' },
   ]);
-  expect(shown.now.messages[0]?.error).toBeUndefined();
-  expect(shown.now.error).toBeUndefined();
+  expect(chat.current.messages[0]?.error).toBeUndefined();
+  expect(chat.current.error).toBeUndefined();
 });
 
 test.each(Array.from({ length: 16 }, (_, n) => n))(
   'a stop at the moment of the answer gives either a stopped turn or an answer: %i',
   async (later) => {
     serve();
-    const shown = chat({
+    const chat = renderChat({
       fetch: async (input, init) => {
         const response = await fetch(input, init);
         const text = await response.text();
@@ -249,7 +249,7 @@ test.each(Array.from({ length: 16 }, (_, n) => n))(
               ? () => {
                   stopLater(rest - 1);
                 }
-              : shown.now.stop,
+              : chat.current.stop,
           );
         };
         response.text = () => {
@@ -259,27 +259,27 @@ test.each(Array.from({ length: 16 }, (_, n) => n))(
         return response;
       },
     });
-    const answer = await shown.say('Hello');
-    expect(shown.now.status).toBe('ready');
-    const [question, ...answers] = shown.now.messages;
+    const answer = await chat.send('Hello');
+    expect(chat.current.status).toBe('ready');
+    const [question, ...answers] = chat.current.messages;
     expect(question?.status).toBe(answer ? 'sent' : 'failed');
     expect(answers).toEqual(answer ? [answer] : []);
-    expect(shown.now.error?.isAbort).toBe(answer ? undefined : true);
+    expect(chat.current.error?.isAbort).toBe(answer ? undefined : true);
   },
 );
 
 test('stop also stops the waiting messages, and keeps their texts', async () => {
-  const memory = serve({ run: () => gate().opened });
-  const shown = chat();
-  shown.do(({ sendMessage }) => {
+  const memory = serve({ run: () => deferred().promise });
+  const chat = renderChat();
+  chat.act(({ sendMessage }) => {
     void sendMessage('one');
     void sendMessage('two');
   });
-  await memory.arrived(1);
-  shown.do(({ stop }) => {
+  await memory.waitForRuns(1);
+  chat.act(({ stop }) => {
     stop();
   });
-  expect(shown.now.messages).toMatchObject([
+  expect(chat.current.messages).toMatchObject([
     { content: 'one', status: 'failed' },
     { content: 'two', status: 'failed' },
   ]);
@@ -288,19 +288,19 @@ test('stop also stops the waiting messages, and keeps their texts', async () => 
 });
 
 test('a signal stops its own message, the next one is sent', async () => {
-  const memory = serve({ run: (_, count) => (count === 1 ? gate().opened : undefined) });
-  const shown = chat();
+  const memory = serve({ run: (_, count) => (count === 1 ? deferred().promise : undefined) });
+  const chat = renderChat();
   const controller = new AbortController();
-  shown.do(({ sendMessage }) => {
+  chat.act(({ sendMessage }) => {
     void sendMessage('one', { signal: controller.signal });
     void sendMessage('two');
   });
-  await memory.arrived(1);
-  shown.do(() => {
+  await memory.waitForRuns(1);
+  chat.act(() => {
     controller.abort();
   });
-  await shown.until(({ messages }) => messages.length === 3);
-  expect(shown.now.messages).toMatchObject([
+  await chat.waitUntil(({ messages }) => messages.length === 3);
+  expect(chat.current.messages).toMatchObject([
     { content: 'one', status: 'failed' },
     { content: 'two', status: 'sent' },
     { content: 'You said: two' },
@@ -309,49 +309,49 @@ test('a signal stops its own message, the next one is sent', async () => {
 
 test('a failed message does not block the next one', async () => {
   serve({ run: (_, count) => (count === 1 ? problem(502, 'no') : undefined) });
-  const shown = chat();
-  shown.do(({ sendMessage }) => {
+  const chat = renderChat();
+  chat.act(({ sendMessage }) => {
     void sendMessage('one');
     void sendMessage('two');
   });
-  await shown.until(({ messages }) => messages.length === 3);
-  expect(shown.now.messages.map(({ status }) => status)).toEqual(['failed', 'sent', 'sent']);
+  await chat.waitUntil(({ messages }) => messages.length === 3);
+  expect(chat.current.messages.map(({ status }) => status)).toEqual(['failed', 'sent', 'sent']);
 });
 
 test('a message of white space is not sent', async () => {
   const memory = serve();
-  const shown = chat();
-  expect(await shown.say('  \n')).toBeUndefined();
-  expect(shown.now.messages).toEqual([]);
+  const chat = renderChat();
+  expect(await chat.send('  \n')).toBeUndefined();
+  expect(chat.current.messages).toEqual([]);
   expect(memory.runs).toEqual([]);
 });
 
 test('metadata is sent with the message, and the history returns it', async () => {
   const memory = serve();
-  const shown = chat({ threadId: 't' });
-  shown.do(({ sendMessage }) => void sendMessage({ text: 'Hello', metadata: { draft: 1 }, documentIds: ['d'] }));
-  await shown.until(({ messages }) => messages.length === 2);
-  expect(shown.now.messages.map(({ metadata }) => metadata)).toEqual([{ draft: 1 }, undefined]);
+  const chat = renderChat({ threadId: 't' });
+  chat.act(({ sendMessage }) => void sendMessage({ text: 'Hello', metadata: { draft: 1 }, documentIds: ['d'] }));
+  await chat.waitUntil(({ messages }) => messages.length === 2);
+  expect(chat.current.messages.map(({ metadata }) => metadata)).toEqual([{ draft: 1 }, undefined]);
   expect(memory.runs[0]?.body).toMatchObject({ prompt: 'Hello', document_ids: ['d'], metadata: { draft: 1 } });
-  shown.unmount();
-  const again = chat({ threadId: 't' });
-  await again.until(({ messages }) => messages.length === 2);
-  expect(again.now.messages.map(({ metadata }) => metadata)).toEqual([{ draft: 1 }, undefined]);
+  chat.unmount();
+  const again = renderChat({ threadId: 't' });
+  await again.waitUntil(({ messages }) => messages.length === 2);
+  expect(again.current.messages.map(({ metadata }) => metadata)).toEqual([{ draft: 1 }, undefined]);
 });
 
 test('every request has the credentials option', async () => {
   const memory = serve();
-  tell(memory, 't', 1);
+  storeExchanges(memory, 't', 1);
   const seen: (RequestCredentials | undefined)[] = [];
   const spy: typeof fetch = (input, init) => {
     seen.push(init?.credentials);
     return fetch(input, init);
   };
-  const shown = chat({ threadId: 't', credentials: 'include', fetch: spy });
-  await shown.until(({ historyStatus }) => historyStatus === 'ready');
-  await shown.say('Hello');
-  shown.set({ threadId: 't', fetch: spy });
-  await shown.say('Hello again');
+  const chat = renderChat({ threadId: 't', credentials: 'include', fetch: spy });
+  await chat.waitUntil(({ historyStatus }) => historyStatus === 'ready');
+  await chat.send('Hello');
+  chat.rerender({ threadId: 't', fetch: spy });
+  await chat.send('Hello again');
   expect(seen).toEqual(['include', 'include', undefined]);
 });
 
@@ -359,11 +359,11 @@ test('a retry of a deleted exchange creates a new exchange', async () => {
   const memory = serve({
     run: (_, count) => (count === 1 ? problem(422, 'The exchange of this Idempotency-Key was deleted.') : undefined),
   });
-  const shown = chat();
-  await shown.say('Hello');
-  const id = shown.now.messages[0]?.id;
-  shown.do(({ retry }) => void retry(id));
-  await shown.until(({ status }) => status === 'ready');
-  expect(shown.now.messages).toMatchObject([{ id, status: 'sent' }, { content: 'You said: Hello' }]);
+  const chat = renderChat();
+  await chat.send('Hello');
+  const id = chat.current.messages[0]?.id;
+  chat.act(({ retry }) => void retry(id));
+  await chat.waitUntil(({ status }) => status === 'ready');
+  expect(chat.current.messages).toMatchObject([{ id, status: 'sent' }, { content: 'You said: Hello' }]);
   expect(memory.runs[1]?.key).not.toBe(memory.runs[0]?.key);
 });

@@ -6,59 +6,59 @@ export const API = 'http://api.test/local';
 
 export const server = setupServer();
 
-export interface SeenRun {
+export interface ReceivedRun {
   readonly body: RunRequest;
   readonly key: string | null;
   readonly headers: Headers;
 }
 
-export interface Memory {
+export interface FakeMemory {
   /** Each request to `POST /run`, in the order of arrival. */
-  readonly runs: SeenRun[];
+  readonly runs: ReceivedRun[];
   /** The query of each request for messages. */
   readonly reads: URLSearchParams[];
-  /** The exchanges of each request to delete one. */
+  /** The exchange id of each deletion. */
   readonly deletions: string[];
-  /** What is stored, by thread, oldest first. */
+  /** The stored messages by thread, oldest first. */
   readonly threads: Map<string, MessageAnswer[]>;
-  /** Waits until so many runs have come. */
-  arrived(count: number): Promise<void>;
+  /** Waits until this number of runs has arrived. */
+  waitForRuns(count: number): Promise<void>;
 }
 
-export interface Faults {
-  /** Answers a run instead of the memory; undefined lets it be answered. Called with the count of runs so far. */
-  run?: (seen: SeenRun, count: number) => Promise<Response | undefined> | Response | undefined;
-  /** The same before messages are read. */
+export interface Overrides {
+  /** Returns the response to a run; with undefined, the server handles the run. `count` is the number of runs so far. */
+  run?: (received: ReceivedRun, count: number) => Promise<Response | undefined> | Response | undefined;
+  /** Returns the response to a request for messages. */
   read?: (count: number) => Promise<Response | undefined> | Response | undefined;
-  /** The same before an exchange is deleted. */
+  /** Returns the response to the deletion of an exchange. */
   delete?: (exchangeId: string, count: number) => Promise<Response | undefined> | Response | undefined;
 }
 
-/** A memory like the real one, as far as the hook sees it: threads, pages with cursors, idempotency keys. */
-export function serve(faults: Faults = {}): Memory {
+/** Starts a fake server with threads, pages and idempotency keys, and returns its state. */
+export function serve(overrides: Overrides = {}): FakeMemory {
   const answers = new Map<string, { body: string; answer: RunAnswer }>();
-  const memory: Memory = {
+  const memory: FakeMemory = {
     runs: [],
     reads: [],
     deletions: [],
     threads: new Map(),
-    async arrived(count) {
+    async waitForRuns(count) {
       while (memory.runs.length < count) await delay(5);
     },
   };
   const run: HttpResponseResolver = async ({ request }) => {
     const body = (await request.json()) as RunRequest;
     const key = request.headers.get('Idempotency-Key');
-    const seen = { body, key, headers: request.headers };
-    memory.runs.push(seen);
-    const fault = await faults.run?.(seen, memory.runs.length);
-    return fault ?? keep(memory, answers, seen);
+    const received = { body, key, headers: request.headers };
+    memory.runs.push(received);
+    const override = await overrides.run?.(received, memory.runs.length);
+    return override ?? storeRun(memory, answers, received);
   };
   const read: HttpResponseResolver<{ thread: string }> = async ({ request, params }) => {
     const query = new URL(request.url).searchParams;
     memory.reads.push(query);
-    const fault = await faults.read?.(memory.reads.length);
-    if (fault) return fault;
+    const override = await overrides.read?.(memory.reads.length);
+    if (override) return override;
     const stored = memory.threads.get(params.thread);
     if (!stored) return problem(404, 'There is no such thread.');
     const end = Number(query.get('cursor') ?? stored.length);
@@ -68,12 +68,12 @@ export function serve(faults: Faults = {}): Memory {
   };
   const remove: HttpResponseResolver<{ thread: string; exchange: string }> = async ({ params }) => {
     memory.deletions.push(params.exchange);
-    const fault = await faults.delete?.(params.exchange, memory.deletions.length);
-    if (fault) return fault;
+    const override = await overrides.delete?.(params.exchange, memory.deletions.length);
+    if (override) return override;
     const stored = memory.threads.get(params.thread) ?? [];
-    const left = stored.filter(({ exchange_id }) => exchange_id !== params.exchange);
-    if (left.length === stored.length) return problem(404, 'There is no such exchange.');
-    memory.threads.set(params.thread, left);
+    const remaining = stored.filter(({ exchange_id }) => exchange_id !== params.exchange);
+    if (remaining.length === stored.length) return problem(404, 'There is no such exchange.');
+    memory.threads.set(params.thread, remaining);
     return new HttpResponse(null, { status: 204 });
   };
   server.use(
@@ -84,24 +84,24 @@ export function serve(faults: Faults = {}): Memory {
   return memory;
 }
 
-function keep(
-  memory: Memory,
+function storeRun(
+  memory: FakeMemory,
   answers: Map<string, { body: string; answer: RunAnswer }>,
-  { body, key }: SeenRun,
+  { body, key }: ReceivedRun,
 ): Response {
   const known = answers.get(key ?? '');
   if (known && known.body !== JSON.stringify(body))
     return problem(422, 'This Idempotency-Key was used with another body.');
   if (known) return HttpResponse.json(known.answer, { headers: { 'Idempotent-Replayed': 'true' } });
   const stored = memory.threads.get(body.thread_id ?? '') ?? [];
-  const place = stored.findIndex(({ exchange_id }) => exchange_id === (body.replaces ?? body.exchange_id));
-  if (place < 0 && body.replaces) return problem(404, 'There is no such exchange.');
+  const index = stored.findIndex(({ exchange_id }) => exchange_id === (body.replaces ?? body.exchange_id));
+  if (index < 0 && body.replaces) return problem(404, 'There is no such exchange.');
   const answer = answerTo(body);
   answers.set(key ?? '', { body: JSON.stringify(body), answer });
-  if (place >= 0) {
-    const [question, old] = stored.slice(place, place + 2);
-    if (question) stored[place] = { ...question, content: body.prompt };
-    if (old) stored[place + 1] = { ...old, content: answer.response };
+  if (index >= 0) {
+    const [question, old] = stored.slice(index, index + 2);
+    if (question) stored[index] = { ...question, content: body.prompt };
+    if (old) stored[index + 1] = { ...old, content: answer.response };
   } else
     store(
       memory,
@@ -131,9 +131,9 @@ export function answerTo(body: RunRequest, memory: Partial<RunAnswer['memory']> 
   };
 }
 
-/** Stores an exchange as if it had been said, also from elsewhere. */
+/** Stores an exchange, as another page would. */
 export function store(
-  memory: Memory,
+  memory: FakeMemory,
   thread: string,
   exchangeId: string,
   question: string,
@@ -147,8 +147,8 @@ export function store(
   memory.threads.set(thread, stored);
 }
 
-/** Stores `count` exchanges, "q0" and "a0" the first. */
-export function tell(memory: Memory, thread: string, count: number): void {
+/** Stores `count` exchanges; the first is "q0" and "a0". */
+export function storeExchanges(memory: FakeMemory, thread: string, count: number): void {
   for (let n = 0; n < count; n++) store(memory, thread, `${thread}-${String(n)}`, `q${String(n)}`, `a${String(n)}`);
 }
 
@@ -160,9 +160,9 @@ export function problem(status: number, detail: string, headers: Record<string, 
   });
 }
 
-/** A promise to be resolved from outside. */
-export function gate<T = undefined>(): { opened: Promise<T>; open: (value: T) => void } {
-  let open: (value: T) => void = () => undefined;
-  const opened = new Promise<T>((resolve) => (open = resolve));
-  return { opened, open };
+/** Returns a promise and its resolve function. */
+export function deferred<T = undefined>(): { promise: Promise<T>; resolve: (value: T) => void } {
+  let resolve: (value: T) => void = () => undefined;
+  const promise = new Promise<T>((resolvePromise) => (resolve = resolvePromise));
+  return { promise, resolve };
 }

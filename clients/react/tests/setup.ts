@@ -7,7 +7,7 @@ beforeAll(() => {
 });
 afterEach(() => {
   cleanup();
-  // Before the storage is emptied, which a test may have broken.
+  // First, because a test may have mocked the storage.
   vi.restoreAllMocks();
   server.resetHandlers();
   sessionStorage.clear();

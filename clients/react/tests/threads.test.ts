@@ -1,77 +1,77 @@
 import { act } from '@testing-library/react';
 import { expect, test, vi } from 'vitest';
-import { chat, refreshed } from './chat.js';
-import { answerTo, API, gate, problem, serve, store, tell } from './server.js';
+import { renderChat, refreshChat } from './render-chat.js';
+import { answerTo, API, deferred, problem, serve, store, storeExchanges } from './server.js';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 test('the hook creates a thread id if the options have none; the id is in the first render and stays', async () => {
   serve();
   const onThreadId = vi.fn();
-  const shown = chat({ onThreadId });
-  await shown.say('Hello');
-  const ids = new Set(shown.renders.map(({ threadId }) => threadId));
+  const chat = renderChat({ onThreadId });
+  await chat.send('Hello');
+  const ids = new Set(chat.renders.map(({ threadId }) => threadId));
   expect([...ids]).toEqual([expect.stringMatching(UUID)]);
-  expect(onThreadId.mock.calls).toEqual([[shown.now.threadId]]);
+  expect(onThreadId.mock.calls).toEqual([[chat.current.threadId]]);
 });
 
 test('a new thread requests no history, and an unknown thread id gives an empty thread without an error', async () => {
   const memory = serve();
-  const made = chat();
-  await made.until(({ historyStatus }) => historyStatus === 'ready');
+  const made = renderChat();
+  await made.waitUntil(({ historyStatus }) => historyStatus === 'ready');
   expect(memory.reads).toHaveLength(0);
-  const given = chat({ threadId: 'nobody said anything here' });
-  await given.until(({ historyStatus }) => historyStatus === 'ready');
+  const given = renderChat({ threadId: 'nobody said anything here' });
+  await given.waitUntil(({ historyStatus }) => historyStatus === 'ready');
   expect(memory.reads).toHaveLength(1);
-  expect(given.now).toMatchObject({ messages: [], error: undefined, hasMore: false, status: 'ready' });
+  expect(given.current).toMatchObject({ messages: [], error: undefined, hasMore: false, status: 'ready' });
 });
 
 test('a reload of the tab continues the thread and shows its messages', async () => {
   serve();
-  const before = chat();
-  await before.say('Hello');
+  const before = renderChat();
+  await before.send('Hello');
   before.unmount();
-  const after = chat();
-  expect(after.now.threadId).toBe(before.now.threadId);
-  await after.until(({ messages }) => messages.length === 2);
+  const after = renderChat();
+  expect(after.current.threadId).toBe(before.current.threadId);
+  await after.waitUntil(({ messages }) => messages.length === 2);
   expect(after.texts).toEqual(['Hello', 'You said: Hello']);
   expect(localStorage).toHaveLength(0);
 });
 
 test('persist: local stores the thread id for the browser, false does not store it', () => {
   serve();
-  const local = chat({ persist: 'local' });
+  const local = renderChat({ persist: 'local' });
   expect(sessionStorage).toHaveLength(0);
-  expect(chat({ persist: 'local' }).now.threadId).toBe(local.now.threadId);
+  expect(renderChat({ persist: 'local' }).current.threadId).toBe(local.current.threadId);
   localStorage.clear();
-  const none = chat({ persist: false });
+  const none = renderChat({ persist: false });
   expect(localStorage).toHaveLength(0);
   expect(sessionStorage).toHaveLength(0);
-  expect(chat({ persist: false }).now.threadId).not.toBe(none.now.threadId);
+  expect(renderChat({ persist: false }).current.threadId).not.toBe(none.current.threadId);
 });
 
 test('a stored thread id belongs to one API and one user', () => {
   serve();
   const ids = [
-    chat({ userId: 'ada' }),
-    chat({ userId: 'bob' }),
-    chat(),
-    chat({ baseUrl: `${API}/other`, userId: 'ada' }),
-  ].map(({ now }) => now.threadId);
+    renderChat({ userId: 'ada' }),
+    renderChat({ userId: 'bob' }),
+    renderChat(),
+    renderChat({ baseUrl: `${API}/other`, userId: 'ada' }),
+  ].map(({ current }) => current.threadId);
   expect(new Set(ids).size).toBe(4);
-  expect(chat({ userId: 'ada', baseUrl: `${API}/` }).now.threadId).toBe(ids[0]);
+  expect(renderChat({ userId: 'ada', baseUrl: `${API}/` }).current.threadId).toBe(ids[0]);
 });
 
 test.each(['', 'null', '{', '"x"', '{"threadId":7}', '{"threadId":""}', JSON.stringify({ threadId: 'x'.repeat(300) })])(
   'a corrupt entry is ignored: %s',
   (corrupt) => {
     serve();
-    const first = chat();
+    const first = renderChat();
     sessionStorage.setItem(sessionStorage.key(0) ?? '', corrupt);
     first.unmount();
-    const second = chat();
-    expect(second.now.threadId).toMatch(UUID);
-    expect(second.now.threadId).not.toBe(first.now.threadId);
+    const second = renderChat();
+    expect(second.current.threadId).toMatch(UUID);
+    expect(second.current.threadId).not.toBe(first.current.threadId);
   },
 );
 
@@ -82,8 +82,8 @@ test('storage that throws is ignored', async () => {
   };
   vi.spyOn(Storage.prototype, 'getItem').mockImplementation(full);
   vi.spyOn(Storage.prototype, 'setItem').mockImplementation(full);
-  const shown = chat();
-  expect((await shown.say('Hello'))?.content).toBe('You said: Hello');
+  const chat = renderChat();
+  expect((await chat.send('Hello'))?.content).toBe('You said: Hello');
 });
 
 test('storage that the browser denies is ignored', async () => {
@@ -91,218 +91,218 @@ test('storage that the browser denies is ignored', async () => {
   vi.spyOn(window, 'sessionStorage', 'get').mockImplementation(() => {
     throw new DOMException('denied', 'SecurityError');
   });
-  const shown = chat();
-  expect((await shown.say('Hello'))?.content).toBe('You said: Hello');
+  const chat = renderChat();
+  expect((await chat.send('Hello'))?.content).toBe('You said: Hello');
 });
 
 test('a thread id from the options is not stored', () => {
   serve();
-  chat({ threadId: 't' });
+  renderChat({ threadId: 't' });
   expect(sessionStorage).toHaveLength(0);
 });
 
-test('generateId makes thread ids', async () => {
+test('generateId creates thread ids', async () => {
   const memory = serve();
-  const shown = chat({ generateId: () => 'mine' });
-  await shown.say('Hello');
+  const chat = renderChat({ generateId: () => 'mine' });
+  await chat.send('Hello');
   expect(memory.runs[0]?.body.thread_id).toBe('mine');
   expect(memory.runs[0]?.key).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7/);
 });
 
 test('no render after a switch shows a message of the previous thread', async () => {
   const memory = serve();
-  tell(memory, 'a', 1);
-  tell(memory, 'b', 2);
-  const shown = chat({ threadId: 'a' });
-  await shown.until(({ messages }) => messages.length === 2);
-  const before = shown.renders.length;
-  shown.set({ threadId: 'b' });
-  expect(shown.now).toMatchObject({ threadId: 'b', messages: [], historyStatus: 'loading' });
-  await shown.until(({ messages }) => messages.length === 4);
-  for (const { threadId, messages } of shown.renders.slice(before)) {
+  storeExchanges(memory, 'a', 1);
+  storeExchanges(memory, 'b', 2);
+  const chat = renderChat({ threadId: 'a' });
+  await chat.waitUntil(({ messages }) => messages.length === 2);
+  const before = chat.renders.length;
+  chat.rerender({ threadId: 'b' });
+  expect(chat.current).toMatchObject({ threadId: 'b', messages: [], historyStatus: 'loading' });
+  await chat.waitUntil(({ messages }) => messages.length === 4);
+  for (const { threadId, messages } of chat.renders.slice(before)) {
     expect(threadId).toBe('b');
     expect(messages.every(({ exchangeId }) => exchangeId?.startsWith('b-'))).toBe(true);
   }
 });
 
 test('switching in the middle of a turn aborts it and ignores its answer', async () => {
-  const { opened, open } = gate<Response>();
+  const { promise, resolve } = deferred<Response>();
   const signals: (AbortSignal | null | undefined)[] = [];
-  const deaf: typeof fetch = async (input, init) => {
+  const fetchWithoutAbort: typeof fetch = async (input, init) => {
     if (init?.method !== 'POST') return fetch(input, init);
-    // Takes no notice of its signal.
+    // Ignores its signal.
     signals.push(init.signal);
-    return opened;
+    return promise;
   };
   serve();
   const onFinish = vi.fn();
   const onError = vi.fn();
-  const shown = chat({ threadId: 'a', fetch: deaf, onFinish, onError });
+  const chat = renderChat({ threadId: 'a', fetch: fetchWithoutAbort, onFinish, onError });
   let answer: unknown = 'none yet';
-  shown.do(({ sendMessage }) => void sendMessage('Hello').then((given) => (answer = given)));
+  chat.act(({ sendMessage }) => void sendMessage('Hello').then((given) => (answer = given)));
   await vi.waitFor(() => {
     expect(signals).toHaveLength(1);
   });
-  shown.set({ threadId: 'b', fetch: deaf, onFinish, onError });
+  chat.rerender({ threadId: 'b', fetch: fetchWithoutAbort, onFinish, onError });
   expect(signals[0]?.aborted).toBe(true);
-  expect(shown.now).toMatchObject({ threadId: 'b', status: 'ready', messages: [], error: undefined });
+  expect(chat.current).toMatchObject({ threadId: 'b', status: 'ready', messages: [], error: undefined });
   await act(async () => {
-    open(Response.json(answerTo({ prompt: 'Hello' })));
-    await opened;
+    resolve(Response.json(answerTo({ prompt: 'Hello' })));
+    await promise;
   });
-  await shown.until(({ historyStatus }) => historyStatus === 'ready');
-  expect(shown.now).toMatchObject({ threadId: 'b', status: 'ready', messages: [], lastContext: undefined });
+  await chat.waitUntil(({ historyStatus }) => historyStatus === 'ready');
+  expect(chat.current).toMatchObject({ threadId: 'b', status: 'ready', messages: [], lastContext: undefined });
   expect(answer).toBeUndefined();
   expect(onFinish).not.toHaveBeenCalled();
   expect(onError).not.toHaveBeenCalled();
 });
 
-test('late history of the previous thread is ignored', async () => {
-  const { opened, open } = gate();
-  const memory = serve({ read: (count) => (count === 1 ? opened : undefined) });
-  tell(memory, 'a', 3);
-  tell(memory, 'b', 1);
-  const shown = chat({ threadId: 'a' });
+test('a late history of the previous thread is ignored', async () => {
+  const { promise, resolve } = deferred();
+  const memory = serve({ read: (count) => (count === 1 ? promise : undefined) });
+  storeExchanges(memory, 'a', 3);
+  storeExchanges(memory, 'b', 1);
+  const chat = renderChat({ threadId: 'a' });
   await vi.waitFor(() => {
     expect(memory.reads).toHaveLength(1);
   });
-  shown.set({ threadId: 'b' });
-  await shown.until(({ messages }) => messages.length === 2);
-  open(undefined);
+  chat.rerender({ threadId: 'b' });
+  await chat.waitUntil(({ messages }) => messages.length === 2);
+  resolve(undefined);
   await act(() => new Promise((resolve) => setTimeout(resolve, 50)));
-  expect(shown.texts).toEqual(['q0', 'a0']);
+  expect(chat.texts).toEqual(['q0', 'a0']);
 });
 
 test('a thread that was left during a turn still has the text, and the history completes the turn', async () => {
-  const { opened, open } = gate();
-  const memory = serve({ run: (_, count) => (count === 1 ? opened : undefined) });
-  tell(memory, 'a', 1);
-  const shown = chat({ threadId: 'a' });
-  await shown.until(({ messages }) => messages.length === 2);
-  shown.do(({ sendMessage }) => void sendMessage('Hello'));
-  await memory.arrived(1);
-  shown.set({ threadId: 'b' });
-  await shown.until(({ historyStatus }) => historyStatus === 'ready');
-  shown.set({ threadId: 'a' });
-  expect(shown.now.messages.at(-1)).toMatchObject({ content: 'Hello', status: 'failed', error: { isAbort: true } });
-  open(undefined);
+  const { promise, resolve } = deferred();
+  const memory = serve({ run: (_, count) => (count === 1 ? promise : undefined) });
+  storeExchanges(memory, 'a', 1);
+  const chat = renderChat({ threadId: 'a' });
+  await chat.waitUntil(({ messages }) => messages.length === 2);
+  chat.act(({ sendMessage }) => void sendMessage('Hello'));
+  await memory.waitForRuns(1);
+  chat.rerender({ threadId: 'b' });
+  await chat.waitUntil(({ historyStatus }) => historyStatus === 'ready');
+  chat.rerender({ threadId: 'a' });
+  expect(chat.current.messages.at(-1)).toMatchObject({ content: 'Hello', status: 'failed', error: { isAbort: true } });
+  resolve(undefined);
   await vi.waitFor(() => {
     expect(memory.threads.get('a')).toHaveLength(4);
   });
-  shown.set({ threadId: 'b' });
-  shown.set({ threadId: 'a' });
-  await shown.until(({ messages }) => messages.length === 4);
-  expect(shown.now.messages.map(({ status }) => status)).toEqual(['sent', 'sent', 'sent', 'sent']);
-  expect(shown.texts.slice(2)).toEqual(['Hello', 'You said: Hello']);
+  chat.rerender({ threadId: 'b' });
+  chat.rerender({ threadId: 'a' });
+  await chat.waitUntil(({ messages }) => messages.length === 4);
+  expect(chat.current.messages.map(({ status }) => status)).toEqual(['sent', 'sent', 'sent', 'sent']);
+  expect(chat.texts.slice(2)).toEqual(['Hello', 'You said: Hello']);
 });
 
 test('a failed send survives a switch, and can be sent again', async () => {
   const memory = serve({ run: (_, count) => (count === 1 ? problem(502, 'no') : undefined) });
-  const shown = chat({ threadId: 'a' });
-  await shown.say('Hello');
-  shown.set({ threadId: 'b' });
-  shown.set({ threadId: 'a' });
-  await shown.until(({ historyStatus }) => historyStatus === 'ready');
-  shown.do(({ retry }) => void retry());
-  await shown.until(({ messages }) => messages.length === 2);
+  const chat = renderChat({ threadId: 'a' });
+  await chat.send('Hello');
+  chat.rerender({ threadId: 'b' });
+  chat.rerender({ threadId: 'a' });
+  await chat.waitUntil(({ historyStatus }) => historyStatus === 'ready');
+  chat.act(({ retry }) => void retry());
+  await chat.waitUntil(({ messages }) => messages.length === 2);
   expect(memory.runs[1]?.body).toEqual(memory.runs[0]?.body);
 });
 
 test('a change of the user removes all messages of the previous user', async () => {
   const memory = serve({ run: () => problem(502, 'no') });
-  tell(memory, 'a', 1);
-  const shown = chat({ threadId: 'a', userId: 'ada' });
-  await shown.until(({ messages }) => messages.length === 2);
-  await shown.say('Hello');
+  storeExchanges(memory, 'a', 1);
+  const chat = renderChat({ threadId: 'a', userId: 'ada' });
+  await chat.waitUntil(({ messages }) => messages.length === 2);
+  await chat.send('Hello');
   memory.threads.clear();
-  shown.set({ threadId: 'a', userId: 'bob' });
-  expect(shown.now).toMatchObject({ userId: 'bob', messages: [] });
-  await shown.until(({ historyStatus }) => historyStatus === 'ready');
-  shown.set({ threadId: 'a', userId: 'ada' });
-  expect(shown.now.messages).toEqual([]);
+  chat.rerender({ threadId: 'a', userId: 'bob' });
+  expect(chat.current).toMatchObject({ userId: 'bob', messages: [] });
+  await chat.waitUntil(({ historyStatus }) => historyStatus === 'ready');
+  chat.rerender({ threadId: 'a', userId: 'ada' });
+  expect(chat.current.messages).toEqual([]);
 });
 
 test('newThread starts and stores an empty thread, reports its id, and aborts the running turn', async () => {
-  const memory = serve({ run: (_, count) => (count === 1 ? gate().opened : undefined) });
+  const memory = serve({ run: (_, count) => (count === 1 ? deferred().promise : undefined) });
   const onThreadId = vi.fn();
-  const shown = chat({ onThreadId });
-  const first = shown.now.threadId;
-  shown.do(({ sendMessage }) => void sendMessage('Hello'));
-  await memory.arrived(1);
-  const second = shown.do(({ newThread }) => newThread());
+  const chat = renderChat({ onThreadId });
+  const first = chat.current.threadId;
+  chat.act(({ sendMessage }) => void sendMessage('Hello'));
+  await memory.waitForRuns(1);
+  const second = chat.act(({ newThread }) => newThread());
   expect(second).toMatch(UUID);
-  expect(shown.now).toMatchObject({ threadId: second, messages: [], status: 'ready', historyStatus: 'ready' });
-  await shown.say('Hello again');
+  expect(chat.current).toMatchObject({ threadId: second, messages: [], status: 'ready', historyStatus: 'ready' });
+  await chat.send('Hello again');
   expect(memory.runs.map(({ body }) => body.thread_id)).toEqual([first, second]);
   expect(onThreadId.mock.calls).toEqual([[first], [second]]);
-  shown.unmount();
-  expect(chat().now.threadId).toBe(second);
+  chat.unmount();
+  expect(renderChat().current.threadId).toBe(second);
 });
 
 test('newThread twice creates two threads; the second one is shown, and only its id is reported', async () => {
   serve();
   const onThreadId = vi.fn();
-  const shown = chat({ threadId: 't', onThreadId });
-  const [one, two] = shown.do(({ newThread }) => [newThread(), newThread()]);
+  const chat = renderChat({ threadId: 't', onThreadId });
+  const [one, two] = chat.act(({ newThread }) => [newThread(), newThread()]);
   expect(one).not.toBe(two);
-  expect(shown.now.threadId).toBe(two);
-  await shown.say('Hello');
+  expect(chat.current.threadId).toBe(two);
+  await chat.send('Hello');
   expect(onThreadId.mock.calls).toEqual([[two]]);
 });
 
 test('newThread replaces the thread of the options until the options have another id', async () => {
   const memory = serve();
-  tell(memory, 'a', 1);
-  const shown = chat({ threadId: 'a' });
-  await shown.until(({ messages }) => messages.length === 2);
-  const made = shown.do(({ newThread }) => newThread());
-  shown.set({ threadId: 'a' });
-  expect(shown.now.threadId).toBe(made);
-  await shown.say('Hello');
-  // As by a parent that keeps the id in its own state.
-  shown.set({ threadId: made });
-  expect(shown.texts).toEqual(['Hello', 'You said: Hello']);
-  shown.set({ threadId: 'a' });
-  expect(shown.now.threadId).toBe('a');
-  await shown.until(({ messages }) => messages.length === 2);
+  storeExchanges(memory, 'a', 1);
+  const chat = renderChat({ threadId: 'a' });
+  await chat.waitUntil(({ messages }) => messages.length === 2);
+  const made = chat.act(({ newThread }) => newThread());
+  chat.rerender({ threadId: 'a' });
+  expect(chat.current.threadId).toBe(made);
+  await chat.send('Hello');
+  // A parent that stores the id in its own state does this.
+  chat.rerender({ threadId: made });
+  expect(chat.texts).toEqual(['Hello', 'You said: Hello']);
+  chat.rerender({ threadId: 'a' });
+  expect(chat.current.threadId).toBe('a');
+  await chat.waitUntil(({ messages }) => messages.length === 2);
 });
 
-test('two hooks on one page agree on the thread, and each sees what the other is answered', async () => {
+test('two hooks on one page use the same thread and share their turns', async () => {
   const memory = serve();
-  const first = chat();
-  const second = chat();
-  expect(second.now.threadId).toBe(first.now.threadId);
-  await first.say('one');
-  await second.say('two');
+  const first = renderChat();
+  const second = renderChat();
+  expect(second.current.threadId).toBe(first.current.threadId);
+  await first.send('one');
+  await second.send('two');
   const both = ['one', 'You said: one', 'two', 'You said: two'];
   expect(first.texts).toEqual(both);
-  await second.until(({ messages }) => messages.length === 4);
+  await second.waitUntil(({ messages }) => messages.length === 4);
   expect(second.texts).toEqual(both);
   expect(memory.runs).toHaveLength(2);
 });
 
-test('a turn that the other hook has read already is not shown twice', async () => {
+test('a turn that the other hook has already loaded is shown once', async () => {
   const memory = serve({
     run: async ({ body }) => {
       store(memory, 't', body.exchange_id ?? '', body.prompt, `You said: ${body.prompt}`);
-      await refreshed(second);
+      await refreshChat(second);
       return Response.json(answerTo(body));
     },
   });
-  const first = chat({ threadId: 't' });
-  const second = chat({ threadId: 't' });
-  await first.say('Hello');
+  const first = renderChat({ threadId: 't' });
+  const second = renderChat({ threadId: 't' });
+  await first.send('Hello');
   expect(first.texts).toEqual(['Hello', 'You said: Hello']);
   expect(second.texts).toEqual(['Hello', 'You said: Hello']);
 });
 
-test('after the end of the component nothing is called, nothing goes on, and nothing is shown elsewhere', async () => {
-  const { opened, open } = gate();
-  const memory = serve({ run: () => opened, read: () => opened });
+test('unmounting aborts all requests and calls no callback', async () => {
+  const { promise, resolve } = deferred();
+  const memory = serve({ run: () => promise, read: () => promise });
   const signals: (AbortSignal | null | undefined)[] = [];
   const onFinish = vi.fn();
   const onError = vi.fn();
-  const shown = chat({
+  const chat = renderChat({
     threadId: 't',
     onFinish,
     onError,
@@ -312,26 +312,26 @@ test('after the end of the component nothing is called, nothing goes on, and not
     },
   });
   let isSettled = false;
-  shown.do(({ sendMessage }) => void sendMessage('Hello').then(() => (isSettled = true)));
-  await memory.arrived(1);
-  const renders = shown.renders.length;
-  shown.unmount();
+  chat.act(({ sendMessage }) => void sendMessage('Hello').then(() => (isSettled = true)));
+  await memory.waitForRuns(1);
+  const renders = chat.renders.length;
+  chat.unmount();
   await vi.waitFor(() => {
     expect(isSettled).toBe(true);
   });
   expect(signals.map((signal) => signal?.aborted)).toEqual([true, true]);
-  open(undefined);
+  resolve(undefined);
   await new Promise((resolve) => setTimeout(resolve, 50));
-  expect(shown.renders).toHaveLength(renders);
+  expect(chat.renders).toHaveLength(renders);
   expect(onFinish).not.toHaveBeenCalled();
   expect(onError).not.toHaveBeenCalled();
 });
 
-test('the functions stay the same', async () => {
+test('the functions stay the same for the life of the component', async () => {
   serve();
-  const shown = chat();
-  const first = shown.now;
-  await shown.say('Hello');
+  const chat = renderChat();
+  const first = chat.current;
+  await chat.send('Hello');
   for (const name of [
     'sendMessage',
     'stop',
@@ -342,95 +342,98 @@ test('the functions stay the same', async () => {
     'refresh',
     'clearError',
   ] as const) {
-    expect(shown.now[name]).toBe(first[name]);
+    expect(chat.current[name]).toBe(first[name]);
   }
 });
 
-test("newThread and a send at once: the message is the new thread's", async () => {
+test('a message sent right after newThread belongs to the new thread', async () => {
   const memory = serve();
-  const shown = chat();
+  const chat = renderChat();
   let id = '';
-  shown.do(({ newThread, sendMessage }) => {
+  chat.act(({ newThread, sendMessage }) => {
     id = newThread();
     void sendMessage('Hello');
   });
-  await shown.until(({ messages }) => messages.length === 2);
+  await chat.waitUntil(({ messages }) => messages.length === 2);
   expect(memory.runs.map(({ body }) => body.thread_id)).toEqual([id]);
 });
 
-test('a thread that was deleted while it was not shown is empty when it is shown again', async () => {
+test('a thread that was deleted while it was not shown is empty on return', async () => {
   const memory = serve();
-  tell(memory, 'a', 1);
-  const shown = chat({ threadId: 'a' });
-  await shown.until(({ messages }) => messages.length === 2);
-  await shown.say('Hello');
-  shown.set({ threadId: 'b' });
+  storeExchanges(memory, 'a', 1);
+  const chat = renderChat({ threadId: 'a' });
+  await chat.waitUntil(({ messages }) => messages.length === 2);
+  await chat.send('Hello');
+  chat.rerender({ threadId: 'b' });
   memory.threads.delete('a');
-  shown.set({ threadId: 'a' });
-  await shown.until(({ historyStatus }) => historyStatus === 'ready');
-  expect(shown.texts).toEqual([]);
+  chat.rerender({ threadId: 'a' });
+  await chat.waitUntil(({ historyStatus }) => historyStatus === 'ready');
+  expect(chat.texts).toEqual([]);
 });
 
-test('back in the thread that was made here, its history is there, and it is told of again', async () => {
+test('returning to a thread that was created here shows its history and reports its id again', async () => {
   serve();
   const onThreadId = vi.fn();
-  const shown = chat({ onThreadId });
-  await shown.say('Hello');
-  const made = shown.now.threadId;
-  shown.set({ threadId: 'b', onThreadId });
-  await shown.until(({ historyStatus }) => historyStatus === 'ready');
-  shown.set({ onThreadId });
-  expect(shown.now.threadId).toBe(made);
-  await shown.until(({ messages }) => messages.length === 2);
+  const chat = renderChat({ onThreadId });
+  await chat.send('Hello');
+  const made = chat.current.threadId;
+  chat.rerender({ threadId: 'b', onThreadId });
+  await chat.waitUntil(({ historyStatus }) => historyStatus === 'ready');
+  chat.rerender({ onThreadId });
+  expect(chat.current.threadId).toBe(made);
+  await chat.waitUntil(({ messages }) => messages.length === 2);
   expect(onThreadId.mock.calls).toEqual([[made], [made]]);
 });
 
-test('many threads later, what failed in the last twenty is kept', async () => {
+test('failed messages of the last twenty threads stay in memory', async () => {
   const memory = serve({ run: () => problem(502, 'no') });
-  const shown = chat({ threadId: '0', loadHistory: false });
+  const chat = renderChat({ threadId: '0', loadHistory: false });
   for (let n = 0; n < 25; n++) {
-    shown.set({ threadId: String(n), loadHistory: false });
-    await shown.say('Hello');
+    chat.rerender({ threadId: String(n), loadHistory: false });
+    await chat.send('Hello');
   }
-  shown.set({ threadId: '6', loadHistory: false });
-  expect(shown.texts).toEqual(['Hello']);
-  shown.set({ threadId: '3', loadHistory: false });
-  expect(shown.texts).toEqual([]);
+  chat.rerender({ threadId: '6', loadHistory: false });
+  expect(chat.texts).toEqual(['Hello']);
+  chat.rerender({ threadId: '3', loadHistory: false });
+  expect(chat.texts).toEqual([]);
   expect(memory.runs).toHaveLength(25);
 });
 
-test.each(['session', 'local'] as const)('a thread that was deleted is kept nowhere (%s)', async (persist) => {
-  serve();
-  const shown = chat({ userId: 'ada', persist });
-  await shown.say('A secret');
-  const other = chat({ userId: 'ada', persist });
-  await other.until(({ messages }) => messages.length === 2);
-  const deleted = shown.now.threadId ?? '';
-  const answered = shown.do(({ sendMessage }) => sendMessage('Another secret'));
-  shown.do(({ forgetThread }) => {
-    forgetThread(deleted);
-  });
-  await answered;
-  expect(shown.now.threadId).not.toBe(deleted);
-  expect([shown.texts, other.texts]).toEqual([[], []]);
-  shown.unmount();
-  other.unmount();
-  await new Promise((resolve) => setTimeout(resolve));
-  expect(JSON.stringify([sessionStorage, localStorage].map((storage) => Object.entries(storage)))).not.toContain(
-    'secret',
-  );
-});
+test.each(['session', 'local'] as const)(
+  'forgetThread removes a thread from memory and from the cache (%s)',
+  async (persist) => {
+    serve();
+    const chat = renderChat({ userId: 'ada', persist });
+    await chat.send('A secret');
+    const other = renderChat({ userId: 'ada', persist });
+    await other.waitUntil(({ messages }) => messages.length === 2);
+    const deleted = chat.current.threadId ?? '';
+    const answered = chat.act(({ sendMessage }) => sendMessage('Another secret'));
+    chat.act(({ forgetThread }) => {
+      forgetThread(deleted);
+    });
+    await answered;
+    expect(chat.current.threadId).not.toBe(deleted);
+    expect([chat.texts, other.texts]).toEqual([[], []]);
+    chat.unmount();
+    other.unmount();
+    await new Promise((resolve) => setTimeout(resolve));
+    expect(JSON.stringify([sessionStorage, localStorage].map((storage) => Object.entries(storage)))).not.toContain(
+      'secret',
+    );
+  },
+);
 
-test('a thread that was deleted while another is shown', async () => {
+test('forgetThread removes a thread while another one is shown', async () => {
   serve();
-  const shown = chat({ threadId: 'one' });
-  await shown.say('A secret');
-  shown.set({ threadId: 'two' });
-  await shown.say('Hello');
-  shown.do(({ forgetThread }) => {
+  const chat = renderChat({ threadId: 'one' });
+  await chat.send('A secret');
+  chat.rerender({ threadId: 'two' });
+  await chat.send('Hello');
+  chat.act(({ forgetThread }) => {
     forgetThread('one');
   });
-  expect(shown.now.threadId).toBe('two');
+  expect(chat.current.threadId).toBe('two');
   expect(JSON.stringify(Object.entries(sessionStorage))).not.toContain('secret');
   expect(JSON.stringify(Object.entries(sessionStorage))).toContain('Hello');
 });

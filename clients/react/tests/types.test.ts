@@ -7,8 +7,8 @@ import type {
   UseAgentChatResult,
 } from '../src/index.js';
 
-/** The result as it is described to people: what they write for it has to compile. */
-interface Described {
+/** The documented result. Code that uses this type must compile. */
+interface DocumentedResult {
   threadId: string | null;
   userId: string | null;
   messages: ChatMessage[];
@@ -30,7 +30,7 @@ interface Described {
   lastContext?: { source: 'redis' | 'postgres' | 'none'; degraded: string[]; durability: string } | undefined;
 }
 
-interface DescribedOptions {
+interface DocumentedOptions {
   threadId?: string | null;
   userId?: string;
   baseUrl?: string;
@@ -47,23 +47,23 @@ interface DescribedOptions {
   onError?(error: AgentChatError): void;
 }
 
-interface Place {
+interface Location {
   city: string;
 }
 
-test('the result is what is described, and its lists are plain ones', () => {
-  expectTypeOf<UseAgentChatResult>().toExtend<Described>();
+test('the result has the documented type, with mutable arrays', () => {
+  expectTypeOf<UseAgentChatResult>().toExtend<DocumentedResult>();
   expectTypeOf<UseAgentChatResult['messages']>().toEqualTypeOf<ChatMessage[]>();
   expectTypeOf<NonNullable<UseAgentChatResult['lastContext']>['degraded']>().toEqualTypeOf<string[]>();
 });
 
-test('the options take what is described', () => {
-  expectTypeOf<DescribedOptions>().toExtend<UseAgentChatOptions>();
+test('the options accept the documented type', () => {
+  expectTypeOf<DocumentedOptions>().toExtend<UseAgentChatOptions>();
   expectTypeOf<(turn: { message?: ChatMessage; error?: AgentChatError }) => void>().toBeCallableWith(
     {} as FinishedTurn,
   );
 });
 
-test('metadata may have the type of an interface', () => {
-  expectTypeOf<UseAgentChatResult['sendMessage']>().toBeCallableWith({ text: 'Hello', metadata: {} as Place });
+test('metadata may be of an interface type', () => {
+  expectTypeOf<UseAgentChatResult['sendMessage']>().toBeCallableWith({ text: 'Hello', metadata: {} as Location });
 });
