@@ -44,7 +44,7 @@ class BatchResult:
         return StoreResult(
             stored=sum(each.stored for each in self.stored),
             duplicates=sum(each.duplicates for each in self.stored),
-            erased=sum(each.erased for each in self.stored),
+            tombstoned=sum(each.tombstoned for each in self.stored),
             effective=[exchange for each in self.stored for exchange in each.effective],
             rejected_owner=[exchange for each in self.stored for exchange in each.rejected_owner],
         )

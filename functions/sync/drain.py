@@ -67,7 +67,7 @@ class DrainResult:
 
     stored: int = 0
     duplicates: int = 0
-    erased: int = 0
+    tombstoned: int = 0
     failed: list[str] = field(default_factory=list)
     finished: list[str] = field(default_factory=list)
     dead: dict[str, int] = field(default_factory=dict)
@@ -173,7 +173,7 @@ class Drain:
     def _count(self, result: StoreResult, outcome: DrainResult) -> None:
         outcome.stored += result.stored
         outcome.duplicates += result.duplicates
-        outcome.erased += result.erased
+        outcome.tombstoned += result.tombstoned
         for exchange in result.effective:
             if outcome.newest is None or exchange.created_at > outcome.newest.created_at:
                 outcome.newest = exchange

@@ -86,7 +86,7 @@ def _seconds(context: LambdaContext) -> float:
 def _measure(outcome: DrainResult) -> None:
     metrics.add_metric("Drained", MetricUnit.Count, outcome.stored)
     metrics.add_metric("DuplicatesDropped", MetricUnit.Count, outcome.duplicates)
-    metrics.add_metric("ErasedDropped", MetricUnit.Count, outcome.erased)
+    metrics.add_metric("ErasedDropped", MetricUnit.Count, outcome.tombstoned)
     metrics.add_metric("Postponed", MetricUnit.Count, len(outcome.failed))
     metrics.add_metric("DeadLettered", MetricUnit.Count, sum(outcome.dead.values()))
     for reason, count in outcome.dead.items():
@@ -131,7 +131,7 @@ def _answer(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         extra={
             "stored": outcome.stored,
             "duplicates": outcome.duplicates,
-            "erased": outcome.erased,
+            "erased": outcome.tombstoned,
             "postponed": len(outcome.failed),
             "dead": outcome.dead,
             "correlation_ids": first,

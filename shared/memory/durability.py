@@ -16,10 +16,10 @@ _logger = logging.getLogger(__name__)
 
 def make_durable(
     memory: Memory, exchange: Exchange, degraded: list[str]
-) -> tuple[Durability | Literal["erased"], Exchange]:
+) -> tuple[Durability | Literal["tombstoned"], Exchange]:
     """Return which store has the exchange, and PostgreSQL's exchange with this id if PostgreSQL was called.
 
-    The result is `erased` if PostgreSQL has a newer deletion.
+    The result is `tombstoned` if PostgreSQL has a later deletion.
 
     Raises:
         ThreadNotFound: PostgreSQL was called, and the thread belongs to another user.
@@ -42,8 +42,8 @@ def make_durable(
     memory.retry(lambda waiting: memory.archive.store([waiting]))
     if stored.rejected_owner:
         raise ThreadNotFound(exchange.thread_id)
-    if stored.erased:
-        return "erased", exchange
+    if stored.tombstoned:
+        return "tombstoned", exchange
     # A repeated exchange keeps the position and the texts of the first one.
     return "postgres", next(iter(stored.effective), exchange)
 

@@ -202,7 +202,7 @@ class Turn:
             else:
                 exchange = memory.with_new_id(exchange)
             return self._store(exchange, has_caller_id=has_caller_id, is_retry=True)
-        if durability == "erased" or appended.cutoff is not None:
+        if durability == "tombstoned" or appended.cutoff is not None:
             return AppendResult(exchange.exchange_id, "none", cached=False, degraded=degraded)
         memory.observe(exchange.thread_id, exchange.order)
         memory.remember(exchange, is_durable=durability != "redis")
@@ -222,12 +222,12 @@ class Turn:
         self._history = replace(self._history.deleted_to(owner.cutoff), has_owner=True, has_claimed_ownership=True)
 
     def _append_to_cache(
-        self, exchange: Exchange, durability: Durability | Literal["erased"], degraded: list[str]
+        self, exchange: Exchange, durability: Durability | Literal["tombstoned"], degraded: list[str]
     ) -> CacheAppendResult:
         """Append the exchange in Redis. A layer that does not respond is no error: `degraded` names it."""
         memory, not_cached = self._memory, CacheAppendResult(is_cached=False)
         try:
-            if durability == "erased":
+            if durability == "tombstoned":
                 return CacheAppendResult(cutoff_in_archive(memory, exchange), is_cached=False)
             appended = self._append_to_owned_thread(exchange, durability, degraded)
         except StoreUnavailable as error:

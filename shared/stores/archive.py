@@ -69,14 +69,14 @@ class StoreResult:
     Attributes:
         stored: New exchanges.
         duplicates: Exchanges that L2 had already.
-        erased: Exchanges dropped because of a newer deletion.
+        tombstoned: Exchanges dropped because of a newer deletion.
         effective: L2's version of every exchange of the batch that L2 now has.
         rejected_owner: Exchanges refused because the thread belongs to another user.
     """
 
     stored: int
     duplicates: int
-    erased: int
+    tombstoned: int
     effective: list[Exchange]
     rejected_owner: list[Exchange] = field(default_factory=list)
 

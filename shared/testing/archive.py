@@ -74,14 +74,14 @@ class InMemoryArchive(InMemoryStore):
     def store(self, exchanges: Sequence[Exchange]) -> StoreResult:
         """Store a batch, idempotently."""
         self.record_call("store")
-        stored, erased = 0, 0
+        stored, tombstoned = 0, 0
         rejected_owner: list[Exchange] = []
         effective: dict[tuple[str, UUID], Exchange] = {}
         for exchange in exchanges:
             cutoffs = [self.deleted_threads.get(exchange.thread_id), self.deleted_users.get(exchange.user_id or "")]
             deleted = self.deleted_ids.get(exchange.thread_id, ())
             if is_deleted(exchange.exchange_id, exchange.order, deleted, *cutoffs):
-                erased += 1
+                tombstoned += 1
                 self._repairs["thread", exchange.thread_id] = datetime.now(UTC)
                 continue
             if self.owners.get(exchange.thread_id, exchange.user_id) != exchange.user_id:
@@ -90,8 +90,8 @@ class InMemoryArchive(InMemoryStore):
             stored += self._conversations.add(exchange)
             thread = self._conversations[exchange.thread_id]
             effective[exchange.thread_id, exchange.exchange_id] = thread.exchanges[exchange.exchange_id]
-        duplicates = len(exchanges) - erased - stored - len(rejected_owner)
-        return StoreResult(stored, duplicates, erased, list(effective.values()), rejected_owner)
+        duplicates = len(exchanges) - tombstoned - stored - len(rejected_owner)
+        return StoreResult(stored, duplicates, tombstoned, list(effective.values()), rejected_owner)
 
     def replace_exchange(
         self, thread_id: str, exchange_id: UUID, texts: ExchangeTexts, *, above: int = 0, owner: str | None = None

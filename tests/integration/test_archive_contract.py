@@ -85,7 +85,7 @@ def test_a_deleted_thread(archive: Archive) -> None:
     assert archive.forget_thread("t", made[0].order) == (False, made[1].order)
     window = archive.window("t", 5)
     assert (window.exchanges, window.is_all, window.cutoff) == ([], True, made[1].order)
-    assert archive.store(made).erased == 2
+    assert archive.store(made).tombstoned == 2
 
 
 def test_a_window_names_the_owner(archive: Archive) -> None:
@@ -116,7 +116,7 @@ def test_a_deleted_user(archive: Archive) -> None:
     assert archive.user_cutoffs(["ana", "bob", "eve"]) == {"ana": of_user}
     assert archive.window("t2", 5, ["ana", "bob", "eve"]).user_cutoffs == {"ana": of_user}
     assert archive.window("t2", 5).user_cutoffs == {}
-    assert archive.store([exchange(3, "t4", "ana", exchange_id=made[1].exchange_id)]).erased == 1
+    assert archive.store([exchange(3, "t4", "ana", exchange_id=made[1].exchange_id)]).tombstoned == 1
 
 
 def test_preferences(archive: Archive) -> None:

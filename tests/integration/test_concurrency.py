@@ -130,7 +130,7 @@ def test_a_drain_that_runs_while_its_thread_is_deleted(
         drain.commit()
     runner.join(30)
     assert done.is_set()
-    assert (_count(database, "messages"), archive.store([old, late]).erased) == (0, 2)
+    assert (_count(database, "messages"), archive.store([old, late]).tombstoned) == (0, 2)
     assert archive.window("t", 5).exchanges == []
 
 

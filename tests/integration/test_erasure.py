@@ -113,7 +113,7 @@ def test_a_large_thread(archive: PostgresArchive, database: psycopg.Connection) 
     assert archive.forget_thread("t", made[0].order) == (True, late.order)
     assert _shown(archive, "t", "nobody") == []
     assert _count(database, "messages") == 22 + 6 - 6
-    assert archive.store(made).erased == 10
+    assert archive.store(made).tombstoned == 10
     steps = 0
     while archive.erase_rows():
         steps += 1
@@ -161,7 +161,7 @@ def test_a_user_writes_during_the_deletion(archive: PostgresArchive, database: p
     later = [exchange(1, name, "ana", exchange_id=ExchangeIds().new()) for name in [*names, "new"]]
     assert archive.claim_ownership("ana-5", "ana").user_id == "ana"
     result = archive.store(later[:-1])
-    assert (result.stored, result.erased) == (7, 0)
+    assert (result.stored, result.tombstoned) == (7, 0)
     assert archive.claim_ownership("new", "ana").user_id == "ana"
     while (hidden := archive.hidden_threads()) is not None:
         archive.detach(hidden, must_invalidate=False)
@@ -220,7 +220,7 @@ def test_an_id_ahead_of_the_clock(archive: PostgresArchive) -> None:
     archive.store([ahead])
     _fill(archive, 6)
     archive.forget_user("ana", ExchangeIds().new(), [])
-    assert archive.store([ahead]).erased == 1
+    assert archive.store([ahead]).tombstoned == 1
 
 
 @pytest.mark.usefixtures("small_steps")

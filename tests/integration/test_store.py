@@ -47,7 +47,7 @@ def _contents(database: psycopg.Connection, thread_id: str = "t") -> list[str]:
 
 
 def _counts(result: StoreResult) -> tuple[int, int, int]:
-    return result.stored, result.duplicates, result.erased
+    return result.stored, result.duplicates, result.tombstoned
 
 
 def test_an_exchange_is_two_rows(archive: PostgresArchive, database: psycopg.Connection) -> None:

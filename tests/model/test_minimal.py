@@ -265,7 +265,7 @@ def test_a_user_deletion_includes_an_id_ahead_of_the_clock(process: MakeMemory, 
     memory = process()
     _store(memory, 1, ExchangeIds().new(now=time.time() + 60), "ana")
     Users(process()).forget("ana")
-    assert memory.archive.store(queue.take()).erased == 1
+    assert memory.archive.store(queue.take()).tombstoned == 1
 
 
 @pytest.mark.parametrize("deleted", ["thread", "user"])
@@ -333,7 +333,7 @@ def test_the_sweep_removes_exchanges_that_the_drain_dropped_from_l1(
     memory, late = process(), exchange(1)
     memory.archive.forget_thread("t", ExchangeIds().new(after=late.order))
     memory.cache.append(late, is_drained=False)
-    assert real_archive().store([late]).erased == 1
+    assert real_archive().store([late]).tombstoned == 1
     _sweep(memory)
     assert _texts_and_degraded(memory) == ([], [])
 

@@ -73,7 +73,7 @@ def test_foreign_entries_are_counted_by_group() -> None:
     ("limits", "smallest"), [((0, None), 0), ((0, 5), 5), ((7, None), 7), ((7, 5), 5), ((5, 7), 5)]
 )
 def test_the_smaller_limit_applies(limits: tuple[int, int | None], smallest: int) -> None:
-    """The lowest_limit of the setting's limit and the request's limit applies."""
+    """The lower of the setting's limit and the request's limit applies."""
     assert lowest_limit(*limits) == smallest
 
 

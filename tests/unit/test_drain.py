@@ -353,7 +353,7 @@ def test_deleted_exchanges_are_not_stored(run: Callable[..., DrainResult], archi
     old, new = exchanges(2)
     archive.forget_thread("t", old.order)
     result = run(_records([old, new]))
-    assert (result.stored, result.erased, result.failed) == (1, 1, [])
+    assert (result.stored, result.tombstoned, result.failed) == (1, 1, [])
     assert archive.exchanges("t") == [new]
 
 

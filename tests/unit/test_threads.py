@@ -205,7 +205,7 @@ def test_a_deletion_removes_the_thread_from_all_stores(
     queued: list[Exchange] = queue.take()
     archive.store(queued[:2])
     threads.delete("t")
-    assert archive.store(queued).erased == 3
+    assert archive.store(queued).tombstoned == 3
     cache.merge_stored(queued)
     for each in (process, memory()):
         assert Turn(each, "t", "ana").recall().messages == []
@@ -221,7 +221,7 @@ def test_a_deletion_includes_exchanges_of_a_fast_clock(
     """The deletion's cutoff is at least the newest known exchange, even if that exchange's clock is ahead."""
     Turn(memory(clock=lambda: time.time() + 3_600), "t", None).append("q", "a")
     threads.delete("t")
-    assert archive.store(queue.take()).erased == 1
+    assert archive.store(queue.take()).tombstoned == 1
     stored = exchange(1, "t2", exchange_id=ExchangeIds().new(now=time.time() + 3_600))
     archive.store([stored])
     threads.delete("t2")

@@ -106,7 +106,7 @@ def test_a_deletion_removes_all_data_of_the_user(
     Turn(process, "t4", "ana").append("q0", "a0")
     users.replace("ana", {"a": "1"})
     users.forget("ana")
-    assert archive.store(queue.take()).erased == 1
+    assert archive.store(queue.take()).tombstoned == 1
     for thread in ("t1", "t2", "t4"):
         assert Turn(memory(), thread, "ana").recall().messages == []
         with pytest.raises(ThreadNotFound):
@@ -122,7 +122,7 @@ def test_a_slow_clock_deletes_newer_exchanges_too(users: Users, cache: InMemoryC
     newer = exchange(0, "t", "ana", exchange_id=ExchangeIds().new(now=time.time() + 60))
     cache.append(newer, is_drained=False)
     users.forget("ana")
-    assert archive.store([newer]).erased == 1
+    assert archive.store([newer]).tombstoned == 1
 
 
 def test_a_deleted_user_may_return(

@@ -59,7 +59,7 @@ def store_batch(exchanges: Sequence[Exchange]) -> Callable[[_Connection], StoreR
         return StoreResult(
             stored=len(by_outcome["stored"]),
             duplicates=len(duplicates) + len(by_outcome["replaced"]),
-            erased=len(by_outcome["tombstoned"]),
+            tombstoned=len(by_outcome["tombstoned"]),
             effective=by_outcome["stored"] + by_outcome["replaced"] + stored_exchanges(connection, duplicates),
             rejected_owner=by_outcome["rejected_owner"],
         )
