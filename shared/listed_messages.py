@@ -42,13 +42,13 @@ class ListedMessages(Sequence[Message]):
         return iter(self.messages)
 
     @overload
-    def __getitem__(self, place: int) -> Message: ...
+    def __getitem__(self, index: int) -> Message: ...
 
     @overload
-    def __getitem__(self, place: slice) -> ListedMessages: ...
+    def __getitem__(self, index: slice) -> ListedMessages: ...
 
-    def __getitem__(self, place: int | slice) -> Message | ListedMessages:
-        return ListedMessages(self.fields[place]) if isinstance(place, slice) else _message(self.fields[place])
+    def __getitem__(self, index: int | slice) -> Message | ListedMessages:
+        return ListedMessages(self.fields[index]) if isinstance(index, slice) else _message(self.fields[index])
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, ListedMessages):
@@ -61,28 +61,28 @@ class ListedMessages(Sequence[Message]):
         """Return the messages without deleted ones."""
         if cutoff is None and not deleted:
             return self
-        upto, deleted_ids = str(cutoff or ""), {str(exchange_id) for exchange_id in deleted}
+        cutoff_text, deleted_ids = str(cutoff or ""), {str(exchange_id) for exchange_id in deleted}
         return type(self)(
             [
                 each
                 for each in self.fields
-                if "order" not in each or (each["order"] > upto and each["exchange_id"] not in deleted_ids)
+                if "order" not in each or (each["order"] > cutoff_text and each["exchange_id"] not in deleted_ids)
             ]
         )
 
     def of_user(self, user_id: str | None) -> Self:
         """Return the messages of this user's exchanges."""
-        own = {each["exchange_id"] for each in self.fields if _is_users(each) and each.get("user_id") == user_id}
+        own = {each["exchange_id"] for each in self.fields if _is_user_message(each) and each.get("user_id") == user_id}
         return type(self)([each for each in self.fields if each.get("exchange_id") in own])
 
     def owners(self) -> set[str | None]:
         """Return the owners of the exchanges; none if an entry is foreign or an exchange lacks its user message."""
-        users = {each["exchange_id"]: each.get("user_id") for each in self.fields if _is_users(each)}
+        users = {each["exchange_id"]: each.get("user_id") for each in self.fields if _is_user_message(each)}
         return set(users.values()) if all(each.get("exchange_id") in users for each in self.fields) else set()
 
     def to_json(self) -> list[Fields]:
         """Return them in the API's JSON, like `Message.to_json`."""
-        return [_shown(each) for each in self.fields]
+        return [_to_json(each) for each in self.fields]
 
 
 def fields_of(messages: Sequence[Message]) -> list[Fields]:
@@ -105,22 +105,22 @@ def messages_json(messages: Sequence[Message]) -> list[Fields]:
     return messages.to_json() if isinstance(messages, ListedMessages) else fields_of(messages)
 
 
-def _is_users(fields: Fields) -> bool:
+def _is_user_message(fields: Fields) -> bool:
     return fields["role"] == "user" and "order" in fields
 
 
-def _shown(fields: Fields) -> Fields:
-    shown = {
+def _to_json(fields: Fields) -> Fields:
+    message = {
         "role": fields["role"],
         "content": fields["content"],
         "exchange_id": fields.get("exchange_id"),
         "created_at": fields.get("created_at"),
     }
     if "metadata" in fields and isinstance(fields["metadata"], dict):
-        shown["metadata"] = fields["metadata"]
+        message["metadata"] = fields["metadata"]
     if "revision" in fields and (revision := _revision(fields)):
-        shown["revision"] = revision
-    return shown
+        message["revision"] = revision
+    return message
 
 
 def _message(fields: Fields) -> Message:

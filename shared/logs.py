@@ -11,7 +11,7 @@ from shared.request_ids import current_request_id
 from shared.traceparent import traceparent
 
 
-class _WithRequestId(logging.Filter):
+class _RequestIdFilter(logging.Filter):
     """Adds the request's id to each log record as `correlation_id`, and the current `trace_id` and `span_id`."""
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -19,12 +19,12 @@ class _WithRequestId(logging.Filter):
         request_id = current_request_id()
         if request_id is not None and not hasattr(record, "correlation_id"):
             record.correlation_id = request_id
-        if (written := traceparent.get()) is not None:
-            _, record.trace_id, record.span_id, _ = written.split("-")
+        if (context := traceparent.get()) is not None:
+            _, record.trace_id, record.span_id, _ = context.split("-")
         return True
 
 
-_WITH_REQUEST_ID: Final = _WithRequestId()
+_REQUEST_ID_FILTER: Final = _RequestIdFilter()
 
 
 def function_logger() -> Logger:
@@ -34,7 +34,7 @@ def function_logger() -> Logger:
     """
     logger = Logger()
     for handler in logger.handlers:
-        handler.addFilter(_WITH_REQUEST_ID)
+        handler.addFilter(_REQUEST_ID_FILTER)
     for name in ("shared", "functions", "opentelemetry"):
         parent = logging.getLogger(name)
         parent.handlers = list(logger.handlers)

@@ -16,7 +16,7 @@ from shared.texts import text_error
 MAX_METADATA_BYTES: Final = 100_000
 MAX_METADATA_DEPTH: Final = 64
 # JSON integers must fit this range: PostgreSQL and Python support more, but most other readers do not.
-_LEAST, _MOST = -(2**63), 2**64 - 1
+_MIN_INTEGER, _MAX_INTEGER = -(2**63), 2**64 - 1
 
 
 def encode_metadata(value: dict[str, Any] | None) -> str | None:
@@ -41,29 +41,29 @@ def metadata_error(value: object) -> str | None:
         return "must be an object"
     level: list[object] = [value]
     for _ in range(MAX_METADATA_DEPTH):
-        below: list[object] = []
+        children: list[object] = []
         for each in level:
             if isinstance(each, dict):
-                below += each
-                below += each.values()
+                children += each
+                children += each.values()
             elif isinstance(each, list):
-                below += each
-            elif fault := _fault(each):
-                return fault
-        if not below:
+                children += each
+            elif error := _value_error(each):
+                return error
+        if not children:
             return None
-        level = below
+        level = children
     return f"must be nested at most {MAX_METADATA_DEPTH} deep"
 
 
-def _fault(value: object) -> str | None:
+def _value_error(value: object) -> str | None:
     match value:
         case None | bool():
             return None
         case str():
             return text_error(value)
         case int():
-            return None if _LEAST <= value <= _MOST else "must hold integers of at most 64 bits"
+            return None if _MIN_INTEGER <= value <= _MAX_INTEGER else "must hold integers of at most 64 bits"
         case float():
             return None if math.isfinite(value) else "must hold numbers that a double can hold"
     return "must hold what JSON has"

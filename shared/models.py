@@ -73,17 +73,17 @@ class Message:
 
     def to_json(self) -> dict[str, Any]:
         """Return the API's JSON, with `metadata` and `revision` only if there are any."""
-        shown: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "role": self.role,
             "content": self.content,
             "exchange_id": str(self.exchange_id) if self.exchange_id else None,
             "created_at": format_time(self.created_at) if self.created_at else None,
         }
         if self.metadata is not None:
-            shown["metadata"] = decode_metadata(self.metadata)
+            fields["metadata"] = decode_metadata(self.metadata)
         if self.revision:
-            shown["revision"] = self.revision
-        return shown
+            fields["revision"] = self.revision
+        return fields
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Final
 
 # The format of API Gateway's and Lambda's ids. Other characters never reach a header, a log line or a message
 # attribute.
-_ID: Final = re.compile(r"[A-Za-z0-9+/=_.:-]{1,128}")
+_FORMAT: Final = re.compile(r"[A-Za-z0-9+/=_.:-]{1,128}")
 # The message attribute with the id.
 REQUEST_ID: Final = "request_id"
 _current: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -18,7 +18,7 @@ _current: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 def valid_request_id(value: object) -> str | None:
     """Return the value if it is a valid request id, otherwise None."""
-    return value if isinstance(value, str) and _ID.fullmatch(value) else None
+    return value if isinstance(value, str) and _FORMAT.fullmatch(value) else None
 
 
 def current_request_id() -> str | None:

@@ -32,10 +32,10 @@ def unknown_settings(prefix: str, known: Collection[str]) -> list[str]:
     # pydantic-settings ignores case.
     names = {name.upper() for name in (*os.environ, *(each.key for each in in_file if each.key))}
     unknown = sorted(name for name in names if name.startswith(prefix) and name not in known and name not in _RESERVED)
-    sentences = [_sentence(prefix, name.removeprefix(prefix), sorted(known)) for name in unknown]
+    errors = [_format_error(prefix, name.removeprefix(prefix), sorted(known)) for name in unknown]
     # A line without a value or an assignment sets nothing.
     lines = [each.original for each in in_file if each.value is None and prefix in each.original.string.upper()]
-    return sentences + [f"{_FILE} has no value for a setting: line {line.line} should be NAME=value." for line in lines]
+    return errors + [f"{_FILE} has no value for a setting: line {line.line} should be NAME=value." for line in lines]
 
 
 def _bindings() -> Iterator[Binding]:
@@ -55,10 +55,10 @@ def _bindings() -> Iterator[Binding]:
     return (each for each in parse_stream(StringIO(text)) if each.key or each.error)
 
 
-def _sentence(prefix: str, name: str, known_names: Sequence[str]) -> str:
+def _format_error(prefix: str, name: str, known_names: Sequence[str]) -> str:
     # Names are compared without the prefix, which would make all names similar. The message is ASCII, because a
     # terminal prints it.
-    close = get_close_matches(name, [each.removeprefix(prefix) for each in known_names], n=1)
-    shown = f"{prefix}{name}".encode("ascii", "backslashreplace").decode("ascii")
-    hint = f"did you mean {prefix}{close[0]}?" if close else f"the settings are {', '.join(known_names)}."
-    return f"{shown} is an unknown setting: {hint}"
+    similar = get_close_matches(name, [each.removeprefix(prefix) for each in known_names], n=1)
+    printable = f"{prefix}{name}".encode("ascii", "backslashreplace").decode("ascii")
+    hint = f"did you mean {prefix}{similar[0]}?" if similar else f"the settings are {', '.join(known_names)}."
+    return f"{printable} is an unknown setting: {hint}"

@@ -44,8 +44,8 @@ def parse_id(name: str, value: object) -> str:
     Raises:
         InvalidRecord: It is not a valid id.
     """
-    if not isinstance(value, str) or (fault := id_error(value)):
-        raise InvalidRecord("invalid_field", f"{name} {fault if isinstance(value, str) else 'is not text'}")
+    if not isinstance(value, str) or (reason := id_error(value)):
+        raise InvalidRecord("invalid_field", f"{name} {reason if isinstance(value, str) else 'is not text'}")
     return value
 
 
@@ -57,8 +57,8 @@ def parse_text(name: str, value: object) -> str:
     """
     if not isinstance(value, str):
         raise InvalidRecord("invalid_field", f"{name} is not text")
-    if fault := text_error(value):
-        raise InvalidRecord("invalid_field", f"{name} {fault}")
+    if reason := text_error(value):
+        raise InvalidRecord("invalid_field", f"{name} {reason}")
     return value
 
 
@@ -116,9 +116,9 @@ def parse_metadata(value: object) -> str | None:
     """
     if value is None:
         return None
-    fault = metadata_error(value)
-    if not isinstance(value, dict) or fault:
-        raise InvalidRecord("invalid_field", f"metadata {fault}")
+    reason = metadata_error(value)
+    if not isinstance(value, dict) or reason:
+        raise InvalidRecord("invalid_field", f"metadata {reason}")
     if metadata_size(value) > MAX_METADATA_BYTES:
         raise InvalidRecord("invalid_field", f"metadata must have at most {MAX_METADATA_BYTES} bytes")
     return encode_metadata(value)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from functions.sync.received import traceparent_of
-from shared.tracing.calls import of_queue
+from shared.tracing.calls import queue_attributes
 
 if TYPE_CHECKING:
     from shared.tracing.tracer import Tracer
@@ -28,7 +28,7 @@ def trace_invocation(tracer: Tracer, event: Any, context: Any) -> Iterator[None]
     valid_records = [record for record in records if isinstance(record, dict)]
     queue = next((str(record.get("eventSourceARN", "")).rpartition(":")[2] for record in valid_records), "")
     attributes |= {
-        **of_queue(queue),
+        **queue_attributes(queue),
         "messaging.operation.type": "process",
         "messaging.operation.name": "process",
         "messaging.batch.message_count": len(records),

@@ -14,7 +14,7 @@ from shared.models import Exchange
 _MAX_SECONDS: Final = 900
 _MAX_EXCHANGES: Final = 1_000
 _MAX_CHARACTERS: Final = 8_000_000
-_AT_ONCE: Final = 20
+_RETRY_BATCH: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,9 @@ class AcceptedExchanges:
 
     def add(self, exchange: Exchange, now: float, *, is_durable: bool = True) -> None:
         """Add an exchange. Of two with one thread and id, the higher revision stays; if equal, the first one."""
-        present = self._exchanges.get(exchange.key)
-        if present is not None:
-            if exchange.revision <= present.exchange.revision:
+        known = self._exchanges.get(exchange.key)
+        if known is not None:
+            if exchange.revision <= known.exchange.revision:
                 return
             self._remove(exchange.key)
         self._exchanges[exchange.key] = _Accepted(exchange, now, is_durable)
@@ -66,14 +66,14 @@ class AcceptedExchanges:
             if each.exchange.thread_id == thread_id and now - each.accepted_at < _MAX_SECONDS
         ]
 
-    def retry(self, put: Callable[[Exchange], object]) -> None:
+    def retry(self, send: Callable[[Exchange], object]) -> None:
         """Send some of the oldest exchanges that only the outbox has to a durable store. A limit keeps the delay short.
 
         Raises:
-            Exception: The error of `put`. Exchanges that were not sent stay here.
+            Exception: The error of `send`. Exchanges that were not sent stay here.
         """
-        for key in list(self.undurable)[:_AT_ONCE]:
-            put(self._exchanges[key].exchange)
+        for key in list(self.undurable)[:_RETRY_BATCH]:
+            send(self._exchanges[key].exchange)
             del self.undurable[key]
 
     def remove_exchange(self, thread_id: str, exchange_id: UUID) -> None:

@@ -12,25 +12,25 @@ import orjson
 
 from shared.errors import InvalidCursor
 
-_CHECK_BYTES: Final = 8
+_CHECKSUM_BYTES: Final = 8
 
 
-def encode(listing: str, place: list[str | int]) -> str:
+def encode(list_name: str, position: list[str | int]) -> str:
     """Return a cursor for a position in a list.
 
     Args:
-        listing: The route with all parameters that select and order its items, e.g. `messages:asc:conv_12345`.
-        place: The position.
+        list_name: The route with all parameters that select and order its items, e.g. `messages:asc:conv_12345`.
+        position: The position.
     """
-    content = orjson.dumps(place)
-    return base64.urlsafe_b64encode(_check(listing, content) + content).decode().rstrip("=")
+    content = orjson.dumps(position)
+    return base64.urlsafe_b64encode(_checksum(list_name, content) + content).decode().rstrip("=")
 
 
-def decode(listing: str, cursor: str, *parts: Callable[[Any], Any]) -> list[Any]:
+def decode(list_name: str, cursor: str, *parts: Callable[[Any], Any]) -> list[Any]:
     """Return the position in a cursor.
 
     Args:
-        listing: The list that the cursor must belong to.
+        list_name: The list that the cursor must belong to.
         cursor: The caller's cursor.
         parts: Parsers of the position's parts, which raise for invalid values; by default parts are not parsed.
 
@@ -41,17 +41,17 @@ def decode(listing: str, cursor: str, *parts: Callable[[Any], Any]) -> list[Any]
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidCursor("no cursor of this list") from error
-    check, content = raw[:_CHECK_BYTES], raw[_CHECK_BYTES:]
-    if check != _check(listing, content):
+    checksum, content = raw[:_CHECKSUM_BYTES], raw[_CHECKSUM_BYTES:]
+    if checksum != _checksum(list_name, content):
         raise InvalidCursor("no cursor of this list")
     try:
-        place: list[Any] = orjson.loads(content)
-        return [read(part) for read, part in zip(parts, place, strict=True)] if parts else place
+        position: list[Any] = orjson.loads(content)
+        return [parse(part) for parse, part in zip(parts, position, strict=True)] if parts else position
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
         # Any client can compute the checksum, so the position must be validated, too.
         raise InvalidCursor("no cursor of this list") from error
 
 
-def _check(listing: str, content: bytes) -> bytes:
+def _checksum(list_name: str, content: bytes) -> bytes:
     # The checksum detects mistakes, not attacks: a cursor gives no access beyond the route's own checks.
-    return hashlib.blake2b(listing.encode() + b"\x00" + content, digest_size=_CHECK_BYTES).digest()
+    return hashlib.blake2b(list_name.encode() + b"\x00" + content, digest_size=_CHECKSUM_BYTES).digest()

@@ -14,7 +14,7 @@ from shared.memory.memory import Memory
 from shared.models import Exchange, Message
 from shared.stores.inspectors import CacheInspector, ListSnapshot, QueueCounts, QueueInspector
 
-_Seen = TypeVar("_Seen")
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,27 +104,27 @@ class Inspection:
             ThreadNotFound: Neither layer has the thread.
             StoreUnavailable: A required layer did not respond.
         """
-        missing: list[StoreUnavailable] = []
+        errors: list[StoreUnavailable] = []
         # L1 is read first, so that an exchange that is drained in between is in L2.
-        snapshot = _result_of(lambda: self._cache.thread(thread_id, limit), missing)
+        snapshot = _result_of(lambda: self._cache.thread(thread_id, limit), errors)
         if snapshot is not None and owner is not None:
             undrained = [exchange for exchange in snapshot.undrained if exchange.user_id == owner]
             snapshot = replace(snapshot, messages=snapshot.messages.of_user(owner), undrained=undrained)
-        thread = _result_of(lambda: self._memory.archive.thread(thread_id), missing)
+        thread = _result_of(lambda: self._memory.archive.thread(thread_id), errors)
         rows: list[Message] | None = None
         if thread is not None:
             rows = _result_of(
-                lambda: self._memory.archive.messages(thread_id, limit, None, descending=True, owner=owner), missing
+                lambda: self._memory.archive.messages(thread_id, limit, None, descending=True, owner=owner), errors
             )
-        elif all(error.layer != "postgres" for error in missing):
+        elif all(error.layer != "postgres" for error in errors):
             rows = []
         if not rows and (snapshot is None or not (snapshot.messages or snapshot.undrained)):
-            raise missing[0] if missing else ThreadNotFound(thread_id)
+            raise errors[0] if errors else ThreadNotFound(thread_id)
         if snapshot is not None and rows:
-            snapshot = replace(snapshot, undrained=self._not_stored(snapshot.undrained, missing))
-        stored = _Stored(rows, limit)
+            snapshot = replace(snapshot, undrained=self._not_stored(snapshot.undrained, errors))
+        stored = _StoredRows(rows, limit)
         as_of = datetime.now(UTC)
-        waiting = _waiting_since(snapshot, stored) if snapshot is not None else {}
+        waiting = _undrained_since(snapshot, stored) if snapshot is not None else {}
         lag = max((max(0.0, (as_of - since).total_seconds()) for since in waiting.values()), default=0.0)
         return ThreadLayers(
             listed=None if snapshot is None else [_listed(message, snapshot, stored) for message in snapshot.messages],
@@ -133,45 +133,45 @@ class Inspection:
             stored=None if rows is None else rows[::-1],
             stored_count=thread.message_count if thread is not None else 0,
             undrained=len(waiting),
-            lag_seconds=None if missing else lag,
+            lag_seconds=None if errors else lag,
             as_of=as_of,
         )
 
-    def _not_stored(self, undrained: list[Exchange], missing: list[StoreUnavailable]) -> list[Exchange]:
+    def _not_stored(self, undrained: list[Exchange], errors: list[StoreUnavailable]) -> list[Exchange]:
         """Return L1's undrained exchanges without those that L2 has, because an append may be slower than its drain."""
-        stored = _result_of(lambda: self._memory.archive.stored(undrained), missing) if undrained else None
-        done = drained_among(undrained, stored or [])
-        return [each for each in undrained if each not in done]
+        stored = _result_of(lambda: self._memory.archive.stored(undrained), errors) if undrained else None
+        drained = drained_among(undrained, stored or [])
+        return [each for each in undrained if each not in drained]
 
     def backlog_status(self) -> BacklogStatus:
         """Count the whole deployment's undrained exchanges."""
-        missing: list[StoreUnavailable] = []
-        queue = _result_of(self._queue.waiting, missing)
+        errors: list[StoreUnavailable] = []
+        queue = _result_of(self._queue.waiting, errors)
         dead = None
         if self._dead_letters is not None and queue is not None:  # the same service: one request is enough
-            dead = _result_of(self._dead_letters.waiting, missing)
-        outbox = _result_of(self._cache.outbox, missing)
-        return BacklogStatus(queue, dead, outbox, list(dict.fromkeys(error.layer for error in missing)))
+            dead = _result_of(self._dead_letters.waiting, errors)
+        outbox = _result_of(self._cache.outbox, errors)
+        return BacklogStatus(queue, dead, outbox, list(dict.fromkeys(error.layer for error in errors)))
 
 
-class _Stored:
+class _StoredRows:
     """Decides which exchanges L2 has, based on its newest rows."""
 
     def __init__(self, rows: list[Message] | None, limit: int) -> None:
         self._has_rows = rows is not None
         self._revisions = {row.exchange_id: row.revision for row in rows or []}
         # If the page is full, older rows are unknown.
-        self._from = rows[-1].order if rows is not None and len(rows) >= limit else None
+        self._oldest_order = rows[-1].order if rows is not None and len(rows) >= limit else None
 
-    def holds(self, exchange_id: UUID, order: UUID | None, revision: int, *, is_undrained: bool) -> bool:
+    def has(self, exchange_id: UUID, order: UUID | None, revision: int, *, is_undrained: bool) -> bool:
         """Return whether L2 has this revision of the exchange. If the rows do not show it, use L1's state."""
         if exchange_id in self._revisions:
             return self._revisions[exchange_id] >= revision
-        is_seen = self._has_rows and (self._from is None or order is None or order >= self._from)
-        return not is_seen and not is_undrained
+        is_in_rows = self._has_rows and (self._oldest_order is None or order is None or order >= self._oldest_order)
+        return not is_in_rows and not is_undrained
 
 
-def _waiting_since(snapshot: ListSnapshot, stored: _Stored) -> dict[UUID, datetime]:
+def _undrained_since(snapshot: ListSnapshot, stored: _StoredRows) -> dict[UUID, datetime]:
     """Return L1's exchanges that L2 does not have, with their time of acceptance."""
     undrained = {exchange.exchange_id: exchange for exchange in snapshot.undrained}
     exchanges = {e.exchange_id: (e.order, e.created_at, e.revision) for e in snapshot.undrained}
@@ -181,22 +181,22 @@ def _waiting_since(snapshot: ListSnapshot, stored: _Stored) -> dict[UUID, dateti
     return {
         exchange_id: created_at
         for exchange_id, (order, created_at, revision) in exchanges.items()
-        if not stored.holds(exchange_id, order, revision, is_undrained=exchange_id in undrained)
+        if not stored.has(exchange_id, order, revision, is_undrained=exchange_id in undrained)
     }
 
 
-def _listed(message: Message, snapshot: ListSnapshot, stored: _Stored) -> ListedMessage:
+def _listed(message: Message, snapshot: ListSnapshot, stored: _StoredRows) -> ListedMessage:
     if message.exchange_id is None:
         return ListedMessage(message, None)
     is_undrained = any(exchange.exchange_id == message.exchange_id for exchange in snapshot.undrained)
-    is_drained = stored.holds(message.exchange_id, message.order, message.revision, is_undrained=is_undrained)
+    is_drained = stored.has(message.exchange_id, message.order, message.revision, is_undrained=is_undrained)
     return ListedMessage(message, is_drained)
 
 
-def _result_of(question: Callable[[], _Seen], missing: list[StoreUnavailable]) -> _Seen | None:
+def _result_of(read: Callable[[], _Result], errors: list[StoreUnavailable]) -> _Result | None:
     """Return the result, or record the layer that did not respond."""
     try:
-        return question()
+        return read()
     except StoreUnavailable as error:
-        missing.append(error)
+        errors.append(error)
         return None

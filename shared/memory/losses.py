@@ -30,7 +30,7 @@ def is_queue_drained(memory: Memory, state: CacheState, degraded: list[str]) -> 
         StoreUnavailable: PostgreSQL did not respond.
     """
     is_first = state.lost_at is None and memory.archive.log_empty_cache()
-    is_empty = _is_empty(memory, state, degraded)
+    is_empty = _is_backlog_empty(memory, state, degraded)
     if state.lost_at is None:
         try:
             # A brand-new Redis cannot have lost anything, unless messages are still queued.
@@ -40,7 +40,7 @@ def is_queue_drained(memory: Memory, state: CacheState, degraded: list[str]) -> 
     return is_empty
 
 
-def _is_empty(memory: Memory, state: CacheState, degraded: list[str]) -> bool:
+def _is_backlog_empty(memory: Memory, state: CacheState, degraded: list[str]) -> bool:
     """Return whether the outbox and the queue are empty; add the queue to `degraded` if not."""
     if state.has_outbox:
         add_layer(degraded, "queue")

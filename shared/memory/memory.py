@@ -24,7 +24,7 @@ from shared.stores.cache import CacheLayer, CacheRead
 from shared.stores.queue import ExchangeQueue
 
 _MAX_FLOORS: Final = 10_000
-_ASK_EVERY: Final = 60.0
+_ARCHIVE_CLOCK_SECONDS: Final = 60.0
 # If this machine's clock and the elapsed time differ by more seconds than this, the clock was set.
 _MAX_DRIFT: Final = 1.0
 
@@ -57,17 +57,17 @@ class Memory:
         self._clock = clock
         self._clock_offset: float | None = None
         # The difference of this machine's clock and the monotonic clock at the last comparison with the other clocks.
-        self._started_at = 0.0
-        # The seconds by which this process' time may be behind, if two clocks differ and the third does not respond.
+        self._monotonic_offset = 0.0
+        # The seconds by which this process' time may be behind, if two clocks differ and PostgreSQL does not respond.
         self._max_behind = 0.0
         self._archive_offset: float | None = None
-        self._archive_asked_at = -math.inf
+        self._archive_read_at = -math.inf
 
     def observe(self, thread_id: str, *orders: UUID | None) -> None:
         """Record order keys of a thread: new exchanges must sort after them."""
         if not any(orders):
             return
-        end = self._end_of_skew()
+        end = self._first_skewed_order()
         earlier_orders = [
             order for order in (*orders, self._floors.get(thread_id)) if order is not None and order < end
         ]
@@ -78,14 +78,14 @@ class Memory:
         if len(self._floors) > _MAX_FLOORS:
             self._floors.popitem(last=False)
 
-    def _end_of_skew(self) -> UUID:
+    def _first_skewed_order(self) -> UUID:
         """Return the first order key that only a wrong clock creates."""
         return UUID(int=int((self.now() + MAX_SKEW) * 1000) + 1 << 80)
 
     def _floor(self, thread_id: str) -> UUID | None:
         """Return the thread's latest order key; None if there is none, or if it was recorded with a wrong clock."""
         floor = self._floors.get(thread_id)
-        return floor if floor is not None and floor < self._end_of_skew() else None
+        return floor if floor is not None and floor < self._first_skewed_order() else None
 
     def observe_all(self, thread_id: str, cached: CacheRead) -> None:
         """Record the thread's exchanges in L1 and in this process."""
@@ -102,24 +102,24 @@ class Memory:
         if shared is None:
             return
         local = self._clock()
-        self._started_at = local - time.monotonic()
+        self._monotonic_offset = local - time.monotonic()
         self._max_behind = 0.0
         if abs(shared - local) > MAX_DIFFERENCE:
-            third = self._offset_of_archive(local)
+            archive_offset = self._read_archive_offset(local)
             # While PostgreSQL does not respond, neither clock can be confirmed; this machine's is used.
-            self._max_behind = max(0.0, shared - local) if third is None else 0.0
-            shared = sorted([local, shared, local + (third or 0.0)])[1]
+            self._max_behind = max(0.0, shared - local) if archive_offset is None else 0.0
+            shared = sorted([local, shared, local + (archive_offset or 0.0)])[1]
         self._clock_offset = shared - local
 
-    def _offset_of_archive(self, local: float) -> float | None:
+    def _read_archive_offset(self, local: float) -> float | None:
         """Return PostgreSQL's clock offset, read at most once a minute; None while it does not respond."""
-        if abs(local - self._archive_asked_at) > _ASK_EVERY:
+        if abs(local - self._archive_read_at) > _ARCHIVE_CLOCK_SECONDS:
             # After a failure the clock is read again by the next call, because a wrong date in an exchange is
             # permanent.
             self._archive_offset = None
             with suppress(StoreUnavailable):
                 self._archive_offset = self.archive.clock() - local
-                self._archive_asked_at = local
+                self._archive_read_at = local
         return self._archive_offset
 
     def now(self) -> float:
@@ -128,29 +128,29 @@ class Memory:
 
     def new_id(self, thread_id: str | None = None) -> UUID:
         """Return an id that sorts after all of the thread's exchanges known to this process."""
-        self._ask_for_clock()
+        self._refresh_clock()
         return self._ids.new(after=self._floor(thread_id or ""), now=self.now())
 
     def is_ahead(self, exchange_id: UUID) -> bool:
         """Return whether a caller's id has a time in the future."""
         if not is_time_ordered(exchange_id):
             return False
-        self._ask_for_clock()
-        if milliseconds_of(exchange_id) / 1000 <= self._latest() + MAX_AHEAD:
+        self._refresh_clock()
+        if milliseconds_of(exchange_id) / 1000 <= self._latest_client_time() + MAX_AHEAD:
             return False
         # This machine's clock may have been set since the last comparison.
         self._compare_clocks()
-        return milliseconds_of(exchange_id) / 1000 > self._latest() + MAX_AHEAD
+        return milliseconds_of(exchange_id) / 1000 > self._latest_client_time() + MAX_AHEAD
 
-    def _latest(self) -> float:
+    def _latest_client_time(self) -> float:
         """Return the latest time that a caller's clock may have."""
         local, now = self._clock(), self.now()
         # If two clocks differ slightly, the caller may use either.
         return (now if abs(now - local) > MAX_DIFFERENCE else max(now, local)) + self._max_behind
 
-    def _ask_for_clock(self) -> None:
+    def _refresh_clock(self) -> None:
         # The clocks are compared again if this machine's clock was set, e.g. while Lambda had frozen the process.
-        if self._clock_offset is None or abs(self._clock() - time.monotonic() - self._started_at) > _MAX_DRIFT:
+        if self._clock_offset is None or abs(self._clock() - time.monotonic() - self._monotonic_offset) > _MAX_DRIFT:
             self._compare_clocks()
 
     def _compare_clocks(self) -> None:
@@ -165,7 +165,7 @@ class Memory:
 
     def acceptance_time(self, thread_id: str, exchange_id: UUID) -> datetime:
         """Return the time of acceptance for a caller's exchange, which is after the thread's known exchanges."""
-        self._ask_for_clock()
+        self._refresh_clock()
         now = datetime.fromtimestamp(self.now(), UTC)
         floor = self._floor(thread_id)
         if is_time_ordered(exchange_id) or floor is None:
@@ -188,7 +188,7 @@ class Memory:
         """Remove a deleted exchange from this process' state."""
         self.accepted.remove_exchange(thread_id, exchange_id)
 
-    def retry(self, put: Callable[[Exchange], object]) -> None:
+    def retry(self, send: Callable[[Exchange], object]) -> None:
         """Send exchanges that only the outbox has to the store that accepted a newer one. Exchanges that fail stay."""
         with suppress(StoreUnavailable, TooLargeForQueue):
-            self.accepted.retry(put)
+            self.accepted.retry(send)

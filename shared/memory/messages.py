@@ -19,18 +19,18 @@ def merge_messages(
 ) -> list[Message]:
     """Return the newest messages of L1 and L2 without duplicates, deleted ones and replaced ones."""
     revisions = {message.exchange_id: message.revision for message in cached if message.exchange_id is not None}
-    others: dict[UUID, Exchange] = {}
+    added: dict[UUID, Exchange] = {}
     for exchange in stored:
-        shown = revisions.get(exchange.exchange_id, -1)
+        cached_revision = revisions.get(exchange.exchange_id, -1)
         # If both have the same revision, L2's is used, because it comes first in `stored`.
-        is_newer = exchange.revision > shown or exchange.revision == shown > 0
-        if is_newer and exchange.revision > _revision_of(others.get(exchange.exchange_id)):
-            others[exchange.exchange_id] = exchange
+        is_newer = exchange.revision > cached_revision or exchange.revision == cached_revision > 0
+        if is_newer and exchange.revision > _revision_of(added.get(exchange.exchange_id)):
+            added[exchange.exchange_id] = exchange
     foreign = [message for message in cached if message.order is None]
     sorted_messages = sorted(
-        [message for message in cached if message.order is not None and message.exchange_id not in others]
-        + [side for exchange in others.values() for side in exchange.messages],
-        key=place_of,
+        [message for message in cached if message.order is not None and message.exchange_id not in added]
+        + [side for exchange in added.values() for side in exchange.messages],
+        key=sort_key,
     )
     alive = [
         message for message in sorted_messages if not is_deleted(message.exchange_id, message.order, deleted, cutoff)
@@ -42,7 +42,7 @@ def _revision_of(exchange: Exchange | None) -> int:
     return -1 if exchange is None else exchange.revision
 
 
-def place_of(message: Message) -> tuple[int, int, bool]:
+def sort_key(message: Message) -> tuple[int, int, bool]:
     """Return the key that sorts a message in its thread."""
     order = message.order.int if message.order else 0
     return order, message.exchange_id.int if message.exchange_id else 0, message.role != "user"

@@ -11,7 +11,7 @@ from shared.cutoffs import is_deleted
 from shared.errors import ExchangeNotFound, StoreUnavailable
 from shared.memory.context import conversation_text, join_parts, preferences_text
 from shared.memory.memory import Memory
-from shared.memory.messages import add_layer, place_of
+from shared.memory.messages import add_layer, sort_key
 from shared.models import Message, Source
 from shared.stores.archive import MessagePosition
 
@@ -84,7 +84,7 @@ def rewind(memory: Memory, thread_id: str, exchange_id: UUID, recall: Recall) ->
     """
     most = 2 * memory.settings.max_thread_messages
     order = next((message.order for message in recall.messages if message.exchange_id == exchange_id), None)
-    is_shown = order is not None
+    is_in_window = order is not None
     if order is None:
         exchange = memory.archive.exchange(thread_id, exchange_id)
         if exchange is None:
@@ -92,17 +92,17 @@ def rewind(memory: Memory, thread_id: str, exchange_id: UUID, recall: Recall) ->
         order = exchange.order
     earlier = [message for message in recall.messages if message.order is not None and message.order < order]
     degraded = list(recall.degraded)
-    if not is_shown or len(recall.messages) >= most:
+    if not is_in_window or len(recall.messages) >= most:
         # The window ends at the thread's end and not at this exchange, so older messages may be missing.
         try:
             stored = memory.archive.messages(thread_id, most, MessagePosition(order, 0), descending=True)
         except StoreUnavailable as error:
-            if not is_shown:
+            if not is_in_window:
                 raise
             add_layer(degraded, error.layer)
             stored = []
-        shown = {message.exchange_id for message in earlier}
-        older = [message for message in reversed(stored) if message.exchange_id not in shown]
-        earlier = sorted([*older, *earlier], key=place_of)[-most:]
+        known_ids = {message.exchange_id for message in earlier}
+        older = [message for message in reversed(stored) if message.exchange_id not in known_ids]
+        earlier = sorted([*older, *earlier], key=sort_key)[-most:]
     source = recall.source if earlier or recall.preferences else "none"
     return replace(recall, messages=earlier, degraded=degraded, source=source)

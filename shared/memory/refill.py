@@ -35,7 +35,7 @@ def load_from_archive(
     # lost.
     users = {user_id, *users_in(redis_data), *(exchange.user_id for exchange in accepted)}
     try:
-        window, is_all_there = _ask_archive(memory, thread_id, users, cached, degraded)
+        window, is_all_there = _read_archive(memory, thread_id, users, cached, degraded)
     except StoreUnavailable as error:
         if access != "open":
             raise
@@ -50,7 +50,7 @@ def load_from_archive(
         if user_id is not None and user_id not in users:
             window = replace(window, user_cutoffs={**window.user_cutoffs, **memory.archive.user_cutoffs([user_id])})
         accepted, all_redis_data = exchanges_of(accepted, user_id), redis_data
-        redis_data = _only_of(redis_data, user_id)
+        redis_data = _of_user(redis_data, user_id)
         if window.owner.is_known:
             foreign = _foreign_in(all_redis_data, redis_data)
     user_cutoff = window.user_cutoffs.get(user_id or "")
@@ -84,7 +84,7 @@ def load_from_archive(
     return replace(history, messages=messages, source=source if messages else "none")
 
 
-def _ask_archive(
+def _read_archive(
     memory: Memory, thread_id: str, users: Collection[str | None], cached: CacheRead | None, degraded: list[str]
 ) -> tuple[Window, bool]:
     """Return PostgreSQL's window, and whether exchanges that Redis may have lost are all drained."""
@@ -108,7 +108,7 @@ def _without_archive(memory: Memory, redis_data: CacheRead, user_id: str | None)
     return History(messages, "redis" if messages else "none", redis_data.cutoff, None, redis_data.deleted, user_id)
 
 
-def _only_of(redis_data: CacheRead, user_id: str | None) -> CacheRead:
+def _of_user(redis_data: CacheRead, user_id: str | None) -> CacheRead:
     """Return this user's part of Redis' data. A list with foreign entries counts as not sealed."""
     messages = redis_data.messages.of_user(user_id)
     is_sealed = redis_data.is_sealed and len(messages) == len(redis_data.messages)
@@ -144,16 +144,16 @@ def _split_accepted(
     first = window.exchanges[0].order if window.exchanges else None
     # A repeated id may belong to an exchange before the window, and the repetition has that exchange's position. A
     # replaced exchange keeps its position.
-    unplaced = [
+    may_be_older = [
         e
         for e in newer.values()
         if not window.is_all
         and ((not is_time_ordered(e.exchange_id) and not e.revision) or (first is not None and e.order < first))
     ]
     drained = drained_among(redis_data.undrained, window.exchanges)
-    if unplaced:
+    if may_be_older:
         try:
-            before_window = memory.archive.stored(unplaced)
+            before_window = memory.archive.stored(may_be_older)
         except StoreUnavailable as error:
             add_layer(degraded, error.layer)
             return None

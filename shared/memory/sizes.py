@@ -15,10 +15,10 @@ import orjson
 
 _MAX_EVENT_BYTES: Final = 6_291_556
 # Reserved for status, headers and, if a response has several lists, the other fields.
-_BESIDE: Final = 50_000
-MAX_BYTES: Final = _MAX_EVENT_BYTES - _BESIDE
+_RESERVED_BYTES: Final = 50_000
+MAX_BYTES: Final = _MAX_EVENT_BYTES - _RESERVED_BYTES
 # In the event, a character beyond the basic plane or a control character takes this many bytes.
-_MAX_BYTES_OF_A_CHARACTER: Final = 12
+_MAX_BYTES_PER_CHARACTER: Final = 12
 _Item = TypeVar("_Item")
 
 
@@ -34,17 +34,17 @@ def fits(content: object) -> bool:
 
 def fits_as_json(body: bytes) -> bool:
     """Return whether a response with this JSON is small enough."""
-    if len(body) * _MAX_BYTES_OF_A_CHARACTER <= MAX_BYTES:
+    if len(body) * _MAX_BYTES_PER_CHARACTER <= MAX_BYTES:
         return True
     return len(json.dumps(body.decode())) <= MAX_BYTES
 
 
-def fit_to_event(items: Iterable[_Item], to_json: Callable[[_Item], object], most_bytes: int = MAX_BYTES) -> int:
+def fit_to_event(items: Iterable[_Item], to_json: Callable[[_Item], object], max_bytes: int = MAX_BYTES) -> int:
     """Return how many of the first items are small enough together."""
     total = count = 0
     for item in items:
         total += size_in_event(to_json(item))
-        if total > most_bytes:
+        if total > max_bytes:
             break
         count += 1
     return count

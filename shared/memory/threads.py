@@ -53,7 +53,7 @@ class Threads:
         stored = self._memory.archive.thread(thread_id)
         if stored is not None and owner in {None, stored.user_id}:
             with suppress(StoreUnavailable):
-                return _with(stored, self._not_stored_yet(thread_id, owner))
+                return _with_undrained(stored, self._undrained_exchanges(thread_id, owner))
             return stored
         # Another user's thread takes the same steps as a thread that is not stored, so that the response time does not
         # differ.
@@ -78,16 +78,16 @@ class Threads:
             InvalidCursor: The cursor does not belong to this list.
             StoreUnavailable: PostgreSQL did not respond.
         """
-        listing = f"threads:{user_id}"
+        list_name = f"threads:{user_id}"
         before = None
         if cursor is not None:
-            before = tuple(decode(listing, cursor, _moment, UUID))
+            before = tuple(decode(list_name, cursor, _moment, UUID))
         threads = self._memory.archive.threads(user_id, limit + 1, before)
         page = threads[:limit]
         next_cursor = None
         if len(threads) > limit:
             last_time, last_id = page[-1][1]
-            next_cursor = encode(listing, [format_time(last_time), str(last_id)])
+            next_cursor = encode(list_name, [format_time(last_time), str(last_id)])
         return Page([thread for thread, _ in page], next_cursor)
 
     def messages(
@@ -100,10 +100,10 @@ class Threads:
             ThreadNotFound: Neither layer has the thread, or it belongs to another user.
             StoreUnavailable: PostgreSQL did not respond, and L1 does not have the whole thread or its owner.
         """
-        listing = f"messages:{'desc' if descending else 'asc'}:{thread_id}"
+        list_name = f"messages:{'desc' if descending else 'asc'}:{thread_id}"
         after = None
         if cursor is not None:
-            after = MessagePosition(*decode(listing, cursor, UUID, (0, 1).index))
+            after = MessagePosition(*decode(list_name, cursor, UUID, (0, 1).index))
         degraded: list[str] = []
         try:
             cached = self._memory.cache.peek(thread_id)
@@ -114,7 +114,7 @@ class Threads:
             stored = self._memory.archive.messages(thread_id, limit + 1, after, descending=descending, owner=owner)
         except StoreUnavailable as error:
             if owner is not None:
-                _require_remembered(owner, cached, error)
+                _require_listed_owner(owner, cached, error)
             if not cached.is_sealed or len(cached.messages) >= 2 * self._memory.settings.max_thread_messages:
                 raise
             stored = []
@@ -130,14 +130,14 @@ class Threads:
         newer_ids = {message.exchange_id for message in self._not_deleted(thread_id, only_cached, degraded)}
         only_cached = [message for message in only_cached if message.exchange_id in newer_ids]
         unchanged = [message for message in stored if message.exchange_id not in newer_ids]
-        merged = sorted([*unchanged, *only_cached], key=_key, reverse=descending)
+        merged = sorted([*unchanged, *only_cached], key=_position, reverse=descending)
         if not merged and (after is None or owner is not None):
             self._require(thread_id, degraded, owner)
-        items = _fitting(merged[:limit])
+        items = _first_fitting(merged[:limit])
         next_cursor = None
         if len(merged) > len(items):
-            order_key, position = _key(items[-1])
-            next_cursor = encode(listing, [str(order_key), position])
+            order_key, side = _position(items[-1])
+            next_cursor = encode(list_name, [str(order_key), side])
         return Page(items, next_cursor, degraded)
 
     def _not_deleted(self, thread_id: str, messages: list[Message], degraded: list[str]) -> list[Message]:
@@ -153,7 +153,7 @@ class Threads:
         if stored is not None and owner in {None, stored.user_id}:
             return
         if degraded:
-            self._require_claimed(thread_id, owner)
+            self._require_stored_owner(thread_id, owner)
             # The layer that did not respond may have the thread.
             raise StoreUnavailable(degraded[0])
         raise ThreadNotFound(thread_id)
@@ -223,7 +223,7 @@ class Threads:
             return
         self._require_own(thread_id, owner, self._cached_messages(thread_id, cached, owner))
 
-    def _not_stored_yet(self, thread_id: str, owner: str | None) -> list[Exchange]:
+    def _undrained_exchanges(self, thread_id: str, owner: str | None) -> list[Exchange]:
         """Return L1's undrained exchanges without those that L2 has, because some may just have been drained."""
         undrained = self._memory.cache.peek(thread_id).undrained
         waiting = [exchange for exchange in undrained if owner in {None, exchange.user_id}]
@@ -235,10 +235,10 @@ class Threads:
         try:
             return self._memory.cache.peek(thread_id)
         except StoreUnavailable:
-            self._require_claimed(thread_id, owner)
+            self._require_stored_owner(thread_id, owner)
             raise
 
-    def _require_claimed(self, thread_id: str, owner: str | None) -> None:
+    def _require_stored_owner(self, thread_id: str, owner: str | None) -> None:
         """Check that the user owns the thread in L2, which also knows the owners of threads that are still queued."""
         if owner is None:
             return
@@ -269,19 +269,19 @@ class Threads:
             Exchange(
                 exchange_id=exchange_id,
                 thread_id=thread_id,
-                user_id=pair["user"].user_id,
-                user_message=pair["user"].content,
-                assistant_message=pair["assistant"].content,
-                created_at=(pair["user"].created_at or datetime.now(UTC)).astimezone(UTC),
-                metadata=pair["user"].metadata,
-                revision=pair["user"].revision,
+                user_id=messages["user"].user_id,
+                user_message=messages["user"].content,
+                assistant_message=messages["assistant"].content,
+                created_at=(messages["user"].created_at or datetime.now(UTC)).astimezone(UTC),
+                metadata=messages["user"].metadata,
+                revision=messages["user"].revision,
             )
-            for exchange_id, pair in sides.items()
-            if pair.keys() >= {"user", "assistant"}
+            for exchange_id, messages in sides.items()
+            if messages.keys() >= {"user", "assistant"}
         ]
 
 
-def _with(thread: Thread, undrained: Sequence[Exchange]) -> Thread:
+def _with_undrained(thread: Thread, undrained: Sequence[Exchange]) -> Thread:
     """Return a thread as it will be after the drain of these exchanges."""
     return replace(
         thread,
@@ -297,7 +297,7 @@ def _documents(exchanges: Sequence[Exchange], owner: str | None) -> tuple[str, .
     return tuple(dict.fromkeys(name for exchange in own for name in exchange.document_ids))
 
 
-def _require_remembered(owner: str, cached: CacheRead, error: StoreUnavailable) -> None:
+def _require_listed_owner(owner: str, cached: CacheRead, error: StoreUnavailable) -> None:
     """Check that L1's list shows this user as the owner, because L2 is down."""
     if not is_listed_as(cached, owner):
         raise error
@@ -307,17 +307,17 @@ def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-def _key(message: Message) -> tuple[UUID, int]:
+def _position(message: Message) -> tuple[UUID, int]:
     return message.order or UUID(int=0), int(message.role != "user")
 
 
 def _is_beyond(message: Message, after: MessagePosition | None, *, descending: bool) -> bool:
     if after is None:
         return True
-    place, start = _key(message), (after.order, after.position)
-    return place < start if descending else place > start
+    position, start = _position(message), (after.order, after.position)
+    return position < start if descending else position > start
 
 
-def _fitting(messages: list[Message]) -> list[Message]:
+def _first_fitting(messages: list[Message]) -> list[Message]:
     """Return the first messages that fit into a response, at least one."""
     return messages[: max(1, fit_to_event(messages, Message.to_json))]

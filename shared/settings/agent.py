@@ -66,5 +66,5 @@ class AgentSettings(BaseSettings):
 
 
 def _origins(value: str | None) -> list[str]:
-    written = (origin.strip().rstrip("/").lower() for origin in (value or "").split(","))
-    return [origin for origin in written if origin]
+    origins = (origin.strip().rstrip("/").lower() for origin in (value or "").split(","))
+    return [origin for origin in origins if origin]

@@ -10,10 +10,10 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings
 
 from shared.errors import SettingsError
-from shared.settings.loading import OptionalText, config, listed
+from shared.settings.loading import OptionalText, config, split_list
 
 LOCAL_STAGE: Final = "local"
-_THIS_MACHINE: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+_LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 AudienceClaim = Literal["aud", "client_id", "azp"]
 OPERATOR_SCOPE: Final = "memory:operator"
 
@@ -57,15 +57,15 @@ class AuthSettings(BaseSettings):
 
     @field_validator("audience", "scope_claims")
     @classmethod
-    def _names_something(cls, value: str | None) -> str | None:
-        if value is not None and not listed(value):
+    def _has_entries(cls, value: str | None) -> str | None:
+        if value is not None and not split_list(value):
             message = "must have at least one entry"
             raise ValueError(message)
         return value
 
     @field_validator("jwks_url", "issuer", "user_claim")
     @classmethod
-    def _is_as_tokens_say_it(cls, value: str | None) -> str | None:
+    def _has_no_surrounding_spaces(cls, value: str | None) -> str | None:
         if value is not None and value != value.strip():
             message = "must not begin or end with white space"
             raise ValueError(message)
@@ -73,7 +73,7 @@ class AuthSettings(BaseSettings):
 
     @field_validator("mode")
     @classmethod
-    def _is_known(cls, value: str | None) -> str | None:
+    def _is_mode(cls, value: str | None) -> str | None:
         if value not in {None, "none", "jwt"}:
             message = "must be none or jwt"
             raise ValueError(message)
@@ -90,10 +90,10 @@ class AuthSettings(BaseSettings):
                 raise SettingsError(f"AUTH__MODE is none, which requires STAGE={LOCAL_STAGE}.")
             return None
         if not (self.jwks_url and self.issuer and self.audience):
-            needed = {"AUTH__JWKS_URL": self.jwks_url, "AUTH__ISSUER": self.issuer, "AUTH__AUDIENCE": self.audience}
-            missing = [name for name, value in needed.items() if not value]
+            required = {"AUTH__JWKS_URL": self.jwks_url, "AUTH__ISSUER": self.issuer, "AUTH__AUDIENCE": self.audience}
+            missing = [name for name, value in required.items() if not value]
             raise SettingsError(f"AUTH__MODE is jwt, which requires {', '.join(missing)}.")
-        if not _is_url_of_keys(self.jwks_url, stage):
+        if not _is_safe_jwks_url(self.jwks_url, stage):
             raise SettingsError(
                 "AUTH__JWKS_URL is invalid: it must start with https://"
                 " (http:// is allowed for this machine and with STAGE=local)."
@@ -101,15 +101,15 @@ class AuthSettings(BaseSettings):
         return TokenSettings(
             self.jwks_url,
             self.issuer,
-            listed(self.audience),
+            split_list(self.audience),
             self.audience_claim,
             self.user_claim,
-            listed(self.scope_claims),
+            split_list(self.scope_claims),
             self.operator_scope,
         )
 
 
-def _is_url_of_keys(url: str, stage: str) -> bool:
+def _is_safe_jwks_url(url: str, stage: str) -> bool:
     """Return whether the URL is safe for fetching keys. An attacker who can change the keys can act as any user."""
     try:
         parts = urlsplit(url)
@@ -118,4 +118,4 @@ def _is_url_of_keys(url: str, stage: str) -> bool:
         return False
     if not host:
         return False
-    return parts.scheme == "https" or (parts.scheme == "http" and (stage == LOCAL_STAGE or host in _THIS_MACHINE))
+    return parts.scheme == "https" or (parts.scheme == "http" and (stage == LOCAL_STAGE or host in _LOOPBACK_HOSTS))

@@ -24,7 +24,7 @@ def _empty_is_none(value: Any) -> Any:
 OptionalText = Annotated[str | None, BeforeValidator(_empty_is_none)]
 
 
-def listed(text: str) -> tuple[str, ...]:
+def split_list(text: str) -> tuple[str, ...]:
     """Return the values between commas, without surrounding spaces."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
 

@@ -29,8 +29,8 @@ class InMemoryArchive(InMemoryStore):
     """L2 in memory.
 
     Attributes:
-        healthy_for: The seconds that L2 and the sweep have been up without a gap.
-        old_rows: The number of expired rows of each table.
+        uptime: The seconds that L2 and the sweep have been up without a gap.
+        expired_rows: The number of expired rows of each table.
         time: The clock, in Unix seconds.
     """
 
@@ -45,10 +45,10 @@ class InMemoryArchive(InMemoryStore):
         self.deleted_threads: dict[str, UUID] = {}
         self.deleted_users: dict[str, UUID] = {}
         self.deleted_ids: dict[str, set[UUID]] = {}
-        self._repairs: dict[tuple[InvalidationKind, str], datetime] = {}
+        self._invalidations: dict[tuple[InvalidationKind, str], datetime] = {}
         self._epochs = 0
-        self.healthy_for = 0.0
-        self.old_rows: dict[PurgedTable, int] = {}
+        self.uptime = 0.0
+        self.expired_rows: dict[PurgedTable, int] = {}
 
     def exchanges(self, thread_id: str) -> list[Exchange]:
         """Return the thread's exchanges in order."""
@@ -62,9 +62,7 @@ class InMemoryArchive(InMemoryStore):
         deleted = frozenset(self.deleted_ids.get(thread_id, ()))
         user_cutoffs = {user_id: self.deleted_users[user_id] for user_id in users if user_id in self.deleted_users}
         owner = self._owner(thread_id)
-        return Window(
-            exchanges[-limit:], len(exchanges) <= limit, cutoff, deleted, owner, user_cutoffs, self.healthy_for
-        )
+        return Window(exchanges[-limit:], len(exchanges) <= limit, cutoff, deleted, owner, user_cutoffs, self.uptime)
 
     def exchange(self, thread_id: str, exchange_id: UUID) -> Exchange | None:
         """Return one exchange of the thread."""
@@ -82,7 +80,7 @@ class InMemoryArchive(InMemoryStore):
             deleted = self.deleted_ids.get(exchange.thread_id, ())
             if is_deleted(exchange.exchange_id, exchange.order, deleted, *cutoffs):
                 tombstoned += 1
-                self._repairs["thread", exchange.thread_id] = datetime.now(UTC)
+                self._invalidations["thread", exchange.thread_id] = datetime.now(UTC)
                 continue
             if self.owners.get(exchange.thread_id, exchange.user_id) != exchange.user_id:
                 rejected_owner.append(exchange)
@@ -102,7 +100,7 @@ class InMemoryArchive(InMemoryStore):
         thread = self._conversations.get(thread_id)
         replacement = thread.revise(exchange_id, texts, above) if thread else None
         if replacement is not None:
-            self._repairs["thread", thread_id] = datetime.now(UTC)
+            self._invalidations["thread", thread_id] = datetime.now(UTC)
         return replacement
 
     def delete_exchange(self, thread_id: str, exchange_id: UUID, owner: str | None = None) -> ExchangeDeletion:
@@ -115,7 +113,7 @@ class InMemoryArchive(InMemoryStore):
         if thread is None or not thread.remove(exchange_id):
             return "unknown"
         self.deleted_ids.setdefault(thread_id, set()).add(exchange_id)
-        self._repairs["thread", thread_id] = datetime.now(UTC)
+        self._invalidations["thread", thread_id] = datetime.now(UTC)
         return "deleted"
 
     def remove_deleted(self) -> int:
@@ -167,11 +165,11 @@ class InMemoryArchive(InMemoryStore):
                 changed.pop(key, None)
             else:
                 changed[key] = value
-        if fault := preferences_error(changed):
-            raise TooManyPreferences(fault)
+        if reason := preferences_error(changed):
+            raise TooManyPreferences(reason)
         self._preferences[user_id] = changed
         if not then(dict(changed)):
-            self._repairs["user", user_id] = datetime.now(UTC)
+            self._invalidations["user", user_id] = datetime.now(UTC)
         return dict(changed)
 
     def thread(self, thread_id: str) -> Thread | None:
@@ -221,7 +219,7 @@ class InMemoryArchive(InMemoryStore):
         orders = [exchange.order for exchange in self.exchanges(thread_id)]
         cutoff = max([cutoff, self.deleted_threads.get(thread_id, cutoff), *orders])
         self.deleted_threads[thread_id] = cutoff
-        self._repairs["thread", thread_id] = datetime.now(UTC)
+        self._invalidations["thread", thread_id] = datetime.now(UTC)
         self.owners.pop(thread_id, None)
         return self._conversations.pop(thread_id, None) is not None, cutoff
 
@@ -230,16 +228,16 @@ class InMemoryArchive(InMemoryStore):
         self.record_call("forget_user")
         owned = [name for name, each in self._conversations.items() if each.user_id == user_id]
         claimed = [name for name, owner in self.owners.items() if owner == user_id]
-        strays = [
+        without_rows = [
             name
             for name in dict.fromkeys([*also, *claimed])
             if name not in self._conversations and self.owners.get(name, user_id) == user_id
         ]
-        cutoffs = {name: self._forget_thread(name, cutoff)[1] for name in [*owned, *strays]}
+        cutoffs = {name: self._forget_thread(name, cutoff)[1] for name in [*owned, *without_rows]}
         self._preferences.pop(user_id, None)
         cutoff = max([cutoff, self.deleted_users.get(user_id, cutoff), *(cutoffs[name] for name in owned)])
         self.deleted_users[user_id] = cutoff
-        self._repairs["user", user_id] = datetime.now(UTC)
+        self._invalidations["user", user_id] = datetime.now(UTC)
         return cutoff, cutoffs
 
     def hidden_threads(self) -> HiddenThreads | None:
@@ -264,7 +262,7 @@ class InMemoryArchive(InMemoryStore):
     def purge(self, table: PurgedTable) -> int:
         """Return the number of expired rows, and reset it."""
         self.record_call("purge")
-        return self.old_rows.pop(table, 0)
+        return self.expired_rows.pop(table, 0)
 
     def owner(self, thread_id: str) -> ThreadOwner:
         """Return the thread's owner."""
@@ -307,25 +305,25 @@ class InMemoryArchive(InMemoryStore):
     def uptime_seconds(self) -> float:
         """Return how long L2 and the sweep have been up."""
         self.record_call("uptime_seconds")
-        return self.healthy_for
+        return self.uptime
 
     def log_invalidations(self, kind: InvalidationKind, ids: Sequence[str]) -> None:
         """Record threads or users whose change L1 missed."""
         self.record_call("log_invalidations")
         for name in ids:
-            self._repairs[kind, name] = datetime.now(UTC)
+            self._invalidations[kind, name] = datetime.now(UTC)
 
     def invalidations(self, limit: int) -> list[Invalidation]:
         """Return the oldest records of `log_invalidations`."""
         self.record_call("invalidations")
-        noted = [Invalidation(kind, name, noted_at) for (kind, name), noted_at in self._repairs.items()]
-        return sorted(noted, key=lambda repair: repair.noted_at)[:limit]
+        logged = [Invalidation(kind, name, noted_at) for (kind, name), noted_at in self._invalidations.items()]
+        return sorted(logged, key=lambda invalidation: invalidation.noted_at)[:limit]
 
-    def clear_invalidation(self, repair: Invalidation) -> None:
+    def clear_invalidation(self, invalidation: Invalidation) -> None:
         """Delete a record, unless it was written again meanwhile."""
         self.record_call("clear_invalidation")
-        if self._repairs.get((repair.kind, repair.id)) == repair.noted_at:
-            del self._repairs[repair.kind, repair.id]
+        if self._invalidations.get((invalidation.kind, invalidation.id)) == invalidation.noted_at:
+            del self._invalidations[invalidation.kind, invalidation.id]
 
     def search(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> list[SearchHit]:
         """Return the user's messages that contain any of the query's words, best first."""

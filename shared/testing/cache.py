@@ -16,10 +16,10 @@ from shared.settings import MemorySettings
 from shared.stores.archive import Window
 from shared.stores.cache import CacheAppendResult, CacheRead, CacheState
 from shared.stores.redis.entries import decode, decode_list, is_sealed, token_of, without_placeholder
-from shared.testing.merge import ask, merge, set_tombstone
+from shared.testing.merge import add_token, merge, set_tombstone
 from shared.testing.outbox import InMemoryOutbox
 
-_ASKING: Final = "0"
+_READ_ID: Final = "0"
 
 
 class InMemoryCache(InMemoryOutbox):
@@ -127,7 +127,7 @@ class InMemoryCache(InMemoryOutbox):
             return CacheRead()
         self.record_call("read")
         if thread_id is not None:
-            self.lists[thread_id] = ask(self.lists.get(thread_id, []), self._most, self.generation, _ASKING)
+            self.lists[thread_id] = add_token(self.lists.get(thread_id, []), self._most, self.generation, _READ_ID)
         return self._read(thread_id, user_id, omits_undrained=True)
 
     def _read(self, thread_id: str | None, user_id: str | None, *, omits_undrained: bool = False) -> CacheRead:
@@ -178,10 +178,10 @@ class InMemoryCache(InMemoryOutbox):
         if user_id is not None:
             self._threads_of.setdefault(user_id, {})[thread_id] = None
         cutoffs = [self.deleted_threads.get(thread_id), self.deleted_users.get(user_id or "")]
-        overtaken = [cutoff for cutoff in cutoffs if cutoff is not None and is_reached(exchange.order, cutoff)]
-        if overtaken:
-            self._merge(thread_id, cutoff=max(overtaken))
-            return max(overtaken)
+        reached = [cutoff for cutoff in cutoffs if cutoff is not None and is_reached(exchange.order, cutoff)]
+        if reached:
+            self._merge(thread_id, cutoff=max(reached))
+            return max(reached)
         if exchange.exchange_id in self.deleted_exchanges.get(thread_id, ()):
             return exchange.order
         self._merge(thread_id, [exchange])

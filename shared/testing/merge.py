@@ -24,15 +24,15 @@ _OBJECT: Final = re.compile(rb"\{.*[^\s{,]\}", re.DOTALL)
 _Ending = tuple[str, str] | None
 
 
-def ask(entries: Sequence[bytes], most: int, generation: str, token: str) -> list[bytes]:
+def add_token(entries: Sequence[bytes], most: int, generation: str, token: str) -> list[bytes]:
     """Return a list after `read.lua`: an unsealed one carries a token."""
     if not entries:
         return [PLACEHOLDER + ending("asked", token)]
     sealed = seal_of(entries[0])
-    counts = sealed is not None and (sealed[0] == "first" or len(entries) >= most)
-    if token_of(entries) or (counts and sealed is not None and float(sealed[1]) >= float(generation)):
+    covers_window = sealed is not None and (sealed[0] == "first" or len(entries) >= most)
+    if token_of(entries) or (covers_window and sealed is not None and float(sealed[1]) >= float(generation)):
         return list(entries)
-    return [_ended(entries[0], ("asked", token)), *entries[1:]]
+    return [_with_ending(entries[0], ("asked", token)), *entries[1:]]
 
 
 def merge(
@@ -66,11 +66,11 @@ def merge(
         pushed = [*without_placeholder(entries), *encode(exchanges[0])]
         trimmed = pushed[-most:]
         if seal is not None and len(pushed) > most:
-            return [_ended(trimmed[0], ("whole" if seal[0] == "first" else seal[0], seal[1])), *trimmed[1:]]
+            return [_with_ending(trimmed[0], ("whole" if seal[0] == "first" else seal[0], seal[1])), *trimmed[1:]]
         is_moved = seal is not None and entries[0] is not trimmed[0]
-        return [_ended(trimmed[0], seal), *trimmed[1:]] if is_moved else trimmed
+        return [_with_ending(trimmed[0], seal), *trimmed[1:]] if is_moved else trimmed
     deleted_ids = {str(exchange_id) for exchange_id in deleted}
-    others, own = _united(entries, exchanges, cutoff, deleted_ids, is_stored=is_stored)
+    others, own = _merged_entries(entries, exchanges, cutoff, deleted_ids, is_stored=is_stored)
     untrimmed = [*others, *own]
     merged = untrimmed[-most:]
     if refill is not None:
@@ -83,8 +83,8 @@ def merge(
     elif not merged or _comes_before(merged[0], head):
         seal = None
     if not merged:
-        return [_ended(PLACEHOLDER + b"}", seal)] if seal and (refill or not is_deletion) else []
-    return [_ended(merged[0], seal), *merged[1:]]
+        return [_with_ending(PLACEHOLDER + b"}", seal)] if seal and (refill or not is_deletion) else []
+    return [_with_ending(merged[0], seal), *merged[1:]]
 
 
 def _comes_before(entry: bytes, sealed: bytes) -> bool:
@@ -95,7 +95,7 @@ def _comes_before(entry: bytes, sealed: bytes) -> bool:
     return new is None or old is None or (new[2], new[1]) < (old[2], old[1])
 
 
-def _united(
+def _merged_entries(
     entries: Sequence[bytes],
     exchanges: Sequence[Exchange],
     cutoff: UUID | None,
@@ -145,7 +145,7 @@ def _is_newest(entries: Sequence[bytes], exchanges: Sequence[Exchange]) -> bool:
     return str(exchanges[0].exchange_id) not in ids
 
 
-def _ended(entry: bytes, seal: _Ending) -> bytes:
+def _with_ending(entry: bytes, seal: _Ending) -> bytes:
     exchange_entries = without_ending(entry)
     return exchange_entries[:-1] + ending(*seal) if seal and _OBJECT.fullmatch(exchange_entries) else exchange_entries
 

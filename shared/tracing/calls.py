@@ -25,17 +25,21 @@ def trace_postgres(tracer: Tracer, run: Callable[..., Any]) -> None:
 def trace_sends(tracer: Tracer, send: Callable[..., Any], queue_url: str) -> None:
     """Create a span for each sent exchange; the message carries its context."""
     queue = queue_name(queue_url)
-    attributes = {**of_queue(queue), "messaging.operation.type": "send", "messaging.operation.name": "SendMessage"}
+    attributes = {
+        **queue_attributes(queue),
+        "messaging.operation.type": "send",
+        "messaging.operation.name": "SendMessage",
+    }
     tracer.wrap(send, f"send {queue}", attributes, is_message=True)
 
 
 def trace_queue_calls(tracer: Tracer, queue_url: str | None, *methods: Callable[..., Any]) -> None:
     """Create a span for each other call to a queue."""
     for method in methods:
-        tracer.wrap(method, f"{method.__name__} {queue_name(queue_url)}", of_queue(queue_name(queue_url)))
+        tracer.wrap(method, f"{method.__name__} {queue_name(queue_url)}", queue_attributes(queue_name(queue_url)))
 
 
-def of_queue(queue: str) -> dict[str, str]:
+def queue_attributes(queue: str) -> dict[str, str]:
     """Return the attributes that identify a queue."""
     return {"messaging.system": "aws_sqs", "messaging.destination.name": queue}
 

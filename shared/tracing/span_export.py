@@ -36,9 +36,9 @@ class BoundedExport(SpanProcessor):
         self._seconds = seconds
         self._ended: deque[ReadableSpan] = deque(maxlen=_MAX_SPANS)
         self._thread: threading.Thread | None = None
-        self._is_away = False
+        self._is_down = False
         # The log gets one line for a collector's outage, not one line per request.
-        logging.getLogger(_EXPORTERS_LOG).addFilter(lambda _: not self._is_away)
+        logging.getLogger(_EXPORTERS_LOG).addFilter(lambda _: not self._is_down)
 
     def on_start(self, span: ReadableSpan, parent_context: Context | None = None) -> None:
         """Do nothing, because only ended spans are exported."""
@@ -53,11 +53,11 @@ class BoundedExport(SpanProcessor):
             return
         self._thread = threading.Thread(target=self._export, name="export of spans", daemon=True)
         self._thread.start()
-        if self._is_away:
+        if self._is_down:
             return
         self._thread.join(self._seconds)
         if self._thread.is_alive():
-            self._is_away = True
+            self._is_down = True
             _logger.warning("spans are late", extra={"seconds": self._seconds})
 
     def _export(self) -> None:
@@ -66,8 +66,8 @@ class BoundedExport(SpanProcessor):
             is_exported = self._exporter.export(spans) is SpanExportResult.SUCCESS
         except Exception as error:  # noqa: BLE001 - an exporter's error must not affect the request
             is_exported = False
-            if not self._is_away:
+            if not self._is_down:
                 _logger.warning("spans were not exported", extra={"error": type(error).__name__})
-        if is_exported and self._is_away:
+        if is_exported and self._is_down:
             _logger.info("spans are exported again")
-        self._is_away = not is_exported
+        self._is_down = not is_exported

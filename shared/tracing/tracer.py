@@ -44,7 +44,7 @@ class Tracer:
     def __init__(self, service: str, export_seconds: float) -> None:
         self._export = BoundedExport(OTLPSpanExporter(), export_seconds)
         # The SDK's exit handler is off, because it would wait for an unavailable collector.
-        provider = TracerProvider(resource=_resource(service), id_generator=_Ids(), shutdown_on_exit=False)
+        provider = TracerProvider(resource=_resource(service), id_generator=_SystemIds(), shutdown_on_exit=False)
         provider.add_span_processor(self._export)
         self._tracer = provider.get_tracer(_SCOPE)
 
@@ -122,7 +122,7 @@ class Tracer:
             record_exception=False,
             set_status_on_exception=False,
         ) as span:
-            token = traceparent.set(_written())
+            token = traceparent.set(_current_traceparent())
             try:
                 yield span
             except BaseException as error:
@@ -132,7 +132,7 @@ class Tracer:
                 traceparent.reset(token)
 
 
-class _Ids(RandomIdGenerator):
+class _SystemIds(RandomIdGenerator):
     """Generates ids from the system's random source.
 
     SnapStart restores Python's own generator with the same state in every process.
@@ -160,14 +160,14 @@ def _resource(service: str) -> Resource:
     )
 
 
-def _written() -> str | None:
+def _current_traceparent() -> str | None:
     carrier: dict[str, str] = {}
     _PROPAGATOR.inject(carrier)
     return carrier.get(TRACEPARENT)
 
 
-def _link(written: str) -> Link | None:
-    context = get_current_span(_PROPAGATOR.extract({TRACEPARENT: written}, context=Context())).get_span_context()
+def _link(value: str) -> Link | None:
+    context = get_current_span(_PROPAGATOR.extract({TRACEPARENT: value}, context=Context())).get_span_context()
     return None if context == INVALID_SPAN_CONTEXT else Link(context)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import InvalidCursor
-from shared.memory.cursors import _check, decode, encode
+from shared.memory.cursors import _checksum, decode, encode
 from shared.memory.memory import Memory
 from shared.memory.threads import Threads
 from shared.settings import MemorySettings
@@ -68,7 +68,7 @@ def test_forged_cursors(place: list[Any]) -> None:
 @given(st.binary(max_size=40))
 def test_checked_noise(content: bytes) -> None:
     """The API handles a cursor with a valid checksum and data that is not JSON."""
-    raw = _check("messages:asc:t", content) + content
+    raw = _checksum("messages:asc:t", content) + content
     _read(base64.urlsafe_b64encode(raw).decode().rstrip("="))
 
 

@@ -26,7 +26,7 @@ from shared.stores.redis.entries import (
     without_placeholder,
 )
 from shared.stores.redis.scripts import MERGE, READ
-from shared.testing.merge import ask, merge
+from shared.testing.merge import add_token, merge
 from tests.support.exchanges import exchanges
 from tests.support.strategies import colliding_exchanges, known_ids, time_ordered
 
@@ -64,7 +64,7 @@ class List:
         if entries:
             self._client.rpush(KEY, *entries)
 
-    def ask(self, most: int, generation: str, token: str = TOKEN) -> list[bytes]:
+    def add_token(self, most: int, generation: str, token: str = TOKEN) -> list[bytes]:
         """Run `read.lua` and return the list's entries. An unsealed list gets a token."""
         self._read(keys=[KEY], args=[most, generation, token, 900])
         return self.entries()[-most:]
@@ -167,8 +167,8 @@ def test_the_scripts_equal_the_model(
             real._client.rpush(KEY, *between)
             model += between
         if generation:
-            model = ask(model, most, generation, TOKEN)
-            assert real.ask(most, generation) == model[-most:]
+            model = add_token(model, most, generation, TOKEN)
+            assert real.add_token(most, generation) == model[-most:]
         if len({each.exchange_id for each in batch}) == len(batch):
             # PostgreSQL has one exchange per id.
             real.merge(batch, most, is_stored=is_stored)
@@ -277,7 +277,7 @@ def test_a_refill_seals_a_list_with_its_token(
     entries = real.entries()
     assert [without_ending(entry) for entry in entries[1:]] == entries[1:]
     assert token_of(entries) is None
-    assert real.ask(most, "1.5") == entries
+    assert real.add_token(most, "1.5") == entries
     is_trimmed = len(_newest(made + later, NO_LIMIT)) > most
     assert is_first(entries[0], "1.5") == (not is_trimmed)
 

@@ -235,7 +235,7 @@ def test_an_exchange_of_a_process_with_a_slow_clock_is_the_newest(process: MakeM
     """A process stores a turn without loading the thread, and its clock is behind. Its exchange is still the newest."""
     ahead = process()
     ahead._clock = lambda: time.time() + 5
-    ahead._clock_offset, ahead._started_at = 0.0, ahead._clock() - time.monotonic()
+    ahead._clock_offset, ahead._monotonic_offset = 0.0, ahead._clock() - time.monotonic()
     ahead.cache.append(ahead.with_new_id(exchange(1)), is_drained=False)
     assert _texts_and_degraded(process())[0] == contents_of(1)
     _store(process(), 2)

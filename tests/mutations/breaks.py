@@ -170,7 +170,7 @@ BREAKS: Final = (
         "5 Causal",
         "a new id may sort before an exchange that the turn has loaded",
         "shared/memory/memory.py",
-        "        return floor if floor is not None and floor < self._end_of_skew() else None\n",
+        "        return floor if floor is not None and floor < self._first_skewed_order() else None\n",
         "        return None\n",
         ("tests/unit/test_keep.py::test_an_id_sorts_after_the_loaded_exchanges",),
     ),

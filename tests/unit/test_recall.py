@@ -226,7 +226,7 @@ def test_an_old_loss_is_not_degraded(
         (long_ago, 500.0, False),
     ):
         cache.lose_everything()
-        cache.lost_at, archive.healthy_for = lost_at, seconds_without_outage
+        cache.lost_at, archive.uptime = lost_at, seconds_without_outage
         queue.calls.clear()
         _load_memory(memory())
         assert ("depth" in queue.calls) == is_depth_read

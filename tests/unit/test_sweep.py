@@ -33,7 +33,7 @@ def run(
     def dead_letter_body(body: str, error: InvalidRecord, _: str | None) -> None:
         dead_letters.append((body, error.reason))
 
-    archive.old_rows = {"idempotency_keys": 3}
+    archive.expired_rows = {"idempotency_keys": 3}
     return Sweep(archive, cache, window=50, dead_letter_body=dead_letter_body).run
 
 
