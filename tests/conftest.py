@@ -49,16 +49,16 @@ _TEMPLATE = "migrated"
 _numbers = itertools.count(1)
 _HERE = Path(__file__).parent
 # Tests that take minutes start first, so that no process still runs such a test while the other processes are idle.
-_LONGEST = {"model", "mutations"}
+_LONGEST_FOLDERS = {"model", "mutations"}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark each test with its folder, so that `-m "unit or fuzz"` selects it, and move the longest to the front."""
+    """Mark each test with its folder for `-m "unit or fuzz"`, and move the slowest tests to the front."""
     for item in items:
         if (folder := _folder(item)) is not None:
             item.add_marker(folder)
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: _folder(item) not in _LONGEST)
+        items.sort(key=lambda item: _folder(item) not in _LONGEST_FOLDERS)
 
 
 def _folder(item: pytest.Item) -> str | None:
@@ -71,10 +71,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _one_loader() -> Iterator[None]:
+def _share_file_loader() -> Iterator[None]:
     """Share botocore's file loader between all sessions, because each would otherwise read the files again."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("botocore.session.create_loader", functools.cache(create_loader))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.session.create_loader", functools.cache(create_loader))
         yield
 
 
@@ -101,7 +101,7 @@ def queue() -> InMemoryQueue:
 
 @pytest.fixture
 def memory(cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue) -> Callable[..., Memory]:
-    """Create another process' memory on the in-memory stores."""
+    """Return a function that creates the memory of another process on the in-memory stores."""
 
     def make(settings: MemorySettings | None = None, clock: Callable[[], float] = time.time) -> Memory:
         return Memory(cache, archive, queue, settings or MemorySettings(), clock)
@@ -111,7 +111,7 @@ def memory(cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue)
 
 @pytest.fixture
 def inspection(cache: InMemoryCache, queue: InMemoryQueue) -> Callable[[Memory], Inspection]:
-    """Create an inspector of a memory on the in-memory stores. The dead-letter queue is empty."""
+    """Return a function that creates an inspector of a memory. The dead-letter queue is empty."""
     return lambda memory: Inspection(
         memory, InMemoryCacheInspector(cache), InMemoryQueueInspector(queue), InMemoryQueueInspector(InMemoryQueue())
     )
@@ -127,8 +127,8 @@ def operations(
     """Return the operations on the in-memory stores and the offline model."""
     runner = AgentRunner(AgentSettings(model="offline"), archive.search)
     keys = Idempotency([InMemoryKeys("redis"), InMemoryKeys("postgres")], Backlog(queue, archive))
-    made = memory()
-    return Operations(made, runner, keys, inspection(made))
+    process = memory()
+    return Operations(process, runner, keys, inspection(process))
 
 
 @pytest.fixture(scope="session")
@@ -152,7 +152,7 @@ def api(
     return Api(app, cache, archive, queue)
 
 
-# - authentication ---
+# --- authentication ---
 
 
 @pytest.fixture(scope="session")
@@ -198,7 +198,7 @@ def guarded_api(
 def running_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
     """Start PostgreSQL with a migrated template database. Tests use `postgres`."""
     directory = in_memory(tmp_path_factory.mktemp("postgres"))
-    with directory as found, PostgresServer(found / "data") as server:
+    with directory as path, PostgresServer(path / "data") as server:
         with admin(server) as connection:
             # Without fsync, a killed process loses no data. Only a power failure would lose data.
             connection.execute("alter system set fsync = off")
@@ -237,8 +237,8 @@ def valkey(running_valkey: ValkeyServer) -> Iterator[ValkeyServer]:
 
 @pytest.fixture
 def new_database(postgres: PostgresServer) -> Iterator[Callable[..., str]]:
-    """Create a database from a template, by default an empty database, and return its URL."""
-    made: list[str] = []
+    """Return a function that creates a database and returns its URL. By default, the database is empty."""
+    names: list[str] = []
 
     def make(template: str = "template1") -> str:
         name = f"test_{next(_numbers)}"
@@ -248,14 +248,14 @@ def new_database(postgres: PostgresServer) -> Iterator[Callable[..., str]]:
                     sql.Identifier(name), sql.Identifier(template)
                 )
             )
-        made.append(name)
+        names.append(name)
         return database_of(postgres, name)
 
     yield make
     postgres.thaw()
     postgres.start()
     with admin(postgres) as connection:
-        for name in made:
+        for name in names:
             connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
@@ -284,33 +284,33 @@ def redis_client(valkey: ValkeyServer) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def real_cache(valkey: ValkeyServer) -> Iterator[Callable[..., RedisCache]]:
-    """Create another process' L1. Keyword arguments are settings."""
-    made: list[RedisConnection] = []
+    """Return a function that creates the L1 of another process. Keyword arguments are settings."""
+    connections: list[RedisConnection] = []
 
     def make(port: int | None = None, **settings: int) -> RedisCache:
-        made.append(RedisConnection(RedisSettings(host="127.0.0.1", port=port or valkey.port)))
-        cache = RedisCache(made[-1], MemorySettings(**settings))
+        connections.append(RedisConnection(RedisSettings(host="127.0.0.1", port=port or valkey.port)))
+        cache = RedisCache(connections[-1], MemorySettings(**settings))
         # Read once, because a process sends the generation of its last read with every write.
         with suppress(StoreUnavailable):
             cache.read(None, "-")
         return cache
 
     yield make
-    for connection in made:
+    for connection in connections:
         connection.close()
 
 
 @pytest.fixture
 def real_archive(database_url: str) -> Iterator[Callable[..., PostgresArchive]]:
-    """Create another process' L2."""
-    made: list[PostgresConnection] = []
+    """Return a function that creates the L2 of another process."""
+    connections: list[PostgresConnection] = []
 
     def make(url: str | None = None, timeout_ms: int = 2_000) -> PostgresArchive:
-        made.append(PostgresConnection(DatabaseSettings(url=url or database_url, timeout_ms=timeout_ms)))
-        return PostgresArchive(made[-1])
+        connections.append(PostgresConnection(DatabaseSettings(url=url or database_url, timeout_ms=timeout_ms)))
+        return PostgresArchive(connections[-1])
 
     yield make
-    for connection in made:
+    for connection in connections:
         connection.close()
 
 
@@ -323,7 +323,7 @@ def running_sqs() -> Iterator[SqsServer]:
 
 @pytest.fixture
 def sqs(running_sqs: SqsServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqsServer]:
-    """Return SQS as the functions' client finds it. A test may stop or freeze it."""
+    """Return SQS, and set the environment of the functions' client. A test may stop or freeze SQS."""
     for name, value in running_sqs.environment().items():
         monkeypatch.setenv(name, value)
     running_sqs.requests.clear()
@@ -344,7 +344,7 @@ def queues(sqs: SqsServer) -> Queues:
 
 @pytest.fixture
 def real_queue(queues: Queues) -> SqsQueue:
-    """Return a process' exchange queue."""
+    """Return the exchange queue of a process."""
     return SqsQueue(queues.settings())
 
 
@@ -352,7 +352,10 @@ def real_queue(queues: Queues) -> SqsQueue:
 def process(
     real_cache: Callable[..., RedisCache], real_archive: Callable[..., PostgresArchive], queue: InMemoryQueue
 ) -> Callable[..., Memory]:
-    """Create another process' memory on real PostgreSQL and Valkey. The queue is in memory by default."""
+    """Return a function that creates the memory of another process on real PostgreSQL and Valkey.
+
+    By default, the queue is in memory.
+    """
 
     def make(exchange_queue: ExchangeQueue | None = None, **settings: int) -> Memory:
         return Memory(

@@ -32,7 +32,7 @@ FUNCTIONS = {"agent": "AgentFunction", "sync": "SyncFunction"}
 def built_template() -> dict[str, Any]:
     """Return the template that `sam build` wrote."""
     path = BUILD / "template.yaml"
-    assert path.exists(), "nothing is built: `make test-artifacts` does it before"
+    assert path.exists(), "no artifact is built: run `make test-artifacts`, which builds the artifacts first"
     return dict(yaml_parse(path.read_text()))
 
 
@@ -43,9 +43,9 @@ def artifacts(built_template: dict[str, Any]) -> dict[str, Path]:
     built_for = built_template["Parameters"]["Architecture"]["Default"]
     assert built_for == machine, f"the artifacts are for {built_for}: `make test-artifacts` builds them for {machine}"
     resources = built_template["Resources"]
-    found = {name: (BUILD / resources[logical]["Properties"]["CodeUri"]) for name, logical in FUNCTIONS.items()}
+    built = {name: (BUILD / resources[logical_id]["Properties"]["CodeUri"]) for name, logical_id in FUNCTIONS.items()}
     # The artifact of a nested stack is built into that stack's directory.
-    return {**found, "migrate": BUILD / "MigrationStack" / "MigrateFunction"}
+    return {**built, "migrate": BUILD / "MigrationStack" / "MigrateFunction"}
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +54,7 @@ def runtime_python() -> Path:
     version = runtime_version()
     if python := find_python(version):
         return python
-    message = f"no Python {version} here to run the artifacts with: install one, or name it with {OVERRIDE}"
+    message = f"Python {version}, which runs the artifacts, was not found: install it, or set its path in {OVERRIDE}"
     if os.environ.get("CI"):
         pytest.fail(message)
     pytest.skip(message)
@@ -62,7 +62,7 @@ def runtime_python() -> Path:
 
 @pytest.fixture(scope="session")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """Return a running stack with extra queues for the tests, because the stack's function drains the stack's queue."""
+    """Return a running stack with extra queues for the tests. The stack's function drains the stack's own queue."""
     with StackProcess(tmp_path_factory.mktemp("stack"), env=DEFAULT_SETTINGS) as stack:
         running = from_stack(stack.info)
         aws = connect(running.endpoint_url, running.region)
@@ -74,9 +74,9 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
 @pytest.fixture(scope="session")
 def aws(deployment: Deployment) -> Iterator[Aws]:
     """Return clients of the stack's AWS."""
-    made = connect(deployment.endpoint_url, deployment.region)
-    yield made
-    made.close()
+    clients = connect(deployment.endpoint_url, deployment.region)
+    yield clients
+    clients.close()
 
 
 @pytest.fixture(scope="session")
@@ -108,10 +108,10 @@ def function_environment(deployment: Deployment) -> dict[str, str]:
 def function_settings(deployment: Deployment, host: str = "127.0.0.1") -> dict[str, str]:
     """Return the project's settings for a function that reaches this machine as `host`."""
     redis_host, _, redis_port = deployment.redis_url.removeprefix("redis://").removesuffix("/0").partition(":")
-    seen = {"STAGE": "local", "REDIS__HOST": redis_host, "REDIS__PORT": redis_port, **DEFAULT_SETTINGS}
-    seen |= {"DATABASE__URL": deployment.database_url}
-    seen |= {"SYNC__QUEUE_URL": deployment.queue_url, "SYNC__DLQ_URL": deployment.dlq_url}
-    return {name: value.replace("127.0.0.1", host) for name, value in seen.items()}
+    settings = {"STAGE": "local", "REDIS__HOST": redis_host, "REDIS__PORT": redis_port, **DEFAULT_SETTINGS}
+    settings |= {"DATABASE__URL": deployment.database_url}
+    settings |= {"SYNC__QUEUE_URL": deployment.queue_url, "SYNC__DLQ_URL": deployment.dlq_url}
+    return {name: value.replace("127.0.0.1", host) for name, value in settings.items()}
 
 
 @pytest.fixture(scope="session")
@@ -122,7 +122,7 @@ def run(
     function_environment: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Callable[..., Invocable]]:
-    """Start a built function; keyword arguments are additional environment variables."""
+    """Return a function that starts a built function. Keyword arguments are additional environment variables."""
     directory = tmp_path_factory.mktemp("functions")
     with ExitStack() as running:
 

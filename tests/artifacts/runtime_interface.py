@@ -1,6 +1,6 @@
-"""Runs a function like Lambda: its artifact under AWS's runtime interface client and emulator.
+"""A function's artifact under AWS's runtime interface client and emulator, as on Lambda.
 
-It can import only the artifact, the runtime's own libraries and the standard library, as on AWS.
+The function can import only the artifact, the runtime's own libraries and the standard library, as on AWS.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _INVOKE_SECONDS: Final = 60
 
 
 class Invocable:
-    """Answers events until the context ends.
+    """A running function that handles events until the context ends.
 
     Args:
         python: An interpreter of the runtime's version.
@@ -39,7 +39,7 @@ class Invocable:
         build_environment: The environment of the SAM CLI, which ships the emulator, and the runtime's libraries.
         handler: The handler's name in the template.
         environment: The function's environment variables.
-        log: Receives the function's output.
+        log: The file for the function's output.
     """
 
     def __init__(
@@ -76,13 +76,13 @@ class Invocable:
         self._process: subprocess.Popen[bytes] | None = None
 
     def invoke(self, event: Any) -> Any:
-        """Return the function's result for an event; an error fails the test."""
+        """Return the function's result for an event. An error fails the test."""
         url = f"http://127.0.0.1:{self._address[1]}/2015-03-31/functions/function/invocations"
         with httpx.Client(trust_env=False, timeout=_INVOKE_SECONDS) as client:
             response = client.post(url, content=json.dumps(event))
         answer = response.json()
-        failed = response.status_code != httpx.codes.OK or (isinstance(answer, dict) and "errorType" in answer)
-        assert not failed, f"{answer}\n{self.log.read_text()}"
+        is_failed = response.status_code != httpx.codes.OK or (isinstance(answer, dict) and "errorType" in answer)
+        assert not is_failed, f"{answer}\n{self.log.read_text()}"
         return answer
 
     def __enter__(self) -> Self:

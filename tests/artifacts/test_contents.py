@@ -16,7 +16,7 @@ from infra.build.artifact.bytecode import READ_THEIR_SOURCE
 from infra.build.artifact.size import LIMITS, MEGABYTE, check, packages, size
 
 _UV = ROOT / ".venv" / "bin" / "uv"
-_MACHINES = {"x86_64": 62, "arm64": 183}
+_ELF_MACHINES = {"x86_64": 62, "arm64": 183}
 _UNWANTED = re.compile(
     r"^cli(/|$)|^shared/testing(/|$)|(^|/)(tests?|boto3|botocore|pip|pytest|mypy|moto|\.agents)(/|$)|(^|/)(test_\w+|conftest)\.pyc?$"
 )
@@ -44,32 +44,34 @@ def _files(directory: Path) -> dict[str, tuple[bytes, int, int]]:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_nothing_changed_so_nothing_differs(artifacts: dict[str, Path], function: str, tmp_path: Path) -> None:
+def test_a_second_build_has_equal_bytes(artifacts: dict[str, Path], function: str, tmp_path: Path) -> None:
     """A second build in another directory, later, with another umask, time zone and hash seed, has equal bytes."""
     built = artifacts[function]
-    architecture = "arm64" if _machine(built) == _MACHINES["arm64"] else "x86_64"
-    _build(function, tmp_path / "again", architecture, umask=0o077, TZ="Asia/Kathmandu", PYTHONHASHSEED="7")
+    architecture = "arm64" if _machine(built) == _ELF_MACHINES["arm64"] else "x86_64"
+    _build(function, tmp_path / "second", architecture, umask=0o077, TZ="Asia/Kathmandu", PYTHONHASHSEED="7")
 
-    first, again = _files(built), _files(tmp_path / "again")
-    assert first.keys() == again.keys()
-    assert [path for path in first if first[path] != again[path]] == []
+    first, second = _files(built), _files(tmp_path / "second")
+    assert first.keys() == second.keys()
+    assert [path for path in first if first[path] != second[path]] == []
     assert {path.stat().st_mtime for path in built.rglob("*")} == {EPOCH}
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_an_artifact_for_the_other_architecture(artifacts: dict[str, Path], function: str, tmp_path: Path) -> None:
+def test_libraries_are_built_for_the_other_architecture(
+    artifacts: dict[str, Path], function: str, tmp_path: Path
+) -> None:
     """Every library in the artifact is built for that architecture, and its size is within the limit."""
-    other = next(name for name in PLATFORMS if _MACHINES[name] != _machine(artifacts[function]))
+    other = next(name for name in PLATFORMS if _ELF_MACHINES[name] != _machine(artifacts[function]))
     _build(function, tmp_path, other)
 
     libraries = [path for path in tmp_path.rglob("*") if ".so" in path.suffixes]
     assert libraries
-    assert {_machine_of(library) for library in libraries} == {_MACHINES[other]}
+    assert {_machine_of(library) for library in libraries} == {_ELF_MACHINES[other]}
     assert size(tmp_path) <= LIMITS[function]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_files_that_are_not_in_the_artifact(artifacts: dict[str, Path], function: str) -> None:
+def test_the_artifact_has_no_unwanted_files(artifacts: dict[str, Path], function: str) -> None:
     """The artifact has no tests, documents, types, build files, or packages of the runtime."""
     paths = sorted(path.relative_to(artifacts[function]).as_posix() for path in artifacts[function].rglob("*"))
 
@@ -83,7 +85,7 @@ def test_files_that_are_not_in_the_artifact(artifacts: dict[str, Path], function
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_everything_is_compiled(artifacts: dict[str, Path], runtime_python: Path, function: str) -> None:
+def test_every_module_is_compiled(artifacts: dict[str, Path], runtime_python: Path, function: str) -> None:
     """Each module is present once, as unchecked bytecode of the runtime's version."""
     magic = subprocess.run(
         [runtime_python, "-c", "import importlib.util, sys; sys.stdout.buffer.write(importlib.util.MAGIC_NUMBER)"],
@@ -102,21 +104,21 @@ def test_everything_is_compiled(artifacts: dict[str, Path], runtime_python: Path
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_it_is_not_too_large(artifacts: dict[str, Path], function: str) -> None:
+def test_the_artifact_is_within_the_size_limit(artifacts: dict[str, Path], function: str) -> None:
     """The artifact's size is within the limit. A failure lists the largest packages."""
     check(function, artifacts[function])
 
 
-def test_a_too_large_artifact_is_refused(tmp_path: Path) -> None:
+def test_an_artifact_above_the_limit_is_refused(tmp_path: Path) -> None:
     """The error names the excess and the largest packages."""
     for name, megabytes in (("small", 1), ("large", 35)):
         (tmp_path / name).mkdir()
         with (tmp_path / name / "data").open("wb") as file:
             file.truncate(megabytes * MEGABYTE)
 
-    with pytest.raises(ValueError, match=r"sync artifact has 36\.0 MB, 32 MB are allowed") as refused:
+    with pytest.raises(ValueError, match=r"sync artifact has 36\.0 MB, 32 MB are allowed") as caught:
         check("sync", tmp_path)
-    lines = str(refused.value).splitlines()
+    lines = str(caught.value).splitlines()
     assert [line.split()[-1] for line in lines[1:]] == ["large", "small"]
     assert packages(tmp_path)["large"] == 35 * MEGABYTE
 

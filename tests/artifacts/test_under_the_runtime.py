@@ -31,22 +31,25 @@ def _batch(*bodies: str) -> dict[str, Any]:
     return {"Records": [record | {"messageId": f"m-{number}", "body": body} for number, body in enumerate(bodies)]}
 
 
-def _take(aws: Aws, queue_url: str) -> list[str]:
-    taken = []
+def _receive_all(aws: Aws, queue_url: str) -> list[str]:
+    bodies = []
     while messages := aws.sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages"):
         for message in messages:
             aws.sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
-            taken.append(message["Body"])
-    return taken
+            bodies.append(message["Body"])
+    return bodies
 
 
-def test_a_turn_goes_from_the_api_to_postgresql(
+def test_an_exchange_goes_from_the_api_to_postgresql(
     agent: Invocable, sync: Invocable, aws: Aws, deployment: Deployment, layers: Layers
 ) -> None:
-    """An API event is answered, its exchange is in Redis and in the queue, and the queue's batch becomes rows."""
+    """The function answers an API event.
+
+    The exchange is in Redis and in the queue, and the queue's batch becomes rows.
+    """
     answer = agent.invoke(_event("api-run.json"))
     body = json.loads(answer["body"])
-    queued = _take(aws, deployment.queue_url)
+    queued = _receive_all(aws, deployment.queue_url)
 
     assert answer["statusCode"] == 200
     assert body["thread_id"] == THREAD
@@ -63,31 +66,31 @@ def test_a_turn_goes_from_the_api_to_postgresql(
     ]
 
 
-def test_the_direct_events(agent: Invocable, aws: Aws, deployment: Deployment) -> None:
+def test_direct_events_are_answered(agent: Invocable, aws: Aws, deployment: Deployment) -> None:
     """Each direct sample event returns its route's object, and a stored exchange is in the queue."""
-    kept = agent.invoke(_event("agent-invoked.json"))
-    recalled = agent.invoke(_event("agent-invoking.json"))
+    appended = agent.invoke(_event("agent-invoked.json"))
+    context = agent.invoke(_event("agent-invoking.json"))
     answer = agent.invoke(_event("agent-run.json"))
-    queued = [json.loads(message)["exchange_id"] for message in _take(aws, deployment.queue_url)]
+    queued = [json.loads(message)["exchange_id"] for message in _receive_all(aws, deployment.queue_url)]
 
-    assert kept == {"exchange_id": DIRECT["invoked"]["exchange_id"], "durability": "queue", "cached": True}
-    assert "user: Hello" in recalled["context"]
+    assert appended == {"exchange_id": DIRECT["invoked"]["exchange_id"], "durability": "queue", "cached": True}
+    assert "user: Hello" in context["context"]
     assert "- user: Hello" in answer["response"]
-    assert sorted(queued) == sorted([kept["exchange_id"], answer["exchange_id"]])
+    assert sorted(queued) == sorted([appended["exchange_id"], answer["exchange_id"]])
 
 
-def test_the_description_and_its_page(agent: Invocable) -> None:
+def test_the_documentation_page_is_in_the_artifact(agent: Invocable) -> None:
     """The artifact contains all files that the page loads."""
     event = _event("api-run.json") | {"httpMethod": "GET", "body": None}
     page = agent.invoke(event | {"path": "/docs", "pathParameters": {"proxy": "docs"}})
-    found = [
+    files = [
         agent.invoke(event | {"path": f"/docs/{name}", "pathParameters": {"proxy": f"docs/{name}"}})
         for name in ("swagger-ui-bundle.js", "swagger-ui.css")
     ]
 
     assert page["statusCode"] == 200
     assert "docs/swagger-ui-bundle.js" in page["body"]
-    assert [answer["statusCode"] for answer in found] == [200, 200]
+    assert [answer["statusCode"] for answer in files] == [200, 200]
 
 
 def test_a_tool_is_called(agent: Invocable) -> None:
@@ -97,18 +100,18 @@ def test_a_tool_is_called(agent: Invocable) -> None:
     assert "Europe/Paris" in answer["response"]
 
 
-def test_an_openai_model_is_asked(run: Callable[..., Invocable]) -> None:
+def test_an_openai_model_answers(run: Callable[..., Invocable]) -> None:
     """The artifact contains all parts of the OpenAI client that a request to a model needs."""
-    with fake_openai() as (base_url, asked):
+    with fake_openai() as (base_url, requests):
         agent = run("agent", AGENT__MODEL="openai:some-model", OPENAI_BASE_URL=base_url, OPENAI_API_KEY="none")
         answer = agent.invoke(_event("agent-run.json") | {"thread_id": "conv_openai"})
 
     assert answer["response"] == ANSWER
-    assert [request["model"] for request in asked] == ["some-model"]
+    assert [request["model"] for request in requests] == ["some-model"]
 
 
-def test_a_bedrock_model_is_asked(run: Callable[..., Invocable]) -> None:
-    """The runtime's own boto3 calls Bedrock, which the emulator answers."""
+def test_a_bedrock_model_answers(run: Callable[..., Invocable]) -> None:
+    """The runtime's own boto3 calls the emulator's Bedrock."""
     agent = run("agent", AGENT__MODEL="bedrock:anthropic.claude-3-haiku-20240307-v1:0")
     answer = agent.invoke(_event("agent-run.json") | {"thread_id": "conv_bedrock"})
 
@@ -117,29 +120,29 @@ def test_a_bedrock_model_is_asked(run: Callable[..., Invocable]) -> None:
 
 
 def test_traces_are_exported(run: Callable[..., Invocable], aws: Aws, deployment: Deployment, layers: Layers) -> None:
-    """Both artifacts contain the OpenTelemetry modules for traces from the request to the batch that links to it."""
+    """Both artifacts contain the OpenTelemetry modules. The batch's trace links to the request's trace."""
     with Collector() as collector:
-        traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip"}
-        assert run("agent", **traced).invoke(_event("api-run.json"))["statusCode"] == 200
-        ((body, attribute),) = _take_traced(aws, deployment.queue_url)
+        tracing = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip"}
+        assert run("agent", **tracing).invoke(_event("api-run.json"))["statusCode"] == 200
+        ((body, attribute),) = _receive_traced(aws, deployment.queue_url)
         batch = _batch(body)
         batch["Records"][0]["messageAttributes"] = {"traceparent": {"dataType": "String", "stringValue": attribute}}
-        assert run("sync", **traced).invoke(batch) == {"batchItemFailures": []}
+        assert run("sync", **tracing).invoke(batch) == {"batchItemFailures": []}
         (request,), (drained,) = collector.wait_for("POST /run"), collector.wait_for("process ExchangeQueue")
 
     assert [trace for trace, _ in drained.links] == [request.trace_id]
     assert layers.stored(THREAD)
 
 
-def _take_traced(aws: Aws, queue_url: str) -> list[tuple[str, str]]:
-    """Return the queue's traced messages with their `traceparent`; other tests' messages have none."""
-    found = []
+def _receive_traced(aws: Aws, queue_url: str) -> list[tuple[str, str]]:
+    """Return the queue's traced messages with their `traceparent`. Other tests' messages have no `traceparent`."""
+    messages = []
     while received := aws.sqs.receive_message(QueueUrl=queue_url, MessageAttributeNames=["All"]).get("Messages"):
         for message in received:
             aws.sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
             if attribute := message.get("MessageAttributes", {}).get("traceparent"):
-                found.append((message["Body"], attribute["StringValue"]))
-    return found
+                messages.append((message["Body"], attribute["StringValue"]))
+    return messages
 
 
 def test_a_token_is_checked(run: Callable[..., Invocable]) -> None:
@@ -149,12 +152,12 @@ def test_a_token_is_checked(run: Callable[..., Invocable]) -> None:
         event = _event("api-run.json") | {"httpMethod": "GET", "body": None, "path": "/threads/none"}
         event["pathParameters"] = {"proxy": "threads/none"}
         tokens = ("no.such.token", issuer.token(kid="one"), issuer.token(kid="two"))
-        answers = [agent.invoke(_sent_by(event, token)) for token in tokens]
+        answers = [agent.invoke(_with_token(event, token)) for token in tokens]
 
     assert [answer["statusCode"] for answer in answers] == [401, 404, 404]
 
 
-def _sent_by(event: dict[str, Any], token: str) -> dict[str, Any]:
+def _with_token(event: dict[str, Any], token: str) -> dict[str, Any]:
     value = f"Bearer {token}"
     headers = {"Authorization": value}, {"Authorization": [value]}
     return event | {"headers": headers[0], "multiValueHeaders": headers[1]}
@@ -169,16 +172,16 @@ def test_a_batch_is_stored(sync: Invocable, layers: Layers) -> None:
         assert stored == {body["user_message"], body["assistant_message"]}
 
 
-def test_poison_goes_to_the_dead_letter_queue(sync: Invocable, layers: Layers, queues: Queues) -> None:
-    """An invalid message becomes a dead letter with its reason; the rest of its batch is stored."""
-    *bad, good = POISON
+def test_invalid_messages_go_to_the_dead_letter_queue(sync: Invocable, layers: Layers, queues: Queues) -> None:
+    """An invalid message becomes a dead letter with its reason. The rest of its batch is stored."""
+    *invalid, valid = POISON
     assert sync.invoke(_event("sync-poison.json")) == {"batchItemFailures": []}
 
-    dead = queues.wait_for_dead_letters(lambda body: body in bad, len(bad))
-    reasons = {letter.body: letter.attributes["reason"] for letter in dead}
-    assert reasons == dict(zip(bad, ("not_json", "unknown_version", "missing_field"), strict=True))
-    survivor = json.loads(good)
-    assert layers.stored_contents(survivor["thread_id"]) == [survivor["user_message"], survivor["assistant_message"]]
+    dead_letters = queues.wait_for_dead_letters(lambda body: body in invalid, len(invalid))
+    reasons = {dead_letter.body: dead_letter.attributes["reason"] for dead_letter in dead_letters}
+    assert reasons == dict(zip(invalid, ("not_json", "unknown_version", "missing_field"), strict=True))
+    stored = json.loads(valid)
+    assert layers.stored_contents(stored["thread_id"]) == [stored["user_message"], stored["assistant_message"]]
 
 
 @pytest.mark.parametrize("event", [{}, {"source": "aws.events"}], ids=["empty", "scheduled"])

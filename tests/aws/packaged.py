@@ -1,4 +1,4 @@
-"""Uploads the template and its nested stacks as `sam package` does.
+"""An upload of the template and its nested stacks, as `sam package` does.
 
 In the template, the URL of each uploaded file replaces the file's local path.
 """
@@ -40,8 +40,8 @@ class Package:
     def upload(self, path: Path = ROOT / "template.yaml") -> str:
         """Upload a template and its local files, and return its URL."""
         text = path.read_text()
-        for given, taken in self._changes.items():
-            text = text.replace(given, taken)
+        for original, replacement in self._changes.items():
+            text = text.replace(original, replacement)
         template = yaml_parse(text)
         sections = [template.get("Globals", {}).get("Function", {})]
         sections += [resource.get("Properties", {}) for resource in template["Resources"].values()]
@@ -66,9 +66,9 @@ class Package:
 def _without_metric_math(section: dict[str, Any]) -> None:
     """Replace an alarm on a share by an alarm on the share's numerator, because the emulator has no metric math."""
     metrics = section.get("Metrics")
-    if isinstance(metrics, list) and any("Expression" in one for one in metrics):
+    if isinstance(metrics, list) and any("Expression" in metric for metric in metrics):
         section.pop("Metrics")
-        stat = next(one["MetricStat"] for one in metrics if "MetricStat" in one)
+        stat = next(metric["MetricStat"] for metric in metrics if "MetricStat" in metric)
         section |= {**stat["Metric"], "Statistic": stat["Stat"], "Period": stat["Period"]}
 
 

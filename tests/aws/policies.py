@@ -1,4 +1,4 @@
-"""Reads the roles' permissions from the transformed templates."""
+"""The roles' permissions in the transformed templates."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
 ROOT: Final = Path(__file__).parents[2]
 _MANAGED: Final = ("AWSLambdaBasicExecutionRole", "AWSLambdaSQSQueueExecutionRole", "AWSLambdaVPCAccessExecutionRole")
-_NOTHING: Final = {"Ref": "AWS::NoValue"}
+_NO_VALUE: Final = {"Ref": "AWS::NoValue"}
 
 
-class _Managed:
-    """The managed policies that SAM could attach, so that a test detects them."""
+class _ManagedPolicies:
+    """The managed policies that SAM could attach. A test detects an attached policy."""
 
     def load(self) -> dict[str, str]:
         return {name: f"arn:aws:iam::aws:policy/service-role/{name}" for name in _MANAGED}
@@ -28,22 +28,22 @@ def transformed() -> dict[str, Any]:
     template["Globals"]["Function"]["CodeUri"] = "s3://bucket/key"
     values = {"Stage": "prod", "BedrockModelId": "a.model", "AWS::Region": "eu-west-1", "AWS::Partition": "aws"}
     with patch.dict(os.environ, {"AWS_DEFAULT_REGION": "eu-west-1"}):
-        return dict(_with_everything_on(transform(template, values, _Managed())))
+        return dict(_with_true_conditions(transform(template, values, _ManagedPolicies())))
 
 
 def nested(name: str) -> dict[str, Any]:
     """Return a nested stack's template."""
-    return dict(_with_everything_on(yaml_parse((ROOT / "infra" / "aws" / f"{name}.yaml").read_text())))
+    return dict(_with_true_conditions(yaml_parse((ROOT / "infra" / "aws" / f"{name}.yaml").read_text())))
 
 
-def _with_everything_on(value: Any) -> Any:
+def _with_true_conditions(value: Any) -> Any:
     """Return the value with every condition true."""
     if isinstance(value, dict):
         if set(value) == {"Fn::If"}:
-            return _with_everything_on(value["Fn::If"][1])
-        return {key: _with_everything_on(inner) for key, inner in value.items()}
+            return _with_true_conditions(value["Fn::If"][1])
+        return {key: _with_true_conditions(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [one for one in map(_with_everything_on, value) if one != _NOTHING]
+        return [each for each in map(_with_true_conditions, value) if each != _NO_VALUE]
     return value
 
 
@@ -55,26 +55,29 @@ def role_of(template: dict[str, Any], function: str) -> dict[str, Any]:
 
 def statements(role: dict[str, Any], effect: str = "Allow") -> list[dict[str, Any]]:
     """Return the statements of a role's policies, with actions and resources as lists."""
-    found = [
+    matching = [
         statement
         for policy in role["Properties"].get("Policies", [])
         for statement in policy["PolicyDocument"]["Statement"]
         if statement["Effect"] == effect
     ]
-    return [{**one, "Action": _listed(one["Action"]), "Resource": _listed(one["Resource"])} for one in found]
+    return [
+        {**statement, "Action": _as_list(statement["Action"]), "Resource": _as_list(statement["Resource"])}
+        for statement in matching
+    ]
 
 
-def _listed(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
 def allowed(role: dict[str, Any]) -> dict[str, set[str]]:
     """Return each action with its resources as written in the templates."""
-    found: dict[str, set[str]] = {}
+    resources: dict[str, set[str]] = {}
     for statement in statements(role):
         for action in statement["Action"]:
-            found.setdefault(action, set()).update(_name(resource) for resource in statement["Resource"])
-    return found
+            resources.setdefault(action, set()).update(_name(resource) for resource in statement["Resource"])
+    return resources
 
 
 def _name(resource: Any) -> str:
@@ -83,7 +86,7 @@ def _name(resource: Any) -> str:
     if "Ref" in resource:
         return str(resource["Ref"])
     if "Fn::Sub" in resource:
-        given = resource["Fn::Sub"]
-        return str(given[0] if isinstance(given, list) else given)
+        template = resource["Fn::Sub"]
+        return str(template[0] if isinstance(template, list) else template)
     path = resource["Fn::GetAtt"]
     return ".".join(path) if isinstance(path, list) else str(path)

@@ -1,4 +1,4 @@
-"""The tests evaluate alarms with metrics that a function really prints, as CloudWatch would."""
+"""The tests evaluate an alarm with the metrics that a function prints, as CloudWatch does."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def issuer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Issuer]:
 
 
 def _sum(printed: str) -> float:
-    """Return the sum of the alarm's metric in embedded metrics, matched by namespace, name and dimension."""
+    """Return the sum of the alarm's metric in embedded metrics, selected by namespace, name and dimension."""
     total = 0.0
     for line in printed.splitlines():
         if not line.startswith('{"_aws"'):
@@ -37,14 +37,14 @@ def _sum(printed: str) -> float:
         fields = json.loads(line)
         for group in fields["_aws"]["CloudWatchMetrics"]:
             names = {metric["Name"] for metric in group["Metrics"]}
-            dimensions = [{name: fields[name] for name in names_of_one} for names_of_one in group["Dimensions"]]
-            wanted = {"service": _SERVICE}
-            if group["Namespace"] == _ALARM["Namespace"] and _ALARM["MetricName"] in names and wanted in dimensions:
-                total += sum(map(float, _listed(fields[_ALARM["MetricName"]])))
+            dimensions = [{name: fields[name] for name in group_names} for group_names in group["Dimensions"]]
+            expected = {"service": _SERVICE}
+            if group["Namespace"] == _ALARM["Namespace"] and _ALARM["MetricName"] in names and expected in dimensions:
+                total += sum(map(float, _as_list(fields[_ALARM["MetricName"]])))
     return total
 
 
-def _listed(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
@@ -55,7 +55,7 @@ def _fires(printed: str) -> bool:
 
 
 @pytest.mark.parametrize(("status", "body"), [(500, None), (404, None), (0, None), (200, b"<html>"), (200, b"{}")])
-def test_an_issuer_that_is_down(
+def test_the_alarm_fires_while_the_issuer_is_down(
     issuer: Issuer, capsys: pytest.CaptureFixture[str], status: int, body: bytes | None
 ) -> None:
     """The alarm fires from the first failed fetch on, even while the cached keys work.

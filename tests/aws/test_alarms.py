@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]  # ships no types
 
-from tests.aws.conditions import Evaluated
+from tests.aws.conditions import EvaluatedTemplate
 
 _ROOT: Final = Path(__file__).parents[2]
 _ALARMS: Final[dict[str, dict[str, Any]]] = {
@@ -23,22 +23,22 @@ _ALARMS: Final[dict[str, dict[str, Any]]] = {
 def _metrics(alarm: dict[str, Any]) -> list[dict[str, Any]]:
     if "Metrics" not in alarm:
         return [alarm]
-    return [one["MetricStat"]["Metric"] for one in alarm["Metrics"] if "MetricStat" in one]
+    return [metric["MetricStat"]["Metric"] for metric in alarm["Metrics"] if "MetricStat" in metric]
 
 
-def _written() -> set[str]:
+def _written_metrics() -> set[str]:
     """Return the names of the metrics that the functions' code writes."""
     text = "\n".join(path.read_text() for path in (_ROOT / "functions").rglob("*.py"))
-    found = set(re.findall(r'(?:add_metric|single_metric|_count)\(\s*"(\w+)"', text))
-    found |= {f"Degraded{layer}" for layer in ("Redis", "Postgres", "Queue")}
-    return found | {f"Durability{store}" for store in ("Queue", "Postgres", "Redis", "None")}
+    parameters = set(re.findall(r'(?:add_metric|single_metric|_count)\(\s*"(\w+)"', text))
+    parameters |= {f"Degraded{layer}" for layer in ("Redis", "Postgres", "Queue")}
+    return parameters | {f"Durability{store}" for store in ("Queue", "Postgres", "Redis", "None")}
 
 
 @pytest.mark.parametrize("name", _ALARMS)
 def test_the_alarms_metric_is_written(name: str) -> None:
     """The code writes the metric under the same name."""
-    own = {one["MetricName"] for one in _metrics(_ALARMS[name]) if one["Namespace"] == "HybridMemory"}
-    assert own <= _written()
+    own = {metric["MetricName"] for metric in _metrics(_ALARMS[name]) if metric["Namespace"] == "HybridMemory"}
+    assert own <= _written_metrics()
 
 
 @pytest.mark.parametrize(
@@ -46,13 +46,13 @@ def test_the_alarms_metric_is_written(name: str) -> None:
     ["AgentErrors", "AgentThrottles", "SyncErrors", "SyncThrottles"]
     + [f"Degraded{layer}" for layer in ("Redis", "Postgres", "Queue")],
 )
-def test_the_alarm_is_on_a_share(name: str) -> None:
+def test_the_alarm_uses_a_share(name: str) -> None:
     """The alarm is on a share, because one failure among a million requests must not trigger it."""
-    expressions = [one["Expression"] for one in _ALARMS[name]["Metrics"] if "Expression" in one]
+    expressions = [metric["Expression"] for metric in _ALARMS[name]["Metrics"] if "Expression" in metric]
     assert ["/" in expression for expression in expressions] == [True]
 
 
-def test_the_sweeps_own_heartbeat() -> None:
+def test_the_alarm_counts_only_the_sweeps_heartbeats() -> None:
     """The alarm counts only the sweep's heartbeats, not the drain's."""
     (metric,) = _metrics(_ALARMS["SweepStopped"])
     assert (metric["Namespace"], metric["MetricName"]) == ("HybridMemory", "Sweeps")
@@ -79,32 +79,32 @@ _THRESHOLDS: Final = [
 
 @pytest.mark.parametrize("name", [*_THRESHOLDS, "MonthlyBudget"])
 def test_a_threshold_is_a_parameter(name: str) -> None:
-    """The parameter is passed to the alarms' stack, where it is an alarm's threshold."""
-    template = Evaluated("111122223333").template
+    """The template passes the parameter to the alarms' stack, where it is an alarm's threshold."""
+    template = EvaluatedTemplate("111122223333").template
     assert name in template["Parameters"]
-    found = [
+    parameters = [
         key
         for stack in ("AlarmStack", "StoreAlarmStack")
         for key, value in template["Resources"][stack]["Properties"]["Parameters"].items()
         if value == {"Ref": name}
     ]
-    assert len(found) == 1
+    assert len(parameters) == 1
     if name in _THRESHOLDS:
-        assert {"Ref": found[0]} in [alarm["Threshold"] for alarm in _ALARMS.values()]
+        assert {"Ref": parameters[0]} in [alarm["Threshold"] for alarm in _ALARMS.values()]
 
 
 @pytest.mark.parametrize("name", ["ExchangeQueue", "ExchangeDeadLetterQueue"])
-def test_a_queue_outlives_its_stack(name: str) -> None:
-    """Deleting the stack keeps the queue, because the queue may hold the only copy of an exchange."""
-    queue = Evaluated("111122223333").template["Resources"][name]
+def test_the_queue_is_kept_when_the_stack_is_deleted(name: str) -> None:
+    """A deletion of the stack keeps the queue, because the queue may have the only copy of an exchange."""
+    queue = EvaluatedTemplate("111122223333").template["Resources"][name]
     assert (queue["DeletionPolicy"], queue["UpdateReplacePolicy"]) == ("Retain", "Retain")
 
 
-def test_reserved_concurrency_of_the_drain() -> None:
+def test_concurrency_is_reserved_only_with_the_parameter() -> None:
     """By default no concurrency is reserved, because a new account has too little concurrency."""
-    drain = Evaluated("111122223333").template["Resources"]["SyncFunction"]["Properties"][
+    drain = EvaluatedTemplate("111122223333").template["Resources"]["SyncFunction"]["Properties"][
         "ReservedConcurrentExecutions"
     ]
-    assert Evaluated("111122223333", Stage="prod").chosen(drain) == {"Ref": "AWS::NoValue"}
-    reserved = Evaluated("111122223333", Stage="prod", SyncReservedConcurrency="7")
-    assert reserved.chosen(drain) == {"Ref": "SyncReservedConcurrency"}
+    assert EvaluatedTemplate("111122223333", Stage="prod").evaluate(drain) == {"Ref": "AWS::NoValue"}
+    reserved = EvaluatedTemplate("111122223333", Stage="prod", SyncReservedConcurrency="7")
+    assert reserved.evaluate(drain) == {"Ref": "SyncReservedConcurrency"}

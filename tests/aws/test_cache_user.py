@@ -18,24 +18,24 @@ from shared.stores.redis.connection import RedisConnection
 from tests.support.exchanges import exchange
 
 _ROOT: Final = Path(__file__).parents[2]
-# The command line's own commands are not in this directory: an operator sends them as another user.
+# This directory does not contain the command line's own commands, which an operator sends as another user.
 _STORE: Final = _ROOT / "shared" / "stores" / "redis"
-_NAMES: Final = {"delete": "del"}
+_COMMAND_NAMES: Final = {"delete": "del"}
 # Commands that the client sends at each connection and probe.
-_CLIENT: Final = {"ping", "hello", "auth", "select", "script|load", "evalsha"}
+_CLIENT_COMMANDS: Final = {"ping", "hello", "auth", "select", "script|load", "evalsha"}
 
 
-def _access() -> str:
+def _access_string() -> str:
     template = yaml_parse((_ROOT / "infra" / "aws" / "cache.yaml").read_text())
     return str(template["Resources"]["FunctionUser"]["Properties"]["AccessString"])
 
 
-def _sent() -> set[str]:
+def _sent_commands() -> set[str]:
     """Return the commands in the code's pipelines and scripts."""
-    found = set(_CLIENT)
+    found = set(_CLIENT_COMMANDS)
     for path in _STORE.glob("*.py"):
         text = path.read_text()
-        found |= {_NAMES.get(name, name) for name in re.findall(r"\bpipe\.([a-z]+)\(", text)}
+        found |= {_COMMAND_NAMES.get(name, name) for name in re.findall(r"\bpipe\.([a-z]+)\(", text)}
         found |= {name.lower() for name in re.findall(r'\("([A-Z]+)",', text)} - {"script"}
     for path in _STORE.glob("*.lua"):
         found |= {name.lower() for name in re.findall(r"redis\.p?call\('([A-Za-z]+)'", path.read_text())}
@@ -45,39 +45,39 @@ def _sent() -> set[str]:
 @pytest.fixture
 def user(redis_client: redis.Redis) -> Any:
     """Create the template's user on a real server, with a password instead of ElastiCache's token."""
-    redis_client.execute_command("ACL", "SETUSER", "functions", "reset", ">token", *_access().split())  # type: ignore[no-untyped-call]
+    redis_client.execute_command("ACL", "SETUSER", "functions", "reset", ">token", *_access_string().split())  # type: ignore[no-untyped-call]
     yield "functions"
     redis_client.acl_deluser("functions")
 
 
-def _may(client: redis.Redis, user: str, command: str) -> bool:
+def _is_allowed(client: redis.Redis, user: str, command: str) -> bool:
     """Ask the server whether a user may run a command with its minimum number of arguments."""
     name, *rest = command.split("|")
-    (described,) = client.execute_command("COMMAND", "INFO", command).values()  # type: ignore[no-untyped-call]
-    arguments = [*rest, *["1"] * (abs(int(described["arity"])) - 1 - len(rest))]
+    (info,) = client.execute_command("COMMAND", "INFO", command).values()  # type: ignore[no-untyped-call]
+    arguments = [*rest, *["1"] * (abs(int(info["arity"])) - 1 - len(rest))]
     return bool(client.execute_command("ACL", "DRYRUN", user, name, *arguments) == "OK")  # type: ignore[no-untyped-call]
 
 
-def test_every_command_that_the_code_sends(redis_client: redis.Redis, user: str) -> None:
+def test_the_user_may_send_every_command_of_the_code(redis_client: redis.Redis, user: str) -> None:
     """The user may send every command of the code, including the commands in scripts.
 
     The server checks the commands one by one.
     """
-    sent = _sent()
+    sent = _sent_commands()
     assert {"eval", "lrange", "hgetall", "rpush", "time", "zadd", "lset"} <= sent
-    assert [command for command in sorted(sent) if not _may(redis_client, user, command)] == []
+    assert [command for command in sorted(sent) if not _is_allowed(redis_client, user, command)] == []
 
 
 @pytest.mark.parametrize(
     "command",
     ["flushall", "flushdb", "keys", "config|get", "shutdown", "acl|list", "debug", "monitor", "replicaof", "blpop"],
 )
-def test_no_unneeded_permission(redis_client: redis.Redis, user: str, command: str) -> None:
+def test_the_user_may_send_no_dangerous_command(redis_client: redis.Redis, user: str, command: str) -> None:
     """The user may send no command that empties the server, lists all keys, or changes permissions."""
-    assert not _may(redis_client, user, command)
+    assert not _is_allowed(redis_client, user, command)
 
 
-def test_a_turn_as_this_user(
+def test_a_turn_works_as_this_user(
     valkey: ValkeyServer, redis_client: redis.Redis, user: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The turn stores and reads an exchange, and the server refuses no command."""
@@ -90,8 +90,8 @@ def test_a_turn_as_this_user(
     connection = RedisConnection(settings)
     cache = RedisCache(connection, MemorySettings())
     try:
-        kept = exchange(1, thread_id="t")
-        cache.merge_stored([kept])
+        stored = exchange(1, thread_id="t")
+        cache.merge_stored([stored])
         cache.read("t", "ana")
         cache.ping()
     finally:

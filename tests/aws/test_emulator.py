@@ -1,4 +1,4 @@
-"""Deploys the whole system with its nested stacks to the emulator, as far as the emulator supports it.
+"""A deployment of the whole system with its nested stacks to the emulator, as far as the emulator supports it.
 
 The emulator creates the network, the cluster, the cache, the roles and the alarms. It has no RDS Proxy, NAT gateway or
 flow logs, and its cluster has no PostgreSQL. The stage is therefore `dev` without a NAT gateway, and the cluster's host
@@ -79,18 +79,18 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     """Run the emulator, and a PostgreSQL with only the roles that RDS has."""
     state = tmp_path_factory.mktemp("aws")
     with PostgresServer(state / "postgres") as postgres:
-        _make_it_aurora(postgres)
+        _prepare_as_aurora(postgres)
         # With this setting, psycopg connects to this address for every host name.
         settings = {"PGHOSTADDR": "127.0.0.1"}
         with EmulatorServer(state / "emulator", settings) as server:
-            made = Emulator(server.url, f"postgresql://memory_owner@127.0.0.1:{postgres.port}/memory", "")
+            running = Emulator(server.url, f"postgresql://memory_owner@127.0.0.1:{postgres.port}/memory", "")
             changes = {":5432/memory": f":{postgres.port}/memory", "sslmode=require": "sslmode=disable"}
             changes["sslmode=${SslMode}"] = "sslmode=disable"
-            url = Package(made.client("s3"), server.url, changes).upload()
-            yield Emulator(made.endpoint_url, made.database_url, url, postgres.port)
+            url = Package(running.client("s3"), server.url, changes).upload()
+            yield Emulator(running.endpoint_url, running.database_url, url, postgres.port)
 
 
-def _make_it_aurora(postgres: PostgresServer) -> None:
+def _prepare_as_aurora(postgres: PostgresServer) -> None:
     with admin(postgres) as operator:
         operator.execute("create role rds_iam")
         operator.execute("create role memory_owner login superuser")
@@ -123,15 +123,15 @@ def _create(emulator: Emulator, name: str, parameters: dict[str, str]) -> dict[s
 
 
 def _reasons(cloudformation: CloudFormationClient) -> list[str]:
-    found = []
+    reasons = []
     for stack in cloudformation.describe_stacks()["Stacks"]:
         events = cloudformation.describe_stack_events(StackName=stack["StackName"])["StackEvents"]
-        found += [
+        reasons += [
             f"{stack['StackName']}/{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}"
             for event in events
             if event.get("ResourceStatus", "").endswith("FAILED")
         ]
-    return found
+    return reasons
 
 
 @pytest.fixture(scope="module")
@@ -151,12 +151,14 @@ def test_every_stack_is_complete(emulator: Emulator, stack: dict[str, Any]) -> N
     assert stack["StackStatus"] == "CREATE_COMPLETE"
     cloudformation = emulator.client("cloudformation")
     resources = cloudformation.describe_stack_resources(StackName=STACK)["StackResources"]
-    nested = {one["LogicalResourceId"]: one for one in resources if one["ResourceType"] == "AWS::CloudFormation::Stack"}
+    nested = {
+        each["LogicalResourceId"]: each for each in resources if each["ResourceType"] == "AWS::CloudFormation::Stack"
+    }
     assert set(nested) == NESTED
-    assert {one["ResourceStatus"] for one in nested.values()} == {"CREATE_COMPLETE"}
+    assert {each["ResourceStatus"] for each in nested.values()} == {"CREATE_COMPLETE"}
 
 
-def test_the_contracts_outputs(outputs: dict[str, str]) -> None:
+def test_the_stack_has_the_contracts_outputs(outputs: dict[str, str]) -> None:
     """The stack has all outputs of the contract, as in other environments, and the outputs that only AWS has."""
     contract = {"ApiUrl", "ExchangeQueueUrl", "ExchangeDeadLetterQueueUrl", "AgentFunctionName", "SyncFunctionName"}
     assert contract | {"AgentAliasArn", "AlarmTopicArn", "DashboardName", "DatabaseHost", "RedisAddress"} <= set(
@@ -164,7 +166,7 @@ def test_the_contracts_outputs(outputs: dict[str, str]) -> None:
     )
 
 
-def test_the_database_is_migrated_before_the_functions_are_there(emulator: Emulator, outputs: dict[str, str]) -> None:
+def test_the_database_is_migrated_before_the_functions_are_created(emulator: Emulator, outputs: dict[str, str]) -> None:
     """CloudFormation invoked the migration function, and the functions' environment has its result."""
     with psycopg.connect(emulator.database_url) as connection:
         row = connection.execute("select version_num from alembic_version").fetchone()
@@ -201,22 +203,24 @@ def test_no_secret_is_in_an_environment(emulator: Emulator, outputs: dict[str, s
         assert (environment["REDIS__TLS"], environment["REDIS__PASSWORD"]) == ("true", "")
 
 
-def test_the_functions_sign_in(emulator: Emulator, outputs: dict[str, str]) -> None:
-    """The alias' function connects to PostgreSQL as `memory`, and reports that Valkey does not respond."""
+def test_the_functions_sign_in_to_postgresql(emulator: Emulator, outputs: dict[str, str]) -> None:
+    """The alias's function connects to PostgreSQL as `memory`, and reports that Valkey does not respond."""
     functions = emulator.client("lambda")
-    health = _ask_health(functions, outputs)
+    health = _invoke_health(functions, outputs)
     assert health == {"status": "degraded", "redis": "unavailable", "postgres": "ok", "queue": "ok"}
 
 
-def _ask_health(functions: Any, outputs: dict[str, str]) -> Any:
+def _invoke_health(functions: Any, outputs: dict[str, str]) -> Any:
     functions.get_waiter("published_version_active").wait(
         FunctionName=outputs["AgentFunctionName"], Qualifier="live", WaiterConfig={"Delay": 1, "MaxAttempts": 60}
     )
-    answer = json.loads(functions.invoke(FunctionName=outputs["AgentAliasArn"], Payload=_health())["Payload"].read())
+    answer = json.loads(
+        functions.invoke(FunctionName=outputs["AgentAliasArn"], Payload=_health_event())["Payload"].read()
+    )
     return json.loads(answer["body"])
 
 
-def _health() -> bytes:
+def _health_event() -> bytes:
     event = {
         "resource": "/{proxy+}",
         "path": "/health",
@@ -231,15 +235,15 @@ def _health() -> bytes:
 
 
 def test_the_api_calls_the_alias(emulator: Emulator, outputs: dict[str, str]) -> None:
-    """The API has exactly the methods that the function handles."""
+    """Every method of the API calls the agent function's alias."""
     gateway = emulator.client("apigateway")
     api = outputs["ApiUrl"].split("//")[1].split(".")[0]
-    called = set()
+    targets = set()
     for resource in gateway.get_resources(restApiId=api, embed=["methods"])["items"]:
         for method in resource.get("resourceMethods", {}):
             integration = gateway.get_integration(restApiId=api, resourceId=resource["id"], httpMethod=method)
-            called.add(integration["uri"].split("functions/")[1].removesuffix("/invocations"))
-    assert called == {outputs["AgentAliasArn"]}
+            targets.add(integration["uri"].split("functions/")[1].removesuffix("/invocations"))
+    assert targets == {outputs["AgentAliasArn"]}
 
 
 def test_alarms_notify_the_topic(emulator: Emulator, outputs: dict[str, str]) -> None:
@@ -249,7 +253,7 @@ def test_alarms_notify_the_topic(emulator: Emulator, outputs: dict[str, str]) ->
     assert len(alarms) > 20
     assert {action for alarm in alarms for action in alarm["AlarmActions"]} == {outputs["AlarmTopicArn"]}
     topic = emulator.client("sns").list_subscriptions_by_topic(TopicArn=outputs["AlarmTopicArn"])
-    assert [one["Endpoint"] for one in topic["Subscriptions"]] == ["operator@example.com"]
+    assert [each["Endpoint"] for each in topic["Subscriptions"]] == ["operator@example.com"]
 
 
 def _secret(emulator: Emulator, user: str) -> str:
@@ -257,13 +261,13 @@ def _secret(emulator: Emulator, user: str) -> str:
     return str(emulator.client("secretsmanager").create_secret(Name=user, SecretString=text)["ARN"])
 
 
-def test_stores_of_your_own(emulator: Emulator) -> None:
+def test_existing_stores_are_migrated(emulator: Emulator) -> None:
     """The deployment migrates existing stores and grants the functions access.
 
     Passwords are only in Secrets Manager.
     """
     url = f"127.0.0.1:{emulator.port}/yours"
-    made = _create(
+    created = _create(
         emulator,
         "yours",
         {
@@ -278,19 +282,21 @@ def test_stores_of_your_own(emulator: Emulator) -> None:
             "RedisPort": "1",
         },
     )
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in made["Outputs"]}
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in created["Outputs"]}
     with psycopg.connect(f"postgresql://yours:yours-secret@{url}") as connection:
         row = connection.execute("select version_num from alembic_version").fetchone()
-        mine = connection.execute("select has_table_privilege('app', 'messages', 'insert')").fetchone()
-        others = connection.execute("select has_table_privilege('app', 'alembic_version', 'select')").fetchone()
+        insert_privilege = connection.execute("select has_table_privilege('app', 'messages', 'insert')").fetchone()
+        select_privilege = connection.execute(
+            "select has_table_privilege('app', 'alembic_version', 'select')"
+        ).fetchone()
     assert row is not None
-    assert (mine, others) == ((True,), (False,))
+    assert (insert_privilege, select_privilege) == ((True,), (False,))
     for name in (outputs["AgentFunctionName"], outputs["SyncFunctionName"], outputs["MigrateFunctionName"]):
         environment = _environment(emulator, name)
         assert environment["DATABASE__AUTH"] == "secret"
         assert "-secret" not in environment["DATABASE__URL"]
     assert _environment(emulator, outputs["SyncFunctionName"])["SCHEMA_REVISION"] == row[0]
-    assert _ask_health(emulator.client("lambda"), outputs)["postgres"] == "ok"
+    assert _invoke_health(emulator.client("lambda"), outputs)["postgres"] == "ok"
 
 
 def test_a_stage_without_tokens_is_refused(emulator: Emulator) -> None:

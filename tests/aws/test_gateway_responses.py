@@ -6,12 +6,12 @@ from typing import Any, Final
 
 import pytest
 
-from tests.aws.conditions import Evaluated
+from tests.aws.conditions import EvaluatedTemplate
 
-_ALLOW: Final = "gatewayresponse.header.Access-Control-Allow-Origin"
-_EXPOSE: Final = "gatewayresponse.header.Access-Control-Expose-Headers"
+_ALLOW_ORIGIN: Final = "gatewayresponse.header.Access-Control-Allow-Origin"
+_EXPOSE_HEADERS: Final = "gatewayresponse.header.Access-Control-Expose-Headers"
 # Possible causes: no route, no key, throttling, a body over 10 MB, a function that fails or takes too long.
-_MET: Final = {
+_EXPECTED: Final = {
     "ACCESS_DENIED",
     "DEFAULT_4XX",
     "DEFAULT_5XX",
@@ -27,34 +27,34 @@ _MET: Final = {
 
 
 def _responses(**parameters: str) -> dict[str, Any]:
-    evaluated = Evaluated("210987654321", **parameters)
+    evaluated = EvaluatedTemplate("210987654321", **parameters)
     definition = evaluated.template["Resources"]["Api"]["Properties"]["DefinitionBody"]
-    return dict(evaluated.chosen(definition["x-amazon-apigateway-gateway-responses"]))
+    return dict(evaluated.evaluate(definition["x-amazon-apigateway-gateway-responses"]))
 
 
 @pytest.mark.parametrize(
     "parameters", [{"Stage": "local"}, {"Stage": "prod", "CorsOrigins": "https://a.example,https://b.example"}]
 )
-def test_pages_may_read_every_one(parameters: dict[str, str]) -> None:
-    """An allowed page sees the throttling response instead of a network error."""
+def test_allowed_pages_may_read_every_response(parameters: dict[str, str]) -> None:
+    """An allowed page may read, for example, the throttling response. Otherwise the browser reports a network error."""
     responses = _responses(**parameters)
-    assert set(responses) >= _MET
+    assert set(responses) >= _EXPECTED
     for name, response in responses.items():
         headers = response["responseParameters"]
-        assert headers[_ALLOW] == "'*'", name
-        exposed = {one.lower() for one in headers[_EXPOSE].strip("'").split(", ")}
+        assert headers[_ALLOW_ORIGIN] == "'*'", name
+        exposed = {name.lower() for name in headers[_EXPOSE_HEADERS].strip("'").split(", ")}
         assert {"retry-after", "allow", "date", "x-amzn-requestid"} <= exposed, name
 
 
-def test_no_page_may_read_any_without_origins() -> None:
-    """Without allowed origins, no page may read the gateway's responses, nor the function's responses."""
+def test_no_page_may_read_responses_without_origins() -> None:
+    """Without allowed origins, no page may read the gateway's responses."""
     for name, response in _responses(Stage="prod", CorsOrigins="").items():
-        assert not {_ALLOW, _EXPOSE} & set(response["responseParameters"]), name
+        assert not {_ALLOW_ORIGIN, _EXPOSE_HEADERS} & set(response["responseParameters"]), name
 
 
-def test_they_hold_nothing_of_a_user() -> None:
+def test_responses_contain_no_data_of_a_user() -> None:
     """Every page may read the responses, so they contain only the gateway's message and the request's id."""
     for name, response in _responses(Stage="local").items():
         (template,) = response["responseTemplates"].values()
-        result = {word.rstrip("\",}'") for word in template.replace(":", " ").replace(",", " ").split() if "$" in word}
-        assert {one.strip('"') for one in result} <= {"$context.error.messageString", "$context.requestId"}, name
+        words = {word.rstrip("\",}'") for word in template.replace(":", " ").replace(",", " ").split() if "$" in word}
+        assert {word.strip('"') for word in words} <= {"$context.error.messageString", "$context.requestId"}, name

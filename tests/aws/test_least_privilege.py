@@ -26,7 +26,7 @@ _BEDROCK: Final = {
 }
 
 # For each function: the actions of its code with their resources, and the actions of Lambda.
-_TABLE: Final[dict[str, tuple[dict[str, set[str]], set[str]]]] = {
+_PERMISSIONS: Final[dict[str, tuple[dict[str, set[str]], set[str]]]] = {
     "AgentFunction": (
         {
             "sqs:SendMessage": {_QUEUE},
@@ -53,13 +53,13 @@ _TABLE: Final[dict[str, tuple[dict[str, set[str]], set[str]]]] = {
         _LOGS | _NETWORK,
     ),
 }
-_ENTRIES: Final = {
+_HANDLERS: Final = {
     "AgentFunction": "functions.agent.handler",
     "SyncFunction": "functions.sync.handler",
     "MigrateFunction": "infra.migrations.handler",
 }
 # These actions are in shared code that the function imports but does not use.
-_NOT_ITS_OWN: Final = {
+_UNUSED_ACTIONS: Final = {
     "AgentFunction": set[str](),
     # The class with the client's factory also sends messages and reads the queue's depth.
     "SyncFunction": {"sqs:GetQueueAttributes"},
@@ -71,29 +71,29 @@ _NOT_ITS_OWN: Final = {
 def roles_of_the_templates() -> dict[str, dict[str, Any]]:
     """Return each function's role."""
     root, migration = transformed(), nested("migration")
-    return {name: role_of(migration if name == "MigrateFunction" else root, name) for name in _TABLE}
+    return {name: role_of(migration if name == "MigrateFunction" else root, name) for name in _PERMISSIONS}
 
 
-@pytest.mark.parametrize("function", _TABLE)
-def test_a_role_allows_this_and_no_more(roles: dict[str, dict[str, Any]], function: str) -> None:
+@pytest.mark.parametrize("function", _PERMISSIONS)
+def test_a_role_allows_exactly_the_listed_actions(roles: dict[str, dict[str, Any]], function: str) -> None:
     """The role's actions and resources equal those in the table."""
-    code, service = _TABLE[function]
-    found = allowed(roles[function])
-    assert set(found) == set(code) | service
-    assert {action: found[action] for action in code} == code
+    code, service = _PERMISSIONS[function]
+    granted = allowed(roles[function])
+    assert set(granted) == set(code) | service
+    assert {action: granted[action] for action in code} == code
 
 
-@pytest.mark.parametrize("function", _TABLE)
-def test_the_code_needs_this_and_no_less(function: str) -> None:
+@pytest.mark.parametrize("function", _PERMISSIONS)
+def test_the_code_needs_exactly_the_listed_actions(function: str) -> None:
     """The actions that the code calls equal those in the table."""
-    code, service = _TABLE[function]
-    needed = actions(_ENTRIES[function])
-    assert needed - _NOT_ITS_OWN[function] == set(code)
-    assert _NOT_ITS_OWN[function] <= needed & (service | {"sqs:GetQueueAttributes"})
+    code, service = _PERMISSIONS[function]
+    needed = actions(_HANDLERS[function])
+    assert needed - _UNUSED_ACTIONS[function] == set(code)
+    assert _UNUSED_ACTIONS[function] <= needed & (service | {"sqs:GetQueueAttributes"})
 
 
-@pytest.mark.parametrize("function", _TABLE)
-def test_no_policy_is_wide(roles: dict[str, dict[str, Any]], function: str) -> None:
+@pytest.mark.parametrize("function", _PERMISSIONS)
+def test_no_policy_has_wildcard_actions(roles: dict[str, dict[str, Any]], function: str) -> None:
     """There is no managed policy and no wildcard action.
 
     Only the network's actions have the resource `*`, and the code is denied these actions.
@@ -109,20 +109,24 @@ def test_no_policy_is_wide(roles: dict[str, dict[str, Any]], function: str) -> N
     assert set(denied["Condition"]["ArnLike"]) == {"lambda:SourceFunctionArn"}
 
 
-def test_other_models_are_called_through_the_profile_only(roles: dict[str, dict[str, Any]]) -> None:
+def test_other_models_are_called_only_through_the_profile(roles: dict[str, dict[str, Any]]) -> None:
     """The statement for all models applies only to requests through one inference profile."""
-    (wide,) = [one for one in statements(roles["AgentFunction"]) if one.get("Sid") == "AskTheModelThroughItsProfile"]
-    (profile,) = wide["Condition"]["ArnEquals"].values()
+    (statement,) = [
+        statement
+        for statement in statements(roles["AgentFunction"])
+        if statement.get("Sid") == "AskTheModelThroughItsProfile"
+    ]
+    (profile,) = statement["Condition"]["ArnEquals"].values()
     assert profile["Fn::Sub"].endswith("inference-profile/${BedrockModelId}")
 
 
-def test_the_code_that_is_looked_at_is_the_code() -> None:
+def test_the_search_follows_imports() -> None:
     """The search follows imports, so it includes the modules that call AWS."""
     names = {f"{path.parent.name}/{path.name}" for path in modules("functions.agent.handler")}
     assert {"sqs/queue.py", "sqs/inspector.py", "stores/aws_tokens.py", "agents/model_clients.py"} <= names
 
 
-def test_queues_take_nothing_without_tls() -> None:
+def test_queues_deny_requests_without_tls() -> None:
     """The policy denies every SQS action without TLS, for every caller and both queues."""
     policy = transformed()["Resources"]["ExchangeQueuesPolicy"]["Properties"]
     (statement,) = policy["PolicyDocument"]["Statement"]

@@ -1,4 +1,4 @@
-"""Transforms the template as SAM does on AWS, with values for its parameters."""
+"""The template as SAM transforms it on AWS, with values for its parameters."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ ROOT: Final = Path(__file__).parents[2]
 
 
 def transform(**parameters: str) -> dict[str, Any]:
-    """Return the transformed template; other parameters have their defaults."""
+    """Return the transformed template. All other parameters have their defaults."""
     template = yaml_parse((ROOT / "template.yaml").read_text())
-    template["Globals"]["Function"]["CodeUri"] = "s3://bucket/code.zip"  # as `sam package` leaves it
-    given = {name: str(one["Default"]) for name, one in template["Parameters"].items()} | parameters
+    template["Globals"]["Function"]["CodeUri"] = "s3://bucket/code.zip"  # `sam package` writes such a URL
+    values = {name: str(parameter["Default"]) for name, parameter in template["Parameters"].items()} | parameters
     session = boto3.Session(region_name="us-east-1")
-    return dict(Translator({}, Parser(), boto_session=session).translate(template, given))
+    return dict(Translator({}, Parser(), boto_session=session).translate(template, values))
 
 
 def deployment(template: dict[str, Any]) -> str:
     """Return the logical id of the API's deployment. Each new deployment has a new id."""
-    (found,) = (name for name, one in template["Resources"].items() if one["Type"] == "AWS::ApiGateway::Deployment")
-    return str(found)
+    (logical_id,) = (
+        name for name, resource in template["Resources"].items() if resource["Type"] == "AWS::ApiGateway::Deployment"
+    )
+    return str(logical_id)

@@ -33,8 +33,8 @@ def test_every_image_is_pinned(compose: dict[str, Any]) -> None:
         assert re.search(r":\d+\.\d+[\w.-]*$", image), image
 
 
-def test_servers_are_waited_for(compose: dict[str, Any]) -> None:
-    """Every server has a health check, and the deployment starts once, when all are healthy."""
+def test_the_deployment_waits_for_healthy_servers(compose: dict[str, Any]) -> None:
+    """Every server has a health check, and the deployment starts once all servers are healthy."""
     deploy = compose["services"]["deploy"]
 
     assert all("test" in compose["services"][name]["healthcheck"] for name in _SERVERS)
@@ -63,14 +63,14 @@ def test_functions_reach_the_servers_by_name(compose: dict[str, Any]) -> None:
     assert environment["AWS_ENDPOINT_URL"] == "http://localstack:4566"
 
 
-def test_functions_run_in_containers_of_their_own(compose: dict[str, Any]) -> None:
+def test_functions_run_in_their_own_containers(compose: dict[str, Any]) -> None:
     """LocalStack has the Docker socket and starts the function containers through it."""
     (volume,) = compose["services"]["localstack"]["volumes"]
 
     assert volume == "${DOCKER_SOCK:-/var/run/docker.sock}:/var/run/docker.sock"
 
 
-def test_the_build_cache_is_not_removed(compose: dict[str, Any]) -> None:
+def test_the_build_cache_is_in_a_volume(compose: dict[str, Any]) -> None:
     """The build cache is in a volume, independent of the image user's home."""
     deploy = compose["services"]["deploy"]
     name, _, path = next(volume for volume in deploy["volumes"] if "cache" in volume).partition(":")
@@ -79,12 +79,12 @@ def test_the_build_cache_is_not_removed(compose: dict[str, Any]) -> None:
     assert Path(deploy["environment"]["UV_CACHE_DIR"]).is_relative_to(path)
 
 
-def test_every_setting_is_handed_on(compose: dict[str, Any]) -> None:
+def test_every_setting_can_be_set_for_compose(compose: dict[str, Any]) -> None:
     """Every setting with a template parameter can be set for compose as for `make run`."""
     template = (_ROOT / "template.yaml").read_text()
-    wanted = {name for name, parameter in (ADDRESSES | PARAMETERS).items() if f"\n  {parameter}:\n" in template}
+    expected = {name for name, parameter in (ADDRESSES | PARAMETERS).items() if f"\n  {parameter}:\n" in template}
 
-    assert wanted <= compose["services"]["deploy"]["environment"].keys()
+    assert expected <= compose["services"]["deploy"]["environment"].keys()
 
 
 def test_the_makefile_builds_the_deployed_functions() -> None:

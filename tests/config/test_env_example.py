@@ -10,10 +10,10 @@ from pydantic_settings import BaseSettings
 from shared import settings
 
 _EXAMPLE = Path(__file__).parents[2] / ".env.example"
-_KINDS = [
-    kind
-    for _, kind in inspect.getmembers(settings, inspect.isclass)
-    if issubclass(kind, BaseSettings) and kind.__module__.startswith(settings.__name__)
+_SETTINGS_CLASSES = [
+    settings_class
+    for _, settings_class in inspect.getmembers(settings, inspect.isclass)
+    if issubclass(settings_class, BaseSettings) and settings_class.__module__.startswith(settings.__name__)
 ]
 
 
@@ -23,13 +23,13 @@ def _default(value: object) -> str:
     return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def test_the_example_holds_every_setting_with_its_default() -> None:
+def test_the_example_has_every_setting_with_its_default() -> None:
     """The example has all existing settings with their default values, and no others."""
     expected = {}
     without_default = set()
-    for kind in _KINDS:
-        prefix = str(kind.model_config.get("env_prefix"))
-        for name, field in kind.model_fields.items():
+    for settings_class in _SETTINGS_CLASSES:
+        prefix = str(settings_class.model_config.get("env_prefix"))
+        for name, field in settings_class.model_fields.items():
             variable = prefix + name.upper()
             if prefix == "SYNC__" or field.default is PydanticUndefined:
                 without_default.add(variable)

@@ -27,25 +27,25 @@ def variables() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def given(template: dict[str, Any]) -> dict[str, Any]:
+def template_variables(template: dict[str, Any]) -> dict[str, Any]:
     """Return the template's environment of the functions, as written."""
     agent = template["Resources"]["AgentFunction"]["Properties"]["Environment"]["Variables"]
     return {**template["Globals"]["Function"]["Environment"]["Variables"], **agent}
 
 
-def test_every_variable_is_one_that_sam_hands_on(given: dict[str, Any], variables: dict[str, str]) -> None:
+def test_every_variable_is_in_the_template(template_variables: dict[str, Any], variables: dict[str, str]) -> None:
     """The file has only variables of the template, because SAM silently ignores other variables."""
-    assert variables.keys() <= given.keys()
+    assert variables.keys() <= template_variables.keys()
 
 
-def test_no_condition_is_left_to_sam(given: dict[str, Any], variables: dict[str, str]) -> None:
+def test_variables_with_conditions_are_set(template_variables: dict[str, Any], variables: dict[str, str]) -> None:
     """`sam local` does not evaluate conditions, so the file sets every variable that depends on a condition."""
-    conditional = {name for name, value in given.items() if isinstance(value, dict) and "Fn::If" in value}
+    conditional = {name for name, value in template_variables.items() if isinstance(value, dict) and "Fn::If" in value}
 
     assert conditional - {"POWERTOOLS_SERVICE_NAME"} <= variables.keys()
 
 
-def test_every_host_is_a_service_of_the_compose_file(variables: dict[str, str]) -> None:
+def test_every_host_is_a_compose_service(variables: dict[str, str]) -> None:
     """Each host is a compose service. PostgreSQL's URL has the service's port, user, password and database."""
     services = yaml.safe_load((_ROOT / "docker-compose.yml").read_text())["services"]
     hosts = {urlsplit(value).hostname for value in variables.values() if "://" in value} | {variables["REDIS__HOST"]}
@@ -57,9 +57,9 @@ def test_every_host_is_a_service_of_the_compose_file(variables: dict[str, str]) 
     assert variables["DATABASE__URL"] == f"postgresql://{user}:{password}@postgres:5432/{database}"
 
 
-def test_the_queues_are_the_local_stack_s(template: dict[str, Any], variables: dict[str, str]) -> None:
+def test_the_queue_names_are_the_templates(template: dict[str, Any], variables: dict[str, str]) -> None:
     """The file has the queue names that the template uses in the stage local."""
-    named = {"SYNC__QUEUE_URL": "ExchangeQueue", "SYNC__DLQ_URL": "ExchangeDeadLetterQueue"}
-    for variable, queue in named.items():
+    queue_names = {"SYNC__QUEUE_URL": "ExchangeQueue", "SYNC__DLQ_URL": "ExchangeDeadLetterQueue"}
+    for variable, queue in queue_names.items():
         _, _, local = template["Resources"][queue]["Properties"]["QueueName"]["Fn::If"]
         assert variables[variable].rpartition("/")[2] == local["Fn::Sub"].replace("${AWS::StackName}", STACK)

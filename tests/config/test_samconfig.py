@@ -19,7 +19,7 @@ def samconfig() -> dict[str, Any]:
     return tomllib.loads((_ROOT / "samconfig.toml").read_text())
 
 
-def _read(override: str) -> tuple[str, str]:
+def _parse(override: str) -> tuple[str, str]:
     """Return an override's name and value as SAM parses them.
 
     Raises:
@@ -30,19 +30,19 @@ def _read(override: str) -> tuple[str, str]:
     return match[1], match[2] or match[3]
 
 
-def test_a_blank_has_to_be_quoted() -> None:
+def test_a_value_with_spaces_must_be_quoted() -> None:
     """The test's parser refuses a value that SAM would cut, and parses other values as SAM does."""
     with pytest.raises(AssertionError, match="quote its value"):
-        _read("SweepSchedule=rate(6 hours)")
-    assert _read('SweepSchedule="rate(6 hours)"') == ("SweepSchedule", "rate(6 hours)")
-    assert _read("DatabaseMinCapacity=0.5") == ("DatabaseMinCapacity", "0.5")
+        _parse("SweepSchedule=rate(6 hours)")
+    assert _parse('SweepSchedule="rate(6 hours)"') == ("SweepSchedule", "rate(6 hours)")
+    assert _parse("DatabaseMinCapacity=0.5") == ("DatabaseMinCapacity", "0.5")
 
 
 @pytest.mark.parametrize("name", _STAGES)
 def test_each_environment_deploys_its_stage(samconfig: dict[str, Any], name: str) -> None:
     """Each environment sets its stage. Every override is a parameter of the template and not a secret."""
     parameters = samconfig[name]["deploy"]["parameters"]
-    overrides = dict(_read(override) for override in parameters["parameter_overrides"])
+    overrides = dict(_parse(override) for override in parameters["parameter_overrides"])
     template = (_ROOT / "template.yaml").read_text()
 
     assert overrides["Stage"] == _STAGES[name]
@@ -52,7 +52,7 @@ def test_each_environment_deploys_its_stage(samconfig: dict[str, Any], name: str
 
 
 def test_production_must_be_confirmed(samconfig: dict[str, Any]) -> None:
-    """A change of production is shown and must be confirmed."""
+    """SAM shows a change of production, and the operator must confirm the change."""
     assert samconfig["prod"]["deploy"]["parameters"]["confirm_changeset"] is True
     assert (
         samconfig["prod"]["deploy"]["parameters"]["stack_name"]
@@ -61,7 +61,7 @@ def test_production_must_be_confirmed(samconfig: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", _STAGES)
-def test_the_commands_work_as_they_are_typed(samconfig: dict[str, Any], name: str) -> None:
+def test_the_commands_need_no_options(samconfig: dict[str, Any], name: str) -> None:
     """`sam build` and `sam deploy --config-env …` need no options, because SAM reads no other environment's section."""
     assert re.fullmatch(r"[a-z]{2}-[a-z]+-\d", samconfig[name]["deploy"]["parameters"]["region"])
     assert samconfig[name]["build"]["parameters"] == samconfig["default"]["build"]["parameters"]

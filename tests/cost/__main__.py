@@ -21,23 +21,23 @@ _BEGIN, _END = "<!-- measured -->", "<!-- end of what is measured -->"
 
 
 def main() -> int:
-    """Measure and write the page; return the exit code."""
+    """Measure, write the page, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.cost", description=__doc__)
     parser.add_argument("--turns", type=int, default=1000)
     options = parser.parse_args()
-    assumed = tomllib.loads((Path(__file__).parent / "assumptions.toml").read_text())
+    assumptions = tomllib.loads((Path(__file__).parent / "assumptions.toml").read_text())
     with tempfile.TemporaryDirectory() as state:
-        units = measure(Path(state), options.turns, assumed["turn"])
+        units = measure(Path(state), options.turns, assumptions["turn"])
     sys.stdout.write(f"{to_json(units)}\n")
     page = _PAGE.read_text()
-    before, _, rest = page.partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    _PAGE.write_text(f"{before}{_BEGIN}\n\n{written(units, assumed)}\n\n{_END}{after}")
+    text_before, _, rest = page.partition(_BEGIN)
+    _, _, text_after = rest.partition(_END)
+    _PAGE.write_text(f"{text_before}{_BEGIN}\n\n{measured_part(units, assumptions)}\n\n{_END}{text_after}")
     sys.stdout.write(f"{_PAGE.relative_to(ROOT)} is written.\n")
     return 0
 
 
-def written(units: Units, assumed: dict[str, Any]) -> str:
+def measured_part(units: Units, assumptions: dict[str, Any]) -> str:
     """Return the measured part of the page."""
     # The machine's load changes the times, but not the bytes.
     machine = f"Python {platform.python_version()}, {os.cpu_count()} cores with a load of {os.getloadavg()[0]:.0f}"
@@ -54,17 +54,17 @@ def written(units: Units, assumed: dict[str, Any]) -> str:
         ("PostgreSQL's CPU time per turn", f"{units.postgres_ms:.1f} ms"),
         ("logs and metrics per turn", f"{units.log_bytes:,.0f} bytes"),
     ]
-    day, region = assumed["day"], assumed["region"]
+    day, region = assumptions["day"], assumptions["region"]
     parts = [
         f"### Resources per turn\n\nMeasured over {units.turns:,} sequential turns, {machine}.\n",
         "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts)]),
         f"\n### Cost of a million turns\n\nPrices of {region}, {day}.\n",
-        table(per_million(units, assumed), "a million turns"),
+        table(per_million(units, assumptions), "a million turns"),
         "\n### Cost of an idle month\n\n`prod`, as in samconfig.toml:\n",
-        table(per_month(assumed, production=True), "a month of `prod`"),
+        table(per_month(assumptions, production=True), "a month of `prod`"),
         "\n`dev`, as in samconfig.toml:\n",
-        table(per_month(assumed, production=False), "a month of `dev`"),
-        f"\n### Required sizes\n\n{sizing(units, assumed)}",
+        table(per_month(assumptions, production=False), "a month of `dev`"),
+        f"\n### Required sizes\n\n{sizing(units, assumptions)}",
     ]
     return "\n".join(parts)
 

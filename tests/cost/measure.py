@@ -1,4 +1,4 @@
-"""Measures the resources of a turn in the embedded stack: bytes, requests, seconds, memory."""
+"""Measurement of a turn's resources in the embedded stack: bytes, requests, seconds and memory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from infra.local.environment import ACCESS_KEY
 _DRAIN_SECONDS: Final = 120
 _FULL_THREADS: Final = 6
 _MEGABYTE: Final = 1_000_000
-_REPORTED: Final = re.compile(r"\tDuration: ([\d.]+) ms")
+_REPORTED_DURATION: Final = re.compile(r"\tDuration: ([\d.]+) ms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Units:
         import_ms: The import time of a cold start.
         agent_megabytes: Memory of the agent function's process.
         redis_bytes_per_thread: Bytes in Redis of a thread and its user.
-        redis_bytes_per_window: The same for a thread with a full window.
+        redis_bytes_per_window: Bytes in Redis of a thread with a full window and its user.
         postgres_bytes: Bytes of tables and indexes.
         postgres_ms: CPU time of PostgreSQL's processes.
         log_bytes: Bytes that both functions print, including metrics.
@@ -63,24 +63,24 @@ class Units:
 
 
 def measure(state: Path, turns: int, turn: dict[str, Any]) -> Units:
-    """Run a stack, and turns of one thread after another on it. One caller sends the turns without pauses."""
+    """Run turns on a new stack. One caller sends them without pauses, one thread after another."""
     with StackProcess(state, env={"AUTH__MODE": "none", "AGENT__MODEL": "offline"}) as stack:
         info = stack.info
-        cache, before = redis.Redis.from_url(info["redis_url"]), _table_bytes(info)
+        cache, table_bytes_before = redis.Redis.from_url(info["redis_url"]), _table_bytes(info)
         memory_before, postgres_before = _memory(cache), _postgres_seconds(info)
         with httpx.Client(base_url=info["api_url"], trust_env=False, timeout=30) as api:
             _turn(api, "warm-up", turn)
-            sent = [_turn(api, f"thread-{number // turn['turns_per_thread']}", turn) for number in range(turns)]
+            sizes = [_turn(api, f"thread-{number // turn['turns_per_thread']}", turn) for number in range(turns)]
         _wait_drained(info, turns + 1)
         threads = -(-turns // turn["turns_per_thread"]) + 1
-        memory_after, after = _memory(cache), _table_bytes(info)
+        memory_after, table_bytes_after = _memory(cache), _table_bytes(info)
         postgres_seconds = _postgres_seconds(info) - postgres_before
-        logged = (state / "functions.log").stat().st_size
+        log_bytes = (state / "functions.log").stat().st_size
         agent, drain = (_milliseconds(info, info[name]) for name in ("agent_function", "sync_function"))
         return Units(
             turns=turns,
-            request_bytes=statistics.mean(one[0] for one in sent),
-            response_bytes=statistics.mean(one[1] for one in sent),
+            request_bytes=statistics.mean(request for request, _ in sizes),
+            response_bytes=statistics.mean(response for _, response in sizes),
             agent_ms=2 * statistics.median(agent),
             drain_ms=statistics.median(drain) * _batches(state) / turns,
             batch=turns / max(1, _batches(state)),
@@ -88,19 +88,19 @@ def measure(state: Path, turns: int, turn: dict[str, Any]) -> Units:
             agent_megabytes=_largest_worker(info),
             redis_bytes_per_thread=(memory_after - memory_before) / threads,
             redis_bytes_per_window=_window_bytes(info, cache, turn, turns),
-            postgres_bytes=(after - before) / turns,
+            postgres_bytes=(table_bytes_after - table_bytes_before) / turns,
             postgres_ms=1000 * postgres_seconds / turns,
-            log_bytes=logged / turns,
+            log_bytes=log_bytes / turns,
         )
 
 
 def _turn(api: httpx.Client, thread: str, turn: dict[str, Any]) -> tuple[int, int]:
-    who = {"thread_id": thread, "user_id": f"user-of-{thread}"}
-    said = {"user_message": "q" * turn["prompt_characters"], "assistant_message": "a" * turn["answer_characters"]}
-    answers = [api.post("/invoking", json=who), api.post("/invoked", json={**who, **said})]
+    ids = {"thread_id": thread, "user_id": f"user-of-{thread}"}
+    texts = {"user_message": "q" * turn["prompt_characters"], "assistant_message": "a" * turn["answer_characters"]}
+    answers = [api.post("/invoking", json=ids), api.post("/invoked", json={**ids, **texts})]
     for answer in answers:
         answer.raise_for_status()
-    return sum(len(one.request.content) for one in answers), sum(len(one.content) for one in answers)
+    return sum(len(each.request.content) for each in answers), sum(len(each.content) for each in answers)
 
 
 def _wait_drained(info: dict[str, Any], exchanges: int) -> None:
@@ -143,8 +143,8 @@ def _window_bytes(info: dict[str, Any], cache: redis.Redis, turn: dict[str, Any]
 def _postgres_seconds(info: dict[str, Any]) -> float:
     """Return the CPU time of PostgreSQL's processes, including ended ones."""
     server = psutil.Process(info["pids"]["postgres"])
-    own = server.cpu_times()
-    seconds = own.user + own.system + own.children_user + own.children_system
+    times = server.cpu_times()
+    seconds = times.user + times.system + times.children_user + times.children_system
     for child in server.children(recursive=True):
         times = child.cpu_times()
         seconds += times.user + times.system
@@ -161,7 +161,7 @@ def _milliseconds(info: dict[str, Any], function: str) -> list[float]:
         logGroupName=f"/aws/lambda/{function}", filterPattern="REPORT"
     )
     messages = "\n".join(event["message"] for page in pages for event in page["events"])
-    return [float(found) for found in _REPORTED.findall(messages)]
+    return [float(duration) for duration in _REPORTED_DURATION.findall(messages)]
 
 
 def _batches(state: Path) -> int:
@@ -171,7 +171,7 @@ def _batches(state: Path) -> int:
 def _import_ms(info: dict[str, Any]) -> float:
     """Return the median of three times that a new process takes to import the agent function."""
     program = (
-        "import time; began = time.perf_counter(); import functions.agent.handler; print(time.perf_counter() - began)"
+        "import time; start = time.perf_counter(); import functions.agent.handler; print(time.perf_counter() - start)"
     )
     environment = {
         "SYNC__QUEUE_URL": info["queue_url"],
@@ -190,7 +190,7 @@ def _import_ms(info: dict[str, Any]) -> float:
 
 
 def _largest_worker(info: dict[str, Any]) -> float:
-    """Return the memory of the largest function process, which is the agent function's."""
+    """Return the memory of the largest function process, which belongs to the agent function."""
     children = psutil.Process(info["pids"]["emulator"]).children(recursive=True)
     return max((child.memory_info().rss for child in children), default=0) / _MEGABYTE
 

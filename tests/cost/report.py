@@ -1,4 +1,4 @@
-"""Computes the table of docs/cost.md from measured units and assumed prices."""
+"""The tables of docs/cost.md, computed from measured units and assumed prices."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ class Line:
     """One line of the bill, in dollars, per million turns or per month."""
 
     name: str
-    how: str
+    quantity: str
     dollars: float
 
 
-def per_million(units: Units, assumed: dict[str, Any]) -> list[Line]:
+def per_million(units: Units, assumptions: dict[str, Any]) -> list[Line]:
     """Return the costs of a million turns."""
-    price, turn = assumed["prices"], assumed["turn"]
-    memory = assumed["functions"]["gigabytes"]
+    price, turn = assumptions["prices"], assumptions["turn"]
+    memory = assumptions["functions"]["gigabytes"]
     agent_seconds, drain_seconds = units.agent_ms / 1000, units.drain_ms / 1000
     requests = 1 + 2 / min(10, units.batch)
-    kept = _MILLION * units.postgres_bytes / _GIGABYTE
+    stored_gigabytes = _MILLION * units.postgres_bytes / _GIGABYTE
     gigabyte_second = price["function_gigabyte_second"] * memory * _MILLION
     return [
         Line("API Gateway", "2 requests per turn", 2 * _MILLION * price["api_request"]),
@@ -60,16 +60,16 @@ def per_million(units: Units, assumed: dict[str, Any]) -> list[Line]:
         Line(
             "PostgreSQL storage",
             f"{units.postgres_bytes:,.0f} bytes per exchange, for a month",
-            kept * price["database_gigabyte_month"],
+            stored_gigabytes * price["database_gigabyte_month"],
         ),
     ]
 
 
-def per_month(assumed: dict[str, Any], *, production: bool) -> list[Line]:
+def per_month(assumptions: dict[str, Any], *, production: bool) -> list[Line]:
     """Return the costs of a month without turns."""
-    price, hours = assumed["prices"], assumed["turn"]["hours_per_month"]
-    polls = assumed["functions"]["polls_per_minute"] * 60 * hours
-    snapshot = price["snapshot_gigabyte_second"] * assumed["functions"]["gigabytes"] * 3600 * hours
+    price, hours = assumptions["prices"], assumptions["turn"]["hours_per_month"]
+    polls = assumptions["functions"]["polls_per_minute"] * 60 * hours
+    snapshot = price["snapshot_gigabyte_second"] * assumptions["functions"]["gigabytes"] * 3600 * hours
     nats, instances, alarms = (2, 2, _alarms(production=True)) if production else (1, 1, _alarms(production=False))
     lines = [
         Line("NAT gateways", f"{nats}", nats * price["nat_hour"] * hours),
@@ -98,19 +98,19 @@ def per_month(assumed: dict[str, Any], *, production: bool) -> list[Line]:
 
 
 def _alarms(*, production: bool) -> int:
-    """Count the templates' alarms; dev has none for a replica or for the sweep."""
-    found = [
+    """Count the templates' alarms. The stage `dev` has no alarms for a replica and for the sweep."""
+    alarms = [
         resource
         for name in ("alarms", "store-alarms")
         for resource in yaml_parse((ROOT / "infra" / "aws" / f"{name}.yaml").read_text())["Resources"].values()
         if resource["Type"] == "AWS::CloudWatch::Alarm"
     ]
-    return sum(production or "Condition" not in resource for resource in found)
+    return sum(production or "Condition" not in resource for resource in alarms)
 
 
 def table(lines: list[Line], total: str) -> str:
     """Return lines and their sum as Markdown."""
-    rows = [f"| {line.name} | {line.how} | {_dollars(line.dollars)} |" for line in lines]
+    rows = [f"| {line.name} | {line.quantity} | {_dollars(line.dollars)} |" for line in lines]
     rows.append(f"| **{total}** | | **{_dollars(sum(line.dollars for line in lines))}** |")
     return "\n".join(["| | | $ |", "|---|---|---|", *rows])
 

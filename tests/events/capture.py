@@ -1,8 +1,8 @@
-"""Captures the sample events from the emulator: `python -m tests.events.capture` writes them to this directory.
+"""A capture of the sample events from the emulator: `python -m tests.events.capture` writes them to this directory.
 
-It starts a stack and replaces the code of both functions by code that stores its event. Every event then arrives as in
-production: through the REST API, the event source mapping or the Invoke API. Values that vary between runs are replaced
-by fixed ones, so that the files change only with the emulator's events.
+The capture starts a stack and replaces the code of both functions by code that stores its event. Every event then
+arrives as in production: through the REST API, the event source mapping or the Invoke API. Fixed values replace values
+that vary between runs, so the files change only with the emulator's events.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from botocore.config import Config
 from infra.local.client import StackProcess
 from tests.events.content import BATCH, DIRECT, POISON, RUN
 
-HERE: Final = Path(__file__).parent
-SECONDS: Final = 30
+DIRECTORY: Final = Path(__file__).parent
+TIMEOUT_SECONDS: Final = 30
 ACCOUNT: Final = "123456789012"
 SENT_AT: Final = 1_767_225_600_000
-PROBE: Final = """
+RECORDING_HANDLER: Final = """
 import json, pathlib
 def handler(event, context):
-    with pathlib.Path({path!r}).open("a") as kept:
-        kept.write(json.dumps(event) + "\\n")
+    with pathlib.Path({path!r}).open("a") as file:
+        file.write(json.dumps(event) + "\\n")
     if "httpMethod" in event:
         return {{"statusCode": 200, "body": "{{}}"}}
     return {{"batchItemFailures": []}}
@@ -42,22 +42,22 @@ _T = TypeVar("_T")
 
 
 def main() -> None:
-    """Start the stack, capture the events, write the files, stop."""
+    """Start the stack, capture the events, write the files, and stop the stack."""
     with tempfile.TemporaryDirectory() as directory:
-        kept = Path(directory) / "events.jsonl"
+        recording = Path(directory) / "events.jsonl"
         with StackProcess(Path(directory) / "stack") as stack:
-            events = Capture(stack.info, kept).all()
+            events = Capture(stack.info, recording).all()
     for name, event in events.items():
-        (HERE / name).write_text(json.dumps(event, indent=2, ensure_ascii=False) + "\n")
+        (DIRECTORY / name).write_text(json.dumps(event, indent=2, ensure_ascii=False) + "\n")
         print(f"tests/events/{name}")  # noqa: T201 - lists the written files
 
 
 class Capture:
-    """Captures events of one running stack, whose functions it replaces."""
+    """A capture of the events of one running stack. It replaces the stack's functions."""
 
-    def __init__(self, info: dict[str, Any], kept: Path) -> None:
+    def __init__(self, info: dict[str, Any], recording: Path) -> None:
         self._info = info
-        self._kept = kept
+        self._recording = recording
         session = boto3.Session("test", "test", region_name=info["region"])
         config = Config(proxies={})
         self._lambda = session.client("lambda", endpoint_url=info["endpoint_url"], config=config)
@@ -80,37 +80,37 @@ class Capture:
         with zipfile.ZipFile(buffer, "w") as archive:
             for package in ("functions", module):
                 archive.writestr(f"{package}/__init__.py", "")
-            archive.writestr(f"{module}/handler.py", PROBE.format(path=str(self._kept)))
+            archive.writestr(f"{module}/handler.py", RECORDING_HANDLER.format(path=str(self._recording)))
         self._lambda.update_function_code(FunctionName=function, ZipFile=buffer.getvalue())
 
-    def _next(self, is_wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    def _next(self, matches: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         def find() -> dict[str, Any] | None:
-            lines = self._kept.read_text().splitlines() if self._kept.exists() else []
-            return next((event for line in lines if is_wanted(event := json.loads(line))), None)
+            lines = self._recording.read_text().splitlines() if self._recording.exists() else []
+            return next((event for line in lines if matches(event := json.loads(line))), None)
 
-        return _until(find)
+        return _wait_until(find)
 
     def _direct(self, event: dict[str, Any]) -> dict[str, Any]:
         self._lambda.invoke(FunctionName=self._info["agent_function"], Payload=json.dumps(event))
-        return self._next(lambda kept: kept.get("action") == event["action"])
+        return self._next(lambda recorded: recorded.get("action") == event["action"])
 
     def _api(self) -> dict[str, Any]:
         with httpx.Client(trust_env=False, headers={"User-Agent": "example"}) as client:
             client.post(f"{self._info['api_url']}/run", json=RUN).raise_for_status()
-        return normal_request(self._next(lambda kept: kept.get("httpMethod") == "POST"))
+        return normalize_request(self._next(lambda recorded: recorded.get("httpMethod") == "POST"))
 
     def _batch(self, mapping_id: str, bodies: list[str]) -> dict[str, Any]:
         # The event source is paused while the messages arrive, so that they become one batch.
         self._lambda.update_event_source_mapping(UUID=mapping_id, Enabled=False)
-        _until(lambda: self._lambda.get_event_source_mapping(UUID=mapping_id)["State"] == "Disabled")
+        _wait_until(lambda: self._lambda.get_event_source_mapping(UUID=mapping_id)["State"] == "Disabled")
         for body in bodies:
             self._sqs.send_message(QueueUrl=self._info["queue_url"], MessageBody=body)
         self._lambda.update_event_source_mapping(UUID=mapping_id, Enabled=True)
-        event = self._next(lambda kept: [record["body"] for record in kept.get("Records", [])] == bodies)
-        return normal_batch(event)
+        event = self._next(lambda recorded: [record["body"] for record in recorded.get("Records", [])] == bodies)
+        return normalize_batch(event)
 
 
-def normal_request(event: dict[str, Any]) -> dict[str, Any]:
+def normalize_request(event: dict[str, Any]) -> dict[str, Any]:
     """Return an API Gateway event without values that vary between runs."""
     context = event["requestContext"]
     identifiers = {context["apiId"]: "a1b2c3d4e5", context["resourceId"]: "abc123"}
@@ -124,13 +124,13 @@ def normal_request(event: dict[str, Any]) -> dict[str, Any]:
         if name in context:
             context[name] = STABLE_HEADERS["Host"] if name == "domainName" else "api"
     context["identity"].update(sourceIp="192.0.2.1", userAgent="example")
-    replaced = json.dumps(event)
+    text = json.dumps(event)
     for old, new in identifiers.items():
-        replaced = replaced.replace(old, new)
-    return dict(json.loads(replaced))
+        text = text.replace(old, new)
+    return dict(json.loads(text))
 
 
-def normal_batch(event: dict[str, Any]) -> dict[str, Any]:
+def normalize_batch(event: dict[str, Any]) -> dict[str, Any]:
     """Return an SQS event without values that vary between runs."""
     for number, record in enumerate(event["Records"], 1):
         record["messageId"] = f"00000000-0000-4000-8000-{number:012}"
@@ -142,13 +142,13 @@ def normal_batch(event: dict[str, Any]) -> dict[str, Any]:
     return event
 
 
-def _until(find: Callable[[], _T | None]) -> _T:
-    deadline = time.monotonic() + SECONDS
+def _wait_until(find: Callable[[], _T | None]) -> _T:
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline:
-        if found := find():
-            return found
+        if result := find():
+            return result
         time.sleep(0.05)
-    raise TimeoutError(f"The emulator did not hand over the event within {SECONDS} s.")
+    raise TimeoutError(f"The emulator did not hand over the event within {TIMEOUT_SECONDS} s.")
 
 
 if __name__ == "__main__":

@@ -45,15 +45,15 @@ BATCH: Final = [
     )
 ]
 
-_unnamed = exchange(13, "Which thread?", "None was named.")
-del _unnamed["thread_id"]
+_without_thread = exchange(13, "Which thread?", "None was named.")
+del _without_thread["thread_id"]
 POISON: Final = [
     "this is not JSON",
     *(
         json.dumps(content, separators=(",", ":"))
         for content in (
             exchange(12, "From the future", "Version 2.", version=2),
-            _unnamed,
+            _without_thread,
             exchange(14, "I am fine", "And stored, whatever the others are.", thread_id="conv_survivor"),
         )
     ),

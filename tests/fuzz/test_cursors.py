@@ -18,8 +18,8 @@ from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 from tests.support import random_input
 from tests.support.exchanges import exchange
 
-_GOOD: list[str | int] = ["019a0000-0000-7def-8123-456789abcdef", 0]
-_places = st.lists(random_input.values, max_size=3) | st.tuples(random_input.values, random_input.values).map(list)
+_VALID_POSITION: list[str | int] = ["019a0000-0000-7def-8123-456789abcdef", 0]
+_positions = st.lists(random_input.values, max_size=3) | st.tuples(random_input.values, random_input.values).map(list)
 
 
 def _threads() -> Threads:
@@ -31,7 +31,7 @@ def _threads() -> Threads:
 _THREADS = _threads()
 
 
-def _read(cursor: str) -> None:
+def _read_pages(cursor: str) -> None:
     """Request a page of each list with the cursor. The cursor may be invalid."""
     for page in (
         lambda: _THREADS.messages("t", 2, cursor, descending=False),
@@ -46,41 +46,41 @@ def _read(cursor: str) -> None:
 
 
 @random_input.fuzz
-@given(random_input.any_text | random_input.damaged_text(encode("messages:asc:t", _GOOD)))
-def test_any_text(cursor: str) -> None:
+@given(random_input.any_text | random_input.damaged_text(encode("messages:asc:t", _VALID_POSITION)))
+def test_any_text_is_handled(cursor: str) -> None:
     """The API handles random texts and damaged cursors."""
-    _read(cursor)
+    _read_pages(cursor)
 
 
 @random_input.fuzz
-@given(_places)
-def test_forged_cursors(place: list[Any]) -> None:
+@given(_positions)
+def test_forged_positions_are_handled(position: list[Any]) -> None:
     """The API handles a cursor with a valid checksum and an invalid position."""
     for listing in ("messages:asc:t", "messages:desc:t", "threads:u"):
         try:
-            cursor = encode(listing, place)
+            cursor = encode(listing, position)
         except TypeError:  # JSON cannot contain these characters.
             continue
-        _read(cursor)
+        _read_pages(cursor)
 
 
 @random_input.fuzz
 @given(st.binary(max_size=40))
-def test_checked_noise(content: bytes) -> None:
+def test_random_bytes_with_a_valid_checksum_are_handled(content: bytes) -> None:
     """The API handles a cursor with a valid checksum and data that is not JSON."""
-    raw = _checksum("messages:asc:t", content) + content
-    _read(base64.urlsafe_b64encode(raw).decode().rstrip("="))
+    raw = _check("messages:asc:t", content) + content
+    _read_pages(base64.urlsafe_b64encode(raw).decode().rstrip("="))
 
 
 @random_input.fuzz
 @given(
     random_input.any_text, st.lists(st.text(st.characters(exclude_categories=["Cs"])) | st.integers(0, 1), max_size=3)
 )
-def test_a_position_is_decoded(listing: str, place: list[str | int]) -> None:
+def test_a_position_is_decoded_unchanged(listing: str, position: list[str | int]) -> None:
     """The decoder returns any position unchanged. It refuses a cursor of another list."""
     if any("\ud800" <= character <= "\udfff" for character in listing):
         return
-    cursor = encode(listing, place)
-    assert decode(listing, cursor) == place
+    cursor = encode(listing, position)
+    assert decode(listing, cursor) == position
     with pytest.raises(InvalidCursor):
         decode(f"{listing}.", cursor)

@@ -16,63 +16,63 @@ from shared.testing import InMemoryArchive, InMemoryCache
 from tests.support import random_input
 from tests.support.exchanges import exchange
 
-_GOOD = exchange(1, "survivor")
-_RECORD = {"messageId": "good", "receiptHandle": "good", "body": _GOOD.to_wire(), "attributes": {}}
+_VALID = exchange(1, "survivor")
+_RECORD = {"messageId": "good", "receiptHandle": "good", "body": _VALID.to_wire(), "attributes": {}}
 
 
 class _Queue:
-    """Records dead letters. While L2 responds, the drain uses no other method of the queue."""
+    """A queue that records dead letters. While L2 responds, the drain uses no other method."""
 
-    def __init__(self, *, is_away: bool = False) -> None:
-        self.dead: list[tuple[str, str, str]] = []
-        self._is_away = is_away
+    def __init__(self, *, is_down: bool = False) -> None:
+        self.dead_letters: list[tuple[str, str, str]] = []
+        self._is_down = is_down
 
     def dead_letter(self, message: SqsRecord, reason: str, detail: str) -> None:
         """Record a dead letter."""
-        if self._is_away:
+        if self._is_down:
             raise StoreUnavailable("queue")
         assert reason
         assert detail
-        self.dead.append((message.body, reason, detail))
+        self.dead_letters.append((message.body, reason, detail))
 
     def change_visibility(self, messages: Sequence[SqsRecord], seconds: int) -> None:
         """Fail the test, because the drain does not change the visibility while L2 responds."""
         raise AssertionError((messages, seconds))
 
 
-def _drained(records: Sequence[object]) -> tuple[InMemoryArchive, list[tuple[str, str, str]]]:
+def _drain(records: Sequence[object]) -> tuple[InMemoryArchive, list[tuple[str, str, str]]]:
     archive, queue = InMemoryArchive(), _Queue()
-    outcome = Drain(archive, InMemoryCache(), queue).run(records)
-    assert outcome.failed == []
-    assert outcome.stored + outcome.duplicates + len(queue.dead) == len(records)
-    return archive, queue.dead
+    result = Drain(archive, InMemoryCache(), queue).run(records)
+    assert result.failed == []
+    assert result.stored + result.duplicates + len(queue.dead_letters) == len(records)
+    return archive, queue.dead_letters
 
 
 @random_input.fuzz
 @given(st.data(), st.integers(0, 5))
-def test_one_record_fails_no_batch(data: st.DataObject, many: int) -> None:
+def test_one_record_fails_no_batch(data: st.DataObject, count: int) -> None:
     """Each record of a batch is dead-lettered if and only if it is dead-lettered alone.
 
     The drain stores the valid record of the batch.
     """
-    others = [data.draw(random_input.records(number)) for number in range(many)]
-    at = data.draw(st.integers(0, many))
+    others = [data.draw(random_input.records(number)) for number in range(count)]
+    position = data.draw(st.integers(0, count))
 
-    archive, dead = _drained([*others[:at], _RECORD, *others[at:]])
+    archive, dead_letters = _drain([*others[:position], _RECORD, *others[position:]])
 
-    assert dead == [letter for record in others for letter in _drained([record])[1]]
+    assert dead_letters == [dead_letter for record in others for dead_letter in _drain([record])[1]]
     stored = [message.content for message in archive.messages("survivor", 10, None, descending=False)]
-    assert stored[:2] == [_GOOD.user_message, _GOOD.assistant_message]
+    assert stored[:2] == [_VALID.user_message, _VALID.assistant_message]
 
 
 @random_input.fuzz
 @given(random_input.values | random_input.damaged_fields(_RECORD))
-def test_a_malformed_record(record: Any) -> None:
+def test_a_malformed_record_is_parsed_or_refused(record: Any) -> None:
     """A record is parsed, or refused with a message id. Its receive count is at most 9999."""
     try:
         message, reason = SqsRecord.from_record(record), ""
-    except InvalidRecord as refused:
-        message, reason = SqsRecord.unreadable(record), refused.reason
+    except InvalidRecord as error:
+        message, reason = SqsRecord.unreadable(record), error.reason
 
     assert reason in {"", "no_record"}
     assert message.message_id
@@ -81,11 +81,11 @@ def test_a_malformed_record(record: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("record", "name"), [({"messageId": "m1", "body": 1}, "m1"), ({}, "-"), (None, "-"), ("x", "-")]
+    ("record", "message_id"), [({"messageId": "m1", "body": 1}, "m1"), ({}, "-"), (None, "-"), ("x", "-")]
 )
-def test_a_record_that_cannot_be_dead_lettered_stays(record: Any, name: str) -> None:
-    """The dead-letter queue is down. The result names the invalid record as failed, so SQS delivers it again."""
-    outcome = Drain(InMemoryArchive(), InMemoryCache(), _Queue(is_away=True)).run([record, _RECORD])
+def test_a_record_that_cannot_be_dead_lettered_stays(record: Any, message_id: str) -> None:
+    """If the dead-letter queue is down, the result names the invalid record as failed. So SQS delivers it again."""
+    result = Drain(InMemoryArchive(), InMemoryCache(), _Queue(is_down=True)).run([record, _RECORD])
 
-    assert outcome.failed == [name]
-    assert outcome.stored == 1
+    assert result.failed == [message_id]
+    assert result.stored == 1

@@ -39,49 +39,49 @@ from tests.support import random_input, strategies
 from tests.support.exchanges import exchange
 from tests.support.queues import Queues
 
-_KNOWN = exchange(1, "t", "u")
-_OWN = encode(_KNOWN)
+_STORED = exchange(1, "t", "u")
+_STORED_ENTRIES = encode(_STORED)
 _noise = st.binary(max_size=20) | random_input.values.map(lambda value: random_input.as_json(value).encode())
 
 
 @st.composite
 def _entries(draw: st.DrawFn) -> bytes:
     """Return an entry of a list: an entry of the project, with or without a seal, a damaged entry, or random bytes."""
-    good = draw(st.sampled_from(_OWN) | strategies.exchanges().map(lambda made: encode(made)[0]))
-    mark = draw(st.sampled_from([b"", b',"first":true}', b',"whole":true}', b',"first":"1.5"}', b',"whole":"1.5"}']))
+    valid = draw(st.sampled_from(_STORED_ENTRIES) | strategies.exchanges().map(lambda exchange: encode(exchange)[0]))
+    ending = draw(st.sampled_from([b"", b',"first":true}', b',"whole":true}', b',"first":"1.5"}', b',"whole":"1.5"}']))
     return draw(
-        st.just(good[:-1] + mark if mark else good)
-        | random_input.damaged_fields(json.loads(good)).map(lambda fields: random_input.as_json(fields).encode())
-        | random_input.damaged_bytes(good)
+        st.just(valid[:-1] + ending if ending else valid)
+        | random_input.damaged_fields(json.loads(valid)).map(lambda fields: random_input.as_json(fields).encode())
+        | random_input.damaged_bytes(valid)
         | _noise
     )
 
 
 @random_input.fuzz
 @given(st.lists(_entries(), max_size=4))
-def test_any_entry(entries: list[bytes]) -> None:
+def test_any_entry_is_decoded(entries: list[bytes]) -> None:
     """The decoder returns a message that the API can return, or None."""
     for entry in entries:
         message = decode(entry)
         if message is not None:
             json.dumps(message.to_json()).encode()
         decode_undrained("t", entry)
-    found = decode_list(entries)
-    assert len(list(found)) == len(found) <= len(entries)
-    json.dumps(found.of_user("u").without(None, []).to_json() + found.to_json()).encode()
+    parsed = decode_list(entries)
+    assert len(list(parsed)) == len(parsed) <= len(entries)
+    json.dumps(parsed.of_user("u").without(None, []).to_json() + parsed.to_json()).encode()
     assert is_sealed(entries, 4, "1.5") in {True, False}
 
 
-# - with a real server ---
+# --- with a real server ---
 
 
 @pytest.fixture
 def cache(real_cache: Callable[..., RedisCache]) -> RedisCache:
-    """Return a process' L1. All examples use the same L1."""
+    """Return the L1 of a process. All examples use the same L1."""
     return real_cache(max_thread_messages=3)
 
 
-def _put(client: redis.Redis, key: str, kind: str, contents: list[bytes]) -> None:
+def _write(client: redis.Redis, key: str, kind: str, contents: list[bytes]) -> None:
     client.delete(key)
     match kind:
         case "list" if contents:
@@ -113,17 +113,17 @@ _KINDS = ["list", "hash", "set", "sorted set", "string", "nothing"]
 
 @random_input.fuzz
 @given(st.data())
-def test_any_key_may_hold_anything(cache: RedisCache, valkey: ValkeyServer, data: st.DataObject) -> None:
+def test_keys_may_have_any_value(cache: RedisCache, valkey: ValkeyServer, data: st.DataObject) -> None:
     """Turns and reads work if one or two of the project's keys have random values of any type."""
     archive = InMemoryArchive()
-    archive.store([_KNOWN])
+    archive.store([_STORED])
     memory = Memory(cache, archive, InMemoryQueue(), MemorySettings(max_thread_messages=3))
     with redis.Redis(host="127.0.0.1", port=valkey.port) as client:
         client.flushall()
         for key in data.draw(st.lists(st.sampled_from(sorted(_KEYS)), min_size=1, max_size=2, unique=True)):
             kind = data.draw(st.just(_KEYS[key]) | st.sampled_from(_KINDS))
             contents = data.draw(st.lists(_entries() | _noise, max_size=4))
-            _put(client, key, kind, contents)
+            _write(client, key, kind, contents)
             if key == EPOCH and kind == "hash":
                 for name in data.draw(st.lists(st.sampled_from(_FIELDS), unique=True)):
                     client.hset(key, name, data.draw(_noise))
@@ -135,48 +135,48 @@ def test_any_key_may_hold_anything(cache: RedisCache, valkey: ValkeyServer, data
             Threads(memory).list_for("u", 10, None),
             Users(memory).preferences("u"),
         ]
-        recalled = Turn(memory, "t", "u").recall()
+        recall = Turn(memory, "t", "u").recall()
 
     assert all(answer is not None for answer in answers)
-    json.dumps([message.to_json() for message in recalled.messages]).encode()
-    # Redis refuses a write to a key of another type. The turn reports only `redis` as degraded.
-    assert set(recalled.degraded) <= {"redis"}
+    json.dumps([message.to_json() for message in recall.messages]).encode()
+    # Redis refuses a write to a key of another type, so the turn may report `redis` as degraded, and nothing else.
+    assert set(recall.degraded) <= {"redis"}
 
 
 @random_input.fuzz
 @given(
-    waiting=st.lists(strategies.exchanges().map(lambda made: made.to_wire().encode()) | _noise, max_size=5),
-    begun=st.lists(_noise | st.just(b"t"), max_size=3),
+    outbox=st.lists(strategies.exchanges().map(lambda exchange: exchange.to_wire().encode()) | _noise, max_size=5),
+    partial=st.lists(_noise | st.just(b"t"), max_size=3),
 )
-def test_the_sweep_gets_past_anything(
-    cache: RedisCache, valkey: ValkeyServer, waiting: list[bytes], begun: list[bytes]
+def test_the_sweep_handles_any_entry(
+    cache: RedisCache, valkey: ValkeyServer, outbox: list[bytes], partial: list[bytes]
 ) -> None:
     """The sweep stores or dead-letters each entry of the outbox.
 
     Foreign entries in the set `memory:begun` do not stop the sweep.
     """
-    buried: list[str] = []
+    dead_letters: list[str] = []
 
     def dead_letter_body(body: str, error: InvalidRecord, _: str | None) -> None:
         assert error.reason
-        buried.append(body)
+        dead_letters.append(body)
 
     with redis.Redis(host="127.0.0.1", port=valkey.port) as client:
         client.flushall()
-        if waiting:
-            client.rpush(OUTBOX, *waiting)
-        if begun:
-            client.sadd("memory:begun", *begun)
-        swept = Sweep(InMemoryArchive(), cache, 3, dead_letter_body=dead_letter_body).run()
-        left = client.llen(OUTBOX)
+        if outbox:
+            client.rpush(OUTBOX, *outbox)
+        if partial:
+            client.sadd("memory:begun", *partial)
+        result = Sweep(InMemoryArchive(), cache, 3, dead_letter_body=dead_letter_body).run()
+        remaining = client.llen(OUTBOX)
 
-    assert (left, swept.skipped) == (0, [])
-    assert swept.refused == len(buried)
-    assert swept.stored + swept.refused <= len(waiting)
+    assert (remaining, result.skipped) == (0, [])
+    assert result.refused == len(dead_letters)
+    assert result.stored + result.refused <= len(outbox)
 
 
 def test_sqs_accepts_a_dead_lettered_body(queues: Queues) -> None:
-    """The queue replaces characters that SQS refuses, so that the body does not stay in the outbox forever."""
+    """The queue replaces characters that SQS refuses. Otherwise the body would stay in the outbox forever."""
     SqsQueues(queues.settings()).dead_letter_body("a\x00b\udc80c\uffffd\n🧠", InvalidRecord("not_json", "no"))
 
     assert queues.dead()[0][0] == "a?b?c?d\n🧠"

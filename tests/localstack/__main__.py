@@ -1,4 +1,4 @@
-"""Starts PostgreSQL, Valkey and LocalStack, deploys like docker-compose.yml, and runs tests/e2e there.
+"""A run of tests/e2e on PostgreSQL, Valkey and LocalStack, deployed as by docker-compose.yml.
 
 Usage: python -m tests.localstack [pytest's own arguments]
 """
@@ -18,14 +18,14 @@ from tests.localstack.server import LocalStackServer
 
 
 def main(arguments: list[str]) -> int:
-    """Return pytest's exit code, or the deployment's."""
+    """Deploy, run the tests, and return the exit code of the first command that fails, or 0."""
     with (
-        tempfile.TemporaryDirectory(prefix="hybrid-memory-localstack-") as scratch,
-        PostgresServer(Path(scratch) / "postgres") as postgres,
-        ValkeyServer(Path(scratch) / "valkey") as valkey,
-        LocalStackServer(Path(scratch) / "localstack") as localstack,
+        tempfile.TemporaryDirectory(prefix="hybrid-memory-localstack-") as directory,
+        PostgresServer(Path(directory) / "postgres") as postgres,
+        ValkeyServer(Path(directory) / "valkey") as valkey,
+        LocalStackServer(Path(directory) / "localstack") as localstack,
     ):
-        # The tests expect default settings, so the user's own are removed.
+        # The tests expect default settings, so the environment must not contain the user's settings.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(HANDED_ON)}
         environment = inherited | {
             # The deployment calls make and uv by name.

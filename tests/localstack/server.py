@@ -1,4 +1,4 @@
-"""LocalStack runs as a child process on 127.0.0.1, without Docker or downloads."""
+"""LocalStack as a child process on 127.0.0.1, without Docker or downloads."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ PYTHON: Final = PROJECT_ROOT / ".venv-localstack" / "bin" / "python"
 START_SECONDS: Final = 120
 _LAUNCH: Final = Path(__file__).parent / "runtime" / "launch.py"
 _SERVICES: Final = "apigateway,cloudformation,cloudwatch,events,iam,lambda,logs,s3,sqs,ssm,sts"
-_DIRECT: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_WITHOUT_PROXY: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class LocalStackServer(ChildServer):
-    """Runs LocalStack. Its state is in memory and in a directory that is emptied at every start."""
+    """A running LocalStack. Its state is in memory and in a directory that is emptied at every start."""
 
     name = "LocalStack"
 
@@ -38,13 +38,13 @@ class LocalStackServer(ChildServer):
             "TMPDIR": str(self.data_dir),
             "GATEWAY_LISTEN": f"127.0.0.1:{self.port}",
             "LOCALSTACK_HOST": f"127.0.0.1:{self.port}",
-            "SQS_ENDPOINT_STRATEGY": "path",  # queue URLs that need no DNS
+            "SQS_ENDPOINT_STRATEGY": "path",  # such queue URLs need no DNS
             "SERVICES": _SERVICES,
             "STRICT_SERVICE_LOADING": "1",
             "LAMBDA_RUNTIME_EXECUTOR": "process",
             "LAMBDA_IGNORE_ARCHITECTURE": "1",
             "LAMBDA_RUNTIME_ENVIRONMENT_TIMEOUT": "120",
-            # No incoming or outgoing connections, and no Docker engine even if one runs.
+            # LocalStack must use no other connections, and no Docker engine, even if an engine runs.
             "SKIP_SSL_CERT_DOWNLOAD": "1",
             "DISABLE_EVENTS": "1",
             "DNS_ADDRESS": "0",
@@ -61,13 +61,13 @@ class LocalStackServer(ChildServer):
         shutil.rmtree(self.data_dir, ignore_errors=True)
         self.data_dir.mkdir(parents=True)
         self._process = spawn([str(PYTHON), str(_LAUNCH)], self.log, environment=self._environment(), cwd=self.data_dir)
-        wait_until(self._answers, self._process, name=self.name, log=self.log, seconds=START_SECONDS)
+        wait_until(self._is_healthy, self._process, name=self.name, log=self.log, seconds=START_SECONDS)
 
-    def _answers(self) -> bool:
+    def _is_healthy(self) -> bool:
         if self._process is None or not listens(self._process, self.port):
             return False
         try:
-            with _DIRECT.open(f"{self.url}/_localstack/health", timeout=5) as answer:
+            with _WITHOUT_PROXY.open(f"{self.url}/_localstack/health", timeout=5) as answer:
                 return bool(answer.status == 200)
         except OSError:
             return False

@@ -13,39 +13,40 @@ from typing import Final, TextIO
 from tests.mutations.breaks import BREAKS, Break
 from tests.mutations.trial import Trial
 
-_AT_ONCE: Final = 2
+_PARALLEL_TRIALS: Final = 2
 
 
 def run(directory: Path, out: TextIO) -> list[Break]:
-    """Print a table of the breaks, and return the breaks with which no test fails.
+    """Print a table of the breaks, and return the breaks that no test detects.
 
     Raises:
-        RuntimeError: A test fails without any break, a test does not exist, or a break's text is not in its file.
+        RuntimeError: A test fails without any break, a test does not exist, or a file does not have a break's text
+        exactly once.
     """
-    trials = [Trial(directory / str(number)) for number in range(_AT_ONCE)]
-    if not trials[0].is_green(sorted({test for broken in BREAKS for test in broken.tests})):
-        raise RuntimeError("the tests fail before anything is broken")
+    trials = [Trial(directory / str(number)) for number in range(_PARALLEL_TRIALS)]
+    if not trials[0].passes(sorted({test for broken in BREAKS for test in broken.tests})):
+        raise RuntimeError("the tests fail in the unchanged copy: make them pass first")
     free: SimpleQueue[Trial] = SimpleQueue()
     for trial in trials:
         free.put(trial)
 
-    def is_noticed(broken: Break) -> bool:
+    def is_detected(broken: Break) -> bool:
         trial = free.get()
         try:
-            return trial.notices(broken)
+            return trial.detects(broken)
         finally:
             free.put(trial)
 
-    unnoticed = []
-    print("| guarantee | break | test | went red |\n|---|---|---|---|", file=out)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for broken, is_red in zip(BREAKS, pool.map(is_noticed, BREAKS), strict=True):
-            if not is_red:
-                unnoticed.append(broken)
+    undetected = []
+    print("| guarantee | break | test | failed |\n|---|---|---|---|", file=out)
+    with ThreadPoolExecutor(_PARALLEL_TRIALS) as pool:
+        for broken, has_failed in zip(BREAKS, pool.map(is_detected, BREAKS), strict=True):
+            if not has_failed:
+                undetected.append(broken)
             names = ", ".join(_names(broken))
-            answer = "yes" if is_red else "NO"
-            print(f"| {broken.guarantee} | {broken.what} | {names} | {answer} |", file=out, flush=True)
-    return unnoticed
+            answer = "yes" if has_failed else "NO"
+            print(f"| {broken.guarantee} | {broken.description} | {names} | {answer} |", file=out, flush=True)
+    return undetected
 
 
 def _names(broken: Break) -> Iterator[str]:
@@ -54,7 +55,7 @@ def _names(broken: Break) -> Iterator[str]:
 
 
 def main() -> int:
-    """Return 1 if there is a break with which no test fails, and 0 otherwise."""
+    """Return 1 if no test detects a break, and 0 otherwise."""
     with tempfile.TemporaryDirectory(prefix="hybrid-memory-mutations-") as directory:
         return 1 if run(Path(directory), sys.stdout) else 0
 

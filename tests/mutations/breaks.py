@@ -30,7 +30,7 @@ class Break:
     """
 
     guarantee: str
-    what: str
+    description: str
     file: str
     old: str
     new: str
@@ -136,7 +136,7 @@ BREAKS: Final = (
     ),
     Break(
         "3 Read your writes",
-        "an emptied L1 counts as a new one",
+        "an emptied L1 counts as a new L1",
         "shared/memory/backlog.py",
         "    while queue.depth() > 0:\n",
         "    while False:\n",
@@ -352,7 +352,7 @@ BREAKS: Final = (
     ),
     Break(
         "4 Whole",
-        "a Redis that refuses writes is trusted",
+        "a seal counts although Redis refuses writes",
         "shared/stores/redis/reader.py",
         '            if replies["probe"] is None:\n',
         "            if False:\n",

@@ -1,4 +1,4 @@
-"""Applies a break to a copy of the project and runs the tests that must fail with it."""
+"""A copy of the project to which breaks are applied. The tests of a break must fail in the copy."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.mutations.breaks import Break
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 _COPIED: Final = ("functions", "shared", "infra", "tests")
-_GREEN, _RED = 0, 1
-_SECONDS: Final = 300
+_PASSED, _FAILED = 0, 1
+_MAX_SECONDS: Final = 300
 
 
 class Trial:
@@ -32,8 +32,8 @@ class Trial:
             shutil.copytree(ROOT / name, self._copy / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", self._copy)
 
-    def is_green(self, tests: Iterable[str]) -> bool:
-        """Return whether the tests pass in the copy as it is now.
+    def passes(self, tests: Iterable[str]) -> bool:
+        """Return whether the tests pass in the copy in its present state.
 
         Raises:
             RuntimeError: The tests could not be run, e.g. because a test does not exist.
@@ -41,30 +41,32 @@ class Trial:
         # Do not write bytecode. If a file changes twice within a second, Python could use the old version's bytecode.
         environment = {**os.environ, "PYTHONPATH": str(self._copy), "PYTHONDONTWRITEBYTECODE": "1"}
         command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider", *tests]
-        done = subprocess.run(
-            command, cwd=self._copy, env=environment, capture_output=True, text=True, timeout=_SECONDS, check=False
+        process = subprocess.run(
+            command, cwd=self._copy, env=environment, capture_output=True, text=True, timeout=_MAX_SECONDS, check=False
         )
-        if done.returncode not in {_GREEN, _RED}:
-            raise RuntimeError(f"{' '.join(tests)} could not be run:\n{done.stdout}{done.stderr}")
-        return done.returncode == _GREEN
+        if process.returncode not in {_PASSED, _FAILED}:
+            raise RuntimeError(f"{' '.join(tests)} could not be run:\n{process.stdout}{process.stderr}")
+        return process.returncode == _PASSED
 
-    def notices(self, broken: Break) -> bool:
+    def detects(self, broken: Break) -> bool:
         """Return whether one of a break's tests fails with the break.
 
         Raises:
             RuntimeError: The text to replace does not occur exactly once.
         """
-        with self._applied(broken):
-            return not self.is_green(broken.tests)
+        with self._apply(broken):
+            return not self.passes(broken.tests)
 
     @contextmanager
-    def _applied(self, broken: Break) -> Iterator[None]:
+    def _apply(self, broken: Break) -> Iterator[None]:
         path = self._copy / broken.file
-        whole = path.read_text()
-        if whole.count(broken.old) != 1:
-            raise RuntimeError(f"{broken.file} does not hold, just once, what is to be broken:\n{broken.old}")
-        path.write_text(whole.replace(broken.old, broken.new))
+        original = path.read_text()
+        if original.count(broken.old) != 1:
+            raise RuntimeError(
+                f"{broken.file} must have this text exactly once, as the break replaces it:\n{broken.old}"
+            )
+        path.write_text(original.replace(broken.old, broken.new))
         try:
             yield
         finally:
-            path.write_text(whole)
+            path.write_text(original)

@@ -44,20 +44,20 @@ def image(engine: Engine) -> Iterator[str]:
     """Return the substitute for Lambda's image, which is removed after the tests."""
     version = runtime_version()
     python = find_python(version)
-    assert python, f"no Python {version} here to make the image of: install one, or name it with {OVERRIDE}"
-    base_image.make(engine, f"{_IMAGE}:base", python=python, version=version, runtime=_BUILD / "runtime")
+    assert python, f"Python {version}, which the image contains, was not found: install it or set {OVERRIDE}"
+    base_image.build_image(engine, f"{_IMAGE}:base", python=python, version=version, runtime=_BUILD / "runtime")
     yield f"{_IMAGE}:base"
-    # The image with the SAM CLI's layer is removed first.
+    # The reverse order removes the image with the SAM CLI's layer first.
     names = engine.run("images", "--format", "{{.Repository}}:{{.Tag}}", _IMAGE).split()
     engine.run("rmi", "--force", *sorted(names, reverse=True))
 
 
 @pytest.fixture(scope="session")
 def sqs_queues(running_sqs: SqsServer) -> dict[str, str]:
-    """Return the URLs of the queues in the environment file, by variable, as seen from here."""
+    """Return this machine's URLs of the queues in the environment file, by variable."""
     client = running_sqs.client()
-    named = json.loads(ENVIRONMENT_FILE.read_text())["Parameters"]
-    names = {variable: named[variable].rpartition("/")[2] for variable in ("SYNC__QUEUE_URL", "SYNC__DLQ_URL")}
+    parameters = json.loads(ENVIRONMENT_FILE.read_text())["Parameters"]
+    names = {variable: parameters[variable].rpartition("/")[2] for variable in ("SYNC__QUEUE_URL", "SYNC__DLQ_URL")}
     return {variable: client.create_queue(QueueName=name)["QueueUrl"] for variable, name in names.items()}
 
 
@@ -83,7 +83,7 @@ def invoke(
     running_sqs: SqsServer,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Callable[[str, str], Any]]:
-    """Invoke a function with a sample event by the README's command. Return its result."""
+    """Return a function that invokes a Lambda function with a sample event, as in the README."""
     assert layers
     assert sqs_queues
     home = tmp_path_factory.mktemp("home")
@@ -97,11 +97,11 @@ def invoke(
         for port, target in targets.items():
             relays.enter_context(Relay((gateway, port), target))
         for name in ("redis", "postgres", "localstack"):
-            # In the compose network, the host names are the containers'.
+            # In the compose network, these host names belong to the containers.
             command += ["--add-host", f"{name}:{gateway}"]
 
         def run(function: str, event: str) -> Any:
-            ran = subprocess.run(
+            process = subprocess.run(
                 [*command, function, "-e", f"tests/events/{event}"],
                 cwd=ROOT,
                 env=environment,
@@ -109,9 +109,9 @@ def invoke(
                 capture_output=True,
                 text=True,
             )
-            assert ran.returncode == 0, f"{ran.stdout}\n{ran.stderr}"
-            answer = json.loads(ran.stdout)
-            assert "errorType" not in answer, f"{answer}\n{ran.stderr}"
+            assert process.returncode == 0, f"{process.stdout}\n{process.stderr}"
+            answer = json.loads(process.stdout)
+            assert "errorType" not in answer, f"{answer}\n{process.stderr}"
             return answer
 
         yield run

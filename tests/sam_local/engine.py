@@ -28,11 +28,11 @@ class Engine:
         directory: The data directory of an engine that the tests start.
 
     Attributes:
-        docker: The docker command for it.
-        host: The value of DOCKER_HOST; '' for the default.
+        docker: The docker command for this engine.
+        host: The value of DOCKER_HOST, or '' for the default.
 
     Raises:
-        NoEngineError: There is no engine; the message lists the attempts.
+        NoEngineError: There is no engine. The message has the reason.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -43,13 +43,13 @@ class Engine:
 
     def __enter__(self) -> Self:
         if sys.platform != "linux":
-            raise NoEngineError("the image is made of this machine's own programs, which run on Linux")
+            raise NoEngineError("the image contains this machine's programs, which must be Linux programs")
         if not shutil.which("docker"):
-            raise NoEngineError("no docker command")
-        if self._answers():
+            raise NoEngineError("the docker command was not found: install Docker")
+        if self._responds():
             return self
         if not shutil.which("dockerd") or os.geteuid() != 0:
-            raise NoEngineError("no Docker engine runs here, and dockerd is not installed or may not be started")
+            raise NoEngineError("no Docker engine runs, and dockerd is not installed or needs root to start")
         self._start()
         return self
 
@@ -71,18 +71,18 @@ class Engine:
                 start_new_session=True,
             )
         deadline = time.monotonic() + _START_SECONDS
-        while not self._answers():
+        while not self._responds():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self._stop()
-                raise NoEngineError(f"dockerd does not start here: {log.read_text()[-2000:]}")
+                raise NoEngineError(f"dockerd did not start: {log.read_text()[-2000:]}")
             time.sleep(0.2)
 
-    def _answers(self) -> bool:
+    def _responds(self) -> bool:
         return subprocess.run([*self.docker, "info"], check=False, capture_output=True).returncode == 0
 
     @contextmanager
     def network(self, name: str) -> Iterator[str]:
-        """Create a network, and yield this machine's address as seen by its containers."""
+        """Create a network, and yield this machine's address in the network."""
         self.run("network", "create", name)
         try:
             yield self.run("network", "inspect", name, "--format", "{{(index .IPAM.Config 0).Gateway}}").strip()
@@ -91,9 +91,9 @@ class Engine:
 
     def run(self, *arguments: str, data: bytes | None = None) -> str:
         """Return a docker command's output."""
-        ran = subprocess.run([*self.docker, *arguments], input=data, check=False, capture_output=True)
-        assert ran.returncode == 0, f"docker {' '.join(arguments)}: {ran.stderr.decode()}"
-        return ran.stdout.decode()
+        process = subprocess.run([*self.docker, *arguments], input=data, check=False, capture_output=True)
+        assert process.returncode == 0, f"docker {' '.join(arguments)}: {process.stderr.decode()}"
+        return process.stdout.decode()
 
     def _stop(self) -> None:
         if self._process is None:

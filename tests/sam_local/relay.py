@@ -1,4 +1,4 @@
-"""Relays the compose network's ports to servers on 127.0.0.1, so that containers can reach them."""
+"""Relays from the compose network's ports to servers on 127.0.0.1, so that containers can reach the servers."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from socketserver import BaseRequestHandler, ThreadingTCPServer
 from types import TracebackType
 from typing import Self
 
-_CHUNK = 1 << 16
+_CHUNK_BYTES = 1 << 16
 
 
 class Relay(ThreadingTCPServer):
-    """Listens on `address` and forwards every connection to 127.0.0.1:`target`."""
+    """A server that listens on `address` and forwards every connection to 127.0.0.1:`target`."""
 
     allow_reuse_address = True
     daemon_threads = True
@@ -41,16 +41,16 @@ class _Connection(BaseRequestHandler):
     def handle(self) -> None:
         client: socket.socket = self.request
         with socket.create_connection(("127.0.0.1", self.server.target)) as server:
-            back = threading.Thread(target=_pass_on, args=(server, client), daemon=True)
-            back.start()
-            _pass_on(client, server)
-            back.join()
+            responses = threading.Thread(target=_forward, args=(server, client), daemon=True)
+            responses.start()
+            _forward(client, server)
+            responses.join()
 
 
-def _pass_on(source: socket.socket, sink: socket.socket) -> None:
-    # Either side may close the connection at any time; the other side is then closed.
+def _forward(source: socket.socket, target: socket.socket) -> None:
+    # Each side may close the connection at any time. The relay then closes the other side.
     with suppress(OSError):
-        while data := source.recv(_CHUNK):
-            sink.sendall(data)
+        while data := source.recv(_CHUNK_BYTES):
+            target.sendall(data)
     with suppress(OSError):
-        sink.shutdown(socket.SHUT_WR)
+        target.shutdown(socket.SHUT_WR)

@@ -11,7 +11,7 @@ from tests.events.content import BATCH, RUN, THREAD
 from tests.support.sqs_server import SqsServer
 
 
-def test_a_turn(
+def test_the_agent_function_reaches_redis_and_the_queue(
     invoke: Callable[[str, str], Any], layers: Layers, running_sqs: SqsServer, sqs_queues: dict[str, str]
 ) -> None:
     """The agent function's container answers an API event and reaches Redis and the queue."""
@@ -26,7 +26,7 @@ def test_a_turn(
     assert [json.loads(message["Body"])["exchange_id"] for message in queued] == [body["exchange_id"]]
 
 
-def test_a_batch(invoke: Callable[[str, str], Any], layers: Layers) -> None:
+def test_the_sync_function_stores_a_batch(invoke: Callable[[str, str], Any], layers: Layers) -> None:
     """The sync function's container stores the sample batch in PostgreSQL."""
     assert invoke("SyncFunction", "sync-batch.json") == {"batchItemFailures": []}
 

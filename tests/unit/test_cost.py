@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.cost.__main__ import written
+from tests.cost.__main__ import measured_part
 from tests.cost.measure import Units
 from tests.cost.report import Line, per_million, per_month, table
-from tests.cost.sizing import capacity_for, node_for, sizing, threads_alive
+from tests.cost.sizing import cached_threads, capacity_for, node_for, sizing
 
 _ROOT = Path(__file__).parents[2]
-_ASSUMED = tomllib.loads((_ROOT / "tests" / "cost" / "assumptions.toml").read_text())
+_ASSUMPTIONS = tomllib.loads((_ROOT / "tests" / "cost" / "assumptions.toml").read_text())
 _UNITS = Units(
     turns=100,
     request_bytes=1000,
@@ -33,8 +33,8 @@ _UNITS = Units(
 
 def test_the_cost_of_a_million_turns_is_units_times_price() -> None:
     """A line's cost is the number of units of a million turns times the unit's price."""
-    lines = {line.name: line.dollars for line in per_million(_UNITS, _ASSUMED)}
-    price = _ASSUMED["prices"]
+    lines = {line.name: line.dollars for line in per_million(_UNITS, _ASSUMPTIONS)}
+    price = _ASSUMPTIONS["prices"]
     assert lines["API Gateway"] == pytest.approx(2e6 * price["api_request"])
     assert lines["SQS"] == pytest.approx(1e6 * 1.5 * price["queue_request"])
     assert lines["Sync function"] == pytest.approx(5000 * price["function_gigabyte_second"])
@@ -46,7 +46,8 @@ def test_the_cost_of_a_million_turns_is_units_times_price() -> None:
 def test_production_pays_for_redundancy_without_turns() -> None:
     """Without turns, production pays for its redundant resources, and a paused database costs nothing."""
     prod, dev = (
-        {line.name: line for line in per_month(_ASSUMED, production=is_production)} for is_production in (True, False)
+        {line.name: line for line in per_month(_ASSUMPTIONS, production=is_production)}
+        for is_production in (True, False)
     )
     assert prod["NAT gateways"].dollars == 2 * dev["NAT gateways"].dollars
     assert (dev["PostgreSQL"].dollars, "RDS Proxy" in dev) == (0, False)
@@ -63,7 +64,9 @@ def test_the_page_has_the_written_tables() -> None:
     """The page has the same tables and lines as `make cost` writes."""
     page = (_ROOT / "docs" / "cost.md").read_text()
     measured = page.partition("<!-- measured -->")[2].partition("<!-- end of what is measured -->")[0]
-    written_names = [line.split("|")[1] for line in written(_UNITS, _ASSUMED).splitlines() if line.startswith("| ")]
+    written_names = [
+        line.split("|")[1] for line in measured_part(_UNITS, _ASSUMPTIONS).splitlines() if line.startswith("| ")
+    ]
     assert [line.split("|")[1] for line in measured.splitlines() if line.startswith("| ")] == written_names
 
 
@@ -72,8 +75,8 @@ def test_redis_has_memory_for_all_cached_threads() -> None:
 
     The node is the smallest one whose usable memory is large enough.
     """
-    sizes = _ASSUMED["sizes"]
-    assert threads_alive(10, 24, _ASSUMED["turn"]) == 86_400
+    sizes = _ASSUMPTIONS["sizes"]
+    assert cached_threads(10, 24, _ASSUMPTIONS["turn"]) == 86_400
     small = sizes["nodes"]["cache.t4g.small"] * 2**30 * sizes["usable_share"]
     assert node_for(small, sizes) == "cache.t4g.small"
     assert node_for(small + 1, sizes) == "cache.t4g.medium"
@@ -93,6 +96,6 @@ def test_the_sizing_table_names_the_default_rate_limit() -> None:
     """The sizing table names the template's default limit of requests per second. A turn has two requests."""
     template = (_ROOT / "template.yaml").read_text()
     limit = template.partition("  ApiRateLimit:")[2].partition("Default: ")[2].split()[0]
-    text = sizing(_UNITS, _ASSUMED)
+    text = sizing(_UNITS, _ASSUMPTIONS)
     assert f"{limit} requests a second" in text
     assert f"| {int(limit) // 2} | {limit} |" in text

@@ -1,7 +1,7 @@
 """LocalStack's runtime executor for machines without Docker: each execution environment is a process.
 
-In LocalStack's image it is a container. Everything else is LocalStack's own: API Gateway, the event source mapping, the
-schedule, the function's environment, its artifact and its logs.
+In LocalStack's image, each execution environment is a container. All other parts are LocalStack's own: API Gateway, the
+event source mapping, the schedule, the function's environment, its artifact and its logs.
 """
 
 import json
@@ -18,7 +18,7 @@ from localstack.services.lambda_.invocation.runtime_executor import LambdaRuntim
 
 _WORKER: Final = Path(__file__).with_name("worker.py")
 _HOST: Final = "127.0.0.1"
-_KEPT: Final = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "NO_PROXY", "no_proxy", "TMPDIR", "PYTHONNOUSERSITE")
+_INHERITED: Final = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "NO_PROXY", "no_proxy", "TMPDIR", "PYTHONNOUSERSITE")
 
 
 class ProcessExecutor(RuntimeExecutor):  # type: ignore[misc]  # LocalStack is not installed where mypy runs
@@ -32,17 +32,17 @@ class ProcessExecutor(RuntimeExecutor):  # type: ignore[misc]  # LocalStack is n
         self._log_path = Path(os.environ["TMPDIR"]) / f"{function_version.id.function_name}-{id}.log"
 
     def start(self, env_vars: dict[str, Any]) -> None:
-        """Start the function; return when its handler is imported.
+        """Start the function, and return when its handler is imported.
 
         Raises:
             LambdaRuntimeException: The handler cannot be imported.
         """
         code = str(self.function_version.config.code.get_unzipped_code_location())
-        self._environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        self._environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         self._environment |= {name: str(value) for name, value in env_vars.items()}
         self._environment |= {
             "LAMBDA_TASK_ROOT": code,
-            # The user's AWS configuration is removed.
+            # The function must not read the user's AWS configuration.
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }
@@ -81,22 +81,22 @@ class ProcessExecutor(RuntimeExecutor):  # type: ignore[misc]  # LocalStack is n
         assert self._process.stdin is not None
         request_id = payload["invoke-id"]
         event = {"request_id": request_id, "arn": payload["invoked-function-arn"], "event": payload["payload"]}
-        begin = self._log_path.stat().st_size
+        log_start = self._log_path.stat().st_size
         self._process.stdin.write(json.dumps(event).encode() + b"\n")
         self._process.stdin.flush()
         timeout = self.function_version.config.timeout
         answer = self._read(timeout)
         if answer is None:
-            self.stop()  # like Lambda, use a new execution environment for the next invocation
+            self.stop()  # as on Lambda, the next invocation gets a new execution environment
             answer = {"error": {"errorMessage": f"{request_id} timed out after {timeout} s, or its process ended"}}
         is_error = "error" in answer
-        written = self._log_path.read_bytes()[begin:].decode(errors="replace")
-        logs = f"START RequestId: {request_id}\n{written}END RequestId: {request_id}\n"
+        output = self._log_path.read_bytes()[log_start:].decode(errors="replace")
+        logs = f"START RequestId: {request_id}\n{output}END RequestId: {request_id}\n"
         content = json.dumps(answer["error"] if is_error else answer["answer"]).encode()
         return InvocationResult(request_id, content, is_error=is_error, logs=logs)
 
     def _read(self, seconds: float) -> dict[str, Any] | None:
-        """Return the process' next line, or None if it ended or the timeout passed."""
+        """Return the process's next line, or None after the end of the process or after the timeout."""
         assert self._process is not None
         assert self._process.stdout is not None
         if not select.select([self._process.stdout], [], [], seconds)[0]:
@@ -113,7 +113,7 @@ class ProcessExecutor(RuntimeExecutor):  # type: ignore[misc]  # LocalStack is n
         return _HOST
 
     def get_runtime_endpoint(self) -> str:
-        """Return the URL from which a container would fetch its events; a process does not need it."""
+        """Return the URL from which a container would fetch its events. A process does not need this URL."""
         return f"http://{_HOST}:{config.GATEWAY_LISTEN[0].port}"
 
     def get_logs(self) -> str:
@@ -127,4 +127,4 @@ class ProcessExecutor(RuntimeExecutor):  # type: ignore[misc]  # LocalStack is n
 
     @classmethod
     def cleanup_version(cls, function_version: FunctionVersion) -> None:
-        """Keep the artifact: the whole directory is deleted with the server."""
+        """Keep the artifact. The server deletes its whole directory when it stops."""

@@ -1,6 +1,6 @@
-"""Starts LocalStack's own code on 127.0.0.1, with functions in processes instead of containers.
+"""A start of LocalStack's own code on 127.0.0.1, with functions in processes instead of containers.
 
-Runs in `.venv-localstack`, which contains LocalStack, with the environment of `tests/localstack/server.py`.
+The program runs in `.venv-localstack`, which contains LocalStack, with the environment of `tests/localstack/server.py`.
 """
 
 from functools import partial
@@ -21,13 +21,13 @@ class _ProcessExecutorPlugin(RuntimeExecutorPlugin):  # type: ignore[misc]  # Lo
         return ProcessExecutor
 
 
-class _Finder(PluginFinder):  # type: ignore[misc]  # likewise
+class _Finder(PluginFinder):  # type: ignore[misc]  # LocalStack is not installed where mypy runs
     def find_plugins(self) -> list[PluginSpec]:
         return [PluginSpec(_ProcessExecutorPlugin.namespace, _ProcessExecutorPlugin.name, _ProcessExecutorPlugin)]
 
 
 if __name__ == "__main__":
-    # LocalStack's own plugin mechanism, with an additional executor.
+    # LocalStack finds its executor with this plugin manager.
     runtime_executor.EXECUTOR_PLUGIN_MANAGER = PluginManager(RuntimeExecutorPlugin.namespace, finder=_Finder())
     # Otherwise LocalStack would ignore GATEWAY_LISTEN and listen on every interface.
     endpoints.TCP4ServerEndpoint = partial(endpoints.TCP4ServerEndpoint, interface="127.0.0.1")

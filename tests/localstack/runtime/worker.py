@@ -1,4 +1,4 @@
-"""A function's execution environment imports the handler from the artifact, then answers events as JSON lines.
+"""A function's execution environment. It imports the handler from the artifact, then answers events as JSON lines.
 
 `executor.py` starts this process with the function's environment. The import path begins with the artifact, followed by
 boto3, as in Lambda's own runtime. The process ends when its standard input closes.
@@ -42,25 +42,25 @@ def error_response(error: BaseException) -> dict[str, Any]:
     }
 
 
-def say(answers: IO[str], content: dict[str, Any]) -> None:
+def write_result(results: IO[str], content: dict[str, Any]) -> None:
     """Write a result as one line."""
-    answers.write(json.dumps(content) + "\n")
-    answers.flush()
+    results.write(json.dumps(content) + "\n")
+    results.flush()
 
 
 def main() -> None:
     """Import the handler, then answer events until the input ends."""
     # The function's output goes to the log. Results use a separate stream.
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    results = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     sys.path.insert(0, os.environ["LAMBDA_TASK_ROOT"])
     module, _, name = os.environ["_HANDLER"].rpartition(".")
     try:
         handler = getattr(importlib.import_module(module), name)
     except BaseException as error:  # noqa: BLE001 - every error is reported to LocalStack
-        say(answers, error_response(error))
+        write_result(results, error_response(error))
         return
-    say(answers, {"ready": True})
+    write_result(results, {"ready": True})
     for line in sys.stdin:
         invocation = json.loads(line)
         try:
@@ -70,7 +70,7 @@ def main() -> None:
         except Exception as error:  # noqa: BLE001 - a failed invocation is a result, too
             answer = error_response(error)
         sys.stdout.flush()
-        say(answers, answer)
+        write_result(results, answer)
 
 
 if __name__ == "__main__":
