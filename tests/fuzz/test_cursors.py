@@ -68,7 +68,7 @@ def test_forged_positions_are_handled(position: list[Any]) -> None:
 @given(st.binary(max_size=40))
 def test_random_bytes_with_a_valid_checksum_are_handled(content: bytes) -> None:
     """The API handles a cursor with a valid checksum and data that is not JSON."""
-    raw = _check("messages:asc:t", content) + content
+    raw = _checksum("messages:asc:t", content) + content
     _read_pages(base64.urlsafe_b64encode(raw).decode().rstrip("="))
 
 
