@@ -41,7 +41,7 @@ from tests.support.queues import Queues
 
 _STORED = exchange(1, "t", "u")
 _STORED_ENTRIES = encode(_STORED)
-_noise = st.binary(max_size=20) | random_input.values.map(lambda value: random_input.as_json(value).encode())
+_noise = st.binary(max_size=20) | random_input.values.map(lambda value: random_input.to_json(value).encode())
 
 
 @st.composite
@@ -51,7 +51,7 @@ def _entries(draw: st.DrawFn) -> bytes:
     ending = draw(st.sampled_from([b"", b',"first":true}', b',"whole":true}', b',"first":"1.5"}', b',"whole":"1.5"}']))
     return draw(
         st.just(valid[:-1] + ending if ending else valid)
-        | random_input.damaged_fields(json.loads(valid)).map(lambda fields: random_input.as_json(fields).encode())
+        | random_input.damaged_fields(json.loads(valid)).map(lambda fields: random_input.to_json(fields).encode())
         | random_input.damaged_bytes(valid)
         | _noise
     )

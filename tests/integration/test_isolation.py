@@ -194,7 +194,7 @@ def test_another_user(world: World, create_situation: Callable[[str], str], situ
         if sample.is_on_thread:
             answer = world.ask(sample, bob, "bob", thread_id=thread_id)
             assert answer.status_code == (503 if situation == "postgres down" else 404), (sample.route, answer.text)
-            if sample.names_user == "nobody":
+            if sample.names_user == "nowhere":
                 missing = world.ask(sample, bob, "bob", thread_id="no-such-thread")
                 assert _comparable(answer) == _comparable(missing), sample.route
         elif sample.names_user == "path" or sample.is_for_operators:
@@ -204,7 +204,7 @@ def test_another_user(world: World, create_situation: Callable[[str], str], situ
             answer = world.ask(sample, bob)
             assert answer.status_code == (503 if situation == "postgres down" and "threads" in sample.route else 200)
         assert SECRET not in answer.text, sample.route
-        if sample.names_user != "nobody":
+        if sample.names_user != "nowhere":
             assert world.ask(sample, bob, thread_id=thread_id, named="ana").status_code == 403, sample.route
     recalled = world.app.ask("POST", "/invoking", {"thread_id": thread_id}, headers=world.bearer("ana")).json()
     assert {message["content"] for message in recalled["messages"]} == {f"{SECRET} question", f"{SECRET} answer"}

@@ -28,7 +28,7 @@ from shared.stores.redis.entries import (
 from shared.stores.redis.scripts import MERGE, READ
 from shared.testing.merge import add_token, merge
 from tests.support.exchanges import exchanges
-from tests.support.strategies import colliding_exchanges, known_ids, time_ordered
+from tests.support.strategies import colliding_exchanges, colliding_ids, time_ordered
 
 TOKEN = "0f"
 ASKED = PLACEHOLDER + ending("asked", TOKEN)
@@ -44,7 +44,7 @@ FOREIGN = st.sampled_from(
     ]
 )
 batches = st.lists(colliding_exchanges(), max_size=6)
-moving = st.lists(colliding_exchanges(is_moving=True), max_size=6)
+moving = st.lists(colliding_exchanges(may_move=True), max_size=6)
 NO_LIMIT = 100
 windows = st.sampled_from([2, 4, 6, 100])
 relaxed = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -139,7 +139,7 @@ steps = st.tuples(
     st.one_of(moving, st.lists(colliding_exchanges(), min_size=1, max_size=1)),
     st.none() | refills,
     st.none() | time_ordered(),
-    st.lists(known_ids(), max_size=2),
+    st.lists(colliding_ids(), max_size=2),
     st.booleans(),
     st.sampled_from(["", "1.5", "22.25"]),
 )

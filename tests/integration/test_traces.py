@@ -19,7 +19,7 @@ import pytest
 
 from shared.errors import SettingsError
 from shared.tracing.switch import start_tracing
-from tests.support.collector import Collector, Sent
+from tests.support.collector import Collector, ReceivedSpan
 from tests.support.exchanges import exchange
 from tests.support.queues import Queues
 
@@ -72,7 +72,7 @@ def agent(load: Import, collector: Collector) -> ModuleType:  # noqa: ARG001 - t
     return load("functions.agent.handler")
 
 
-def _one(collector: Collector, name: str) -> Sent:
+def _one(collector: Collector, name: str) -> ReceivedSpan:
     (span,) = collector.named(name)
     return span
 

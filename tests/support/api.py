@@ -1,4 +1,4 @@
-"""Tests call the API on in-memory stores by HTTP without a socket."""
+"""Calls the API on in-memory stores by HTTP, without a socket."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Current:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.target, name)
 
-    def __call__(self, *given: Any) -> Any:
-        return self.target(*given)
+    def __call__(self, *arguments: Any) -> Any:
+        return self.target(*arguments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,8 @@ class Api:
         query: dict[str, str] | None = None,
     ) -> httpx.Response:
         """Send a request with a percent-encoded path, as a client does."""
-        given = content if content is not None else None if body is None else orjson.dumps(body)
-        sent = {"content-type": "application/json", **(headers or {})}
+        encoded = content if content is not None else None if body is None else orjson.dumps(body)
+        all_headers = {"content-type": "application/json", **(headers or {})}
 
         async def gateway(scope: Any, receive: Any, reply: Any) -> None:
             # API Gateway passes the path on unchanged.
@@ -61,19 +61,19 @@ class Api:
         async def send() -> httpx.Response:
             transport = httpx.ASGITransport(gateway, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
-                return await client.request(method, path, content=given, headers=sent, params=query)
+                return await client.request(method, path, content=encoded, headers=all_headers, params=query)
 
         return asyncio.run(send())
 
     def is_untouched(self) -> bool:
-        """Return whether all stores are empty. A list that is known to be empty does not count."""
+        """Return whether all stores are empty. A cached list without exchanges does not count."""
         lists = any(map(self.cache.contents, self.cache.lists))
         stored = any(map(self.archive.exchanges, self.archive._conversations))
         return not (lists or self.cache.hashes or self.cache.outbox_bodies or self.queue.bodies or stored)
 
 
 def problem(response: httpx.Response, status: int, *fields: str) -> dict[str, Any]:
-    """Check that a response is a problem about these fields, and return it."""
+    """Check that a response is a problem about these fields, and return the problem."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     result: dict[str, Any] = response.json()

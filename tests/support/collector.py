@@ -1,4 +1,4 @@
-"""An OTLP/HTTP collector on 127.0.0.1 that decodes its input. It can also refuse requests, or hang."""
+"""An OTLP/HTTP collector on 127.0.0.1 that decodes its input. It can also refuse requests or not respond."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.waiting import until
 
 
 @dataclass(frozen=True)
-class Sent:
+class ReceivedSpan:
     """A received span."""
 
     name: str
@@ -41,7 +41,7 @@ class Collector:
     """
 
     def __init__(self) -> None:
-        self.spans: list[Sent] = []
+        self.spans: list[ReceivedSpan] = []
         self.headers: dict[str, str] = {}
         self.requests = 0
         self.raw = b""
@@ -56,7 +56,7 @@ class Collector:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 collector.requests += 1
                 collector._gate.wait(30)
-                collector._take(self.path, dict(self.headers), body)
+                collector._receive(self.path, dict(self.headers), body)
                 self.send_response(collector.status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -69,17 +69,17 @@ class Collector:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
-    def _take(self, path: str, headers: dict[str, str], body: bytes) -> None:
+    def _receive(self, path: str, headers: dict[str, str], body: bytes) -> None:
         assert path == "/v1/traces"
         self.headers = {name.lower(): value for name, value in headers.items()}
         if self.status != 200:
             return
         data = gzip.decompress(body) if self.headers.get("content-encoding") == "gzip" else body
         self.raw += data
-        for of_resource in ExportTraceServiceRequest.FromString(data).resource_spans:
-            resource = _attributes(of_resource.resource.attributes)
+        for resource_spans in ExportTraceServiceRequest.FromString(data).resource_spans:
+            resource = _attributes(resource_spans.resource.attributes)
             self.spans += [
-                Sent(
+                ReceivedSpan(
                     span.name,
                     span.kind,
                     span.trace_id.hex(),
@@ -91,15 +91,15 @@ class Collector:
                     [(link.trace_id.hex(), link.span_id.hex()) for link in span.links],
                     len(span.events),
                 )
-                for scope in of_resource.scope_spans
+                for scope in resource_spans.scope_spans
                 for span in scope.spans
             ]
 
-    def named(self, name: str) -> list[Sent]:
+    def named(self, name: str) -> list[ReceivedSpan]:
         """Return the spans with a name."""
         return [span for span in self.spans if span.name == name]
 
-    def wait_for(self, name: str, count: int = 1) -> list[Sent]:
+    def wait_for(self, name: str, count: int = 1) -> list[ReceivedSpan]:
         """Wait until a number of spans with a name have arrived."""
         until(lambda: len(self.named(name)) >= count)
         return self.named(name)
@@ -109,7 +109,7 @@ class Collector:
         self._gate.clear()
 
     def thaw(self) -> None:
-        """Respond again, also to the requests that arrived meanwhile."""
+        """Respond again, also to requests that arrived meanwhile."""
         self._gate.set()
 
     def __enter__(self) -> Self:
@@ -132,5 +132,5 @@ def _attributes(pairs: Any) -> dict[str, Any]:
 def _value(value: AnyValue) -> Any:
     kind = value.WhichOneof("value")
     if kind == "array_value":
-        return [_value(each) for each in value.array_value.values]
+        return [_value(item) for item in value.array_value.values]
     return getattr(value, kind) if kind else None

@@ -15,11 +15,11 @@ _FENCE: Final = re.compile(
 _UUID: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _LENGTH: Final = r"(?:\d+\.\ds|\d+min\d+s|\d+h\d+min)"  # a duration in the command line's output
 _TIME: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z"
-# Values that vary between runs, and their placeholders; `…` in a page stands for any cut text.
+# Values that vary between runs. `…` in a page means omitted text.
 _VARIABLE: Final = re.compile(
     rf"(?P<uuid>{_UUID})|(?P<time>{_TIME})|(?P<cursor>(?<=\"next_cursor\":\")[\w-]+)|(?P<length>{_LENGTH})|(?P<cut>…)"
 )
-_STANDS_FOR: Final = {"uuid": _UUID, "time": _TIME, "cursor": r"[\w-]+", "length": _LENGTH, "cut": ".*?"}
+_VALUE_PATTERNS: Final = {"uuid": _UUID, "time": _TIME, "cursor": r"[\w-]+", "length": _LENGTH, "cut": ".*?"}
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ class Command:
         """Return whether the output equals the documented output, except for ids, times, cut parts and line breaks."""
         if not self.shown:
             return True
-        shown, pattern, at = _unfolded(self.shown), "", 0
-        for found in _VARIABLE.finditer(shown):
-            pattern += re.escape(shown[at : found.start()]) + _STANDS_FOR[str(found.lastgroup)]
-            at = found.end()
-        return re.fullmatch(pattern + re.escape(shown[at:]), _unfolded(output), re.DOTALL) is not None
+        documented, pattern, end = _without_whitespace(self.shown), "", 0
+        for found in _VARIABLE.finditer(documented):
+            pattern += re.escape(documented[end : found.start()]) + _VALUE_PATTERNS[str(found.lastgroup)]
+            end = found.end()
+        return re.fullmatch(pattern + re.escape(documented[end:]), _without_whitespace(output), re.DOTALL) is not None
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class Block:
     """A fenced block.
 
     Attributes:
-        kind: The text after the fence; '' for none.
-        reason: Why the block is not run; None if it is run.
+        kind: The text after the fence, or '' if there is none.
+        reason: The reason why the block is not run, or None if it is run.
     """
 
     line: int
@@ -58,7 +58,7 @@ class Block:
     @property
     def commands(self) -> list[Command]:
         """Return the block's commands: every line of `sh`, or the text after `$ ` in `console`."""
-        return list(_of_console(self) if self.kind == "console" else _of_sh(self))
+        return list(_console_commands(self) if self.kind == "console" else _sh_commands(self))
 
 
 def blocks(page: Path) -> list[Block]:
@@ -70,43 +70,43 @@ def blocks(page: Path) -> list[Block]:
     ]
 
 
-def _of_sh(block: Block) -> Iterator[Command]:
-    typed, began = "", block.line
+def _sh_commands(block: Block) -> Iterator[Command]:
+    entered, first_line = "", block.line
     for number, line in enumerate(block.body.splitlines(), start=block.line):
-        if not typed and (not line.strip() or line.startswith("#")):
+        if not entered and (not line.strip() or line.startswith("#")):
             continue
-        typed, began = (f"{typed}\n{line}", began) if typed else (line, number)
-        if _is_complete(typed):
-            yield Command(began, typed, "")
-            typed = ""
-    assert not typed, f"line {began}: {typed}"
+        entered, first_line = (f"{entered}\n{line}", first_line) if entered else (line, number)
+        if _is_complete(entered):
+            yield Command(first_line, entered, "")
+            entered = ""
+    assert not entered, f"line {first_line}: {entered}"
 
 
-def _of_console(block: Block) -> Iterator[Command]:
-    typed, began, shown = "", block.line, list[str]()
+def _console_commands(block: Block) -> Iterator[Command]:
+    entered, first_line, shown = "", block.line, list[str]()
     for number, line in enumerate(block.body.splitlines(), start=block.line):
-        if typed and not _is_complete(typed):
-            typed += f"\n{line}"
+        if entered and not _is_complete(entered):
+            entered += f"\n{line}"
         elif line.startswith("$ "):
-            if typed:
-                yield Command(began, typed, "\n".join(shown))
-            typed, began, shown = line.removeprefix("$ "), number, []
+            if entered:
+                yield Command(first_line, entered, "\n".join(shown))
+            entered, first_line, shown = line.removeprefix("$ "), number, []
         else:
-            assert typed, f"line {number}: output before any command"
+            assert entered, f"line {number}: output before any command"
             shown.append(line)
-    if typed:
-        yield Command(began, typed, "\n".join(shown))
+    if entered:
+        yield Command(first_line, entered, "\n".join(shown))
 
 
-def _is_complete(typed: str) -> bool:
-    if typed.endswith("\\"):
+def _is_complete(entered: str) -> bool:
+    if entered.endswith("\\"):
         return False
     try:
-        shlex.split(typed)
-    except ValueError:  # a quotation that continues in the next line
+        shlex.split(entered)
+    except ValueError:  # a quoted string continues in the next line
         return False
     return True
 
 
-def _unfolded(text: str) -> str:
+def _without_whitespace(text: str) -> str:
     return re.sub(r"\s+", "", text)

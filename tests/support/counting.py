@@ -1,4 +1,4 @@
-"""A counter lists a request's calls of the project's own functions, and their files."""
+"""Lists the project's own functions that an action calls, and their files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any, Final
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
-_OWN: Final = (f"{_ROOT / 'functions'}/", f"{_ROOT / 'shared'}/")
+_PROJECT_DIRECTORIES: Final = (f"{_ROOT / 'functions'}/", f"{_ROOT / 'shared'}/")
 # Comprehensions have their own frames in Python 3.11 but not in 3.12.
 _COMPREHENSIONS: Final = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
 _CAN_SUSPEND: Final = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
@@ -35,23 +35,23 @@ class Calls:
 
 def calls_of(action: Callable[[], object]) -> Calls:
     """Return an action's calls of the project's own functions."""
-    found = Calls()
+    calls = Calls()
     suspended: set[FrameType] = set()
 
-    def note(frame: FrameType, event: str, _: Any) -> None:
+    def record(frame: FrameType, event: str, _: Any) -> None:
         code = frame.f_code
-        if event != "call" or not code.co_filename.startswith(_OWN) or code.co_name in _COMPREHENSIONS:
+        if event != "call" or not code.co_filename.startswith(_PROJECT_DIRECTORIES) or code.co_name in _COMPREHENSIONS:
             return
         if code.co_flags & _CAN_SUSPEND:
             if frame in suspended:
                 # This is a resumed generator or coroutine, whose call is already counted.
                 return
             suspended.add(frame)
-        found.names.append((str(Path(code.co_filename).relative_to(_ROOT)), code.co_qualname))
+        calls.names.append((str(Path(code.co_filename).relative_to(_ROOT)), code.co_qualname))
 
-    sys.setprofile(note)
+    sys.setprofile(record)
     try:
         action()
     finally:
         sys.setprofile(None)
-    return found
+    return calls

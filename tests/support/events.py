@@ -12,7 +12,7 @@ Source = Callable[..., dict[str, Any]]
 def rest(
     method: str, path: str, *, headers: dict[str, Any] | None = None, query: str = "", body: Any = None
 ) -> dict[str, Any]:
-    """Return a REST API's event: the path as sent, the query decoded."""
+    """Return a REST API's event: the path is as sent, and the query is decoded."""
     values = parse_qs(query, keep_blank_values=True)
     return {
         "resource": "/{proxy+}",
@@ -20,7 +20,7 @@ def rest(
         "httpMethod": method,
         "headers": headers,
         "multiValueHeaders": None if headers is None else {name: [value] for name, value in headers.items()},
-        "queryStringParameters": {name: found[-1] for name, found in values.items()} or None,
+        "queryStringParameters": {name: all_values[-1] for name, all_values in values.items()} or None,
         "multiValueQueryStringParameters": values or None,
         "pathParameters": {"proxy": unquote(path[1:])},
         "requestContext": {
@@ -39,18 +39,20 @@ def rest(
 def http_api(
     method: str, path: str, *, headers: dict[str, Any] | None = None, query: str = "", body: Any = None
 ) -> dict[str, Any]:
-    """Return an HTTP API's event (2.0): the path decoded and prefixed with its stage, the query as sent."""
-    return _second(method, f"/prod{unquote(path)}", "abc.execute-api.eu-west-1.amazonaws.com", headers, query, body)
+    """Return an HTTP API's event (2.0): the path is decoded and has the stage as a prefix, and the query is as sent."""
+    return _version_2_event(
+        method, f"/prod{unquote(path)}", "abc.execute-api.eu-west-1.amazonaws.com", headers, query, body
+    )
 
 
 def function_url(
     method: str, path: str, *, headers: dict[str, Any] | None = None, query: str = "", body: Any = None
 ) -> dict[str, Any]:
-    """Return a function URL's event: path and query as sent."""
-    return _second(method, path, "abc.lambda-url.eu-west-1.on.aws", headers, query, body)
+    """Return a function URL's event. Path and query are as sent."""
+    return _version_2_event(method, path, "abc.lambda-url.eu-west-1.on.aws", headers, query, body)
 
 
-def _second(
+def _version_2_event(
     method: str, path: str, domain: str, headers: dict[str, Any] | None, query: str, body: Any
 ) -> dict[str, Any]:
     stage = "$default" if "lambda-url" in domain else "prod"
@@ -70,13 +72,13 @@ def _second(
 def balancer(
     method: str, path: str, *, headers: dict[str, Any] | None = None, query: str = "", body: Any = None
 ) -> dict[str, Any]:
-    """Return an event of a load balancer with multi-value headers, which decodes nothing."""
+    """Return an event of a load balancer with multi-value headers, without decoding."""
     pairs = [pair.partition("=")[::2] for pair in query.split("&") if pair]
     return {
         "requestContext": {"elb": {"targetGroupArn": "arn"}},
         "httpMethod": method,
         "path": path,
-        "multiValueQueryStringParameters": {name: [v for n, v in pairs if n == name] for name, _ in pairs},
+        "multiValueQueryStringParameters": {name: [value for key, value in pairs if key == name] for name, _ in pairs},
         "multiValueHeaders": {name: [value] for name, value in (headers or {}).items()},
         "body": body,
         "isBase64Encoded": False,
@@ -86,11 +88,14 @@ def balancer(
 def plain_balancer(
     method: str, path: str, *, headers: dict[str, Any] | None = None, query: str = "", body: Any = None
 ) -> dict[str, Any]:
-    """Return an event of a load balancer with single values, which passes on only the last of several values."""
+    """Return an event of a load balancer with single values, which passes on only the last value of a name."""
     event = balancer(method, path, headers=None, query=query, body=body)
     values = event.pop("multiValueQueryStringParameters")
     del event["multiValueHeaders"]
-    return event | {"headers": headers, "queryStringParameters": {name: found[-1] for name, found in values.items()}}
+    return event | {
+        "headers": headers,
+        "queryStringParameters": {name: all_values[-1] for name, all_values in values.items()},
+    }
 
 
 SOURCES: list[Source] = [rest, http_api, function_url, balancer, plain_balancer]

@@ -13,13 +13,13 @@ from shared.models import Exchange, Message
 from shared.stores.archive import Window
 from shared.stores.cache import Cache
 
-_numbers = itertools.count()
+_counter = itertools.count()
 MOMENT = datetime(2026, 3, 4, 5, 6, 7, 891_234, tzinfo=UTC)
 
 
 def _new_id() -> UUID:
-    """Return a UUIDv7 that is newer than the previous ones. Its timestamp is never ahead of the clock."""
-    return UUID(int=int(time.time() * 1000) << 80 | 0x7 << 76 | 0b10 << 62 | next(_numbers))
+    """Return a UUIDv7 that is newer than the previous ids. Its timestamp is never ahead of the clock."""
+    return UUID(int=int(time.time() * 1000) << 80 | 0x7 << 76 | 0b10 << 62 | next(_counter))
 
 
 def exchange(
@@ -32,9 +32,9 @@ def exchange(
     document_ids: tuple[str, ...] = (),
 ) -> Exchange:
     """Return an exchange of the texts `q<number>` and `a<number>`, with a new UUIDv7 by default."""
-    named = exchange_id or _new_id()
-    moment = created_at or (timestamp_of(named) if named.version == 7 else datetime.now(UTC))
-    return Exchange(named, thread_id, user_id, f"q{number}", f"a{number}", moment, document_ids)
+    used_id = exchange_id or _new_id()
+    moment = created_at or (timestamp_of(used_id) if used_id.version == 7 else datetime.now(UTC))
+    return Exchange(used_id, thread_id, user_id, f"q{number}", f"a{number}", moment, document_ids)
 
 
 def exchanges(count: int, thread_id: str = "t", user_id: str | None = None) -> list[Exchange]:

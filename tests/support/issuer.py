@@ -36,11 +36,11 @@ class Issuer:
     """Signs tokens, and serves the keys for checking them.
 
     Attributes:
-        keys: Private keys by key id; their public halves are published.
+        keys: Private keys by key id. Their public halves are published.
         fetches: The number of requests for the JWK set.
-        status: The response's status; 0 closes the connection without a response.
-        body: Replaces the JWK set.
-        delay: Seconds before the response.
+        status: The response's status. 0 closes the connection without a response.
+        body: The response's body instead of the JWK set.
+        delay: The number of seconds before the response.
     """
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class Issuer:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def settings(self) -> TokenSettings:
-        """Return the settings that accept its tokens."""
+        """Return settings that accept the issuer's tokens."""
         return TokenSettings(f"{self.url}/jwks.json", self.url, (AUDIENCE,))
 
     def environment(self) -> dict[str, str]:
@@ -88,11 +88,11 @@ class Issuer:
     def claims(self, user: object = "ana", **claims: Any) -> dict[str, Any]:
         """Return a token's claims."""
         now = int(time.time())
-        made = {"iss": self.url, "aud": AUDIENCE, "sub": user, "iat": now, "exp": now + 600, **claims}
-        return {name: value for name, value in made.items() if value is not None}
+        all_claims = {"iss": self.url, "aud": AUDIENCE, "sub": user, "iat": now, "exp": now + 600, **claims}
+        return {name: value for name, value in all_claims.items() if value is not None}
 
     def public_pem(self, kid: str = "one") -> bytes:
-        """Return a public key as text, for misuse as a secret."""
+        """Return a public key as text. An attack uses it as a secret."""
         return self.keys[kid].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
     def __enter__(self) -> Self:
@@ -133,10 +133,10 @@ def _encoded(data: bytes) -> str:
 def public_jwk(kid: str, key: PrivateKey) -> dict[str, Any]:
     """Return the public half of a key as a JWK."""
     if isinstance(key, rsa.RSAPrivateKey):
-        made = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
+        jwk = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
     else:
-        made = ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
-    return {**made, "kid": kid, "use": "sig"}
+        jwk = ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    return {**jwk, "kid": kid, "use": "sig"}
 
 
 class _Server(ThreadingHTTPServer):

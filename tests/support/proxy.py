@@ -11,19 +11,19 @@ from types import TracebackType
 from typing import Self
 
 _CHUNK = 1 << 20
-_SILENCE = 0.02
+_IDLE_SECONDS = 0.02
 _SIMPLE_QUERY, _PARSE = b"Q", b"P"
 
 
 class CountingProxy:
-    """Forwards everything to `port`. It forwards a response only after the client has stopped sending.
+    """Forwards all data to `port`. It forwards a response only after the client has stopped sending.
 
     A client that sends one request in several pieces and then waits is therefore counted as one round trip.
 
     Attributes:
         connections: The number of clients.
-        round_trips: How often a client waited for a response.
-        sent: The clients' bytes.
+        round_trips: The number of times that a client waited for a response.
+        sent: The bytes that the clients sent.
     """
 
     def __init__(self, port: int) -> None:
@@ -34,10 +34,10 @@ class CountingProxy:
         self.round_trips = 0
         self.sent = b""
         self._is_waiting = False
-        self._answers: dict[socket.socket, bytes] = {}
+        self._pending_responses: dict[socket.socket, bytes] = {}
         self._peers: dict[socket.socket, tuple[socket.socket, bool]] = {}
         self._selector = selectors.DefaultSelector()
-        self._wake, self._woken = socket.socketpair()
+        self._wake_sender, self._wake_receiver = socket.socketpair()
         self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
 
     def redirect_to(self, port: int) -> None:
@@ -52,30 +52,30 @@ class CountingProxy:
 
     def statements(self) -> list[bytes]:
         """Return the statements sent to PostgreSQL since the last reset. The connection was idle at that reset."""
-        found, rest = [], self.sent
+        statements, rest = [], self.sent
         while rest:
             kind, length = rest[:1], struct.unpack("!i", rest[1:5])[0]
             body, rest = rest[5 : 1 + length], rest[1 + length :]
             if kind == _SIMPLE_QUERY:
-                found.append(body.rstrip(b"\x00"))
+                statements.append(body.rstrip(b"\x00"))
             elif kind == _PARSE:
-                found.append(body.split(b"\x00")[1])
-        return found
+                statements.append(body.split(b"\x00")[1])
+        return statements
 
     def _run(self) -> None:
         self._selector.register(self._listener, selectors.EVENT_READ)
-        self._selector.register(self._woken, selectors.EVENT_READ)
+        self._selector.register(self._wake_receiver, selectors.EVENT_READ)
         while True:
-            events = self._selector.select(_SILENCE if self._answers else None)
+            events = self._selector.select(_IDLE_SECONDS if self._pending_responses else None)
             if not events:
-                self._answer()
+                self._send_responses()
             for key, _ in events:
-                if key.fileobj is self._woken:
+                if key.fileobj is self._wake_receiver:
                     return
                 if key.fileobj is self._listener:
                     self._accept()
                 elif isinstance(key.fileobj, socket.socket) and key.fileobj in self._peers:
-                    self._pass(key.fileobj)
+                    self._forward(key.fileobj)
 
     def _accept(self) -> None:
         client, _ = self._listener.accept()
@@ -85,43 +85,43 @@ class CountingProxy:
             client.close()
             return
         self.connections += 1
-        for one, other, is_client in ((client, server, True), (server, client, False)):
-            self._peers[one] = (other, is_client)
-            self._selector.register(one, selectors.EVENT_READ)
+        for source, destination, is_client in ((client, server, True), (server, client, False)):
+            self._peers[source] = (destination, is_client)
+            self._selector.register(source, selectors.EVENT_READ)
 
-    def _pass(self, one: socket.socket) -> None:
-        other, is_client = self._peers[one]
+    def _forward(self, source: socket.socket) -> None:
+        destination, is_client = self._peers[source]
         try:
-            data = one.recv(_CHUNK)
+            data = source.recv(_CHUNK)
             if not data:
-                self._part(one, other)
+                self._close_pair(source, destination)
             elif is_client:
                 self.sent += data
                 self._is_waiting = True
-                other.sendall(data)
+                destination.sendall(data)
             else:
-                self._answers[other] = self._answers.get(other, b"") + data
+                self._pending_responses[destination] = self._pending_responses.get(destination, b"") + data
         except OSError:
-            self._part(one, other)
+            self._close_pair(source, destination)
 
-    def _answer(self) -> None:
+    def _send_responses(self) -> None:
         self.round_trips += self._is_waiting
         self._is_waiting = False
-        answers, self._answers = self._answers, {}
-        for client, data in answers.items():
+        responses, self._pending_responses = self._pending_responses, {}
+        for client, data in responses.items():
             try:
                 client.sendall(data)
             except OSError:
-                self._part(client, self._peers[client][0])
+                self._close_pair(client, self._peers[client][0])
 
-    def _part(self, one: socket.socket, other: socket.socket) -> None:
-        for end in (one, other):
-            if last := self._answers.pop(end, None):
+    def _close_pair(self, source: socket.socket, destination: socket.socket) -> None:
+        for each in (source, destination):
+            if last := self._pending_responses.pop(each, None):
                 with suppress(OSError):
-                    end.sendall(last)
-            self._selector.unregister(end)
-            del self._peers[end]
-            end.close()
+                    each.sendall(last)
+            self._selector.unregister(each)
+            del self._peers[each]
+            each.close()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -130,8 +130,8 @@ class CountingProxy:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._wake.send(b"x")
+        self._wake_sender.send(b"x")
         self._thread.join(10)
-        for end in (*self._peers, self._listener, self._wake, self._woken):
-            end.close()
+        for each in (*self._peers, self._listener, self._wake_sender, self._wake_receiver):
+            each.close()
         self._selector.close()

@@ -46,7 +46,7 @@ class Queues:
                 for message in messages
             ]
             if not visibility:
-                # The messages stay visible, so another request would receive them again.
+                # The messages stay visible, so another request would receive the same messages.
                 break
         return records
 
@@ -67,16 +67,18 @@ class Queues:
     def waiting(self) -> tuple[int, int, int]:
         """Return the numbers of visible, in-flight and delayed messages of the exchange queue."""
         names: list[Any] = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
-        found: dict[Any, str] = self.client.get_queue_attributes(QueueUrl=self.url, AttributeNames=names)["Attributes"]
-        visible, in_flight, delayed = (int(found[name]) for name in names)
+        attributes: dict[Any, str] = self.client.get_queue_attributes(QueueUrl=self.url, AttributeNames=names)[
+            "Attributes"
+        ]
+        visible, in_flight, delayed = (int(attributes[name]) for name in names)
         return visible, in_flight, delayed
 
     def _receive(self, url: str, visibility: int) -> list[Any]:
-        answer = self.client.receive_message(
+        response = self.client.receive_message(
             QueueUrl=url,
             MaxNumberOfMessages=10,
             VisibilityTimeout=visibility,
             MessageSystemAttributeNames=["All"],
             MessageAttributeNames=["All"],
         )
-        return list(answer.get("Messages", []))
+        return list(response.get("Messages", []))

@@ -1,4 +1,4 @@
-"""Hypothesis strategies make invalid input: damaged valid values, and random values.
+"""Hypothesis strategies for invalid input: damaged valid values, and random values.
 
 By default every run has the same examples. `FUZZ_EXAMPLES=100000 pytest tests/fuzz` runs longer, with other examples
 in each run.
@@ -26,7 +26,7 @@ fuzz = settings(
 _SURROGATES = st.characters(categories=["Cs"])
 _NUMBERS = st.integers() | st.integers(-(1 << 80), 1 << 80) | st.floats() | st.sampled_from([10**400, -0.0, 1e308])
 any_text = st.text(st.characters() | _SURROGATES, max_size=30)
-_ODD_TEXTS = st.sampled_from(
+_SPECIAL_TEXTS = st.sampled_from(
     [
         "",
         "\x00",
@@ -48,7 +48,7 @@ _ODD_TEXTS = st.sampled_from(
         "ffffffff-ffff-7fff-bfff-ffffffffffff",
     ]
 )
-scalars = st.none() | st.booleans() | _NUMBERS | any_text | _ODD_TEXTS
+scalars = st.none() | st.booleans() | _NUMBERS | any_text | _SPECIAL_TEXTS
 # All results of a JSON parser, and some other values.
 values = st.recursive(
     scalars,
@@ -57,19 +57,19 @@ values = st.recursive(
 )
 
 
-def as_json(value: Any) -> str:
+def to_json(value: Any) -> str:
     """Return a value as JSON, including JSON that strict parsers refuse: lone surrogates, infinities, huge numbers."""
     return json.dumps(value, ensure_ascii=True)
 
 
 @st.composite
-def damaged_fields(draw: st.DrawFn, good: dict[str, Any]) -> dict[str, Any]:
+def damaged_fields(draw: st.DrawFn, valid: dict[str, Any]) -> dict[str, Any]:
     """Return an object with one to three fields removed, replaced, renamed or added."""
-    fields = dict(good)
+    fields = dict(valid)
     for _ in range(draw(st.integers(1, 3))):
         name = draw(st.sampled_from([*fields, "extra"]))
-        match draw(st.sampled_from(["lose", "replace", "rename", "wrap", "add"])):
-            case "lose":
+        match draw(st.sampled_from(["remove", "replace", "rename", "wrap", "add"])):
+            case "remove":
                 fields.pop(name, None)
             case "replace":
                 fields[name] = draw(values)
@@ -83,41 +83,41 @@ def damaged_fields(draw: st.DrawFn, good: dict[str, Any]) -> dict[str, Any]:
 
 
 @st.composite
-def damaged_text(draw: st.DrawFn, good: str) -> str:
+def damaged_text(draw: st.DrawFn, valid: str) -> str:
     """Return a text with a part removed, doubled or replaced by random text."""
-    start = draw(st.integers(0, len(good)))
-    end = draw(st.integers(start, min(len(good), start + 40)))
-    stretch = draw(
-        st.sampled_from(["", good[start:end] * 2, "\\u0000", "\\ud83d", '"', "}", "]", "1e999", "NaN", "-"]) | any_text
+    start = draw(st.integers(0, len(valid)))
+    end = draw(st.integers(start, min(len(valid), start + 40)))
+    replacement = draw(
+        st.sampled_from(["", valid[start:end] * 2, "\\u0000", "\\ud83d", '"', "}", "]", "1e999", "NaN", "-"]) | any_text
     )
-    return good[:start] + stretch + good[end:]
+    return valid[:start] + replacement + valid[end:]
 
 
 @st.composite
-def damaged_bytes(draw: st.DrawFn, good: bytes) -> bytes:
+def damaged_bytes(draw: st.DrawFn, valid: bytes) -> bytes:
     """Return bytes with a part removed, doubled or replaced by random bytes."""
-    start = draw(st.integers(0, len(good)))
-    end = draw(st.integers(start, min(len(good), start + 40)))
-    return good[:start] + draw(st.just(good[start:end] * 2) | st.binary(max_size=12)) + good[end:]
+    start = draw(st.integers(0, len(valid)))
+    end = draw(st.integers(start, min(len(valid), start + 40)))
+    return valid[:start] + draw(st.just(valid[start:end] * 2) | st.binary(max_size=12)) + valid[end:]
 
 
 @st.composite
 def bodies(draw: st.DrawFn) -> str:
-    """Return a message body: valid, with damaged fields or text, any JSON, or random."""
-    good = draw(strategies.exchanges()).to_wire()
+    """Return a message body: a valid body, a damaged body, any JSON, or random text."""
+    valid = draw(strategies.exchanges()).to_wire()
     return draw(
-        st.just(good)
-        | damaged_fields(json.loads(good)).map(as_json)
-        | damaged_text(good)
-        | values.map(as_json)
+        st.just(valid)
+        | damaged_fields(json.loads(valid)).map(to_json)
+        | damaged_text(valid)
+        | values.map(to_json)
         | any_text
     )
 
 
 @st.composite
 def records(draw: st.DrawFn, number: int) -> Any:
-    """Return one record of an event: valid around any body, damaged, or random."""
-    good = {
+    """Return one record of an event: a valid record with any body, a damaged record, or a random value."""
+    valid = {
         "messageId": f"message-{number}",
         "receiptHandle": f"receipt-{number}",
         "body": draw(bodies()),
@@ -125,7 +125,7 @@ def records(draw: st.DrawFn, number: int) -> Any:
         "messageAttributes": {},
         "eventSource": "aws:sqs",
     }
-    odd_count = st.fixed_dictionaries({"ApproximateReceiveCount": scalars}).map(
-        lambda found: {**good, "attributes": found}
+    invalid_count = st.fixed_dictionaries({"ApproximateReceiveCount": scalars}).map(
+        lambda attributes: {**valid, "attributes": attributes}
     )
-    return draw(st.just(good) | damaged_fields(good) | odd_count | values)
+    return draw(st.just(valid) | damaged_fields(valid) | invalid_count | values)

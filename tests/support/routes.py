@@ -1,4 +1,4 @@
-"""Every route has a sample request, for the tests of authorization."""
+"""A sample request of every route, for the tests of authorization."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from fastapi.routing import APIRoute
 
 from functions.agent.http.auth import is_open
 
-# Routes about one exchange name this id. A thread has this exchange only if the test stores it.
+# The id in samples of routes about one exchange. A thread has this exchange only if the test stores it.
 EXCHANGE: Final = "0190a000-0000-4000-8000-000000000001"
-Names = Literal["nobody", "body", "query", "path"]
+UserParameter = Literal["nowhere", "body", "query", "path"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Sample:
 
     Attributes:
         route: The application's method and path.
-        fields: The body; if `names_user` is `body`, it may also have a `user_id`.
+        fields: The body. If `names_user` is `body`, it may also have a `user_id`.
         is_on_thread: Whether the route is about a thread.
         names_user: Where the request can name a user.
         success: The status for an authorized caller.
@@ -32,7 +32,7 @@ class Sample:
     route: str
     fields: dict[str, Any] | None = None
     is_on_thread: bool = False
-    names_user: Names = "nobody"
+    names_user: UserParameter = "nowhere"
     success: int = 200
     is_for_operators: bool = False
 
@@ -50,8 +50,8 @@ class Sample:
         """Return the body, with this user if one is given."""
         if self.fields is None or self.names_user != "body":
             return self.fields
-        named = {} if user_id is None else {"user_id": user_id}
-        return {**self.fields, "thread_id": thread_id, **named}
+        user_field = {} if user_id is None else {"user_id": user_id}
+        return {**self.fields, "thread_id": thread_id, **user_field}
 
     def query(self, user_id: str | None = None) -> dict[str, str] | None:
         """Return the query, with this user if one is given."""

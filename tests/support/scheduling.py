@@ -7,12 +7,12 @@ from typing import Final
 from xdist.scheduler import LoadScopeScheduling
 
 # These tests run in one process, because two embedded stacks that start together may choose the same default port.
-_STACK: Final = ("tests/chaos/", "tests/e2e/", "tests/integration/test_local_stack")
+_STACK_TESTS: Final = ("tests/chaos/", "tests/e2e/", "tests/integration/test_local_stack")
 
 
 def scope_of(test: str) -> str:
     """Return the group of tests that must run in one process. A test that may run in any process is its own group."""
-    return "stack" if test.startswith(_STACK) else test
+    return "stack" if test.startswith(_STACK_TESTS) else test
 
 
 # pytest-xdist's own mark for this, `xdist_group`, does not work with pytest 9.2.

@@ -15,8 +15,8 @@ import psycopg
 
 from infra.local.servers import PostgresServer
 
-_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a separate directory is created there
-_ROOM: Final = 2 * 1024**3
+_MEMORY_DIRECTORY: Final = Path("/dev/shm")  # noqa: S108 - a separate directory is created there
+_REQUIRED_BYTES: Final = 2 * 1024**3
 
 
 @contextmanager
@@ -25,13 +25,13 @@ def in_memory(directory: Path) -> Iterator[Path]:
 
     PostgreSQL creates databases faster in memory.
     """
-    if not os.access(_MEMORY, os.W_OK) or shutil.disk_usage(_MEMORY).free < _ROOM:
+    if not os.access(_MEMORY_DIRECTORY, os.W_OK) or shutil.disk_usage(_MEMORY_DIRECTORY).free < _REQUIRED_BYTES:
         yield directory
         return
-    with tempfile.TemporaryDirectory(prefix="hybrid-memory-tests-", dir=_MEMORY) as made:
+    with tempfile.TemporaryDirectory(prefix="hybrid-memory-tests-", dir=_MEMORY_DIRECTORY) as memory_directory:
         # If the tests run as root, PostgreSQL runs as another user, who must be able to enter the directory.
-        Path(made).chmod(0o755)
-        yield Path(made)
+        Path(memory_directory).chmod(0o755)
+        yield Path(memory_directory)
 
 
 def admin(server: PostgresServer) -> psycopg.Connection:

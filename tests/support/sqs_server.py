@@ -23,7 +23,7 @@ class _MotoRequest(Request):
     from_wsgi_server = True
 
 
-class _Quiet(WSGIRequestHandler):
+class _SilentHandler(WSGIRequestHandler):
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Log nothing."""
 
@@ -33,7 +33,7 @@ class SqsServer:
 
     Attributes:
         requests: The requested actions in order.
-        refused: The actions that fail, as for a role without the permission.
+        refused: The actions that the server refuses, as for a role without the permission.
     """
 
     def __init__(self) -> None:
@@ -41,25 +41,25 @@ class SqsServer:
         self.refused: set[str] = set()
         self._gate = threading.Event()
         self._gate.set()
-        self._server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet)
+        self._server = make_server("127.0.0.1", 0, self._respond, threaded=True, request_handler=_SilentHandler)
         self.port: int = self._server.port
         self._thread: threading.Thread | None = None
 
-    def _answer(self, environ: dict[str, Any], start_response: Any) -> Any:
+    def _respond(self, environ: dict[str, Any], start_response: Any) -> Any:
         request = _MotoRequest(environ)
         self._gate.wait(30)
         action = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
         self.requests.append(action)
         if action in self.refused:
-            refusal = Response('{"__type": "com.amazonaws.sqs#AccessDeniedException", "message": "refused"}', 403)
-            return refusal(environ, start_response)
+            response = Response('{"__type": "com.amazonaws.sqs#AccessDeniedException", "message": "refused"}', 403)
+            return response(environ, start_response)
         status, headers, body = SQSResponse.dispatch(request, request.url, request.headers)
         return Response(body, status, headers)(environ, start_response)
 
     def client(self) -> SQSClient:
         """Return a client for the test."""
-        made: SQSClient = Session(localstack_host=f"127.0.0.1:{self.port}").client("sqs", region_name=REGION)
-        return made
+        client: SQSClient = Session(localstack_host=f"127.0.0.1:{self.port}").client("sqs", region_name=REGION)
+        return client
 
     def environment(self) -> dict[str, str]:
         """Return an environment in which the functions' client uses this server."""
@@ -81,10 +81,12 @@ class SqsServer:
     def start(self) -> None:
         """Listen on the same port as before."""
         if self._thread is None:
-            self._server = make_server("127.0.0.1", self.port, self._answer, threaded=True, request_handler=_Quiet)
-            self._begin()
+            self._server = make_server(
+                "127.0.0.1", self.port, self._respond, threaded=True, request_handler=_SilentHandler
+            )
+            self._serve()
 
-    def _begin(self) -> None:
+    def _serve(self) -> None:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), name="sqs", daemon=True)
         self._thread.start()
 
@@ -98,7 +100,7 @@ class SqsServer:
             self._thread = None
 
     def __enter__(self) -> Self:
-        self._begin()
+        self._serve()
         return self
 
     def __exit__(

@@ -1,4 +1,4 @@
-"""Hypothesis strategies draw ids, times, texts and exchanges from small pools, so that they collide."""
+"""Hypothesis strategies draw ids, times, texts and exchanges from small pools, so that values repeat."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ def time_ordered(draw: st.DrawFn) -> UUID:
 
 
 @st.composite
-def colliding_exchanges(draw: st.DrawFn, *, is_moving: bool = False) -> Exchange:
+def colliding_exchanges(draw: st.DrawFn, *, may_move: bool = False) -> Exchange:
     """Return an exchange of thread `t` whose id, time and text other exchanges of the example are likely to share.
 
-    With `is_moving`, exchanges with the same UUIDv4 may have different times, and then have different positions.
+    With `may_move`, exchanges with the same UUIDv4 may have different times and positions.
     """
     number = draw(st.integers(1, 6))
     exchange_id = draw(st.one_of(time_ordered(), st.just(_random_id(number))))
     created_at = START + timedelta(microseconds=draw(st.sampled_from([0, 1, 999, 1_000, 2_500, 5_000])))
-    if exchange_id.version != 7 and not is_moving:
+    if exchange_id.version != 7 and not may_move:
         created_at = START + timedelta(microseconds=number * 900)
     revision = draw(st.sampled_from([0, 0, 0, 1, 2]))
     # The time determines the text, so that two exchanges with the same id, time and revision are equal.
@@ -65,7 +65,7 @@ def _random_id(number: int) -> UUID:
     return UUID(int=0x4 << 76 | 0b10 << 62 | number)
 
 
-def known_ids() -> st.SearchStrategy[UUID]:
+def colliding_ids() -> st.SearchStrategy[UUID]:
     """Return an id that exchanges of `colliding_exchanges` may have."""
     return st.one_of(time_ordered(), st.integers(1, 6).map(_random_id))
 

@@ -1,4 +1,4 @@
-"""Waits until a condition holds."""
+"""Waits for a condition."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ def until(condition: Callable[[], object], seconds: float = 20) -> None:
     """Wait until the condition holds.
 
     Raises:
-        AssertionError: It did not hold in time.
+        AssertionError: The condition did not hold in time.
     """
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it never came"
+        assert time.monotonic() < deadline, f"the condition did not hold within {seconds} s"
         time.sleep(0.005)

@@ -92,7 +92,7 @@ def test_a_request_may_name_the_tokens_user(guarded_api: Api, issuer: Issuer, sa
 @each_route
 def test_a_request_that_names_another_user_returns_a_403(guarded_api: Api, issuer: Issuer, sample: Sample) -> None:
     """A request that names another user returns a 403 without further details."""
-    if sample.names_user == "nobody":
+    if sample.names_user == "nowhere":
         return
     before = guarded_api.is_untouched()
     answer = guarded_api.ask(

@@ -17,7 +17,7 @@ from tests.support.exchanges import exchange
 from tests.support.issuer import Issuer, bearer
 from tests.support.routes import SAMPLES, Sample
 
-THREAD_SAMPLES = [sample for sample in SAMPLES if sample.is_on_thread and sample.names_user == "nobody"]
+THREAD_SAMPLES = [sample for sample in SAMPLES if sample.is_on_thread and sample.names_user == "nowhere"]
 
 
 def _calls(api: Api, sample: Sample, headers: dict[str, str], thread_id: str) -> list[list[str]]:

@@ -1,1 +1,1 @@
-"""This release and the previous one share one schema, one Redis and one queue."""
+"""Tests of this release and the previous release on one schema, one Redis and one queue."""

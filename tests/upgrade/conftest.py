@@ -1,4 +1,4 @@
-"""Fixtures of the upgrade tests start both releases on one Redis, one queue and one database."""
+"""Fixtures that start both releases on one Redis, one queue and one database."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def schemas(running_postgres: PostgresServer, roots: dict[Release, Path]) -> tup
 
 
 @pytest.fixture
-def make(
+def start_releases(
     roots: dict[Release, Path], queues: Queues, sqs: SqsServer, valkey: ValkeyServer, tmp_path: Path
 ) -> Iterator[Callable[[str], Releases]]:
-    """Start both releases on a database."""
-    with ExitStack() as made:
+    """Return a function that starts both releases on a database."""
+    with ExitStack() as running:
 
         def start(database_url: str) -> Releases:
             environment = {
@@ -63,7 +63,7 @@ def make(
                 "STAGE": "local",
                 **sqs.environment(),
             }
-            return made.enter_context(Releases(roots, environment, queues, tmp_path))
+            return running.enter_context(Releases(roots, environment, queues, tmp_path))
 
         yield start
 
@@ -81,13 +81,13 @@ def upgraded_database(new_database: Callable[..., str], schemas: tuple[str, str]
 
 
 @pytest.fixture
-def upgraded(make: Callable[[str], Releases], upgraded_database: str) -> Releases:
+def upgraded(start_releases: Callable[[str], Releases], upgraded_database: str) -> Releases:
     """Start both releases on this release's schema."""
-    return make(upgraded_database)
+    return start_releases(upgraded_database)
 
 
 @pytest.fixture
 def rows(upgraded_database: str) -> Iterator[psycopg.Connection]:
-    """Open a separate connection."""
+    """Open a connection for reading the rows."""
     with psycopg.connect(upgraded_database, autocommit=True) as connection:
         yield connection

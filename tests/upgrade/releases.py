@@ -1,6 +1,6 @@
 """Runs two releases' functions as processes on the same stores.
 
-The functions are invoked as by API Gateway, SQS and a schedule.
+The tests invoke the functions as API Gateway, SQS and a schedule do.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ Release = Literal["previous", "this"]
 RELEASES: Final[tuple[Release, Release]] = ("previous", "this")
 _WORKER: Final = Path(__file__).with_name("worker.py")
 _MIGRATE: Final = "import sys; from infra.migrations import upgrade; upgrade(sys.argv[1])"
-_END_SECONDS: Final = 20
-_OK: Final = 300
+_EXIT_SECONDS: Final = 20
+_FIRST_ERROR_STATUS: Final = 300
 
 
 def migrate(root: Path, database_url: str) -> None:
     """Upgrade a database to the newest schema of the release in `root`."""
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", _MIGRATE, database_url],
         cwd=root,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(root)},
@@ -35,7 +35,7 @@ def migrate(root: Path, database_url: str) -> None:
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, done.stderr[-2_000:]
+    assert completed.returncode == 0, completed.stderr[-2_000:]
 
 
 class Function:
@@ -61,21 +61,21 @@ class Function:
             )
         self._read()
 
-    def ask(self, event: object) -> Any:
+    def invoke(self, event: object) -> Any:
         """Invoke the function and return its result.
 
         Raises:
             AssertionError: The process ended instead.
         """
         if self._process.stdin is None:
-            raise TypeError("its standard input is a pipe")
+            raise TypeError("the process' standard input is not a pipe")
         self._process.stdin.write(json.dumps(event) + "\n")
         self._process.stdin.flush()
         return json.loads(self._read())
 
     def _read(self) -> str:
         if self._process.stdout is None:
-            raise TypeError("its standard output is a pipe")
+            raise TypeError("the process' standard output is not a pipe")
         line = self._process.stdout.readline()
         assert line, f"the function ended: {self._log.read_text()[-2_000:]}"
         return line
@@ -86,7 +86,7 @@ class Function:
             if pipe is not None:
                 pipe.close()
         try:
-            self._process.wait(_END_SECONDS)
+            self._process.wait(_EXIT_SECONDS)
         finally:
             self._process.kill()
 
@@ -94,34 +94,34 @@ class Function:
 class Agent(Function):
     """The agent function."""
 
-    def say(self, thread_id: str, text: str, user_id: str | None = None, **more: Any) -> dict[str, Any]:
+    def store_exchange(self, thread_id: str, text: str, user_id: str | None = None, **fields: Any) -> dict[str, Any]:
         """Store an exchange with the texts `text` and its echo."""
-        fields = {"thread_id": thread_id, "user_id": user_id, "user_message": text, "assistant_message": f"re {text}"}
-        answer: dict[str, Any] = self.ask({"action": "invoked", **fields, **more})
-        return answer
+        exchange = {"thread_id": thread_id, "user_id": user_id, "user_message": text, "assistant_message": f"re {text}"}
+        response: dict[str, Any] = self.invoke({"action": "invoked", **exchange, **fields})
+        return response
 
     def recall(self, thread_id: str | None, user_id: str | None = None) -> dict[str, Any]:
         """Return the memory's context."""
-        answer: dict[str, Any] = self.ask({"action": "invoking", "thread_id": thread_id, "user_id": user_id})
-        return answer
+        response: dict[str, Any] = self.invoke({"action": "invoking", "thread_id": thread_id, "user_id": user_id})
+        return response
 
     def user_messages(self, thread_id: str, user_id: str | None = None, *, is_drained: bool = False) -> list[str]:
         """Return the users' messages in the response of `/invoking`, and check that each has its answer.
 
         While an exchange is undrained, the response may report the queue as degraded.
         """
-        answer = self.recall(thread_id, user_id)
-        assert answer["degraded"] in ([], [] if is_drained else ["queue"]), answer
-        contents = [message["content"] for message in answer["messages"]]
+        response = self.recall(thread_id, user_id)
+        assert response["degraded"] in ([], [] if is_drained else ["queue"]), response
+        contents = [message["content"] for message in response["messages"]]
         assert [f"re {text}" for text in contents[::2]] == contents[1::2], contents
         return contents[::2]
 
     def http(
         self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, Any, dict[str, str]]:
-        """Send a request like API Gateway's REST API; return status, body and headers."""
+        """Send a request like API Gateway's REST API. Return status, body and headers."""
         path, _, query = path.partition("?")
-        answer = self.ask(
+        response = self.invoke(
             {
                 "resource": "/{proxy+}",
                 "path": path,
@@ -135,15 +135,17 @@ class Agent(Function):
                 "isBase64Encoded": False,
             }
         )
-        shown = {name.lower(): value[-1] for name, value in (answer.get("multiValueHeaders") or {}).items()}
-        shown |= {name.lower(): value for name, value in (answer.get("headers") or {}).items()}
-        return answer["statusCode"], json.loads(answer["body"]) if answer["body"] else None, shown
+        response_headers = {
+            name.lower(): value[-1] for name, value in (response.get("multiValueHeaders") or {}).items()
+        }
+        response_headers |= {name.lower(): value for name, value in (response.get("headers") or {}).items()}
+        return response["statusCode"], json.loads(response["body"]) if response["body"] else None, response_headers
 
-    def do(self, method: str, path: str, body: object = None) -> Any:
+    def request(self, method: str, path: str, body: object = None) -> Any:
         """Send a request, check for success, and return the body."""
-        status, answer, _ = self.http(method, path, body)
-        assert status < _OK, (method, path, status, answer)
-        return answer
+        status, response, _ = self.http(method, path, body)
+        assert status < _FIRST_ERROR_STATUS, (method, path, status, response)
+        return response
 
 
 class Sync(Function):
@@ -152,20 +154,20 @@ class Sync(Function):
     def drain(self, queues: Queues) -> None:
         """Drain the queue like the event source mapping."""
         while records := queues.receive():
-            answer = self.ask({"Records": [{**each, "messageAttributes": {}} for each in records]})
-            failed = {each["itemIdentifier"] for each in answer["batchItemFailures"]}
-            assert not failed, answer
+            response = self.invoke({"Records": [{**each, "messageAttributes": {}} for each in records]})
+            failed = {each["itemIdentifier"] for each in response["batchItemFailures"]}
+            assert not failed, response
             for record in records:
                 queues.client.delete_message(QueueUrl=queues.url, ReceiptHandle=record["receiptHandle"])
 
     def sweep(self) -> None:
         """Sweep like the schedule."""
-        self.ask({"source": "aws.events"})
+        self.invoke({"source": "aws.events"})
 
 
 @dataclass
 class Releases:
-    """Both releases on the same stores; a function starts at its first use.
+    """Both releases on the same stores. A function starts at its first use.
 
     Attributes:
         roots: The releases' directories.
@@ -179,22 +181,22 @@ class Releases:
     _running: dict[tuple[str, Release, str], Function] = field(default_factory=dict)
 
     def agent(self, release: Release, name: str = "", **settings: str) -> Agent:
-        """Return a release's agent function; each `name` is a separate process."""
+        """Return a release's agent function. Each `name` is a separate process."""
         key = ("agent", release, name)
         if key not in self._running:
             self._running[key] = Agent(*self._arguments(release, "functions.agent.handler", settings))
-        made = self._running[key]
-        assert isinstance(made, Agent)
-        return made
+        function = self._running[key]
+        assert isinstance(function, Agent)
+        return function
 
     def sync(self, release: Release) -> Sync:
         """Return a release's sync function."""
         key = ("sync", release, "")
         if key not in self._running:
             self._running[key] = Sync(*self._arguments(release, "functions.sync.handler", {}))
-        made = self._running[key]
-        assert isinstance(made, Sync)
-        return made
+        function = self._running[key]
+        assert isinstance(function, Sync)
+        return function
 
     def drain_and_sweep(self, release: Release) -> None:
         """Let a release's sync function drain and sweep everything."""

@@ -16,9 +16,9 @@ import redis
 
 from tests.upgrade.releases import RELEASES, Agent, Release, Releases, migrate
 
-_PAIRS = list(product(RELEASES, RELEASES))
+_RELEASE_PAIRS = list(product(RELEASES, RELEASES))
 # The tests cover an upgrade and a rollback.
-_CHANGES: list[tuple[Release, Release]] = [RELEASES, ("this", "previous")]
+_UPGRADE_AND_ROLLBACK: list[tuple[Release, Release]] = [RELEASES, ("this", "previous")]
 _ROWS = """
     select m.content from messages m join conversations c on c.id = m.conversation_id
     where c.thread_id = %s order by m.order_key, m.exchange_id, m.position
@@ -39,105 +39,107 @@ def _check(releases: Releases, rows: psycopg.Connection, thread_id: str, user_id
         assert releases.agent(release).user_messages(thread_id, user_id, is_drained=True) == texts, release
 
 
-def test_the_new_schema_under_running_old_processes(make: Callable[[str], Releases], old_database: str) -> None:
+def test_processes_of_the_previous_release_work_with_the_new_schema(
+    start_releases: Callable[[str], Releases], old_database: str
+) -> None:
     """The migrations only add, so processes of the previous release keep working."""
-    releases = make(old_database)
+    releases = start_releases(old_database)
     agent, sync = releases.agent("previous"), releases.sync("previous")
-    agent.say("t", "one", "ana")
-    agent.say("t", "two", "ana")
+    agent.store_exchange("t", "one", "ana")
+    agent.store_exchange("t", "two", "ana")
     sync.drain(releases.queues)
-    agent.say("t", "three", "ana")
-    agent.do("PUT", "/users/ana/preferences", {"tone": "dry"})
-    agent.say("gone", "private", "ana")
+    agent.store_exchange("t", "three", "ana")
+    agent.request("PUT", "/users/ana/preferences", {"tone": "dry"})
+    agent.store_exchange("gone", "private", "ana")
     migrate(releases.roots["this"], old_database)
-    agent.say("t", "four", "ana")
+    agent.store_exchange("t", "four", "ana")
     assert agent.user_messages("t", "ana") == ["one", "two", "three", "four"]
     sync.drain(releases.queues)
     sync.sweep()
-    agent.do("DELETE", "/threads/gone")
-    agent.do("PATCH", "/threads/t", {"title": "mine"})
-    assert [each["thread_id"] for each in agent.do("GET", "/threads?user_id=ana")["items"]] == ["t"]
+    agent.request("DELETE", "/threads/gone")
+    agent.request("PATCH", "/threads/t", {"title": "mine"})
+    assert [each["thread_id"] for each in agent.request("GET", "/threads?user_id=ana")["items"]] == ["t"]
     assert agent.recall("t", "ana")["preferences"] == {"tone": "dry"}
     with psycopg.connect(old_database) as rows:
         assert _stored(rows, "t") == ["one", "two", "three", "four"]
         assert _stored(rows, "gone") == []
 
 
-@pytest.mark.parametrize(("writes", "drains"), _PAIRS)
-def test_each_agent_with_each_drain(
+@pytest.mark.parametrize(("writes", "drains"), _RELEASE_PAIRS)
+def test_either_drain_stores_exchanges_of_either_agent_function(
     writes: Release, drains: Release, upgraded: Releases, rows: psycopg.Connection
 ) -> None:
     """Either drain stores the exchanges of either agent function, and both agent functions show them."""
     agent = upgraded.agent(writes)
     for number in range(3):
-        agent.say("t", f"{number}", "ana", metadata={"number": number}, document_ids=[f"d{number}"])
+        agent.store_exchange("t", f"{number}", "ana", metadata={"number": number}, document_ids=[f"d{number}"])
     for release in RELEASES:
         assert upgraded.agent(release).user_messages("t", "ana") == ["0", "1", "2"], release
     upgraded.drain_and_sweep(drains)
     _check(upgraded, rows, "t", "ana", ["0", "1", "2"])
     for release in RELEASES:
-        assert upgraded.agent(release).do("GET", "/threads/t")["document_ids"] == ["d0", "d1", "d2"]
-        messages = upgraded.agent(release).do("GET", "/threads/t/messages")["items"]
+        assert upgraded.agent(release).request("GET", "/threads/t")["document_ids"] == ["d0", "d1", "d2"]
+        messages = upgraded.agent(release).request("GET", "/threads/t/messages")["items"]
         assert [each["metadata"]["number"] for each in messages[::2]] == [0, 1, 2]
     assert upgraded.queues.dead() == []
 
 
-@pytest.mark.parametrize(("writes", "reads"), _CHANGES)
-def test_everything_that_one_release_wrote(
+@pytest.mark.parametrize(("writes", "reads"), _UPGRADE_AND_ROLLBACK)
+def test_either_release_reads_the_data_of_the_other_release(
     writes: Release, reads: Release, upgraded: Releases, rows: psycopg.Connection, redis_client: redis.Redis
 ) -> None:
     """Sealed lists, undrained exchanges, preferences, deletions and titles survive an upgrade and a rollback."""
-    first, other = upgraded.agent(writes), upgraded.agent(reads)
+    writer, reader = upgraded.agent(writes), upgraded.agent(reads)
     for number in range(3):
-        first.say("t", f"{number}", "ana")
-        first.say("gone", f"private {number}", "ana")
-        first.say("bobs", f"bob {number}", "bob")
+        writer.store_exchange("t", f"{number}", "ana")
+        writer.store_exchange("gone", f"private {number}", "ana")
+        writer.store_exchange("bobs", f"bob {number}", "bob")
     upgraded.drain_and_sweep(writes)
-    assert first.user_messages("t", "ana") == ["0", "1", "2"]
-    first.say("t", "not drained", "ana")
-    first.say("bobs", "bob, not drained", "bob")
-    first.do("PUT", "/users/ana/preferences", {"tone": "dry", "language": "fr"})
-    first.do("PATCH", "/users/ana/preferences", {"language": None})
-    first.do("PATCH", "/threads/t", {"title": "mine"})
-    first.do("DELETE", "/threads/gone")
-    first.do("DELETE", "/users/bob")
+    assert writer.user_messages("t", "ana") == ["0", "1", "2"]
+    writer.store_exchange("t", "not drained", "ana")
+    writer.store_exchange("bobs", "bob, not drained", "bob")
+    writer.request("PUT", "/users/ana/preferences", {"tone": "dry", "language": "fr"})
+    writer.request("PATCH", "/users/ana/preferences", {"language": None})
+    writer.request("PATCH", "/threads/t", {"title": "mine"})
+    writer.request("DELETE", "/threads/gone")
+    writer.request("DELETE", "/users/bob")
 
-    assert other.user_messages("t", "ana") == ["0", "1", "2", "not drained"]
-    assert other.recall("t", "ana")["preferences"] == {"tone": "dry"}
-    assert other.user_messages("gone", "ana") == []
-    assert other.user_messages("bobs", "bob") == []
-    assert other.do("GET", "/threads/t")["title"] == "mine"
-    other.say("t", "by the other", "ana")
-    other.say("gone", "anew", "ana")
+    assert reader.user_messages("t", "ana") == ["0", "1", "2", "not drained"]
+    assert reader.recall("t", "ana")["preferences"] == {"tone": "dry"}
+    assert reader.user_messages("gone", "ana") == []
+    assert reader.user_messages("bobs", "bob") == []
+    assert reader.request("GET", "/threads/t")["title"] == "mine"
+    reader.store_exchange("t", "by the other", "ana")
+    reader.store_exchange("gone", "anew", "ana")
     upgraded.drain_and_sweep(reads)
     _check(upgraded, rows, "t", "ana", ["0", "1", "2", "not drained", "by the other"])
     _check(upgraded, rows, "gone", "ana", ["anew"])
     _check(upgraded, rows, "bobs", "bob", [])
-    other.do("PATCH", "/users/ana/preferences", {"tone": "warm"})
-    assert first.recall("t", "ana")["preferences"] == {"tone": "warm"}
+    reader.request("PATCH", "/users/ana/preferences", {"tone": "warm"})
+    assert writer.recall("t", "ana")["preferences"] == {"tone": "warm"}
 
     redis_client.flushall()
     upgraded.drain_and_sweep(reads)
-    assert other.recall("t", "ana")["preferences"] == {"tone": "warm"}
-    assert [each["content"] for each in other.recall("gone", "ana")["messages"]] == ["anew", "re anew"]
-    assert other.recall("bobs", "bob")["messages"] == []
+    assert reader.recall("t", "ana")["preferences"] == {"tone": "warm"}
+    assert [each["content"] for each in reader.recall("gone", "ana")["messages"]] == ["anew", "re anew"]
+    assert reader.recall("bobs", "bob")["messages"] == []
 
 
-@pytest.mark.parametrize(("writes", "sweeps"), _CHANGES)
-def test_an_outbox_of_the_other_release(
+@pytest.mark.parametrize(("writes", "sweeps"), _UPGRADE_AND_ROLLBACK)
+def test_either_sweep_stores_the_outbox_of_the_other_release(
     writes: Release, sweeps: Release, upgraded: Releases, rows: psycopg.Connection
 ) -> None:
     """The other release's sweep stores exchanges that were in the outbox at the change of the release."""
-    away = {"SYNC__QUEUE_URL": "http://127.0.0.1:9/queue", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
-    away["DATABASE__URL"] = "postgresql://memory:memory@127.0.0.1:9/memory"
-    cut_off = upgraded.agent(writes, "cut off", **away)
-    assert [cut_off.say("t", text, "ana")["durability"] for text in ("one", "two")] == ["redis", "redis"]
+    unreachable = {"SYNC__QUEUE_URL": "http://127.0.0.1:9/queue", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    unreachable["DATABASE__URL"] = "postgresql://memory:memory@127.0.0.1:9/memory"
+    cut_off = upgraded.agent(writes, "cut off", **unreachable)
+    assert [cut_off.store_exchange("t", text, "ana")["durability"] for text in ("one", "two")] == ["redis", "redis"]
     upgraded.drain_and_sweep(sweeps)
     _check(upgraded, rows, "t", "ana", ["one", "two"])
 
 
-@pytest.mark.parametrize(("runs", "repeats"), _CHANGES)
-def test_a_key_of_the_other_release(
+@pytest.mark.parametrize(("runs", "repeats"), _UPGRADE_AND_ROLLBACK)
+def test_either_release_repeats_the_response_to_a_key_of_the_other_release(
     runs: Release, repeats: Release, upgraded: Releases, redis_client: redis.Redis
 ) -> None:
     """A request that is repeated after the change of the release gets its first response, from either layer."""
@@ -156,19 +158,21 @@ def test_a_key_of_the_other_release(
         redis_client.flushall()
 
 
-@pytest.mark.parametrize(("stores", "deletes", "drains"), [(*pair, drains) for pair in _CHANGES for drains in RELEASES])
-def test_a_deletion_ahead_of_the_drain(
+@pytest.mark.parametrize(
+    ("stores", "deletes", "drains"), [(*pair, drains) for pair in _UPGRADE_AND_ROLLBACK for drains in RELEASES]
+)
+def test_either_drain_drops_queued_exchanges_of_a_deleted_thread_or_user(
     stores: Release, deletes: Release, drains: Release, upgraded: Releases, rows: psycopg.Connection
 ) -> None:
     """Either release's drain drops queued exchanges of a deleted thread or user, even if they are delivered twice."""
     agent = upgraded.agent(stores)
     for thread_id, user_id in (("t", "ana"), ("u", "bob"), ("kept", "eve")):
-        agent.say(thread_id, "before", user_id)
+        agent.store_exchange(thread_id, "before", user_id)
     bodies = [record["body"] for record in upgraded.queues.receive(visibility=0)]
-    upgraded.agent(deletes).do("DELETE", "/threads/t")
-    upgraded.agent(deletes).do("DELETE", "/users/bob")
-    upgraded.agent(stores).say("t", "after", "ana")
-    upgraded.agent(deletes).say("u", "after", "bob")
+    upgraded.agent(deletes).request("DELETE", "/threads/t")
+    upgraded.agent(deletes).request("DELETE", "/users/bob")
+    upgraded.agent(stores).store_exchange("t", "after", "ana")
+    upgraded.agent(deletes).store_exchange("u", "after", "bob")
     for body in bodies:
         upgraded.queues.client.send_message(QueueUrl=upgraded.queues.url, MessageBody=body)
     upgraded.drain_and_sweep(drains)
@@ -178,20 +182,27 @@ def test_a_deletion_ahead_of_the_drain(
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_any_order_of_both_releases(seed: int, upgraded: Releases, rows: psycopg.Connection) -> None:
+def test_both_releases_work_concurrently_in_a_random_order(
+    seed: int, upgraded: Releases, rows: psycopg.Connection
+) -> None:
     """Both releases run concurrently, as during a deployment, in a random order of steps."""
-    draw = random.Random(seed)  # noqa: S311 - reproducible, not for security
+    random_generator = random.Random(seed)  # noqa: S311 - reproducible, not for security
     users = {"t0": "ana", "t1": "ana", "t2": "bob", "t3": None}
     user_messages: dict[str, list[str]] = {thread_id: [] for thread_id in users}
     for number in range(60):
-        thread_id = draw.choice(list(users))
+        thread_id = random_generator.choice(list(users))
         user_id = users[thread_id]
-        agent, sync = upgraded.agent(draw.choice(RELEASES)), upgraded.sync(draw.choice(RELEASES))
-        match draw.choices(["say", "look", "drain", "sweep", "delete thread", "delete user"], [10, 6, 4, 1, 1, 0.5])[0]:
-            case "say":
-                assert agent.say(thread_id, f"{thread_id} {number}", user_id)["durability"] == "queue"
+        agent, sync = (
+            upgraded.agent(random_generator.choice(RELEASES)),
+            upgraded.sync(random_generator.choice(RELEASES)),
+        )
+        match random_generator.choices(
+            ["store", "read", "drain", "sweep", "delete thread", "delete user"], [10, 6, 4, 1, 1, 0.5]
+        )[0]:
+            case "store":
+                assert agent.store_exchange(thread_id, f"{thread_id} {number}", user_id)["durability"] == "queue"
                 user_messages[thread_id].append(f"{thread_id} {number}")
-            case "look":
+            case "read":
                 assert agent.user_messages(thread_id, user_id) == user_messages[thread_id]
             case "drain":
                 sync.drain(upgraded.queues)
@@ -201,9 +212,9 @@ def test_any_order_of_both_releases(seed: int, upgraded: Releases, rows: psycopg
                 agent.http("DELETE", f"/threads/{thread_id}")
                 user_messages[thread_id] = []
             case "delete user" if user_id is not None:
-                agent.do("DELETE", f"/users/{user_id}")
+                agent.request("DELETE", f"/users/{user_id}")
                 user_messages |= {each: [] for each, owner in users.items() if owner == user_id}
-    upgraded.drain_and_sweep(draw.choice(RELEASES))
+    upgraded.drain_and_sweep(random_generator.choice(RELEASES))
     for thread_id, texts in user_messages.items():
         _check(upgraded, rows, thread_id, users[thread_id], texts)
     assert upgraded.queues.dead() == []

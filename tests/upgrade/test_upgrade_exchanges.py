@@ -11,27 +11,27 @@ import redis
 from tests.support.issuer import Issuer
 from tests.upgrade.releases import RELEASES, Agent, Release, Releases
 
-_NEW = {"user_message": "anew", "assistant_message": "re anew"}
-_TEXTS = "select content from messages order by order_key, exchange_id, position"
+_NEW_TEXTS = {"user_message": "anew", "assistant_message": "re anew"}
+_SELECT_TEXTS = "select content from messages order by order_key, exchange_id, position"
 
 
 def _texts(rows: psycopg.Connection) -> list[str]:
-    return [row[0] for row in rows.execute(_TEXTS)][::2]
+    return [row[0] for row in rows.execute(_SELECT_TEXTS)][::2]
 
 
-def _say_three(upgraded: Releases, release: Release) -> list[str]:
+def _store_three(upgraded: Releases, release: Release) -> list[str]:
     """Store and drain three exchanges; return their ids."""
     agent = upgraded.agent(release)
-    ids = [agent.say("t", text, "ana")["exchange_id"] for text in ("one", "two", "three")]
+    ids = [agent.store_exchange("t", text, "ana")["exchange_id"] for text in ("one", "two", "three")]
     upgraded.drain_and_sweep(release)
     assert agent.user_messages("t", "ana", is_drained=True) == ["one", "two", "three"]
     return ids
 
 
-def _bodies(upgraded: Releases, release: Release) -> tuple[list[str], list[str]]:
+def _store_three_and_return_bodies(upgraded: Releases, release: Release) -> tuple[list[str], list[str]]:
     """Store and drain three exchanges; return their bodies in the queue and their ids."""
     agent = upgraded.agent(release)
-    ids = [agent.say("t", text, "ana")["exchange_id"] for text in ("one", "two", "three")]
+    ids = [agent.store_exchange("t", text, "ana")["exchange_id"] for text in ("one", "two", "three")]
     bodies = [record["body"] for record in upgraded.queues.receive(visibility=0)]
     upgraded.drain_and_sweep(release)
     return bodies, ids
@@ -42,18 +42,18 @@ def _send(upgraded: Releases, bodies: list[str]) -> None:
         upgraded.queues.client.send_message(QueueUrl=upgraded.queues.url, MessageBody=body)
 
 
-@pytest.mark.parametrize("kept_by", RELEASES)
-def test_a_replaced_exchange_after_a_rollback(
-    kept_by: Release, upgraded: Releases, rows: psycopg.Connection, redis_client: redis.Redis
+@pytest.mark.parametrize("writer", RELEASES)
+def test_a_replaced_exchange_stays_replaced_after_a_rollback(
+    writer: Release, upgraded: Releases, rows: psycopg.Connection, redis_client: redis.Redis
 ) -> None:
     """The previous release shows the new text, adds exchanges, and does not restore the old text by a redelivery."""
-    bodies, ids = _bodies(upgraded, kept_by)
+    bodies, ids = _store_three_and_return_bodies(upgraded, writer)
     this, previous = upgraded.agent("this"), upgraded.agent("previous")
-    this.do("PUT", f"/threads/t/exchanges/{ids[1]}", _NEW)
+    this.request("PUT", f"/threads/t/exchanges/{ids[1]}", _NEW_TEXTS)
     assert previous.user_messages("t", "ana") == ["one", "anew", "three"]
     _send(upgraded, bodies)
     upgraded.drain_and_sweep("previous")
-    previous.say("t", "four", "ana")
+    previous.store_exchange("t", "four", "ana")
     upgraded.drain_and_sweep("previous")
     assert _texts(rows) == ["one", "anew", "three", "four"]
     for agent in (previous, this):
@@ -64,13 +64,15 @@ def test_a_replaced_exchange_after_a_rollback(
         assert agent.user_messages("t", "ana") == ["one", "anew", "three", "four"]
 
 
-def test_a_deleted_exchange_that_the_release_before_stores_again(upgraded: Releases, rows: psycopg.Connection) -> None:
+def test_the_sweep_removes_a_deleted_exchange_that_the_previous_release_stored_again(
+    upgraded: Releases, rows: psycopg.Connection
+) -> None:
     """In the previous release, a redelivery restores the exchange.
 
     This release's sweep removes the exchange again from both layers.
     """
-    bodies, ids = _bodies(upgraded, "this")
-    upgraded.agent("this").do("DELETE", f"/threads/t/exchanges/{ids[1]}")
+    bodies, ids = _store_three_and_return_bodies(upgraded, "this")
+    upgraded.agent("this").request("DELETE", f"/threads/t/exchanges/{ids[1]}")
     assert upgraded.agent("previous").user_messages("t", "ana") == ["one", "three"]
     assert _texts(rows) == ["one", "three"]
     _send(upgraded, bodies)
@@ -84,16 +86,14 @@ def test_a_deleted_exchange_that_the_release_before_stores_again(upgraded: Relea
         assert upgraded.agent(release).user_messages("t", "ana", is_drained=True) == ["one", "three"], release
 
 
-def test_a_replacement_on_the_queue_of_a_drain_that_does_not_know_it(
-    upgraded: Releases, rows: psycopg.Connection
-) -> None:
+def test_the_previous_drain_dead_letters_a_replacement(upgraded: Releases, rows: psycopg.Connection) -> None:
     """The previous release's drain dead-letters a replacement with the reason.
 
     If the dead letter is moved back to the queue after the deployment, this release stores it.
     """
-    ids = _say_three(upgraded, "this")
+    ids = _store_three(upgraded, "this")
     cut_off = upgraded.agent("this", "cut off", DATABASE__URL="postgresql://memory:memory@127.0.0.1:9/memory")
-    assert cut_off.do("PUT", f"/threads/t/exchanges/{ids[1]}", _NEW)["durability"] == "queue"
+    assert cut_off.request("PUT", f"/threads/t/exchanges/{ids[1]}", _NEW_TEXTS)["durability"] == "queue"
     upgraded.sync("previous").drain(upgraded.queues)
     ((body, attributes),) = upgraded.queues.dead()
     assert attributes["reason"] == "unknown_version"
@@ -106,18 +106,18 @@ def test_a_replacement_on_the_queue_of_a_drain_that_does_not_know_it(
 
 
 @pytest.mark.parametrize(("writes", "reads"), [RELEASES, RELEASES[::-1]])
-def test_owner_of_a_thread(
+def test_both_releases_agree_on_the_owner_of_a_thread(
     writes: Release, reads: Release, upgraded: Releases, issuer: Issuer, redis_client: redis.Redis
 ) -> None:
     """Both releases treat a thread's first user as its owner, before and after the drain."""
     upgraded.environment |= issuer.environment()
 
-    def ask(agent: Agent, user: str, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    def send(agent: Agent, user: str, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         status, answer, _ = agent.http(method, path, body, {"Authorization": f"Bearer {issuer.token(user)}"})
         return status, answer
 
     exchange = {"thread_id": "t", "user_message": "mine", "assistant_message": "re mine"}
-    assert ask(upgraded.agent(writes), "ana", "POST", "/invoked", exchange)[0] == 202
+    assert send(upgraded.agent(writes), "ana", "POST", "/invoked", exchange)[0] == 202
     for step in ("on the queue", "drained", "Redis empty"):
         if step == "drained":
             upgraded.drain_and_sweep(reads)
@@ -125,8 +125,8 @@ def test_owner_of_a_thread(
             redis_client.flushall()
         for release in (reads, writes):
             agent = upgraded.agent(release)
-            status, answer = ask(agent, "ana", "POST", "/invoking", {"thread_id": "t"})
+            status, answer = send(agent, "ana", "POST", "/invoking", {"thread_id": "t"})
             assert (status, [each["content"] for each in answer["messages"]]) == (200, ["mine", "re mine"]), step
             for path, body in (("/invoking", {"thread_id": "t"}), ("/invoked", exchange)):
-                assert ask(agent, "bob", "POST", path, body)[0] == 404, (step, release, path)
-            assert ask(agent, "bob", "GET", "/threads/t")[0] == 404, (step, release)
+                assert send(agent, "bob", "POST", path, body)[0] == 404, (step, release, path)
+            assert send(agent, "bob", "GET", "/threads/t")[0] == 404, (step, release)

@@ -1,7 +1,8 @@
 """Runs one function of a release: `python worker.py functions.agent.handler`, in the release's directory.
 
-It reads an event per line from standard input and writes each result as a line to standard output, so a release is used
-only through its handler, like on Lambda. It imports nothing of the tests, because those belong to the other release.
+It reads an event per line from standard input and writes each result as a line to standard output. The tests use a
+release only through its handler, as Lambda does. This file imports nothing of the tests, because the tests belong to
+the other release.
 """
 
 from __future__ import annotations
@@ -26,16 +27,16 @@ class Context:
 
 
 def main() -> None:
-    """Answer events until the input ends."""
-    answers, sys.stdout = sys.stdout, sys.stderr
+    """Handle events until the input ends."""
+    output, sys.stdout = sys.stdout, sys.stderr
     # Python searches this file's directory first; the release is in the current directory.
     sys.path[0] = str(Path.cwd())
     handler = importlib.import_module(sys.argv[1]).handler
-    answers.write("ready\n")
-    answers.flush()
+    output.write("ready\n")
+    output.flush()
     for line in sys.stdin:
-        answers.write(json.dumps(handler(json.loads(line), Context())) + "\n")
-        answers.flush()
+        output.write(json.dumps(handler(json.loads(line), Context())) + "\n")
+        output.flush()
 
 
 if __name__ == "__main__":
