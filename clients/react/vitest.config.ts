@@ -1,10 +1,10 @@
 import { defineConfig } from 'vitest/config';
 
-// REACT=18 runs the same tests on the older React that the package supports, installed beside in tests/react-18.
-const older = ['react', 'react-dom', '@testing-library/react'];
-const isOlder = process.env['REACT'] === '18';
-const alias = isOlder
-  ? older.map((name) => ({
+// REACT=18 runs the tests on the oldest supported React, which is installed in tests/react-18.
+const packages = ['react', 'react-dom', '@testing-library/react'];
+const isReact18 = process.env['REACT'] === '18';
+const alias = isReact18
+  ? packages.map((name) => ({
       find: new RegExp(`^${name}(?=$|/)`),
       replacement: new URL(`tests/react-18/node_modules/${name}`, import.meta.url).pathname,
     }))
@@ -21,8 +21,8 @@ export default defineConfig({
   test: {
     environment: 'happy-dom',
     include: ['tests/*.test.{ts,tsx}'],
-    // The AI SDK's own hook comes with the newer one.
-    exclude: isOlder ? ['tests/ai-sdk*.test.ts', 'tests/assistant-ui.test.tsx', 'tests/real-stack.test.ts'] : [],
+    // These tests use hooks that are installed only for React 19.
+    exclude: isReact18 ? ['tests/ai-sdk*.test.ts', 'tests/assistant-ui.test.tsx', 'tests/real-stack.test.ts'] : [],
     setupFiles: ['tests/setup.ts'],
     restoreMocks: true,
     unstubGlobals: true,

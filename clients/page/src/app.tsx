@@ -5,14 +5,14 @@ import { SignIn } from './sign-in.tsx';
 import { Workspace } from './workspace.tsx';
 import { useStored } from './hooks/use-stored.ts';
 
-// The page's own address with its stage prefix, without the slash at its end.
+// The page's URL with its stage prefix, without the trailing slash.
 const BASE_URL = new URL('.', window.location.href).href.replace(/\/+$/, '');
 
 export function App() {
   const [userId, setUserId] = useStored('user', 'ada');
-  // In memory only, so that nothing else on this machine can read it. A reload asks for it again.
+  // Kept in memory only, so that no other program can read the token. The user enters it again after a reload.
   const [token, setToken] = useState<string | null>(null);
-  // The token that was rejected: a late response to the previous token must not reject the current one.
+  // The rejected token. A late response to the previous token must not reject the current one.
   const [rejected, setRejected] = useState<{ token: string | null }>();
   const api = useMemo(() => {
     const onUnauthorized = (): void => setRejected({ token });
@@ -38,7 +38,7 @@ export function App() {
   return (
     <>
       <Workspace key={userId} api={api} userId={userId} isUserFixed={subject === userId} onUserId={onUserId} />
-      {/* A dialog over the workspace, so that an unsent message is still there after signing in. */}
+      {/* The workspace stays mounted under the dialog, so that an unsent message is not lost. */}
       {rejected && rejected.token === token && <SignIn isRejected={token !== null} onToken={onToken} />}
     </>
   );

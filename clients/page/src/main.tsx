@@ -7,7 +7,7 @@ import './styles/parts.css';
 import './styles/threads.css';
 import './styles/chat.css';
 import './styles/inspector.css';
-// Last: on a narrow screen it hides parts.
+// Imported last, because it hides parts on a narrow screen.
 import './styles/layout.css';
 
 const root = document.getElementById('root');

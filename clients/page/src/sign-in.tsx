@@ -11,9 +11,9 @@ export function SignIn({ isRejected, onToken }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
   useEffect(() => {
-    const shown = dialog.current;
-    shown?.showModal();
-    return () => shown?.close();
+    const element = dialog.current;
+    element?.showModal();
+    return () => element?.close();
   }, []);
 
   function submit(event: FormEvent<HTMLFormElement>): void {

@@ -9,7 +9,7 @@ import { Inspector } from './inspector/inspector.tsx';
 import { TopBar, type View } from './top-bar.tsx';
 import { ThreadList } from './threads/thread-list.tsx';
 
-const LAYERS_SHOWN = 24;
+const LAYER_MESSAGES = 24;
 const POLL_BUSY_MS = 1_000;
 const POLL_IDLE_MS = 4_000;
 const POLL_THREADS_MS = 15_000;
@@ -45,7 +45,7 @@ export function Workspace({ api, userId, isUserFixed, onUserId }: Props) {
 
   const layers = usePoll(
     threadId === null ? null : `${api.version} ${threadId}`,
-    (signal) => api.layers(threadId ?? '', LAYERS_SHOWN, signal),
+    (signal) => api.layers(threadId ?? '', LAYER_MESSAGES, signal),
     (found) => (found && found.undrained > 0 ? POLL_BUSY_MS : POLL_IDLE_MS),
   );
   const threads = usePoll(
@@ -54,7 +54,7 @@ export function Workspace({ api, userId, isUserFixed, onUserId }: Props) {
     () => POLL_THREADS_MS,
   );
   const refreshThreads = threads.refresh;
-  // The drain adds a new thread to the list, and moves a known one up.
+  // The drain adds a new thread to the list, and moves an existing one to the top.
   const stored = layers.data?.postgres.message_count;
   useEffect(() => {
     if (stored !== undefined) refreshThreads();
@@ -66,7 +66,7 @@ export function Workspace({ api, userId, isUserFixed, onUserId }: Props) {
     onFinish.current = layers.refresh;
   }, [layers.refresh]);
 
-  // After signing in, load the history that was refused before.
+  // After a sign-in, load the history that the server rejected before.
   const version = useRef(api.version);
   useEffect(() => {
     if (version.current === api.version) return;
@@ -76,7 +76,7 @@ export function Workspace({ api, userId, isUserFixed, onUserId }: Props) {
 
   const focusComposer = useCallback(() => {
     setView('chat');
-    // In the next frame, because a hidden element cannot take the focus.
+    // Focus in the next frame, because a hidden element cannot take the focus.
     requestAnimationFrame(() => composer.current?.focus());
   }, []);
   const select = (id: string): void => {

@@ -1,25 +1,25 @@
-// What publint and attw do not look at. Run after the build.
+// Checks that publint and attw do not have. Run it after the build.
 import { readFileSync } from 'node:fs';
 
 const read = (path) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
 const manifest = JSON.parse(read('package.json'));
-const faults = [];
-const check = (holds, fault) => {
-  if (!holds) faults.push(fault);
+const errors = [];
+const check = (condition, error) => {
+  if (!condition) errors.push(error);
 };
 
 check(manifest.dependencies === undefined, 'package.json has a run-time dependency');
-check(manifest.sideEffects === false, 'package.json does not say sideEffects: false');
+check(manifest.sideEffects === false, 'package.json must have sideEffects: false');
 for (const file of ['dist/index.js', 'dist/use-agent-chat.js']) {
   check(/^['"]use client['"];/.test(read(file)), `${file} does not begin with "use client"`);
 }
-check(!/from ['"]ai['"]/.test(read('dist/ai-sdk.js')), 'dist/ai-sdk.js needs more of the optional `ai` than its types');
+check(!/from ['"]ai['"]/.test(read('dist/ai-sdk.js')), 'dist/ai-sdk.js must import only types of the optional `ai`');
 for (const [name, version] of Object.entries(manifest.devDependencies)) {
-  check(/^\d+\.\d+\.\d+$/.test(version), `package.json does not name one version of ${name}`);
+  check(/^\d+\.\d+\.\d+$/.test(version), `package.json must have an exact version of ${name}`);
 }
 for (const lock of ['package-lock.json', 'tests/react-18/package-lock.json']) {
-  check(!read(lock).includes('"resolved"'), `${lock} names a registry: install with the .npmrc beside it`);
+  check(!read(lock).includes('"resolved"'), `${lock} must not name a registry: install with the .npmrc of its folder`);
 }
 
-for (const fault of faults) console.error(fault);
-process.exitCode = faults.length > 0 ? 1 : 0;
+for (const error of errors) console.error(error);
+process.exitCode = errors.length > 0 ? 1 : 0;

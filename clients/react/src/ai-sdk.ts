@@ -1,7 +1,7 @@
 import type { ChatTransport, CreateUIMessage, UIMessage, UIMessageChunk } from 'ai';
 import { getMessages, type RunRequest } from './api.js';
 import { ChatThread } from './chat-thread.js';
-import { deleteAll, lookUp, run, type Turn } from './chat-turn.js';
+import { deleteAll, findExchange, run, type Turn } from './chat-turn.js';
 import type { Connection } from './http.js';
 import type { TurnContext, UseAgentChatOptions } from './types.js';
 import { messageOf } from './merge.js';
@@ -41,7 +41,7 @@ const LOCAL_ID_PREFIX = '__LOCALID_';
 /**
  * The memory as a `ChatTransport` of the AI SDK, for `useChat` and assistant-ui.
  *
- * The chat id is the thread id, so give `useChat` a stable one. It sends only the newest message; the memory has the rest.
+ * The chat id is the thread id, so give `useChat` a stable id. Only the newest message is sent; the memory has the others.
  */
 export class HybridMemoryChatTransport implements ChatTransport<HybridMemoryUIMessage> {
   readonly #options: HybridMemoryTransportOptions;
@@ -63,7 +63,7 @@ export class HybridMemoryChatTransport implements ChatTransport<HybridMemoryUIMe
     const request = this.#requestOf(message, args);
     const isNewHere = !this.#threads.has(request.thread_id);
     const thread = this.#thread(request.thread_id);
-    const before = thread.showAll(args.messages.slice(0, index));
+    const before = thread.recordMessages(args.messages.slice(0, index));
     const turn: Turn = {
       connection: this.#connection(args.headers),
       thread,
@@ -76,7 +76,7 @@ export class HybridMemoryChatTransport implements ChatTransport<HybridMemoryUIMe
     };
     const isAgain = turn.isRegenerated || args.messageId !== undefined;
     let exchangeId = thread.exchangeOf(message);
-    if (exchangeId === undefined ? isAgain : isNewHere) exchangeId = await lookUp(turn, exchangeId);
+    if (exchangeId === undefined ? isAgain : isNewHere) exchangeId = await findExchange(turn, exchangeId);
     await deleteAll(turn, [...thread.outdated], 'Nothing was sent');
     const [answer, id] = await run(turn, exchangeId);
     const { source, degraded, durability, cached } = answer.memory;
@@ -84,7 +84,7 @@ export class HybridMemoryChatTransport implements ChatTransport<HybridMemoryUIMe
     return streamOf(`${id}:assistant`, answer.response, metadata);
   };
 
-  /** Resolves with null: there are no streams to resume. `history` has the answer afterwards. */
+  /** Resolves with null, because streams cannot be resumed. `history` returns the answer when it is stored. */
   readonly reconnectToStream: ChatTransport<HybridMemoryUIMessage>['reconnectToStream'] = () => Promise.resolve(null);
 
   /** Converts a message of assistant-ui. As its `toCreateMessage`, it lets an edited message replace its turn. */
@@ -112,7 +112,7 @@ export class HybridMemoryChatTransport implements ChatTransport<HybridMemoryUIMe
       const { id, role, content, exchangeId, metadata } = messageOf(item);
       return { id, role, parts: [{ type: 'text', text: content }], metadata: { ...metadata, exchangeId } };
     });
-    this.#thread(threadId).showAll(messages);
+    this.#thread(threadId).recordMessages(messages);
     return messages;
   }
 

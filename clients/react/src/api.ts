@@ -1,5 +1,5 @@
 import type { components } from './api-types.js';
-import { AgentChatError, unsendable } from './errors.js';
+import { AgentChatError, unsendableError } from './errors.js';
 import { send, type Connection } from './http.js';
 
 type Schemas = components['schemas'];
@@ -8,7 +8,7 @@ export type RunAnswer = Schemas['RunAnswer'];
 export type MessageAnswer = Schemas['MessageAnswer'];
 export type MessagesAnswer = Schemas['MessagesAnswer'];
 
-// Longer than the lease of an Idempotency-Key (40 s): after that the server lets this request take over.
+// Longer than the lease of an Idempotency-Key (40 s). When the lease ends, the server runs this request instead.
 const MAX_WAIT_MS = 60_000;
 
 /** The answer to a turn, with the durations of `Server-Timing` in milliseconds. */
@@ -103,7 +103,7 @@ function pathOf(threadId: string): string {
   try {
     return `/threads/${encodeURIComponent(threadId)}`;
   } catch (error) {
-    throw unsendable(error);
+    throw unsendableError(error);
   }
 }
 

@@ -21,13 +21,13 @@ export interface CachedThread {
 }
 
 const PREFIX = 'hybrid-memory:messages:';
-// A browser gives a page about 5,000,000 characters.
+// A browser gives an origin about 5,000,000 characters.
 const MAX_CHARACTERS = 1_000_000;
 const MAX_CHARACTERS_PER_THREAD = 150_000;
 const MAX_MESSAGES = 200;
 const MAX_THREADS = 20;
 
-/** Caches a thread. Makes room by removing the threads that were cached longest ago. */
+/** Caches a thread. Removes the oldest cached threads if there is no room. */
 export function cacheThread(persist: Persist, key: string, thread: CachedThread): void {
   withStorage(persist, (storage) => {
     const text = textOf(thread);
@@ -40,7 +40,7 @@ export function cacheThread(persist: Persist, key: string, thread: CachedThread)
     try {
       storage.setItem(PREFIX + key, value);
     } catch {
-      // Other programs fill the storage, too. Remove all older threads.
+      // Other programs have filled the storage. Remove all other threads.
       makeRoom(storage, PREFIX + key, 0, 0);
       storage.removeItem(PREFIX + key);
       storage.setItem(PREFIX + key, value);
@@ -98,7 +98,7 @@ interface Entry {
   readonly length: number;
 }
 
-/** Removes the oldest entries, except one, until at most this many threads and characters remain beside it. */
+/** Removes the oldest entries, except `except`, until at most this many other threads and characters remain. */
 function makeRoom(storage: Storage, except: string, threads: number, characters: number): void {
   const others = entriesOf(storage)
     .filter(({ key }) => key !== except)

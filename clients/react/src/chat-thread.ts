@@ -36,7 +36,7 @@ export class ChatThread {
   }
 
   /** Records the shown messages, and returns the answered exchanges. */
-  showAll(messages: readonly UIMessage[]): string[] {
+  recordMessages(messages: readonly UIMessage[]): string[] {
     const answered: string[] = [];
     for (const message of messages) {
       const exchange = this.exchangeOf(message);
@@ -44,12 +44,12 @@ export class ChatThread {
       if (message.role === 'user') this.#questions.set(message.id, exchange);
       else answered.push(exchange);
     }
-    this.show(answered);
+    this.recordStored(answered);
     return answered;
   }
 
   /** Records stored exchanges that are shown one after the other. */
-  show(exchanges: Iterable<string>): void {
+  recordStored(exchanges: Iterable<string>): void {
     let position = this.#order.length;
     for (const exchange of exchanges) {
       const index = this.#order.indexOf(exchange);
@@ -60,7 +60,7 @@ export class ChatThread {
   }
 
   /** Records the exchange of a question. */
-  ask(messageId: string, exchange: string): void {
+  recordQuestion(messageId: string, exchange: string): void {
     this.#questions.set(messageId, exchange);
     if (!this.#order.includes(exchange)) this.#order.push(exchange);
   }
@@ -82,7 +82,7 @@ export class ChatThread {
 
   /** Returns the attempt for this request, or creates it. */
   attempt(messageId: string, request: RunRequest, create: () => Attempt): Attempt {
-    const name = JSON.stringify([messageId, sorted(request)]);
+    const name = JSON.stringify([messageId, withSortedKeys(request)]);
     const attempt = this.#attempts.get(name) ?? create();
     this.#attempts.set(name, attempt);
     for (const oldest of this.#attempts.keys()) if (this.#attempts.size > MAX_ATTEMPTS) this.#attempts.delete(oldest);
@@ -90,7 +90,7 @@ export class ChatThread {
   }
 
   /** Ends all attempts for a message. Sending it again is a new request. */
-  answered(messageId: string, exchange: string): void {
+  endAttempts(messageId: string, exchange: string): void {
     this.#stored.add(exchange);
     for (const name of this.#attempts.keys()) {
       if ((JSON.parse(name) as [string])[0] === messageId) this.#attempts.delete(name);
@@ -99,9 +99,9 @@ export class ChatThread {
 }
 
 /** Returns the value with sorted object keys, because the server ignores key order, too. */
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
+function withSortedKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withSortedKeys);
   if (typeof value !== 'object' || value === null) return value;
   const entries = Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1));
-  return Object.fromEntries(entries.map(([name, each]) => [name, sorted(each)]));
+  return Object.fromEntries(entries.map(([name, each]) => [name, withSortedKeys(each)]));
 }

@@ -18,7 +18,7 @@ export interface Turn {
   readonly connection: Connection;
   readonly thread: ChatThread;
   readonly messageId: string;
-  /** Without an exchange id. */
+  /** The request, without an exchange id. */
   readonly request: RunRequest & { readonly thread_id: string };
   /** The exchange shown before this turn. */
   readonly previous: string | undefined;
@@ -31,7 +31,7 @@ export interface Turn {
 const PAGE_SIZE = 200;
 
 /** Loads the history to find the exchange of a message, and the exchanges after it. */
-export async function lookUp(turn: Turn, knownId: string | undefined): Promise<string | undefined> {
+export async function findExchange(turn: Turn, knownId: string | undefined): Promise<string | undefined> {
   const { connection, thread, request, previous, signal } = turn;
   const stored = new Map<string, string>();
   let cursor: string | null = null;
@@ -43,26 +43,26 @@ export async function lookUp(turn: Turn, knownId: string | undefined): Promise<s
     cursor = page.next_cursor;
   } while (cursor !== null && !stored.has(knownId ?? previous ?? ''));
   const ids = [...stored.keys()].reverse();
-  const place = knownId === undefined ? ids.indexOf(previous ?? '') + 1 : ids.indexOf(knownId);
+  const index = knownId === undefined ? ids.indexOf(previous ?? '') + 1 : ids.indexOf(knownId);
   if (knownId !== undefined) {
-    if (place >= 0) thread.show(ids.slice(place));
+    if (index >= 0) thread.recordStored(ids.slice(index));
     return knownId;
   }
-  if (ids.length > 0 && !turn.isFirst && place === 0) {
+  if (ids.length > 0 && !turn.isFirst && index === 0) {
     const detail = 'The memory cannot tell which message this one replaces. Nothing was sent.';
     throw new AgentChatError({ status: 0, title: 'Not sent', detail });
   }
-  const exchangeId = ids[place];
+  const exchangeId = ids[index];
   // A question without an answer is not stored.
   if (exchangeId === undefined || (turn.isRegenerated && stored.get(exchangeId) !== request.prompt)) return undefined;
-  thread.show(ids.slice(place));
+  thread.recordStored(ids.slice(index));
   return exchangeId;
 }
 
-function attemptAt(thread: ChatThread, request: RunRequest, exchangeId: string | undefined): Attempt {
+function createAttempt(thread: ChatThread, request: RunRequest, exchangeId: string | undefined): Attempt {
   if (exchangeId !== undefined) return { body: { ...request, replaces: exchangeId }, key: newId(), exchangeId };
-  const newExchange = newExchangeId(newestOf(thread.exchanges));
-  return { body: { ...request, exchange_id: newExchange }, key: newExchange, exchangeId: newExchange };
+  const id = newExchangeId(newestOf(thread.exchanges));
+  return { body: { ...request, exchange_id: id }, key: id, exchangeId: id };
 }
 
 /**
@@ -72,8 +72,8 @@ function attemptAt(thread: ChatThread, request: RunRequest, exchangeId: string |
  */
 export async function run(turn: Turn, exchangeId: string | undefined): Promise<[RunAnswer, string]> {
   const { thread, request, messageId } = turn;
-  const attempt = thread.attempt(messageId, request, () => attemptAt(thread, request, exchangeId));
-  thread.ask(messageId, attempt.exchangeId);
+  const attempt = thread.attempt(messageId, request, () => createAttempt(thread, request, exchangeId));
+  thread.recordQuestion(messageId, attempt.exchangeId);
   const later = thread.after(attempt.exchangeId);
   const isReplacing = attempt.body.replaces !== undefined;
   // The server hides later exchanges from a replacement, but not from a new turn, so delete them first.
@@ -83,7 +83,7 @@ export async function run(turn: Turn, exchangeId: string | undefined): Promise<[
     ({ answer } = await postRun(turn.connection, attempt.body, attempt.key, turn.signal));
   } catch (error) {
     // The exchange was stored and then deleted, so the next attempt is a new request.
-    if (isKeyOfDeleted(error)) thread.answered(messageId, attempt.exchangeId);
+    if (isKeyOfDeleted(error)) thread.endAttempts(messageId, attempt.exchangeId);
     const isMissingNow = isReplacing && isMissing(error);
     if (!isMissingNow && !(isIdRejected(error) && isTimeOrdered(attempt.exchangeId))) throw error;
     replaceId(thread, attempt, isMissingNow);
@@ -93,13 +93,13 @@ export async function run(turn: Turn, exchangeId: string | undefined): Promise<[
     const detail = 'The new answer could not be stored. Nothing has changed. Try again.';
     throw new AgentChatError({ status: 503, title: 'Not stored', detail });
   }
-  // After the model has succeeded, so that a failure loses nothing.
+  // Delete after the model has succeeded, so that a failure loses nothing.
   if (isReplacing) await deleteAll(turn, later, 'The new answer is stored');
-  thread.answered(messageId, attempt.exchangeId);
+  thread.endAttempts(messageId, attempt.exchangeId);
   return [answer, attempt.exchangeId];
 }
 
-/** Gives the attempt a new exchange: the one to replace does not exist, or the API rejected the id. */
+/** Gives the attempt a new exchange, because the exchange to replace does not exist or the API rejected the id. */
 function replaceId(thread: ChatThread, attempt: Attempt, isMissingNow: boolean): void {
   const { replaces: _, ...body } = attempt.body;
   const before = attempt.exchangeId;
@@ -112,7 +112,7 @@ function replaceId(thread: ChatThread, attempt: Attempt, isMissingNow: boolean):
 }
 
 /** Deletes exchanges, newest first, so that a failure leaves a conversation without gaps. */
-export async function deleteAll(turn: Turn, exchanges: readonly string[], soFar: string): Promise<void> {
+export async function deleteAll(turn: Turn, exchanges: readonly string[], progress: string): Promise<void> {
   const { connection, thread, request, signal } = turn;
   const remaining = [...exchanges];
   for (const exchange of remaining) thread.outdated.add(exchange);
@@ -122,7 +122,7 @@ export async function deleteAll(turn: Turn, exchanges: readonly string[], soFar:
     } catch (error) {
       const { status, detail, isAbort } = error as AgentChatError;
       const count = remaining.length === 1 ? 'one later message' : `${String(remaining.length)} later messages`;
-      const message = `${soFar}, but ${count} could not be deleted. Try again to finish it. ${detail}`;
+      const message = `${progress}, but ${count} could not be deleted. Try again to finish it. ${detail}`;
       throw new AgentChatError({ status, title: 'Not finished', detail: message, isAbort, cause: error });
     }
     thread.forget(last);

@@ -52,19 +52,19 @@ export class AgentChatError extends Error {
 }
 
 /** Returns the error of a request that the client stopped. */
-export function stopped(): AgentChatError {
+export function stoppedError(): AgentChatError {
   const detail = 'You stopped waiting. The server may still finish; refresh to see the answer.';
   return new AgentChatError({ status: 0, title: 'Stopped', detail, isAbort: true });
 }
 
 /** Returns the error of a turn whose thread was left before the answer arrived. */
-export function interrupted(): AgentChatError {
+export function interruptedError(): AgentChatError {
   const detail = 'You left the conversation before the answer arrived. The server may still finish it.';
   return new AgentChatError({ status: 0, title: 'Interrupted', detail, isAbort: true });
 }
 
 /** Returns the error of a request without a response. */
-export function noResponse(cause: unknown): AgentChatError {
+export function noResponseError(cause: unknown): AgentChatError {
   const [title, detail] = isOnline()
     ? ['No response', 'The server is not responding.']
     : ['Offline', 'You are offline.'];
@@ -72,13 +72,13 @@ export function noResponse(cause: unknown): AgentChatError {
 }
 
 /** Returns the error of a request that timed out. */
-export function timedOut(): AgentChatError {
+export function timeoutError(): AgentChatError {
   const detail = 'The server did not answer in time. It may still finish.';
   return new AgentChatError({ status: 0, title: 'Timeout', detail, isTimeout: true });
 }
 
 /** Returns the error of a response that does not come from this API: a proxy's page, a wrong address. */
-export function unreadable(response: Response, cause?: unknown): AgentChatError {
+export function unreadableError(response: Response, cause?: unknown): AgentChatError {
   const detail = 'The response does not come from this API. Check the address.';
   const requestId = requestIdOf(response);
   const title = 'Unreadable response';
@@ -86,7 +86,7 @@ export function unreadable(response: Response, cause?: unknown): AgentChatError 
 }
 
 /** Returns the error of a request that cannot be sent: a value is not JSON, or an id does not fit into a URL. */
-export function unsendable(cause: unknown): AgentChatError {
+export function unsendableError(cause: unknown): AgentChatError {
   const detail = 'The message, its metadata or its thread id has a value that cannot be sent.';
   return new AgentChatError({ status: 400, title: 'Not sent', detail, cause });
 }
@@ -95,7 +95,7 @@ export function unsendable(cause: unknown): AgentChatError {
 export async function errorOf(response: Response): Promise<AgentChatError> {
   const problem = await problemOf(response);
   // Any server uses these statuses for an unknown route. This API always adds a problem.
-  if (NO_ROUTE.has(response.status) && problem['status'] !== response.status) return unreadable(response);
+  if (NO_ROUTE.has(response.status) && problem['status'] !== response.status) return unreadableError(response);
   const field = (name: string): string | undefined => {
     const value = problem[name];
     return typeof value === 'string' && value !== '' ? value : undefined;

@@ -1,6 +1,6 @@
 import { getMessages } from './api.js';
 import type { ChatContext } from './chat-context.js';
-import { AgentChatError, noResponse } from './errors.js';
+import { AgentChatError, noResponseError } from './errors.js';
 import type { Thread } from './thread.js';
 import type { ChatMessage } from './types.js';
 import { messageOf } from './merge.js';
@@ -47,18 +47,18 @@ async function read(context: ChatContext, thread: Thread, side: 'newest' | 'olde
   try {
     do {
       const page = await getMessages(context.options, thread.id, { limit, cursor }, signal);
-      // The thread was left between the response and this line.
+      // The user left the thread after the response arrived.
       if (signal.aborted) return;
       messages.unshift(...page.items.map(messageOf).reverse());
       for (const layer of page.degraded) degraded.add(layer);
       cursor = page.next_cursor;
-      // Read on until the pages join the loaded messages, else there would be a gap.
+      // Read until the pages join the loaded messages, so that there is no gap.
       if (page.items.length === 0) break;
     } while (side === 'newest' && cursor !== null && !thread.isContiguous(messages));
     thread.mergeServer(messages, side, { cursor, degraded: [...degraded] });
   } catch (caught) {
     if (signal.aborted) return;
-    const error = caught instanceof AgentChatError ? caught : noResponse(caught);
+    const error = caught instanceof AgentChatError ? caught : noResponseError(caught);
     thread.historyFailed = true;
     thread.error = error;
     context.notify(thread, (options) => options.onError?.(error));

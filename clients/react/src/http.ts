@@ -1,5 +1,14 @@
 import { syncClock } from './clock.js';
-import { AgentChatError, errorOf, isOnline, stopped, timedOut, noResponse, unreadable, unsendable } from './errors.js';
+import {
+  AgentChatError,
+  errorOf,
+  isOnline,
+  stoppedError,
+  timeoutError,
+  noResponseError,
+  unreadableError,
+  unsendableError,
+} from './errors.js';
 import type { UseAgentChatOptions } from './types.js';
 
 /** How to reach the API. */
@@ -17,7 +26,7 @@ export interface RetryableRequest<T> {
   readonly signal: AbortSignal;
   /** Checks the shape of the response body. */
   readonly isAnswer: (body: unknown) => body is T;
-  /** How long, in Unix milliseconds, to wait while a request with the same key runs (409); undefined: not at all. */
+  /** The Unix milliseconds until which to wait for a running request with the same key (409); undefined for no wait. */
   readonly conflictDeadline?: number;
 }
 
@@ -28,7 +37,7 @@ const DEFAULT_RETRIES = 3;
 const TRANSIENT = new Set([429, 502, 503, 504]);
 const CONFLICT = 409;
 const FIRST_PAUSE_MS = 400;
-// For a longer wait the user gets an error instead.
+// If the server requires a longer wait, the user gets the error at once.
 const MAX_PAUSE_MS = 5_000;
 const MIN_WAIT_MS = 250;
 const DEFAULT_WAIT_MS = 1_000;
@@ -65,29 +74,29 @@ export async function send<T>(
 }
 
 async function sendOnce<T>(connection: Connection, request: RetryableRequest<T>): Promise<[T, Response]> {
-  const own = new AbortController();
+  const controller = new AbortController();
   const timeout = new AbortController();
   const timer = setTimeout(
     () => {
       timeout.abort();
-      own.abort();
+      controller.abort();
     },
     Math.min(connection.timeoutMs ?? DEFAULT_TIMEOUT_MS, MAX_TIMER_MS),
   );
   const stop = (): void => {
-    own.abort();
+    controller.abort();
   };
   request.signal.addEventListener('abort', stop);
   if (request.signal.aborted) stop();
   try {
-    return await unlessStopped(own.signal, async () => {
-      const response = await fetchResponse(connection, request, own.signal);
+    return await unlessStopped(controller.signal, async () => {
+      const response = await fetchResponse(connection, request, controller.signal);
       syncClock(response);
       if (!response.ok) throw await errorOf(response);
       return [await read(response, request.isAnswer), response];
     });
   } catch (error) {
-    throw timeout.signal.aborted && !request.signal.aborted ? timedOut() : error;
+    throw timeout.signal.aborted && !request.signal.aborted ? timeoutError() : error;
   } finally {
     clearTimeout(timer);
     request.signal.removeEventListener('abort', stop);
@@ -116,7 +125,7 @@ function jsonOf(body: unknown): string {
   try {
     return JSON.stringify(body);
   } catch (error) {
-    throw unsendable(error);
+    throw unsendableError(error);
   }
 }
 
@@ -126,9 +135,9 @@ async function read<T>(response: Response, isAnswer: (body: unknown) => body is 
   try {
     body = text === '' ? undefined : JSON.parse(text);
   } catch (error) {
-    throw unreadable(response, error);
+    throw unreadableError(response, error);
   }
-  if (!isAnswer(body)) throw unreadable(response);
+  if (!isAnswer(body)) throw unreadableError(response);
   return body;
 }
 
@@ -138,7 +147,7 @@ function pauseAfter(error: AgentChatError, failures: number, retries: number): n
   if (failures >= retries || !(isUnreachable || TRANSIENT.has(error.status))) return undefined;
   if (error.retryAfter !== undefined) {
     const waitMs = error.retryAfter * 1000;
-    // With jitter, so that clients that were rejected together do not return together.
+    // The jitter keeps clients that were rejected together from retrying together.
     return waitMs > MAX_PAUSE_MS ? undefined : waitMs + Math.random() * FIRST_PAUSE_MS;
   }
   const full = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** failures);
@@ -150,21 +159,21 @@ function waitForRunning({ retryAfter }: AgentChatError): number {
   return Math.min(wait, MAX_WAIT_MS);
 }
 
-/** Settles with the work, or at once when aborted, even if a custom `fetch` ignores its signal. */
+/** Runs the work. Rejects at once when aborted, even if a custom `fetch` ignores its signal. */
 async function unlessStopped<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   let stop: (() => void) | undefined;
   try {
     return await new Promise<T>((resolve, reject) => {
       stop = () => {
-        reject(stopped());
+        reject(stoppedError());
       };
       signal.addEventListener('abort', stop);
       if (signal.aborted) stop();
       else work().then(resolve, reject);
     });
   } catch (error) {
-    if (signal.aborted) throw stopped();
-    throw error instanceof AgentChatError ? error : noResponse(error);
+    if (signal.aborted) throw stoppedError();
+    throw error instanceof AgentChatError ? error : noResponseError(error);
   } finally {
     if (stop) signal.removeEventListener('abort', stop);
   }

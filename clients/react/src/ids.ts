@@ -2,7 +2,7 @@ import { clock } from './clock.js';
 
 /** The server rejects ids that are more than ten seconds ahead. */
 const MAX_AHEAD_MS = 5_000;
-/** A counter of 12 bits starts in its lower half, so that it can grow within a millisecond. */
+/** The 12-bit counter starts in its lower half, so that it can grow within a millisecond. */
 const COUNTER_START = 0x7ff;
 const COUNTER_MAX = 0xfff;
 
@@ -74,7 +74,7 @@ function isAfter(one: Position, other: Position): boolean {
 }
 
 function randomBytes(): Uint8Array {
-  // Old web views have no crypto, whatever the types say.
+  // Old web views have no crypto, although the types say so.
   const { crypto } = globalThis as { crypto?: Partial<Crypto> };
   const bytes = new Uint8Array(16);
   // On plain HTTP there is getRandomValues but no randomUUID.

@@ -57,7 +57,7 @@ export function mergeMessages(
     }
     flush();
     anchor = key;
-    merged.push(withServer(localMessage, message));
+    merged.push(applyServer(localMessage, message));
   }
   flush();
   return merged;
@@ -69,7 +69,7 @@ export function prepend(local: readonly ChatMessage[], older: readonly ChatMessa
   const server = new Map(older.map((message) => [keyOf(message), message]));
   const confirmed = local.map((message) => {
     const match = server.get(keyOf(message));
-    return match ? withServer(message, match) : message;
+    return match ? applyServer(message, match) : message;
   });
   return [...[...server.values()].filter((message) => !localByKey.has(keyOf(message))), ...confirmed];
 }
@@ -91,7 +91,7 @@ function interleave(
 }
 
 /** Returns the message with the server's content and time; the same object if nothing changes. */
-function withServer(local: ChatMessage, server: ChatMessage): ChatMessage {
+function applyServer(local: ChatMessage, server: ChatMessage): ChatMessage {
   const { content, createdAt } = server;
   const metadata = local.metadata ?? server.metadata;
   const isSame = local.content === content && local.createdAt === createdAt && local.metadata === metadata;

@@ -3,7 +3,7 @@ import { loadMore, refresh, stopReading } from './history.js';
 import type { ChatContext } from './chat-context.js';
 import { baseUrlOf } from './http.js';
 import { newId } from './ids.js';
-import { onReturn } from './returns.js';
+import { onReturn } from './on-return.js';
 import { restoreThreadId, storeThreadId, scopeOf, type Persist } from './storage.js';
 import { Thread } from './thread.js';
 import { Turns } from './turns.js';
@@ -26,9 +26,9 @@ export class ChatStore implements ChatActions, ChatContext {
   options: UseAgentChatOptions;
   readonly #threads = new Map<string, Thread>();
   /** The thread id that this page created or restored, by scope. */
-  readonly #own = new Map<string, string>();
+  readonly #ownIds = new Map<string, string>();
   /** The keys of threads that were created here and have no messages. */
-  readonly #unused = new Set<string>();
+  readonly #emptyKeys = new Set<string>();
   /** The last `newThread`, and the `threadId` option at that time. */
   #lastNewThread: { scope: string; from: string | null; id: string } | undefined;
   #active: Thread | undefined;
@@ -37,10 +37,10 @@ export class ChatStore implements ChatActions, ChatContext {
   /** The messages that were cached last, by thread. */
   readonly #cached = new WeakMap<Thread, readonly ChatMessage[]>();
   /** Deleted threads. Late answers to them are not cached. */
-  readonly #forgotten = new WeakSet<Thread>();
+  readonly #deletedThreads = new WeakSet<Thread>();
   #reportedId: string | undefined;
   #initial: readonly ChatMessage[];
-  #unmounting: ReturnType<typeof setTimeout> | undefined;
+  #unmountTimer: ReturnType<typeof setTimeout> | undefined;
   readonly #turns = new Turns(this, (thread, exchange) => {
     for (const other of mounted) if (other !== this) other.#syncFromPeer(thread.key, exchange);
   });
@@ -73,20 +73,20 @@ export class ChatStore implements ChatActions, ChatContext {
   threadFor(options: UseAgentChatOptions): Thread {
     const scope = scopeFor(options);
     const requested = options.threadId ?? null;
-    const moved =
+    const newThreadId =
       this.#lastNewThread?.scope === scope.name && this.#lastNewThread.from === requested
         ? this.#lastNewThread.id
         : undefined;
-    return this.#thread(scope, moved ?? requested ?? this.#ownId(scope, options), options);
+    return this.#thread(scope, newThreadId ?? requested ?? this.#ownId(scope, options), options);
   }
 
   #ownId(scope: Scope, options: UseAgentChatOptions): string {
-    let id = this.#own.get(scope.name) ?? restoreThreadId(options.persist ?? 'session', scope.name);
+    let id = this.#ownIds.get(scope.name) ?? restoreThreadId(options.persist ?? 'session', scope.name);
     if (id === undefined) {
       id = generateId(options);
-      this.#unused.add(keyFor(scope, id));
+      this.#emptyKeys.add(keyFor(scope, id));
     }
-    this.#own.set(scope.name, id);
+    this.#ownIds.set(scope.name, id);
     return id;
   }
 
@@ -94,7 +94,7 @@ export class ChatStore implements ChatActions, ChatContext {
     const key = keyFor(scope, id);
     let thread = this.#threads.get(key);
     if (!thread) {
-      const isNew = this.#unused.has(key);
+      const isNew = this.#emptyKeys.has(key);
       const cached = isNew || options.loadHistory === false ? undefined : cachedThread(persistFor(options), key);
       thread = new Thread(key, id, scope.userId, isNew, this.#initial, cached);
       // The initial messages belong to the first thread.
@@ -106,15 +106,15 @@ export class ChatStore implements ChatActions, ChatContext {
 
   /** Starts listening to the page; the returned function stops it. */
   readonly mount = (): (() => void) => {
-    clearTimeout(this.#unmounting);
+    clearTimeout(this.#unmountTimer);
     mounted.add(this);
-    const ignoreReturns = onReturn(() => {
+    const stopListening = onReturn(() => {
       if (this.#active) void this.#recover(this.#active, true);
     });
     return () => {
-      ignoreReturns();
+      stopListening();
       // Deferred: StrictMode and fast refresh mount again at once, and running turns should continue.
-      this.#unmounting = setTimeout(() => {
+      this.#unmountTimer = setTimeout(() => {
         mounted.delete(this);
         if (this.#active) this.#leave(this.#active);
         this.#active = undefined;
@@ -143,11 +143,11 @@ export class ChatStore implements ChatActions, ChatContext {
 
   #activate(selected: Thread): void {
     if (selected === this.#active) return;
-    const thread = this.#isOwn() ? this.#resolveOwn(selected) : selected;
+    const thread = this.#hasOwnId() ? this.#resolveOwnThread(selected) : selected;
     if (this.#active) this.#leave(this.#active);
     this.#active = thread;
     this.#prune(thread);
-    if (!this.#isOwn() && !this.#lastNewThread) this.#reportedId = undefined;
+    if (!this.#hasOwnId() && !this.#lastNewThread) this.#reportedId = undefined;
     else if (this.#reportedId !== thread.id) {
       this.#reportedId = thread.id;
       this.notify(thread, (options) => options.onThreadId?.(thread.id));
@@ -168,16 +168,16 @@ export class ChatStore implements ChatActions, ChatContext {
   }
 
   /** Stores the id of this thread, or returns the thread that another hook has stored meanwhile. */
-  #resolveOwn(thread: Thread): Thread {
+  #resolveOwnThread(thread: Thread): Thread {
     const scope = scopeFor(this.options).name;
     const persist = this.options.persist ?? 'session';
     const storedId = restoreThreadId(persist, scope);
-    const isEmptyNew = this.#unused.has(thread.key) && thread.messages.length === 0 && !this.#lastNewThread;
+    const isEmptyNew = this.#emptyKeys.has(thread.key) && thread.messages.length === 0 && !this.#lastNewThread;
     if (storedId === undefined || storedId === thread.id || !isEmptyNew) {
       storeThreadId(persist, scope, thread.id);
       return thread;
     }
-    this.#own.set(scope, storedId);
+    this.#ownIds.set(scope, storedId);
     return this.threadFor(this.options);
   }
 
@@ -185,7 +185,7 @@ export class ChatStore implements ChatActions, ChatContext {
   #leave(thread: Thread): void {
     this.#turns.stop(thread, true);
     stopReading(thread);
-    if (thread.messages.length > 0) this.#unused.delete(thread.key);
+    if (thread.messages.length > 0) this.#emptyKeys.delete(thread.key);
     thread.leave();
     this.#cache(thread);
   }
@@ -193,7 +193,7 @@ export class ChatStore implements ChatActions, ChatContext {
   /** Caches the messages for the next visit. */
   #cache(thread: Thread): void {
     const isOfUser = thread.key === keyFor(scopeFor(this.options), thread.id);
-    if (!isOfUser || this.#forgotten.has(thread) || (this.#cached.get(thread) ?? []) === thread.messages) return;
+    if (!isOfUser || this.#deletedThreads.has(thread) || (this.#cached.get(thread) ?? []) === thread.messages) return;
     this.#cached.set(thread, thread.messages);
     cacheThread(persistFor(this.options), thread.key, thread.cacheable);
   }
@@ -204,8 +204,8 @@ export class ChatStore implements ChatActions, ChatContext {
     this.#threads.set(thread.key, thread);
     for (const [key, other] of this.#threads) {
       // After a change of user, drop the threads of other users.
-      const isOtherUsers = key !== keyFor(scope, other.id);
-      const isNeeded = other === thread || (other.messages.length > 0 && !isOtherUsers);
+      const isOfOtherUser = key !== keyFor(scope, other.id);
+      const isNeeded = other === thread || (other.messages.length > 0 && !isOfOtherUser);
       if (!isNeeded || this.#threads.size > MAX_THREADS) this.#threads.delete(key);
     }
   }
@@ -236,8 +236,8 @@ export class ChatStore implements ChatActions, ChatContext {
     const id = generateId(this.options);
     const from = this.options.threadId ?? null;
     this.#lastNewThread = { scope: scope.name, from, id };
-    this.#unused.add(keyFor(scope, id));
-    if (from === null) this.#own.set(scope.name, id);
+    this.#emptyKeys.add(keyFor(scope, id));
+    if (from === null) this.#ownIds.set(scope.name, id);
     this.#activate(this.threadFor(this.options));
     return id;
   };
@@ -251,7 +251,7 @@ export class ChatStore implements ChatActions, ChatContext {
   #forget(key: string): void {
     const thread = this.#threads.get(key);
     if (!thread) return;
-    this.#forgotten.add(thread);
+    this.#deletedThreads.add(thread);
     if (this.#active === thread) this.newThread();
     this.#threads.delete(key);
   }
@@ -266,7 +266,7 @@ export class ChatStore implements ChatActions, ChatContext {
   }
 
   notify(thread: Thread, callback: (options: UseAgentChatOptions) => void): void {
-    // In a microtask, so that an exception in a callback does not break the store.
+    // Called in a microtask, so that an exception in a callback does not break the store.
     queueMicrotask(() => {
       if (this.#active === thread) callback(this.options);
     });
@@ -282,7 +282,7 @@ export class ChatStore implements ChatActions, ChatContext {
     return this.threadFor(this.options);
   }
 
-  #isOwn(): boolean {
+  #hasOwnId(): boolean {
     return (this.options.threadId ?? null) === null;
   }
 }
@@ -301,7 +301,7 @@ function prefixOf(scope: string): string {
   return JSON.stringify([scope]).replace(/\]$/, ',');
 }
 
-/** Returns where to cache messages. Without a user id never in `localStorage`, because people may share the browser. */
+/** Returns where to cache messages. Without a user id, never `localStorage`, because several users may share a browser. */
 function persistFor({ persist = 'session', userId }: UseAgentChatOptions): Persist {
   return persist === 'local' && userId === undefined ? 'session' : persist;
 }

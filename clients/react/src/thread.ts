@@ -1,6 +1,6 @@
 import type { RunRequest } from './api.js';
 import type { CachedThread, Unsent } from './cache.js';
-import { interrupted, type AgentChatError } from './errors.js';
+import { interruptedError, type AgentChatError } from './errors.js';
 import type { ChatMessage, ChatSnapshot, TurnContext } from './types.js';
 import { keyOf, prepend, mergeMessages } from './merge.js';
 
@@ -83,7 +83,11 @@ export class Thread {
       (message) => !initial.has(keyOf(message)) && (initial.size === 0 || !isSent(message)),
     );
     for (const message of restored.filter(isSent)) this.#confirmedKeys.add(keyOf(message));
-    const asFailed = (message: ChatMessage): ChatMessage => ({ ...message, status: 'failed', error: interrupted() });
+    const asFailed = (message: ChatMessage): ChatMessage => ({
+      ...message,
+      status: 'failed',
+      error: interruptedError(),
+    });
     this.messages = [...this.messages, ...restored.map((message) => (isSent(message) ? message : asFailed(message)))];
     for (const request of unsent) this.unsent.set(request.exchangeId, request);
     this.#isCached = initial.size === 0;
@@ -192,8 +196,8 @@ export class Thread {
       return this.update(existing, context ? { context } : {});
     }
     const index = this.messages.findIndex((each) => each.role === 'user' && each.exchangeId === message.exchangeId);
-    const at = index < 0 ? this.messages.length : index + 1;
-    this.messages = [...this.messages.slice(0, at), message, ...this.messages.slice(at)];
+    const position = index < 0 ? this.messages.length : index + 1;
+    this.messages = [...this.messages.slice(0, position), message, ...this.messages.slice(position)];
     return message;
   }
 

@@ -1,11 +1,11 @@
 import { isIdRejected, isKeyOfDeleted, postRun, type RunResult } from './api.js';
 import type { ChatContext } from './chat-context.js';
-import { AgentChatError, interrupted, noResponse, stopped } from './errors.js';
+import { AgentChatError, interruptedError, noResponseError, stoppedError } from './errors.js';
 import { isTimeOrdered, newestOf, newExchangeId, newId } from './ids.js';
 import type { Thread, TurnRequest } from './thread.js';
 import type { ChatMessage, FinishedTurn, OutgoingText } from './types.js';
 
-/** An interrupted turn is resent automatically only this long; later the user has to ask for it. */
+/** How long an interrupted turn is resent automatically. Later only `retry` resends it. */
 const RESUME_WITHIN_MS = 10 * 60_000;
 
 type FinishedExchange = readonly [question: ChatMessage, answer: ChatMessage];
@@ -45,7 +45,7 @@ export class Turns {
       exchange_id: exchangeId,
     });
     const abort = (): void => {
-      this.#fail(thread, request, stopped());
+      this.#fail(thread, request, stoppedError());
     };
     signal?.addEventListener('abort', abort);
     if (signal?.aborted) abort();
@@ -78,13 +78,13 @@ export class Turns {
   /** Ends the running turn if the history already has its answer. */
   finishIfAnswered(thread: Thread): void {
     const { running } = thread;
-    if (running && thread.find(`${running.exchangeId}:assistant`)) this.#fail(thread, running, stopped());
+    if (running && thread.find(`${running.exchangeId}:assistant`)) this.#fail(thread, running, stoppedError());
   }
 
-  /** Stops waiting for answers. With `silently`, without callbacks, because the user left the thread. */
+  /** Stops waiting for answers. With `silently`, calls no callbacks, because the user left the thread. */
   stop(thread: Thread, silently = false): void {
-    const error = silently ? interrupted() : stopped();
-    // The newest first: ending a turn starts the next one in the queue.
+    const error = silently ? interruptedError() : stoppedError();
+    // Start with the newest turn, because ending a turn starts the next one in the queue.
     for (const request of thread.waiting.reverse()) this.#fail(thread, request, error, silently);
   }
 
@@ -126,11 +126,11 @@ export class Turns {
       }
       // The first exchange was deleted, so a retry needs a new id.
       if (isKeyOfDeleted(error) && thread.running === request) this.#replaceId(thread, request);
-      this.#fail(thread, request, error instanceof AgentChatError ? error : noResponse(error));
+      this.#fail(thread, request, error instanceof AgentChatError ? error : noResponseError(error));
     }
   }
 
-  /** Gives the exchange a version 4 id. Nothing was or will be stored under the first id. */
+  /** Gives the exchange a UUIDv4. The server stores nothing under the first id. */
   #replaceId(thread: Thread, request: TurnRequest): void {
     const question = thread.find(`${request.exchangeId}:user`);
     request.exchangeId = newId();

@@ -34,9 +34,9 @@ export interface ChatMessage {
   readonly status: 'pending' | 'sent' | 'failed';
   /** The metadata given to `sendMessage`; the memory stores it. */
   readonly metadata?: Readonly<Record<string, unknown>>;
-  /** Why it failed. */
+  /** Why sending failed. */
   readonly error?: AgentChatError;
-  /** On answers that arrived while this page was open. */
+  /** The memory report. Only answers that arrived while this page was open have one. */
   readonly context?: TurnContext;
 }
 
@@ -110,8 +110,8 @@ export interface OutgoingText {
 export interface ChatActions {
   readonly clearError: () => void;
   /**
-   * Sends a text, after the waiting ones. Never rejects: resolves with the answer, or with undefined after a failure, which
-   * is then on the message. Ignores a text of only whitespace.
+   * Sends a text after the waiting texts. Resolves with the answer, or with undefined after a failure; never rejects. The
+   * message has the error. Ignores a text of only whitespace.
    */
   readonly sendMessage: (
     text: string | OutgoingText,

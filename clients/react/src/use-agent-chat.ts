@@ -16,7 +16,7 @@ export function useAgentChat(options: UseAgentChatOptions = {}): UseAgentChatRes
   const [store] = useState(() => new ChatStore(options));
   const snapshot = useSyncExternalStore(
     store.subscribe,
-    // From the current options, so that no render shows the previous thread.
+    // Use the current options, so that no render shows the previous thread.
     () => store.threadFor(options).snapshot,
     () => store.serverSnapshot,
   );

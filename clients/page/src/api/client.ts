@@ -44,7 +44,7 @@ export class Api {
     this.#onUnauthorized = onUnauthorized;
   }
 
-  /** Also the `fetch` of the chat's hook. */
+  /** Sends a request with the token. The chat's hook uses it as its `fetch`. */
   readonly fetch: typeof fetch = async (input, init) => {
     const headers = new Headers(init?.headers);
     if (this.#token !== null) headers.set('Authorization', `Bearer ${this.#token}`);
@@ -61,7 +61,7 @@ export class Api {
     return this.#request<Status>('/status', signal && { signal });
   }
 
-  /** Null if the thread does not exist yet. */
+  /** Returns the thread's messages in each layer; null if the thread does not exist yet. */
   async layers(threadId: string, limit: number, signal?: AbortSignal): Promise<Layers | null> {
     try {
       return await this.#request<Layers>(`${threadPath(threadId)}/layers?limit=${limit}`, signal && { signal });
@@ -71,7 +71,7 @@ export class Api {
     }
   }
 
-  /** The user's threads, newest first: all of them, or the newest thousand. */
+  /** Returns the user's newest threads, at most a thousand, newest first. */
   async threads(userId: string, signal?: AbortSignal): Promise<ThreadItem[]> {
     const items: ThreadItem[] = [];
     let cursor: string | null = null;

@@ -3,8 +3,8 @@ import type { UseAgentChatResult } from '@hybrid-memory/react';
 import type { ThreadItem } from '../api/client.ts';
 import { useScrollAnchor } from '../hooks/use-scroll-anchor.ts';
 import type { Turn } from '../hooks/use-turns.ts';
-import { notResponding, servedBy } from '../parts/badge.tsx';
-import { milliseconds } from '../format.ts';
+import { notRespondingText, memorySourceText } from '../parts/badge.tsx';
+import { formatMilliseconds } from '../format.ts';
 import { Composer } from './composer.tsx';
 import { Message } from './message.tsx';
 import { ThreadHeader } from './thread-header.tsx';
@@ -72,7 +72,7 @@ export function Chat({ chat, thread, turns, composer, onRename, onDelete, onRelo
           />
         ))}
         {status === 'submitted' && (
-          // Screen readers hear it from the status line.
+          // The status line announces this to screen readers.
           <p className="waiting" aria-hidden="true">
             The agent is answering …
           </p>
@@ -80,7 +80,7 @@ export function Chat({ chat, thread, turns, composer, onRename, onDelete, onRelo
       </div>
       {chat.historyDegraded.length > 0 && (
         <p className="note">
-          {notResponding(chat.historyDegraded)}, so some messages may be missing here.
+          {notRespondingText(chat.historyDegraded)}, so some messages may be missing here.
         </p>
       )}
       {error && !error.isAbort && (
@@ -146,7 +146,7 @@ function StatusLine({ chat, turns }: Pick<Props, 'chat' | 'turns'>) {
   if (status === 'submitted') now = 'Sent. The agent is answering.';
   else if (last?.status === 'failed') now = 'Not sent. You can send the message again.';
   else if (historyStatus === 'loading') now = 'Loading the conversation.';
-  else if (turn && last === answer) now = `Answered in ${milliseconds(turn.latencyMs)}. Memory: ${servedBy(turn)}.`;
+  else if (turn && last === answer) now = `Answered in ${formatMilliseconds(turn.latencyMs)}. Memory: ${memorySourceText(turn)}.`;
   // Set in an effect: screen readers do not announce the initial content of a live region.
   useEffect(() => setText(now), [now]);
   return (

@@ -1,23 +1,23 @@
 import type { ChatMessage } from '@hybrid-memory/react';
-import { dayAndTime, milliseconds } from '../format.ts';
+import { formatDayAndTime, formatMilliseconds } from '../format.ts';
 import type { Turn } from '../hooks/use-turns.ts';
-import { LayerBadge, savedIn } from '../parts/badge.tsx';
+import { LayerBadge, durabilityText } from '../parts/badge.tsx';
 
 interface Props {
   message: ChatMessage;
-  /** The memory report of an answer; undefined if another tab or an earlier visit received it. */
+  /** The memory report of an answer; undefined if another tab or an earlier visit received the answer. */
   turn: Turn | undefined;
   onRetry: () => void;
 }
 
-/** One message. Under an answer: where its memory came from and where the exchange is stored. */
+/** One message. An answer also shows where its memory came from and where the exchange is stored. */
 export function Message({ message, turn, onRetry }: Props) {
   const { role, content, createdAt, status, error } = message;
   return (
     <article className="message" data-role={role} data-status={status}>
       <header>
         <span className="who">{role === 'user' ? 'You' : 'Agent'}</span>
-        <time dateTime={createdAt}>{dayAndTime(createdAt, new Date())}</time>
+        <time dateTime={createdAt}>{formatDayAndTime(createdAt, new Date())}</time>
       </header>
       <p className="text">{content}</p>
       {turn && (
@@ -25,11 +25,11 @@ export function Message({ message, turn, onRetry }: Props) {
           <span className="visually-hidden">Memory: </span>
           <LayerBadge turn={turn} />
           <span className="detail">
-            Answered in {milliseconds(turn.latencyMs)}
-            {turn.recallMs !== undefined && <>, memory in {milliseconds(turn.recallMs)}</>}
+            Answered in {formatMilliseconds(turn.latencyMs)}
+            {turn.recallMs !== undefined && <>, memory in {formatMilliseconds(turn.recallMs)}</>}
           </span>
           <span className="detail" data-durability={turn.durability}>
-            {savedIn(turn.durability)}
+            {durabilityText(turn.durability)}
           </span>
         </footer>
       )}

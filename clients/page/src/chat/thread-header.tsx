@@ -6,11 +6,11 @@ interface Props {
   title: string;
   /** Whether the server has stored at least one message of the thread. */
   isStored: boolean;
-  /** Whether a turn is running: its answer would create the deleted thread again. */
+  /** Whether a turn is running. A running turn's answer would create a deleted thread again. */
   isBusy: boolean;
   onRename: (title: string) => Promise<void>;
   onDelete: () => Promise<void>;
-  /** Called after renaming, so that the focus can move on. */
+  /** Called after renaming, so that the caller can move the focus. */
   onDone: () => void;
 }
 

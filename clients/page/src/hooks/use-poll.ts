@@ -1,15 +1,15 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
 
-export interface Polled<T> {
-  /** The newest response; it stays while later requests fail. */
+export interface Poll<T> {
+  /** The newest response; kept while later requests fail. */
   readonly data: T | undefined;
   /** The error of the newest request, if it failed. */
   readonly error: Error | undefined;
-  /** When `data` arrived, by `performance.now()`. */
-  readonly at: number;
-  /** When `data` was requested: later changes may be missing from it. */
+  /** The `performance.now()` at which `data` arrived. */
+  readonly receivedAt: number;
+  /** The `performance.now()` at which `data` was requested. Later changes may be missing from it. */
   readonly requestedAt: number;
-  /** Requests it now. */
+  /** Requests the data now. */
   readonly refresh: () => void;
 }
 
@@ -17,12 +17,12 @@ interface State<T> {
   readonly key: string;
   readonly data: T | undefined;
   readonly error: Error | undefined;
-  readonly at: number;
+  readonly receivedAt: number;
   readonly requestedAt: number;
 }
 
 /**
- * Polls: sends each request `everyMs` after the previous response, and pauses while the page is hidden.
+ * Polls the API: sends each request `everyMs` after the previous response, and pauses while the page is hidden.
  *
  * A new `key` starts a new poll and drops the data of the previous one.
  */
@@ -30,7 +30,7 @@ export function usePoll<T>(
   key: string | null,
   request: (signal: AbortSignal) => Promise<T>,
   everyMs: (data: T | undefined) => number,
-): Polled<T> {
+): Poll<T> {
   const [state, setState] = useState<State<T>>();
   const options = useRef({ request, everyMs });
   const pollNow = useRef<() => void>(() => undefined);
@@ -59,7 +59,7 @@ export function usePoll<T>(
       try {
         data = await options.current.request(controller.signal);
         if (controller.signal.aborted) return;
-        setState({ key, data, error: undefined, at: performance.now(), requestedAt });
+        setState({ key, data, error: undefined, receivedAt: performance.now(), requestedAt });
       } catch (caught) {
         if (controller.signal.aborted) return;
         const error = caught instanceof Error ? caught : new Error(String(caught));
@@ -67,7 +67,7 @@ export function usePoll<T>(
           key,
           data: before?.key === key ? before.data : undefined,
           error,
-          at: before?.key === key ? before.at : performance.now(),
+          receivedAt: before?.key === key ? before.receivedAt : performance.now(),
           requestedAt: before?.key === key ? before.requestedAt : requestedAt,
         }));
       } finally {
@@ -95,5 +95,5 @@ export function usePoll<T>(
     pollNow.current();
   }, []);
   const current = state?.key === key ? state : undefined;
-  return { data: current?.data, error: current?.error, at: current?.at ?? 0, requestedAt: current?.requestedAt ?? 0, refresh };
+  return { data: current?.data, error: current?.error, receivedAt: current?.receivedAt ?? 0, requestedAt: current?.requestedAt ?? 0, refresh };
 }

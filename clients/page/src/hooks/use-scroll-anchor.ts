@@ -1,7 +1,7 @@
 import { useCallback, useEffect, useLayoutEffect, useRef, type RefObject } from 'react';
 
 /**
- * Keeps the scroll position when earlier messages are inserted, and the focus when the "Earlier messages" button goes.
+ * Keeps the scroll position when earlier messages are inserted, and moves the focus when their button disappears.
  *
  * Returns a function to call before earlier messages are loaded.
  */
@@ -24,7 +24,7 @@ export function useScrollAnchor(
     return () => box.removeEventListener('scroll', onScroll);
   }, [log]);
 
-  // After every render, because each may change the height of the conversation.
+  // Run after every render, because each may change the height of the conversation.
   useLayoutEffect(() => {
     const box = log.current;
     if (!box) return;

@@ -1,11 +1,11 @@
 import { useCallback, useEffect, useState } from 'react';
 
 /** The thread id in the URL, so that reloading, bookmarks and the back button find the thread. */
-export function useThreadAddress(): [string | null, (id: string | null, how?: 'push' | 'replace') => void] {
-  const [threadId, setThreadId] = useState(read);
+export function useThreadAddress(): [string | null, (id: string | null, method?: 'push' | 'replace') => void] {
+  const [threadId, setThreadId] = useState(readThreadId);
 
   useEffect(() => {
-    const onChange = (): void => setThreadId(read());
+    const onChange = (): void => setThreadId(readThreadId());
     window.addEventListener('popstate', onChange);
     window.addEventListener('hashchange', onChange);
     return () => {
@@ -14,15 +14,15 @@ export function useThreadAddress(): [string | null, (id: string | null, how?: 'p
     };
   }, []);
 
-  const go = useCallback((id: string | null, how: 'push' | 'replace' = 'push') => {
+  const goTo = useCallback((id: string | null, method: 'push' | 'replace' = 'push') => {
     const address = id === null ? '#' : `#thread=${encodeURIComponent(id)}`;
-    if (how === 'push') window.history.pushState(null, '', address);
+    if (method === 'push') window.history.pushState(null, '', address);
     else window.history.replaceState(null, '', address);
     setThreadId(id);
   }, []);
-  return [threadId, go];
+  return [threadId, goTo];
 }
 
-function read(): string | null {
+function readThreadId(): string | null {
   return new URLSearchParams(window.location.hash.slice(1)).get('thread') || null;
 }

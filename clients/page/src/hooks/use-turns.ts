@@ -4,7 +4,7 @@ import { tryStorage } from './use-stored.ts';
 
 /** The memory report of a turn, with its latency. */
 export interface Turn extends Pick<TurnContext, 'source' | 'degraded' | 'durability' | 'cached' | 'latencyMs'> {
-  /** How long the server read the memory; undefined if the response does not tell. */
+  /** How long the server read the memory; undefined if the response has no such timing. */
   readonly recallMs?: number | undefined;
 }
 
@@ -19,36 +19,36 @@ interface Turns {
 
 /** The memory reports of this tab's turns, by exchange id. The history does not have them. */
 export function useTurns(): Turns {
-  const [turns, setTurns] = useState(read);
+  const [turns, setTurns] = useState(readTurns);
 
   const addTurn = useCallback((message: ChatMessage) => {
     const { exchangeId, context } = message;
     if (exchangeId === null || context === undefined) return;
     const turn = { ...context, recallMs: context.timings['recall'] };
-    setTurns((before) => save(new Map([...before, [exchangeId, turn] as const].slice(-MAX_TURNS))));
+    setTurns((before) => saveTurns(new Map([...before, [exchangeId, turn] as const].slice(-MAX_TURNS))));
   }, []);
 
   const markStored = useCallback((exchangeIds: readonly (string | null)[]) => {
     const stored = new Set(exchangeIds);
     setTurns((before) => {
-      const isNews = [...before].some(([id, { durability }]) => durability !== 'postgres' && stored.has(id));
-      if (!isNews) return before;
+      const hasChanged = [...before].some(([id, { durability }]) => durability !== 'postgres' && stored.has(id));
+      if (!hasChanged) return before;
       const marked = [...before].map(
         ([id, turn]) => [id, stored.has(id) ? { ...turn, durability: 'postgres' as const } : turn] as const,
       );
-      return save(new Map(marked));
+      return saveTurns(new Map(marked));
     });
   }, []);
 
   return { turns, addTurn, markStored };
 }
 
-function save(turns: Map<string, Turn>): Map<string, Turn> {
+function saveTurns(turns: Map<string, Turn>): Map<string, Turn> {
   tryStorage(() => window.sessionStorage.setItem(KEY, JSON.stringify([...turns])));
   return turns;
 }
 
-function read(): Map<string, Turn> {
+function readTurns(): Map<string, Turn> {
   return (
     tryStorage(() => {
       const stored: unknown = JSON.parse(window.sessionStorage.getItem(KEY) ?? '[]');

@@ -1,17 +1,17 @@
 import { ApiError, type Status, type QueueDepth } from '../api/client.ts';
-import { age, timeOfDay } from '../format.ts';
-import type { Polled } from '../hooks/use-poll.ts';
-import { notResponding } from '../parts/badge.tsx';
+import { formatAge, formatTime } from '../format.ts';
+import type { Poll } from '../hooks/use-poll.ts';
+import { notRespondingText } from '../parts/badge.tsx';
 import { Loading, Panel } from '../parts/panel.tsx';
 
 /** The accepted exchanges of the whole deployment that are not in PostgreSQL yet. */
-export function Backlog({ status }: { status: Polled<Status> }) {
+export function Backlog({ status }: { status: Poll<Status> }) {
   const { data, error } = status;
   const isForOperators = error instanceof ApiError && error.status === 403;
   return (
     <Panel
       title="Waiting to be stored"
-      asOf={data ? timeOfDay(data.as_of) : undefined}
+      asOf={data ? formatTime(data.as_of) : undefined}
       error={isForOperators ? undefined : error}
     >
       {isForOperators && <p className="hint">Only operators can see the queues of the whole deployment.</p>}
@@ -21,12 +21,12 @@ export function Backlog({ status }: { status: Polled<Status> }) {
           <dl className="facts">
             <Fact name="In queue" value={data.queue?.visible} />
             <Fact name="In flight" value={data.queue?.in_flight} />
-            <Fact name="Oldest" value={oldest(data.queue)} />
-            <Fact name="Dead letters" value={total(data.dlq)} isBad={(total(data.dlq) ?? 0) > 0} />
-            <Fact name="Outbox" value={total(data.outbox)} isBad={(total(data.outbox) ?? 0) > 0} />
-            <Fact name="PostgreSQL is behind by" value={data.sync_lag_seconds === null ? undefined : age(data.sync_lag_seconds)} />
+            <Fact name="Oldest" value={oldestAge(data.queue)} />
+            <Fact name="Dead letters" value={totalMessages(data.dlq)} isBad={(totalMessages(data.dlq) ?? 0) > 0} />
+            <Fact name="Outbox" value={totalMessages(data.outbox)} isBad={(totalMessages(data.outbox) ?? 0) > 0} />
+            <Fact name="PostgreSQL is behind by" value={data.sync_lag_seconds === null ? undefined : formatAge(data.sync_lag_seconds)} />
           </dl>
-          {data.degraded.length > 0 && <p className="fault">{notResponding(data.degraded)}.</p>}
+          {data.degraded.length > 0 && <p className="fault">{notRespondingText(data.degraded)}.</p>}
         </>
       )}
     </Panel>
@@ -42,12 +42,12 @@ function Fact({ name, value, isBad = false }: { name: string; value: string | nu
   );
 }
 
-function total(waiting: QueueDepth | null): number | undefined {
-  return waiting === null ? undefined : waiting.visible + waiting.in_flight + waiting.delayed;
+function totalMessages(depth: QueueDepth | null): number | undefined {
+  return depth === null ? undefined : depth.visible + depth.in_flight + depth.delayed;
 }
 
-function oldest(waiting: QueueDepth | null): string | undefined {
-  if (waiting === null) return undefined;
-  if (total(waiting) === 0) return 'none';
-  return waiting.oldest_age_seconds === null ? undefined : age(waiting.oldest_age_seconds);
+function oldestAge(depth: QueueDepth | null): string | undefined {
+  if (depth === null) return undefined;
+  if (totalMessages(depth) === 0) return 'none';
+  return depth.oldest_age_seconds === null ? undefined : formatAge(depth.oldest_age_seconds);
 }

@@ -1,9 +1,9 @@
 import type { UseAgentChatResult } from '@hybrid-memory/react';
 import type { Api, Layers } from '../api/client.ts';
-import { usePoll, type Polled } from '../hooks/use-poll.ts';
+import { usePoll, type Poll } from '../hooks/use-poll.ts';
 import type { Turn } from '../hooks/use-turns.ts';
 import { Backlog } from './backlog.tsx';
-import { Degrade } from './degrade.tsx';
+import { OutageCommands } from './outage-commands.tsx';
 import { LastTurn } from './last-turn.tsx';
 import { Preferences } from './preferences.tsx';
 import { Stores } from './stores.tsx';
@@ -16,7 +16,7 @@ interface Props {
   userId: string;
   chat: UseAgentChatResult;
   turns: ReadonlyMap<string, Turn>;
-  layers: Polled<Layers | null>;
+  layers: Poll<Layers | null>;
 }
 
 /** The state of the memory: stores, last turn, thread, backlog, preferences. */
@@ -41,7 +41,7 @@ export function Inspector({ api, userId, chat, turns, layers }: Props) {
       <ThreadLayers layers={layers} />
       <Backlog status={status} />
       <Preferences api={api} userId={userId} />
-      <Degrade />
+      <OutageCommands />
     </section>
   );
 }

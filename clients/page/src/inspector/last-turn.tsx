@@ -1,6 +1,6 @@
-import { milliseconds } from '../format.ts';
+import { formatMilliseconds } from '../format.ts';
 import type { Turn } from '../hooks/use-turns.ts';
-import { LayerBadge, layerName, notResponding, savedIn } from '../parts/badge.tsx';
+import { LayerBadge, layerName, notRespondingText, durabilityText } from '../parts/badge.tsx';
 import { Panel } from '../parts/panel.tsx';
 
 /** Where the newest turn's memory came from, and where the turn is stored. */
@@ -15,29 +15,29 @@ export function LastTurn({ turn }: { turn: Turn | undefined }) {
           <dl className="facts">
             <div>
               <dt>Answered in</dt>
-              <dd>{milliseconds(turn.latencyMs)}</dd>
+              <dd>{formatMilliseconds(turn.latencyMs)}</dd>
             </div>
             <div>
               <dt>Memory read in</dt>
-              <dd>{turn.recallMs === undefined ? 'unknown' : milliseconds(turn.recallMs)}</dd>
+              <dd>{turn.recallMs === undefined ? 'unknown' : formatMilliseconds(turn.recallMs)}</dd>
             </div>
             <div>
               <dt>Saved</dt>
-              <dd>{savedIn(turn.durability)}</dd>
+              <dd>{durabilityText(turn.durability)}</dd>
             </div>
           </dl>
-          <p className="hint">{explained(turn)}</p>
+          <p className="hint">{explainTurn(turn)}</p>
         </>
       )}
     </Panel>
   );
 }
 
-function explained({ source, degraded, cached, durability }: Turn): string {
+function explainTurn({ source, degraded, cached, durability }: Turn): string {
   if (degraded.length > 0) {
     const memory =
       source === 'none' ? 'the agent answered without memory' : `${layerName(source)} alone provided the memory`;
-    return `${notResponding(degraded)}, so ${memory}. ${durability === 'none' ? 'This turn is not saved.' : 'Nothing is lost.'}`;
+    return `${notRespondingText(degraded)}, so ${memory}. ${durability === 'none' ? 'This turn is not saved.' : 'Nothing is lost.'}`;
   }
   if (source === 'redis') return 'Answered from Redis in one round trip.';
   if (source === 'postgres') return `Not fully in Redis, so PostgreSQL answered${cached ? ' and refilled it' : ''}.`;

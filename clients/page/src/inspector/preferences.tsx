@@ -12,14 +12,14 @@ export function Preferences({ api, userId }: { api: Api; userId: string }) {
     (signal) => api.preferences(userId, signal),
     () => EVERY_MS,
   );
-  const [saved, setSaved] = useState<{ at: number; all: Record<string, string> }>();
+  const [saved, setSaved] = useState<{ savedAt: number; all: Record<string, string> }>();
   const [error, setError] = useState<string>();
   const id = useId();
-  // The newer of two: the response to the last change, or a poll that started after it.
-  const all = saved && saved.at >= loaded.requestedAt ? saved.all : loaded.data;
+  // Show the response to the last change until a poll that started after the change responds.
+  const all = saved && saved.savedAt >= loaded.requestedAt ? saved.all : loaded.data;
   const entries = Object.entries(all ?? {}).sort(([one], [other]) => one.localeCompare(other));
 
-  // One request after the other, so that the last change wins.
+  // Send the changes one after the other, so that the last change wins.
   const lastChange = useRef<Promise<boolean>>(Promise.resolve(true));
   function change(changes: Record<string, string | null>): Promise<boolean> {
     return (lastChange.current = lastChange.current.then(() => save(changes)));
@@ -28,7 +28,7 @@ export function Preferences({ api, userId }: { api: Api; userId: string }) {
   async function save(changes: Record<string, string | null>): Promise<boolean> {
     try {
       const changed = await api.changePreferences(userId, changes);
-      setSaved({ at: performance.now(), all: changed });
+      setSaved({ savedAt: performance.now(), all: changed });
       setError(undefined);
       loaded.refresh();
       return true;
@@ -44,7 +44,7 @@ export function Preferences({ api, userId }: { api: Api; userId: string }) {
     const values = new FormData(form);
     const name = String(values.get('name') ?? '').trim();
     if (name !== '' && (await change({ [name]: String(values.get('value') ?? '') }))) {
-      // The user may have typed the next one meanwhile.
+      // The user may have typed the next preference during the request.
       const fields = [...form.querySelectorAll('input')];
       const isUntouched = fields.every((field) => field.value === values.get(field.name));
       if (!isUntouched) return;
@@ -96,7 +96,7 @@ interface PreferenceProps {
   onRemove: () => void;
 }
 
-/** One preference. Enter or leaving the field saves it, Escape restores the old value. */
+/** One preference. Enter or leaving the field saves the value; Escape restores the old value. */
 function Preference({ name, value, onChange, onRemove }: PreferenceProps) {
   const [draft, setDraft] = useState<string>();
   const id = useId();

@@ -1,5 +1,5 @@
 import type { Health } from '../api/client.ts';
-import type { Polled } from '../hooks/use-poll.ts';
+import type { Poll } from '../hooks/use-poll.ts';
 import { Loading } from '../parts/panel.tsx';
 
 const STORES = [
@@ -9,7 +9,7 @@ const STORES = [
 ] as const;
 
 /** The health of each store. */
-export function Stores({ health }: { health: Polled<Health> }) {
+export function Stores({ health }: { health: Poll<Health> }) {
   const { data, error } = health;
   if (data === undefined && !error) return <Loading what="the status" />;
   return (

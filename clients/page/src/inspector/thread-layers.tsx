@@ -1,23 +1,23 @@
 import type { Layers } from '../api/client.ts';
-import { age, countdown, counted, timeOfDay } from '../format.ts';
+import { formatAge, formatCountdown, formatCount, formatTime } from '../format.ts';
 import { useNow } from '../hooks/use-now.ts';
-import type { Polled } from '../hooks/use-poll.ts';
+import type { Poll } from '../hooks/use-poll.ts';
 import { Loading, Panel } from '../parts/panel.tsx';
 import { alignLayers, type Row } from './align-layers.ts';
 
 /** The thread's messages in Redis beside those in PostgreSQL, newest first. */
-export function ThreadLayers({ layers }: { layers: Polled<Layers | null> }) {
-  const { data, error, at } = layers;
+export function ThreadLayers({ layers }: { layers: Poll<Layers | null> }) {
+  const { data, error, receivedAt } = layers;
   return (
-    <Panel title="This thread in both layers" asOf={data ? timeOfDay(data.as_of) : undefined} error={error}>
+    <Panel title="This thread in both layers" asOf={data ? formatTime(data.as_of) : undefined} error={error}>
       {data === undefined && !error && <Loading what="the layers" />}
       {data === null && <p className="hint">Nothing stored yet</p>}
-      {data && <Both layers={data} at={at} />}
+      {data && <LayerComparison layers={data} receivedAt={receivedAt} />}
     </Panel>
   );
 }
 
-function Both({ layers, at }: { layers: Layers; at: number }) {
+function LayerComparison({ layers, receivedAt }: { layers: Layers; receivedAt: number }) {
   const { redis, postgres, undrained, lag_seconds: lag } = layers;
   const rows = alignLayers(layers);
   return (
@@ -25,15 +25,15 @@ function Both({ layers, at }: { layers: Layers; at: number }) {
       <dl className="facts pairs">
         <div>
           <dt>In Redis</dt>
-          <dd>{redis.state === 'ok' ? counted(redis.message_count, 'message') : 'unavailable'}</dd>
+          <dd>{redis.state === 'ok' ? formatCount(redis.message_count, 'message') : 'unavailable'}</dd>
         </div>
         <div>
           <dt>Cache expires in</dt>
-          <dd>{redis.state === 'ok' ? <TimeToLive seconds={redis.ttl_seconds} at={at} /> : 'unknown'}</dd>
+          <dd>{redis.state === 'ok' ? <TimeToLive seconds={redis.ttl_seconds} receivedAt={receivedAt} /> : 'unknown'}</dd>
         </div>
         <div>
           <dt>In PostgreSQL</dt>
-          <dd>{postgres.state === 'ok' ? counted(postgres.message_count, 'message') : 'unavailable'}</dd>
+          <dd>{postgres.state === 'ok' ? formatCount(postgres.message_count, 'message') : 'unavailable'}</dd>
         </div>
         <div>
           <dt>Not stored yet</dt>
@@ -60,10 +60,10 @@ function Both({ layers, at }: { layers: Layers; at: number }) {
   );
 }
 
-/** Formats how many exchanges wait and for how long. Without a response of both layers, zero means unknown. */
+/** Formats the number of undrained exchanges and the lag. If a layer did not respond, zero means unknown. */
 function formatUndrained(count: number, lag: number | null): string {
   if (count === 0) return lag === null ? 'unknown' : 'none';
-  return lag === null ? counted(count, 'exchange') : `${counted(count, 'exchange')}, ${age(lag)}`;
+  return lag === null ? formatCount(count, 'exchange') : `${formatCount(count, 'exchange')}, ${formatAge(lag)}`;
 }
 
 function MessageRow({ row }: { row: Row }) {
@@ -72,23 +72,23 @@ function MessageRow({ row }: { row: Row }) {
       <th scope="row">
         <span className="role">{row.role === 'assistant' ? 'agent' : row.role}</span> {row.preview}
       </th>
-      <td data-state={row.redis}>{REDIS[row.redis]}</td>
-      <td data-state={row.postgres}>{POSTGRES[row.postgres]}</td>
+      <td data-state={row.redis}>{REDIS_LABELS[row.redis]}</td>
+      <td data-state={row.postgres}>{POSTGRES_LABELS[row.postgres]}</td>
     </tr>
   );
 }
 
-const REDIS: Record<Row['redis'], string> = { yes: 'cached', no: 'not cached', unknown: 'unknown' };
-const POSTGRES: Record<Row['postgres'], string> = {
+const REDIS_LABELS: Record<Row['redis'], string> = { yes: 'cached', no: 'not cached', unknown: 'unknown' };
+const POSTGRES_LABELS: Record<Row['postgres'], string> = {
   yes: 'stored',
   waiting: 'waiting',
   no: 'not stored',
   unknown: 'unknown',
 };
 
-function TimeToLive({ seconds, at }: { seconds: number | null; at: number }) {
+function TimeToLive({ seconds, receivedAt }: { seconds: number | null; receivedAt: number }) {
   const now = useNow();
   if (seconds === null) return <>not cached</>;
-  // Counted from the server's response, so that the clock of this machine does not matter.
-  return <span className="countdown">{countdown(seconds - (now - at) / 1_000)}</span>;
+  // Count down from the server's value, because the clock of this machine may be wrong.
+  return <span className="countdown">{formatCountdown(seconds - (now - receivedAt) / 1_000)}</span>;
 }

@@ -20,7 +20,7 @@ export function Panel({ title, asOf, error, className = '', children }: Props) {
         {asOf !== undefined && <span className="as-of">as of {asOf}</span>}
       </header>
       {error && (
-        // Screen readers announce it once: polls with the same error do not change the element.
+        // Polls with the same error do not change the element, so screen readers announce it once.
         <p className="fault" role="alert">
           {error.message}
         </p>

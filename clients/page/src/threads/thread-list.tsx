@@ -1,11 +1,11 @@
 import { useId, useState } from 'react';
 import type { ThreadItem } from '../api/client.ts';
-import { counted, dayAndTime } from '../format.ts';
-import type { Polled } from '../hooks/use-poll.ts';
+import { formatCount, formatDayAndTime } from '../format.ts';
+import type { Poll } from '../hooks/use-poll.ts';
 import { Loading } from '../parts/panel.tsx';
 
 interface Props {
-  threads: Polled<ThreadItem[]>;
+  threads: Poll<ThreadItem[]>;
   current: string | null;
   onSelect: (threadId: string) => void;
   onNew: () => void;
@@ -15,10 +15,10 @@ interface Props {
 export function ThreadList({ threads, current, onSelect, onNew }: Props) {
   const [query, setQuery] = useState('');
   const id = useId();
-  const words = query.toLowerCase().split(/\s+/).filter(Boolean);
+  const searchWords = query.toLowerCase().split(/\s+/).filter(Boolean);
   const shownThreads = threads.data?.filter(({ title, thread_id }) => {
     const text = `${title ?? ''} ${thread_id}`.toLowerCase();
-    return words.every((word) => text.includes(word));
+    return searchWords.every((word) => text.includes(word));
   });
   const now = new Date();
 
@@ -47,7 +47,7 @@ export function ThreadList({ threads, current, onSelect, onNew }: Props) {
       )}
       {shownThreads === undefined && !threads.error && <Loading what="threads" />}
       {shownThreads?.length === 0 && (
-        <p className="hint">{words.length > 0 ? 'No matching titles' : 'No conversations yet'}</p>
+        <p className="hint">{searchWords.length > 0 ? 'No matching titles' : 'No conversations yet'}</p>
       )}
       <ul>
         {shownThreads?.map((thread) => (
@@ -59,7 +59,7 @@ export function ThreadList({ threads, current, onSelect, onNew }: Props) {
             >
               <span className="title">{thread.title ?? thread.thread_id}</span>
               <span className="detail">
-                {dayAndTime(thread.updated_at, now)} · {counted(thread.message_count, 'message')}
+                {formatDayAndTime(thread.updated_at, now)} · {formatCount(thread.message_count, 'message')}
               </span>
             </button>
           </li>

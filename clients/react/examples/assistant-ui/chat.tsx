@@ -11,16 +11,16 @@ import { HybridMemoryChatTransport, type HybridMemoryUIMessage } from '@hybrid-m
 import { useEffect, useMemo, useState } from 'react';
 
 interface Props {
-  /** Where the API is, with its stage. */
+  /** The URL of the API with its stage. */
   api: string;
   userId: string;
-  /** The same one at every visit: the conversation is its thread. */
+  /** The id of the conversation's thread; the same at every visit. */
   threadId: string;
 }
 
-/** A conversation that is remembered: with its history from the first moment. */
+/** A conversation that starts with its stored history. */
 export function Chat({ api, userId, threadId }: Props) {
-  // assistant-ui gives a chat another id at every visit, so the transport is told the thread.
+  // assistant-ui creates a new chat id at every visit, so the transport needs the thread id.
   const transport = useMemo(
     () => new HybridMemoryChatTransport({ baseUrl: api, userId, threadId }),
     [api, userId, threadId],
@@ -59,7 +59,7 @@ function Conversation({ transport, messages }: ConversationProps) {
   const runtime = useChatRuntime<HybridMemoryUIMessage>({
     transport,
     messages,
-    // With it, an edited message replaces its turn.
+    // Lets an edited message replace its turn.
     toCreateMessage: transport.toCreateMessage,
   });
   return (

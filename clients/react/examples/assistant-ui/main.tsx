@@ -2,7 +2,7 @@ import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { Chat } from './chat.js';
 
-// An app keeps the ids of its conversations. This one has one in the address.
+// An app stores the ids of its conversations. This example has one id in the URL.
 const address = new URL(window.location.href);
 const threadId = address.searchParams.get('thread') ?? `thread-${String(Date.now())}`;
 address.searchParams.set('thread', threadId);

@@ -2,7 +2,7 @@ const LOOPBACK = new Set(['127.0.0.1', 'localhost', '[::1]']);
 const PID = '"$(jq .pids.valkey .local/stack.json)"';
 
 /** Commands that stop Redis. Shown only for a stack on this machine. */
-export function Degrade() {
+export function OutageCommands() {
   if (!LOOPBACK.has(window.location.hostname)) return null;
   return (
     <details className="degrade">
