@@ -33,15 +33,15 @@ def _plain(messages: list[Message]) -> list[Any]:
     return shown
 
 
-def test_runs_with_tools_go_on_in_another_process(async_client: AsyncMemoryClient, thread_id: str) -> None:
+def test_another_process_continues_runs_with_tools(async_client: AsyncMemoryClient, thread_id: str) -> None:
     """The model gets the same messages as with the framework's own history, including tool calls and results."""
 
     async def check() -> None:
         async with async_client as client:
             shown = []
-            for make in (lambda: HybridHistoryProvider(client), InMemoryHistoryProvider):
+            for create in (lambda: HybridHistoryProvider(client), InMemoryHistoryProvider):
                 model = OfflineChatClient(ToolCall("weather", {"city": "Köln"}), "Sunny.", "You are welcome.")
-                provider = make()
+                provider = create()
                 session = Agent(model).create_session(session_id=thread_id)
                 for prompt in ("How is the weather?", "Thank you."):
                     agent = Agent(model, tools=[weather], context_providers=[provider])
@@ -59,7 +59,7 @@ def test_runs_with_tools_go_on_in_another_process(async_client: AsyncMemoryClien
     asyncio.run(check())
 
 
-def test_the_texts_for_other_readers(async_client: AsyncMemoryClient, client: MemoryClient, thread_id: str) -> None:
+def test_other_readers_see_the_texts(async_client: AsyncMemoryClient, client: MemoryClient, thread_id: str) -> None:
     """Each run is one exchange, and the agent gets the exchanges of other programs."""
 
     async def check() -> None:
@@ -80,7 +80,7 @@ def test_the_texts_for_other_readers(async_client: AsyncMemoryClient, client: Me
     ]
 
 
-def test_the_context_of_a_turn(async_client: AsyncMemoryClient, thread_id: str, user_id: str) -> None:
+def test_the_context_provider_adds_preferences(async_client: AsyncMemoryClient, thread_id: str, user_id: str) -> None:
     """By default the provider adds only preferences, for use with a history provider.
 
     With `history`, it also adds the conversation as text, and stores the run.
@@ -103,8 +103,8 @@ def test_the_context_of_a_turn(async_client: AsyncMemoryClient, thread_id: str, 
             await other.run("Hello", session=other.create_session(session_id=thread_id))
             assert model.instructions == "User preferences:\ntone: brief"
             # Tool calls are stored too, for readers that use them.
-            kept = await HybridHistoryProvider(memory).get_messages(thread_id)
-            assert [content.type for message in kept for content in message.contents] == [
+            stored = await HybridHistoryProvider(memory).get_messages(thread_id)
+            assert [content.type for message in stored for content in message.contents] == [
                 "text",
                 "function_call",
                 "function_result",
@@ -116,31 +116,31 @@ def test_the_context_of_a_turn(async_client: AsyncMemoryClient, thread_id: str, 
     asyncio.run(check())
 
 
-@pytest.mark.parametrize("make", [HybridHistoryProvider, lambda client: HybridContextProvider(client, history=True)])
+@pytest.mark.parametrize("create", [HybridHistoryProvider, lambda client: HybridContextProvider(client, history=True)])
 def test_a_repeated_conversation_is_stored_once(
-    async_client: AsyncMemoryClient, thread_id: str, make: Callable[[AsyncMemoryClient], Any]
+    async_client: AsyncMemoryClient, thread_id: str, create: Callable[[AsyncMemoryClient], Any]
 ) -> None:
     """A caller may pass the whole conversation at each run and repeat messages. Each message is stored once."""
 
     async def check() -> None:
         async with async_client as memory:
-            agent = Agent(OfflineChatClient(*["Hello."] * 5), context_providers=[make(memory)])
-            told: list[Message] = []
+            agent = Agent(OfflineChatClient(*["Hello."] * 5), context_providers=[create(memory)])
+            conversation: list[Message] = []
             for number, prompt in enumerate(("Hi", "Hi", "Who am I?", "Hi"), start=1):
-                told.append(Message("user", [prompt]))
-                answer = await agent.run(told, session=agent.create_session(session_id=thread_id))
-                told += answer.messages
-                kept = await HybridHistoryProvider(memory).get_messages(thread_id)
-                assert len(kept) == 2 * number
-            assert [message.text for message in kept] == [message.text for message in told]
+                conversation.append(Message("user", [prompt]))
+                answer = await agent.run(conversation, session=agent.create_session(session_id=thread_id))
+                conversation += answer.messages
+                stored = await HybridHistoryProvider(memory).get_messages(thread_id)
+                assert len(stored) == 2 * number
+            assert [message.text for message in stored] == [message.text for message in conversation]
             # The caller passes only the end of the conversation, then twice the same messages without the conversation.
-            told = [*told[-2:], Message("user", ["Bye"])]
-            await agent.run(told, session=agent.create_session(session_id=thread_id))
+            conversation = [*conversation[-2:], Message("user", ["Bye"])]
+            await agent.run(conversation, session=agent.create_session(session_id=thread_id))
             for _ in range(2):
                 pair = [Message("user", ["Hi"]), Message("assistant", ["Hello."])]
                 await HybridHistoryProvider(memory).save_messages(thread_id, pair)
-            kept = await HybridHistoryProvider(memory).get_messages(thread_id)
-            assert [message.text for message in kept[8:]] == ["Bye", "Hello.", "Hi", "Hello.", "Hi", "Hello."]
+            stored = await HybridHistoryProvider(memory).get_messages(thread_id)
+            assert [message.text for message in stored[8:]] == ["Bye", "Hello.", "Hi", "Hello.", "Hi", "Hello."]
 
     asyncio.run(check())
 
@@ -163,10 +163,10 @@ def test_messages_are_stored_twice_if_the_check_fails(status: int) -> None:
     async def check() -> None:
         http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
         memory = AsyncMemoryClient("http://memory", http_client=http, retry=RetryPolicy(attempts=1))
-        told = [Message(role, ["x"]) for role in ("user", "assistant", "user", "assistant")]
-        await HybridHistoryProvider(memory).save_messages("t", told[:2])
+        conversation = [Message(role, ["x"]) for role in ("user", "assistant", "user", "assistant")]
+        await HybridHistoryProvider(memory).save_messages("t", conversation[:2])
         assert [request.method for request in sent] == ["POST"]
-        await HybridHistoryProvider(memory).save_messages("t", told)
+        await HybridHistoryProvider(memory).save_messages("t", conversation)
         assert [request.method for request in sent] == ["POST", "GET", "POST"]
         assert len(json.loads(sent[-1].content)["metadata"]["agent_framework"]["items"]) == 4
 
@@ -185,9 +185,9 @@ def test_a_message_that_cannot_be_stored(async_client: AsyncMemoryClient, thread
                 Message("user", ["What is it?", picture]).to_dict()
             ]
             large = Message("tool", [Content.from_data(bytes(range(256)) * 600, media_type="image/png")])
-            odd = Content.from_function_result("c", result="x", additional_properties={"a": (1, 2)})
-            odder = Content.from_text("x", additional_properties={"a": object()})
-            for content in (odd, odder, Content.from_text("NUL \x00")):
+            tuple_content = Content.from_function_result("c", result="x", additional_properties={"a": (1, 2)})
+            object_content = Content.from_text("x", additional_properties={"a": object()})
+            for content in (tuple_content, object_content, Content.from_text("NUL \x00")):
                 with pytest.raises(CannotBeKept):
                     await provider.save_messages(thread_id, [Message("user", ["Hello"]), Message("tool", [content])])
             with pytest.raises(CannotBeKept, match="without an id"):
@@ -196,10 +196,10 @@ def test_a_message_that_cannot_be_stored(async_client: AsyncMemoryClient, thread
             text = "".join(f"{number:x}" for number in range(20_000))
             result = Message("tool", [Content.from_function_result("c", result=text)])
             await provider.save_messages(thread_id, [large, result])
-            kept = (await provider.get_messages(thread_id))[1:]
-            assert [each.to_dict() for each in kept] == [large.to_dict(), result.to_dict()]
+            stored = (await provider.get_messages(thread_id))[1:]
+            assert [each.to_dict() for each in stored] == [large.to_dict(), result.to_dict()]
             lenient = HybridHistoryProvider(memory, on_refused=lambda message, _: Message(message.role, ["refused"]))
-            await lenient.save_messages(thread_id, [Message("tool", [odder])])
+            await lenient.save_messages(thread_id, [Message("tool", [object_content])])
             assert (await lenient.get_messages(thread_id))[-1].text == "refused"
 
     asyncio.run(check())
@@ -211,9 +211,9 @@ def broken(city: str) -> str:
     raise ValueError(f"no weather in {city}")
 
 
-@pytest.mark.parametrize("make", [HybridHistoryProvider, lambda client: HybridContextProvider(client, history=True)])
+@pytest.mark.parametrize("create", [HybridHistoryProvider, lambda client: HybridContextProvider(client, history=True)])
 def test_a_tool_that_raises(
-    async_client: AsyncMemoryClient, thread_id: str, make: Callable[[AsyncMemoryClient], Any]
+    async_client: AsyncMemoryClient, thread_id: str, create: Callable[[AsyncMemoryClient], Any]
 ) -> None:
     """If a tool raises an error, the answer is returned and stored.
 
@@ -223,12 +223,12 @@ def test_a_tool_that_raises(
     async def check() -> None:
         async with async_client as memory:
             model = OfflineChatClient(ToolCall("broken", {"city": "Köln"}), "Sorry.")
-            agent = Agent(model, tools=[broken], context_providers=[make(memory)])
+            agent = Agent(model, tools=[broken], context_providers=[create(memory)])
             answer = await agent.run("How is the weather?", session=agent.create_session(session_id=thread_id))
             assert answer.text == "Sorry."
-            kept = await HybridHistoryProvider(memory).get_messages(thread_id)
-            assert [each.to_dict() for each in kept[1:]] == [each.to_dict() for each in answer.messages]
-            (result,) = [content for each in kept for content in each.contents if content.type == "function_result"]
+            stored = await HybridHistoryProvider(memory).get_messages(thread_id)
+            assert [each.to_dict() for each in stored[1:]] == [each.to_dict() for each in answer.messages]
+            (result,) = [content for each in stored for content in each.contents if content.type == "function_result"]
             assert result.exception
             assert "no weather" not in str(result.exception)
 

@@ -18,21 +18,21 @@ OUTPUT = {
     ("pydantic_ai_history.py", "pydantic_ai"): "Hello, Ada. of 2 messages\nHello, Ada. of 4 messages",
     ("strands_session.py", "strands"): "I was shown 1 messages.\n\nI was shown 3 messages.",
 }
-HERE = [(name, text) for (name, needs), text in OUTPUT.items() if importlib.util.find_spec(needs)]
+INSTALLED = [(name, text) for (name, needs), text in OUTPUT.items() if importlib.util.find_spec(needs)]
 
 
-@pytest.mark.parametrize(("name", "expected"), HERE, ids=[name for name, _ in HERE])
+@pytest.mark.parametrize(("name", "expected"), INSTALLED, ids=[name for name, _ in INSTALLED])
 def test_an_example_runs(name: str, expected: str) -> None:
     """The example prints its memory's contents."""
-    ran = subprocess.run(
+    result = subprocess.run(
         [sys.executable, EXAMPLES / name],
         env={**os.environ, "OPENAI_AGENTS_DISABLE_TRACING": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert ran.returncode == 0, ran.stderr
-    assert expected in ran.stdout
+    assert result.returncode == 0, result.stderr
+    assert expected in result.stdout
 
 
 def test_every_example_is_run() -> None:

@@ -27,46 +27,48 @@ VALUES: list[dict[str, Any]] = [
 ]
 
 
-def test_every_value_comes_back(client: MemoryClient, user_id: str) -> None:
+def test_values_are_returned_unchanged(client: MemoryClient, user_id: str) -> None:
     """Values are returned as by the framework's own store."""
-    store, own = PreferencesStore(client), InMemoryStore()
-    place = ("preferences", user_id)
-    for each in (store, own):
+    store, framework_store = PreferencesStore(client), InMemoryStore()
+    namespace = ("preferences", user_id)
+    for each in (store, framework_store):
         for number, value in enumerate(VALUES):
-            each.put(place, f"key{number}", value)
+            each.put(namespace, f"key{number}", value)
     for number, value in enumerate(VALUES):
-        for each in (store, own):
-            item = each.get(place, f"key{number}")
+        for each in (store, framework_store):
+            item = each.get(namespace, f"key{number}")
             assert item is not None
-            assert (item.value, item.key, item.namespace) == (value, f"key{number}", place)
+            assert (item.value, item.key, item.namespace) == (value, f"key{number}", namespace)
     for options in ({}, {"limit": 3}, {"limit": 3, "offset": 7}, {"filter": {"value": "brief"}}):
-        found = [{item.key: item.value for item in each.search(place, **options)} for each in (store, own)]
-        assert found[0] == found[1], options
-    for each in (store, own):
-        each.delete(place, "key0")
-        each.delete(place, "nothing")
-        assert each.get(place, "key0") is None
-        assert each.get(place, "nothing") is None
+        results = [
+            {item.key: item.value for item in each.search(namespace, **options)} for each in (store, framework_store)
+        ]
+        assert results[0] == results[1], options
+    for each in (store, framework_store):
+        each.delete(namespace, "key0")
+        each.delete(namespace, "nothing")
+        assert each.get(namespace, "key0") is None
+        assert each.get(namespace, "nothing") is None
 
 
-def test_a_preference_is_visible_to_other_clients(client: MemoryClient, user_id: str) -> None:
+def test_other_clients_see_a_preference(client: MemoryClient, user_id: str) -> None:
     """A preference from the store is visible to other clients, and vice versa."""
-    store, place = PreferencesStore(client), ("preferences", user_id)
-    store.put(place, "tone", {"value": "brief"})
+    store, namespace = PreferencesStore(client), ("preferences", user_id)
+    store.put(namespace, "tone", {"value": "brief"})
     assert client.read_preferences(user_id) == {"tone": "brief"}
     client.merge_preferences(user_id, {"language": "Python"})
-    found = store.get(place, "language")
-    assert found is not None
-    assert found.value == {"value": "Python"}
+    item = store.get(namespace, "language")
+    assert item is not None
+    assert item.value == {"value": "Python"}
     assert "tone: brief" in client.invoking(user_id=user_id).context
 
 
 def test_filters(client: MemoryClient, user_id: str) -> None:
     """The store supports all filters that the framework documents."""
-    store, place = PreferencesStore(client), ("preferences", user_id)
+    store, namespace = PreferencesStore(client), ("preferences", user_id)
     for number in range(4):
-        store.put(place, f"k{number}", {"score": number})
-    for wanted, keys in (
+        store.put(namespace, f"k{number}", {"score": number})
+    for filters, keys in (
         ({"score": {"$gt": 1}}, ["k2", "k3"]),
         ({"score": {"$gte": 1, "$lt": 3}}, ["k1", "k2"]),
         ({"score": {"$lte": 0}}, ["k0"]),
@@ -76,51 +78,53 @@ def test_filters(client: MemoryClient, user_id: str) -> None:
         ({"other": {"$ne": 1}}, ["k0", "k1", "k2", "k3"]),
         ({"score": [1]}, []),
     ):
-        assert [item.key for item in store.search(place, filter=wanted)] == keys
+        assert [item.key for item in store.search(namespace, filter=filters)] == keys
     with pytest.raises(ValueError, match="Unsupported operator"):
-        store.search(place, filter={"score": {"$in": [1]}})
+        store.search(namespace, filter={"score": {"$in": [1]}})
 
 
-def test_filters_of_texts_and_of_nested_values(client: MemoryClient, user_id: str) -> None:
+def test_filters_of_texts_and_nested_values(client: MemoryClient, user_id: str) -> None:
     """Filters have the same results as in the framework's own store.
 
     Only the framework's own store fails for a text that is not a number.
     """
-    ours, own, place = PreferencesStore(client), InMemoryStore(), ("preferences", user_id)
+    store, framework_store, namespace = PreferencesStore(client), InMemoryStore(), ("preferences", user_id)
     values: dict[str, dict[str, Any]] = {
         "a": {"value": "10"},
         "b": {"at": {"x": 1, "y": [1, {"z": 2}]}},
         "c": {"value": "3"},
     }
     for key, value in values.items():
-        ours.put(place, key, value)
-        own.put(place, key, value)
-    for wanted in ({"at": {"x": 1}}, {"at": {"y": [1, {"z": {"$lt": 3}}]}}, {"at": {"x": 2}}, {"value": {"$ne": "3"}}):
-        assert [i.key for i in ours.search(place, filter=wanted)] == [i.key for i in own.search(place, filter=wanted)]
-    assert [item.key for item in ours.search(place, filter={"value": {"$gt": 3}})] == ["a"]
-    ours.put(place, "d", {"value": "brief"})
-    assert [item.key for item in ours.search(place, filter={"value": {"$gt": 3}})] == ["a"]
+        store.put(namespace, key, value)
+        framework_store.put(namespace, key, value)
+    for filters in ({"at": {"x": 1}}, {"at": {"y": [1, {"z": {"$lt": 3}}]}}, {"at": {"x": 2}}, {"value": {"$ne": "3"}}):
+        assert [i.key for i in store.search(namespace, filter=filters)] == [
+            i.key for i in framework_store.search(namespace, filter=filters)
+        ]
+    assert [item.key for item in store.search(namespace, filter={"value": {"$gt": 3}})] == ["a"]
+    store.put(namespace, "d", {"value": "brief"})
+    assert [item.key for item in store.search(namespace, filter={"value": {"$gt": 3}})] == ["a"]
 
 
-def test_a_batch_and_without_waiting(client: MemoryClient, user_id: str) -> None:
+def test_a_batch(client: MemoryClient, user_id: str) -> None:
     """Reads precede writes, and the last write of a key wins, as in the framework's own store."""
-    place = ("preferences", user_id)
+    namespace = ("preferences", user_id)
     ops: list[Op] = [
-        PutOp(place, "a", {"value": "1"}),
-        GetOp(place, "a"),
-        PutOp(place, "a", {"value": "2"}),
-        PutOp(place, "b", {"value": "3"}),
-        SearchOp(place),
+        PutOp(namespace, "a", {"value": "1"}),
+        GetOp(namespace, "a"),
+        PutOp(namespace, "a", {"value": "2"}),
+        PutOp(namespace, "b", {"value": "3"}),
+        SearchOp(namespace),
     ]
     for store in (PreferencesStore(client), InMemoryStore()):
         assert store.batch(ops)[:4] == [None, None, None, None]
-        found = asyncio.run(store.aget(place, "a"))
-        assert found is not None
-        assert found.value == {"value": "2"}
-        assert len(store.search(place)) == 2
+        item = asyncio.run(store.aget(namespace, "a"))
+        assert item is not None
+        assert item.value == {"value": "2"}
+        assert len(store.search(namespace)) == 2
 
 
-def test_in_a_graph(client: MemoryClient, user_id: str) -> None:
+def test_a_node_uses_the_store(client: MemoryClient, user_id: str) -> None:
     """A node gets the store and uses it."""
 
     def answer(state: MessagesState, *, store: BaseStore) -> dict[str, list[BaseMessage]]:
@@ -136,12 +140,12 @@ def test_in_a_graph(client: MemoryClient, user_id: str) -> None:
 
 
 @pytest.mark.parametrize("value", [{"a": float("nan")}, {"a": object()}, {"a": (1, 2)}, {"a": {1: 2}}])
-def test_a_value_that_would_not_come_back_is_refused(client: MemoryClient, user_id: str, value: dict[str, Any]) -> None:
+def test_a_value_that_json_changes_is_refused(client: MemoryClient, user_id: str, value: dict[str, Any]) -> None:
     """A value that JSON would change is refused, and nothing of its batch is stored."""
-    store, place = PreferencesStore(client), ("preferences", user_id)
+    store, namespace = PreferencesStore(client), ("preferences", user_id)
     with pytest.raises(CannotBeKept):
-        store.batch([PutOp(place, "good", {"value": "x"}), PutOp(place, "bad", value)])
-    assert store.search(place) == []
+        store.batch([PutOp(namespace, "good", {"value": "x"}), PutOp(namespace, "bad", value)])
+    assert store.search(namespace) == []
 
 
 def test_unsupported_requests_are_refused(client: MemoryClient, user_id: str) -> None:
@@ -171,9 +175,9 @@ def test_a_thread_as_history(client: MemoryClient, thread_id: str) -> None:
     history.add_messages(messages)
     asyncio.run(history.aadd_messages([HumanMessage("Thank you.")]))
     client.invoked("My name is Ada.", "Hello, Ada.", thread_id=thread_id)
-    found = ThreadMessageHistory(client, thread_id).messages
-    assert found == [*messages, HumanMessage("Thank you."), HumanMessage("My name is Ada."), AIMessage("Hello, Ada.")]
-    assert ThreadMessageHistory(client, thread_id, limit=2).messages == found[-2:]
+    stored = ThreadMessageHistory(client, thread_id).messages
+    assert stored == [*messages, HumanMessage("Thank you."), HumanMessage("My name is Ada."), AIMessage("Hello, Ada.")]
+    assert ThreadMessageHistory(client, thread_id, limit=2).messages == stored[-2:]
     assert [each.content for each in client.iter_messages(thread_id)][:2] == ["How is the weather?", "Sunny."]
     history.clear()
     assert history.messages == []

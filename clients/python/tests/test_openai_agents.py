@@ -37,27 +37,30 @@ def output(value: object) -> Any:
     return {**OUTPUT, "output": value}
 
 
-async def _same(session: Session, other: Session) -> list[Any]:
+async def _assert_equal_items(session: Session, other: Session) -> list[Any]:
     """Check that two sessions have equal items, except for generated ids, and return the items."""
     shown = [[{**item, "id": ""} for item in await each.get_items()] for each in (session, other)]
     assert shown[0] == shown[1]
     return shown[0]
 
 
-def test_runs_with_tools_go_on_in_another_process(async_client: AsyncMemoryClient, thread_id: str) -> None:
+def test_another_process_continues_runs_with_tools(async_client: AsyncMemoryClient, thread_id: str) -> None:
     """Every item is stored as in the SDK's own session, and the model gets all of them."""
 
     async def check() -> None:
         async with async_client as client:
-            own = SQLiteSession("s")
-            sessions: list[Callable[[], Session]] = [lambda: HybridMemorySession(thread_id, client), lambda: own]
-            for make in sessions:
+            sdk_session = SQLiteSession("s")
+            sessions: list[Callable[[], Session]] = [
+                lambda: HybridMemorySession(thread_id, client),
+                lambda: sdk_session,
+            ]
+            for create in sessions:
                 model = OfflineModel(ToolCall("weather", {"city": "Köln"}), "Sunny.", "You are welcome.")
                 agent = Agent(name="assistant", model=model, tools=[weather])
                 for prompt, shown in (("How is the weather?", 3), ("Thank you.", 5)):
-                    await Runner.run(agent, prompt, session=make())
+                    await Runner.run(agent, prompt, session=create())
                     assert len(model.shown) == shown
-            items = await _same(sessions[0](), own)
+            items = await _assert_equal_items(sessions[0](), sdk_session)
             assert [item.get("type") or item["role"] for item in items] == [
                 "user",
                 "function_call",
@@ -66,8 +69,8 @@ def test_runs_with_tools_go_on_in_another_process(async_client: AsyncMemoryClien
                 "user",
                 "message",
             ]
-            said = [(m.role, m.content) async for m in client.iter_messages(thread_id) if m.content]
-            assert said == [
+            texts = [(m.role, m.content) async for m in client.iter_messages(thread_id) if m.content]
+            assert texts == [
                 ("user", "How is the weather?"),
                 ("assistant", "Sunny."),
                 ("user", "Thank you."),
@@ -77,7 +80,7 @@ def test_runs_with_tools_go_on_in_another_process(async_client: AsyncMemoryClien
     asyncio.run(check())
 
 
-def test_a_run_that_fails_loses_nothing(async_client: AsyncMemoryClient, thread_id: str) -> None:
+def test_a_failed_run_keeps_its_items(async_client: AsyncMemoryClient, thread_id: str) -> None:
     """A new process reads the messages and tool calls from before the failure."""
 
     async def check() -> None:
@@ -86,8 +89,8 @@ def test_a_run_that_fails_loses_nothing(async_client: AsyncMemoryClient, thread_
             agent = Agent(name="assistant", model=model, tools=[weather])
             with pytest.raises(RuntimeError, match="gone"):
                 await Runner.run(agent, "How is the weather?", session=HybridMemorySession(thread_id, client))
-            kept = await HybridMemorySession(thread_id, client).get_items()
-            assert [item.get("type") or item.get("role") for item in kept] == [
+            stored = await HybridMemorySession(thread_id, client).get_items()
+            assert [item.get("type") or item.get("role") for item in stored] == [
                 "user",
                 "function_call",
                 "function_call_output",
@@ -101,22 +104,22 @@ def test_limits_and_pops(async_client: AsyncMemoryClient, thread_id: str) -> Non
 
     async def check() -> None:
         async with async_client as client:
-            session, own = HybridMemorySession(thread_id, client), SQLiteSession("s")
-            for each in (session, own):
+            session, sdk_session = HybridMemorySession(thread_id, client), SQLiteSession("s")
+            for each in (session, sdk_session):
                 await each.add_items([user("one"), CALL])
                 await each.add_items([OUTPUT])
                 await each.add_items([])
                 await each.add_items([{"role": "assistant", "content": "two"}, user("three")])
             for limit in (None, 0, 1, 3, 4, 9):
-                assert await session.get_items(limit) == await own.get_items(limit), limit
+                assert await session.get_items(limit) == await sdk_session.get_items(limit), limit
             for _ in range(3):
-                assert await session.pop_item() == await own.pop_item()
-            for each in (session, own):
+                assert await session.pop_item() == await sdk_session.pop_item()
+            for each in (session, sdk_session):
                 await each.add_items([user("four")])
             for limit in (None, 1, 2):
-                assert await session.get_items(limit) == await own.get_items(limit), limit
+                assert await session.get_items(limit) == await sdk_session.get_items(limit), limit
             for _ in range(4):
-                assert await HybridMemorySession(thread_id, client).pop_item() == await own.pop_item()
+                assert await HybridMemorySession(thread_id, client).pop_item() == await sdk_session.pop_item()
             assert await session.get_items() == []
 
     asyncio.run(check())
@@ -156,7 +159,7 @@ def test_a_turn_is_one_exchange(async_client: AsyncMemoryClient, client: MemoryC
     assert "kind" not in messages[0].metadata
 
 
-def test_the_settings_limit_and_the_sdks_protocol(async_client: AsyncMemoryClient, thread_id: str) -> None:
+def test_the_session_implements_the_sdks_protocol(async_client: AsyncMemoryClient, thread_id: str) -> None:
     """The SDK accepts the class as a session, and the session applies the SDK's settings."""
 
     async def check() -> None:
@@ -169,15 +172,15 @@ def test_the_settings_limit_and_the_sdks_protocol(async_client: AsyncMemoryClien
     asyncio.run(check())
 
 
-def test_settings_are_as_of_the_sdks_own_sessions(async_client: AsyncMemoryClient, thread_id: str) -> None:
+def test_settings_match_the_sdks_own_sessions(async_client: AsyncMemoryClient, thread_id: str) -> None:
     """As in the SDK's own session, settings may be omitted or a dictionary. An unknown name is refused."""
 
     async def check() -> None:
         async with async_client as client:
-            for given in (None, {"limit": 1}, SessionSettings(limit=1)):
-                own = SQLiteSession(thread_id, session_settings=given)
-                session = HybridMemorySession(thread_id, client, session_settings=given)
-                assert session.session_settings == own.session_settings
+            for settings in (None, {"limit": 1}, SessionSettings(limit=1)):
+                sdk_session = SQLiteSession(thread_id, session_settings=settings)
+                session = HybridMemorySession(thread_id, client, session_settings=settings)
+                assert session.session_settings == sdk_session.session_settings
             await session.add_items([user("one"), user("two")])
             assert await session.get_items() == [user("two")]
             assert await session.get_items(5) == [user("one"), user("two")]

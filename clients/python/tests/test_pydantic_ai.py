@@ -45,12 +45,12 @@ def test_runs_with_tools(client: MemoryClient, thread_id: str, user_id: str) -> 
     assert len(messages) == 6
     assert MessageHistory(client, thread_id).load() == messages
     assert MessageHistory(client, thread_id).load(2) == messages[-2:]
-    said = [each.content for each in client.iter_messages(thread_id)]
-    assert said[::2] == ["How is the weather?", "Thank you."]
-    assert "Sun in a" in said[1]
+    texts = [each.content for each in client.iter_messages(thread_id)]
+    assert texts[::2] == ["How is the weather?", "Thank you."]
+    assert "Sun in a" in texts[1]
 
 
-def test_without_waiting(async_client: AsyncMemoryClient, thread_id: str) -> None:
+def test_the_asynchronous_history(async_client: AsyncMemoryClient, thread_id: str) -> None:
     """With an `AsyncMemoryClient`, too, the next process gets every message unchanged."""
 
     async def check() -> None:
@@ -83,7 +83,7 @@ def test_contents_other_than_text(client: MemoryClient, thread_id: str) -> None:
     assert history.load() == messages
 
 
-def _agent_whose_tool_returns(returned: Any) -> Agent:
+def _agent_with_tool_result(returned: Any) -> Agent:
     def look() -> Any:
         return returned
 
@@ -104,7 +104,7 @@ def _agent_whose_tool_returns(returned: Any) -> Agent:
 )
 def test_a_tools_result_is_stored_as_json(client: MemoryClient, thread_id: str, returned: Any, shown: Any) -> None:
     """pydantic-ai converts the result to JSON, and a later run continues from it."""
-    clock = _agent_whose_tool_returns(returned)
+    clock = _agent_with_tool_result(returned)
     history = MessageHistory(client, thread_id)
     history.save(clock.run_sync("What time is it?").new_messages())
     loaded = history.load()
@@ -117,7 +117,7 @@ def test_a_tools_result_is_stored_as_json(client: MemoryClient, thread_id: str, 
 @pytest.mark.parametrize("returned", [float("nan"), [1, float("inf")], {"a": (float("-inf"),)}])
 def test_nan_is_refused(client: MemoryClient, thread_id: str, returned: Any) -> None:
     """NaN and infinity would otherwise be stored as None."""
-    result = _agent_whose_tool_returns(returned).run_sync("How much is it?")
+    result = _agent_with_tool_result(returned).run_sync("How much is it?")
     with pytest.raises(CannotBeKept, match="NaN"):
         MessageHistory(client, thread_id).save(result.new_messages())
     assert MessageHistory(client, thread_id).load() == []

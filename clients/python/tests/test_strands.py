@@ -31,17 +31,17 @@ def _plain(messages: Any) -> list[Any]:
     return [{"role": each["role"], "content": each["content"]} for each in messages]
 
 
-def test_runs_with_tools_go_on_in_another_process(client: MemoryClient, thread_id: str, tmp_path: Path) -> None:
+def test_another_process_continues_runs_with_tools(client: MemoryClient, thread_id: str, tmp_path: Path) -> None:
     """The model gets the same messages as with Strands' own file sessions, and the agent's state is restored."""
     shown = []
-    makes: list[Callable[[], RepositorySessionManager]] = [
+    factories: list[Callable[[], RepositorySessionManager]] = [
         lambda: RepositorySessionManager(thread_id, HybridSessionRepository(client)),
         lambda: FileSessionManager(thread_id, storage_dir=str(tmp_path)),
     ]
-    for make in makes:
+    for create in factories:
         model = OfflineModel(ToolCall("weather", {"city": "Köln"}), "Sunny.", "You are welcome.")
         for number, prompt in enumerate(("How is the weather?", "Thank you.")):
-            agent = Agent(model=model, tools=[weather], session_manager=make(), callback_handler=None)
+            agent = Agent(model=model, tools=[weather], session_manager=create(), callback_handler=None)
             assert agent.state.get("asked") == (number or None)
             agent.state.set("asked", number + 1)
             agent(prompt)
@@ -54,8 +54,8 @@ def test_runs_with_tools_go_on_in_another_process(client: MemoryClient, thread_i
         "text",
         "text",
     ]
-    said = [(each.role, each.content) for each in client.iter_messages(thread_id) if each.content]
-    assert said == [
+    texts = [(each.role, each.content) for each in client.iter_messages(thread_id) if each.content]
+    assert texts == [
         ("user", "How is the weather?"),
         ("assistant", "Sunny."),
         ("user", "Thank you."),
@@ -65,7 +65,7 @@ def test_runs_with_tools_go_on_in_another_process(client: MemoryClient, thread_i
 
 @pytest.fixture
 def repository(client: MemoryClient) -> HybridSessionRepository:
-    """A repository."""
+    """Return a repository."""
     return HybridSessionRepository(client)
 
 
@@ -101,9 +101,9 @@ def test_sessions_and_agents(repository: HybridSessionRepository, thread_id: str
 
 def test_groups_of_agents(repository: HybridSessionRepository, thread_id: str, tmp_path: Path) -> None:
     """As in Strands' own sessions, the newest state is returned, and a missing group cannot be changed."""
-    own = FileSessionManager(thread_id, storage_dir=str(tmp_path))
+    file_sessions = FileSessionManager(thread_id, storage_dir=str(tmp_path))
     repository.create_session(Session(thread_id, SessionType.AGENT))
-    for each in (own, repository):
+    for each in (file_sessions, repository):
         with pytest.raises(SessionException, match="group"):
             each.update_multi_agent(thread_id, _group(1))
         each.create_multi_agent(thread_id, _group(1))
@@ -115,22 +115,25 @@ def _group(number: int) -> Any:
     return SimpleNamespace(id="group", serialize_state=lambda: {"id": "group", "round": number})
 
 
-def test_a_session_is_one_request_however_long_it_is(url: str, thread_id: str) -> None:
+def test_reading_a_long_session_needs_one_request(url: str, thread_id: str) -> None:
     """The session is in the thread's first exchange; the agents' states follow."""
-    asked: list[httpx.Request] = []
-    with httpx.Client(event_hooks={"request": [asked.append]}) as http, MemoryClient(url, http_client=http) as client:
+    requests: list[httpx.Request] = []
+    with (
+        httpx.Client(event_hooks={"request": [requests.append]}) as http,
+        MemoryClient(url, http_client=http) as client,
+    ):
         repository = HybridSessionRepository(client)
         session = Session(thread_id, SessionType.AGENT)
         repository.create_session(session)
         repository.create_agent(thread_id, SessionAgent("a", {}, {}))
         for number in range(120):
             repository.create_agent(thread_id, SessionAgent("a", {"n": number}, {}))
-        asked.clear()
+        requests.clear()
         assert repository.read_session(thread_id) == session
         found = repository.read_agent(thread_id, "a")
         assert found is not None
         assert found.state == {"n": 119}
-        assert len(asked) == 2
+        assert len(requests) == 2
         # Exchanges of other programs do not belong to the session.
         client.invoked("My name is Ada.", "Hello, Ada.", thread_id=thread_id)
         assert repository.list_messages(thread_id, "a") == []
@@ -170,10 +173,10 @@ def test_a_message_that_cannot_be_stored(
     large = _message(0, {"image": {"format": "png", "source": {"bytes": bytes(range(256)) * 600}}})
     repository.create_message(thread_id, "a", large)
     assert repository.list_messages(thread_id, "a") == [large]
-    down = HybridSessionRepository(outage)
+    outage_repository = HybridSessionRepository(outage)
     with pytest.raises(HistoryDegraded):
-        down.read_session(thread_id)
+        outage_repository.read_session(thread_id)
     with pytest.raises(HistoryDegraded):
-        down.list_messages(thread_id, "a")
+        outage_repository.list_messages(thread_id, "a")
     with pytest.raises(NotKept):
-        down.create_message(thread_id, "a", _message(0, {"text": "x"}))
+        outage_repository.create_message(thread_id, "a", _message(0, {"text": "x"}))
