@@ -32,14 +32,14 @@ def _access_string() -> str:
 
 def _sent_commands() -> set[str]:
     """Return the commands in the code's pipelines and scripts."""
-    found = set(_CLIENT_COMMANDS)
+    commands = set(_CLIENT_COMMANDS)
     for path in _STORE.glob("*.py"):
         text = path.read_text()
-        found |= {_COMMAND_NAMES.get(name, name) for name in re.findall(r"\bpipe\.([a-z]+)\(", text)}
-        found |= {name.lower() for name in re.findall(r'\("([A-Z]+)",', text)} - {"script"}
+        commands |= {_COMMAND_NAMES.get(name, name) for name in re.findall(r"\bpipe\.([a-z]+)\(", text)}
+        commands |= {name.lower() for name in re.findall(r'\("([A-Z]+)",', text)} - {"script"}
     for path in _STORE.glob("*.lua"):
-        found |= {name.lower() for name in re.findall(r"redis\.p?call\('([A-Za-z]+)'", path.read_text())}
-    return found - {"execute"}
+        commands |= {name.lower() for name in re.findall(r"redis\.p?call\('([A-Za-z]+)'", path.read_text())}
+    return commands - {"execute"}
 
 
 @pytest.fixture

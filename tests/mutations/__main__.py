@@ -16,7 +16,7 @@ from tests.mutations.trial import Trial
 _PARALLEL_TRIALS: Final = 2
 
 
-def run(directory: Path, out: TextIO) -> list[Break]:
+def run(directory: Path, output: TextIO) -> list[Break]:
     """Print a table of the breaks, and return the breaks that no test detects.
 
     Raises:
@@ -38,14 +38,14 @@ def run(directory: Path, out: TextIO) -> list[Break]:
             free.put(trial)
 
     undetected = []
-    print("| guarantee | break | test | failed |\n|---|---|---|---|", file=out)
+    print("| guarantee | break | test | failed |\n|---|---|---|---|", file=output)
     with ThreadPoolExecutor(_PARALLEL_TRIALS) as pool:
         for broken, has_failed in zip(BREAKS, pool.map(is_detected, BREAKS), strict=True):
             if not has_failed:
                 undetected.append(broken)
             names = ", ".join(_names(broken))
             answer = "yes" if has_failed else "NO"
-            print(f"| {broken.guarantee} | {broken.description} | {names} | {answer} |", file=out, flush=True)
+            print(f"| {broken.guarantee} | {broken.description} | {names} | {answer} |", file=output, flush=True)
     return undetected
 
 

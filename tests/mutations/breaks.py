@@ -76,7 +76,7 @@ BREAKS: Final = (
         "functions/sync/isolation.py",
         "            elif attempts < MAX_ENDS:\n                alone.append(message)\n",
         "            elif attempts < MAX_ENDS:\n                together.append(message)\n",
-        ("tests/unit/test_isolation.py::test_one_fatal_record_is_dead_lettered",),
+        ("tests/unit/test_fatal_records.py::test_one_fatal_record_is_dead_lettered",),
     ),
     Break(
         "1 Durable",
@@ -84,7 +84,7 @@ BREAKS: Final = (
         "functions/sync/isolation.py",
         "        noted = [message.message_id for message in messages if message.message_id in self._noted]\n",
         "        noted: list[str] = []\n",
-        ("tests/unit/test_isolation.py::test_receives_during_an_outage_do_not_count",),
+        ("tests/unit/test_fatal_records.py::test_receives_during_an_outage_do_not_count",),
     ),
     Break(
         "2 Same",
@@ -172,7 +172,7 @@ BREAKS: Final = (
         "shared/memory/memory.py",
         "        return floor if floor is not None and floor < self._first_skewed_order() else None\n",
         "        return None\n",
-        ("tests/unit/test_keep.py::test_an_id_sorts_after_the_loaded_exchanges",),
+        ("tests/unit/test_append.py::test_an_id_sorts_after_the_loaded_exchanges",),
     ),
     Break(
         "5 Causal",

@@ -24,12 +24,12 @@ def test_a_process_remembers_recent_exchanges_for_15_minutes() -> None:
     Of two exchanges with the same id, the process keeps the first.
     """
     recent = AcceptedExchanges()
-    made = [*exchanges(2), exchange(2, "other")]
-    for number, each in enumerate(made):
+    created = [*exchanges(2), exchange(2, "other")]
+    for number, each in enumerate(created):
         recent.add(each, now=float(number))
-    recent.add(exchange("again", exchange_id=made[0].exchange_id), now=5)
-    assert recent.of("t", now=5) == made[:2]
-    assert recent.of("t", now=900.5) == made[1:2]
+    recent.add(exchange("again", exchange_id=created[0].exchange_id), now=5)
+    assert recent.of("t", now=5) == created[:2]
+    assert recent.of("t", now=900.5) == created[1:2]
     assert recent.of("t", now=5_000) == []
 
 
@@ -37,10 +37,10 @@ def test_recent_exchanges_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     """The number of exchanges and the sum of their characters are limited. The oldest exchanges are removed first."""
     monkeypatch.setattr(accepted_module, "_MAX_EXCHANGES", 3)
     recent = AcceptedExchanges()
-    made = exchanges(5)
-    for each in made:
+    created = exchanges(5)
+    for each in created:
         recent.add(each, now=0)
-    assert recent.of("t", now=0) == made[2:]
+    assert recent.of("t", now=0) == created[2:]
     monkeypatch.setattr(accepted_module, "_MAX_CHARACTERS", 8)
     recent.add(exchange(9), now=0)
     assert len(recent.of("t", now=0)) == 2
@@ -49,13 +49,13 @@ def test_recent_exchanges_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_deleted_recent_exchanges_are_removed() -> None:
     """The deletion of a thread or a user removes the exchanges up to the cutoff. Later exchanges stay."""
     recent = AcceptedExchanges()
-    made = [exchange(0, "t1", "ana"), exchange(1, "t2", "ana"), exchange(2, "t2", "bob"), exchange(3, "t1", "ana")]
-    for each in made:
+    created = [exchange(0, "t1", "ana"), exchange(1, "t2", "ana"), exchange(2, "t2", "bob"), exchange(3, "t1", "ana")]
+    for each in created:
         recent.add(each, now=0)
-    recent.remove(Deletion({"t1": made[0].order}))
-    assert (recent.of("t1", now=0), recent.of("t2", now=0)) == (made[3:], made[1:3])
-    recent.remove(Deletion(user_id="ana", user_cutoff=made[2].order))
-    assert (recent.of("t1", now=0), recent.of("t2", now=0)) == (made[3:], made[2:3])
+    recent.remove(Deletion({"t1": created[0].order}))
+    assert (recent.of("t1", now=0), recent.of("t2", now=0)) == (created[3:], created[1:3])
+    recent.remove(Deletion(user_id="ana", user_cutoff=created[2].order))
+    assert (recent.of("t1", now=0), recent.of("t2", now=0)) == (created[3:], created[2:3])
 
 
 def test_outbox_exchanges_are_retried_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,9 +63,9 @@ def test_outbox_exchanges_are_retried_oldest_first(monkeypatch: pytest.MonkeyPat
 
     An exchange whose retry fails is retried again later.
     """
-    monkeypatch.setattr(accepted_module, "_RETRY_BATCH", 2)
-    accepted, made, stored = AcceptedExchanges(), exchanges(4), list[Exchange]()
-    for each in made:
+    monkeypatch.setattr(accepted_module, "_AT_ONCE", 2)
+    accepted, created, stored = AcceptedExchanges(), exchanges(4), list[Exchange]()
+    for each in created:
         accepted.add(each, now=0, is_durable=False)
 
     def refuse(each: Exchange) -> None:
@@ -74,22 +74,22 @@ def test_outbox_exchanges_are_retried_oldest_first(monkeypatch: pytest.MonkeyPat
     with pytest.raises(LookupError):
         accepted.retry(refuse)
     accepted.retry(stored.append)
-    assert stored == made[:2]
+    assert stored == created[:2]
     accepted.retry(stored.append)
     accepted.retry(stored.append)
-    assert stored == made
+    assert stored == created
 
 
 def test_outbox_exchanges_are_limited_and_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The process keeps the newest exchanges, and does not retry deleted exchanges."""
     monkeypatch.setattr(accepted_module, "_MAX_EXCHANGES", 3)
     accepted, stored = AcceptedExchanges(), list[Exchange]()
-    made = [exchange(number, f"t{number}", f"u{number}") for number in range(5)]
-    for each in made:
+    created = [exchange(number, f"t{number}", f"u{number}") for number in range(5)]
+    for each in created:
         accepted.add(each, now=0, is_durable=False)
-    accepted.remove(Deletion({"t2": made[2].order, "t4": made[3].order}, "u3", made[3].order))
+    accepted.remove(Deletion({"t2": created[2].order, "t4": created[3].order}, "u3", created[3].order))
     accepted.retry(stored.append)
-    assert stored == made[4:]
+    assert stored == created[4:]
 
 
 def test_a_process_stores_the_exchanges_of_a_lost_outbox(
@@ -100,12 +100,12 @@ def test_a_process_stores_the_exchanges_of_a_lost_outbox(
     The process stores these exchanges when the queue or L2 accepts its next exchange.
     """
     for layer in ("queue", "postgres"):
-        made = memory()
+        process = memory()
         queue.is_down = archive.is_down = True
-        assert Turn(made, layer, None).append("q0", "a0").durability == "redis"
+        assert Turn(process, layer, None).append("q0", "a0").durability == "redis"
         cache.lose_everything()
         queue.is_down, archive.is_down = layer == "postgres", layer == "queue"
-        assert Turn(made, layer, None).append("q1", "a1").durability == layer
+        assert Turn(process, layer, None).append("q1", "a1").durability == layer
         queue.is_down = archive.is_down = False
         archive.store(queue.take())
         assert {each.user_message for each in archive.exchanges(layer)} == {"q0", "q1"}

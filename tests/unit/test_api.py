@@ -72,9 +72,12 @@ def test_run_with_the_callers_exchange_id_stores_one_exchange(headers: dict[str,
     api.ask("POST", "/run", {"prompt": "before", "thread_id": "t"})
     body = {"prompt": "Hello", "thread_id": "t", "exchange_id": str(uuid4())}
     first = api.ask("POST", "/run", body, headers=headers).json()
-    again = api.ask("POST", "/run", body, headers=headers).json()
-    assert first["exchange_id"] == again["exchange_id"] == body["exchange_id"]
-    messages = [(m["content"], m["exchange_id"]) for m in api.ask("GET", "/threads/t/messages").json()["items"]]
+    repeated = api.ask("POST", "/run", body, headers=headers).json()
+    assert first["exchange_id"] == repeated["exchange_id"] == body["exchange_id"]
+    messages = [
+        (message["content"], message["exchange_id"])
+        for message in api.ask("GET", "/threads/t/messages").json()["items"]
+    ]
     assert [content for content, _ in messages if not content.startswith("You said")] == ["before", "Hello"]
     assert messages[2:] == [("Hello", body["exchange_id"]), (first["response"], body["exchange_id"])]
 
@@ -164,7 +167,7 @@ def test_limits_omit_the_oldest_exchanges_from_the_context(api: Api) -> None:
     assert (len(complete["messages"]), complete["omitted_exchanges"]) == (8, 0)
     half = ask(max_context_tokens=complete["context_tokens"] // 2)
     assert 0 < half["context_tokens"] <= complete["context_tokens"] // 2
-    assert [m["content"] for m in half["messages"][::2]] == ["q3"]
+    assert [message["content"] for message in half["messages"][::2]] == ["q3"]
     assert half["omitted_exchanges"] == 3
     assert ask(limit=2)["omitted_exchanges"] == 2
     assert ask(limit=50) == ask()
@@ -315,9 +318,9 @@ def test_a_window_above_the_response_limit_omits_the_oldest_exchanges(character:
     newest = api.ask("POST", "/invoked", {"thread_id": "t", "user_message": "q", "assistant_message": "a"}).json()
     answer = api.ask("POST", "/invoking", {"thread_id": "t"})
     assert 1_000_000 < len(json.dumps({"body": answer.text})) < 6_291_556
-    shown = answer.json()
-    assert shown["messages"][-1]["exchange_id"] == newest["exchange_id"]
-    assert shown["omitted_exchanges"] == 41 - len(shown["messages"]) // 2 > 0
+    response = answer.json()
+    assert response["messages"][-1]["exchange_id"] == newest["exchange_id"]
+    assert response["omitted_exchanges"] == 41 - len(response["messages"]) // 2 > 0
     page = api.ask("GET", "/threads/t/messages?limit=200")
     assert len(json.dumps({"body": page.text})) < 6_291_556
     assert page.json()["next_cursor"] is not None

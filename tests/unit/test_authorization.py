@@ -18,13 +18,13 @@ each_route = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sampl
 def _request(
     api: Api, sample: Sample, headers: dict[str, str], user_id: str = "ana", *, is_named: bool = False
 ) -> tuple[int, str]:
-    named = user_id if is_named else None
+    named_user = user_id if is_named else None
     answer = api.ask(
         sample.method,
         sample.path("t", user_id),
-        sample.body("t", named),
+        sample.body("t", named_user),
         headers=headers,
-        query=sample.query(named),
+        query=sample.query(named_user),
     )
     return answer.status_code, answer.text
 

@@ -66,7 +66,7 @@ def test_foreign_entries_are_counted_by_group() -> None:
     """A group of entries without an exchange id counts as one exchange. Each `user` entry starts a new group."""
     messages = [Message("user", "a"), Message("assistant", "b"), Message("user", "c"), *window("d")]
     selection = select(messages, {}, Limits(exchanges=2))
-    assert ([m.content for m in selection.messages], selection.omitted_exchanges) == (["c", "d", "d"], 1)
+    assert ([message.content for message in selection.messages], selection.omitted_exchanges) == (["c", "d", "d"], 1)
 
 
 @pytest.mark.parametrize(

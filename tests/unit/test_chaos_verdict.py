@@ -10,26 +10,30 @@ from tests.chaos.verdict import Judge, Verdict
 _THREAD = "chaos-1"
 
 
-def _turn(label: str, start: float, *, shown: list[str] | None = None, degraded: tuple[str, ...] = ()) -> Turn:
-    """Return a turn that starts at `start` and takes half a second. With `shown`, the turn loads the memory first."""
-    planned = PlannedTurn(label, _THREAD, None, "service", shown is not None, 1, f"[{label}] q", f"[{label}] a", 0)
+def _turn(label: str, start: float, *, exchange_ids: list[str] | None = None, degraded: tuple[str, ...] = ()) -> Turn:
+    """Return a turn that starts at `start` and takes half a second. With `exchange_ids`, the turn loads the memory first."""
+    planned = PlannedTurn(
+        label, _THREAD, None, "service", exchange_ids is not None, 1, f"[{label}] q", f"[{label}] a", 0
+    )
     answer = {"exchange_id": label, "durability": "queue", "cached": True}
     sent = Request(0, "invoked", _THREAD, sent=start, ended=start + 0.5, status=202, answer=answer)
     turn = Turn(0, planned, requests=[sent])
-    if shown is not None:
-        turn.recall = _recall(start - 0.2, shown, degraded)
+    if exchange_ids is not None:
+        turn.recall = _recall(start - 0.2, exchange_ids, degraded)
     return turn
 
 
-def _recall(start: float, shown: list[str], degraded: tuple[str, ...] = ()) -> Request:
+def _recall(start: float, exchange_ids: list[str], degraded: tuple[str, ...] = ()) -> Request:
     answer = {"degraded": list(degraded), "source": "redis"}
-    return Request(0, "invoking", _THREAD, sent=start, ended=start + 0.1, status=200, answer=answer, exchange_ids=shown)
+    return Request(
+        0, "invoking", _THREAD, sent=start, ended=start + 0.1, status=200, answer=answer, exchange_ids=exchange_ids
+    )
 
 
 def _judge(journal: Journal, *stored: str) -> Verdict:
     messages = [
-        StoredMessage(one, role, f"[{one}] {role[0].replace('u', 'q')}")
-        for one in stored
+        StoredMessage(exchange_id, role, f"[{exchange_id}] {role[0].replace('u', 'q')}")
+        for exchange_id in stored
         for role in ("user", "assistant")
     ]
     return Judge(journal).judge([Thread(_THREAD, messages, [0, 1] * len(stored), None, is_sealed=False)])
@@ -37,26 +41,27 @@ def _judge(journal: Journal, *stored: str) -> Verdict:
 
 def test_a_response_without_a_known_exchange_is_a_violation() -> None:
     """A response that lacks a known stored exchange and reports no degraded layer is a violation."""
-    journal = Journal(turns=[_turn("x1", 1), _turn("x2", 3, shown=[])])
+    journal = Journal(turns=[_turn("x1", 1), _turn("x2", 3, exchange_ids=[])])
     assert _judge(journal, "x1", "x2").incomplete
 
 
 def test_a_degraded_response_is_not_a_violation() -> None:
     """An incomplete response with a degraded layer is correct."""
-    journal = Journal(turns=[_turn("x1", 1), _turn("x2", 3, shown=[], degraded=("queue",))])
+    journal = Journal(turns=[_turn("x1", 1), _turn("x2", 3, exchange_ids=[], degraded=("queue",))])
     assert _judge(journal, "x1", "x2").is_clean
 
 
 def test_a_response_may_lack_an_unknown_exchange() -> None:
     """A response may lack an exchange if no caller knew of the exchange when the memory was loaded."""
-    journal = Journal(turns=[_turn("x1", 1), _turn("x2", 1.4, shown=[])])
+    journal = Journal(turns=[_turn("x1", 1), _turn("x2", 1.4, exchange_ids=[])])
     assert _judge(journal, "x1", "x2").is_clean
 
 
 def test_incomplete_responses_are_violations_during_faults_too() -> None:
     """During any fault an incomplete response must report a degraded layer."""
     journal = Journal(
-        turns=[_turn("x1", 1), _turn("x2", 3, shown=[])], faults=[FaultPeriod("valkey restores older data", 0, 4)]
+        turns=[_turn("x1", 1), _turn("x2", 3, exchange_ids=[])],
+        faults=[FaultPeriod("valkey restores older data", 0, 4)],
     )
     assert _judge(journal, "x1", "x2").incomplete
 
@@ -71,10 +76,10 @@ def test_the_last_response_must_be_complete_and_not_degraded() -> None:
 def test_exchanges_before_a_full_window_may_be_missing() -> None:
     """A window has fifty exchanges. Only exchanges older than the window may be missing."""
     turns = [_turn(f"x{number}", number) for number in range(51)]
-    shown = [f"x{number}" for number in range(1, 51)]
+    exchange_ids = [f"x{number}" for number in range(1, 51)]
     stored = [f"x{number}" for number in range(51)]
-    assert _judge(Journal(turns=turns, final_reads=[_recall(90, shown)]), *stored).is_clean
-    without_one = ["x0", *shown[:30], *shown[31:]]
+    assert _judge(Journal(turns=turns, final_reads=[_recall(90, exchange_ids)]), *stored).is_clean
+    without_one = ["x0", *exchange_ids[:30], *exchange_ids[31:]]
     assert _judge(Journal(turns=turns, final_reads=[_recall(90, without_one)]), *stored).incomplete
 
 
@@ -96,8 +101,8 @@ def test_exchanges_during_a_deletion_are_shown_if_stored() -> None:
     """An exchange that is accepted during a deletion may be deleted. If it is stored, responses must show it."""
     deletions = [LoggedDeletion(_THREAD, 0.9, 2)]
     assert _judge(Journal(turns=[_turn("x1", 1)], deletions=deletions)).is_clean
-    kept = Journal(turns=[_turn("x1", 1), _turn("x2", 3, shown=[])], deletions=deletions)
-    assert _judge(kept, "x1", "x2").incomplete
+    stored_journal = Journal(turns=[_turn("x1", 1), _turn("x2", 3, exchange_ids=[])], deletions=deletions)
+    assert _judge(stored_journal, "x1", "x2").incomplete
 
 
 def test_each_round_of_faults_begins_with_refused_writes_and_has_every_kind() -> None:

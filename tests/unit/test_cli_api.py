@@ -25,9 +25,9 @@ _HEALTH = {"status": "ok", "redis": "ok", "postgres": "ok", "queue": "ok"}
 @pytest.fixture(autouse=True)
 def recorded_pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Record pauses instead of waiting."""
-    made: list[float] = []
-    monkeypatch.setattr(time, "sleep", made.append)
-    return made
+    recorded: list[float] = []
+    monkeypatch.setattr(time, "sleep", recorded.append)
+    return recorded
 
 
 @pytest.fixture
@@ -248,8 +248,8 @@ def test_a_list_is_read_in_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def list_threads(*words: str) -> tuple[str, list[int]]:
         requests.clear()
-        shown = CliRunner().invoke(app, ["threads", "list", "--user", "u", *words]).stdout
-        return shown.splitlines()[-1], requests
+        output = CliRunner().invoke(app, ["threads", "list", "--user", "u", *words]).stdout
+        return output.splitlines()[-1], requests
 
     use_fake_api(monkeypatch, handle)
     assert list_threads("--all") == ("450 threads.", [200, 200, 200])

@@ -71,7 +71,9 @@ def test_an_old_exchange_only_in_redis_is_a_difference() -> None:
     created = _new_exchanges(4)
     for missing in range(4):
         result = _compare(_entries(created), [each for each in created if each is not created[missing]])
-        assert [(d.kind, d.exchange_id) for d in result.differences] == [("not_stored", created[missing].exchange_id)]
+        assert [(each.kind, each.exchange_id) for each in result.differences] == [
+            ("not_stored", created[missing].exchange_id)
+        ]
 
 
 def test_a_recent_exchange_in_one_layer_is_pending() -> None:

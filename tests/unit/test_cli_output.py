@@ -56,10 +56,10 @@ def test_emoji_joiners_and_spaces_stay_unchanged(text: str) -> None:
 )
 def test_control_characters_are_escaped(character: str) -> None:
     """The output escapes control characters, direction overrides, lone surrogates, and flag tags outside a flag."""
-    shown = printable(f"a{character}b")
-    assert shown.isascii()
-    assert shown.startswith("a\\")
-    assert shown.endswith("b")
+    output = printable(f"a{character}b")
+    assert output.isascii()
+    assert output.startswith("a\\")
+    assert output.endswith("b")
 
 
 def test_timestamps_are_complete_in_80_columns() -> None:
@@ -82,9 +82,9 @@ def test_a_narrow_terminal_shows_every_value(width: int, monkeypatch: pytest.Mon
     row = ["01a20403-af8b", "A [title]", 12, "2026-11-22T16:08:00.139Z", "2026-11-23T16:08:00.139Z"]
     with narrow.capture() as captured:
         print_table(["thread", "title", "messages", "created", "updated"], [row, row])
-    shown = captured.get().replace("\n", "").replace(" ", "")
+    output = captured.get().replace("\n", "").replace(" ", "")
     for value in ("01a20403-af8b", "A[title]", "12", "2026-11-22T16:08:00Z", "2026-11-23T16:08:00Z"):
-        assert shown.count(value) == 2
+        assert output.count(value) == 2
     assert all(len(line) <= width for line in captured.get().splitlines())
 
 
@@ -233,10 +233,10 @@ def test_the_number_of_partly_deleted_threads_is_shown(monkeypatch: pytest.Monke
         result = CliRunner().invoke(app, ["users", "show", user, "--json", *options])
         assert (result.exit_code, json.loads(result.stdout)["erasing"]) == (0, expected)
         assert ("PostgreSQL" in result.stderr) == (user == "unreachable")
-    shown = CliRunner().invoke(
+    output = CliRunner().invoke(
         app, ["users", "show", "ada", "--api-url", API_URL, "--database-url", "postgresql://h/d"]
     )
-    assert "still has rows of 7 deleted threads" in shown.stdout
+    assert "still has rows of 7 deleted threads" in output.stdout
 
 
 def test_errors_are_json_with_the_json_option(monkeypatch: pytest.MonkeyPatch) -> None:

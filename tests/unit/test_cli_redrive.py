@@ -75,8 +75,8 @@ def test_a_search_returns_the_matching_message(queues: tuple[QueueAdmin, QueueAd
     """A search returns the matching message and releases all others."""
     dead, _ = queues
     _send_messages(dead, 25)
-    found = dead.peek(1000, lambda message: message.body == "body 17")
-    assert [message.body for message in found] == ["body 17"]
+    messages = dead.peek(1000, lambda message: message.body == "body 17")
+    assert [message.body for message in messages] == ["body 17"]
     assert dead.peek(1000, lambda message: message.body == "other") == []
     assert dead.depth().visible == 25
 

@@ -1,4 +1,4 @@
-"""The tests start each function in a new process and look at its imports and its garbage collector."""
+"""The tests start each function in a new process and check its imports and its garbage collector."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _SYNC = ("boto3", "botocore.session", "botocore.client", "fastapi", "mangum", "o
 
 
 @pytest.mark.parametrize(("name", "unneeded"), [("agent", _AGENT), ("sync", _SYNC)])
-def test_a_cold_start(name: str, unneeded: tuple[str, ...]) -> None:
+def test_a_cold_start_imports_no_unneeded_package(name: str, unneeded: tuple[str, ...]) -> None:
     """A cold start imports no package that only some requests need. Later collections skip its objects."""
     environment = {**os.environ, "SYNC__QUEUE_URL": "http://127.0.0.1:9/000000000000/none", "STAGE": "local"}
     environment["AWS_DEFAULT_REGION"] = "us-east-1"
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", _PROGRAM.format(name=name, unneeded=unneeded)],
         env=environment,
         cwd=Path(__file__).parents[2],
@@ -33,4 +33,4 @@ def test_a_cold_start(name: str, unneeded: tuple[str, ...]) -> None:
         text=True,
         check=False,
     )
-    assert (done.stdout, done.stderr) == ("[] True True\n", "")
+    assert (process.stdout, process.stderr) == ("[] True True\n", "")

@@ -71,10 +71,10 @@ def test_sixty_turns_contain_the_newest_exchange(runner: AgentRunner, engine: Sh
     for number in range(60):
         memory = SelectedMemory(Recall(messages[-100:], {"tone": "dry"}), 0)
         answer = run_turn(runner, memory, f"question {number}")
-        shown = [m.content for m in memory.selection.messages]
+        contents = [message.content for message in memory.selection.messages]
         assert "User preferences:\ntone: dry" in engine.received[-1]
-        assert shown[-2:] == [m.content for m in messages[-2:]]
-        assert memory.selection.omitted_exchanges == min(50, len(messages) // 2) - len(shown) // 2
+        assert contents[-2:] == [message.content for message in messages[-2:]]
+        assert memory.selection.omitted_exchanges == min(50, len(messages) // 2) - len(contents) // 2
         exchange_id = UUID(int=number + 1)
         messages += [Message("user", f"question {number}", exchange_id), Message("assistant", answer, exchange_id)]
     assert len(engine.received) < 70
@@ -140,16 +140,16 @@ def test_one_long_exchange_does_not_reduce_later_memory(runner: AgentRunner) -> 
 )
 def test_each_providers_context_error_is_recognized(status: int, body: object) -> None:
     """The runner recognizes each provider's own error message for a context that is too long."""
-    assert is_context_too_long(ModelHTTPError(status, "m", body))
+    assert is_context_too_long(ModelHTTPError(status, "message", body))
 
 
 @pytest.mark.parametrize(
     "error",
     [
-        ModelHTTPError(429, "m", {"message": "Too many tokens, please wait before trying again."}),
-        ModelHTTPError(400, "m", {"error": {"message": "Unknown parameter: 'x'"}}),
-        ModelHTTPError(401, "m", {"error": {"message": "context"}}),
-        ModelHTTPError(500, "m", {"error": "out of memory"}),
+        ModelHTTPError(429, "message", {"message": "Too many tokens, please wait before trying again."}),
+        ModelHTTPError(400, "message", {"error": {"message": "Unknown parameter: 'x'"}}),
+        ModelHTTPError(401, "message", {"error": {"message": "context"}}),
+        ModelHTTPError(500, "message", {"error": "out of memory"}),
         AgentRunError("no"),
     ],
     ids=str,

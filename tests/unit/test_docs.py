@@ -87,8 +87,8 @@ def test_every_make_target_in_the_documents_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for document in DOCUMENTS:
         code = "\n".join(CODE.findall(document.read_text()))
-        named = set(re.findall(r"\bmake ([a-z][a-z-]*)", code))
-        assert named <= targets, f"{document.name}: {named - targets}"
+        documented_targets = set(re.findall(r"\bmake ([a-z][a-z-]*)", code))
+        assert documented_targets <= targets, f"{document.name}: {documented_targets - targets}"
 
 
 def test_every_public_make_target_is_in_the_readme() -> None:

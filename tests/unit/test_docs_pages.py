@@ -121,15 +121,15 @@ def test_every_field_of_the_epoch_is_documented() -> None:
 
 def _metrics(file: str) -> set[str]:
     """Return the names of the metrics that a file writes."""
-    found: set[str] = set()
+    names: set[str] = set()
     for node in ast.walk(ast.parse((ROOT / file).read_text())):
         if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in {
             "add_metric",
             "single_metric",
             "_count",
         }:
-            found |= _names(node.args[0])
-    return found
+            names |= _names(node.args[0])
+    return names
 
 
 def _names(node: ast.expr) -> set[str]:
@@ -141,7 +141,7 @@ def _names(node: ast.expr) -> set[str]:
         prefix = node.values[0]
         assert isinstance(prefix, ast.Constant)
         name = str(prefix.value)
-        return {f"{name}{settings_class}" for settings_class in _FAMILIES[name]}
+        return {f"{name}{suffix}" for suffix in _FAMILIES[name]}
     return set()  # a helper passes this parameter on, and the test checks the helper's calls
 
 
@@ -162,14 +162,14 @@ _Template.add_multi_constructor("!", lambda loader, _, node: f"{node.tag} {loade
 
 
 def _alarms() -> set[str]:
-    """Return the alarms of all templates; the alarms of several cache nodes count once."""
-    found = set()
+    """Return the alarms of all templates. The alarms of several cache nodes count once."""
+    names = set()
     for file in (ROOT / "template.yaml", *sorted((ROOT / "infra" / "aws").glob("*.yaml"))):
         template: Any = yaml.load(file.read_text(), _Template)  # noqa: S506 - a safe loader
         for name, resource in template["Resources"].items():
             if resource["Type"] == "AWS::CloudWatch::Alarm":
-                found.add(re.sub(r"\d{3}$", "", name))
-    return found
+                names.add(re.sub(r"\d{3}$", "", name))
+    return names
 
 
 def test_every_alarm_has_a_section_in_the_operating_guide() -> None:

@@ -282,7 +282,7 @@ def test_a_batch_is_stored_during_an_outage_of_l1(
     cache.is_down = True
     result = run(_records([exchange(0, "t1"), exchange(1, "t2"), exchange(2, "t1")]))
     assert (result.stored, result.failed, result.is_cache_behind) == (3, [], True)
-    assert sorted(repair.id for repair in archive.invalidations(9)) == ["t1", "t2"]
+    assert sorted(invalidation.id for invalidation in archive.invalidations(9)) == ["t1", "t2"]
 
 
 def test_a_batch_is_redelivered_if_no_invalidation_is_logged(
@@ -440,4 +440,4 @@ def test_any_error_of_l1_leaves_the_batch_stored(
     monkeypatch.setattr(cache, "merge_stored", fail)
     result = run(_records(exchanges(3)))
     assert (result.stored, result.failed, result.is_cache_behind) == (3, [], True)
-    assert [repair.id for repair in archive.invalidations(9)] == ["t"]
+    assert [invalidation.id for invalidation in archive.invalidations(9)] == ["t"]

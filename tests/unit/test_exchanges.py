@@ -61,13 +61,13 @@ def test_a_replaced_exchange_keeps_its_position(api: Api, exchange_ids: list[str
     for _ in range(2):
         assert _context(api) == ["q0", "a0", "new question", "new answer", "q2", "a2"]
         after = _messages(api)
-        assert [m["exchange_id"] for m in after] == [m["exchange_id"] for m in before]
-        assert [m["created_at"] for m in after] == [m["created_at"] for m in before]
-        assert [m.get("revision", 0) for m in after] == [0, 0, 1, 1, 0, 0]
+        assert [message["exchange_id"] for message in after] == [message["exchange_id"] for message in before]
+        assert [message["created_at"] for message in after] == [message["created_at"] for message in before]
+        assert [message.get("revision", 0) for message in after] == [0, 0, 1, 1, 0, 0]
         assert (after[2]["content"], after[2]["metadata"]) == ("new question", {"edited": True})
         _drain(api)
     assert api.ask("PUT", _path(exchange_ids[1]), REPLACEMENT).status_code == 202
-    assert [m.get("revision", 0) for m in _messages(api)] == [0, 0, 2, 2, 0, 0]
+    assert [message.get("revision", 0) for message in _messages(api)] == [0, 0, 2, 2, 0, 0]
     assert "metadata" not in _messages(api)[2]
 
 
@@ -78,7 +78,7 @@ def test_a_deleted_exchange_stays_deleted(api: Api, exchange_ids: list[str]) -> 
     assert (answer.status_code, answer.content) == (204, b"")
     for _ in range(2):
         assert _context(api) == ["q0", "a0", "q2", "a2"]
-        assert [m["content"] for m in _messages(api)] == ["q0", "a0", "q2", "a2"]
+        assert [message["content"] for message in _messages(api)] == ["q0", "a0", "q2", "a2"]
         api.queue.bodies += bodies
         _drain(api)
     for method, body in (("PUT", REPLACEMENT), ("DELETE", None)):
@@ -162,7 +162,7 @@ def test_the_queue_takes_replacements_without_postgresql(api: Api, exchange_ids:
     problem(api.ask("PUT", _path(uuid4()), REPLACEMENT), 503)
     api.archive.is_down = False
     layers = api.ask("GET", "/threads/t/layers").json()
-    assert [m["is_drained"] for m in layers["redis"]["messages"]][2:4] == [False, False]
+    assert [message["is_drained"] for message in layers["redis"]["messages"]][2:4] == [False, False]
     api.archive.is_down = api.queue.is_down = True
     assert api.ask("PUT", _path(exchange_ids[2]), REPLACEMENT).json()["durability"] == "redis"
     api.archive.is_down = api.queue.is_down = False
@@ -234,7 +234,7 @@ def test_a_retried_replacing_turn_is_a_replay(api: Api, exchange_ids: list[str])
     first = api.ask("POST", "/run", body, headers=key)
     repeated = api.ask("POST", "/run", body, headers=key)
     assert (repeated.json(), repeated.headers["idempotent-replayed"]) == (first.json(), "true")
-    assert [m.get("revision", 0) for m in _messages(api)] == [0, 0, 1, 1, 0, 0]
+    assert [message.get("revision", 0) for message in _messages(api)] == [0, 0, 1, 1, 0, 0]
     problem(api.ask("POST", "/run", {**body, "replaces": exchange_ids[0]}, headers=key), 422)
     api.ask("DELETE", _path(exchange_ids[1]))
     problem(api.ask("POST", "/run", body, headers=key), 422)

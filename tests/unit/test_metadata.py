@@ -53,11 +53,11 @@ def test_metadata_is_shown_with_the_users_message(api: Api, route: str) -> None:
     body = INVOKED if route == "/invoked" else {"thread_id": "t", "prompt": "q"}
     api.ask("POST", route, {**body, "metadata": TOOL_CALL})
     api.ask("POST", route, body)
-    for shown in (
+    for messages in (
         api.ask("POST", "/invoking", {"thread_id": "t"}).json()["messages"],
         api.ask("GET", "/threads/t/messages").json()["items"],
     ):
-        assert [each.get("metadata", "none") for each in shown] == [TOOL_CALL, "none", "none", "none"]
+        assert [each.get("metadata", "none") for each in messages] == [TOOL_CALL, "none", "none", "none"]
 
 
 def test_metadata_is_not_part_of_the_context(api: Api) -> None:
@@ -73,9 +73,9 @@ def test_null_is_no_metadata_and_an_empty_object_is_metadata(api: Api) -> None:
     """An empty object counts as metadata, and null counts as no metadata."""
     api.ask("POST", "/invoked", {**INVOKED, "metadata": None})
     api.ask("POST", "/invoked", {**INVOKED, "metadata": {}})
-    shown = api.ask("POST", "/invoking", {"thread_id": "t"}).json()["messages"]
-    assert [each.get("metadata") for each in shown] == [None, None, {}, None]
-    assert "metadata" not in shown[0]
+    messages = api.ask("POST", "/invoking", {"thread_id": "t"}).json()["messages"]
+    assert [each.get("metadata") for each in messages] == [None, None, {}, None]
+    assert "metadata" not in messages[0]
 
 
 @pytest.mark.parametrize(
@@ -177,16 +177,16 @@ def test_an_entry_with_invalid_metadata_is_unreadable(metadata: str) -> None:
 def test_different_metadata_is_a_difference() -> None:
     """`verify` compares metadata and does not print it."""
     original = exchange(created_at=MOMENT)
-    one, other = (
+    first, other = (
         Exchange(original.exchange_id, "t", None, "q", "a", MOMENT, (), text) for text in ('{"a":1}', '{"a":2}')
     )
     now = datetime.now(UTC)
     for stored in (other, Exchange(original.exchange_id, "t", None, "q", "a", MOMENT)):
         (difference,) = compare(
-            "t", encode(one), stored.messages, now=now, grace=timedelta(0), generation=None
+            "t", encode(first), stored.messages, now=now, grace=timedelta(0), generation=None
         ).differences
         assert (difference.kind, difference.detail) == ("content", "its metadata differs")
-    assert compare("t", encode(one), one.messages, now=now, grace=timedelta(0), generation=None).differences == []
+    assert compare("t", encode(first), first.messages, now=now, grace=timedelta(0), generation=None).differences == []
 
 
 def test_the_list_has_the_metadata_as_json(api: Api, cache: InMemoryCache) -> None:

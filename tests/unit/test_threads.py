@@ -249,7 +249,7 @@ def test_a_deletion_without_l1_is_reported_as_incomplete(
     with pytest.raises(StoreUnavailable, match="redis"):
         threads.delete("t")
     assert archive.exchanges("t") == []
-    assert [(repair.kind, repair.id) for repair in archive.invalidations(9)] == [("thread", "t")]
+    assert [(invalidation.kind, invalidation.id) for invalidation in archive.invalidations(9)] == [("thread", "t")]
     cache.is_down = False
     threads.delete("t")
     assert Turn(memory(), "t", None).recall().messages == []

@@ -70,7 +70,13 @@ def test_control_characters_are_unchanged(code: int) -> None:
     original = Exchange(ID, "t", None, chr(code), "x", MOMENT)
     body = original.to_wire()
     assert Exchange.from_wire(body) == original
-    assert all(c in "\t\n\r" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c > "\uffff" for c in body)
+    assert all(
+        character in "\t\n\r"
+        or " " <= character <= "\ud7ff"
+        or "\ue000" <= character <= "\ufffd"
+        or character > "\uffff"
+        for character in body
+    )
 
 
 @pytest.mark.parametrize("text", ["👩‍👩‍👧‍👦 🎉", "שלום עולם", "مرحبا", "\u202eevil\u202c", "e\u0301"])

@@ -16,7 +16,13 @@ def test_a_sent_exchange_is_received(exchange: Exchange) -> None:
     """A received exchange equals the sent exchange. The body has only characters that SQS accepts."""
     body = exchange.to_wire()
     assert Exchange.from_wire(body) == exchange
-    assert all(c in "\t\n\r" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c > "\uffff" for c in body)
+    assert all(
+        character in "\t\n\r"
+        or " " <= character <= "\ud7ff"
+        or "\ue000" <= character <= "\ufffd"
+        or character > "\uffff"
+        for character in body
+    )
 
 
 @given(strategies.exchanges())
