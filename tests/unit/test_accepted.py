@@ -63,7 +63,7 @@ def test_outbox_exchanges_are_retried_oldest_first(monkeypatch: pytest.MonkeyPat
 
     An exchange whose retry fails is retried again later.
     """
-    monkeypatch.setattr(accepted_module, "_AT_ONCE", 2)
+    monkeypatch.setattr(accepted_module, "_RETRY_BATCH", 2)
     accepted, created, stored = AcceptedExchanges(), exchanges(4), list[Exchange]()
     for each in created:
         accepted.add(each, now=0, is_durable=False)

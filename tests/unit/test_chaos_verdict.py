@@ -11,7 +11,7 @@ _THREAD = "chaos-1"
 
 
 def _turn(label: str, start: float, *, exchange_ids: list[str] | None = None, degraded: tuple[str, ...] = ()) -> Turn:
-    """Return a turn that starts at `start` and takes half a second. With `exchange_ids`, the turn loads the memory first."""
+    """Return a turn that starts at `start` and takes half a second. With `exchange_ids`, it loads the memory first."""
     planned = PlannedTurn(
         label, _THREAD, None, "service", exchange_ids is not None, 1, f"[{label}] q", f"[{label}] a", 0
     )
