@@ -322,7 +322,7 @@ BREAKS: Final = (
         "3 Read your writes",
         "a deletion removes the whole list",
         "shared/stores/redis/eraser.py",
-        "                pipe.delete(claim_key(thread_id))\n                pipe.delete(owner_key(thread_id))\n",
+        "                pipe.delete(reader_lease_key(thread_id))\n                pipe.delete(owner_key(thread_id))\n",
         '                pipe.delete(f"thread:{thread_id}:messages", owner_key(thread_id))\n',
         (f"{_CUTOFF}::test_an_exchange_accepted_between_the_two_layers",),
     ),

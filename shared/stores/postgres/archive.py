@@ -31,7 +31,7 @@ from shared.stores.postgres.erasure import PostgresErasure
 from shared.stores.postgres.exchanges import exchanges_of
 from shared.stores.postgres.invalidations import clear_invalidation, log_invalidations, oldest_invalidations
 from shared.stores.postgres.locks import lock_exclusive, lock_shared
-from shared.stores.postgres.owners import claim, owner_of, require_owner
+from shared.stores.postgres.owners import claim_ownership, owner_of, require_owner
 from shared.stores.postgres.preferences import change_preferences, publish_preferences, read_preferences, try_changing
 from shared.stores.postgres.purge import PostgresPurge
 from shared.stores.postgres.threads import list_messages, list_threads, read_thread, rename_thread, search_messages
@@ -237,7 +237,7 @@ class PostgresArchive:
 
     def claim_ownership(self, thread_id: str, user_id: str | None) -> ThreadOwner:
         """Set the thread's owner if it has none, and return the owner."""
-        return self._connection.run(lambda c: claim(c, thread_id, user_id), is_one_statement=True)
+        return self._connection.run(lambda c: claim_ownership(c, thread_id, user_id), is_one_statement=True)
 
     def user_cutoffs(self, user_ids: Sequence[str]) -> dict[str, UUID]:
         """Return the cutoffs of those of the users who were deleted."""

@@ -21,7 +21,7 @@ def owner_of(connection: _Connection, thread_id: str) -> ThreadOwner:
     return ThreadOwner(row["is_known"], row["user_id"], row["cutoff"])
 
 
-def claim(connection: _Connection, thread_id: str, user_id: str | None) -> ThreadOwner:
+def claim_ownership(connection: _Connection, thread_id: str, user_id: str | None) -> ThreadOwner:
     """Set a thread's owner if it has none, and return the owner."""
     # The lock orders this claim before or after a concurrent deletion.
     lock, values = shared_lock([thread_id], [user_id]), {"thread_id": thread_id, "user_id": user_id}

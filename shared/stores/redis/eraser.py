@@ -12,11 +12,11 @@ from shared.stores.redis.connection import Pipeline
 from shared.stores.redis.link import MAX_THREADS_PER_CALL, CacheLink
 from shared.stores.redis.lists import ids_of, queue_tombstone
 from shared.stores.redis.names import (
-    claim_key,
     no_preferences_key,
     owner_key,
     preferences_key,
     preferences_seal_key,
+    reader_lease_key,
     tombstone_key,
     undrained_key,
     user_threads_key,
@@ -43,7 +43,7 @@ class ListEraser(CacheLink):
             for thread_id, cutoff in cutoffs.items():
                 queue_tombstone(pipe, tombstone_key(thread_id), cutoff)
                 self._lists.queue_merge(pipe, thread_id, [], cutoff=cutoff)
-                pipe.delete(claim_key(thread_id))
+                pipe.delete(reader_lease_key(thread_id))
                 pipe.delete(owner_key(thread_id))
                 pipe.hvals(undrained_key(thread_id))
 
@@ -56,7 +56,7 @@ class ListEraser(CacheLink):
         def fill(pipe: Pipeline) -> None:
             self._lists.queue_deleted(pipe, thread_id, exchange_ids)
             self._lists.queue_merge(pipe, thread_id, [], deleted=exchange_ids)
-            pipe.delete(claim_key(thread_id))
+            pipe.delete(reader_lease_key(thread_id))
             pipe.hkeys(undrained_key(thread_id))
 
         self._drop_unmerged(lambda e: e.thread_id == thread_id and e.exchange_id in exchange_ids)

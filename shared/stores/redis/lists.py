@@ -16,12 +16,12 @@ from shared.stores.redis.connection import Command, Pipeline, queue_commands
 from shared.stores.redis.entries import encode, script_arguments, undrained_field
 from shared.stores.redis.names import (
     OUTBOX,
-    claim_key,
     deleted_key,
     drained_key,
     messages_key,
     preferences_key,
     preferences_seal_key,
+    reader_lease_key,
     tombstone_key,
     undrained_key,
     user_threads_key,
@@ -186,7 +186,7 @@ class ThreadLists:
         queue_commands(pipe, *before)
         self.queue_merge(pipe, thread_id, [exchange], ttl=self._memory.thread_ttl_seconds)
         # The previous release's readers use this lease while they read PostgreSQL. A write must end the lease.
-        after: list[Command] = [("DEL", claim_key(thread_id))]
+        after: list[Command] = [("DEL", reader_lease_key(thread_id))]
         if user_id is not None:
             user_ttl = self._memory.user_ttl_seconds
             after += (

@@ -16,7 +16,7 @@ def messages_key(thread_id: str) -> str:
     return f"thread:{thread_id}:messages"
 
 
-def claim_key(thread_id: str) -> str:
+def reader_lease_key(thread_id: str) -> str:
     """The previous release's lease for reading PostgreSQL. It ends with the next write to the thread."""
     return f"thread:{thread_id}:claim"
 

@@ -18,10 +18,10 @@ from shared.stores.redis.entries import token_of, undrained_field
 from shared.stores.redis.link import CacheLink
 from shared.stores.redis.lists import Append, drained_fields, order_of, queue_tombstone, uuids_of
 from shared.stores.redis.names import (
-    claim_key,
     deleted_key,
     drained_key,
     messages_key,
+    reader_lease_key,
     tombstone_key,
     undrained_key,
 )
@@ -159,7 +159,7 @@ class ListWriter(CacheLink):
                 pipe.sadd(drained_key(thread_id), *fields)
                 pipe.expire(drained_key(thread_id), _DRAINED_SECONDS)
                 pipe.hdel(undrained_key(thread_id), *fields)
-                pipe.delete(claim_key(thread_id))
+                pipe.delete(reader_lease_key(thread_id))
                 pipe.lindex(messages_key(thread_id), 0)
 
         if not threads:
