@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Sequence
-from difflib import get_close_matches
 from io import StringIO
 from pathlib import Path
 from typing import Final
@@ -58,6 +57,8 @@ def _bindings() -> Iterator[Binding]:
 def _format_error(prefix: str, name: str, known_names: Sequence[str]) -> str:
     # Names are compared without the prefix, which would make all names similar. The message is ASCII, because a
     # terminal prints it.
+    from difflib import get_close_matches  # noqa: PLC0415 - only an unknown setting needs it
+
     similar = get_close_matches(name, [each.removeprefix(prefix) for each in known_names], n=1)
     printable = f"{prefix}{name}".encode("ascii", "backslashreplace").decode("ascii")
     hint = f"did you mean {prefix}{similar[0]}?" if similar else f"the settings are {', '.join(known_names)}."

@@ -13,7 +13,8 @@ from shared.unknown_settings import unknown_settings
 
 def config(prefix: str) -> SettingsConfigDict:
     """Return the sources of settings: variables with the prefix, and `.env`."""
-    return SettingsConfigDict(env_prefix=prefix, env_file=".env", extra="ignore")
+    # A class is built at its first use, because no function uses all of them.
+    return SettingsConfigDict(env_prefix=prefix, env_file=".env", extra="ignore", defer_build=True)
 
 
 def _empty_is_none(value: Any) -> Any:
