@@ -14,8 +14,8 @@ class Caller:
     """The caller of a request.
 
     Attributes:
-        user_id: None without authentication, and for a direct invocation.
-        may_act_for_others: Whether the caller may name another user.
+        user_id: The user of the token; None without a token.
+        may_act_for_others: Whether the caller's requests may name any user.
         is_auth_enabled: Whether the deployment authenticates callers.
     """
 
@@ -29,21 +29,21 @@ class Caller:
         return None if self.may_act_for_others else self.user_id
 
     def access(self, requested_user: str | None) -> Access:
-        """Return the access to a turn's thread, for a request that names this user."""
+        """Return the caller's access to a turn's thread. `requested_user` is the user that the request names."""
         if not self.is_auth_enabled:
             return "open"
         return "service" if self.may_act_for_others and requested_user is None else "own"
 
-    def resolve_user(self, requested_user: str | None, place: str) -> str | None:
-        """Return the request's user: the named user, otherwise the caller.
+    def resolve_user(self, requested_user: str | None, location: str) -> str | None:
+        """Return the request's user, which is the caller if the request names no user.
 
         Raises:
-            ForbiddenUser: It names another user, and the caller may not act for others.
+            ForbiddenUser: The request names another user, and the caller may not act for others.
         """
         if requested_user is None:
             return self.user_id
         if requested_user != self.user_id and not self.may_act_for_others:
-            raise ForbiddenUser(place)
+            raise ForbiddenUser(location)
         return requested_user
 
 

@@ -1,4 +1,4 @@
-"""The agent function's composition root: settings, clients, memory, application. Its handler answers Lambda events."""
+"""The agent function's composition root and its handler, which responds to Lambda events."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from functions.agent.http.api import create_app
 from functions.agent.http.auth import Guard
 from functions.agent.http.cors import with_cors
 from functions.agent.http.events import SOURCES, is_request
-from functions.agent.http.gateway import gateway
+from functions.agent.http.gateway import with_request_checks
 from functions.agent.http.problems import field_problem, problem_of
 from functions.agent.http.request_log import log_request, request_id_of, with_request_log
 from functions.agent.http.traces import trace_action, with_trace
@@ -73,10 +73,10 @@ logger = function_logger()
 
 
 def make_guard() -> Guard:
-    """Return the guard that `AUTH__*` describe.
+    """Return the guard for the settings `AUTH__*`.
 
     Raises:
-        SettingsError: They are invalid, or turn authentication off where it is required.
+        SettingsError: A setting is invalid, or authentication is off at a stage that requires it.
     """
     settings = load(AuthSettings).tokens(_stage())
     if settings is None:
@@ -89,15 +89,15 @@ def make_guard() -> Guard:
 def _stage() -> str:
     stage = os.environ.get("STAGE")
     if not stage and (os.environ.get("AWS_LAMBDA_FUNCTION_NAME") or os.environ.get("LAMBDA_TASK_ROOT")):
-        # Authentication stays on if the variable is missing.
+        # Without this check, a missing variable would turn authentication off.
         raise SettingsError(
-            f"STAGE is not set. A Lambda function requires it: only {LOCAL_STAGE} may run without tokens."
+            f"STAGE is not set. A Lambda function requires it, because only STAGE={LOCAL_STAGE} may run without tokens."
         )
     return stage or LOCAL_STAGE
 
 
 def compose(tracer: Tracer | None = None) -> tuple[Operations, AgentMetrics]:
-    """Read the settings and create the function's objects, without opening a connection.
+    """Read the settings and create the operations and the metrics, without opening a connection.
 
     Args:
         tracer: Creates spans of the calls to the stores and the model; None if tracing is off.
@@ -124,23 +124,23 @@ def compose(tracer: Tracer | None = None) -> tuple[Operations, AgentMetrics]:
     endpoint = os.environ.get("AWS_ENDPOINT_URL")
     dead_letters = SqsInspector(sync.dlq_url, client, endpoint) if sync.dlq_url else None
     inspection = Inspection(memory, RedisInspector(redis), SqsInspector(sync.queue_url, client, endpoint), dead_letters)
-    measures = AgentMetrics({"redis": redis.breaker, "postgres": postgres.breaker, "queue": queue.breaker})
+    metrics = AgentMetrics({"redis": redis.breaker, "postgres": postgres.breaker, "queue": queue.breaker})
     agent = load(AgentSettings)
     validate_model(agent.model)
     load(SearchSettings)
     runner = AgentRunner(agent, archive.search, tracer)
-    return Operations(memory, runner, keys, inspection, measures), measures
+    return Operations(memory, runner, keys, inspection, metrics), metrics
 
 
 tracer = start_tracing("hybrid-memory-agent")
 guard = make_guard()
-operations, measures = compose(tracer)
-# One event loop lives as long as the process, because the model's connections belong to it. Mangum uses the same loop.
+operations, metrics = compose(tracer)
+# The process has one event loop, because the model's connections belong to a loop. Mangum uses the same loop.
 loop = asyncio.new_event_loop()
 asyncio.set_event_loop(loop)
 _settings = load(AgentSettings)
 _app = create_app(operations, guard)
-_application = with_cors(gateway(_app), _settings.origins, is_local=_stage() == LOCAL_STAGE)
+_application = with_cors(with_request_checks(_app), _settings.origins, is_local=_stage() == LOCAL_STAGE)
 _logged = with_request_log(_application, _app.routes)
 _http = Mangum(
     _logged if tracer is None else with_trace(_logged, _app.routes, tracer),
@@ -167,7 +167,7 @@ _actions: dict[str, tuple[type[_TurnRequest], Callable[[Any, Access], dict[str, 
 
 
 def invoke_directly(event: dict[str, Any], request_id: str) -> dict[str, Any]:
-    """Answer `{"action": …, …}`; an invalid request with a problem object."""
+    """Return the response to `{"action": …, …}`. The response to an invalid request is a problem object."""
     fields = {name: value for name, value in event.items() if name != "action"}
     action = event.get("action")
     if not isinstance(action, str) or action not in _actions:
@@ -185,27 +185,27 @@ def _invoke_directly_and_log(event: dict[str, Any], request_id: str) -> dict[str
     started = time.perf_counter()
     answer = invoke_directly(event, request_id)
     # Only a problem has a status.
-    log_request("invoke", _known_action(event), answer.get("status", 200), started)
+    log_request("invoke", _valid_action(event), answer.get("status", 200), started)
     return answer
 
 
 def _invoke_directly_and_trace(event: dict[str, Any], request_id: str, context: LambdaContext) -> dict[str, Any]:
     if tracer is None:
         return _invoke_directly_and_log(event, request_id)
-    with trace_action(tracer, _known_action(event), context) as end_span:
+    with trace_action(tracer, _valid_action(event), context) as end_span:
         answer = _invoke_directly_and_log(event, request_id)
         end_span(answer.get("status", 200))
         return answer
 
 
-def _known_action(event: dict[str, Any]) -> str | None:
+def _valid_action(event: dict[str, Any]) -> str | None:
     action = event.get("action")
     return action if isinstance(action, str) and action in _actions else None
 
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer an HTTP event (REST API, HTTP API, function URL, load balancer) or a direct invocation."""
+    """Return the response to an HTTP event (REST API, HTTP API, function URL, load balancer) or a direct invocation."""
     request_id = request_id_of(event, context.aws_request_id)
     with request_id_scope(request_id):
         try:
@@ -213,11 +213,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
                 return _http(event, cast(Any, context))  # the same object, with another library's type
             return _invoke_directly_and_trace(event if isinstance(event, dict) else {}, request_id, context)
         except Exception as error:
-            # Lambda logs the traceback with the id of the invocation. This line contains both that id and the request's
-            # id.
+            # Lambda logs the traceback with the invocation's id. This line contains that id and the request's id.
             logger.error("the invocation failed", extra={"error": type(error).__name__})  # noqa: TRY400
             raise
         finally:
-            measures.flush()
+            metrics.flush()
             if tracer is not None:
                 tracer.flush()

@@ -12,10 +12,10 @@ class Layer(Protocol):
     """A store whose health is checked."""
 
     def ping(self) -> None:
-        """Return if the store accepts a write.
+        """Test a write.
 
         Raises:
-            StoreUnavailable: It does not respond, or refuses the write.
+            StoreUnavailable: The store does not respond, or refuses the write.
         """
         ...
 
@@ -30,5 +30,5 @@ def read_health(layers: Mapping[str, Layer]) -> dict[str, str]:
             states[name] = "unavailable"
         else:
             states[name] = "ok"
-    is_well = all(state == "ok" for state in states.values())
-    return {"status": "ok" if is_well else "degraded", **states}
+    is_healthy = all(state == "ok" for state in states.values())
+    return {"status": "ok" if is_healthy else "degraded", **states}

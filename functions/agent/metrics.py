@@ -36,18 +36,17 @@ class AgentMetrics:
             self._count("CacheHit" if recall.source == "redis" else "CacheMiss")
         if recall.source == "postgres":
             self._count("Hydrations")
-        self._degraded(recall.degraded)
+        self._count_degraded(recall.degraded)
 
-    def count_append(self, receipt: AppendResult) -> None:
+    def count_append(self, appended: AppendResult) -> None:
         """Count the store that accepted an exchange, and the layers that did not respond."""
-        self._count(f"Durability{receipt.durability.capitalize()}")
-        # An exchange that no store accepted is not always lost: a repeated exchange that was deleted is rejected on
-        # purpose.
-        if receipt.durability == "none" and {"queue", "postgres"} <= set(receipt.degraded):
+        self._count(f"Durability{appended.durability.capitalize()}")
+        # `durability` is also `none` if a deleted exchange is sent again, which is rejected on purpose.
+        if appended.durability == "none" and {"queue", "postgres"} <= set(appended.degraded):
             self._count("Lost")
-        self._degraded(receipt.degraded)
+        self._count_degraded(appended.degraded)
 
-    def _degraded(self, layers: list[str]) -> None:
+    def _count_degraded(self, layers: list[str]) -> None:
         for layer in layers:
             self._count(f"Degraded{layer.capitalize()}")
 
@@ -55,7 +54,7 @@ class AgentMetrics:
         self._counts[name] += count
 
     def flush(self) -> None:
-        """Write the counts of this invocation and the state of every circuit breaker. Without counts, write nothing."""
+        """Write the counts of this invocation and the state of each circuit breaker. Write nothing without counts."""
         if not self._counts:
             return
         for layer, breaker in self._breakers.items():

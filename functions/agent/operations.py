@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 
 from functions.agent.agents.runner import AgentRunner
 from functions.agent.health import read_health
-from functions.agent.outcomes import KEY_HELD
+from functions.agent.outcomes import NOTHING_STORED_KEY_HELD
 from functions.agent.request_errors import AgentRunError, LimitTooLarge
 from functions.agent.schemas import InvokedRequest, InvokingRequest, ReplaceRequest, RunRequest
 from functions.agent.timer import Timer
@@ -45,7 +45,7 @@ class TurnMetrics(Protocol):
         """Count the layer that served a context."""
         ...
 
-    def count_append(self, receipt: AppendResult) -> None:
+    def count_append(self, appended: AppendResult) -> None:
         """Count the store that accepted an exchange."""
         ...
 
@@ -56,7 +56,7 @@ class RunResult:
 
     Attributes:
         is_replayed: Whether it is the stored response of an earlier request with the same key.
-        seconds: The durations of the `recall`, the `claim` of a key, the `agent` and the `keep`.
+        seconds: The durations of the turn's parts: `recall`, `claim` (of the idempotency key), `agent` and `keep`.
     """
 
     answer: dict[str, Any]
@@ -113,62 +113,62 @@ class Operations:
         # exchanges.
         recall = turn.recall()
         timer.record("recall")
-        # Absent fields are left out of the request's fingerprint, so that new fields do not invalidate stored keys.
+        # Absent fields are not part of the request's fingerprint, so that a release with new fields accepts older keys.
         absent = {name for name in ("metadata", "replaces", "max_context_tokens") if getattr(request, name) is None}
         body = orjson.dumps(request.model_dump(exclude=absent), option=orjson.OPT_SORT_KEYS)
         new_id = self._memory.new_id(request.thread_id or "")
-        claim = self._idempotency.acquire(request.user_id or "", idempotency_key, body, new_id)
-        if claim.replayed is not None:
-            return RunResult(await self._replay(claim, claim.replayed, request, turn), is_replayed=True)
-        is_taken_over = claim.exchange_id != new_id
-        exchange_id = request.exchange_id or claim.exchange_id
-        # An exchange to be replaced always has an answer under its id, and this may be the old answer.
+        lease = self._idempotency.acquire(request.user_id or "", idempotency_key, body, new_id)
+        if lease.replayed is not None:
+            return RunResult(await self._replay(lease, lease.replayed, request, turn), is_replayed=True)
+        is_taken_over = lease.exchange_id != new_id
+        exchange_id = request.exchange_id or lease.exchange_id
+        # A replaced exchange always has an answer under its id, which may be the old answer.
         may_have_answer = is_taken_over and request.replaces is None
         try:
-            with add_outcome(KEY_HELD if is_taken_over else ""), keyed_request_scope(claim.keyed):
+            with add_outcome(NOTHING_STORED_KEY_HELD if is_taken_over else ""), keyed_request_scope(lease.keyed):
                 stored_answer = self._stored_answer(recall, request.thread_id, exchange_id) if may_have_answer else None
                 timer.record("claim")
                 result = await self._run(request, turn, exchange_id, timer, stored_answer)
         except Exception:
-            # The earlier request may have stored its exchange, so the id stays until the lease ends.
+            # The earlier request may have stored its exchange, so its id stays reserved until the lease ends.
             if not is_taken_over:
-                claim.release()
+                lease.release()
             raise
-        claim.complete(result.answer)
+        lease.complete(result.answer)
         return result
 
-    async def _replay(self, claim: KeyLease, answer: dict[str, Any], request: RunRequest, turn: Turn) -> dict[str, Any]:
+    async def _replay(self, lease: KeyLease, answer: dict[str, Any], request: RunRequest, turn: Turn) -> dict[str, Any]:
         """Return the first request's response. If no store accepted its exchange then, store the exchange now.
 
         Raises:
             IdempotencyConflict: The thread or the user was deleted since.
         """
-        if not answer or turn.is_deleted(_order(claim, answer), _exchange_id_of(claim, answer)):
-            # The turn is not run again, because a client's retry must not restore an exchange that the user deleted.
-            claim.complete({})
+        if not answer or turn.is_deleted(_order_of(lease, answer), _exchange_id_of(lease, answer)):
+            # A client's retry must not restore an exchange that the user deleted, so the turn is not run again.
+            lease.complete({})
             raise IdempotencyConflict(422, "The exchange of this Idempotency-Key was deleted.")
         if "memory" not in answer:
             answer = self._with_memory(answer, request, turn)
-            claim.complete(answer)
+            lease.complete(answer)
         memory = answer["memory"]
         if memory["durability"] != "none" or answer["exchange_id"] is None:
             return answer
-        with keyed_request_scope(claim.keyed):
-            receipt = await self._keep(request, turn, answer["response"], UUID(answer["exchange_id"]))
-        if receipt.durability == "none":
+        with keyed_request_scope(lease.keyed):
+            appended = await self._append(request, turn, answer["response"], UUID(answer["exchange_id"]))
+        if appended.durability == "none":
             return answer
-        self._measure(None, receipt)
-        degraded = list(dict.fromkeys(turn.recall().degraded + receipt.degraded))
-        new_memory = {**memory, "degraded": degraded, "durability": receipt.durability, "cached": receipt.cached}
+        self._count_outcomes(None, appended)
+        degraded = list(dict.fromkeys(turn.recall().degraded + appended.degraded))
+        new_memory = {**memory, "degraded": degraded, "durability": appended.durability, "cached": appended.cached}
         answer = {**answer, "memory": new_memory}
-        claim.complete(answer)
+        lease.complete(answer)
         return answer
 
     def _with_memory(self, answer: dict[str, Any], request: RunRequest, turn: Turn) -> dict[str, Any]:
         """Return a response from the exchange in PostgreSQL, with a new memory report."""
-        receipt = AppendResult(UUID(answer["exchange_id"]), "postgres", cached=turn.recall().source == "redis")
+        appended = AppendResult(UUID(answer["exchange_id"]), "postgres", cached=turn.recall().source == "redis")
         memory = memory_json(
-            turn.recall(), receipt, SelectedMemory(turn.recall(), self._most_tokens(request)).selection
+            turn.recall(), appended, SelectedMemory(turn.recall(), self._max_context_tokens(request)).selection
         )
         return {**answer, "memory": memory}
 
@@ -193,7 +193,7 @@ class Operations:
         preferences = UserPreferencesProvider(turn)
         if request.replaces is not None:
             turn.rewind(request.replaces)
-        memory = SelectedMemory(turn.recall(), self._most_tokens(request))
+        memory = SelectedMemory(turn.recall(), self._max_context_tokens(request))
         timer.record("recall")
         response = stored_answer or await self._runner.run(
             agent_name=request.agent_name,
@@ -202,28 +202,27 @@ class Operations:
             memory=memory,
             prompt=request.prompt,
             thread_id=request.thread_id,
-            # This is the thread's owner. The owner differs from the caller if a trusted caller writes to another user's
-            # thread.
+            # The turn's user is the thread's owner, even if an operator sends the request.
             user_id=turn.user_id,
         )
         timer.record("agent")
         if not fits({**request.model_dump(include={"thread_id"}), "response": response}):
             raise AgentRunError("The model's answer is too long for a response.")
-        receipt = await self._keep(request, turn, response, exchange_id)
+        appended = await self._append(request, turn, response, exchange_id)
         await preferences.invoked(request.prompt, response)
         timer.record("keep")
         recall = turn.recall()
-        self._measure(recall, receipt)
+        self._count_outcomes(recall, appended)
         answer = {
             "response": response,
             "thread_id": request.thread_id,
-            "exchange_id": str(receipt.exchange_id) if receipt.exchange_id else None,
-            "memory": memory_json(recall, receipt, memory.selection),
+            "exchange_id": str(appended.exchange_id) if appended.exchange_id else None,
+            "memory": memory_json(recall, appended, memory.selection),
         }
         return RunResult(answer, seconds=timer.seconds)
 
-    async def _keep(self, request: RunRequest, turn: Turn, response: str, exchange_id: UUID | None) -> AppendResult:
-        """Store the exchange. If it replaces another exchange, it gets that exchange's position."""
+    async def _append(self, request: RunRequest, turn: Turn, response: str, exchange_id: UUID | None) -> AppendResult:
+        """Store the exchange. A replacement gets the position of the replaced exchange."""
         metadata, thread_id, replaced = encode_metadata(request.metadata), request.thread_id, request.replaces
         texts = ExchangeTexts(request.prompt, response, metadata, tuple(request.document_ids))
         try:
@@ -235,7 +234,7 @@ class Operations:
             # The thread was deleted while the agent ran.
             return AppendResult(replaced, "none", cached=False)
         except StoreUnavailable as error:
-            # The caller gets the answer anyway, because it cost time and money. A retry with the same key stores it.
+            # The answer cost time and money, so the caller gets it. A retry with the same key stores the exchange.
             shown_id = replaced or exchange_id or self._memory.new_id(thread_id or "")
             _logger.error("no store accepted an exchange", extra={"exchange_id": str(shown_id)})  # noqa: TRY400
             return AppendResult(shown_id, "none", cached=False, degraded=[error.layer])
@@ -249,9 +248,9 @@ class Operations:
             ExchangeNotFound: The exchange does not exist, or the thread is another user's.
         """
         texts = ExchangeTexts(request.user_message, request.assistant_message, encode_metadata(request.metadata))
-        receipt = self.exchanges.replace(thread_id, exchange_id, texts, owner)
-        self._measure(None, receipt)
-        return append_result_json(receipt)
+        appended = self.exchanges.replace(thread_id, exchange_id, texts, owner)
+        self._count_outcomes(None, appended)
+        return append_result_json(appended)
 
     def invoking(self, request: InvokingRequest, access: Access = "open") -> dict[str, Any]:
         """Return the memory's context for a turn.
@@ -264,11 +263,11 @@ class Operations:
         if request.limit is not None and request.limit > window:
             raise LimitTooLarge(f"must be at most {window}, the size of the window")
         recall = self._turn(request, access).recall()
-        self._measure(recall, None)
-        limits = Limits(self._most_tokens(request), request.limit, has_bytes=True)
+        self._count_outcomes(recall, None)
+        limits = Limits(self._max_context_tokens(request), request.limit, has_bytes=True)
         return invoking_json(recall, select(recall.messages, recall.preferences, limits), request.include)
 
-    def _most_tokens(self, request: RunRequest | InvokingRequest) -> int:
+    def _max_context_tokens(self, request: RunRequest | InvokingRequest) -> int:
         """Return the context's token limit: the lower of the setting's and the request's."""
         return lowest_limit(self._memory.settings.max_context_tokens, request.max_context_tokens)
 
@@ -280,37 +279,37 @@ class Operations:
             RequestValidationError: The exchange's id is from the future.
         """
         self._check_id(request)
-        receipt = self._turn(request, access).append(
+        appended = self._turn(request, access).append(
             request.user_message,
             request.assistant_message,
             request.document_ids,
             request.exchange_id,
             encode_metadata(request.metadata),
         )
-        self._measure(None, receipt)
-        return append_result_json(receipt)
+        self._count_outcomes(None, appended)
+        return append_result_json(appended)
 
-    def _measure(self, recall: Recall | None, receipt: AppendResult | None) -> None:
+    def _count_outcomes(self, recall: Recall | None, appended: AppendResult | None) -> None:
         if self._metrics is None:
             return
         if recall is not None:
             self._metrics.count_recall(recall)
-        if receipt is not None and receipt.exchange_id is not None:
-            self._metrics.count_append(receipt)
+        if appended is not None and appended.exchange_id is not None:
+            self._metrics.count_append(appended)
 
     def health(self) -> dict[str, str]:
         """Test a write in every layer, and return `status` and each layer's `ok` or `unavailable`."""
         return read_health({"redis": self._memory.cache, "postgres": self._memory.archive, "queue": self._memory.queue})
 
 
-def _exchange_id_of(claim: KeyLease, answer: dict[str, Any]) -> UUID:
+def _exchange_id_of(lease: KeyLease, answer: dict[str, Any]) -> UUID:
     """Return the exchange of a response."""
-    return UUID(answer["exchange_id"] or str(claim.exchange_id))
+    return UUID(answer["exchange_id"] or str(lease.exchange_id))
 
 
-def _order(claim: KeyLease, answer: dict[str, Any]) -> UUID:
+def _order_of(lease: KeyLease, answer: dict[str, Any]) -> UUID:
     """Return the order key that decides whether a response is older than a deletion."""
-    exchange_id = _exchange_id_of(claim, answer)
-    # The order of an exchange whose id has no time is the time of the response. The claim's id is used instead, because
-    # the key was claimed before the response.
-    return exchange_id if is_time_ordered(exchange_id) else claim.exchange_id
+    exchange_id = _exchange_id_of(lease, answer)
+    # If the exchange's id has no time, its order key is from the time of the response. The lease's id is older, because
+    # the key was acquired before the response.
+    return exchange_id if is_time_ordered(exchange_id) else lease.exchange_id

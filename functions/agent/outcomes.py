@@ -1,6 +1,7 @@
-"""The outcome of a failed request and the effect of a retry, in one table for all operations.
+"""The outcome of a failed request and the effect of a retry, for all operations.
 
-The table holds for failures before an operation changed anything. Later failures set their own outcome (`add_outcome`).
+The texts here are for failures before an operation changes anything. Later failures set their own outcome with
+`add_outcome`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from shared.stores.idempotency import LEASE_SECONDS
 NOTHING_READ: Final = "nothing could be read, and nothing was changed. Repeat the request to read it"
 NOTHING_RUN: Final = "nothing was stored. Repeat the request to run the agent again"
 # The first request with the key may have stored its exchange, so the key stays until the lease ends.
-KEY_HELD: Final = (
+NOTHING_STORED_KEY_HELD: Final = (
     f"nothing was stored by this request. Repeat it after {LEASE_SECONDS} seconds: until then its Idempotency-Key "
     "counts as running, which is a 409"
 )
@@ -31,15 +32,15 @@ _CHANGES: Final = {
     "delete_preferences": ("the preferences are", "deleted"),
     "delete_user": ("the user is", "deleted"),
 }
-# The outcomes of failures before the exchange was sent to a store. A claim of the thread does not count as sent.
+# The outcomes of failures before the exchange is sent to a store. Taking ownership of the thread may already be done.
 _STORES: Final = {
     "run": NOTHING_RUN,
     "invoked": "the exchange is not stored. Repeat the request to store it",
 }
 
 
-def is_described(operation: str, method: str) -> bool:
-    """Return whether the table has the operation."""
+def has_outcome(operation: str, method: str) -> bool:
+    """Return whether the texts cover the operation."""
     return method in {HTTPMethod.GET, HTTPMethod.HEAD} or operation in _READS | _CHANGES.keys() | _STORES.keys()
 
 
@@ -55,5 +56,5 @@ def outcome_of(error: HybridMemoryError, operation: str, method: str) -> str:
             return (
                 f"{subject} {done} or not: the answer was lost. Repeat the request; twice has the same effect as once"
             )
-        return f"{subject} not {done}, and nothing was changed. Repeat the request to have it done"
-    return NOTHING_READ if is_described(operation, method) else _UNKNOWN
+        return f"{subject} not {done}, and nothing was changed. Repeat the request"
+    return NOTHING_READ if has_outcome(operation, method) else _UNKNOWN

@@ -16,9 +16,9 @@ from functions.agent.request_errors import UnknownAgentError, UnknownToolError
 from functions.agent.tools import current_time, search_conversations
 
 Tool = Callable[..., str | Awaitable[str]]
-"""Takes a `ToolContext` first and then what the model passes; its docstring is what the model reads about it.
+"""A tool. Its parameters are a `ToolContext` and the model's arguments. The model reads its docstring.
 
-A coroutine function runs on the event loop, any other in a thread of its own.
+A coroutine function runs on the event loop. Any other function runs in a separate thread.
 """
 
 
@@ -70,21 +70,21 @@ def add_tool(tool: Tool) -> None:
 
 
 def _tool_error(tool: object) -> str | None:
-    """Return why an object cannot be called as a tool, or None."""
+    """Return the reason why an object cannot be a tool; None if it can."""
     if not (inspect.isfunction(tool) or inspect.ismethod(tool)):
-        return f"a tool has to be a function; {tool!r} is not"
+        return f"a tool must be a function, and {tool!r} is not"
     if not _TOOL_NAME.fullmatch(tool.__name__):
-        return f"a tool's name has to be 1 to 64 letters, digits, _ or -, and {tool.__name__!r} is not"
+        return f"a tool's name must be 1 to 64 letters, digits, _ or -, and {tool.__name__!r} is not"
     if inspect.isgeneratorfunction(tool) or inspect.isasyncgenfunction(tool):
-        return f"the tool {tool.__name__} yields its answer, and has to return it"
+        return f"the tool {tool.__name__} must return its result instead of yielding it"
     first = next(iter(inspect.signature(tool).parameters.values()), None)
     if first is None or first.kind not in {first.POSITIONAL_ONLY, first.POSITIONAL_OR_KEYWORD}:
-        return f"the tool {tool.__name__} has to take a ToolContext first"
+        return f"the first parameter of the tool {tool.__name__} must be a ToolContext"
     return _parameter_error(tool, first.name)
 
 
 def _parameter_error(tool: FunctionType | MethodType, first: str) -> str | None:
-    """Return why no model can pass a tool's parameters after the first, or None."""
+    """Return the reason why a model cannot pass a tool's parameters after the first; None if it can."""
 
     def described() -> None: ...
 

@@ -1,4 +1,4 @@
-"""The errors of a request."""
+"""Errors of requests, which the HTTP half converts to problems."""
 
 from collections.abc import Iterable
 from typing import Literal
@@ -50,11 +50,11 @@ class PromptTooLongError(HybridMemoryError):
     """The prompt and the instructions are too long for the model even without the memory.
 
     Attributes:
-        field: The longer of the two.
+        field: The longer one, `prompt` or `instructions`.
     """
 
     def __init__(self, field: Literal["prompt", "instructions"], model: str) -> None:
-        super().__init__(f"is too long for the model {model}, also without any memory")
+        super().__init__(f"is too long for the model {model}, even without the memory")
         self.field = field
 
 
@@ -84,12 +84,12 @@ class ForbiddenUser(HybridMemoryError):  # noqa: N818 - named like the problem i
     """The request names a user other than the token's.
 
     Attributes:
-        place: The location of the user id: `body`, `query` or `path`.
+        location: The location of the user id: `body`, `query` or `path`.
     """
 
-    def __init__(self, place: str) -> None:
-        super().__init__("is not the user of the token")
-        self.place = place
+    def __init__(self, location: str) -> None:
+        super().__init__("is not the token's user")
+        self.location = location
 
 
 class SigningKeysUnavailable(HybridMemoryError):  # noqa: N818 - named like the problem it becomes
@@ -101,6 +101,6 @@ class SigningKeysUnavailable(HybridMemoryError):  # noqa: N818 - named like the 
 
     def __init__(self, retry_seconds: int) -> None:
         super().__init__(
-            "The keys that tokens are checked with could not be fetched, so nothing was changed. Repeat the request."
+            "The keys for checking tokens could not be fetched, so nothing was changed. Repeat the request."
         )
         self.retry_seconds = retry_seconds

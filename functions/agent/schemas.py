@@ -1,4 +1,4 @@
-"""The API's requests as pydantic models. All requests are validated here."""
+"""The API's requests as pydantic models, which validate all requests."""
 
 from __future__ import annotations
 
@@ -32,47 +32,46 @@ TOO_LONG: Final = "text_too_long"
 
 
 def _check_id(value: str) -> str:
-    if fault := id_error(value):
-        raise PydanticCustomError("invalid_id", "{fault}", {"fault": fault})
+    if error := id_error(value):
+        raise PydanticCustomError("invalid_id", "{error}", {"error": error})
     return value
 
 
 def _check_path_id(value: str) -> str:
-    if fault := path_id_error(value):
-        raise PydanticCustomError("invalid_id", "{fault}", {"fault": fault})
+    if error := path_id_error(value):
+        raise PydanticCustomError("invalid_id", "{error}", {"error": error})
     return value
 
 
 def _check_text(value: str) -> str:
-    if fault := text_error(value):
-        raise PydanticCustomError("invalid_text", "{fault}", {"fault": fault})
+    if error := text_error(value):
+        raise PydanticCustomError("invalid_text", "{error}", {"error": error})
     if len(value) > MAX_TEXT_LENGTH:
         raise PydanticCustomError(TOO_LONG, "must have at most {most} characters", {"most": MAX_TEXT_LENGTH})
     return value
 
 
 def _check_name(value: str) -> str:
-    if fault := text_error(value):
-        raise PydanticCustomError("invalid_text", "{fault}", {"fault": fault})
+    if error := text_error(value):
+        raise PydanticCustomError("invalid_text", "{error}", {"error": error})
     return value
 
 
-def _decoded(segment: str) -> str:
-    # A segment is decoded after the routing, so that an encoded slash belongs to the id. Invalid UTF-8 becomes a
-    # character that ids must not contain.
+def _decode_segment(segment: str) -> str:
+    # A segment is decoded after the routing, so that an encoded slash belongs to the id. Invalid UTF-8 becomes a lone
+    # surrogate, which the id's validation rejects.
     return unquote(segment, errors="surrogateescape")
 
 
 def _check_metadata(value: dict[str, Any]) -> dict[str, Any]:
-    if fault := metadata_error(value):
-        raise PydanticCustomError("invalid_metadata", "{fault}", {"fault": fault})
+    if error := metadata_error(value):
+        raise PydanticCustomError("invalid_metadata", "{error}", {"error": error})
     if metadata_size(value) > MAX_METADATA_BYTES:
         raise PydanticCustomError(TOO_LONG, "must have at most {most} bytes as JSON", {"most": MAX_METADATA_BYTES})
     return value
 
 
-# The rule is described in words. No regular expression that all readers of OpenAPI support can express it, and the set
-# of printable characters changes with Unicode.
+# The description has no regular expression, because the set of printable characters depends on the Unicode version.
 _PRINTABLE: Final = "1 to 255 printable characters."
 _LENGTHS: Final[dict[str, Any]] = {"minLength": 1, "maxLength": MAX_ID_LENGTH}
 Id = Annotated[
@@ -84,11 +83,11 @@ Id = Annotated[
     ),
 ]
 DocumentId = Annotated[str, AfterValidator(_check_id), Field(description=_PRINTABLE, json_schema_extra=_LENGTHS)]
-ThreadPath = Annotated[Id, BeforeValidator(_decoded), Path()]
-UserPath = Annotated[Id, BeforeValidator(_decoded), Path()]
+ThreadPath = Annotated[Id, BeforeValidator(_decode_segment), Path()]
+UserPath = Annotated[Id, BeforeValidator(_decode_segment), Path()]
 _TEXT: Final = (AfterValidator(_check_text), Field(json_schema_extra={"maxLength": MAX_TEXT_LENGTH}))
 Text = Annotated[str, *_TEXT]
-# The lengths are checked first. After another check, pydantic's error message would not speak of characters.
+# The lengths are checked first. After another check, pydantic's message would count items instead of characters.
 Name = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH), AfterValidator(_check_name)]
 IdempotencyKey = Annotated[
     str, Field(min_length=1, max_length=MAX_ID_LENGTH, description=_PRINTABLE), AfterValidator(_check_id)
@@ -99,7 +98,7 @@ Preference = Annotated[str, Field(max_length=_MAX_PREFERENCE), AfterValidator(_c
 
 
 class _Request(BaseModel):
-    # Unknown fields are errors: a misspelt field would silently disable the memory.
+    # Unknown fields are errors, because a misspelt `thread_id` would silently turn the memory off.
     model_config = ConfigDict(extra="forbid")
 
 

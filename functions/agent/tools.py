@@ -1,7 +1,7 @@
 """The built-in tools of agents: functions that return text and raise no exceptions.
 
 A failing tool returns a sentence, so that the model can continue and the user gets an answer. The `ToolContext` limits
-what a tool can access. The model can neither see nor change it, so it cannot choose whose conversations are searched.
+a tool's access to one user's data. The model cannot read or change it.
 """
 
 import logging
@@ -19,7 +19,7 @@ _logger = logging.getLogger(__name__)
 
 _UTC_NAMES: Final = frozenset({"", "UTC", "Z", "GMT", "ETC/UTC"})
 MAX_HITS: Final = 20
-HIT_LENGTH: Final = 300  # characters of a found message: enough to judge it, and ten of them fit into a context
+HIT_LENGTH: Final = 300  # the maximum number of characters of a message in the result
 
 
 class SearchConversations(Protocol):

@@ -1,4 +1,4 @@
-"""Stores a batch: no record blocks another, and PostgreSQL's own errors are not blamed on records."""
+"""Stores a batch. An invalid record does not block others, and no record is refused for an error of PostgreSQL."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from shared.stores.archive import Archive, StoreResult
 
 _logger = logging.getLogger(__name__)
 # The maximum batch of SQS.
-_MOST: Final = 10_000
-# A slow part is cut into this many parts. Halving a thousand records down to one would take ten timeouts, and an
-# invocation has time for three.
-_PARTS_OF_A_SLOW_ONE: Final = 10
-# After a transaction that took less time, the next one may be twice as large and still end before the drain's timeout.
-_QUICK_SECONDS: Final = 1.0
+_MAX_BATCH: Final = 10_000
+# A part that takes too long is split into ten parts. Halving would need ten timeouts to get from a thousand records to
+# one, and an invocation has time for three.
+_SLOW_BATCH_PARTS: Final = 10
+# After a transaction that took less time, the next one can be twice as large and still end before the drain's timeout.
+_FAST_SECONDS: Final = 1.0
 # A rejected record may be retried for this time after the last transaction of the batch.
-_SECONDS_TO_JUDGE: Final = 1.0
+_RETRY_SECONDS: Final = 1.0
 
 
 @dataclass(slots=True)
@@ -31,7 +31,7 @@ class BatchResult:
 
     Attributes:
         stored: The result of each transaction.
-        waiting: Exchanges that PostgreSQL could not store for reasons of its own.
+        waiting: Exchanges that were not stored because of PostgreSQL's state.
         refused: Exchanges that PostgreSQL will never accept, with the reasons.
     """
 
@@ -51,22 +51,22 @@ class BatchResult:
 
 
 class BatchStore:
-    """Stores batches. One instance per process remembers the size that PostgreSQL can store at once.
+    """Stores batches. One instance per process remembers how many records PostgreSQL can store in one transaction.
 
-    A part that PostgreSQL refuses for any reason is halved until the refused record is alone. A part that takes too
-    long is cut into tenths, and later parts start with that size; the size doubles again while PostgreSQL is fast.
-    Valid parts come first: the rest of a refused part is tried after all others.
+    A part that PostgreSQL refuses is halved until each refused record is found. The halves are stored after all other
+    parts. A part that takes too long is split into tenths, and later parts have that size. The size doubles while
+    PostgreSQL is fast.
     """
 
     def __init__(self, archive: Archive, clock: Callable[[], float] = time.monotonic) -> None:
         self._archive = archive
         self._clock = clock
-        self._size = _MOST
+        self._size = _MAX_BATCH
 
     def store(self, exchanges: Sequence[Exchange], seconds: float) -> BatchResult:
-        """Store a batch. Start at least one transaction, and start none after `seconds`."""
+        """Store a batch. Start the first transaction at once, and no other one after `seconds`."""
         result = BatchResult()
-        latest = self._clock() + seconds
+        deadline = self._clock() + seconds
         refused: list[tuple[Exchange, Exception]] = []
         parts = deque([list(exchanges)] if exchanges else [])
         has_tried = False
@@ -75,55 +75,57 @@ class BatchStore:
             if len(part) > self._size:
                 parts.extendleft([part[self._size :], part[: self._size]])
                 continue
-            if has_tried and self._clock() > latest:
+            if has_tried and self._clock() > deadline:
                 result.waiting += part
                 continue
             has_tried = True
-            began = self._clock()
+            started = self._clock()
             try:
                 stored = self._archive.store(part)
             except StoreBusy:
                 if len(part) == 1:
                     result.waiting += part
                 else:
-                    self._size = max(1, len(part) // _PARTS_OF_A_SLOW_ONE)
+                    self._size = max(1, len(part) // _SLOW_BATCH_PARTS)
                     parts.append(part)
             except (StatementRefused, InvalidRecord) as error:
-                _split_unreadable(part, error, parts, refused)
+                _split_refused(part, error, parts, refused)
             except StoreUnavailable:
-                # PostgreSQL is down, so do not wait for a timeout for each part.
+                # PostgreSQL is down, and each other part would only wait for its timeout.
                 result.waiting += [*part, *(exchange for remaining in parts for exchange in remaining)]
                 break
             except Exception as error:  # noqa: BLE001 - an error of one record must not block the others
-                _split_unreadable(part, error, parts, refused)
+                _split_refused(part, error, parts, refused)
             else:
                 result.stored.append(stored)
-                self._grow(len(part), self._clock() - began)
-        self._judge(refused, result, latest)
+                self._grow(len(part), self._clock() - started)
+        self._retry_refused(refused, result, deadline)
         return result
 
     def _grow(self, size: int, seconds: float) -> None:
-        if seconds < _QUICK_SECONDS and 2 * size > self._size:
-            self._size = min(_MOST, 2 * self._size)
+        if seconds < _FAST_SECONDS and 2 * size > self._size:
+            self._size = min(_MAX_BATCH, 2 * self._size)
 
-    def _judge(self, refused: Sequence[tuple[Exchange, Exception]], result: BatchResult, latest: float) -> None:
-        """Decide whether the records or PostgreSQL caused the rejections.
+    def _retry_refused(
+        self, refused: Sequence[tuple[Exchange, Exception]], result: BatchResult, deadline: float
+    ) -> None:
+        """Store refused records again if PostgreSQL accepts a test exchange. Otherwise let them wait.
 
-        A record that caused its rejection is rejected again after PostgreSQL has accepted a test exchange. If a missing
-        table, a missing privilege or a trigger rejects the test exchange too, all records wait.
+        PostgreSQL refuses the test exchange too if a table or a privilege is missing or a trigger fails. A record that
+        is refused although the test exchange is accepted is itself the cause.
         """
         if not refused:
             return
-        takes_others = self._accepts_other_rows()
-        has_taken_others = any(each.stored for each in result.stored)
+        is_test_accepted = self._accepts_test_exchange()
+        has_stored_others = any(each.stored for each in result.stored)
         for exchange, error in refused:
-            is_to_blame = takes_others or (has_taken_others and _is_about_a_row(error))
-            if is_to_blame and self._clock() <= latest + _SECONDS_TO_JUDGE:
-                self._try_again(exchange, result)
+            is_record_cause = is_test_accepted or (has_stored_others and _is_about_a_row(error))
+            if is_record_cause and self._clock() <= deadline + _RETRY_SECONDS:
+                self._store_again(exchange, result)
             else:
                 result.waiting.append(exchange)
 
-    def _try_again(self, exchange: Exchange, result: BatchResult) -> None:
+    def _store_again(self, exchange: Exchange, result: BatchResult) -> None:
         try:
             result.stored.append(self._archive.store([exchange]))
         except (StatementRefused, InvalidRecord) as error:
@@ -131,18 +133,18 @@ class BatchStore:
         except StoreUnavailable:
             result.waiting.append(exchange)
         except Exception as error:  # noqa: BLE001 - as above
-            result.refused.append((exchange, unexpected(error)))
+            result.refused.append((exchange, unexpected_error(error)))
 
-    def _accepts_other_rows(self) -> bool:
+    def _accepts_test_exchange(self) -> bool:
         try:
             self._archive.try_store()
-        except Exception as error:  # noqa: BLE001 - any error shows that the records are not the cause
+        except Exception as error:  # noqa: BLE001 - after any error, the records are not the cause
             _logger.error("postgres refuses every exchange", extra={"error": str(error)[:200]})  # noqa: TRY400
             return False
         return True
 
 
-def _split_unreadable(
+def _split_refused(
     part: list[Exchange],
     error: Exception,
     parts: deque[list[Exchange]],
@@ -164,11 +166,11 @@ def _reason(error: Exception) -> InvalidRecord:
         return error
     if isinstance(error, StatementRefused):
         return InvalidRecord("refused_by_postgres", error.detail)
-    return unexpected(error)
+    return unexpected_error(error)
 
 
-def unexpected(error: Exception) -> InvalidRecord:
-    """Convert an unexpected error. Only its type is used, because its text may quote the record."""
+def unexpected_error(error: Exception) -> InvalidRecord:
+    """Return an unexpected error as `InvalidRecord`, without its text, which may quote the record."""
     return InvalidRecord("unforeseen", type(error).__name__)
 
 
@@ -183,4 +185,4 @@ def read_exchange(body: str) -> Exchange:
     except InvalidRecord:
         raise
     except Exception as error:  # noqa: BLE001 - a parser's own limits, e.g. on depth or a number's size
-        raise unexpected(error) from None
+        raise unexpected_error(error) from None

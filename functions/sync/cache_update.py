@@ -13,7 +13,7 @@ _logger = logging.getLogger(__name__)
 
 
 class CacheUpdate:
-    """Updates L1 after a store. An error of L1 never fails the batch, which is stored already."""
+    """Updates L1 after a batch is stored. An error of L1 does not fail the batch."""
 
     def __init__(self, archive: Archive, cache: Cache) -> None:
         self._archive = archive
@@ -22,7 +22,8 @@ class CacheUpdate:
     def merge(self, result: StoreResult) -> tuple[bool, bool]:
         """Merge stored exchanges into existing lists of L1.
 
-        Returns whether L1 has them, or is sure to get them because the sweep compares the lists.
+        Returns:
+            Whether L1 is updated, and whether it is updated now or will be updated by the sweep.
         """
         try:
             unsealed = self._cache.merge_stored(result.effective)
@@ -30,20 +31,19 @@ class CacheUpdate:
             _logger.warning(
                 "redis was not updated after a drained batch", extra={"error": f"{type(error).__name__}: {error}"}
             )
-            return False, self._note({exchange.thread_id for exchange in result.effective})
-        # The order key of an id that is not a UUIDv7 depends on the time of acceptance. A repeated exchange may
-        # therefore be in the list at another position than the first copy, and may have removed another exchange from
-        # the window.
+            return False, self._log_invalidations({exchange.thread_id for exchange in result.effective})
+        # If an id is not a UUIDv7, its order key depends on the time of acceptance. A repeated exchange may therefore
+        # be at another position in the list than in PostgreSQL, and may have removed another exchange from the window.
         moved = {each.thread_id for each in result.effective if not is_time_ordered(each.exchange_id)}
-        if result.duplicates and moved and not self._note(moved):
+        if result.duplicates and moved and not self._log_invalidations(moved):
             return True, False
         if unsealed:
-            # Let the sweep compare an unsealed list with PostgreSQL, so that this does not depend on the next reader.
-            self._note(set(unsealed))
+            # Let the sweep compare unsealed lists with PostgreSQL. Otherwise they would stay unsealed until a read.
+            self._log_invalidations(set(unsealed))
         return True, True
 
-    def _note(self, thread_ids: set[str]) -> bool:
-        """Let the sweep compare the lists with L2; return whether that was recorded."""
+    def _log_invalidations(self, thread_ids: set[str]) -> bool:
+        """Log that the sweep has to compare the lists with L2. Return whether PostgreSQL stored the log entries."""
         try:
             self._archive.log_invalidations("thread", sorted(thread_ids))
         except StoreUnavailable as error:

@@ -1,4 +1,4 @@
-"""The drain: stores a batch of the exchange queue in PostgreSQL, idempotently; no record blocks another."""
+"""The drain stores a batch of the exchange queue in PostgreSQL. It is idempotent, and no record blocks another."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from functions.sync.batch_store import BatchStore, read_exchange
 from functions.sync.cache_update import CacheUpdate
 from functions.sync.isolation import Isolation
-from functions.sync.received import SqsRecord
+from functions.sync.sqs_record import SqsRecord
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.ids import milliseconds_of
 from shared.models import Exchange
@@ -24,22 +24,22 @@ from shared.stores.cache import Cache
 _logger = logging.getLogger(__name__)
 _FIRST_BACKOFF: Final = 2
 _MAX_BACKOFF: Final = 60
-# SQS moves a message to the dead-letter queue after a thousand receives, its maximum. After three and a half hours of
-# outage the drain retries less often, so that the receives last for the four days for which the queue keeps a message.
-_LONG_OUTAGE_AT: Final = 240
+# SQS moves a message to the dead-letter queue after a thousand receives. The queue's retention is four days. To need
+# fewer than a thousand receives in four days, the drain retries less often after three and a half hours.
+_LONG_OUTAGE_RECEIVES: Final = 240
 _LONG_BACKOFF: Final = 600
-# Jitter, so that batches that failed together do not return together.
+# Jitter, so that batches that failed at the same time are not redelivered at the same time.
 _MIN_JITTER: Final = 0.8
-# An exchange from further ahead is invalid: no clock is this far ahead, and the exchange would stay at the end of its
-# thread forever.
-_MAX_AHEAD: Final = 366 * 86_400.0
+# An exchange from a later time is invalid. No clock is this far ahead, and the exchange would always be the last one of
+# its thread.
+_MAX_AHEAD_SECONDS: Final = 366 * 86_400.0
 # CloudWatch accepts 256 KiB per line; an id has at most 128 characters.
-_IDS_A_LINE: Final = 1_000
+_IDS_PER_LINE: Final = 1_000
 # The time limit if the function's own is unknown.
 _SECONDS: Final = 8.0
 
 
-# The sender got a 404, because another user claimed the thread after SQS had accepted the exchange.
+# SQS accepted the exchange, and then another user got the thread. The sender got a 404.
 NOT_THE_OWNER: Final = InvalidRecord("not_the_owner", "the thread is another user's")
 
 
@@ -47,7 +47,7 @@ class DrainedQueue(Protocol):
     """The queues of the drain. Methods raise `StoreUnavailable`."""
 
     def dead_letter(self, message: SqsRecord, reason: str, detail: str) -> None:
-        """Send a message to the dead-letter queue, with the reason as attributes."""
+        """Send a message to the dead-letter queue, with the reason and the detail as attributes."""
         ...
 
     def change_visibility(self, messages: Sequence[SqsRecord], seconds: int) -> None:
@@ -60,9 +60,12 @@ class DrainResult:
     """The result of draining a batch.
 
     Attributes:
+        erased: Exchanges that were dropped because they are deleted.
         failed: Ids of the messages that stay in the queue.
-        finished: Request ids of stored or deleted exchanges.
+        finished: Request ids of the other messages.
         dead: The number of dead letters by reason.
+        is_cache_behind: Whether Redis could not be updated.
+        newest: The newest stored exchange.
     """
 
     stored: int = 0
@@ -103,29 +106,29 @@ class Drain:
     def run(self, records: Sequence[object], seconds: float = _SECONDS) -> DrainResult:
         """Drain a batch; start no transaction after `seconds`."""
         outcome = DrainResult()
-        latest = time.monotonic() + seconds
-        together, alone = self._isolation.split([SqsRecord.of(record) for record in records])
+        deadline = time.monotonic() + seconds
+        together, alone = self._isolation.split([SqsRecord.parse(record) for record in records])
         self._drain(together, outcome, seconds)
-        self._drain_alone(alone, outcome, latest)
+        self._drain_alone(alone, outcome, deadline)
         return outcome
 
-    def _drain_alone(self, messages: Sequence[SqsRecord], outcome: DrainResult, latest: float) -> None:
-        """Store messages that may kill the process one by one, until one has to wait.
+    def _drain_alone(self, messages: Sequence[SqsRecord], outcome: DrainResult, deadline: float) -> None:
+        """Store messages that may end the process one by one, until one message has to wait.
 
-        Stop after a dead letter. If the process ended before SQS deletes that message, the message would be
-        dead-lettered again.
+        Stop after a dead letter, so that the process ends normally and SQS deletes the message. Otherwise the message
+        would be dead-lettered again.
         """
-        for place, message in enumerate(messages):
-            seconds = latest - time.monotonic()
+        for index, message in enumerate(messages):
+            seconds = deadline - time.monotonic()
             if seconds <= 0 or outcome.dead:
-                self._wait(messages[place:], outcome)
+                self._wait(messages[index:], outcome)
                 return
             failed = len(outcome.failed)
             self._isolation.note_alone(message)
             self._drain([message], outcome, seconds)
             if len(outcome.failed) > failed:
-                # PostgreSQL may be down, so do not try the others one by one.
-                self._wait(messages[place + 1 :], outcome)
+                # PostgreSQL may be down, so let the other messages wait too.
+                self._wait(messages[index + 1 :], outcome)
                 return
 
     def _drain(self, messages: Sequence[SqsRecord], outcome: DrainResult, seconds: float) -> None:
@@ -133,8 +136,8 @@ class Drain:
         dead: list[tuple[SqsRecord, InvalidRecord]] = []
         good: list[tuple[SqsRecord, Exchange]] = []
         for message in messages:
-            if message.fault is not None:
-                dead.append((message, message.fault))
+            if message.error is not None:
+                dead.append((message, message.error))
                 continue
             try:
                 good.append((message, _read(message)))
@@ -143,7 +146,7 @@ class Drain:
         # The valid messages are stored first, because dead letters are not urgent.
         dead += self._store_batch(good, outcome, seconds)
         self._dead_letter(dead, outcome)
-        self._isolation.forget([each for each in messages if not each.fault or each.message_id not in outcome.failed])
+        self._isolation.forget([each for each in messages if not each.error or each.message_id not in outcome.failed])
 
     def _store_batch(
         self, batch: Sequence[tuple[SqsRecord, Exchange]], outcome: DrainResult, seconds: float
@@ -158,10 +161,10 @@ class Drain:
         waiting = drained.waiting
         self._count(result, outcome)
         if drained.stored:
-            is_told, is_certain = self._update.merge(result)
-            outcome.is_cache_behind |= not is_told
-            if not is_certain:
-                # The exchanges are stored, but the cache could not be updated. SQS redelivers them, and the duplicates
+            is_cache_updated, is_update_certain = self._update.merge(result)
+            outcome.is_cache_behind |= not is_cache_updated
+            if not is_update_certain:
+                # The exchanges are stored, but the cache could not be updated. Let SQS redeliver them: the duplicates
                 # update the cache.
                 others = {id(exchange) for exchange in [*waiting, *(exchange for exchange, _ in refused)]}
                 waiting = [*waiting, *(exchange for _, exchange in batch if id(exchange) not in others)]
@@ -179,16 +182,16 @@ class Drain:
                 outcome.newest = exchange
 
     def _dead_letter(self, dead: Sequence[tuple[SqsRecord, InvalidRecord]], outcome: DrainResult) -> None:
-        is_away = False
+        is_sqs_down = False
         for message, error in dead:
             try:
-                if not is_away:
+                if not is_sqs_down:
                     self._queue.dead_letter(message, error.reason, error.detail)
             except StoreUnavailable:
-                # SQS is down, so do not wait for a timeout for each other message.
-                is_away = True
-            if is_away:
-                # The message stays on the queue. After the maximum of receives, the redrive policy moves it.
+                # SQS is down, and each other message would only wait for its timeout.
+                is_sqs_down = True
+            if is_sqs_down:
+                # The message stays in the queue. SQS redelivers it, and moves it itself after too many receives.
                 outcome.failed.append(message.message_id)
                 _log(logging.WARNING, "message not sent to the dead-letter queue", message, error)
                 continue
@@ -196,9 +199,9 @@ class Drain:
             _log(logging.ERROR, "message sent to the dead-letter queue", message, error)
 
     def _wait(self, waiting: Sequence[SqsRecord], outcome: DrainResult) -> None:
-        """Leave messages on the queue with a growing delay, because PostgreSQL is down."""
+        """Leave messages in the queue, with a delay that grows with each receive."""
         outcome.failed.extend(message.message_id for message in waiting)
-        # All messages get the same random factor, so that they return as one batch.
+        # All messages get the same random factor, so that SQS redelivers them together.
         jitter = _MIN_JITTER + (1 - _MIN_JITTER) * self._random()
         by_delay: dict[int, list[SqsRecord]] = {}
         for message in waiting:
@@ -209,7 +212,7 @@ class Drain:
             try:
                 self._queue.change_visibility(messages, delay)
             except StoreUnavailable as error:
-                # The messages return when their visibility timeout ends.
+                # SQS redelivers the messages after their visibility timeout.
                 _logger.warning("messages keep their visibility timeout", extra={"error": str(error)})
                 return
 
@@ -221,8 +224,8 @@ def request_ids(messages: Iterable[SqsRecord]) -> list[str]:
 
 def in_chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
     """Split ids into chunks that fit a log line."""
-    for start in range(0, len(ids), _IDS_A_LINE):
-        yield ids[start : start + _IDS_A_LINE]
+    for start in range(0, len(ids), _IDS_PER_LINE):
+        yield ids[start : start + _IDS_PER_LINE]
 
 
 def _log(level: int, text: str, message: SqsRecord, error: InvalidRecord) -> None:
@@ -231,8 +234,8 @@ def _log(level: int, text: str, message: SqsRecord, error: InvalidRecord) -> Non
 
 
 def backoff(receives: int) -> int:
-    """Return the maximum delay in seconds of a message with this many receives."""
-    if receives > _LONG_OUTAGE_AT:
+    """Return the maximum delay in seconds before the next delivery of a message, by its number of receives."""
+    if receives > _LONG_OUTAGE_RECEIVES:
         return _LONG_BACKOFF
     return min(_MAX_BACKOFF, _FIRST_BACKOFF << min(10, max(0, receives - 1)))
 
@@ -240,13 +243,13 @@ def backoff(receives: int) -> int:
 def _read(message: SqsRecord) -> Exchange:
     """Return the message's exchange.
 
-    The clock that created the id may have been days ahead. An exchange that was accepted with such an id is still
-    stored. The id's time is also compared with SQS' clock, because this machine's clock may be behind.
+    An id may be from a clock that was days ahead, and the exchange is stored even then. The limit is relative to the
+    later of SQS's clock and this machine's clock, because this machine's clock may be behind.
 
     Raises:
         InvalidRecord: It can never be stored.
     """
     exchange = read_exchange(message.body)
-    if milliseconds_of(exchange.order) / 1000 > max(time.time(), message.sent_at) + _MAX_AHEAD:
+    if milliseconds_of(exchange.order) / 1000 > max(time.time(), message.sent_at) + _MAX_AHEAD_SECONDS:
         raise InvalidRecord("invalid_field", "exchange_id or created_at is from a far future")
     return exchange

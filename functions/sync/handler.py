@@ -1,4 +1,4 @@
-"""The sync function's entry point: SQS batches in, partial failures out."""
+"""The sync function's entry point. It drains SQS batches and returns the messages that failed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.sync.drain import Drain, DrainResult, in_chunks
 from functions.sync.queues import SqsQueues
-from functions.sync.received import request_id_of
+from functions.sync.sqs_record import request_id_of
 from functions.sync.sweep import Sweep
 from functions.sync.traces import trace_invocation
 from shared.logs import function_logger
@@ -36,19 +36,20 @@ if TYPE_CHECKING:
     from shared.tracing.tracer import Tracer  # importing it would import OpenTelemetry
 
 _NAMESPACE: Final = "HybridMemory"
-# The time that an invocation needs after its last transaction: to update Redis and to hide up to a thousand messages.
+# The time that an invocation needs after its last transaction, to update Redis and to delay up to a thousand messages.
 _RESERVE_SECONDS: Final = 3.0
 logger = function_logger()
 metrics = Metrics(namespace=_NAMESPACE)
 
 
 def compose(tracer: Tracer | None = None) -> tuple[Drain, Sweep, float]:
-    """Read the settings and build the function, without connecting.
+    """Read the settings and create the drain and the sweep, without opening a connection.
 
     Args:
         tracer: Creates spans of the calls to the stores; None if tracing is off.
 
-    Returns the drain, the sweep, and how many seconds before the invocation's end the last transaction may start.
+    Returns:
+        The drain, the sweep, and the seconds between the latest start of a transaction and the invocation's end.
 
     Raises:
         SettingsError: A setting is invalid.
@@ -56,7 +57,7 @@ def compose(tracer: Tracer | None = None) -> tuple[Drain, Sweep, float]:
     memory_settings = load(MemorySettings)
     database = load(DatabaseSettings)
     timeout = database.drain_timeout_ms / 1000
-    # A slow PostgreSQL is not down: the drain sends smaller batches, and an overloaded server needs longer to recover.
+    # A slow PostgreSQL is not down. The drain sends smaller batches, and an overloaded server needs time to recover.
     postgres = PostgresConnection(database, Limits(timeout, grace=timeout / 2, timeout_opens_circuit=False))
     archive = PostgresArchive(postgres)
     redis = RedisConnection(load(RedisSettings))
@@ -73,17 +74,17 @@ def compose(tracer: Tracer | None = None) -> tuple[Drain, Sweep, float]:
 
 
 tracer = start_tracing("hybrid-memory-sync")
-drain, sweep, last_seconds = compose(tracer)
+drain, sweep, reserved_seconds = compose(tracer)
 # Later collections skip the objects of the cold start.
 gc.freeze()
 gc.enable()
 
 
-def _seconds(context: LambdaContext) -> float:
-    return context.get_remaining_time_in_millis() / 1000 - last_seconds
+def _available_seconds(context: LambdaContext) -> float:
+    return context.get_remaining_time_in_millis() / 1000 - reserved_seconds
 
 
-def _measure(outcome: DrainResult) -> None:
+def _record_metrics(outcome: DrainResult) -> None:
     metrics.add_metric("Drained", MetricUnit.Count, outcome.stored)
     metrics.add_metric("DuplicatesDropped", MetricUnit.Count, outcome.duplicates)
     metrics.add_metric("ErasedDropped", MetricUnit.Count, outcome.tombstoned)
@@ -101,30 +102,30 @@ def _measure(outcome: DrainResult) -> None:
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Drain a batch and return `batchItemFailures`, the messages that stay in the queue; on a schedule, sweep."""
+    """Drain a batch of SQS messages and return `batchItemFailures`, or run the sweep for a scheduled event."""
     if tracer is None:
-        return _answer(event, context)
+        return _handle(event, context)
     try:
         with trace_invocation(tracer, event, context):
-            return _answer(event, context)
+            return _handle(event, context)
     finally:
         tracer.flush()
 
 
-def _answer(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def _handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if not isinstance(event, dict) or not (isinstance(event.get("Records"), list) or _is_scheduled(event)):
         raise TypeError("an event must have a list Records, come from the schedule, or be empty")
     if "Records" not in event:
-        return _sweep(_seconds(context))
+        return _sweep(_available_seconds(context))
     try:
-        outcome = drain.run(event["Records"], _seconds(context))
+        outcome = drain.run(event["Records"], _available_seconds(context))
     except Exception:
         for part in in_chunks(
             [request_id for record in event["Records"] if (request_id := request_id_of(record)) is not None]
         ):
             logger.error("batch failed", extra={"correlation_ids": part})  # noqa: TRY400 - Lambda writes the traceback
         raise
-    _measure(outcome)
+    _record_metrics(outcome)
     first, *more = in_chunks(outcome.finished) if outcome.finished else [[]]
     logger.info(
         "batch drained",
@@ -143,7 +144,7 @@ def _answer(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _is_scheduled(event: dict[str, Any]) -> bool:
-    # An operator starts a sweep with an empty event.
+    # An operator can start a sweep with an empty event.
     return "Records" not in event and (not event or event.get("source") == "aws.events")
 
 

@@ -1,4 +1,4 @@
-"""Background steps of the sweep: deletes rows of deletions, counts messages, purges expired rows."""
+"""Steps of the sweep that delete rows of deleted threads and users, count messages and purge expired rows."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ _TABLES: Final[tuple[PurgedTable, ...]] = get_args(PurgedTable)
 
 
 class Housekeeping:
-    """Works in steps of a bounded number of rows, each in its own transaction, until no row is left or the time is up.
+    """Works in steps until no row is left or the deadline is reached.
 
-    Each part runs at least one step. After an interruption the next sweep continues. Two concurrent sweeps process
-    different rows, or the same ones with the same result.
+    A step processes a limited number of rows in one transaction, and each part runs at least one step. After an
+    interruption the next sweep continues. Two concurrent sweeps process different rows, or the same rows with the same
+    result.
     """
 
     def __init__(self, archive: Archive, cache: CacheEraser) -> None:
         self._archive = archive
         self._cache = cache
 
-    def detach(self, latest: float) -> None:
+    def detach(self, deadline: float) -> None:
         """Detach the threads of deleted users, and delete them from Redis."""
         while (hidden := self._archive.hidden_threads()) is not None:
             try:
@@ -37,38 +38,38 @@ class Housekeeping:
                 self._archive.detach(hidden, must_invalidate=True)
             else:
                 self._archive.detach(hidden, must_invalidate=False)
-            if time.monotonic() > latest:
+            if time.monotonic() > deadline:
                 return
 
-    def erase(self, latest: float) -> int:
+    def erase(self, deadline: float) -> int:
         """Delete the rows of deleted threads and users; return their number."""
-        return _repeat(self._archive.erase_rows, latest)
+        return _repeat(self._archive.erase_rows, deadline)
 
-    def count(self, latest: float) -> int:
+    def count(self, deadline: float) -> int:
         """Count the messages of threads of an older release; return the number of threads."""
-        return _repeat(self._archive.count_messages, latest)
+        return _repeat(self._archive.count_messages, deadline)
 
-    def purge(self, latest: float) -> int:
-        """Purge expired rows, some of each table; return their number.
+    def purge(self, deadline: float) -> int:
+        """Purge expired rows of each table; return their number.
 
-        Purge nothing while PostgreSQL's clock and this machine's are far apart. One of them is wrong, and with a wrong
-        clock a purge could delete tombstones or keys that are still needed.
+        Purge nothing if the clocks of PostgreSQL and this machine differ too much. One of them is wrong, and with a
+        wrong clock a purge could delete tombstones or idempotency keys that are still needed.
         """
         if abs(self._archive.clock() - time.time()) > MAX_DIFFERENCE:
             _logger.warning("nothing is purged while the clocks of postgres and of this machine differ")
             return 0
         done = 0
         for number, table in enumerate(_TABLES):
-            seconds_left = max(0.0, latest - time.monotonic())
+            seconds_left = max(0.0, deadline - time.monotonic())
             share = time.monotonic() + seconds_left / (len(_TABLES) - number)
             done += _repeat(lambda table=table: self._archive.purge(table), share)  # type: ignore[misc]
         return done
 
 
-def _repeat(step: Callable[[], int], latest: float) -> int:
+def _repeat(step: Callable[[], int], deadline: float) -> int:
     total = 0
     while done := step():
         total += done
-        if time.monotonic() > latest:
+        if time.monotonic() > deadline:
             break
     return total

@@ -1,8 +1,8 @@
-"""Finds the record that ends the process through its memory, its time or a crash, which no code can catch.
+"""Finds the record that ends the process by its memory, its duration or a crash. Code cannot catch such an end.
 
-SQS redelivers a batch whose process has ended. Messages of unfinished attempts are then stored one by one, beginning
-with the fewest attempts, so that all other records are stored. The record that ends the process has three unfinished
-attempts on it alone.
+If the process ends, SQS redelivers the batch. Messages with unfinished attempts are then stored one by one, beginning
+with the fewest attempts, so that all other records are stored. The record that ends the process is the one with three
+unfinished attempts to store it alone.
 """
 
 from __future__ import annotations
@@ -12,69 +12,73 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
-from functions.sync.received import SqsRecord
+from functions.sync.sqs_record import SqsRecord
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.stores.attempts import Attempts
 
-MAX_ENDS: Final = 3
-ENDED: Final = InvalidRecord("process_ended", "the process ended three times while this record alone was stored")
+MAX_PROCESS_ENDS: Final = 3
+PROCESS_ENDED: Final = InvalidRecord(
+    "process_ended", "the process ended three times while this record alone was stored"
+)
 
 
 class Isolation:
-    """Records attempts. Without Redis nothing is recorded, and a batch stays together.
+    """Counts the attempts to store a message. If Redis is down, it counts nothing, and a batch is stored together.
 
     Args:
-        attempts: The store of attempts; None to record nothing.
+        attempts: The store of counts; None to count nothing.
     """
 
     def __init__(self, attempts: Attempts | None) -> None:
         self._attempts = attempts
-        self._noted: set[str] = set()
+        self._recorded_ids: set[str] = set()
 
     def split(self, messages: Sequence[SqsRecord]) -> tuple[list[SqsRecord], list[SqsRecord]]:
-        """Return the messages to store together, and those to store one by one, in this order.
+        """Return the messages to store together, and the messages to store one by one, in the order to store them.
 
-        A message gets an error if too many attempts on it have ended the process. Only redelivered messages are
-        recorded, so a first delivery costs nothing.
+        A message gets an error if too many attempts to store it have ended the process. Only attempts on redelivered
+        messages are recorded, so a first delivery needs no call.
         """
-        self._noted.clear()
-        again = [message for message in messages if message.receive_count > 1]
-        ends = dict(zip((message.message_id for message in again), self._note(again), strict=True))
+        self._recorded_ids.clear()
+        redelivered = [message for message in messages if message.receive_count > 1]
+        attempts_by_id = dict(
+            zip((message.message_id for message in redelivered), self._count_attempts(redelivered), strict=True)
+        )
         together, alone = [], []
         for message in messages:
-            if (attempts := ends.get(message.message_id)) is None:
+            if (attempts := attempts_by_id.get(message.message_id)) is None:
                 together.append(message)
-            elif attempts < MAX_ENDS:
+            elif attempts < MAX_PROCESS_ENDS:
                 alone.append(message)
             else:
-                together.append(replace(message, fault=ENDED))
-        alone.sort(key=lambda message: ends[message.message_id] or 0)
+                together.append(replace(message, error=PROCESS_ENDED))
+        alone.sort(key=lambda message: attempts_by_id[message.message_id] or 0)
         return together, alone
 
-    def _note(self, again: Sequence[SqsRecord]) -> list[int | None]:
-        if self._attempts is None or not again:
-            return [None] * len(again)
+    def _count_attempts(self, redelivered: Sequence[SqsRecord]) -> list[int | None]:
+        if self._attempts is None or not redelivered:
+            return [None] * len(redelivered)
         try:
-            attempts = self._attempts.note([message.message_id for message in again])
+            attempts = self._attempts.note([message.message_id for message in redelivered])
         except StoreUnavailable:
-            return [None] * len(again)
-        self._noted.update(message.message_id for message in again)
+            return [None] * len(redelivered)
+        self._recorded_ids.update(message.message_id for message in redelivered)
         return attempts
 
     def note_alone(self, message: SqsRecord) -> None:
         """Count an attempt on one message, before it is stored."""
         if self._attempts is None:
             return
-        # Without Redis the message is stored anyway. If the process ends, the message's count is unchanged.
+        # If Redis is down, the message is stored without a count.
         with suppress(StoreUnavailable):
             self._attempts.note_alone(message.message_id)
 
     def forget(self, messages: Sequence[SqsRecord]) -> None:
-        """Delete the records of these messages' attempts, whatever their result was."""
-        noted = [message.message_id for message in messages if message.message_id in self._noted]
-        if self._attempts is None or not noted:
+        """Delete the counts of these messages' attempts, which have ended with any result."""
+        recorded = [message.message_id for message in messages if message.message_id in self._recorded_ids]
+        if self._attempts is None or not recorded:
             return
-        # If Redis does not respond, the records stay. Messages that are redelivered are then stored one by one, and
-        # their records are deleted.
+        # If Redis does not respond, the counts stay. Redelivered messages are then stored one by one, and their counts
+        # are deleted.
         with suppress(StoreUnavailable):
-            self._attempts.forget(noted)
+            self._attempts.forget(recorded)

@@ -1,4 +1,4 @@
-"""The exchange queue and its dead-letter queue, as the drain uses them."""
+"""The drain's operations on the exchange queue and its dead-letter queue."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from functions.sync.received import SqsRecord
+from functions.sync.sqs_record import SqsRecord
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.request_ids import REQUEST_ID
 from shared.settings import SyncSettings
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient  # a development package
 
 _BATCH: Final = 10
-# SQS refuses attributes with control characters, and a long attribute could make the message too large.
+# A long attribute could make the message too large. SQS also refuses attributes with control characters.
 _MAX_DETAIL: Final = 200
-_REFUSED: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_UNSUPPORTED_CHARACTERS: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _T = TypeVar("_T")
 
 
@@ -36,7 +36,8 @@ class SqsQueues:
     def dead_letter(self, message: SqsRecord, reason: str, detail: str) -> None:
         """Send a message to the dead-letter queue.
 
-        Its attributes are `reason`, `detail`, `original_message_id`, and the original `request_id` and `traceparent`.
+        The dead letter has the attributes `reason`, `detail`, `original_message_id`, and the message's `request_id` and
+        `traceparent`.
         """
         attributes = {
             "original_message_id": message.message_id,
@@ -50,30 +51,32 @@ class SqsQueues:
 
         Characters that SQS does not accept (SendMessage, "Unicode characters") are replaced by question marks.
         """
-        self._dead_letter(_REFUSED.sub("?", body) or "?", error.reason, error.detail, {REQUEST_ID: request_id})
+        self._dead_letter(
+            _UNSUPPORTED_CHARACTERS.sub("?", body) or "?", error.reason, error.detail, {REQUEST_ID: request_id}
+        )
 
     def _dead_letter(self, body: str, reason: str, detail: str, attributes: Mapping[str, str | None]) -> None:
         if self._dlq_url is None:
             raise StoreUnavailable("queue", "SYNC__DLQ_URL is not set")
         dlq_url = self._dlq_url
         values = text_attributes({"reason": reason, "detail": _printable(detail), **attributes})
-        _ask(lambda: self._client.send_message(QueueUrl=dlq_url, MessageBody=body, MessageAttributes=values))
+        _call_sqs(lambda: self._client.send_message(QueueUrl=dlq_url, MessageBody=body, MessageAttributes=values))
 
     def change_visibility(self, messages: Sequence[SqsRecord], seconds: int) -> None:
         """Set the messages' visibility timeout to `seconds`."""
         for batch in _batches(messages):
             entries: Any = [
-                {"Id": str(place), "ReceiptHandle": message.receipt_handle, "VisibilityTimeout": seconds}
-                for place, message in enumerate(batch)
+                {"Id": str(index), "ReceiptHandle": message.receipt_handle, "VisibilityTimeout": seconds}
+                for index, message in enumerate(batch)
             ]
-            _ask(
+            _call_sqs(
                 lambda entries=entries: self._client.change_message_visibility_batch(  # type: ignore[misc]
                     QueueUrl=self._queue_url, Entries=entries
                 )
             )
 
 
-def _ask(call: Callable[[], _T]) -> _T:
+def _call_sqs(call: Callable[[], _T]) -> _T:
     try:
         return call()
     except (BotoCoreError, ClientError) as error:

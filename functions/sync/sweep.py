@@ -20,7 +20,7 @@ from shared.stores.cache import CacheLayer
 
 _logger = logging.getLogger(__name__)
 _OUTBOX_BATCH: Final = 200
-_REPAIRS: Final = 500
+_INVALIDATIONS_BATCH: Final = 500
 _MAX_ROUNDS: Final = 50
 _SECONDS: Final = 8.0
 
@@ -30,10 +30,13 @@ class SweepResult:
     """The counts of a sweep.
 
     Attributes:
+        stored: Exchanges of the outbox that were stored.
+        refused: Exchanges of the outbox that were sent to the dead-letter queue.
         removed: Threads with an exchange that a drain of the previous release stored again after its deletion.
-        erased: Deleted rows of deleted threads and users.
-        purged: Deleted expired rows.
-        skipped: Layers that did not respond; their work waits for the next sweep.
+        repaired: Caches that were updated.
+        erased: Rows of deleted threads and users that were deleted.
+        purged: Expired rows that were deleted.
+        skipped: Layers that did not respond. The next sweep does their work.
     """
 
     stored: int = 0
@@ -46,7 +49,7 @@ class SweepResult:
 
 
 class Sweep:
-    """Finishes the work that an outage has left unfinished.
+    """Finishes the work that an outage has interrupted.
 
     Args:
         window: The number of exchanges of a thread in L1.
@@ -65,15 +68,15 @@ class Sweep:
         self._archive = archive
         self._cache = cache
         self._window = window
-        self._bury = dead_letter_body
+        self._dead_letter_body = dead_letter_body
         self._housekeeping = Housekeeping(archive, cache)
-        self._latest = 0.0
+        self._deadline = 0.0
 
     def run(self, seconds: float = _SECONDS) -> SweepResult:
         """Run for about `seconds`, and return the counts.
 
-        Each part has its share of the remaining time, so that a slow part leaves time for the others. An error of one
-        part does not stop the others.
+        Each part gets an equal share of the remaining time, so that a slow part leaves time for the others. An error of
+        one part does not stop the others.
 
         Raises:
             Exception: The first unexpected error, after all parts have run.
@@ -85,7 +88,7 @@ class Sweep:
             self._heartbeat,
             self._empty_outbox,
             self._remove_deleted,
-            self._repair,
+            self._update_caches,
             self._detach,
             self._erase,
             self._purge,
@@ -93,7 +96,7 @@ class Sweep:
         )
         for number, part in enumerate(parts):
             now = time.monotonic()
-            self._latest = now + max(0.0, ends - now) / (len(parts) - number)
+            self._deadline = now + max(0.0, ends - now) / (len(parts) - number)
             try:
                 part(swept)
             except StoreUnavailable as error:
@@ -119,17 +122,17 @@ class Sweep:
             done = list(bodies)
             for body in undrained:
                 done.remove(body)
-            # The outbox is changed last. If the sweep ends before, the next sweep stores the exchanges again, which is
-            # idempotent.
+            # The entries are removed last. If the sweep ends earlier, the next sweep stores them again, which has no
+            # effect.
             self._cache.remove_from_outbox(done)
             # Skip the entries that stay, so that they do not block later entries.
             skip += len(undrained)
-            is_away = not done and "postgres" in swept.skipped
-            if is_away or time.monotonic() > self._latest:
+            is_postgres_down = not done and "postgres" in swept.skipped
+            if is_postgres_down or time.monotonic() > self._deadline:
                 return
 
     def _drain(self, bodies: Sequence[str], swept: SweepResult) -> list[str]:
-        """Store the valid exchanges first; return the entries that stay in the outbox."""
+        """Store the valid exchanges, then dead-letter the others. Return the entries that stay in the outbox."""
         good: list[Exchange] = []
         body_of: dict[int, str] = {}
         dead: list[tuple[str, InvalidRecord, Exchange | None]] = []
@@ -139,7 +142,7 @@ class Sweep:
                 body_of[id(good[-1])] = body
             except InvalidRecord as error:
                 dead.append((body, error, None))
-        drained = self._store.store(good, self._latest - time.monotonic())
+        drained = self._store.store(good, self._deadline - time.monotonic())
         result = drained.merged()
         refused = [*drained.refused, *((exchange, NOT_THE_OWNER) for exchange in result.rejected_owner)]
         waiting = drained.waiting
@@ -160,10 +163,10 @@ class Sweep:
         """Send bodies to the dead-letter queue; return those that it did not accept."""
         for done, (body, error, exchange) in enumerate(dead):
             request_id = exchange.request_id if exchange else None
-            # A dead letter has the request id as an attribute, while a body in the outbox contains it.
-            letter = exchange.to_wire() if exchange and request_id else body
+            # An entry of the outbox has the request id in its body, and a dead letter has it in an attribute.
+            dead_letter = exchange.to_wire() if exchange and request_id else body
             try:
-                self._bury(letter, error, request_id)
+                self._dead_letter_body(dead_letter, error, request_id)
             except StoreUnavailable as outage:
                 swept.skipped.append(outage.layer)
                 return [body for body, *_ in dead[done:]]
@@ -175,57 +178,59 @@ class Sweep:
     def _remove_deleted(self, swept: SweepResult) -> None:
         swept.removed = self._archive.remove_deleted()
 
-    def _repair(self, swept: SweepResult) -> None:
-        while self._repair_some(swept):
-            if time.monotonic() > self._latest:
+    def _update_caches(self, swept: SweepResult) -> None:
+        while self._update_some_caches(swept):
+            if time.monotonic() > self._deadline:
                 return
 
-    def _repair_some(self, swept: SweepResult) -> int:
-        """Update the caches that were logged first; return their number."""
+    def _update_some_caches(self, swept: SweepResult) -> int:
+        """Update the caches of the oldest invalidations; return their number."""
         done = 0
-        for repair in self._archive.invalidations(_REPAIRS):
+        for invalidation in self._archive.invalidations(_INVALIDATIONS_BATCH):
             try:
-                self._repair_one(repair)
+                self._update_cache(invalidation)
             except (StoreBusy, StatementRefused) as error:
-                # The error concerns only this thread, so continue with the others.
+                # The error concerns only this cache, so continue with the others.
                 swept.skipped.append(error.layer)
                 _logger.warning("a cache update is left for the next sweep", extra={"error": str(error)})
                 continue
-            self._archive.clear_invalidation(repair)
+            self._archive.clear_invalidation(invalidation)
             done += 1
-            if time.monotonic() > self._latest:
+            if time.monotonic() > self._deadline:
                 break
         swept.repaired += done
         return done
 
-    def _repair_thread(self, thread_id: str) -> None:
+    def _update_thread(self, thread_id: str) -> None:
         window = self._archive.window(thread_id, self._window)
         cached = self._cache.peek(thread_id)
         if users := users_in(cached):
-            # The drain does not store exchanges of a deleted user. Only this step removes them from Redis' list.
+            # The drain does not store exchanges of a deleted user, so only this step removes them from Redis' list.
             deleted_ids = deleted_with_users(cached, self._archive.user_cutoffs(sorted(users)))
             window = replace(window, deleted=window.deleted | deleted_ids)
         self._cache.recheck_thread(thread_id, window, drained_among(cached.undrained, window.exchanges))
 
-    def _repair_one(self, repair: Invalidation) -> None:
-        if repair.kind == "thread":
-            self._repair_thread(repair.id)
+    def _update_cache(self, invalidation: Invalidation) -> None:
+        if invalidation.kind == "thread":
+            self._update_thread(invalidation.id)
             return
-        cutoff = self._archive.user_cutoffs([repair.id]).get(repair.id)
+        cutoff = self._archive.user_cutoffs([invalidation.id]).get(invalidation.id)
         if cutoff is not None:
             # A queued exchange of the user may be in a thread that only Redis has.
-            self._archive.log_invalidations("thread", self._cache.forget_user(repair.id, cutoff))
-            self._cache.forget_index(repair.id, cutoff)
-        self._archive.preferences(repair.id, lambda preferences: self._cache.set_preferences(repair.id, preferences))
+            self._archive.log_invalidations("thread", self._cache.forget_user(invalidation.id, cutoff))
+            self._cache.forget_index(invalidation.id, cutoff)
+        self._archive.preferences(
+            invalidation.id, lambda preferences: self._cache.set_preferences(invalidation.id, preferences)
+        )
 
     def _detach(self, _: SweepResult) -> None:
-        self._housekeeping.detach(self._latest)
+        self._housekeeping.detach(self._deadline)
 
     def _erase(self, swept: SweepResult) -> None:
-        swept.erased = self._housekeeping.erase(self._latest)
+        swept.erased = self._housekeeping.erase(self._deadline)
 
     def _purge(self, swept: SweepResult) -> None:
-        swept.purged = self._housekeeping.purge(self._latest)
+        swept.purged = self._housekeeping.purge(self._deadline)
 
     def _count(self, _: SweepResult) -> None:
-        self._housekeeping.count(self._latest)
+        self._housekeeping.count(self._deadline)

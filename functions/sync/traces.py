@@ -1,4 +1,4 @@
-"""The span of a batch or a sweep. A batch's span has a link to each span that sent one of its messages."""
+"""The span of a batch or a sweep. A batch's span has links to the spans that sent the messages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from functions.sync.received import traceparent_of
+from functions.sync.sqs_record import traceparent_of
 from shared.tracing.calls import queue_attributes
 
 if TYPE_CHECKING:
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def trace_invocation(tracer: Tracer, event: Any, context: Any) -> Iterator[None]:
-    """Create a span of an invocation for any event.
+    """Create the span of an invocation.
 
-    A batch has messages of many requests, so it has its own trace with links to theirs.
+    A batch has messages of many requests. Its span therefore starts a new trace, with links to the requests' spans.
     """
     records = event.get("Records") if isinstance(event, dict) else None
     attributes: dict[str, str | int] = {"faas.invocation_id": str(context.aws_request_id)}

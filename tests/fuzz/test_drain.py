@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.sync.drain import Drain
-from functions.sync.received import SqsRecord
+from functions.sync.sqs_record import SqsRecord
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.testing import InMemoryArchive, InMemoryCache
 from tests.support import random_input
@@ -72,7 +72,7 @@ def test_a_malformed_record_is_parsed_or_refused(record: Any) -> None:
     try:
         message, reason = SqsRecord.from_record(record), ""
     except InvalidRecord as error:
-        message, reason = SqsRecord.unreadable(record), error.reason
+        message, reason = SqsRecord.from_malformed(record), error.reason
 
     assert reason in {"", "no_record"}
     assert message.message_id

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from functions.sync.queues import SqsQueues
-from functions.sync.received import SqsRecord
+from functions.sync.sqs_record import SqsRecord
 from shared.errors import InvalidRecord
 from shared.settings import SyncSettings
 from shared.stores.sqs.client import sqs_client

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from functions.sync.queues import SqsQueues
-from functions.sync.received import SqsRecord
+from functions.sync.sqs_record import SqsRecord
 from shared.errors import InvalidRecord, StoreUnavailable, TooLargeForQueue
 from shared.models import Exchange
 from shared.settings import SyncSettings

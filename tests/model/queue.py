@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from functions.sync.received import SqsRecord
+from functions.sync.sqs_record import SqsRecord
 from shared.errors import InvalidRecord
 from shared.models import Exchange
 from tests.model.faults import Faults

@@ -15,7 +15,7 @@ import pytest
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]  # ships no types
 
 from functions.sync.drain import Drain, DrainResult, backoff
-from functions.sync.received import SqsRecord
+from functions.sync.sqs_record import SqsRecord
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.ids import ExchangeIds
 from shared.models import Exchange

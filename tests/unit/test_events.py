@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mangum import Mangum
 
 from functions.agent.http.events import SOURCES, is_request
-from functions.agent.http.gateway import gateway
+from functions.agent.http.gateway import with_request_checks
 from functions.agent.http.json_body import JsonRoute
 from tests.support import events
 from tests.support.api import Api
@@ -46,7 +46,9 @@ _UNUSUAL_HEADERS: list[dict[str, Any]] = [
 def _invoke(app: Any, event: dict[str, Any], base_path: str = "/") -> dict[str, Any]:
     asyncio.set_event_loop(loop := asyncio.new_event_loop())
     try:
-        mangum = Mangum(gateway(app), lifespan="off", api_gateway_base_path=base_path, custom_handlers=SOURCES)
+        mangum = Mangum(
+            with_request_checks(app), lifespan="off", api_gateway_base_path=base_path, custom_handlers=SOURCES
+        )
         assert is_request(event)
         return mangum(event, cast(Any, None))  # the context is unused
     finally:

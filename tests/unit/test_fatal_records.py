@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from functions.sync.drain import Drain
-from functions.sync.received import SqsRecord
+from functions.sync.sqs_record import SqsRecord
 from shared.errors import StoreBusy, StoreUnavailable
 from shared.models import Exchange
 from shared.stores.archive import StoreResult

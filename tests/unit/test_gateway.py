@@ -11,8 +11,8 @@ from urllib.parse import unquote
 import pytest
 from mangum import Mangum
 
-from functions.agent.http.events import SOURCES, sent_path
-from functions.agent.http.gateway import gateway
+from functions.agent.http.events import SOURCES, request_path
+from functions.agent.http.gateway import with_request_checks
 from tests.support.api import Api
 
 # Pairs: a path below the base path as the client sends it, and the same path as an HTTP API passes it on.
@@ -50,29 +50,29 @@ def _http(
 @pytest.mark.parametrize(("encoded", "decoded"), _PATHS)
 def test_each_source_has_its_own_encoding(encoded: str, decoded: str) -> None:
     """For each source, an id that was encoded once is decoded once."""
-    assert sent_path(_rest(encoded, proxy=decoded[1:])) == encoded
-    assert sent_path(_rest(encoded, proxy=encoded[1:])) == encoded
-    assert sent_path({"path": encoded, "httpMethod": "GET", "requestContext": {"elb": {}}}) == encoded
-    assert sent_path(_http(encoded, domain="abc.lambda-url.eu-west-1.on.aws")) == encoded
-    assert unquote(sent_path(_http(decoded))) == decoded
-    assert unquote(sent_path(_http("/prod" + decoded, "prod"))) == decoded
+    assert request_path(_rest(encoded, proxy=decoded[1:])) == encoded
+    assert request_path(_rest(encoded, proxy=encoded[1:])) == encoded
+    assert request_path({"path": encoded, "httpMethod": "GET", "requestContext": {"elb": {}}}) == encoded
+    assert request_path(_http(encoded, domain="abc.lambda-url.eu-west-1.on.aws")) == encoded
+    assert unquote(request_path(_http(decoded))) == decoded
+    assert unquote(request_path(_http("/prod" + decoded, "prod"))) == decoded
 
 
 @pytest.mark.parametrize(("encoded", "decoded"), _PATHS[:-1])
 @pytest.mark.parametrize("base", ["/memory", "/memory/v1", "/threads", "/a%20b"])
 def test_a_domains_base_path_is_not_part_of_the_route(encoded: str, decoded: str, base: str) -> None:
     """The base path is not part of the route. Some sources decode the path parameters, and others do not."""
-    assert sent_path(_rest(encoded, base, proxy=decoded[1:])) == encoded
-    assert sent_path(_rest(encoded, base, proxy=encoded[1:])) == encoded
+    assert request_path(_rest(encoded, base, proxy=decoded[1:])) == encoded
+    assert request_path(_rest(encoded, base, proxy=encoded[1:])) == encoded
     event = _http(unquote(base) + decoded, domain="api.example.com")
     event |= {"routeKey": "ANY /{proxy+}", "pathParameters": {"proxy": decoded[1:]}}
-    assert unquote(sent_path(event)) == decoded
+    assert unquote(request_path(event)) == decoded
 
 
 def test_a_base_path_alone_is_the_page() -> None:
     """A request to the base path without a further segment returns the page."""
-    assert sent_path(_rest("", "/memory") | {"resource": "/"}) == "/"
-    assert sent_path(_rest("/", "/memory") | {"resource": "/"}) == "/"
+    assert request_path(_rest("", "/memory") | {"resource": "/"}) == "/"
+    assert request_path(_rest("/", "/memory") | {"resource": "/"}) == "/"
 
 
 @pytest.mark.parametrize(
@@ -88,12 +88,12 @@ def test_a_base_path_alone_is_the_page() -> None:
 )
 def test_the_stage_is_removed_once(path: str, stage: str, route: str) -> None:
     """The API removes the stage once, and only as a whole segment."""
-    assert sent_path(_http(path, stage)) == route
+    assert request_path(_http(path, stage)) == route
 
 
 def test_paths_of_a_custom_domain_have_no_stage() -> None:
     """The paths of a custom domain have no stage. So the API does not remove a segment that equals the stage's name."""
-    assert sent_path(_http("/threads", "threads", "api.example.com")) == "/threads"
+    assert request_path(_http("/threads", "threads", "api.example.com")) == "/threads"
 
 
 @pytest.mark.parametrize(
@@ -120,15 +120,15 @@ def test_the_settings_base_path_is_removed_once(path: str, route: str) -> None:
         _rest(path),
     ):
         if "%2F" not in path or ".lambda-url." in str(event) or "rawPath" not in event:
-            assert sent_path(event, "/memory") == route
-            assert sent_path(event) == path
+            assert request_path(event, "/memory") == route
+            assert request_path(event) == path
 
 
 def _post(api: Api, body: object, **event_fields: Any) -> tuple[int, dict[str, Any]]:
     asyncio.set_event_loop(loop := asyncio.new_event_loop())
     try:
         event = _rest("/invoking") | {"httpMethod": "POST", "body": body, **event_fields}
-        mangum = Mangum(gateway(api.app), lifespan="off", custom_handlers=SOURCES)
+        mangum = Mangum(with_request_checks(api.app), lifespan="off", custom_handlers=SOURCES)
         answer = mangum(event, None)  # type: ignore[arg-type]  # unused
     finally:
         asyncio.set_event_loop(None)

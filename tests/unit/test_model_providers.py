@@ -201,7 +201,7 @@ async def _run_and_close(runner: AgentRunner, times: int = 1, tools: Sequence[st
     try:
         return [await _run(runner, tools) for _ in range(times)]
     finally:
-        client: Any = runner._loaded()._model
+        client: Any = runner._load_engine()._model
         await client.client.close()
 
 
@@ -277,7 +277,7 @@ def test_a_hanging_provider_causes_a_timeout(openai: ChatServer) -> None:
     """If the provider hangs, the run ends after the configured timeout."""
     openai.hangs = True
     runner = _runner("openai:gpt-5", timeout_seconds=0.5)
-    runner._loaded()
+    runner._load_engine()
     started = time.monotonic()
     with pytest.raises(AgentTimeoutError, match=r"gave no answer within 0\.5 s\.$"):
         asyncio.run(_run_and_close(runner))
@@ -423,7 +423,7 @@ def test_a_hanging_bedrock_causes_a_timeout(chat: ChatServer, aws: pytest.Monkey
     aws.setenv("AWS_ENDPOINT_URL", chat.url.removesuffix("/v1"))
     chat.hangs = True
     runner = _runner("bedrock:amazon.nova-lite-v1:0", timeout_seconds=0.5)
-    runner._loaded()
+    runner._load_engine()
     started = time.monotonic()
     with pytest.raises(AgentTimeoutError, match=r"within 0\.5 s"):
         asyncio.run(_run(runner))

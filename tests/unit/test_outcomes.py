@@ -16,7 +16,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from functions.agent.agents.runner import AgentRunner
-from functions.agent.outcomes import is_described
+from functions.agent.outcomes import has_outcome
 from shared.errors import StatementRefused, StoreBusy, StoreUnavailable
 from shared.models import Exchange
 from tests.support.api import Api
@@ -189,7 +189,7 @@ def test_the_table_of_outcomes_has_every_operation(guarded_api: Api) -> None:
     for route in guarded_api.app.routes:
         if isinstance(route, APIRoute):
             for method in route.methods or ():
-                assert is_described(route.name, method), route.name
+                assert has_outcome(route.name, method), route.name
 
 
 @pytest.mark.parametrize(
@@ -211,8 +211,7 @@ def test_the_problem_of_a_refusal_names_the_refusal(
     monkeypatch.setattr(api.archive, "change_preferences", refuse)
     detail = api.ask("PATCH", "/users/ana/preferences", {"tone": "dry"}).json()["detail"]
     assert detail == (
-        f"PostgreSQL {state}, so the preferences are not changed, and nothing was changed. "
-        "Repeat the request to have it done."
+        f"PostgreSQL {state}, so the preferences are not changed, and nothing was changed. Repeat the request."
     )
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from functions.agent import registry
 from functions.agent.agents.runner import AgentRunner, AgentTimeoutError
-from functions.agent.agents.tool_calls import adapt
+from functions.agent.agents.tool_calls import to_library_tool
 from functions.agent.registry import AgentDefinition
 from functions.agent.tools import ToolContext
 from shared.errors import SettingsError
@@ -53,7 +53,7 @@ def _run(runner: AgentRunner, agent: str, tools: list[str]) -> str:
 def _call_tools(monkeypatch: pytest.MonkeyPatch, **arguments: dict[str, str]) -> None:
     """Make the offline model call these tools."""
     tool_arguments = {name: lambda _, value=value: value for name, value in arguments.items()}
-    monkeypatch.setattr("functions.agent.agents.offline._WHEN", tool_arguments)
+    monkeypatch.setattr("functions.agent.agents.offline._TOOL_ARGUMENTS", tool_arguments)
 
 
 def test_the_example_has_an_agent_with_two_tools(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,14 +284,14 @@ def _unknown_parameter_type(_: ToolContext, thing: UnknownType) -> str:  # type:
 @pytest.mark.parametrize(
     ("tool", "expected"),
     [
-        (_generator, "has to return it"),
-        (_async_generator, "has to return it"),
-        (_Callable(), "has to be a function"),
-        (functools.partial(_generator), "has to be a function"),
-        ("current_time", "has to be a function"),
+        (_generator, "must return its result"),
+        (_async_generator, "must return its result"),
+        (_Callable(), "must be a function"),
+        (functools.partial(_generator), "must be a function"),
+        ("current_time", "must be a function"),
         (lambda _: "", "a tool's name"),
-        (len, "has to be a function"),
-        (_no_context, "ToolContext first"),
+        (len, "must be a function"),
+        (_no_context, "must be a ToolContext"),
         (_unsupported_parameter, "a parameter that no model can pass: .*Search"),
         (_unknown_parameter_type, "a parameter that no model can pass: .*UnknownType"),
     ],
@@ -334,5 +334,5 @@ def test_a_return_annotation_does_not_matter() -> None:
     The annotated name may exist for type checks only.
     """
     registry.add_tool(_unknown_return_type)
-    adapted = adapt("_unknown_return_type")
+    adapted = to_library_tool("_unknown_return_type")
     assert list(adapted.function_schema.json_schema["properties"]) == ["number"]

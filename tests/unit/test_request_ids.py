@@ -14,7 +14,7 @@ import pytest
 
 from functions.agent.http.request_log import request_id_of as request_id_of_event
 from functions.sync.drain import Drain, in_chunks
-from functions.sync.received import SqsRecord, request_id_of
+from functions.sync.sqs_record import SqsRecord, request_id_of
 from functions.sync.sweep import Sweep
 from shared.errors import InvalidRecord
 from shared.memory.memory import Memory

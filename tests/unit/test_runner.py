@@ -139,7 +139,7 @@ def test_a_new_agent_and_a_new_tool_need_one_entry_each(monkeypatch: pytest.Monk
     agent = AgentDefinition("clerk", instructions="You are a clerk.", tools=("weather",))
     monkeypatch.setitem(registry.AGENTS, "clerk", agent)
     monkeypatch.setitem(registry.TOOLS, "weather", weather)
-    monkeypatch.setattr("functions.agent.agents.offline._WHEN", {"weather": lambda _: {"city": "Oslo"}})
+    monkeypatch.setattr("functions.agent.agents.offline._TOOL_ARGUMENTS", {"weather": lambda _: {"city": "Oslo"}})
     answer = asyncio.run(
         _runner().run(
             agent_name="clerk",
@@ -281,10 +281,10 @@ def test_model_and_agent_are_reused() -> None:
     """The next run reuses the model, the agent and the tool schemas."""
     runner = _runner()
     _run(runner, "time", tools=["current_time"])
-    loaded_engine = runner._loaded()
+    loaded_engine = runner._load_engine()
     before = (loaded_engine._model, loaded_engine._agents["assistant"], loaded_engine._tools["current_time"])
     _run(runner, "time", tools=["current_time"])
-    assert runner._loaded() is loaded_engine
+    assert runner._load_engine() is loaded_engine
     assert (loaded_engine._model, loaded_engine._agents["assistant"], loaded_engine._tools["current_time"]) == before
 
 
@@ -322,7 +322,7 @@ def test_a_run_ends_after_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
         await asyncio.sleep(60)
 
     with monkeypatch.context() as patch:
-        patch.setattr(runner._loaded()._model, "request", never_answer)
+        patch.setattr(runner._load_engine()._model, "request", never_answer)
         with pytest.raises(AgentTimeoutError, match=r"offline gave no answer within 0\.3 s"):
             _run(runner, "Hello")
     assert not issubclass(AgentTimeoutError, AgentRunError)
@@ -337,7 +337,7 @@ def test_any_exception_of_a_model_is_an_error_of_the_run(monkeypatch: pytest.Mon
         message = "token sk-secret"
         raise ValueError(message)
 
-    monkeypatch.setattr(runner._loaded()._model, "request", fail)
+    monkeypatch.setattr(runner._load_engine()._model, "request", fail)
     with pytest.raises(AgentRunError, match=r"^The model offline gave no answer: ValueError\.$"):
         _run(runner, "Hello")
 

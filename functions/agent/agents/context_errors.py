@@ -22,7 +22,7 @@ _TOO_LONG: Final = re.compile(
     r"|maximum number of (?:input )?tokens|input token count|too many total text|total number of tokens",
     re.IGNORECASE,
 )
-_OF_THE_REQUEST: Final = frozenset(
+_REQUEST_STATUSES: Final = frozenset(
     {
         HTTPStatus.BAD_REQUEST,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -39,7 +39,7 @@ def is_context_too_long(error: Exception) -> bool:
         if isinstance(each, ModelHTTPError):
             if each.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
                 return True
-            return each.status_code in _OF_THE_REQUEST and bool(_TOO_LONG.search(f"{each.body} {each.message}"))
+            return each.status_code in _REQUEST_STATUSES and bool(_TOO_LONG.search(f"{each.body} {each.message}"))
     return False
 
 

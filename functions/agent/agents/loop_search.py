@@ -7,17 +7,17 @@ from shared.errors import StoreUnavailable
 from shared.models import SearchHit
 
 
-class LoopSearch:
+class EventLoopSearch:
     """A `SearchConversations` for worker threads. Create it on the event loop's thread.
 
     Attributes:
-        is_over: Whether the run has ended. A tool's thread cannot be stopped, but its searches then fail.
+        has_run_ended: Whether the run has ended. A tool's thread cannot be stopped, but its searches then fail.
     """
 
     def __init__(self, search: SearchConversations) -> None:
         self._search = search
         self._loop = asyncio.get_running_loop()
-        self.is_over = False
+        self.has_run_ended = False
 
     def __call__(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> list[SearchHit]:
         """Return what the search returns.
@@ -27,7 +27,7 @@ class LoopSearch:
         """
 
         async def search() -> list[SearchHit]:
-            if self.is_over:
+            if self.has_run_ended:
                 raise StoreUnavailable("postgres", "the run has ended")
             return self._search(user_id, query, limit=limit, exclude_thread=exclude_thread)
 

@@ -36,13 +36,13 @@ async def _respond(messages: list[ModelMessage], info: AgentInfo) -> ModelRespon
     requests = [part for message in messages if isinstance(message, ModelRequest) for part in message.parts]
     prompt = "\n".join(str(part.content) for part in requests if isinstance(part, UserPromptPart))
     results = [(part.tool_name, part.model_response_str()) for part in requests if isinstance(part, ToolReturnPart)]
-    if not results and (calls := _calls(prompt, [tool.name for tool in info.function_tools])):
+    if not results and (calls := _tool_calls(prompt, [tool.name for tool in info.function_tools])):
         return ModelResponse(parts=calls)
     return ModelResponse(parts=[TextPart(compose(prompt, info.instructions or "", results))])
 
 
-def _calls(prompt: str, available: list[str]) -> list[ToolCallPart]:
-    arguments = {name: _WHEN[name](prompt) for name in available if name in _WHEN}
+def _tool_calls(prompt: str, available: list[str]) -> list[ToolCallPart]:
+    arguments = {name: _TOOL_ARGUMENTS[name](prompt) for name in available if name in _TOOL_ARGUMENTS}
     return [
         # A fixed id, because the library would generate a random one.
         ToolCallPart(tool_name=name, args=args, tool_call_id=name)
@@ -51,14 +51,14 @@ def _calls(prompt: str, available: list[str]) -> list[ToolCallPart]:
     ]
 
 
-def _when_time(prompt: str) -> dict[str, str] | None:
+def _time_arguments(prompt: str) -> dict[str, str] | None:
     if not _MENTIONS_TIME.search(prompt):
         return None
     zone = _TIME_ZONE.search(prompt)
     return {"time_zone": zone.group()} if zone else {}
 
 
-def _when_search(prompt: str) -> dict[str, str] | None:
+def _search_arguments(prompt: str) -> dict[str, str] | None:
     if not _MENTIONS_SEARCH.search(prompt):
         return None
     # Only "pizza" of "Search my older conversations for pizza" is a search term.
@@ -66,8 +66,8 @@ def _when_search(prompt: str) -> dict[str, str] | None:
     return {"query": subject.group(1) if subject else prompt}
 
 
-_WHEN: Final[Mapping[str, Callable[[str], dict[str, str] | None]]] = {
-    "current_time": _when_time,
-    "search_conversations": _when_search,
+_TOOL_ARGUMENTS: Final[Mapping[str, Callable[[str], dict[str, str] | None]]] = {
+    "current_time": _time_arguments,
+    "search_conversations": _search_arguments,
 }
 """For each tool, a function that returns the arguments of a call, or None if the prompt needs no call of the tool."""

@@ -24,15 +24,15 @@ def load_plugins(modules: Sequence[str]) -> None:
         except (Exception, SystemExit) as error:
             # A plugin may raise any exception. The function cannot run without the plugin, so the start fails and names
             # it.
-            sentence = f"AGENT__PLUGINS names {name!r}, which cannot be used: {type(error).__name__}: {error}."
-            raise SettingsError(sentence) from error
+            message = f"AGENT__PLUGINS names {name!r}, which cannot be used: {type(error).__name__}: {error}."
+            raise SettingsError(message) from error
         if inspect.iscoroutinefunction(register):
             raise SettingsError(f"AGENT__PLUGINS names {name!r}, whose register() has to be a plain function.")
         try:
             register()
         except (Exception, SystemExit) as error:
-            sentence = f"AGENT__PLUGINS names {name!r}, whose register() failed: {type(error).__name__}: {error}."
-            raise SettingsError(sentence) from error
+            message = f"AGENT__PLUGINS names {name!r}, whose register() failed: {type(error).__name__}: {error}."
+            raise SettingsError(message) from error
     for agent in registry.AGENTS.values():
         if unknown := [tool for tool in agent.tools if tool not in registry.TOOLS]:
             raise SettingsError(f"AGENT__PLUGINS: the agent {agent.name!r} has no such tool: {', '.join(unknown)}.")

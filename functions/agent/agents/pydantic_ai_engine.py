@@ -10,7 +10,7 @@ from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError, UserError
 from functions.agent.agents.context_errors import is_context_too_long
 from functions.agent.agents.model_clients import build_model
 from functions.agent.agents.model_name import ModelName
-from functions.agent.agents.tool_calls import adapt
+from functions.agent.agents.tool_calls import to_library_tool
 from functions.agent.registry import AgentDefinition
 from functions.agent.request_errors import AgentRunError, ContextTooLongError
 from functions.agent.tools import ToolContext
@@ -42,7 +42,7 @@ class Engine:
         try:
             self._model = build_model(model, timeout_seconds)
         except Exception as error:
-            raise AgentRunError(_sentence(model, error)) from error
+            raise AgentRunError(_error_message(model, error)) from error
         if tracer is not None:
             from functions.agent.agents.traced_model import TracedModel  # noqa: PLC0415 - imported only if tracing is on
 
@@ -69,7 +69,7 @@ class Engine:
         except Exception as error:
             # The library passes an SDK's own errors (e.g. missing credentials) through unchanged.
             kind = ContextTooLongError if is_context_too_long(error) else AgentRunError
-            raise kind(_sentence(self._name, error)) from error
+            raise kind(_error_message(self._name, error)) from error
         answer = _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", result.output)
         if not answer.strip():
             raise AgentRunError(f"The model {self._name} gave an empty answer.")
@@ -87,11 +87,11 @@ class Engine:
 
     def _tool(self, name: str) -> Tool[ToolContext]:
         if name not in self._tools:
-            self._tools[name] = adapt(name)
+            self._tools[name] = to_library_tool(name)
         return self._tools[name]
 
 
-def _sentence(model: ModelName, error: Exception) -> str:
+def _error_message(model: ModelName, error: Exception) -> str:
     """Describe the failure without the provider's text, which may contain a key or the prompt."""
     if isinstance(error, UserError):
         return f"The model {model} is not set up: {error.message}"

@@ -61,7 +61,7 @@ class AgentRunner:
         self._tracer = tracer
         self._engine: Engine | None = None
         # The token limit for prompt, instructions and memory, after the model rejected a larger context.
-        self._accepted: int | None = None
+        self._accepted_tokens: int | None = None
 
     def check(self, agent_name: str, tools: Sequence[str]) -> None:
         """Check the names in a request before the run.
@@ -107,7 +107,7 @@ class AgentRunner:
         context = ToolContext(search=self._search, user_id=user_id, thread_id=thread_id)
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                ask = functools.partial(self._loaded().answer, definition, names, prompt=prompt, context=context)
+                ask = functools.partial(self._load_engine().answer, definition, names, prompt=prompt, context=context)
                 return await self._answer(ask, instructions, prompt, memory)
         except TimeoutError as error:
             raise AgentTimeoutError(
@@ -121,8 +121,8 @@ class AgentRunner:
         if memory is None:
             return await ask(instructions=instructions)
         other_tokens = count_tokens(instructions) + count_tokens(prompt)
-        selection = memory.select(None if self._accepted is None else self._accepted - other_tokens)
-        max_tokens, is_refused = selection.tokens, False
+        selection = memory.select(None if self._accepted_tokens is None else self._accepted_tokens - other_tokens)
+        max_tokens, is_rejected = selection.tokens, False
         for halvings_left in reversed(range(_MAX_HALVINGS + 1)):
             try:
                 answer = await ask(instructions=join_parts(instructions, selection.context))
@@ -130,19 +130,19 @@ class AgentRunner:
                 if not halvings_left or not selection.context:
                     is_prompt = count_tokens(prompt) >= count_tokens(instructions)
                     raise PromptTooLongError("prompt" if is_prompt else "instructions", str(self._model)) from error
-                max_tokens, is_refused = max_tokens // 2, True
+                max_tokens, is_rejected = max_tokens // 2, True
                 selection = memory.select(max_tokens if halvings_left > 1 else 0)
             else:
-                if is_refused:
+                if is_rejected:
                     # The limit counts, not the memory's length: if one long exchange did not fit, the memory is much
                     # shorter than the limit, and half of its length would be too low a limit.
-                    self._accepted = other_tokens + max_tokens
-                elif self._accepted is not None:
-                    self._accepted = max(self._accepted, other_tokens + selection.tokens)
+                    self._accepted_tokens = other_tokens + max_tokens
+                elif self._accepted_tokens is not None:
+                    self._accepted_tokens = max(self._accepted_tokens, other_tokens + selection.tokens)
                 return answer
         raise AssertionError  # the last attempt returns or raises
 
-    def _loaded(self) -> "Engine":
+    def _load_engine(self) -> "Engine":
         if self._engine is None:
             from functions.agent.agents.pydantic_ai_engine import Engine  # noqa: PLC0415 - takes a second of CPU, which only /run needs
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic_ai import RunContext, Tool
 
-from functions.agent.agents.loop_search import LoopSearch
+from functions.agent.agents.loop_search import EventLoopSearch
 from functions.agent.registry import TOOLS
 from functions.agent.registry import Tool as Function
 from functions.agent.tools import ToolContext
@@ -19,7 +19,7 @@ from functions.agent.tools import ToolContext
 _logger = logging.getLogger(__name__)
 
 
-def adapt(name: str) -> Tool[ToolContext]:
+def to_library_tool(name: str) -> Tool[ToolContext]:
     """Return a registered tool as the library's tool."""
     function = TOOLS[name]
 
@@ -35,7 +35,7 @@ def adapt(name: str) -> Tool[ToolContext]:
 
 async def _call(name: str, function: Function, context: ToolContext, arguments: Mapping[str, Any]) -> str:
     """Return a tool's result. If the tool fails, return one sentence, so that the model can continue."""
-    search = LoopSearch(context.search)
+    search = EventLoopSearch(context.search)
 
     def in_thread() -> tuple[object, BaseException | None]:
         # Errors are returned as values, because a future cannot carry every exception, e.g. StopIteration.
@@ -58,7 +58,7 @@ async def _call(name: str, function: Function, context: ToolContext, arguments: 
     except (Exception, SystemExit) as error:  # noqa: BLE001 - logged
         return _failed(name, error)
     finally:
-        search.is_over = True
+        search.has_run_ended = True
 
 
 def _text(result: object) -> str:

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from functions.agent.callers import Caller
-from functions.agent.http.auth import CallerOf, Guard, ProblemsMiddleware
+from functions.agent.http.auth import Guard, ProblemsMiddleware, RequestCaller
 from functions.agent.http.inspection_routes import add_inspection_routes
 from functions.agent.http.json_body import JsonRoute
 from functions.agent.http.openapi import add_description_routes
@@ -61,7 +61,7 @@ def server_timing(seconds: dict[str, float]) -> str:
     return ", ".join(f"{part};dur={took * 1000:.1f}" for part, took in seconds.items())
 
 
-def _allowed(app: FastAPI, request: Request) -> str:
+def _allowed_methods(app: FastAPI, request: Request) -> str:
     """Return the methods of a path. Each method is a separate route, and the router would name only the first."""
     methods = {
         method
@@ -72,19 +72,19 @@ def _allowed(app: FastAPI, request: Request) -> str:
     return ", ".join(sorted(methods))
 
 
-def _acting(request: _Turn, caller: Caller) -> _Turn:
+def _with_user(request: _Turn, caller: Caller) -> _Turn:
     """Return the request with its user resolved."""
     user_id = caller.resolve_user(request.user_id, "body")
     return request if user_id == request.user_id else request.model_copy(update={"user_id": user_id})
 
 
 # A coroutine, because FastAPI would run a plain function in a thread.
-async def _acting_user(user_id: UserPath, caller: CallerOf) -> str:
+async def _authorized_user(user_id: UserPath, caller: RequestCaller) -> str:
     caller.resolve_user(user_id, "path")
     return user_id
 
 
-_ActingUser = Annotated[str, Depends(_acting_user)]
+_AuthorizedUser = Annotated[str, Depends(_authorized_user)]
 
 
 def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex function
@@ -118,7 +118,7 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
         operation = getattr(request.scope.get("route"), "name", "")
         problem = problem_of(error, operation, request.method)
         if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
-            problem = replace(problem, headers={"Allow": _allowed(app, request)})
+            problem = replace(problem, headers={"Allow": _allowed_methods(app, request)})
         return problem_response(problem)
 
     for kind in (RequestValidationError, HTTPException):
@@ -129,26 +129,26 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
     @app.post("/run")
     async def run(
         request: RunRequest,
-        caller: CallerOf,
+        caller: RequestCaller,
         idempotency_key: Annotated[IdempotencyKey | None, Header(alias="Idempotency-Key")] = None,
     ) -> Response:
         """Run a turn: load the memory, run the agent, store the exchange."""
-        result = await operations.run(_acting(request, caller), idempotency_key, caller.access(request.user_id))
+        result = await operations.run(_with_user(request, caller), idempotency_key, caller.access(request.user_id))
         headers = {"Server-Timing": server_timing(result.seconds)} if result.seconds else {}
         return _json(result.answer, headers=headers | ({"Idempotent-Replayed": "true"} if result.is_replayed else {}))
 
     @app.post("/invoking")
-    async def invoking(request: InvokingRequest, caller: CallerOf) -> Response:
+    async def invoking(request: InvokingRequest, caller: RequestCaller) -> Response:
         """Return the context for a turn: recent messages and the user's preferences."""
-        return _json(operations.invoking(_acting(request, caller), caller.access(request.user_id)))
+        return _json(operations.invoking(_with_user(request, caller), caller.access(request.user_id)))
 
     @app.post("/invoked", status_code=202)
-    async def invoked(request: InvokedRequest, caller: CallerOf) -> Response:
+    async def invoked(request: InvokedRequest, caller: RequestCaller) -> Response:
         """Store an exchange."""
-        return _json(operations.invoked(_acting(request, caller), caller.access(request.user_id)), 202)
+        return _json(operations.invoked(_with_user(request, caller), caller.access(request.user_id)), 202)
 
     @app.get("/threads")
-    async def list_threads(query: Annotated[ThreadsQuery, Query()], caller: CallerOf) -> Response:
+    async def list_threads(query: Annotated[ThreadsQuery, Query()], caller: RequestCaller) -> Response:
         """List a user's threads, newest first."""
         user_id = caller.resolve_user(query.user_id, "query")
         if user_id is None:
@@ -162,7 +162,7 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
 
     @app.get("/threads/{thread_id:path}/messages")
     async def read_messages(
-        thread_id: ThreadPath, query: Annotated[MessagesQuery, Query()], caller: CallerOf
+        thread_id: ThreadPath, query: Annotated[MessagesQuery, Query()], caller: RequestCaller
     ) -> Response:
         """Read a thread's messages, including undrained ones."""
         page = operations.threads.messages(
@@ -173,56 +173,56 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
 
     @app.put("/threads/{thread_id:path}/exchanges/{exchange_id}", status_code=202)
     async def replace_exchange(
-        thread_id: ThreadPath, exchange_id: ExchangePath, request: ReplaceRequest, caller: CallerOf
+        thread_id: ThreadPath, exchange_id: ExchangePath, request: ReplaceRequest, caller: RequestCaller
     ) -> Response:
         """Replace an exchange's texts. Its id and its position do not change."""
         return _json(operations.replace_exchange(thread_id, exchange_id, request, caller.owner), 202)
 
     @app.delete("/threads/{thread_id:path}/exchanges/{exchange_id}", status_code=204)
-    async def delete_exchange(thread_id: ThreadPath, exchange_id: ExchangePath, caller: CallerOf) -> Response:
+    async def delete_exchange(thread_id: ThreadPath, exchange_id: ExchangePath, caller: RequestCaller) -> Response:
         """Delete an exchange, even if it is still queued."""
         operations.exchanges.delete(thread_id, exchange_id, caller.owner)
         return Response(status_code=204)
 
     @app.get("/threads/{thread_id:path}")
-    async def read_thread(thread_id: ThreadPath, caller: CallerOf) -> Response:
+    async def read_thread(thread_id: ThreadPath, caller: RequestCaller) -> Response:
         """Read a thread."""
         return _json(thread_json(operations.threads.get(thread_id, caller.owner)))
 
     @app.patch("/threads/{thread_id:path}")
-    async def rename_thread(thread_id: ThreadPath, request: RenameRequest, caller: CallerOf) -> Response:
+    async def rename_thread(thread_id: ThreadPath, request: RenameRequest, caller: RequestCaller) -> Response:
         """Set a thread's title. Later exchanges do not change it."""
         return _json(thread_json(operations.threads.rename(thread_id, request.title, caller.owner)))
 
     @app.delete("/threads/{thread_id:path}", status_code=204)
-    async def delete_thread(thread_id: ThreadPath, caller: CallerOf) -> Response:
+    async def delete_thread(thread_id: ThreadPath, caller: RequestCaller) -> Response:
         """Delete a thread, including exchanges that are still queued."""
         operations.threads.delete(thread_id, caller.owner)
         return Response(status_code=204)
 
     @app.get("/users/{user_id:path}/preferences")
-    async def read_preferences(user_id: _ActingUser) -> Response:
+    async def read_preferences(user_id: _AuthorizedUser) -> Response:
         """Read a user's preferences."""
         return _json(operations.users.preferences(user_id))
 
     @app.put("/users/{user_id:path}/preferences")
-    async def replace_preferences(user_id: _ActingUser, request: Preferences) -> Response:
+    async def replace_preferences(user_id: _AuthorizedUser, request: Preferences) -> Response:
         """Replace all preferences of a user."""
         return _json(operations.users.replace(user_id, request.root))
 
     @app.patch("/users/{user_id:path}/preferences")
-    async def merge_preferences(user_id: _ActingUser, request: PreferenceChanges) -> Response:
+    async def merge_preferences(user_id: _AuthorizedUser, request: PreferenceChanges) -> Response:
         """Set some of a user's preferences. A null value removes a preference."""
         return _json(operations.users.merge(user_id, request.root))
 
     @app.delete("/users/{user_id:path}/preferences", status_code=204)
-    async def delete_preferences(user_id: _ActingUser) -> Response:
+    async def delete_preferences(user_id: _AuthorizedUser) -> Response:
         """Delete all preferences of a user."""
         operations.users.replace(user_id, {})
         return Response(status_code=204)
 
     @app.delete("/users/{user_id:path}", status_code=204)
-    async def delete_user(user_id: _ActingUser) -> Response:
+    async def delete_user(user_id: _AuthorizedUser) -> Response:
         """Delete all threads and preferences of a user."""
         operations.users.forget(user_id)
         return Response(status_code=204)

@@ -17,7 +17,7 @@ from shared.settings import OPERATOR_SCOPE
 
 # All other paths need a token, including routes that are added later.
 OPEN_PATHS: Final = frozenset({"/", "/health", "/openapi.json", "/docs"})
-OPEN_BELOW: Final = ("/docs/", "/assets/")
+OPEN_PREFIXES: Final = ("/docs/", "/assets/")
 _BEARER: Final = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*) *", re.IGNORECASE)
 
 
@@ -60,7 +60,7 @@ class Guard:
 
 def is_open(path: str) -> bool:
     """Return whether a path needs no token."""
-    return path in OPEN_PATHS or path.startswith(OPEN_BELOW)
+    return path in OPEN_PATHS or path.startswith(OPEN_PREFIXES)
 
 
 def _token(headers: list[str]) -> str:
@@ -97,11 +97,11 @@ class ProblemsMiddleware:
             await self._app(scope, receive, send)
             return
         request = Request(scope)
-        has_begun = False
+        has_response_started = False
 
-        async def send_on(message: Message) -> None:
-            nonlocal has_begun
-            has_begun = True
+        async def send_and_note(message: Message) -> None:
+            nonlocal has_response_started
+            has_response_started = True
             await send(message)
 
         try:
@@ -109,9 +109,9 @@ class ProblemsMiddleware:
             # nothing.
             if (caller := self._guard.caller_of(request)) is not None:
                 request.state.caller = caller
-            await self._app(scope, receive, send_on)
+            await self._app(scope, receive, send_and_note)
         except Exception as error:
-            if has_begun:
+            if has_response_started:
                 raise
             answer = await self._on_error(request, error)
             await answer(scope, receive, send)
@@ -124,4 +124,4 @@ async def _caller(request: Request) -> Caller:
 
 
 # The parameter type of a route that needs its caller. It fails on a route without authentication.
-CallerOf = Annotated[Caller, Depends(_caller)]
+RequestCaller = Annotated[Caller, Depends(_caller)]

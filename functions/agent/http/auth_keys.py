@@ -18,13 +18,13 @@ from functions.agent.request_errors import SigningKeysUnavailable
 _logger = logging.getLogger(__name__)
 _TIMEOUT_SECONDS: Final = 2
 # How long a withdrawn key is still accepted while the issuer responds.
-_FRESH_SECONDS: Final = 300
+_REFRESH_SECONDS: Final = 300
 # How long keys are accepted while the issuer does not respond. An outage must not make keys valid forever.
-_MAX_SECONDS: Final = 86_400
+_MAX_AGE_SECONDS: Final = 86_400
 # An unknown key may be new, so the keys are fetched at once. This is the minimum time between two fetches, because a
 # caller can invent key ids.
-_BETWEEN_SEARCHES: Final = 10
-_BETWEEN_FAILURES: Final = 5
+_SEARCH_INTERVAL_SECONDS: Final = 10
+_RETRY_INTERVAL_SECONDS: Final = 5
 
 
 class SigningKeys:
@@ -52,23 +52,23 @@ class SigningKeys:
             SigningKeysUnavailable: The key is unknown here, and the issuer did not respond.
         """
         now = self._clock()
-        if now - self._fetched_at > _FRESH_SECONDS:
+        if now - self._fetched_at > _REFRESH_SECONDS:
             self._fetch(now)
-        if now - self._fetched_at > _MAX_SECONDS:
-            raise SigningKeysUnavailable(_BETWEEN_FAILURES)
+        if now - self._fetched_at > _MAX_AGE_SECONDS:
+            raise SigningKeysUnavailable(_RETRY_INTERVAL_SECONDS)
         if (key := self._keys.get((kid, algorithm))) is not None:
             return key
-        if now > self._fetched_at and now - self._searched_at > _BETWEEN_SEARCHES:
+        if now > self._fetched_at and now - self._searched_at > _SEARCH_INTERVAL_SECONDS:
             self._searched_at = now
             self._fetch(now)
         if self._tried_at > self._fetched_at:
             # This is not the caller's error, because the issuer may have published this key since the last fetch.
-            raise SigningKeysUnavailable(_BETWEEN_FAILURES)
+            raise SigningKeysUnavailable(_RETRY_INTERVAL_SECONDS)
         return self._keys.get((kid, algorithm))
 
     def _fetch(self, now: float) -> None:
         """Fetch the keys, unless a fetch has just failed. The current keys stay until a fetch succeeds."""
-        if self._tried_at > self._fetched_at and now - self._tried_at < _BETWEEN_FAILURES:
+        if self._tried_at > self._fetched_at and now - self._tried_at < _RETRY_INTERVAL_SECONDS:
             return
         self._tried_at = now
         try:

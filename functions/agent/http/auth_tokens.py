@@ -20,7 +20,7 @@ _REASONS: Final[dict[type[Exception], str]] = {
     jwt.ExpiredSignatureError: "The token has expired.",
     jwt.ImmatureSignatureError: "The token is not valid yet.",
     jwt.InvalidAudienceError: "The token is for another audience.",
-    jwt.InvalidIssuerError: "The token is of another issuer.",
+    jwt.InvalidIssuerError: "The token is from another issuer.",
     jwt.InvalidSignatureError: "The token's signature is wrong.",
 }
 
@@ -53,7 +53,7 @@ class TokenVerifier:
             # A claim has the wrong type, for example a time that is not a number.
             raise _invalid("The token is malformed.") from error
         name = self._settings.user_claim
-        user_id = _find(claims, name)
+        user_id = _read_claim(claims, name)
         if not isinstance(user_id, str) or path_id_error(user_id):
             raise _invalid(
                 f"The token's {name} is not a user id: it must have 1 to 255 printable characters, and not be . or .."
@@ -61,7 +61,7 @@ class TokenVerifier:
         return Caller(user_id, may_act_for_others=self._settings.operator_scope in self._scopes(claims))
 
     def _claims(self, token: str) -> dict[str, Any]:
-        # The header is used only to choose the key. A key or URL inside the token is never trusted.
+        # The header only selects the key. A key or a URL in the token is ignored.
         header = jwt.get_unverified_header(token)
         algorithm, kid = header.get("alg"), header.get("kid")
         if algorithm not in ALGORITHMS:
@@ -71,24 +71,23 @@ class TokenVerifier:
         key = self._keys.find(kid, algorithm)
         if key is None:
             raise _invalid("The token's key is not one of its issuer's keys.")
-        names_client = self._settings.audience_claim != "aud"
+        has_client_claim = self._settings.audience_claim != "aud"
         claims: dict[str, Any] = jwt.decode(
             token,
             key,
             algorithms=ALGORITHMS,
-            audience=None if names_client else self._settings.audiences,
+            audience=None if has_client_claim else self._settings.audiences,
             issuer=self._settings.issuer,
             leeway=_LEEWAY_SECONDS,
-            options={"require": self._required, "verify_aud": not names_client, "enforce_minimum_key_length": True},
+            options={"require": self._required, "verify_aud": not has_client_claim, "enforce_minimum_key_length": True},
         )
-        if names_client:
+        if has_client_claim:
             self._check_client(claims)
         return claims
 
     @property
     def _required(self) -> list[str]:
-        # The library cannot require a nested claim. A token without the nested claim has no user id and is refused
-        # later.
+        # The library cannot require a nested claim. If it is missing, the token has no user id and is rejected later.
         user = [] if "." in self._settings.user_claim else [self._settings.user_claim]
         return ["exp", "iss", self._settings.audience_claim, *user]
 
@@ -103,27 +102,27 @@ class TokenVerifier:
 
     def _scopes(self, claims: dict[str, Any]) -> set[str]:
         """Return the token's scopes: a list, or a text with words separated by spaces (RFC 8693)."""
-        key_ids: set[str] = set()
+        scopes: set[str] = set()
         for name in self._settings.scope_claims:
-            scopes = _find(claims, name)
-            words = scopes.split(" ") if isinstance(scopes, str) else scopes if isinstance(scopes, list) else []
-            key_ids.update(word for word in words if isinstance(word, str))
-        return key_ids
+            claim = _read_claim(claims, name)
+            words = claim.split(" ") if isinstance(claim, str) else claim if isinstance(claim, list) else []
+            scopes.update(word for word in words if isinstance(word, str))
+        return scopes
 
 
-def _find(claims: object, name: str) -> object:
-    """Return a claim by its path, with dots between nested objects: `realm_access.roles`.
+def _read_claim(claims: object, name: str) -> object:
+    """Return a claim by its path, e.g. `realm_access.roles` for a claim in a nested object.
 
-    A claim with the whole path as its name takes precedence: a namespaced claim (`https://app.example/roles`) contains
-    dots.
+    A claim whose name is the whole path takes precedence, because namespaced claims such as `https://app.example/roles`
+    contain dots.
     """
     if not isinstance(claims, dict):
         return None
     if name in claims:
         return claims[name]
-    for place in (place for place, character in enumerate(name) if character == "."):
-        if (key_ids := _find(claims.get(name[:place]), name[place + 1 :])) is not None:
-            return key_ids
+    for index in (index for index, character in enumerate(name) if character == "."):
+        if (value := _read_claim(claims.get(name[:index]), name[index + 1 :])) is not None:
+            return value
     return None
 
 

@@ -17,8 +17,8 @@ from functions.agent.http.api import problem_response
 from functions.agent.http.problems import Problem
 
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-_SENT: Final = ("Accept", "Authorization", "Content-Type", "Idempotency-Key", "X-Api-Key")
-_READ: Final = (
+_REQUEST_HEADERS: Final = ("Accept", "Authorization", "Content-Type", "Idempotency-Key", "X-Api-Key")
+_EXPOSED_HEADERS: Final = (
     "Allow",
     # A page corrects its clock by this header, because the time in its ids orders a thread.
     "Date",
@@ -32,7 +32,7 @@ _READ: Final = (
     "x-amzn-Remapped-WWW-Authenticate",
 )
 _PREFLIGHT_SECONDS: Final = 7200  # the maximum that browsers accept
-_LOOPBACK: Final = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?"
+_LOOPBACK_ORIGIN: Final = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?"
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 
 
@@ -44,8 +44,8 @@ class _Cors(CORSMiddleware):
         answer = super().preflight_response(request_headers)
         requested = ",".join(request_headers.getlist("access-control-request-headers"))
         names = [name for one in requested.split(",") if _TOKEN.fullmatch(name := one.strip())]
-        default_names = {name.lower() for name in _SENT}
-        allowed = [*_SENT, *dict.fromkeys(name for name in names if name.lower() not in default_names)]
+        default_names = {name.lower() for name in _REQUEST_HEADERS}
+        allowed = [*_REQUEST_HEADERS, *dict.fromkeys(name for name in names if name.lower() not in default_names)]
         answer.headers["Access-Control-Allow-Headers"] = ", ".join(allowed)
         return answer if answer.status_code < HTTPStatus.BAD_REQUEST else _as_problem(answer)
 
@@ -80,12 +80,12 @@ def with_cors(app: ASGI, origins: Sequence[str], *, is_local: bool = False) -> A
     cors = _Cors(
         cast(ASGIApp, app),
         allow_origins=origins,
-        allow_origin_regex=_LOOPBACK if is_local else None,
+        allow_origin_regex=_LOOPBACK_ORIGIN if is_local else None,
         allow_methods=_METHODS,
         allow_headers=["*"],
         # An allowed public page may call an API in a private network.
         allow_private_network=True,
-        expose_headers=_READ,
+        expose_headers=_EXPOSED_HEADERS,
         max_age=_PREFLIGHT_SECONDS,
     )
     if cors.allow_all_origins:

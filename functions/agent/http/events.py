@@ -15,30 +15,30 @@ from urllib.parse import quote, unquote, urlencode
 from mangum.handlers import ALB, APIGateway, HTTPGateway
 from mangum.types import LambdaConfig, LambdaContext, LambdaEvent, LambdaHandler, Scope
 
-_NO_TEXT: Final = b"\xff"  # a byte that never occurs in UTF-8
+_INVALID_UTF8: Final = b"\xff"  # a byte that never occurs in UTF-8
 
 
 def is_request(event: Mapping[str, Any]) -> bool:
-    """Return whether an event is an HTTP request instead of a direct invocation."""
+    """Return whether an event is an HTTP request. Otherwise it is a direct invocation."""
     return isinstance(event.get("requestContext"), dict) and isinstance(_method(event), str)
 
 
 class _Event:
-    """An event's request. Mangum's class for the event source converts the response."""
+    """Converts an event to an ASGI request. Mangum's class for the event source converts the response."""
 
     def __init__(self, event: LambdaEvent, context: LambdaContext, config: LambdaConfig) -> None:
         self.event, self.context, self.config = event, context, config
 
     @property
     def body(self) -> bytes:
-        """The body. A text that cannot be encoded becomes bytes that are not valid UTF-8."""
+        """The body. If it cannot be decoded from the event, it is a byte that is invalid in UTF-8."""
         body = self.event.get("body") or ""
         if not isinstance(body, str):
-            return _NO_TEXT
+            return _INVALID_UTF8
         try:
             return base64.b64decode(body, validate=True) if self.event.get("isBase64Encoded") else body.encode()
         except (binascii.Error, ValueError):
-            return _NO_TEXT
+            return _INVALID_UTF8
 
     @property
     def scope(self) -> Scope:
@@ -49,7 +49,7 @@ class _Event:
             "http_version": "1.1",
             "method": _method(self.event),
             "scheme": "https",
-            "path": sent_path(self.event, self.config["api_gateway_base_path"].rstrip("/")),
+            "path": request_path(self.event, self.config["api_gateway_base_path"].rstrip("/")),
             "raw_path": _bytes(_full_path(self.event)),
             "query_string": _bytes(_query(self.event)),
             "root_path": "",
@@ -79,62 +79,64 @@ class _RestEvent(_Event, APIGateway):
 SOURCES: Final[list[type[LambdaHandler]]] = [_BalancerEvent, _HttpEvent, _RestEvent]
 
 
-def sent_path(event: Mapping[str, Any], base_path: str = "") -> str:
+def request_path(event: Mapping[str, Any], base_path: str = "") -> str:
     """Return the percent-encoded path without the stage and the domain's base path, so that `a%2Fb` stays one segment.
 
     Args:
         event: An event of any of the sources.
         base_path: The prefix of the path, such as `/memory`, for events that do not contain it.
     """
-    path = _below_stage(event)
+    path = _path_without_stage(event)
     return (path.removeprefix(base_path) or "/") if base_path and f"{path}/".startswith(f"{base_path}/") else path
 
 
-def _below_stage(event: Mapping[str, Any]) -> str:
+def _path_without_stage(event: Mapping[str, Any]) -> str:
     context = event["requestContext"]
     domain = str(context.get("domainName") or "")
-    if not _is_of_http_api(event):
+    if not _has_http_api_format(event):
         path = str(event.get("path") or "/")
         if event.get("resource") == "/" and context.get("path") == path:
             return "/"  # only the domain's base path
-        return _below_template(path, str(event.get("resource") or ""), event)
+        return _path_of_template(path, str(event.get("resource") or ""), event)
     path = str(event.get("rawPath") or event.get("path") or "/")
     if domain and ".lambda-url." not in domain:
         # An HTTP API decodes paths; a function URL does not.
         path = quote(path, errors="surrogatepass")
     if domain and ".execute-api." not in domain:
         template = event.get("routeKey") or event.get("resource") or ""
-        return _below_template(path, str(template).rpartition(" ")[2], event)
+        return _path_of_template(path, str(template).rpartition(" ")[2], event)
     stage = "/" + quote(str(context.get("stage") or "$default"), safe="$")
     return (path.removeprefix(stage) or "/") if f"{path}/".startswith(f"{stage}/") else path
 
 
-def _is_of_http_api(event: Mapping[str, Any]) -> bool:
+def _has_http_api_format(event: Mapping[str, Any]) -> bool:
     return "rawPath" in event or "version" in event
 
 
-def _below_template(path: str, template: str, event: Mapping[str, Any]) -> str:
-    """Return the part of a path that matches its route's template, e.g. `/threads` of `/memory/threads`."""
+def _path_of_template(path: str, template: str, event: Mapping[str, Any]) -> str:
+    """Return the end of a path that matches the route's template, e.g. `/threads` of `/memory/threads`."""
     values = event.get("pathParameters") or {}
     if not values or not template:
         return path
     below = re.sub(r"\{(\w+)\+?\}", lambda match: str(values.get(match[1], match[0])).strip("/"), template)
     ends = [path[match.start() :] for match in re.finditer("/", path)]
-    # Event sources differ in whether they decode the parameters.
+    # Some event sources decode the path's parameters, and others do not.
     return next((end for end in ends if below.rstrip("/") in {end.rstrip("/"), unquote(end).rstrip("/")}), path)
 
 
 def _full_path(event: Mapping[str, Any]) -> str:
     """Return the URL's path, with its stage and base path."""
     context = event["requestContext"]
-    of_http = context.get("http")
-    path = context.get("path") or (of_http.get("path") if isinstance(of_http, dict) else "") or event.get("path")
+    http_context = context.get("http")
+    path = (
+        context.get("path") or (http_context.get("path") if isinstance(http_context, dict) else "") or event.get("path")
+    )
     return str(path or "/")
 
 
 def _method(event: Mapping[str, Any]) -> Any:
-    of_http = event["requestContext"].get("http")
-    return event.get("httpMethod") or (of_http.get("method") if isinstance(of_http, dict) else None)
+    http_context = event["requestContext"].get("http")
+    return event.get("httpMethod") or (http_context.get("method") if isinstance(http_context, dict) else None)
 
 
 def _headers(event: Mapping[str, Any]) -> Iterator[tuple[bytes, bytes]]:
@@ -148,7 +150,7 @@ def _headers(event: Mapping[str, Any]) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _bytes(text: str) -> bytes:
-    # A lone surrogate becomes an invalid byte, not another character, so that validation rejects it.
+    # A lone surrogate becomes invalid UTF-8, so that validation rejects it.
     return text.encode("utf-8", "surrogatepass")
 
 

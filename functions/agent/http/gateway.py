@@ -19,12 +19,12 @@ from functions.agent.http.problems import problem_of
 # Two messages of 200,000 characters in the longest JSON escapes.
 _MAX_BODY_BYTES: Final = 5_000_000
 # The size of the cache of parsed content types, because a client sends the same type with every request.
-_TYPES_REMEMBERED: Final = 100
+_CONTENT_TYPES_CACHED: Final = 100
 _WITH_BODY: Final = {"POST", "PUT", "PATCH"}
 _CHARSETS: Final = {"", "utf-8", "utf8", "us-ascii", "ascii"}
 
 
-def gateway(app: ASGI) -> ASGI:
+def with_request_checks(app: ASGI) -> ASGI:
     """Return the application with these checks; it accepts bodies of any declared content type."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,7 +75,7 @@ def _check_body(body: bytes, headers: Headers) -> None:
         raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Content-Type: send the body in UTF-8.")
 
 
-@functools.lru_cache(_TYPES_REMEMBERED)
+@functools.lru_cache(_CONTENT_TYPES_CACHED)
 def _charset(content_type: str) -> str:
     """Return the charset that a Content-Type declares, '' for none."""
     declared = Message()

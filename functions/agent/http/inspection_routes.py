@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import orjson
 from fastapi import FastAPI, HTTPException, Query, Response
 
-from functions.agent.http.auth import CallerOf
+from functions.agent.http.auth import RequestCaller
 from functions.agent.operations import Operations
 from functions.agent.schemas import LayersQuery, ThreadPath
 from shared.memory.inspection import BacklogStatus, ThreadLayers
@@ -22,7 +22,9 @@ def add_inspection_routes(app: FastAPI, operations: Operations, operator_scope: 
     """Add the routes."""
 
     @app.get("/threads/{thread_id:path}/layers")
-    async def read_layers(thread_id: ThreadPath, query: Annotated[LayersQuery, Query()], caller: CallerOf) -> Response:
+    async def read_layers(
+        thread_id: ThreadPath, query: Annotated[LayersQuery, Query()], caller: RequestCaller
+    ) -> Response:
         """Show a thread's newest messages in Redis and in PostgreSQL."""
         if caller.owner is not None:
             operations.threads.require(thread_id, caller.owner)
@@ -31,7 +33,7 @@ def add_inspection_routes(app: FastAPI, operations: Operations, operator_scope: 
         )
 
     @app.get("/status")
-    async def read_status(caller: CallerOf) -> Response:
+    async def read_status(caller: RequestCaller) -> Response:
         """Return the numbers of undrained exchanges and dead letters."""
         if not caller.may_act_for_others:
             # Only operators may see the traffic of other users.

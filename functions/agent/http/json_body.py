@@ -51,7 +51,7 @@ def read_json(body: bytes) -> Any:
         raise HTTPException(HTTPStatus.BAD_REQUEST, "The body has an integer that is too long to be read.") from error
 
 
-def _unlike(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
         seen: set[str] = set()
@@ -61,9 +61,9 @@ def _unlike(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def _refuse(name: str) -> Never:
+def _reject_constant(name: str) -> Never:
     raise HTTPException(HTTPStatus.BAD_REQUEST, f"The body is not JSON: {name} is not a number.")
 
 
 # The decoder is made once, because making it takes longer than parsing a short body.
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=_unlike, parse_constant=_refuse)
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_object_without_duplicates, parse_constant=_reject_constant)

@@ -65,7 +65,7 @@ def add_description_routes(app: FastAPI, *, requires_tokens: bool) -> None:
 
 def _describe(app: FastAPI, *, requires_tokens: bool) -> dict[str, Any]:
     """Return the API's OpenAPI description. It marks the content type of problems and the routes that need a token."""
-    routes = _routes_with_answers(app)
+    routes = _routes_with_response_models(app)
     described = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=routes, servers=app.servers
     )
@@ -73,7 +73,7 @@ def _describe(app: FastAPI, *, requires_tokens: bool) -> dict[str, Any]:
         for operation in operations.values():
             is_secured = requires_tokens and not is_open(path)
             problem = {CONTENT_TYPE: operation["responses"].pop("default")["content"]["application/json"]}
-            for status in sorted(_problems(path, operation, is_secured=is_secured)):
+            for status in sorted(_problem_statuses(path, operation, is_secured=is_secured)):
                 operation["responses"][status] = {"description": _STATUSES[status], "content": problem}
             if is_secured:
                 operation["security"] = [{_SCHEME: []}]
@@ -84,12 +84,12 @@ def _describe(app: FastAPI, *, requires_tokens: bool) -> dict[str, Any]:
     return described
 
 
-def _routes_with_answers(app: FastAPI) -> list[BaseRoute]:
+def _routes_with_response_models(app: FastAPI) -> list[BaseRoute]:
     """Return the application's routes with the models of their responses, which only the description uses.
 
     The models are built here instead of at the start, because that would slow down a cold start.
     """
-    from functions.agent.http.responses import ANSWERS, ProblemAnswer  # noqa: PLC0415 - see above
+    from functions.agent.http.responses import RESPONSE_MODELS, ProblemAnswer  # noqa: PLC0415 - see above
 
     described = FastAPI(responses={"default": {"model": ProblemAnswer}})
     for route in app.routes:
@@ -101,12 +101,12 @@ def _routes_with_answers(app: FastAPI) -> list[BaseRoute]:
                 operation_id=route.name,
                 methods=sorted(route.methods or ()),
                 status_code=route.status_code,
-                response_model=ANSWERS.get(route.name),
+                response_model=RESPONSE_MODELS.get(route.name),
             )
     return described.routes
 
 
-def _problems(path: str, operation: dict[str, Any], *, is_secured: bool) -> set[str]:
+def _problem_statuses(path: str, operation: dict[str, Any], *, is_secured: bool) -> set[str]:
     """Return the statuses of the problems that a route may return."""
     statuses = {"413", "500"}
     if not is_open(path):

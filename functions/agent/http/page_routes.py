@@ -28,7 +28,7 @@ def add_page_routes(app: FastAPI) -> None:
 
     @app.get("/", include_in_schema=False)
     async def page(request: Request) -> Response:
-        if (last := _unfinished(request)) is not None:
+        if (last := _segment_without_slash(request)) is not None:
             # The page's own URLs are relative, so that they work behind any prefix.
             return Response(status_code=307, headers={"Location": f"{last}/"})
         return Response(_index(), media_type="text/html", headers={**_HEADERS, "Cache-Control": "no-cache"})
@@ -44,7 +44,7 @@ def add_page_routes(app: FastAPI) -> None:
         return Response(content, media_type=media_type, headers={**_HEADERS, **caching})
 
 
-def _unfinished(request: Request) -> str | None:
+def _segment_without_slash(request: Request) -> str | None:
     """Return the last segment of the URL's path if it does not end with a slash, e.g. `prod` for `/prod`."""
     path = (request.scope.get("raw_path") or b"/").decode("latin-1")
     # Characters that are not percent-encoded cannot be part of a header.

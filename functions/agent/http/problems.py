@@ -117,7 +117,7 @@ def problem_of(  # noqa: C901, PLR0911, PLR0912 - one line a kind of error is th
         case Unauthenticated():
             return Problem(HTTPStatus.UNAUTHORIZED, str(error), headers={"WWW-Authenticate": _challenge(error)})
         case ForbiddenUser():
-            return field_problem(HTTPStatus.FORBIDDEN, "user_id", str(error), error.place)
+            return field_problem(HTTPStatus.FORBIDDEN, "user_id", str(error), error.location)
         case SigningKeysUnavailable():
             headers = {"Retry-After": str(error.retry_seconds)}
             return Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), headers=headers)
@@ -136,22 +136,22 @@ def _challenge(error: Unauthenticated) -> str:
     return f'Bearer realm="{REALM}", error="{error.error}", error_description="{error}"'
 
 
-def _invalid(faults: Iterable[Mapping[str, Any]]) -> Problem:
+def _invalid(field_errors: Iterable[Mapping[str, Any]]) -> Problem:
     errors, status = [], HTTPStatus.UNPROCESSABLE_ENTITY
-    for fault in faults:
-        location, name = _place(fault["loc"])
-        if fault["type"] == "json_invalid" or (fault["type"] == "missing" and not name):
+    for field_error in field_errors:
+        location, name = _field_location(field_error["loc"])
+        if field_error["type"] == "json_invalid" or (field_error["type"] == "missing" and not name):
             return Problem(HTTPStatus.BAD_REQUEST, "The body is not JSON.")
-        if fault["type"] == TOO_LONG:
+        if field_error["type"] == TOO_LONG:
             status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-        is_of_a_key = fault["loc"][-1:] == ("[key]",)
-        detail = f"the name: {fault['msg']}" if is_of_a_key else str(fault["msg"])
+        is_key_invalid = field_error["loc"][-1:] == ("[key]",)
+        detail = f"the name: {field_error['msg']}" if is_key_invalid else str(field_error["msg"])
         errors.append({"field": name or location, "in": location, "detail": detail})
     detail = "; ".join(f"{error['field']}: {error['detail']}" for error in errors[:3])
     return Problem(status, detail, errors[:_MAX_ERRORS])
 
 
-def _place(location: tuple[int | str, ...]) -> tuple[str, str]:
+def _field_location(location: tuple[int | str, ...]) -> tuple[str, str]:
     """Return the location and the name of an invalid field, e.g. `body` and `tools.0`."""
     # pydantic adds `[key]` if the key itself is invalid, and not its value.
     parts = [str(part) for part in location if part != "[key]"]

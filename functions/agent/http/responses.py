@@ -107,7 +107,7 @@ class FieldError(BaseModel):
     """An invalid field of a request. `in` is the part of the request that contains the field."""
 
     field: str
-    place: Literal["body", "query", "path", "header"] = Field(alias="in")
+    location: Literal["body", "query", "path", "header"] = Field(alias="in")
     detail: str
 
 
@@ -190,7 +190,7 @@ class StatusAnswer(BaseModel):
 
 
 # The model of each route's response, by the route's name.
-ANSWERS: Final[dict[str, Any]] = {
+RESPONSE_MODELS: Final[dict[str, Any]] = {
     "run": RunAnswer,
     "invoking": InvokingAnswer,
     "invoked": InvokedAnswer,

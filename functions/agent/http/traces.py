@@ -38,31 +38,35 @@ def with_trace(app: ASGI, routes: Sequence[BaseRoute], tracer: Tracer) -> ASGI:
         status: int = HTTPStatus.INTERNAL_SERVER_ERROR
         method = scope["method"] if scope["method"] in METHODS else "_OTHER"
 
-        async def send_seen(message: Message) -> None:
+        async def send_and_record_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
-        attributes = {"http.request.method": method, "url.scheme": scope["scheme"], **_invocation(scope["aws.context"])}
+        attributes = {
+            "http.request.method": method,
+            "url.scheme": scope["scheme"],
+            **_invocation_attributes(scope["aws.context"]),
+        }
         name = "HTTP" if method == "_OTHER" else method
-        with tracer.request(name, _carrier(scope["headers"]), attributes) as span:
+        with tracer.request(name, _trace_headers(scope["headers"]), attributes) as span:
             try:
-                await app(scope, receive, send_seen)
+                await app(scope, receive, send_and_record_status)
             finally:
                 if (route := route_template(scope, routes)) is not None:
                     span.update_name(f"{name} {route}")
                     span.set_attribute("http.route", route)
-                _finish(tracer, span, status)
+                _set_status(tracer, span, status)
 
     return answer
 
 
 @contextmanager
 def trace_action(tracer: Tracer, action: str | None, context: Any) -> Iterator[Callable[[int], None]]:
-    """Create a span of a direct invocation; it yields a function that sets the response's status.
+    """Create a span of a direct invocation. Yield a function that sets the response's status.
 
-    The parent trace is in `custom` of the client context, because an invocation has no headers.
+    The parent's trace headers are in `custom` of the client context, because an invocation has no headers.
 
     Args:
         tracer: Creates the span.
@@ -72,11 +76,11 @@ def trace_action(tracer: Tracer, action: str | None, context: Any) -> Iterator[C
     custom = getattr(getattr(context, "client_context", None), "custom", None)
     sent = custom if isinstance(custom, dict) else {}
     carrier = {name: value for name in _CONTEXT_HEADERS if isinstance(value := sent.get(name), str)}
-    with tracer.request(f"invoke {action}" if action else "invoke", carrier, _invocation(context)) as span:
-        yield lambda status: _finish(tracer, span, status)
+    with tracer.request(f"invoke {action}" if action else "invoke", carrier, _invocation_attributes(context)) as span:
+        yield lambda status: _set_status(tracer, span, status)
 
 
-def _carrier(headers: Sequence[Sequence[bytes]]) -> Mapping[str, str]:
+def _trace_headers(headers: Sequence[Sequence[bytes]]) -> Mapping[str, str]:
     """Return the trace headers.
 
     The values of a repeated header are joined with a comma. No valid trace header contains a comma, so a repeated
@@ -90,12 +94,12 @@ def _carrier(headers: Sequence[Sequence[bytes]]) -> Mapping[str, str]:
     return trace_headers
 
 
-def _invocation(context: Any) -> dict[str, str]:
+def _invocation_attributes(context: Any) -> dict[str, str]:
     invocation_id = getattr(context, "aws_request_id", None)
     return {"faas.invocation_id": invocation_id} if isinstance(invocation_id, str) else {}
 
 
-def _finish(tracer: Tracer, span: Span, status: int) -> None:
+def _set_status(tracer: Tracer, span: Span, status: int) -> None:
     span.set_attribute("http.response.status_code", int(status))
     if (request_id := current_request_id()) is not None:
         span.set_attribute(_ID, [request_id])

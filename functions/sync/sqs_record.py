@@ -1,4 +1,4 @@
-"""A message in the event source mapping's format."""
+"""A message in the format of Lambda's event source mapping."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from shared.traceparent import TRACEPARENT, valid_traceparent
 
 @dataclass(frozen=True, slots=True)
 class SqsRecord:
-    """A message in the event source mapping's format.
+    """An SQS message.
 
     Attributes:
-        sent_at: Unix seconds of SQS' clock.
-        request_id: The id of the sender's request, if the message has one.
-        traceparent: The sender's span, if the message has one.
-        fault: The reason why it can never be stored, if this is known before its body is parsed.
+        sent_at: The time of sending by SQS's clock, in Unix seconds.
+        request_id: The id of the request that sent the message, if it is known.
+        traceparent: The span that sent the message, if it is known.
+        error: The reason for dead-lettering the message without parsing its body; None if there is none.
     """
 
     message_id: str
@@ -31,7 +31,7 @@ class SqsRecord:
     sent_at: float = 0.0
     request_id: str | None = None
     traceparent: str | None = None
-    fault: InvalidRecord | None = None
+    error: InvalidRecord | None = None
 
     @classmethod
     def from_record(cls, record: object) -> SqsRecord:
@@ -55,18 +55,18 @@ class SqsRecord:
         )
 
     @classmethod
-    def of(cls, record: object) -> SqsRecord:
-        """Parse any record; one that is not in SQS' format has a `fault`."""
+    def parse(cls, record: object) -> SqsRecord:
+        """Parse a record. A malformed record becomes a message with an `error`."""
         try:
             return cls.from_record(record)
         except InvalidRecord as error:
-            return replace(cls.unreadable(record), fault=error)
+            return replace(cls.from_malformed(record), error=error)
 
     @classmethod
-    def unreadable(cls, record: object) -> SqsRecord:
+    def from_malformed(cls, record: object) -> SqsRecord:
         """Wrap a malformed record as a message, so that it can be dead-lettered."""
         sent_id = record.get("messageId") if isinstance(record, Mapping) else None
-        # SQS redelivers the whole batch if a returned message id is unknown, so the message is not lost.
+        # If the function returns an unknown message id, SQS redelivers the whole batch, so the message is not lost.
         message_id = sent_id if isinstance(sent_id, str) and sent_id else "-"
         return cls(message_id, "", json.dumps(record, default=repr), 1, request_id=request_id_of(record))
 
@@ -91,5 +91,5 @@ def _text_attribute(record: object, name: str) -> object:
 def _attribute(fields: Mapping[str, Any], name: str, digits: int) -> int:
     attributes = fields.get("attributes")
     value = attributes.get(name) if isinstance(attributes, Mapping) else None
-    # Accept only a few digits, because the number is used as an exponent.
+    # The number of digits is limited, because the number of receives is used as an exponent.
     return int(value) if isinstance(value, str) and re.fullmatch(f"[0-9]{{1,{digits}}}", value) else 0
