@@ -48,7 +48,7 @@ from tests.support.sqs_server import SqsServer
 _TEMPLATE = "migrated"
 _numbers = itertools.count(1)
 _HERE = Path(__file__).parent
-# Tests that take minutes start first, so that no process still runs such a test while the other processes are idle.
+# Tests that take minutes start first. Otherwise one process would still run such a test while the others are idle.
 _LONGEST_FOLDERS = {"model", "mutations"}
 
 

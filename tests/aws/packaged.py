@@ -64,7 +64,7 @@ class Package:
 
 
 def _without_metric_math(section: dict[str, Any]) -> None:
-    """Replace an alarm on a share by an alarm on the share's numerator, because the emulator has no metric math."""
+    """Replace an alarm on a ratio by an alarm on the ratio's numerator, because the emulator has no metric math."""
     metrics = section.get("Metrics")
     if isinstance(metrics, list) and any("Expression" in metric for metric in metrics):
         section.pop("Metrics")

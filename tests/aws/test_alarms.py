@@ -1,4 +1,4 @@
-"""Every alarm has a threshold and a metric that the code writes. If a count would mislead, the alarm uses a share."""
+"""Every alarm has a threshold and a metric that the code writes. If a count would mislead, the alarm uses a ratio."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def _metrics(alarm: dict[str, Any]) -> list[dict[str, Any]]:
 def _written_metrics() -> set[str]:
     """Return the names of the metrics that the functions' code writes."""
     text = "\n".join(path.read_text() for path in (_ROOT / "functions").rglob("*.py"))
-    parameters = set(re.findall(r'(?:add_metric|single_metric|_count)\(\s*"(\w+)"', text))
-    parameters |= {f"Degraded{layer}" for layer in ("Redis", "Postgres", "Queue")}
-    return parameters | {f"Durability{store}" for store in ("Queue", "Postgres", "Redis", "None")}
+    names = set(re.findall(r'(?:add_metric|single_metric|_count)\(\s*"(\w+)"', text))
+    names |= {f"Degraded{layer}" for layer in ("Redis", "Postgres", "Queue")}
+    return names | {f"Durability{store}" for store in ("Queue", "Postgres", "Redis", "None")}
 
 
 @pytest.mark.parametrize("name", _ALARMS)
 def test_the_alarms_metric_is_written(name: str) -> None:
     """The code writes the metric under the same name."""
-    own = {metric["MetricName"] for metric in _metrics(_ALARMS[name]) if metric["Namespace"] == "HybridMemory"}
-    assert own <= _written_metrics()
+    own_metrics = {metric["MetricName"] for metric in _metrics(_ALARMS[name]) if metric["Namespace"] == "HybridMemory"}
+    assert own_metrics <= _written_metrics()
 
 
 @pytest.mark.parametrize(
@@ -46,8 +46,8 @@ def test_the_alarms_metric_is_written(name: str) -> None:
     ["AgentErrors", "AgentThrottles", "SyncErrors", "SyncThrottles"]
     + [f"Degraded{layer}" for layer in ("Redis", "Postgres", "Queue")],
 )
-def test_the_alarm_uses_a_share(name: str) -> None:
-    """The alarm is on a share, because one failure among a million requests must not trigger it."""
+def test_the_alarm_uses_a_ratio(name: str) -> None:
+    """The alarm uses a ratio, because one failure among a million requests must not trigger it."""
     expressions = [metric["Expression"] for metric in _ALARMS[name]["Metrics"] if "Expression" in metric]
     assert ["/" in expression for expression in expressions] == [True]
 

@@ -36,7 +36,7 @@ def _responses(**parameters: str) -> dict[str, Any]:
     "parameters", [{"Stage": "local"}, {"Stage": "prod", "CorsOrigins": "https://a.example,https://b.example"}]
 )
 def test_allowed_pages_may_read_every_response(parameters: dict[str, str]) -> None:
-    """An allowed page may read, for example, the throttling response. Otherwise the browser reports a network error."""
+    """An allowed page may read every response, for example the throttling response, instead of a network error."""
     responses = _responses(**parameters)
     assert set(responses) >= _EXPECTED
     for name, response in responses.items():

@@ -26,7 +26,7 @@ def _parse(override: str) -> tuple[str, str]:
         AssertionError: SAM would parse another value.
     """
     match = _OVERRIDE.fullmatch(override)
-    assert match is not None, f"SAM does not read {override!r} as a whole; quote its value"
+    assert match is not None, f"SAM cuts the value of {override!r} at a space: quote its value"
     return match[1], match[2] or match[3]
 
 

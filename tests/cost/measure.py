@@ -141,7 +141,7 @@ def _window_bytes(info: dict[str, Any], cache: redis.Redis, turn: dict[str, Any]
 
 
 def _postgres_seconds(info: dict[str, Any]) -> float:
-    """Return the CPU time of PostgreSQL's processes, including ended ones."""
+    """Return the CPU time of PostgreSQL's processes, including ended processes."""
     server = psutil.Process(info["pids"]["postgres"])
     times = server.cpu_times()
     seconds = times.user + times.system + times.children_user + times.children_system

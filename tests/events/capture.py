@@ -100,7 +100,7 @@ class Capture:
         return normalize_request(self._next(lambda recorded: recorded.get("httpMethod") == "POST"))
 
     def _batch(self, mapping_id: str, bodies: list[str]) -> dict[str, Any]:
-        # The event source is paused while the messages arrive, so that they become one batch.
+        # The event source mapping is disabled while the messages arrive, so that they become one batch.
         self._lambda.update_event_source_mapping(UUID=mapping_id, Enabled=False)
         _wait_until(lambda: self._lambda.get_event_source_mapping(UUID=mapping_id)["State"] == "Disabled")
         for body in bodies:
@@ -148,7 +148,7 @@ def _wait_until(find: Callable[[], _T | None]) -> _T:
         if result := find():
             return result
         time.sleep(0.05)
-    raise TimeoutError(f"The emulator did not hand over the event within {TIMEOUT_SECONDS} s.")
+    raise TimeoutError(f"The emulator did not deliver the event within {TIMEOUT_SECONDS} s.")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def _check(body: Any) -> None:
     parsed = _parse(body)
     if isinstance(parsed, InvalidRecord):
         assert parsed.reason in _REASONS
-        # The drain logs the detail and stores it in attributes. So the detail must not contain a whole text.
+        # The drain logs the detail and adds it to the dead letter, so the detail must not contain a message's text.
         assert 0 < len(parsed.detail) < 200
         return
     wire = parsed.to_wire()
@@ -40,7 +40,7 @@ def _check(body: Any) -> None:
     assert repeated == parsed
     assert repeated.to_wire() == wire
     assert 0 <= parsed.order.int < 1 << 128
-    # Redis' entries of an accepted exchange decode to the same messages.
+    # The entries in Redis of an accepted exchange decode to the same messages.
     assert tuple(redis_entries.decode(entry) for entry in redis_entries.encode(parsed)) == parsed.messages
 
 

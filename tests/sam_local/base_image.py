@@ -1,9 +1,8 @@
 """A substitute for Lambda's Python image, which the tests cannot download.
 
 The image consists of the runtime interface client and boto3 from PyPI, and of files of this machine. These files are an
-interpreter of the runtime's version, the libraries that the interpreter and the artifacts load, and the few programs
-that the SAM CLI's layer needs.
-Paths, the start of a function and its environment are the same as in Lambda's image.
+interpreter of the runtime's version, the libraries of the interpreter and of the artifacts, and the programs that the
+SAM CLI's layer needs. Paths, the start of a function and its environment are the same as in Lambda's image.
 """
 
 from __future__ import annotations

@@ -92,11 +92,11 @@ def test_a_clock_days_ahead_does_not_affect_the_thread(memory: MakeMemory, archi
 def test_processes_use_l1s_clock(memory: MakeMemory) -> None:
     """Processes with clocks ten seconds apart create ids in the order of their turns."""
     slow, fast = memory(clock=lambda: time.time() - 5), memory(clock=lambda: time.time() + 5)
-    results = []
+    created_ids = []
     for number, process in enumerate((fast, slow, fast, slow)):
         _shown_texts(process)
-        results.append(_append(process, number).exchange_id)
-    ids = [exchange_id for exchange_id in results if exchange_id]
+        created_ids.append(_append(process, number).exchange_id)
+    ids = [exchange_id for exchange_id in created_ids if exchange_id]
     assert ids == sorted(ids)
     assert all(abs(milliseconds_of(each) / 1000 - time.time()) < 4 for each in ids)
     assert _shown_texts(slow) == contents_of(0, 1, 2, 3)

@@ -18,10 +18,10 @@ _WITH_DATA = {"name": "idna", "version": "3.6", "vulns": [{"id": "CVE-2024-3651"
 
 @pytest.fixture
 def pip_audit(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
-    """Create a fake pip-audit that records its arguments."""
+    """Return a function that creates a fake pip-audit, which records its arguments."""
 
     def make(probe: dict[str, Any] | None, code: int) -> tuple[Path, Path]:
-        program, arguments_file = tmp_path / "pip-audit", tmp_path / "arguments_file"
+        program, arguments_file = tmp_path / "pip-audit", tmp_path / "arguments"
         answer = "" if probe is None else json.dumps({"dependencies": [probe]})
         program.write_text(
             f"#!{sys.executable}\n"

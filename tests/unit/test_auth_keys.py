@@ -25,7 +25,7 @@ class FakeClock:
 
 @pytest.fixture
 def issuer() -> Iterator[Issuer]:
-    """An issuer with its JWK set."""
+    """Start an issuer with its JWK set."""
     with Issuer() as running:
         yield running
 
@@ -38,7 +38,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def keys(issuer: Issuer, clock: FakeClock) -> SigningKeys:
-    """Return the issuer's keys as one process has them."""
+    """Return the issuer's keys in one process."""
     return SigningKeys(issuer.settings().jwks_url, clock)
 
 

@@ -19,7 +19,7 @@ Forge = Callable[[Issuer], str]
 
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[Issuer]:
-    """An issuer with its JWK set."""
+    """Start an issuer with its JWK set."""
     with Issuer() as running:
         yield running
 

@@ -47,7 +47,7 @@ def test_all_other_paths_need_a_token(guarded_api: Api) -> None:
 
 @pytest.mark.parametrize("path", OPEN_PATHS)
 def test_open_paths_need_no_token(guarded_api: Api, path: str) -> None:
-    """An open path ignores a token, even an invalid one."""
+    """An open path ignores a token, even an invalid token."""
     for headers in ({}, bearer("x")):
         assert guarded_api.ask("GET", path, headers=headers).status_code == 200
 
@@ -188,7 +188,7 @@ def test_a_preflight_request_needs_no_token(guarded_api: Api) -> None:
 def test_an_outage_of_the_issuer_returns_a_503(guarded_api: Api, issuer: Issuer) -> None:
     """During an outage of the issuer, the API cannot check tokens and returns a 503.
 
-    The response does not blame the caller.
+    The status is not a 4xx, because the caller made no error.
     """
     issuer.status = 503
     answer = guarded_api.ask("GET", "/threads", headers=bearer(issuer.token("ana")))

@@ -93,9 +93,9 @@ def test_only_the_failed_record_is_refused(
     archive.errors = {"q617": error}
     result = store(exchanges(1_000))
     assert (result.merged().stored, result.waiting) == (999, [])
-    ((refused, reason),) = result.refused
-    assert refused.user_message == "q617"
-    assert reason.reason == (
+    ((record, refusal),) = result.refused
+    assert record.user_message == "q617"
+    assert refusal.reason == (
         "refused_by_postgres" if isinstance(error, InvalidRecord | StatementRefused) else "unforeseen"
     )
     assert len(archive.sizes) < 25

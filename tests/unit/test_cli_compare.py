@@ -20,8 +20,8 @@ SEALED_ENDING = ending("first", GENERATION)
 def _new_exchanges(count: int, start: datetime = MOMENT) -> list[Exchange]:
     ids = [exchange().exchange_id for _ in range(count)]
     return [
-        exchange(number, exchange_id=created, created_at=start + timedelta(seconds=number))
-        for number, created in enumerate(sorted(ids))
+        exchange(number, exchange_id=exchange_id, created_at=start + timedelta(seconds=number))
+        for number, exchange_id in enumerate(sorted(ids))
     ]
 
 

@@ -29,7 +29,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def status() -> list[httpx.Response]:
-    """Return the responses of `GET /status`; the last one is repeated."""
+    """Return the responses of `GET /status`. The last response is repeated."""
     return [httpx.Response(200, json=STATUS)]
 
 

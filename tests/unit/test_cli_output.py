@@ -189,7 +189,7 @@ def _commands(command: Any = None, words: tuple[str, ...] = ()) -> list[tuple[st
 
 @pytest.mark.parametrize("words", _commands(), ids=" ".join)
 def test_every_command_has_help_with_examples(words: tuple[str, ...]) -> None:
-    """Every command has help with examples, without colours or boxes, and supports `--json`."""
+    """Every command has help with examples, without colors or boxes, and supports `--json`."""
     result = CliRunner().invoke(app, [*words, "--help"])
     assert result.exit_code == 0
     assert result.output.isascii()

@@ -267,7 +267,7 @@ def test_the_oldest_age_is_cloudwatchs_value(queues: tuple[QueueAdmin, QueueAdmi
     assert age[0] == 42.0
 
 
-# --- SQS's own move, which neither moto nor the emulator supports ---
+# --- SQS's own move (moto and the emulator do not support it) ---
 
 
 @pytest.fixture

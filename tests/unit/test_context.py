@@ -40,7 +40,7 @@ def test_absent_parts_leave_no_blank_lines() -> None:
 
 
 def test_without_memory_the_text_is_empty() -> None:
-    """Without memory, the text has neither a heading nor a blank line."""
+    """Without memory, the text has no heading and no blank line."""
     assert conversation_text([]) == ""
     assert conversation_text([Message("user", ""), Message("assistant", "")]) == ""
     assert conversation_text([Message("user", ""), MESSAGES[1]]).count("\n") == 1

@@ -73,7 +73,7 @@ def test_no_origin_is_allowed_by_default(api: Api, method: str) -> None:
 
 
 def test_origins_are_separated_by_commas() -> None:
-    """The setting separates origins by commas. It ignores a trailing slash, because browsers do not send one."""
+    """Commas separate the origins. A trailing slash is ignored, because browsers send origins without it."""
     assert AgentSettings(cors_origins=" https://a.example/ , http://b.example:3000,").origins == [
         "https://a.example",
         "http://b.example:3000",

@@ -73,7 +73,7 @@ def test_the_page_has_the_written_tables() -> None:
 def test_redis_has_memory_for_all_cached_threads() -> None:
     """Redis needs the bytes of a thread times the number of threads within the time to live.
 
-    The node is the smallest one whose usable memory is large enough.
+    The node is the smallest node with enough usable memory.
     """
     sizes = _ASSUMPTIONS["sizes"]
     assert cached_threads(10, 24, _ASSUMPTIONS["turn"]) == 86_400

@@ -173,7 +173,7 @@ def _alarms() -> set[str]:
 
 
 def test_every_alarm_has_a_section_in_the_operating_guide() -> None:
-    """Each alarm has a section that says what to do, and each section belongs to an alarm."""
+    """Each alarm has a section with instructions, and each section belongs to an alarm."""
     page = _page("operating.md").partition("\n## Alarms\n")[2].partition("\n## ")[0]
     assert set(re.findall(r"^### `(\w+)`$", page, re.MULTILINE)) == _alarms()
     for section in page.split("\n### ")[1:]:

@@ -173,7 +173,7 @@ def test_each_refused_record_is_found(
 def test_invalid_records_wait_for_the_dead_letter_queue(
     run: Callable[..., DrainResult], sqs_queue: RecordingQueue
 ) -> None:
-    """If the dead-letter queue is down, the invalid record stays in the queue, and the valid ones are stored."""
+    """If the dead-letter queue is down, the drain stores valid records. The invalid record stays in the queue."""
     sqs_queue.failing_methods.add("dead_letter")
     result = run(_records(["no json", *exchanges(2)]))
     assert (result.stored, result.failed, result.dead) == (2, ["m0"], {})

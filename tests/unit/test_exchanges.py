@@ -72,7 +72,7 @@ def test_a_replaced_exchange_keeps_its_position(api: Api, exchange_ids: list[str
 
 
 def test_a_deleted_exchange_stays_deleted(api: Api, exchange_ids: list[str]) -> None:
-    """Neither layer has a deleted exchange. A queued or redelivered copy does not restore the exchange."""
+    """No layer has a deleted exchange. A queued or redelivered copy does not restore the exchange."""
     bodies = list(api.queue.bodies)
     answer = api.ask("DELETE", _path(exchange_ids[1]))
     assert (answer.status_code, answer.content) == (204, b"")
@@ -254,9 +254,9 @@ def test_only_a_replacements_body_has_a_revision() -> None:
 
     An earlier release's drain would otherwise store a replacement as a duplicate.
     """
-    exchange_ids = Exchange.from_wire(
+    exchange = Exchange.from_wire(
         b'{"version":1,"exchange_id":"%s","thread_id":"t","user_id":null,"user_message":"q","assistant_message":"a",'
         b'"document_ids":[],"created_at":"2026-01-01T00:00:00Z"}' % str(UUID(int=7)).encode()
     )
-    assert '"version":1' in exchange_ids.to_wire()
-    assert "revision" not in exchange_ids.to_wire()
+    assert '"version":1' in exchange.to_wire()
+    assert "revision" not in exchange.to_wire()

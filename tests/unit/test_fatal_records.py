@@ -68,7 +68,7 @@ class FakeSystem:
         """Do nothing: all messages are delivered at once."""
 
     def drain(self) -> bool:
-        """Run one invocation in its own process; return whether the process survived."""
+        """Run one invocation in its own process, and return whether the process survived."""
         records: list[dict[str, Any]] = []
         for message_id, body in self.queued.items():
             self.receives[message_id] = self.receives.get(message_id, 0) + 1

@@ -1,4 +1,4 @@
-"""The exchange queue's circuit breaker handles an SQS that refuses a message. The emulators never refuse one."""
+"""The exchange queue's circuit breaker handles an SQS that refuses a message. The emulators never refuse a message."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def test_a_turn_reads_once(memory: MakeMemory, cache: InMemoryCache) -> None:
 def test_a_hit_reads_l1_only(memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive) -> None:
     """A turn with a sealed list and cached preferences reads only L1.
 
-    The same holds if L1 knows that the user has no preferences.
+    The same is true if L1 knows that the user has no preferences.
     """
     process = memory()
     _load_memory(process, "t", "ana")
