@@ -1,4 +1,4 @@
-"""Helpers that use the page as a user does. They find elements by text and role, not by structure."""
+"""Actions of a user on the page. They find elements by text and role, not by structure."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from urllib.parse import quote
 
 from playwright.sync_api import ConsoleMessage, Error, Locator, Page, Route, expect
 
-# This is the browser's own report of a request that a test lets fail.
-_EXPECTED = re.compile(r"Failed to load resource")
+# The browser's message about a failed request. Tests let requests fail on purpose.
+_FAILED_REQUEST = re.compile(r"Failed to load resource")
 
 
 class ChatPage:
     """One tab of the browser.
 
     Attributes:
-        faults: Exceptions of scripts, and errors on the console.
+        errors: The exceptions of scripts and the errors on the console.
     """
 
     def __init__(self, page: Page, url: str, user_id: str) -> None:
         self.page = page
         self.user_id = user_id
-        self.faults: list[str] = []
+        self.errors: list[str] = []
         self._url = url
-        page.on("pageerror", self._threw)
-        page.on("console", self._said)
+        page.on("pageerror", self._on_exception)
+        page.on("console", self._on_console_message)
         page.add_init_script(f"localStorage.setItem('hybrid-memory:page:user', {json.dumps(user_id)})")
 
-    def _threw(self, error: Error) -> None:
-        self.faults.append(str(error))
+    def _on_exception(self, error: Error) -> None:
+        self.errors.append(str(error))
 
-    def _said(self, message: ConsoleMessage) -> None:
-        if message.type == "error" and not _EXPECTED.search(message.text):
-            self.faults.append(message.text)
+    def _on_console_message(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and not _FAILED_REQUEST.search(message.text):
+            self.errors.append(message.text)
 
     def open(self, thread_id: str | None = None) -> None:
         """Open the page. With `thread_id`, open this thread."""
@@ -46,14 +46,14 @@ class ChatPage:
         return self.page.get_by_label("Message", exact=True)
 
     @property
-    def log(self) -> Locator:
+    def conversation(self) -> Locator:
         """Return the conversation."""
         return self.page.get_by_role("log", name="Conversation")
 
     @property
     def messages(self) -> Locator:
         """Return the conversation's messages."""
-        return self.log.get_by_role("article")
+        return self.conversation.get_by_role("article")
 
     @property
     def threads(self) -> Locator:
@@ -61,7 +61,7 @@ class ChatPage:
         return self.page.get_by_role("navigation", name="Threads", exact=True)
 
     @property
-    def memory(self) -> Locator:
+    def inspector(self) -> Locator:
         """Return the inspector."""
         return self.page.get_by_role("region", name="Memory", exact=True)
 
@@ -84,14 +84,14 @@ class ChatPage:
 
     def panel(self, title: str | re.Pattern[str]) -> Locator:
         """Return a part of the inspector."""
-        return self.memory.get_by_role("region", name=title).first
+        return self.inspector.get_by_role("region", name=title).first
 
     def fact(self, panel: str, name: str) -> Locator:
         """Return the value of a panel's field."""
         term = self.page.get_by_role("term").filter(has_text=re.compile(f"^{re.escape(name)}$"))
         return self.panel(panel).locator("div").filter(has=term).get_by_role("definition")
 
-    def say(self, text: str) -> Locator:
+    def send_message(self, text: str) -> Locator:
         """Send a message, wait for the answer, and return the answer."""
         before = self.messages.count()
         self.composer.fill(text)
@@ -101,17 +101,17 @@ class ChatPage:
         expect(answer).to_contain_text(f"You said: {text}")
         return answer
 
-    def hold_turns(self) -> list[Route]:
-        """Hold back every request for a turn from now on. The returned list receives these requests."""
-        held: list[Route] = []
+    def block_turns(self) -> list[Route]:
+        """Block all further requests for a turn. Return the list to which the blocked requests are added."""
+        blocked: list[Route] = []
 
-        def hold(route: Route) -> None:
-            held.append(route)
+        def block(route: Route) -> None:
+            blocked.append(route)
 
-        self.page.route("**/run", hold)
-        return held
+        self.page.route("**/run", block)
+        return blocked
 
-    def rows(self) -> list[list[str]]:
+    def layer_rows(self) -> list[list[str]]:
         """Return the rows of the layers' table: message, Redis, PostgreSQL."""
         table = self.panel("This thread in both layers").get_by_role("table")
         cells = "rows => rows.slice(1).map(row => [...row.cells].map(cell => cell.innerText.trim()))"
@@ -121,10 +121,10 @@ class ChatPage:
         """Wait until PostgreSQL has stored every exchange."""
         expect(self.fact("This thread in both layers", "Not stored yet")).to_have_text("none")
 
-    def view(self, name: str) -> None:
-        """Choose the visible part on a narrow screen."""
+    def show_part(self, name: str) -> None:
+        """Show a part of the page on a narrow screen."""
         self.page.get_by_role("navigation", name="Parts of the page").get_by_role("button", name=name).click()
 
-    def warm_up(self) -> None:
+    def wait_until_loaded(self) -> None:
         """Wait until the page has loaded everything."""
         expect(self.page.get_by_text(re.compile(r"^Loading .* …$"))).to_have_count(0)

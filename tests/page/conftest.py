@@ -27,7 +27,7 @@ from tests.page.chat_page import ChatPage
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-# Chromium runs in a container, as root, without a screen, and sends no requests to other servers.
+# Run as root in a container without a screen, and send no requests to other servers.
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -38,7 +38,7 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 DESKTOP: ViewportSize = {"width": 1360, "height": 860}
-Open = Callable[..., ChatPage]
+OpenPage = Callable[..., ChatPage]
 # The timeout is generous. It is not a performance limit.
 expect.set_options(timeout=45_000)
 
@@ -67,9 +67,9 @@ def browser() -> Iterator[Browser]:
     if path is None:
         _missing("There is no Chromium (on Debian: apt install chromium).")
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield started
-        started.close()
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")
@@ -88,45 +88,45 @@ def user_id() -> str:
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """Return a new browser profile, in English and UTC."""
-    made = browser.new_context(viewport=DESKTOP, locale="en-GB", timezone_id="UTC", reduced_motion="reduce")
-    made.set_default_timeout(30_000)
-    yield made
-    made.close()
+    created = browser.new_context(viewport=DESKTOP, locale="en-GB", timezone_id="UTC", reduced_motion="reduce")
+    created.set_default_timeout(30_000)
+    yield created
+    created.close()
 
 
 @pytest.fixture
-def open_page(context: BrowserContext, page_url: str, user_id: str) -> Iterator[Open]:
+def open_page(context: BrowserContext, page_url: str, user_id: str) -> Iterator[OpenPage]:
     """Return a function that opens the page, by default as this test's user.
 
     A script's exception, or a violation of the content security policy, fails the test.
     """
-    made: list[ChatPage] = []
+    created: list[ChatPage] = []
 
-    def opened(*, thread_id: str | None = None, **more: str) -> ChatPage:
-        made.append(ChatPage(context.new_page(), page_url, more.get("user_id", user_id)))
-        made[-1].open(thread_id)
-        return made[-1]
+    def open_new_page(*, thread_id: str | None = None, **more: str) -> ChatPage:
+        created.append(ChatPage(context.new_page(), page_url, more.get("user_id", user_id)))
+        created[-1].open(thread_id)
+        return created[-1]
 
-    yield opened
-    for each in made:
-        assert not each.faults
+    yield open_new_page
+    for each in created:
+        assert not each.errors
 
 
 @pytest.fixture
-def chat(open_page: Open) -> ChatPage:
+def chat(open_page: OpenPage) -> ChatPage:
     """Return the open page."""
     return open_page()
 
 
 @pytest.fixture
-def picture() -> Callable[[ChatPage, str], None]:
+def screenshot() -> Callable[[ChatPage, str], None]:
     """Take screenshots for the documents if `IMAGES` is set. Their times and ids vary."""
     folder = os.environ.get("IMAGES")
 
-    def take(page: ChatPage, name: str) -> None:
+    def save_screenshot(page: ChatPage, name: str) -> None:
         if folder:
-            page.warm_up()
+            page.wait_until_loaded()
             (ROOT / folder).mkdir(parents=True, exist_ok=True)
             page.page.screenshot(path=ROOT / folder / f"{name}.png")
 
-    return take
+    return save_screenshot

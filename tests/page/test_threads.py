@@ -8,22 +8,22 @@ from playwright.sync_api import Route, expect
 
 from tests.e2e.memory_api import MemoryApi
 from tests.page.chat_page import ChatPage
-from tests.page.conftest import Open
+from tests.page.conftest import OpenPage
 
 
-def test_switching_in_the_middle_of_a_request(chat: ChatPage, api: MemoryApi) -> None:
+def test_switching_threads_during_a_request(chat: ChatPage, api: MemoryApi) -> None:
     """A late response appears only in its own thread."""
-    chat.say("This is the first thread.")
+    chat.send_message("This is the first thread.")
     first = chat.thread_id
     chat.wait_drained()
     chat.page.get_by_role("button", name="New thread").click()
     expect(chat.messages).to_have_count(0)
-    chat.say("This is the second thread.")
+    chat.send_message("This is the second thread.")
     second = chat.thread_id
     assert second != first
     chat.wait_drained()
 
-    held = chat.hold_turns()
+    blocked = chat.block_turns()
     chat.composer.fill("Asked in the second thread.")
     chat.composer.press("Enter")
     expect(chat.messages).to_have_count(3)
@@ -31,24 +31,24 @@ def test_switching_in_the_middle_of_a_request(chat: ChatPage, api: MemoryApi) ->
     expect(chat.messages).to_have_count(2)
     expect(chat.messages.first).to_contain_text("This is the first thread.")
     chat.page.unroute("**/run")
-    # The server handles the request, although the page no longer waits for it.
-    sent = held[0].request
+    # The server handles the request after the page has aborted it.
+    sent = blocked[0].request
     api.call("POST", "/run", content=sent.post_data, headers={"Idempotency-Key": sent.headers["idempotency-key"]})
-    chat.say("Asked in the first thread.")
-    expect(chat.log).not_to_contain_text("second thread")
+    chat.send_message("Asked in the first thread.")
+    expect(chat.conversation).not_to_contain_text("second thread")
 
     chat.threads.get_by_role("button", name=re.compile("^This is the second thread")).click()
     expect(chat.messages).to_have_count(4)
     expect(chat.messages.last).to_contain_text("You said: Asked in the second thread.")
-    expect(chat.log).not_to_contain_text("Asked in the first thread.")
+    expect(chat.conversation).not_to_contain_text("Asked in the first thread.")
     assert chat.thread_id == second
 
 
-def test_search_and_titles(chat: ChatPage, api: MemoryApi) -> None:
+def test_searching_and_renaming_threads(chat: ChatPage, api: MemoryApi) -> None:
     """A search finds titles by their words. A new title is kept."""
     for number, text in enumerate(["Analytical engines", "Notes on a translation", "Bernoulli numbers"]):
         api.invoked(text, "Yes.", thread_id=f"{chat.user_id}-{number}", user_id=chat.user_id)
-    chat.say("Punched cards")
+    chat.send_message("Punched cards")
     items = chat.threads.get_by_role("listitem")
     expect(items).to_have_count(4, timeout=40_000)
     chat.threads.get_by_role("searchbox").fill("notes TRANSL")
@@ -72,9 +72,9 @@ def test_search_and_titles(chat: ChatPage, api: MemoryApi) -> None:
 
 def test_a_thread_is_deleted_after_a_typed_word(chat: ChatPage, api: MemoryApi) -> None:
     """The deletion needs a typed word. Afterwards a new thread is open."""
-    chat.say("Forget me.")
+    chat.send_message("Forget me.")
     chat.wait_drained()
-    gone = chat.thread_id
+    deleted_id = chat.thread_id
     chat.page.get_by_role("button", name="Delete", exact=True).click()
     dialog = chat.page.get_by_role("dialog", name="Delete this thread?")
     confirm = dialog.get_by_role("button", name="Delete for good")
@@ -84,7 +84,7 @@ def test_a_thread_is_deleted_after_a_typed_word(chat: ChatPage, api: MemoryApi) 
     chat.page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     expect(chat.composer).to_be_focused()
-    assert api.thread(gone)["title"] == "Forget me."
+    assert api.thread(deleted_id)["title"] == "Forget me."
 
     chat.page.get_by_role("button", name="Delete", exact=True).click()
     dialog.get_by_label(re.compile("Type delete")).fill("delete")
@@ -92,34 +92,34 @@ def test_a_thread_is_deleted_after_a_typed_word(chat: ChatPage, api: MemoryApi) 
     expect(dialog).to_be_hidden()
     expect(chat.messages).to_have_count(0)
     expect(chat.composer).to_be_focused()
-    assert chat.thread_id != gone
-    assert api.send("GET", f"/threads/{gone}").status_code == 404
+    assert chat.thread_id != deleted_id
+    assert api.send("GET", f"/threads/{deleted_id}").status_code == 404
     expect(chat.threads.get_by_role("listitem")).to_have_count(0)
 
 
-def test_a_thread_is_not_deleted_under_a_turn(chat: ChatPage) -> None:
+def test_a_thread_cannot_be_deleted_during_a_turn(chat: ChatPage) -> None:
     """A thread cannot be deleted during a turn, because the turn's answer would restore it.
 
     After the answer the thread can be deleted.
     """
     delete = chat.page.get_by_role("button", name="Delete", exact=True)
-    chat.say("Forget me.")
+    chat.send_message("Forget me.")
     expect(delete).to_be_enabled()
-    held = chat.hold_turns()
+    blocked = chat.block_turns()
     chat.composer.fill("And this.")
     chat.composer.press("Enter")
     expect(chat.messages).to_have_count(3)
     expect(delete).to_be_disabled()
-    held[0].continue_()
+    blocked[0].continue_()
     expect(chat.messages).to_have_count(4)
     expect(delete).to_be_enabled()
 
 
-def test_an_address_leads_to_its_thread(open_page: Open, user_id: str) -> None:
+def test_the_url_opens_its_thread(open_page: OpenPage, user_id: str) -> None:
     """Another browser can open the URL. The back button returns to the previous thread."""
     thread_id = f"{user_id} / % ü"
     first = open_page(thread_id=thread_id)
-    first.say("Remember this address.")
+    first.send_message("Remember this address.")
     second = open_page(thread_id=thread_id)
     expect(second.messages).to_have_count(2)
     second.page.get_by_role("button", name="New thread").click()
@@ -130,7 +130,7 @@ def test_an_address_leads_to_its_thread(open_page: Open, user_id: str) -> None:
 
 def test_another_user_has_other_threads(chat: ChatPage) -> None:
     """After a change of the user's name, the page shows nothing of the former user."""
-    chat.say("I am somebody.")
+    chat.send_message("I am somebody.")
     chat.wait_drained()
     expect(chat.threads.get_by_role("listitem")).to_have_count(1)
     name = chat.page.get_by_label("User", exact=True)
@@ -156,28 +156,28 @@ def test_preferences_are_edited_in_place(chat: ChatPage, api: MemoryApi) -> None
     tone.fill("warm")
     with chat.page.expect_response(lambda answer: answer.request.method == "PATCH" and answer.ok):
         tone.press("Enter")
-    expect(chat.say("How do I like it?")).to_contain_text("- tone: warm")
+    expect(chat.send_message("How do I like it?")).to_contain_text("- tone: warm")
     assert api.preferences(chat.user_id) == {"tone": "warm"}
     panel.get_by_role("button", name="Remove tone").click()
     expect(panel).to_contain_text("Nothing yet.")
     assert api.preferences(chat.user_id) == {}
 
 
-def test_a_preference_that_was_saved_stays(chat: ChatPage, api: MemoryApi) -> None:
+def test_a_late_response_does_not_revert_a_preference(chat: ChatPage, api: MemoryApi) -> None:
     """The page ignores a response from before the change, and reads the preferences again at once."""
     api.put_preferences(chat.user_id, {"tone": "brief"})
     chat.page.reload()
     tone = chat.panel(re.compile("^What the agent knows about")).get_by_label("tone", exact=True)
     expect(tone).to_have_value("brief")
-    held: list[Route] = []
+    blocked: list[Route] = []
 
-    def hold(route: Route) -> None:
+    def block(route: Route) -> None:
         if route.request.method == "GET":
-            held.append(route)
+            blocked.append(route)
         else:
             route.continue_()
 
-    chat.page.route("**/preferences", hold)
+    chat.page.route("**/preferences", block)
     # The user returns to the page, which then reloads the data.
     with chat.page.expect_request("**/preferences"):
         chat.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
@@ -186,10 +186,10 @@ def test_a_preference_that_was_saved_stays(chat: ChatPage, api: MemoryApi) -> No
         tone.press("Enter")
     expect(tone).to_have_value("warm")
     with chat.page.expect_request("**/preferences", timeout=10_000):
-        held[0].fulfill(json={"tone": "brief"})
+        blocked[0].fulfill(json={"tone": "brief"})
     chat.page.evaluate("new Promise(requestAnimationFrame)")
     expect(tone).to_have_value("warm", timeout=1)
-    held[1].fulfill(json={"tone": "changed elsewhere"})
+    blocked[1].fulfill(json={"tone": "changed elsewhere"})
     expect(tone).to_have_value("changed elsewhere")
 
 
@@ -197,22 +197,22 @@ def test_text_typed_during_a_save_stays(chat: ChatPage, api: MemoryApi) -> None:
     """The field keeps text that the user types during a save. The next save stores this text."""
     api.put_preferences(chat.user_id, {"tone": "brief"})
     chat.page.reload()
-    held: list[Route] = []
+    blocked: list[Route] = []
 
-    def hold(route: Route) -> None:
-        if route.request.method == "PATCH" and not held:
-            held.append(route)
+    def block(route: Route) -> None:
+        if route.request.method == "PATCH" and not blocked:
+            blocked.append(route)
         else:
             route.continue_()
 
-    chat.page.route("**/preferences", hold)
+    chat.page.route("**/preferences", block)
     tone = chat.panel(re.compile("^What the agent knows about")).get_by_label("tone", exact=True)
     tone.fill("warm")
     with chat.page.expect_request(lambda request: request.method == "PATCH"):
         tone.press("Enter")
     tone.fill("warm and dry")
     with chat.page.expect_response(lambda response: response.request.method == "PATCH"):
-        held[0].continue_()
+        blocked[0].continue_()
     expect(chat.panel(re.compile("^What the agent knows about")).get_by_label("tone", exact=True)).to_have_value(
         "warm and dry"
     )

@@ -15,14 +15,14 @@ from tests.page.conftest import require_built_page
 from tests.support.issuer import Issuer
 
 pytestmark = pytest.mark.embedded(reason="starts a stack of its own")
-BACKLOG = "Waiting to be stored"
+BACKLOG_PANEL = "Waiting to be stored"
 
 
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[Issuer]:
     """Return an issuer of tokens."""
-    with Issuer() as running:
-        yield running
+    with Issuer() as issuer:
+        yield issuer
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +36,11 @@ def page_url(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def _sign_in(context: BrowserContext, page_url: str, token: str, thread_id: str) -> ChatPage:
     chat = ChatPage(context.new_page(), page_url, "nobody")
     chat.page.goto(f"{page_url}#thread={thread_id}")
-    _give(chat, token)
+    _enter_token(chat, token)
     return chat
 
 
-def _give(chat: ChatPage, token: str) -> None:
+def _enter_token(chat: ChatPage, token: str) -> None:
     chat.page.get_by_label("Bearer token").fill(token)
     chat.page.get_by_label("Bearer token").press("Enter")
     expect(chat.page.get_by_role("dialog")).to_be_hidden()
@@ -52,12 +52,12 @@ def test_users_see_their_own_threads(context: BrowserContext, page_url: str, iss
     chat = _sign_in(context, page_url, issuer.token(ana), thread_id)
     expect(chat.page.get_by_label("User", exact=True)).to_have_value(ana)
     expect(chat.page.get_by_label("User", exact=True)).not_to_be_editable()
-    chat.say("Dear diary, nobody may read this.")
-    expect(chat.panel(BACKLOG)).to_contain_text("Only operators can see the queues")
+    chat.send_message("Dear diary, nobody may read this.")
+    expect(chat.panel(BACKLOG_PANEL)).to_contain_text("Only operators can see the queues")
     chat.wait_drained()
 
     chat.page.reload()
-    _give(chat, issuer.token(ana))
+    _enter_token(chat, issuer.token(ana))
     expect(chat.messages).to_have_count(2)
 
     other = _sign_in(context, page_url, issuer.token("bob"), thread_id)
@@ -65,9 +65,9 @@ def test_users_see_their_own_threads(context: BrowserContext, page_url: str, iss
     other.composer.fill("Let me in.")
     other.composer.press("Enter")
     expect(other.alert).to_contain_text("There is no such thread.")
-    expect(other.log).not_to_contain_text("Dear diary")
+    expect(other.conversation).not_to_contain_text("Dear diary")
     expect(other.threads).to_contain_text("No conversations yet")
 
     operator = _sign_in(context, page_url, issuer.token("root", scope="memory:operator"), thread_id)
     expect(operator.messages).to_have_count(2)
-    expect(operator.fact(BACKLOG, "PostgreSQL is behind by")).to_be_visible()
+    expect(operator.fact(BACKLOG_PANEL, "PostgreSQL is behind by")).to_be_visible()

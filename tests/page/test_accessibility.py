@@ -1,4 +1,4 @@
-"""The page is accessible: keyboard, screen reader, phone, dark mode, and errors."""
+"""The page works with a keyboard, a screen reader and a phone, in dark mode, and during errors."""
 
 from __future__ import annotations
 
@@ -13,90 +13,90 @@ from playwright.sync_api import BrowserContext, Route, expect
 
 from tests.e2e.memory_api import MemoryApi
 from tests.page.chat_page import ChatPage
-from tests.page.conftest import Open
+from tests.page.conftest import OpenPage
 
-PHONE = 390
-SIZES = {"desktop": (1360, 860), "tablet": (900, 800), "phone": (PHONE, 844)}
-TABS = 60
+PHONE_WIDTH = 390
+SIZES = {"desktop": (1360, 860), "tablet": (900, 800), "phone": (PHONE_WIDTH, 844)}
+MAX_TABS = 60
 
 
-def _violations(chat: ChatPage) -> list[str]:
+def _axe_violations(chat: ChatPage) -> list[str]:
     found = Axe().run(chat.page).response["violations"]
     return [f"{each['id']}: {node['target']} {node['failureSummary']}" for each in found for node in each["nodes"]]
 
 
-def _is_too_wide(chat: ChatPage) -> bool:
+def _overflows(chat: ChatPage) -> bool:
     return bool(chat.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-def test_axe_finds_nothing(chat: ChatPage, size: str, scheme: str) -> None:
+def test_axe_finds_no_violation(chat: ChatPage, size: str, scheme: str) -> None:
     """The tool axe finds no problem in any part, colour scheme or width, with an open dialog, or with an error."""
     chat.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-    chat.say("My name is Ada Lovelace.")
-    chat.say("What is my name?")
+    chat.send_message("My name is Ada Lovelace.")
+    chat.send_message("What is my name?")
     chat.wait_drained()
     width, height = SIZES[size]
     chat.page.set_viewport_size({"width": width, "height": height})
-    chat.warm_up()
-    assert not _violations(chat)
-    assert not _is_too_wide(chat)
+    chat.wait_until_loaded()
+    assert not _axe_violations(chat)
+    assert not _overflows(chat)
     for view in [] if size == "desktop" else ["Threads"] if size == "tablet" else ["Threads", "Memory"]:
-        chat.view(view)
-        assert not _violations(chat), view
-        assert not _is_too_wide(chat), view
+        chat.show_part(view)
+        assert not _axe_violations(chat), view
+        assert not _overflows(chat), view
     if size != "desktop":
-        chat.view("Chat")
+        chat.show_part("Chat")
     chat.page.get_by_role("button", name="Delete", exact=True).click()
-    assert not _violations(chat)
+    assert not _axe_violations(chat)
     chat.page.keyboard.press("Escape")
     chat.page.route("**/run", lambda route: route.abort())
     chat.composer.fill("Into the void.")
     chat.composer.press("Enter")
     expect(chat.alert).to_be_visible()
-    assert not _violations(chat)
-    assert not _is_too_wide(chat)
+    assert not _axe_violations(chat)
+    assert not _overflows(chat)
 
 
-@pytest.mark.parametrize("width", [320, PHONE])
-def test_on_a_phone(open_page: Open, width: int, picture: Callable[[ChatPage, str], None]) -> None:
+@pytest.mark.parametrize("width", [320, PHONE_WIDTH])
+def test_a_phone_shows_one_part(open_page: OpenPage, width: int, screenshot: Callable[[ChatPage, str], None]) -> None:
     """On a phone, the page shows one part at a time and is not wider than the screen.
 
     Choosing a thread shows the thread with the composer.
     """
     chat = open_page(user_id="lin", thread_id=f"lighthouse-{uuid4().hex[:4]}")
     chat.page.set_viewport_size({"width": width, "height": 844})
-    chat.say("I keep a lighthouse.")
-    chat.say("What do I keep?")
-    assert not _is_too_wide(chat)
-    if width == PHONE:
-        picture(chat, "page-phone")
+    chat.send_message("I keep a lighthouse.")
+    chat.send_message("What do I keep?")
+    assert not _overflows(chat)
+    if width == PHONE_WIDTH:
+        screenshot(chat, "page-phone")
     chat.page.get_by_role("button", name="Rename").click()
     expect(chat.page.get_by_role("button", name="Cancel")).to_be_in_viewport(ratio=1)
     chat.page.keyboard.press("Escape")
-    chat.view("Memory")
-    expect(chat.memory).to_be_in_viewport()
+    chat.show_part("Memory")
+    expect(chat.inspector).to_be_in_viewport()
     expect(chat.composer).to_be_hidden()
-    assert not _is_too_wide(chat)
-    if width == PHONE:
-        picture(chat, "page-phone-memory")
-    chat.view("Threads")
-    expect(chat.memory).to_be_hidden()
-    assert not _is_too_wide(chat)
+    assert not _overflows(chat)
+    if width == PHONE_WIDTH:
+        screenshot(chat, "page-phone-memory")
+    chat.show_part("Threads")
+    expect(chat.inspector).to_be_hidden()
+    assert not _overflows(chat)
     chat.threads.get_by_role("listitem").first.get_by_role("button").click()
     expect(chat.composer).to_be_in_viewport()
     expect(chat.composer).to_be_focused()
 
 
-def test_by_keyboard_alone(chat: ChatPage, api: MemoryApi) -> None:
+def test_the_page_works_with_the_keyboard(chat: ChatPage, api: MemoryApi) -> None:
     """A user writes, sends, starts a thread, renames it, deletes it and sets a preference without a pointer."""
     keyboard = chat.page.keyboard
 
     def go_to(name: str, role: str = "button") -> None:
-        wanted = chat.page.get_by_role(role, name=name, exact=True)  # type: ignore[arg-type]  # a role is a literal
-        for _ in range(TABS):
-            if wanted.evaluate("element => element === document.activeElement"):
+        element = chat.page.get_by_role(role, name=name, exact=True)  # type: ignore[arg-type]  # a role is a literal
+        for _ in range(MAX_TABS):
+            if element.evaluate("element => element === document.activeElement"):
                 return
             keyboard.press("Tab")
         pytest.fail(f"{name} cannot be reached")
@@ -123,21 +123,21 @@ def test_by_keyboard_alone(chat: ChatPage, api: MemoryApi) -> None:
     keyboard.press("Tab")
     keyboard.type("brief")
     keyboard.press("Enter")
-    expect(chat.memory.get_by_label("tone", exact=True)).to_have_value("brief")
+    expect(chat.inspector.get_by_label("tone", exact=True)).to_have_value("brief")
 
     go_to("New thread")
     keyboard.press("Enter")
     expect(chat.messages).to_have_count(0)
     expect(chat.composer).to_be_focused()
-    go_to_list = chat.threads.get_by_role("button", name=re.compile("^By keyboard"))
-    for _ in range(TABS):
-        if go_to_list.evaluate("element => element === document.activeElement"):
+    thread_button = chat.threads.get_by_role("button", name=re.compile("^By keyboard"))
+    for _ in range(MAX_TABS):
+        if thread_button.evaluate("element => element === document.activeElement"):
             break
         keyboard.press("Shift+Tab")
     keyboard.press("Enter")
     expect(chat.messages).to_have_count(2)
 
-    gone = chat.thread_id
+    deleted_id = chat.thread_id
     go_to("Delete")
     keyboard.press("Enter")
     expect(chat.page.get_by_role("dialog")).to_be_visible()
@@ -145,7 +145,7 @@ def test_by_keyboard_alone(chat: ChatPage, api: MemoryApi) -> None:
     keyboard.press("Enter")
     expect(chat.page.get_by_role("dialog")).to_be_hidden()
     expect(chat.composer).to_be_focused()
-    assert api.send("GET", f"/threads/{gone}").status_code == 404
+    assert api.send("GET", f"/threads/{deleted_id}").status_code == 404
 
 
 def test_announcements_for_screen_readers(chat: ChatPage) -> None:
@@ -154,7 +154,7 @@ def test_announcements_for_screen_readers(chat: ChatPage) -> None:
     expect(chat.page.get_by_role("status")).to_have_count(1)
     expect(chat.page.get_by_role("main")).to_have_count(1)
     assert chat.page.locator("[aria-live]").count() == 0
-    chat.hold_turns()
+    chat.block_turns()
     chat.composer.fill("Hello")
     chat.composer.press("Enter")
     expect(chat.status).to_have_text("Sent. The agent is answering.")
@@ -178,20 +178,20 @@ def test_an_unsent_message_is_not_lost(chat: ChatPage) -> None:
     expect(chat.composer).to_be_focused()
 
 
-def test_without_a_server(chat: ChatPage) -> None:
+def test_the_page_keeps_its_content_without_a_server(chat: ChatPage) -> None:
     """Without a server, the page keeps its content and marks it as possibly outdated."""
-    chat.say("Still here?")
+    chat.send_message("Still here?")
     chat.wait_drained()
     chat.page.route(re.compile(r"/(health|status|layers|threads|messages)"), lambda route: route.abort())
     expect(chat.panel("This thread in both layers")).to_contain_text("The server is not responding.")
-    expect(chat.memory.get_by_role("list", name="Stores")).to_contain_text("unknown")
+    expect(chat.inspector.get_by_role("list", name="Stores")).to_contain_text("unknown")
     expect(chat.panel("This thread in both layers").get_by_role("table")).to_be_visible()
     expect(chat.messages).to_have_count(2)
 
 
 def test_a_persistent_error_is_announced_once(chat: ChatPage) -> None:
     """A panel shows its error as an alert. Later polls do not repeat the alert."""
-    chat.warm_up()
+    chat.wait_until_loaded()
     polls: list[Route] = []
 
     def fail(route: Route) -> None:
@@ -210,12 +210,12 @@ def test_a_persistent_error_is_announced_once(chat: ChatPage) -> None:
           observer.observe(alert, { childList: true, characterData: true, subtree: true, attributes: true });
         }
     """)
-    seen = sum("/status" in route.request.url for route in polls)
+    count_before = sum("/status" in route.request.url for route in polls)
     with chat.page.expect_request("**/status"):
         pass
     with chat.page.expect_request("**/status"):
         pass
-    assert sum("/status" in route.request.url for route in polls) >= seen + 1
+    assert sum("/status" in route.request.url for route in polls) >= count_before + 1
     assert chat.page.evaluate("window.changes") == 0
     chat.page.unroute(re.compile(r"/(status|layers|threads)\b"))
     expect(alert).to_have_count(0)
@@ -238,7 +238,7 @@ def test_a_text_that_is_too_long_is_not_cut(chat: ChatPage) -> None:
     assert len(chat.messages.first.locator(".text").inner_text()) == len(text)
 
 
-def test_earlier_messages_leave_the_reader_where_they_are(open_page: Open, api: MemoryApi, user_id: str) -> None:
+def test_loading_earlier_messages_keeps_the_scroll_position(open_page: OpenPage, api: MemoryApi, user_id: str) -> None:
     """Loading earlier messages does not move the visible messages.
 
     After the last page, the conversation has the focus.
@@ -251,67 +251,67 @@ def test_earlier_messages_leave_the_reader_where_they_are(open_page: Open, api: 
     chat.page.reload()
     expect(chat.messages).to_have_count(50)
     expect(chat.messages.last).to_be_in_viewport()
-    earlier = chat.log.get_by_role("button", name="Earlier messages")
+    earlier = chat.conversation.get_by_role("button", name="Earlier messages")
     earlier.focus()
     earlier.scroll_into_view_if_needed()
-    first = chat.log.get_by_text("Question 5.", exact=True)
+    first = chat.conversation.get_by_text("Question 5.", exact=True)
     expect(first).to_be_in_viewport()
-    place = first.bounding_box()
+    box_before = first.bounding_box()
     chat.page.keyboard.press("Enter")
     expect(chat.messages).to_have_count(60)
     expect(earlier).to_have_count(0)
     expect(first).to_be_in_viewport()
-    now = first.bounding_box()
-    assert place
-    assert now
-    assert abs(now["y"] - place["y"]) < 2
-    expect(chat.log).to_be_focused()
+    box_after = first.bounding_box()
+    assert box_before
+    assert box_after
+    assert abs(box_after["y"] - box_before["y"]) < 2
+    expect(chat.conversation).to_be_focused()
 
 
 def test_markup_stays_text(chat: ChatPage) -> None:
-    """No message's markup is executed or rendered."""
-    chat.say("<img src=x onerror=alert(1)><b>bold</b>")
-    expect(chat.log).to_contain_text("<img src=x onerror=alert(1)><b>bold</b>")
-    assert chat.log.locator("img, b").count() == 0
+    """The page shows a message's markup as text."""
+    chat.send_message("<img src=x onerror=alert(1)><b>bold</b>")
+    expect(chat.conversation).to_contain_text("<img src=x onerror=alert(1)><b>bold</b>")
+    assert chat.conversation.locator("img, b").count() == 0
 
 
 def test_the_page_requires_a_token(context: BrowserContext, page_url: str) -> None:
     """The page sends the token with every request and never stores it. An unsent message is kept."""
     claims = b64encode(b'{"sub": "ada"}').decode()
-    good = f"a.{claims}.c"
-    accepted, seen = {f"Bearer {good}"}, [""]
+    valid_token = f"a.{claims}.c"
+    accepted, authorizations = {f"Bearer {valid_token}"}, [""]
 
-    def guard(route: Route) -> None:
-        seen.append(route.request.headers.get("authorization", ""))
-        if seen[-1] in accepted:
+    def check_token(route: Route) -> None:
+        authorizations.append(route.request.headers.get("authorization", ""))
+        if authorizations[-1] in accepted:
             route.continue_()
         else:
             route.fulfill(status=401, content_type="application/problem+json", body='{"detail": "Who are you?"}')
 
-    context.route(re.compile(r"/(run|status|layers|threads|users)\b"), guard)
+    context.route(re.compile(r"/(run|status|layers|threads|users)\b"), check_token)
     chat = ChatPage(context.new_page(), page_url, "nobody")
     chat.page.goto(page_url)
     token = chat.page.get_by_label("Bearer token")
     expect(token).to_be_focused()
-    assert not _violations(chat)
+    assert not _axe_violations(chat)
     chat.page.keyboard.press("Escape")
     token.fill("wrong")
     token.press("Enter")
     expect(chat.page.get_by_role("dialog").get_by_role("alert")).to_contain_text("rejected")
-    token.fill(f"Bearer {good}")
+    token.fill(f"Bearer {valid_token}")
     token.press("Enter")
     expect(chat.composer).to_be_focused()
     expect(chat.page.get_by_label("User", exact=True)).to_have_value("ada")
     expect(chat.fact("Waiting to be stored", "PostgreSQL is behind by")).to_be_visible()
-    assert good not in chat.page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie])")
+    assert valid_token not in chat.page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie])")
 
     accepted.clear()
     chat.composer.fill("Said with a token that has expired.")
     chat.composer.press("Enter")
     expect(token).to_be_focused()
-    accepted.add(f"Bearer {good}")
-    token.fill(good)
+    accepted.add(f"Bearer {valid_token}")
+    token.fill(valid_token)
     token.press("Enter")
     chat.messages.first.get_by_role("button", name="Send again").click()
     expect(chat.messages).to_have_count(2)
-    assert seen[-1] == f"Bearer {good}"
+    assert authorizations[-1] == f"Bearer {valid_token}"
