@@ -1,4 +1,4 @@
-"""The stores: their protocols, and one package per store, the only place that imports its driver.
+"""The protocols of the stores, and one package for each store. Only that package imports the store's driver.
 
 Store operations for operators are in `cli/stores`; the in-memory stores for tests are in `shared/testing`.
 """

@@ -25,9 +25,8 @@ class ThreadOwner:
     """The owner of a thread in L2.
 
     Attributes:
-        is_known: Whether it has an owner; with `user_id` None the owner is anonymous.
-        cutoff: The order key of the thread's last deletion, after which this owner is valid; None if it was never
-            deleted.
+        is_known: Whether the thread has an owner. An owner whose `user_id` is None is anonymous.
+        cutoff: The order key of the thread's last deletion; None if it was never deleted. The owner is valid after it.
     """
 
     is_known: bool
@@ -41,12 +40,12 @@ class Window:
 
     Attributes:
         exchanges: Oldest first, at most the requested number.
-        is_all: Whether the thread has no older ones.
+        is_all: Whether the thread has no older exchanges.
         cutoff: The order key of the thread's last deletion; None if it was never deleted.
         deleted: The most recently deleted exchanges of the thread.
         owner: The thread's owner.
-        user_cutoffs: The cutoffs of those of the requested users who were deleted.
-        uptime: How many seconds L2 and the sweep have been up, see `Archive.uptime_seconds`.
+        user_cutoffs: The cutoffs of the requested users who were deleted.
+        uptime: See `Archive.uptime_seconds`.
     """
 
     exchanges: list[Exchange]
@@ -67,9 +66,9 @@ class StoreResult:
     """The effect of a batch on L2.
 
     Attributes:
-        stored: New exchanges.
-        duplicates: Exchanges that L2 had already.
-        tombstoned: Exchanges dropped because of a newer deletion.
+        stored: The number of new exchanges.
+        duplicates: The number of exchanges that L2 already had.
+        tombstoned: The number of exchanges that were dropped because of a newer deletion.
         effective: L2's version of every exchange of the batch that L2 now has.
         rejected_owner: Exchanges refused because the thread belongs to another user.
     """
@@ -83,7 +82,7 @@ class StoreResult:
 
 @dataclass(frozen=True, slots=True)
 class HiddenThreads:
-    """Threads of a deleted user that still have rows in L2, hidden from all readers.
+    """Threads of a deleted user that still have rows in L2. Readers do not find them.
 
     Attributes:
         cutoffs: The cutoff of each thread.
@@ -93,7 +92,7 @@ class HiddenThreads:
     cutoffs: Mapping[str, UUID]
 
 
-# The result of deleting an exchange: it existed, it was deleted before, or it is unknown.
+# The result of deleting an exchange: L2 deleted it now, had deleted it before, or does not know it.
 ExchangeDeletion = Literal["deleted", "gone", "unknown"]
 InvalidationKind = Literal["thread", "user"]
 
@@ -109,7 +108,7 @@ class Invalidation:
 
 @dataclass(frozen=True, slots=True)
 class MessagePosition:
-    """The start of a page: after (or, descending, before) this message."""
+    """The position of a message. The next page starts after it, or before it if the order is descending."""
 
     order: UUID
     position: int
@@ -119,28 +118,28 @@ class Archive(Protocol):
     """L2: PostgreSQL. Every method raises `StoreUnavailable` if it does not respond."""
 
     def window(self, thread_id: str, limit: int, users: Collection[str] = ()) -> Window:
-        """Return the newest `limit` exchanges, the thread's owner, and the cutoffs of those users who were deleted."""
+        """Return the newest `limit` exchanges, the thread's owner, and the cutoffs of the deleted users in `users`."""
         ...
 
     def exchange(self, thread_id: str, exchange_id: UUID) -> Exchange | None:
-        """Return one exchange of the thread, of any age."""
+        """Return one exchange of the thread, even if it is older than the window."""
         ...
 
     def store(self, exchanges: Sequence[Exchange]) -> StoreResult:
-        """Store a batch, all or nothing, idempotently, in a constant number of statements.
+        """Store all exchanges of a batch or none, idempotently, in a constant number of statements.
 
         Raises:
-            InvalidRecord: PostgreSQL refuses the data of one of them.
-            StatementRefused: PostgreSQL refuses one or all of them for another reason.
-            StoreBusy: It took too long.
+            InvalidRecord: PostgreSQL refuses the data of an exchange.
+            StatementRefused: PostgreSQL refuses the statement for another reason, because of one exchange or of all.
+            StoreBusy: The statement took too long.
         """
         ...
 
     def try_store(self) -> None:
-        """Store and roll back a test exchange, which shows whether a refusal was caused by the record.
+        """Store a test exchange and roll it back. If this succeeds, an earlier refusal was caused by the record.
 
         Raises:
-            StoreUnavailable: PostgreSQL refuses the test exchange, too.
+            StoreUnavailable: PostgreSQL also refuses the test exchange.
         """
         ...
 
@@ -153,7 +152,7 @@ class Archive(Protocol):
         ...
 
     def preferences(self, user_id: str, then: Callable[[dict[str, str]], None] | None = None) -> dict[str, str]:
-        """Return the preferences; `then` gets them while no other writer can change them."""
+        """Return the preferences; call `then` with them while no other writer can change them."""
         ...
 
     def change_preferences(
@@ -164,13 +163,13 @@ class Archive(Protocol):
         replace: bool,
         then: Callable[[dict[str, str]], bool],
     ) -> dict[str, str]:
-        """Set preferences, or remove those that are None, and return all.
+        """Set preferences, remove those whose value is None, and return all.
 
-        `then` gets them before another writer can change them, and returns whether L1 has them; otherwise L1's missing
-        update is recorded.
+        `then` is called with all preferences before another writer can change them. It returns whether it has updated
+        L1; if not, the record stays that L1 needs an update.
 
         Raises:
-            TooManyPreferences: They would exceed a limit; nothing is changed.
+            TooManyPreferences: The preferences would exceed a limit; nothing is changed.
         """
         ...
 
@@ -193,24 +192,24 @@ class Archive(Protocol):
         descending: bool,
         owner: str | None = None,
     ) -> list[Message]:
-        """Return a page of messages in thread order; with `owner`, only if the thread is that user's."""
+        """Return a page of messages in thread order; with `owner`, only if the thread belongs to that user."""
         ...
 
     def rename(self, thread_id: str, title: str, owner: str | None = None) -> Thread | None:
-        """Set the thread's title permanently.
+        """Set a title that later exchanges do not change, and return the thread.
 
         Raises:
-            ThreadNotFound: It does not belong to `owner`.
+            ThreadNotFound: The thread does not belong to `owner`.
         """
         ...
 
     def forget_thread(self, thread_id: str, cutoff: UUID, owner: str | None = None) -> tuple[bool, UUID]:
         """Delete the thread, store its tombstone, and record that L1 needs an update.
 
-        Returns whether it existed, and its cutoff.
+        Returns whether the thread existed, and its cutoff.
 
         Raises:
-            ThreadNotFound: It does not belong to `owner`; nothing is deleted.
+            ThreadNotFound: The thread does not belong to `owner`; nothing is deleted.
         """
         ...
 
@@ -219,8 +218,8 @@ class Archive(Protocol):
     ) -> Exchange | None:
         """Replace a stored exchange's texts, and record that L1 needs an update.
 
-        Its revision is the next one, and higher than `above`. Returns the new exchange with its documents; None if L2
-        does not have it.
+        The new revision is the next one, and higher than `above`. Returns the new exchange with its documents; None if
+        L2 does not have the exchange.
 
         Raises:
             ThreadNotFound: The thread does not belong to `owner`; nothing is changed.
@@ -239,8 +238,8 @@ class Archive(Protocol):
     def remove_deleted(self) -> int:
         """Remove rows of deleted exchanges that a previous release stored again; return the number of threads.
 
-        A call checks some thousand of the last day's deleted exchanges, the next call the following ones, and so on in
-        a cycle. The record that L1 needs an update is written for each thread.
+        Each call checks the next few thousand of the last day's deleted exchanges. After the last one, it starts again
+        with the first one. For each thread it records that L1 needs an update.
         """
         ...
 
@@ -253,27 +252,27 @@ class Archive(Protocol):
         ...
 
     def claim_ownership(self, thread_id: str, user_id: str | None) -> ThreadOwner:
-        """Set the thread's owner if it has none, and return the owner."""
+        """Set the thread's owner if the thread has none, and return the owner."""
         ...
 
     def forget_user(self, user_id: str, cutoff: UUID, also: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
         """Delete the user's threads, those in `also`, and the preferences, and record that L1 needs an update.
 
-        Returns the cutoffs of the user, of each thread in `also`, and of as many other threads as one step includes;
-        `hidden_threads` returns the rest. From now on all are hidden from readers.
+        Returns the user's cutoff, and the cutoffs of each thread in `also` and of the other threads of the first step.
+        From now on, readers find none of the user's threads. `hidden_threads` returns the threads of the next steps.
         """
         ...
 
     def hidden_threads(self) -> HiddenThreads | None:
-        """Return some hidden threads of a deleted user; None if no deleted user has any."""
+        """Return some hidden threads of a deleted user; None if no deleted user has hidden threads."""
         ...
 
     def detach(self, hidden: HiddenThreads, *, must_invalidate: bool) -> None:
-        """Detach a deleted user's threads; with `must_invalidate`, record that L1 needs an update."""
+        """Remove the names and the user of these threads; with `must_invalidate`, record that L1 needs an update."""
         ...
 
     def erase_rows(self) -> int:
-        """Delete some rows of deleted threads and users; return their number, 0 if none is left."""
+        """Delete some rows of deleted threads and users; return their number, 0 if no row is left."""
         ...
 
     def count_messages(self) -> int:
@@ -281,11 +280,11 @@ class Archive(Protocol):
         ...
 
     def purge(self, table: PurgedTable) -> int:
-        """Delete some expired rows; return their number, 0 if none is left."""
+        """Delete some expired rows; return their number, 0 if no row is left."""
         ...
 
     def user_cutoffs(self, user_ids: Sequence[str]) -> dict[str, UUID]:
-        """Return the cutoffs of those of the users who were deleted."""
+        """Return the cutoffs of the deleted ones among these users."""
         ...
 
     def log_empty_cache(self) -> bool:
@@ -293,11 +292,11 @@ class Archive(Protocol):
         ...
 
     def heartbeat(self) -> None:
-        """Record that L2 and the sweep are up, and since when without a gap."""
+        """Record that L2 and the sweep are up, and the start of their uptime."""
         ...
 
     def uptime_seconds(self) -> float:
-        """Return how long L2 and the sweep have been up without a gap of `MAX_HEARTBEAT_GAP_SECONDS`."""
+        """Return for how many seconds L2 and the sweep have been up without a gap of `MAX_HEARTBEAT_GAP_SECONDS`."""
         ...
 
     def log_invalidations(self, kind: InvalidationKind, ids: Sequence[str]) -> None:
@@ -309,7 +308,7 @@ class Archive(Protocol):
         ...
 
     def clear_invalidation(self, repair: Invalidation) -> None:
-        """Delete a record, unless it was written again meanwhile."""
+        """Delete a record, unless it was written again since it was read."""
         ...
 
     def search(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> list[SearchHit]:
@@ -317,5 +316,5 @@ class Archive(Protocol):
         ...
 
     def ping(self) -> None:
-        """Return if it can store exchanges, within its timeout."""
+        """Check, within the timeout, that L2 can store exchanges."""
         ...

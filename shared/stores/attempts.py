@@ -1,4 +1,4 @@
-"""The protocol of the drain's attempt counters. They show a process which attempt ended the process before it."""
+"""The protocol of the drain's attempt counters. They show which messages ended an earlier process."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from typing import Protocol
 
 
 class Attempts(Protocol):
-    """Unfinished attempts by message id. Methods raise `StoreUnavailable`."""
+    """Counters of unfinished attempts by message id. Methods raise `StoreUnavailable`."""
 
     def note(self, message_ids: Sequence[str]) -> list[int | None]:
-        """Record that an attempt on these messages starts.
+        """Record that an attempt to store these messages together starts.
 
-        Return for each message the number of unfinished attempts on it alone; None if no attempt on it was recorded.
+        Returns for each message how many earlier attempts to store it alone are unfinished; None if no earlier attempt
+        is recorded.
         """
         ...
 
     def note_alone(self, message_id: str) -> None:
-        """Count an attempt on one message alone."""
+        """Count the start of an attempt to store this message alone."""
         ...
 
     def forget(self, message_ids: Sequence[str]) -> None:
-        """Delete the records of these messages' attempts, because the process has survived them."""
+        """Delete the records of these messages' attempts, because the attempts have finished."""
         ...

@@ -1,4 +1,4 @@
-"""Reads users and passwords from AWS Secrets Manager for each new connection, so that rotated ones are used."""
+"""Reads users and passwords from AWS Secrets Manager for each new connection, so that a rotation takes effect."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Secret:
     """The credentials in a secret.
 
     Attributes:
-        user: None if the secret has none; the settings' user is then used.
+        user: None if the secret has no user. The connection then uses the user of the settings.
         password: The password.
     """
 
@@ -29,8 +29,8 @@ class Secret:
 
 @cache
 def _client() -> Any:
-    # The client is imported and created at the first connection, like tokens. A connection waits for the client, so its
-    # timeouts are short.
+    # The client is imported and created at the first connection, as in `aws_tokens`. The timeouts are short, because a
+    # connection waits for the secret.
     import boto3  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
 
@@ -42,14 +42,14 @@ def read_secret(arn: str) -> Secret:
     """Return a secret: a JSON object with `password` and optionally `username`, as RDS writes it, or a password alone.
 
     Raises:
-        SecretUnavailableError: It cannot be read, or has no password.
+        SecretUnavailableError: The secret cannot be read, or has no password.
     """
     try:
         text = str(_client().get_secret_value(SecretId=arn).get("SecretString", ""))
     except ClientError as error:
-        raise SecretUnavailableError(f"its secret: {error.response['Error']['Code']}") from None
+        raise SecretUnavailableError(f"its secret cannot be read: {error.response['Error']['Code']}") from None
     except BotoCoreError as error:
-        raise SecretUnavailableError(f"its secret: {type(error).__name__}") from None
+        raise SecretUnavailableError(f"its secret cannot be read: {type(error).__name__}") from None
     try:
         # The error is raised without its cause, because a parser's error quotes its input.
         fields = json.loads(text) if text.startswith("{") else {"password": text}

@@ -1,4 +1,4 @@
-"""Sign-in tokens for IAM authentication of stores: signed in this process, valid for 15 minutes."""
+"""Tokens for the IAM authentication of stores. This process signs a token, which is valid for 15 minutes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def public_certificates() -> str:
 
 @cache
 def _session() -> boto3.Session:
-    # Created at the first connection, because a snapshot of the process must not contain credentials.
+    # The session is created at the first connection, because a snapshot of the process must not contain credentials.
     import boto3  # noqa: PLC0415
 
     return boto3.Session()
@@ -59,8 +59,8 @@ def _signed(service: str, host: str, query: dict[str, str], *, layer: str) -> st
     session = _session()
     credentials = session.get_credentials()
     if credentials is None or session.region_name is None:
-        raise StoreUnavailable(layer, "no AWS credentials or no region to sign with")
-    # The token is a presigned request to this host, without the scheme; the request is never sent.
+        raise StoreUnavailable(layer, "the process has no AWS credentials or no region to sign a token with")
+    # The token is a presigned request to this host, without the scheme. The request itself is never sent.
     request = AWSRequest("GET", f"http://{host}/?{urlencode(query)}")
     SigV4QueryAuth(credentials.get_frozen_credentials(), service, session.region_name, _SECONDS).add_auth(request)
     return str(request.url).removeprefix("http://")

@@ -1,4 +1,4 @@
-"""A circuit breaker. If a store hangs, one request waits for the timeout, and later requests skip the store."""
+"""A circuit breaker. If a store hangs, only one request waits for the timeout; later requests skip the store."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ _logger = logging.getLogger(__name__)
 
 
 class CircuitBreaker:
-    """Skips a store after its first failure, and detects its recovery by probes beside the requests.
+    """Skips a store after its first failure, and detects the store's recovery by probes in a separate thread.
 
-    While the circuit is open, a request starts a probe in a thread with its own connection, and waits `grace` seconds
-    for it. At most one probe runs at a time, and at most one starts per `probe_interval`. A healthy store responds
-    within that time, so the first request after a recovery uses it; a store that still hangs delays the request only by
-    the grace.
+    While the circuit is open, a request starts a probe with its own connection, and waits `grace` seconds for it. At
+    most one probe runs at a time, and at most one probe starts per `probe_interval`. A recovered store responds within
+    `grace`, so the first request after the recovery uses the store. A store that still hangs delays a request by at
+    most `grace`.
 
-    Only a probe of the same kind as the failed call closes the circuit. If the call can be repeated safely, the probe
-    repeats it. Otherwise the store's probe must test as much as the call.
+    A probe must test as much as the call that failed. If that call can be repeated safely, the probe repeats the call.
 
     Args:
         layer: The store's name in `degraded`.
         probe: Raises if the store does not work; limited by the store's own timeout.
         probe_interval: Minimum seconds between the starts of two probes.
-        grace: Seconds that a request waits for a probe that it started.
+        grace: Seconds that a request waits for the probe that it started.
     """
 
     def __init__(
@@ -55,7 +54,7 @@ class CircuitBreaker:
         """Run a call to the store; any of `failures` opens the circuit.
 
         Args:
-            failures: The errors that open the circuit; a `StoreUnavailable` among them is raised unchanged.
+            failures: The errors that open the circuit. A `StoreUnavailable` is raised again without a change.
             probe: The check that must succeed before the circuit closes again, if this call opens it.
 
         Raises:

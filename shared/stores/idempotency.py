@@ -8,7 +8,7 @@ from uuid import UUID
 
 # The lease of a key without a response, which is longer than a function runs.
 LEASE_SECONDS: Final = 40
-# How long a key's response is kept.
+# The time for which a key's response is stored.
 ANSWER_SECONDS: Final = 86_400
 
 
@@ -40,7 +40,7 @@ class KeyStore(Protocol):
     """A layer's idempotency keys. Methods raise `StoreUnavailable`.
 
     Attributes:
-        stores_exchange_keys: Whether it gets the key of each stored exchange.
+        stores_exchange_keys: Whether the layer stores the key of an exchange together with the exchange.
     """
 
     stores_exchange_keys: bool

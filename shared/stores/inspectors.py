@@ -1,4 +1,4 @@
-"""The protocols of the inspector's reads. A read has no side effects and does not wait."""
+"""The protocols of the inspector's reads. A read has no side effects and does not wait for data to appear."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class ListSnapshot:
     """A thread's list in L1.
 
     Attributes:
-        messages: Its newest messages, oldest first, without deleted ones.
+        messages: The list's newest messages, oldest first, without deleted messages.
         length: The number of entries, including those that are not in `messages`.
         ttl_seconds: The list's time to live; None without a list or without an expiry.
         undrained: The thread's undrained exchanges as far as L1 knows, even without a list.
@@ -33,10 +33,10 @@ class QueueCounts:
 
     Attributes:
         visible: Ready to be received.
-        in_flight: Received, and neither deleted nor visible again.
-        delayed: Not visible for the first time yet.
-        oldest: When the oldest was sent (in the outbox: accepted); None if there is none or the source does not report
-            it.
+        in_flight: Received, and not yet deleted or visible again.
+        delayed: Sent, and not yet visible for the first time.
+        oldest: When the oldest message was sent, or in the outbox, accepted. None if there is no message, or the source
+            does not report the time.
     """
 
     visible: int
@@ -46,27 +46,27 @@ class QueueCounts:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """The number of all messages."""
         return self.visible + self.in_flight + self.delayed
 
 
 class CacheInspector(Protocol):
-    """L1. Methods raise `StoreUnavailable` if it does not respond."""
+    """The inspector's reads of L1. Methods raise `StoreUnavailable` if L1 does not respond."""
 
     def thread(self, thread_id: str, most: int) -> ListSnapshot:
         """Read the newest `most` messages of a thread's list."""
         ...
 
     def outbox(self) -> QueueCounts:
-        """Count the outbox' entries."""
+        """Count the entries of the outbox."""
         ...
 
 
 class QueueInspector(Protocol):
-    """A queue."""
+    """The inspector's reads of a queue."""
 
     def waiting(self) -> QueueCounts:
-        """Count its messages approximately.
+        """Count the queue's messages approximately.
 
         Raises:
             StoreUnavailable: SQS does not respond, or refuses.

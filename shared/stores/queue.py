@@ -8,7 +8,7 @@ from shared.models import Exchange
 
 
 class ExchangeQueue(Protocol):
-    """The exchange queue. Every method raises `StoreUnavailable` if it does not respond."""
+    """The exchange queue. Every method raises `StoreUnavailable` if the queue does not respond."""
 
     def send(self, exchange: Exchange) -> None:
         """Send an exchange to the queue.
@@ -19,9 +19,9 @@ class ExchangeQueue(Protocol):
         ...
 
     def depth(self) -> int:
-        """Return approximately how many messages wait or are in flight."""
+        """Return the approximate number of visible, in-flight and delayed messages."""
         ...
 
     def ping(self) -> None:
-        """Return if it accepts messages, within its timeout."""
+        """Check, within the timeout, that the queue accepts messages."""
         ...

@@ -161,7 +161,7 @@ def test_a_secret_that_cannot_be_read_is_an_outage(valkey: ValkeyServer, postgre
     archive = PostgresConnection(DatabaseSettings(url=url, auth="secret", secret_arn=_ARN))
     with pytest.raises(StoreUnavailable):
         cache.call(lambda pipe: pipe.ping())
-    with pytest.raises(StoreUnavailable, match="its secret: ResourceNotFoundException"):
+    with pytest.raises(StoreUnavailable, match="its secret cannot be read: ResourceNotFoundException"):
         archive.run(lambda c: c.execute("select 1"))
     assert (cache.breaker.is_open, archive.breaker.is_open) == (True, True)
     cache.close()

@@ -8,7 +8,7 @@ from typing import Final
 from shared.stores.redis.connection import RedisConnection, require
 from shared.stores.redis.names import ATTEMPTS
 
-# Much longer than the time for which SQS hides a message whose process ended.
+# Much longer than the visibility timeout of a message whose process ended.
 _SECONDS: Final = 86_400
 
 
@@ -19,7 +19,7 @@ class RedisAttempts:
         self._connection = connection
 
     def note(self, message_ids: Sequence[str]) -> list[int | None]:
-        """Record an attempt on these messages, and return each one's state."""
+        """Record the start of an attempt; return each message's number of unfinished attempts."""
         names = [_name(message_id) for message_id in message_ids]
         values, *replies = self._connection.call(
             lambda pipe: (
@@ -42,5 +42,5 @@ class RedisAttempts:
 
 
 def _name(message_id: str) -> bytes:
-    # If a record is not in SQS' format, its id may be any text.
+    # The id of a record that is not in SQS' format may be any text, even one with lone surrogates.
     return message_id.encode("utf-8", "surrogatepass")

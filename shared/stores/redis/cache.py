@@ -1,4 +1,4 @@
-"""L1 in Redis or Valkey. It uses only core commands, and each script or transaction uses only one key."""
+"""L1 in Redis or Valkey. It uses only core commands, and each script uses only one key."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from shared.stores.redis.writer import ListWriter
 
 
 class RedisCache(ListReader, ListWriter, ListEraser):
-    """L1."""
+    """L1 in Redis."""
 
     def set_preferences(self, user_id: str, preferences: Mapping[str, str]) -> None:
-        """Replace the user's hash and seal it, even if the user has no preferences."""
+        """Replace the user's hash and its seal. A user without preferences also gets a seal."""
         key, seal, generation = preferences_key(user_id), preferences_seal_key(user_id), self._generation
         ttl = self._memory.user_ttl_seconds
         fields = [text for item in preferences.items() for text in item]
@@ -44,7 +44,7 @@ class RedisCache(ListReader, ListWriter, ListEraser):
         self._call(fill)
 
     def newest(self, thread_ids: Sequence[str]) -> dict[str, UUID]:
-        """Return the order key of each thread's newest exchange; threads without exchanges in Redis are missing."""
+        """Return the order key of each thread's newest exchange. Threads without exchanges in Redis are missing."""
         orders: dict[str, UUID] = {}
         for start in range(0, len(thread_ids), MAX_THREADS_PER_CALL):
             orders |= self._newest(thread_ids[start : start + MAX_THREADS_PER_CALL])
@@ -67,17 +67,17 @@ class RedisCache(ListReader, ListWriter, ListEraser):
         return newest
 
     def threads_of(self, user_id: str) -> list[str]:
-        """Return the threads the user wrote to within the list's life."""
+        """Return the threads in the user's index: those that the user wrote to recently."""
         replies = self._call(lambda pipe: pipe.zrange(user_threads_key(user_id), 0, -1))
         return ids_of(replies[0])
 
     def outbox(self, limit: int, skip: int = 0) -> list[str]:
-        """Return the oldest bodies in the outbox, with lone surrogates for bytes that are not valid UTF-8."""
+        """Return bodies of the outbox. Lone surrogates replace the bytes that are not valid UTF-8."""
         replies = self._call(lambda pipe: pipe.lrange(OUTBOX, skip, skip + limit - 1))
         return [body.decode("utf-8", "surrogateescape") for body in replies[0]]
 
     def remove_from_outbox(self, bodies: Sequence[str]) -> None:
-        """Remove bodies that are stored elsewhere, by value, because other processes also change the outbox."""
+        """Remove bodies by value, because other processes also change the outbox."""
 
         def fill(pipe: Pipeline) -> None:
             for body in bodies:

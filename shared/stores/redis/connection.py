@@ -1,4 +1,4 @@
-"""A process' Redis client. It connects at first use and has timeouts. While Redis is down, calls fail at once."""
+"""A process' Redis client with timeouts. It connects at the first call. While Redis is down, calls fail at once."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from shared.stores.redis.names import PROBE
 from shared.stores.redis.scripts import SHA_OF
 
 _logger = logging.getLogger(__name__)
-# These exceptions mean that the whole connection failed. A refused command has its error as the reply instead.
+# Exceptions that mean that the connection failed. The error of a refused command is that command's reply instead.
 _OUTAGES: Final = (redis.ConnectionError, redis.TimeoutError, redis.ResponseError)
-# Errors of a wrong server, of a server that is no longer the right one, or of a server that has lost this session.
+# Errors of a server that is not, or no longer, the right one, or that has lost this session's sign-in or scripts.
 _WRONG_SERVER: Final = (
     redis.exceptions.ReadOnlyError,
     redis.exceptions.MasterDownError,
@@ -53,7 +53,7 @@ PROBE_WRITE: Final[Command] = (
 
 
 class _TokenProvider(CredentialProvider):
-    """A token for each new connection, because ElastiCache ends connections after twelve hours."""
+    """Signs a token for each new connection, because ElastiCache ends connections after twelve hours."""
 
     def __init__(self, cache_name: str, user: str) -> None:
         self._cache_name, self._user = cache_name, user
@@ -63,7 +63,7 @@ class _TokenProvider(CredentialProvider):
 
 
 class _SecretProvider(CredentialProvider):
-    """The secret's password for each new connection."""
+    """Reads the secret's password for each new connection."""
 
     def __init__(self, arn: str, user: str | None) -> None:
         self._arn, self._user = arn, user
@@ -92,22 +92,22 @@ class RedisConnection:
     Attributes:
         identity: The server and the history of its data (`run_id` and `master_replid` of INFO), which change after a
             restart and a failover behind the same name. None if the server does not report them.
-        connects: The number of connections, so that a caller notices a new one if the identity is unknown.
+        connects: The number of connections so far. It shows a caller a new connection if the identity is unknown.
     """
 
     def __init__(self, settings: RedisSettings) -> None:
         self._settings = settings
-        # Whether the server caches scripts for this user, so that calls need not send them.
+        # Whether the server caches scripts for this user. If so, calls send a script's hash instead of its text.
         self._caches_scripts = True
         self.identity: str | None = None
         self.connects = 0
         self._credentials = _credentials(settings)
-        # One retry replaces a socket that died while the process was frozen. A further retry would only wait for a
-        # store that is down.
+        # One retry replaces a socket that died while the process was frozen. A second retry would only wait longer for
+        # a Redis that is down.
         self._client = self._connect(Retry(NoBackoff(), 1, (redis.ConnectionError,)))
-        # The pool's unused connections. The pool itself records each use in metrics, which takes a tenth of a call.
+        # Unused connections. The client's own pool records each use in metrics, which takes a tenth of a call's time.
         self._idle: list[AbstractConnection] = []
-        # A plain dictionary is enough, because all command names here are in capitals.
+        # redis-py's dictionary ignores case. A plain one is faster, and all command names here are in capitals.
         self._callbacks: dict[str, Callable[..., Any]] = dict(self._client.response_callbacks)
         self.breaker = CircuitBreaker("redis", self._probe)
 
@@ -129,9 +129,9 @@ class RedisConnection:
         )
 
     def _identify_server(self, connection: redis.Connection) -> None:
-        """Sign in on a new connection, read which server it leads to, and load the scripts.
+        """Sign in on a new connection, read the server's identity, and load the scripts.
 
-        redis-py also calls this method when a client reconnects by itself.
+        redis-py also calls this method when it reconnects.
         """
         connection.on_connect()  # type: ignore[no-untyped-call]
         self.connects += 1
@@ -145,8 +145,8 @@ class RedisConnection:
     def _probe(self) -> None:
         client = self._connect(Retry(NoBackoff(), 0))
         try:
-            # The probe writes, as a turn does, because a Redis that hangs on writes has not recovered. A refusal counts
-            # as a response.
+            # The probe writes, because a Redis that hangs on writes has not recovered. A refusal is a response, so the
+            # probe succeeds.
             with suppress(redis.ResponseError):
                 client.execute_command(*PROBE_WRITE)  # type: ignore[no-untyped-call] # redis-py has no types for it
         finally:
@@ -155,9 +155,9 @@ class RedisConnection:
     def call(self, fill: Callable[[Pipeline], object]) -> list[Any]:
         """Send the commands that `fill` queues in one round trip and return the replies.
 
-        The reply of a refused command is an exception. A reply that reports the wrong server, or a lost session, is
-        followed by one attempt on a new connection, because after a failover the same name leads elsewhere. `fill` may
-        therefore be called twice.
+        The reply of a refused command is an exception. If a reply reports a wrong server or a lost session, all
+        commands are sent once more on a new connection, because after a failover the same name leads to another server.
+        So `fill` may be called twice.
 
         Raises:
             StoreUnavailable: Redis did not respond.
@@ -171,7 +171,7 @@ class RedisConnection:
             return replies
 
     def _execute(self, fill: Callable[[Pipeline], object]) -> list[Any]:
-        """Send a pipeline and return its replies. redis-py's own method would double the cost of each command."""
+        """Send a pipeline and return its replies. redis-py's own method takes twice the time per command."""
         pipe = self._client.pipeline(transaction=False)
         fill(pipe)
         commands = pipe.command_stack
@@ -198,7 +198,7 @@ class RedisConnection:
         return replies
 
     def _exchange(self, connection: AbstractConnection, commands: Sequence[tuple[Any, Any]]) -> list[Any]:
-        # `pack_command` replaces redis-py's own packer, which visits each argument twice.
+        # `pack_command` of hiredis is faster than redis-py's packer, which reads each argument twice.
         split_commands = [arguments if " " not in arguments[0] else _split_name(arguments) for arguments, _ in commands]
         packed = [b"".join(map(pack_command, split_commands))]
         connection.send_packed_command(packed)  # type: ignore[no-untyped-call]
@@ -216,7 +216,7 @@ class RedisConnection:
         return replies
 
     def disconnect(self) -> None:
-        """Let the next call open a new connection and read the server's identity again."""
+        """Close the connections. The next call opens a new one and reads the server's identity again."""
         self._client.connection_pool.disconnect()
 
     def close(self) -> None:
@@ -225,7 +225,7 @@ class RedisConnection:
 
 
 def _renew_if_stale(connection: AbstractConnection) -> None:
-    """Reconnect if the server has closed a connection, e.g. while the process was frozen."""
+    """Replace a connection that the server has closed, e.g. while the process was frozen."""
     connection.connect()  # type: ignore[no-untyped-call]
     try:
         is_stale = connection.can_read()
@@ -237,7 +237,7 @@ def _renew_if_stale(connection: AbstractConnection) -> None:
 
 
 def _reply(connection: redis.Connection) -> Any:
-    """Return the next reply; None for a refusal, because this user may not have the permission."""
+    """Return the next reply; None for a refusal: this user may lack the permission for the command."""
     try:
         return connection.read_response()
     except redis.ResponseError:
@@ -250,18 +250,18 @@ def _find(part: re.Pattern[bytes], reply: bytes | None) -> str:
 
 
 def _split_name(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return a command's arguments, with a name of several words split, as in `ACL WHOAMI`."""
+    """Split a command's name if it has several words, as in `ACL WHOAMI`, and return all arguments."""
     return (*arguments[0].split(" "), *arguments[1:])
 
 
 def queue_commands(pipe: Pipeline, *commands: Command) -> object:
-    """Queue commands with one reply each, without the overhead of redis-py's methods."""
+    """Queue commands without the overhead of redis-py's methods. Each command has one reply."""
     pipe.command_stack += [(command, {}) for command in commands]
     return pipe
 
 
 def ignore_wrongtype(replies: list[Any]) -> list[Any]:
-    """Return the replies; None for a key of another type, which another program created."""
+    """Return the replies, with None for a key of another type, which another program must have created."""
     refusal = redis.ResponseError
     return [None if isinstance(each, refusal) and str(each).startswith("WRONGTYPE") else each for each in replies]
 
@@ -270,7 +270,7 @@ def require(replies: list[Any]) -> list[Any]:
     """Return the replies.
 
     Raises:
-        StoreUnavailable: A reply is a refusal, e.g. out of memory, read only, or a key of another type.
+        StoreUnavailable: A reply is a refusal: e.g. Redis is out of memory or read-only, or a key has another type.
     """
     for refusal in [reply for reply in replies if isinstance(reply, redis.RedisError)]:
         _logger.error("redis refused a command", extra={"error": str(refusal)[:200]})
