@@ -128,7 +128,7 @@ def test_a_read_only_request_writes_nothing(
     process: MakeMemory, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A read-only request for a missing or a stored thread sends no write to Redis, not even a test write."""
-    monkeypatch.setattr("shared.stores.redis.reader._PROBE_EVERY", 0.0)
+    monkeypatch.setattr("shared.stores.redis.reader._PROBE_INTERVAL_SECONDS", 0.0)
     memory = process()
     threads = Threads(memory)
     _keep(memory, 0)

@@ -158,7 +158,7 @@ def test_a_redis_that_refuses_writes(
     process: MakeMemory, queue: InMemoryQueue, refuse: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While Redis refuses writes, no process uses Redis' lists without a check."""
-    monkeypatch.setattr("shared.stores.redis.reader._PROBE_EVERY", 0.0)
+    monkeypatch.setattr("shared.stores.redis.reader._PROBE_INTERVAL_SECONDS", 0.0)
     memory, other = process(), process()
     _keep(memory, 0)
     _drain(memory, queue)
@@ -185,7 +185,7 @@ def test_a_deletion_that_redis_refused(
 
     No reader sees the thread, even after Redis accepts writes again.
     """
-    monkeypatch.setattr("shared.stores.redis.reader._PROBE_EVERY", 0.0)
+    monkeypatch.setattr("shared.stores.redis.reader._PROBE_INTERVAL_SECONDS", 0.0)
     memory, other = process(), process()
     _keep(memory, 0)
     _drain(memory, queue)
@@ -204,7 +204,7 @@ def test_a_user_whose_deletion_redis_refused(
     process: MakeMemory, refuse: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Redis refuses a user's deletion. Even before it is repeated, no reader sees the user's undrained thread."""
-    monkeypatch.setattr("shared.stores.redis.reader._PROBE_EVERY", 0.0)
+    monkeypatch.setattr("shared.stores.redis.reader._PROBE_INTERVAL_SECONDS", 0.0)
     memory, other = process(), process()
     _keep(memory, 0)
     assert _shown(other) == (contents_of(0), [])
@@ -221,7 +221,7 @@ def test_preferences_that_redis_refused(
     process: MakeMemory, refuse: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Redis refuses new preferences. No reader sees Redis' older preferences."""
-    monkeypatch.setattr("shared.stores.redis.reader._PROBE_EVERY", 0.0)
+    monkeypatch.setattr("shared.stores.redis.reader._PROBE_INTERVAL_SECONDS", 0.0)
     memory, other = process(), process()
     Users(memory).replace("ana", {"tone": "dry"})
     refuse(True)
@@ -302,7 +302,7 @@ def test_reads_on_a_connection_to_a_demoted_server(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A process that only reads detects that its server was demoted, because its reads include a test write."""
-    monkeypatch.setattr("shared.stores.redis.reader._PROBE_EVERY", 0.0)
+    monkeypatch.setattr("shared.stores.redis.reader._PROBE_INTERVAL_SECONDS", 0.0)
     proxy, make = named
     reader, writer = make(), make()
     _keep(writer, 0)

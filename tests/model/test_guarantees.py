@@ -61,7 +61,7 @@ def world(valkey: ValkeyServer, database_url: str, monkeypatch: pytest.MonkeyPat
     """Create the system under test."""
     monkeypatch.setattr("shared.memory.backlog.MAX_WAIT_SECONDS", -1.0)
     # Each read tests whether Redis accepts writes. In production, a read does this once a second.
-    monkeypatch.setattr("shared.stores.redis.reader._PROBE_EVERY", 0.0)
+    monkeypatch.setattr("shared.stores.redis.reader._PROBE_INTERVAL_SECONDS", 0.0)
     logging.disable()
     made = World(valkey, database_url)
     yield made

@@ -242,7 +242,7 @@ BREAKS: Final = (
         "8 Erased",
         "a retried append ignores deletions",
         "shared/stores/redis/link.py",
-        "        if appended.cutoff is not None:\n            self._undo(append.exchange, appended)\n        self",
+        "        if outcome.cutoff is not None:\n            self._undo(append.exchange, outcome)\n        self",
         "        self",
         (f"{_MINIMAL}::test_an_append_retried_after_a_deletion_restores_no_data",),
     ),

@@ -18,13 +18,12 @@ from shared.listed_messages import ListedMessages
 from shared.models import Exchange, Message, format_time
 
 _logger = logging.getLogger(__name__)
-# The beginning of this project's entries, with id, order key and time.
+# The beginning of an entry in this project's format: exchange id, order key, time and revision.
 OWN_ENTRY: Final = re.compile(
     rb'\{"exchange_id":"([0-9a-f-]{36})","order":"([0-9a-f-]{36})","created_at":"([0-9TZ:.-]{27})"'
     rb'(?:,"revision":([0-9]{1,10}))?'
 )
-# The same beginning with a zero for each hexadecimal digit. All entries of a list are compared with this pattern at
-# once.
+# The same beginning with a zero in place of each hexadecimal digit. `decode_list` compares all entries with it at once.
 _DIGITS: Final = bytes.maketrans(b"0123456789abcdef", b"0" * 16)
 _HEAD: Final = (
     b'{"exchange_id":"00000000-0000-0000-0000-000000000000","order":"00000000-0000-0000-0000-000000000000",'
@@ -32,13 +31,13 @@ _HEAD: Final = (
 ).translate(_DIGITS)
 _TEXT_FIELDS: Final = ("exchange_id", "order", "created_at", "role", "content")
 _head_of: Final = itemgetter(slice(len(_HEAD)))
-# The endings of a list's first entry: a seal with its generation, or the token of a reader that reads PostgreSQL.
-# Earlier releases wrote `true` for a generation.
+# The ending of a list's first entry: a seal with its generation, or the token of a reader that reads PostgreSQL.
+# Earlier releases wrote `true` in place of a generation.
 _ENDING: Final = re.compile(rb',"(first|whole|asked)":"?([0-9a-z.]{1,40})"?\}\Z')
 _ENDING_BYTES: Final = 80
 _GENERATION: Final = re.compile(r"[0-9.]+")
-# The entry of a list without exchanges, for a seal or a token. The previous release treats this entry as an unreadable
-# exchange older than all others. It does not show the entry, and reads PostgreSQL.
+# The entry of a list without exchanges. It carries the seal or the token. For the previous release it is an unreadable
+# exchange, older than all others: that release does not return it, and reads PostgreSQL.
 _NIL: Final = UUID(int=0)
 PLACEHOLDER: Final = (
     f'{{"exchange_id":"{_NIL}","order":"{_NIL}","created_at":"1970-01-01T00:00:00.000000Z",'
@@ -47,7 +46,7 @@ PLACEHOLDER: Final = (
 
 
 def encode(exchange: Exchange) -> tuple[bytes, bytes]:
-    """Return the entries of the user's and the assistant's message."""
+    """Return an exchange's two entries: the user's and the assistant's message."""
     return script_arguments(exchange)[3:]
 
 
@@ -71,28 +70,28 @@ def script_arguments(exchange: Exchange) -> tuple[str, str, str, bytes, bytes]:
 
 
 def undrained_field(exchange_id: UUID, revision: int) -> str:
-    """Return the undrained hash's field for one revision of an exchange: draining a revision keeps the next one."""
+    """Return a revision's field in the undrained hash. Each revision has one, because it is drained separately."""
     return f"{exchange_id}:{revision}" if revision else str(exchange_id)
 
 
 def decode_undrained(thread_id: str, body: bytes) -> Exchange | None:
-    """Return an exchange from the undrained hash, or None for another program's value."""
+    """Return an exchange of the undrained hash; None for a value of another program."""
     try:
         exchange = Exchange.from_wire(body)
     except InvalidRecord as error:
-        _logger.warning("unreadable undrained exchange", extra={"reason": error.reason})
+        _logger.warning("the undrained hash has an unreadable exchange", extra={"reason": error.reason})
         return None
     return exchange if exchange.thread_id == thread_id else None
 
 
 def decode(entry: bytes) -> Message | None:
-    """Return the message; None for the placeholder and for an entry without `role` and `content`."""
+    """Return an entry's message; None for the placeholder and for an entry without `role` and `content`."""
     fields = _fields(entry)
     return None if fields is None else ListedMessages([fields])[0]
 
 
 def decode_list(entries: Sequence[bytes]) -> ListedMessages:
-    """Return a list's messages without unreadable ones, parsed at once."""
+    """Return the messages of a list's entries. Unreadable entries are left out."""
     if b"".join(map(_head_of, entries)).translate(_DIGITS) == _HEAD * len(entries):
         with suppress(orjson.JSONDecodeError, KeyError, TypeError):
             parsed = orjson.loads(b"[" + b",".join(entries) + b"]")
@@ -104,9 +103,9 @@ def decode_list(entries: Sequence[bytes]) -> ListedMessages:
 
 
 def _fields(entry: bytes) -> dict[str, Any] | None:
-    """Return an entry as a JSON object.
+    """Return an entry's fields; None for an unreadable entry.
 
-    Id, order and time are used only from entries in this project's format, like in `merge.lua`.
+    As in `merge.lua`, only an entry in this project's format has an id, an order key and a time.
     """
     if entry.startswith(PLACEHOLDER):
         return None
@@ -131,12 +130,12 @@ def _fields(entry: bytes) -> dict[str, Any] | None:
         }
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         # This entry is foreign. Without it the list is not complete, so the caller reads L2.
-        _logger.warning("unreadable entry in a thread's list", extra={"error": type(error).__name__})
+        _logger.warning("a thread's list has an unreadable entry", extra={"error": type(error).__name__})
         return None
 
 
 def ending(name: str, value: str) -> bytes:
-    """Return the ending of a first entry: `first` or `whole` with a generation, `asked` with a token."""
+    """Return the bytes of an ending: `first` or `whole` with a generation, or `asked` with a token."""
     return f',"{name}":"{value}"}}'.encode()
 
 
@@ -153,7 +152,7 @@ def seal_of(entry: bytes) -> tuple[str, str] | None:
 
 
 def token_of(entries: Sequence[bytes]) -> str | None:
-    """Return the list's token."""
+    """Return the list's token; None if the list carries no token."""
     ending = ending_of(entries[0]) if entries else None
     return ending[1] if ending and ending[0] == "asked" else None
 
@@ -165,7 +164,7 @@ def without_ending(entry: bytes) -> bytes:
 
 
 def without_placeholder(entries: Sequence[bytes]) -> Sequence[bytes]:
-    """Return a list's entries without a placeholder at the beginning."""
+    """Return a list's entries without the placeholder, which can only be the first one."""
     return entries[1:] if entries and entries[0].startswith(PLACEHOLDER) else entries
 
 
@@ -184,10 +183,10 @@ def is_sealed(entries: Sequence[bytes], most: int, generation: str | None) -> bo
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError("no text")
+        raise TypeError("a field is not a string")
     return value
 
 
 def _object(value: object) -> None:
     if not isinstance(value, dict):
-        raise TypeError("no object")
+        raise TypeError("a field is not an object")

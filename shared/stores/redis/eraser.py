@@ -1,4 +1,4 @@
-"""Deletes threads, exchanges and users in Redis: first the tombstone, then the data."""
+"""Deletes threads, exchanges and users in Redis. A deletion writes the tombstone before it removes the data."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ class ListEraser(CacheLink):
     def forget_threads(self, cutoffs: Mapping[str, UUID]) -> None:
         """Write the tombstones, then remove the exchanges up to each cutoff.
 
-        A merge in between finds the tombstone, or the removal finds the merged exchange. Exchanges after the cutoff
-        stay: another process may have accepted one, and it is the first of a new thread.
+        A concurrent merge finds the tombstone, or the removal finds the merged exchange. Exchanges after the cutoff
+        stay, because they belong to a new conversation.
         """
         self._drop_unmerged(lambda exchange: is_reached(exchange.order, cutoffs.get(exchange.thread_id)))
         names = list(cutoffs)
         for start in range(0, len(names), MAX_THREADS_PER_CALL):
-            self._forget_some({name: cutoffs[name] for name in names[start : start + MAX_THREADS_PER_CALL]})
+            self._forget_batch({name: cutoffs[name] for name in names[start : start + MAX_THREADS_PER_CALL]})
 
-    def _forget_some(self, cutoffs: Mapping[str, UUID]) -> None:
+    def _forget_batch(self, cutoffs: Mapping[str, UUID]) -> None:
         def fill(pipe: Pipeline) -> None:
             for thread_id, cutoff in cutoffs.items():
                 queue_tombstone(pipe, tombstone_key(thread_id), cutoff)
@@ -51,7 +51,10 @@ class ListEraser(CacheLink):
         self._forget_undrained(bodies, cutoffs)
 
     def forget_exchanges(self, thread_id: str, exchange_ids: Collection[UUID]) -> None:
-        """Record the ids as deleted, then remove the exchanges. A merge in between finds the record or is removed."""
+        """Record the ids as deleted, then remove the exchanges.
+
+        A concurrent merge finds the record, or the removal finds the merged exchange.
+        """
 
         def fill(pipe: Pipeline) -> None:
             self._lists.queue_deleted(pipe, thread_id, exchange_ids)
@@ -80,12 +83,13 @@ class ListEraser(CacheLink):
         return ids_of(replies[1])
 
     def forget_index(self, user_id: str, cutoff: UUID) -> None:
-        """Remove threads without a write since the deletion from the user's index.
+        """Remove from the user's index the threads that have no write since the deletion.
 
-        Call it after the threads are deleted, because a repeated deletion finds the remaining threads by the index.
+        Call this method after the threads are deleted, because a repeated deletion finds the remaining threads in the
+        index.
         """
         reach = milliseconds_of(cutoff) / 1000
         if reach <= time.time():
-            # If the cutoff is ahead of the clock, these threads are unknown and stay. The index may have too many
-            # threads, but never too few.
+            # If the cutoff is in the future, all threads stay in the index. An index with too many threads is
+            # harmless, but one with too few is not.
             self._call(lambda pipe: pipe.zremrangebyscore(user_threads_key(user_id), "-inf", f"({reach}"))

@@ -1,9 +1,9 @@
-"""Generations: the periods in which Redis' data can be trusted.
+"""Generations: the periods in which Redis has missed no write.
 
-A seal, and the record that a user's preferences are complete, name the generation in which PostgreSQL confirmed them.
-They are valid only in that generation. It ends when Redis may have lost a write: another server responds under the same
-name (a restart from a snapshot, a promoted replica), Redis is empty, or a process saw a write fail. Then the first
-reader of each key compares it with PostgreSQL, for all readers.
+The seal of a list or of a user's preferences names the generation in which PostgreSQL confirmed that they are complete.
+It is valid only in that generation. A generation ends when Redis may have lost a write: another server responds under
+the same name (after a restart from a snapshot, or a failover), Redis is empty, or a process saw a write fail. After
+that, the first reader of each key compares the key with PostgreSQL, and seals it for all readers.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from shared.clocks import MAX_AHEAD, MAX_DIFFERENCE
 from shared.stores.redis.connection import Command, Pipeline, queue_commands
 from shared.stores.redis.names import EPOCH
 
-# The field `doubt` has the generation's name. Earlier releases wrote the time of Redis' last failure there.
+# The field `doubt` contains the generation's name. Earlier releases wrote the time of Redis' last failure to it.
 _FIELDS: Final = ("doubt", "identity", "began", "evictions", "suspect", "offset")
 _NUMBER: Final = re.compile(rb"-?[0-9]{1,20}(\.[0-9]{1,9})?")
 _GENERATION: Final = re.compile(rb"[0-9]{1,20}(\.[0-9]{1,9})?")
-# The value of `began` after the first generation ended with a failed write, and no data was lost.
+# The value of `began` if the first generation ended with a failed write and Redis has lost no data.
 _NEVER: Final = 0.0
 # The minimum difference of two generations' names, in seconds.
 _STEP: Final = 0.001
@@ -31,7 +31,7 @@ READ_EPOCH: Final[Command] = ("HMGET", EPOCH, *_FIELDS)
 
 
 def parse_number(reply: bytes | None) -> float | None:
-    """Return the number in a field of this project; None for another program's value."""
+    """Return a field's number; None for a value of another program."""
     return float(reply) if reply and _NUMBER.fullmatch(reply) else None
 
 
@@ -41,11 +41,11 @@ class Epoch:
 
     Attributes:
         generation: The generation's name; None if there is none.
-        identity: The server on which the generation started, see `RedisConnection.identity`.
-        lost_at: The last time at which Redis may have lost data, see `CacheState.lost_at`.
-        is_first: Whether there was no Redis before this generation.
-        evictions: The number of evicted keys at `lost_at`.
-        suspect_until: If Redis was restored with older data, exchanges accepted before this time may have been deleted.
+        identity: The server on which the generation started; see `RedisConnection.identity`.
+        lost_at: The last time at which Redis may have lost data; see `CacheState.lost_at`.
+        is_first: Whether this is the first generation of the first Redis.
+        evictions: The number of keys that Redis had evicted at `lost_at`.
+        suspect_until: See `CacheState.suspect_until`.
         offset: How far Redis' clock was ahead of a process's clock when `lost_at` was recorded.
     """
 
@@ -58,25 +58,25 @@ class Epoch:
     offset: float = 0.0
 
     def is_clock_unchanged(self, clock: float) -> bool:
-        """Return whether Redis' clock was not set since `lost_at`: setting it forward expires keys."""
+        """Return whether Redis' clock was not set since `lost_at`. Setting it forward expires keys too early."""
         return abs(clock_offset(clock) - self.offset) <= MAX_DIFFERENCE
 
     def is_valid_on(self, identity: str | None) -> bool:
-        """Return whether the generation is valid on the server with this identity; an unknown identity is accepted."""
+        """Return whether the generation is valid on the server with this identity, or the identity is unknown."""
         return self.generation is not None and (identity is None or identity == self.identity)
 
 
 def queue_epoch(pipe: Pipeline) -> object:
-    """Queue a read of the epoch, with one reply for `read_epoch`."""
+    """Queue a read of the epoch. `read_epoch` parses its reply."""
     return queue_commands(pipe, READ_EPOCH)
 
 
 def read_epoch(reply: Sequence[bytes | None] | None) -> Epoch:
-    """Return the epoch in the reply; another program's value counts as none."""
+    """Return the epoch in a reply. A value of another program is ignored."""
     generation, identity, began, evictions, suspect, offset = reply or (None,) * len(_FIELDS)
     name = generation.decode() if generation and _GENERATION.fullmatch(generation) else None
     lost_at = parse_number(began)
-    # The first generation starts at `began`, because no earlier Redis existed.
+    # Only the first generation has its own start as `began`; see `ListReader.record_loss`.
     is_first = name is not None and lost_at == float(name)
     return Epoch(
         generation=name,
@@ -97,16 +97,17 @@ def clock_offset(clock: float) -> float:
 def generation_name(clock: float, after: str | None = None) -> str:
     """Return the name of a generation that starts at this time of Redis' clock.
 
-    It is greater than the previous one, even if Redis' clock was set back, so that generations can be compared.
+    The name is greater than the previous generation's name, even if Redis' clock was set back, because scripts compare
+    the names.
     """
     return f"{clock if after is None else max(clock, float(after) + _STEP):.6f}"
 
 
 def fields_after_failed_write(last: Epoch, clock: float) -> dict[Any, Any]:
-    """Return the fields of the next generation after a failed write; Redis kept its data."""
+    """Return the fields of the generation that starts after a failed write. Redis still has its data."""
     fields: dict[Any, Any] = {"doubt": generation_name(clock, last.generation)}
     if last.is_first:
-        # No data is lost. But the next generation is not the first one, and idempotency keys may be missing.
+        # Redis has lost no data. But idempotency keys may be missing, so the next generation does not count as first.
         fields["began"] = _NEVER
     return fields
 
@@ -114,18 +115,18 @@ def fields_after_failed_write(last: Epoch, clock: float) -> dict[Any, Any]:
 def fields_after_server_change(
     generation: str, identity: str | None, clock: float, *, is_older: bool
 ) -> dict[Any, Any]:
-    """Return the fields of the next generation on an empty, restored or different Redis.
+    """Return the fields of the generation that starts on an empty, restored or different Redis.
 
     Args:
-        generation: Its name.
+        generation: The generation's name.
         identity: The current server.
-        clock: Redis' clock.
-        is_older: Whether Redis' data may contain deleted exchanges; if not, it is only incomplete.
+        clock: The time of Redis' clock.
+        is_older: Whether Redis may contain deleted exchanges. If not, it only lacks data.
     """
     fields: dict[Any, Any] = {"doubt": generation}
     if identity is not None:
         fields["identity"] = identity
     if is_older:
-        # Use the later of two clocks, so that deleted exchanges do not count as newer ones.
+        # The later of the two clocks is used, so that every deleted exchange was accepted before this time.
         fields["suspect"] = generation_name(max(clock, time.time()) + MAX_AHEAD)
     return fields

@@ -14,7 +14,7 @@ from shared.stores.redis.names import EPOCH, OUTBOX
 from shared.stores.redis.read import clock_of
 
 _MAX_OUTBOX_BODIES: Final = 200
-# Deletes a key only if its value was not replaced.
+# Deletes a Redis key if it still has the given value.
 _DELETE_OWN: Final = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1]) or 0"
 
 
@@ -42,7 +42,7 @@ class RedisKeys:
             )
         )
         if isinstance(set_reply, Exception) and isinstance(stored_record, bytes):
-            # A Redis that refuses writes still has its older keys.
+            # Redis refuses writes, but returned an older key.
             set_reply = exchange_reply = None
         require([set_reply, stored_record, exchange_reply, exchange, now, epoch, outbox])
         fields = orjson.loads(stored_record or record)
@@ -50,12 +50,12 @@ class RedisKeys:
             # The first request with the key determines the exchange's id, even after its lease.
             fields = orjson.loads(exchange)
         read, clock = read_epoch(epoch), clock_of(now)
-        # Redis may have evicted this key.
+        # If Redis has evicted keys, this one may be among them.
         has_evicted = isinstance(stats, dict) and int(stats["evicted_keys"]) != read.evictions
-        # A clock that was set ahead has expired keys too early.
+        # If Redis' clock was set ahead, keys have expired too early.
         is_clock_unchanged = read.is_clock_unchanged(clock)
         if read.lost_at is not None and not is_clock_unchanged:
-            # Deleting `began` informs the other processes, even if the clock is right again when they read.
+            # Delete `began`, so that other processes see the loss even if the clock is right again when they read.
             require(self._connection.call(lambda pipe: pipe.hdel(EPOCH, "began")))
         is_same_server = read.lost_at is not None and is_clock_unchanged and read.is_valid_on(self._connection.identity)
         return KeyState(
@@ -70,12 +70,12 @@ class RedisKeys:
         )
 
     def _may_be_in_outbox(self, key: str) -> bool:
-        """Return whether an exchange in the outbox has the key; only the beginning of a long outbox is read."""
+        """Return whether an exchange in the outbox may have the key. Only the beginning of a long outbox is read."""
         (bodies,) = require(self._connection.call(lambda pipe: pipe.lrange(OUTBOX, 0, _MAX_OUTBOX_BODIES)))
         return len(bodies) > _MAX_OUTBOX_BODIES or any(key.encode() in body for body in bodies)
 
     def answer(self, key: str, body_hash: str, exchange_id: UUID, answer: str) -> None:
-        """Store the response for a day."""
+        """Store the response for `ANSWER_SECONDS`."""
         record = _record(body_hash, exchange_id, answer)
         record_of_id = _record(body_hash, exchange_id, None)
         require(
@@ -96,18 +96,15 @@ class RedisKeys:
 
 
 def _age(epoch: Epoch, clock: float) -> float:
-    """Return for how many seconds Redis was neither emptied nor replaced.
-
-    An eviction does not start a generation.
-    """
+    """Return the seconds since Redis was last emptied or replaced; an eviction does not count."""
     lost_at = clock if epoch.lost_at is None else epoch.lost_at
     return clock - min(lost_at, float(epoch.generation or lost_at))
 
 
 def _has_all_keys(epoch: Epoch, clock: float) -> bool:
-    """Return whether Redis has every key from the time for which responses are kept.
+    """Return whether Redis has every key of the last `ANSWER_SECONDS`.
 
-    Redis lacks keys from its outages; each outage starts a generation.
+    Redis lacks the keys from an outage, and every outage starts a generation.
     """
     if epoch.is_first:
         return True

@@ -1,4 +1,4 @@
-"""The inspector's view of L1: one thread's list, and the outbox. Read-only, one round trip each."""
+"""The inspector's reads of L1: one thread's list, and the outbox. Each read is one round trip without writes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.stores.redis.names import OUTBOX, deleted_key, messages_key, tombsto
 
 
 class RedisInspector:
-    """L1. Methods raise `StoreUnavailable` if it does not respond."""
+    """The inspector's reads of Redis. Methods raise `StoreUnavailable` if Redis does not respond."""
 
     def __init__(self, connection: RedisConnection) -> None:
         self._connection = connection
@@ -41,7 +41,7 @@ class RedisInspector:
         return ListSnapshot(
             messages=decode_list(own_entries).without(cutoff, deleted),
             length=(length or 0) - (len(entries or []) - len(own_entries)),
-            # Redis returns a negative number for a missing key or one without an expiry.
+            # PTTL is negative for a missing key and for a key without an expiry.
             ttl_seconds=ttl / 1000 if ttl is not None and ttl >= 0 and length else None,
             undrained=newest_revisions(
                 each for each in waiting if not is_deleted(each.exchange_id, each.order, deleted, cutoff)
@@ -49,7 +49,7 @@ class RedisInspector:
         )
 
     def outbox(self) -> QueueCounts:
-        """Count the outbox' entries."""
+        """Count the entries of the outbox."""
         length, oldest = require(self._connection.call(lambda pipe: [pipe.llen(OUTBOX), pipe.lindex(OUTBOX, 0)]))
         try:
             accepted = Exchange.from_wire(oldest).created_at if oldest else None

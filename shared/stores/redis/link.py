@@ -1,4 +1,4 @@
-"""A process' calls to Redis, each after the changes that Redis has missed."""
+"""A process' calls to Redis. Each call first sends the changes that Redis has missed."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ from shared.stores.redis.names import EPOCH, undrained_key
 from shared.stores.redis.read import clock_of
 
 _MAX_UNMERGED: Final = 500
-# The number of threads in one round trip.
+# The maximum number of threads in one round trip.
 MAX_THREADS_PER_CALL: Final = 500
 
 
 class CacheLink:
-    """A connection that sends the changes that Redis has missed before any other call."""
+    """Calls Redis. Before each call, it sends the changes that Redis has missed."""
 
     def __init__(self, connection: RedisConnection, memory: MemorySettings) -> None:
         self._memory = memory
         self._connection = connection
         self._lists = ThreadLists(memory)
-        # Failed appends, which are sent before the next successful call.
+        # Failed appends, which are sent again before the next call.
         self._unmerged: OrderedDict[tuple[str, UUID], Append] = OrderedDict()
-        # The generation of the last read, for which this process seals lists.
+        # The generation that the last read found. This process seals lists for it.
         self._generation: str | None = None
-        # When a call last failed or was refused, on the monotonic clock; None after the recovery.
+        # The monotonic time of the last failed or refused call; None after the recovery.
         self._failed_at: float | None = None
         self._probed_at = -math.inf
         self._connects = 0
@@ -55,9 +55,9 @@ class CacheLink:
         return self._connection.breaker
 
     def _call(self, fill: Callable[[Pipeline], object], *, is_read: bool = False) -> list[Any]:
-        """Send the commands that `fill` queues in one round trip, after missed changes, and return the replies.
+        """Send missed changes, then send the commands that `fill` queues in one round trip, and return their replies.
 
-        A read ignores keys of another type.
+        For a read, the reply for a key of another type is None.
 
         Raises:
             StoreUnavailable: Redis did not respond, or refused a command.
@@ -81,42 +81,42 @@ class CacheLink:
             raise
 
     def _catch_up(self) -> bool:
-        """Send missed changes before anything is read; return whether Redis accepts writes."""
+        """Send the changes that Redis has missed; return whether Redis accepts writes."""
         if self._failed_at is not None and not self._recover(self._failed_at):
             return False
-        late = list(self._unmerged.values())
-        if not late:
+        missed = list(self._unmerged.values())
+        if not missed:
             return True
-        spans: list[slice] = []
+        reply_slices: list[slice] = []
 
         def fill(pipe: Pipeline) -> None:
-            spans.clear()
-            for append in late:
+            reply_slices.clear()
+            for append in missed:
                 start = len(pipe)
                 self._lists.queue_append(pipe, append)
-                spans.append(slice(start, len(pipe)))
+                reply_slices.append(slice(start, len(pipe)))
 
         replies = self._send(fill)
-        for append, span in zip(late, spans, strict=True):
-            self._finish_retry(append, replies[span])
+        for append, reply_slice in zip(missed, reply_slices, strict=True):
+            self._finish_retry(append, replies[reply_slice])
         return True
 
     def _recover(self, failed_at: float) -> bool:
         """Return whether Redis accepts writes again; if so, start a generation.
 
-        One process does this for all processes: start none if a generation has started since this process' last
-        failure.
+        One process starts it for all processes: if a generation has started since this process' last failure, no other
+        one is needed.
         """
-        probed, now, reply = self._send(lambda pipe: queue_commands(pipe, PROBE_WRITE, ("TIME",), READ_EPOCH))
+        probed, now, epoch_reply = self._send(lambda pipe: queue_commands(pipe, PROBE_WRITE, ("TIME",), READ_EPOCH))
         if isinstance(probed, Exception):
             self._failed_at = time.monotonic()
             return False
         self._require([now])
         clock = clock_of(now)
-        epoch = read_epoch(None if isinstance(reply, Exception) else reply)
+        epoch = read_epoch(None if isinstance(epoch_reply, Exception) else epoch_reply)
         last = epoch.generation
-        # If the generation's name is in the future, it was written before Redis' clock was set back, so its start is
-        # unknown.
+        # A generation's name is the time of its start. If that time is in the future, Redis' clock was set back, and
+        # the start is unknown.
         has_started_since = last is not None and clock - (time.monotonic() - failed_at) < float(last) <= clock
         if last is not None and not has_started_since:
             self._require(self._send(lambda pipe: pipe.hset(EPOCH, mapping=fields_after_failed_write(epoch, clock))))
@@ -124,17 +124,17 @@ class CacheLink:
         return True
 
     def _finish_retry(self, append: Append, replies: list[Any]) -> None:
-        """Undo a retried append that a deletion includes, and remove it from the missed ones.
+        """Handle the replies to a retried append. If Redis refused a command, the append is retried again later.
 
-        An append that L1 refused stays missed.
+        An append that a deletion includes is undone.
         """
         if any(isinstance(reply, Exception) for reply in replies):
             return
-        appended = append.outcome(replies)
-        if appended.was_drained:
+        outcome = append.parse_replies(replies)
+        if outcome.was_drained:
             self._forget_drained(append.exchange)
-        if appended.cutoff is not None:
-            self._undo(append.exchange, appended)
+        if outcome.cutoff is not None:
+            self._undo(append.exchange, outcome)
         self._unmerged.pop(append.exchange.key, None)
 
     def _remember_unmerged(self, append: Append) -> None:
@@ -148,13 +148,13 @@ class CacheLink:
             del self._unmerged[name]
 
     def _forget_drained(self, exchange: Exchange) -> None:
-        """Remove an exchange from the undrained hash, because the drain was faster than the append."""
+        """Remove an exchange from the undrained hash, because the drain stored it before the append."""
         field = undrained_field(exchange.exchange_id, exchange.revision)
         self._require(self._send(lambda pipe: pipe.hdel(undrained_key(exchange.thread_id), field)))
 
-    def _undo(self, exchange: Exchange, appended: AppendOutcome) -> None:
-        """Remove an exchange that a deletion includes. For its thread's deletion, remove all that it includes."""
-        self._require(self._send(lambda pipe: self._lists.queue_undo_append(pipe, exchange, appended.thread_cutoff)))
+    def _undo(self, exchange: Exchange, outcome: AppendOutcome) -> None:
+        """Remove an exchange that a deletion includes. If its thread was deleted, remove all deleted exchanges."""
+        self._require(self._send(lambda pipe: self._lists.queue_undo_append(pipe, exchange, outcome.thread_cutoff)))
 
     def _forget_undrained(
         self,
@@ -162,7 +162,7 @@ class CacheLink:
         cutoffs: Mapping[str, UUID | None],
         deleted: Collection[UUID] = (),
     ) -> None:
-        """Remove undrained exchanges that a deletion includes; later appends find the tombstone."""
+        """Remove undrained exchanges that a deletion includes. A later append finds the tombstone."""
         deleted_fields: dict[str, list[str]] = {}
         for thread_id, cutoff in cutoffs.items():
             undrained = [decode_undrained(thread_id, body) for body in bodies[thread_id] or []]
@@ -187,5 +187,5 @@ class CacheLink:
         return clock_of(now)
 
     def ping(self) -> None:
-        """Return if it responds and accepts writes."""
+        """Check that Redis responds and accepts writes."""
         self._call(lambda pipe: queue_commands(pipe, PROBE_WRITE))

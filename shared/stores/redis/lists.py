@@ -1,4 +1,4 @@
-"""The commands that change a thread's list: a merge, an append, a seal, and undoing an append."""
+"""The commands that change a thread's list: merge, append, undo an append, and record deletions."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from shared.stores.redis.names import (
 )
 from shared.stores.redis.scripts import MERGE, REMOVE_ENTRIES, SET_TOMBSTONE
 
-# Longer than a message can be in the queue and the dead-letter queue: 4 days and 14.
+# Longer than a message can be in the queue (4 days) and then in the dead-letter queue (14 days).
 _DELETED_SECONDS: Final = 21 * 86_400
 _TOMBSTONE_SECONDS: Final = 4 * 86_400
-# Not shorter than the time for which the queue keeps a message.
+# The queue's retention period. Exchanges stay in the undrained hash at least as long.
 _UNDRAINED_SECONDS: Final = 4 * 86_400
 _MAX_FIELDS: Final = 100
 
 
 def order_of(reply: bytes | None) -> UUID | None:
-    """Return the order key of a tombstone; None for another program's value."""
+    """Return the order key of a tombstone; None for a value of another program."""
     try:
         return UUID(reply.decode()) if reply else None
     except ValueError:
@@ -46,18 +46,18 @@ def order_of(reply: bytes | None) -> UUID | None:
 
 
 def queue_tombstone(pipe: Pipeline, key: str, cutoff: UUID) -> None:
-    """Queue a tombstone, unless there is a later one; one reply."""
+    """Queue the write of a tombstone, unless the key has a later one; one reply."""
     pipe.eval(SET_TOMBSTONE, 1, key, str(cutoff), _TOMBSTONE_SECONDS)
 
 
 def ids_of(members: Iterable[bytes]) -> list[str]:
-    """Return the ids among a set's members; other members come from other programs."""
+    """Return the valid ids among a set's members. Invalid members come from other programs."""
     texts = (member.decode("utf-8", "surrogateescape") for member in members)
     return [text for text in texts if id_error(text) is None]
 
 
 def uuids_of(members: Iterable[bytes]) -> frozenset[UUID]:
-    """Return the exchange ids among a set's members; other members come from other programs."""
+    """Return the exchange ids among a set's members. Invalid members come from other programs."""
     exchange_ids = set()
     for member in members:
         with suppress(ValueError):
@@ -80,9 +80,9 @@ class AppendOutcome:
     """The result of an append.
 
     Attributes:
-        cutoff: The newest deletion that includes the exchange; None if there is none.
-        thread_cutoff: The thread's own deletion among these.
-        was_drained: Whether the drain had stored the exchange before the append.
+        cutoff: The order key of the newest deletion that includes the exchange; None if no deletion includes it.
+        thread_cutoff: The order key of the thread's deletion if it includes the exchange, else None.
+        was_drained: Whether the drain stored the exchange before the append.
     """
 
     cutoff: UUID | None
@@ -92,12 +92,13 @@ class AppendOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """A new exchange for L1, sent now or retried.
+    """The append of an exchange to L1, sent now or retried later.
 
     Attributes:
-        is_drained: Whether L2 has it, so that the undrained hash does not need it.
-        in_outbox: Whether neither the queue nor L2 has it: L1 keeps it for the sweep.
-        after: The thread must not have been deleted since the deletion with this order key; None for no condition.
+        is_drained: Whether L2 has the exchange, so that it is not added to the undrained hash.
+        in_outbox: Whether the exchange is added to the outbox, because neither the queue nor L2 has it.
+        after: The order key of the last deletion of the thread that the caller knows. The append is undone if the
+            thread was deleted since. None for no condition.
     """
 
     exchange: Exchange
@@ -105,19 +106,19 @@ class Append:
     in_outbox: bool
     after: UUID | None = None
 
-    def outcome(self, replies: Sequence[Any]) -> AppendOutcome:
+    def parse_replies(self, replies: Sequence[Any]) -> AppendOutcome:
         """Parse the replies to the commands of `ThreadLists.queue_append`."""
         replies = list(replies)
         was_drained = not self.is_drained and bool(replies.pop())
-        of_user = order_of(replies.pop()) if self.exchange.user_id is not None else None
+        user_cutoff = order_of(replies.pop()) if self.exchange.user_id is not None else None
         is_deleted = replies.pop()
         thread_cutoff = order_of(replies.pop())
         order = self.exchange.order
-        cutoffs = [cutoff for cutoff in (thread_cutoff, of_user) if cutoff is not None and cutoff >= order]
+        cutoffs = [cutoff for cutoff in (thread_cutoff, user_cutoff) if cutoff is not None and cutoff >= order]
         if thread_cutoff is not None and self.after is not None and thread_cutoff > self.after:
             cutoffs.append(thread_cutoff)
         if is_deleted:
-            # The cutoff of this exchange's own deletion is its order key.
+            # The cutoff of the deletion of one exchange is the exchange's order key.
             cutoffs.append(order)
         return AppendOutcome(
             cutoff=max(cutoffs, default=None),
@@ -127,7 +128,7 @@ class Append:
 
 
 class ThreadLists:
-    """Queues commands for lists with the configured window and time to live."""
+    """Queues the commands of a list's changes, with the configured window and time to live."""
 
     def __init__(self, memory: MemorySettings) -> None:
         self._memory = memory
@@ -145,13 +146,13 @@ class ThreadLists:
         deleted: Collection[UUID] = (),
         is_stored: bool = False,
     ) -> None:
-        """Queue `merge.lua`, which documents the arguments; one reply, the number of messages in the list.
+        """Queue `merge.lua`; one reply, the number of messages in the list.
 
         Args:
             pipe: The pipeline.
             thread_id: The thread.
             exchanges: The exchanges to merge.
-            ttl: The time to live in seconds; 0 keeps the current one.
+            ttl: The time to live in seconds; 0 does not change it.
             refill: The read's token; `first` if the exchanges are the whole thread, else `whole`; the generation.
             cutoff: A deletion's cutoff.
             deleted: Deleted exchanges.
@@ -170,18 +171,18 @@ class ThreadLists:
         queue_commands(pipe, ("EVAL", MERGE, 1, messages_key(thread_id), *arguments))
 
     def queue_append(self, pipe: Pipeline, append: Append) -> None:
-        """Queue a new exchange's merge and its other commands; `Append.outcome` parses the replies."""
+        """Queue the commands of an append. `Append.parse_replies` parses the replies."""
         exchange = append.exchange
         thread_id, user_id, exchange_id = exchange.thread_id, exchange.user_id, str(exchange.exchange_id)
         field, key = undrained_field(exchange.exchange_id, exchange.revision), undrained_key(thread_id)
         before: list[Command] = []
         if append.in_outbox:
-            # The outbox comes first, so that a partly executed pipeline never leaves an exchange in a list that no
+            # The outbox comes first: if Redis executes only a part of the pipeline, no list has an exchange that no
             # store has.
             before.append(("RPUSH", OUTBOX, exchange.to_wire(has_request_id=True)))
         if not append.is_drained:
-            # The undrained hash comes before the list, so that readers find the exchange here after a partial pipeline
-            # or without a list.
+            # The undrained hash comes before the list: readers find the exchange here if Redis executes only a part of
+            # the pipeline, or if there is no list.
             before += (("HSET", key, field, exchange.to_wire()), ("EXPIRE", key, self._undrained_seconds))
         queue_commands(pipe, *before)
         self.queue_merge(pipe, thread_id, [exchange], ttl=self._memory.thread_ttl_seconds)
@@ -190,7 +191,7 @@ class ThreadLists:
         if user_id is not None:
             user_ttl = self._memory.user_ttl_seconds
             after += (
-                *self._of_user(user_id, thread_id, exchange.created_at),
+                *self._user_index_commands(user_id, thread_id, exchange.created_at),
                 ("EXPIRE", preferences_key(user_id), user_ttl),
                 ("EXPIRE", preferences_seal_key(user_id), user_ttl),
             )
@@ -203,32 +204,32 @@ class ThreadLists:
             after.append(("SISMEMBER", drained_key(thread_id), field))
         queue_commands(pipe, *after)
 
-    def queue_user(self, pipe: Pipeline, user_id: str, thread_id: str, moment: datetime) -> None:
-        """Queue the record that a list has an exchange of the user with this or an earlier time."""
-        queue_commands(pipe, *self._of_user(user_id, thread_id, moment))
+    def queue_user_index(self, pipe: Pipeline, user_id: str, thread_id: str, moment: datetime) -> None:
+        """Queue an update of the user's index: the thread's list has an exchange of the user from this time."""
+        queue_commands(pipe, *self._user_index_commands(user_id, thread_id, moment))
 
-    def _of_user(self, user_id: str, thread_id: str, moment: datetime) -> tuple[Command, Command]:
+    def _user_index_commands(self, user_id: str, thread_id: str, moment: datetime) -> tuple[Command, Command]:
         key = user_threads_key(user_id)
         return ("ZADD", key, "GT", moment.timestamp(), thread_id), ("EXPIRE", key, self._undrained_seconds)
 
     def queue_undo_append(self, pipe: Pipeline, exchange: Exchange, cutoff: UUID | None) -> None:
-        """Queue the removal of an exchange; with `cutoff`, also the other effects of its thread's deletion."""
+        """Queue the removal of an exchange; with `cutoff`, also the removal of the thread's other deleted exchanges."""
         thread_id = exchange.thread_id
         if cutoff is not None:
             self.queue_merge(pipe, thread_id, [], cutoff=cutoff)
-        # Only this exchange is removed, by its value and with any ending. Other users' exchanges in the thread stay.
+        # The exchange is removed by its entries' values, so that other users' exchanges in the thread stay.
         pipe.eval(REMOVE_ENTRIES, 1, messages_key(thread_id), *encode(exchange))
         pipe.hdel(undrained_key(thread_id), undrained_field(exchange.exchange_id, exchange.revision))
 
     def queue_deleted(self, pipe: Pipeline, thread_id: str, deleted: Collection[UUID]) -> None:
-        """Queue the record of deleted exchanges of a thread; two replies, none without exchanges."""
+        """Queue the record of a thread's deleted exchanges; two replies, or none if `deleted` is empty."""
         if deleted:
             pipe.sadd(deleted_key(thread_id), *map(str, deleted))
             pipe.expire(deleted_key(thread_id), _DELETED_SECONDS)
 
 
 def drained_fields(exchanges: Iterable[Exchange]) -> list[str]:
-    """Return the undrained hash's fields of exchanges that PostgreSQL now has."""
+    """Return the undrained hash's fields of exchanges that PostgreSQL now has, and of their earlier revisions."""
     fields = []
     for exchange in exchanges:
         first = max(1, exchange.revision - _MAX_FIELDS)

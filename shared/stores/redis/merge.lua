@@ -1,24 +1,24 @@
--- The only writer of a thread's list: unites exchanges by id, sorts them by order key, keeps the newest. Merging is
--- commutative, associative and idempotent, so all orders and repetitions of writes lead to the same list. It never
--- creates a list: only `read.lua` does, for a reader that then reads PostgreSQL.
+-- Merges exchanges into a thread's list: one entry pair per exchange id, sorted by order key, and only the newest ones.
+-- Merging is commutative, associative and idempotent, so every order and repetition of writes leads to the same list.
+-- This script does not create a list. Only `read.lua` does, for a reader that then reads PostgreSQL.
 --
--- The list's first entry ends with a seal, with a token (see `read.lua`), or with neither.
+-- The list's first entry has one ending or none: a seal, or a token (see `read.lua`).
 --
 -- KEYS[1]  the list
--- ARGV[1]  time to live in seconds; 0 keeps the current one
--- ARGV[2]  maximum number of messages
--- ARGV[3]  'TOKEN first G' or 'TOKEN whole G': a refill. If the list carries this token, it is complete after the
---          merge and is sealed for generation G: as the whole thread (first), or as its newest part (whole).
---          Otherwise nothing is done. '': no refill
--- ARGV[4]  order key of a deletion; entries up to it are dropped, with the token or seal; '' for none
--- ARGV[5]  ids of deleted exchanges between commas; their entries and the token are dropped; '' for none
--- ARGV[6]  '1': these are PostgreSQL's exchanges, which win over others with the same revision
--- ARGV[7…] five an exchange: order key, exchange id, created_at, the user's entry, the assistant's entry
+-- ARGV[1]  the time to live in seconds; 0 does not change it
+-- ARGV[2]  the maximum number of messages
+-- ARGV[3]  for a refill 'TOKEN first G' or 'TOKEN whole G', else ''. If the list carries this token, the merge completes
+--          the list and seals it for generation G: 'first' if it has all exchanges of the thread, 'whole' if it has only
+--          the newest ones. If the list does not carry the token, the script changes nothing.
+-- ARGV[4]  the order key of a thread's deletion, or ''. Entries up to it are removed, and the token or seal
+-- ARGV[5]  the ids of deleted exchanges, separated by commas, or ''. Their entries and the token are removed
+-- ARGV[6]  '1' if PostgreSQL has these exchanges: they then win over others with the same revision and time
+-- ARGV[7…] five values per exchange: order key, exchange id, created_at, the user's entry, the assistant's entry
 -- Returns the number of messages in the list; -1 for a refill whose token the list does not carry.
 
 local key = KEYS[1]
 local ttl = tonumber(ARGV[1])
-local most = tonumber(ARGV[2])
+local max_length = tonumber(ARGV[2])
 local token, seal, generation = string.match(ARGV[3], '^(%x+) (%a+) (%S+)$')
 local cutoff = ARGV[4]
 local deleted = ARGV[5]
@@ -26,7 +26,7 @@ local is_stored = ARGV[6] == '1'
 local is_deletion = cutoff ~= '' or deleted ~= ''
 local EXCHANGES = 7
 
--- The list is a cache: a key of another type is replaced.
+-- A key of another type is deleted, because Redis is only a cache.
 local head = redis.pcall('LINDEX', key, 0)
 if type(head) ~= 'string' then
   if head then
@@ -35,7 +35,7 @@ if type(head) ~= 'string' then
   return token and -1 or 0
 end
 
--- Id, order key, time and revision of an entry in the project's format; nil for a foreign entry.
+-- Returns an entry's exchange id, order key, time and revision; nil for a foreign entry.
 local function parse(entry)
   local id, order, created, rest =
     string.match(entry, '^{"exchange_id":"([0-9a-f-]+)","order":"([0-9a-f-]+)","created_at":"([0-9TZ:.-]+)"()')
@@ -44,11 +44,11 @@ local function parse(entry)
   end
 end
 
-local bare, name, value = split(head)
+local bare_head, name, value = split_ending(head)
 if token and not (name == 'asked' and value == token) then
   return -1
 end
-local is_empty = string.sub(bare, 1, #PLACEHOLDER) == PLACEHOLDER
+local is_empty = string.sub(bare_head, 1, #PLACEHOLDER) == PLACEHOLDER
 
 local function finish(length)
   if ttl > 0 then
@@ -57,11 +57,11 @@ local function finish(length)
   return length
 end
 
--- Whether an exchange with this id is in the list: entries in the project's format have it at this position.
-local function holds(id)
+-- Returns whether the list has an exchange with this id. Entries in the project's format have the id at bytes 17 to 52.
+local function has_exchange(id)
   local last = string.byte(id, -1)
   for _, entry in ipairs(redis.call('LRANGE', key, 0, -1)) do
-    -- Compare the last digit first, because creating a Lua string of the whole id costs more.
+    -- Compare the last digit first, because it takes longer to create a Lua string of the id.
     if string.byte(entry, 52) == last and string.sub(entry, 17, 52) == id and parse(entry) == id then
       return true
     end
@@ -74,39 +74,40 @@ if #ARGV == EXCHANGES + 4 and not token and not is_deletion then
   local is_newest = is_empty and redis.call('LLEN', key) == 1
   if not is_newest then
     local _, tail_order = parse(redis.call('LINDEX', key, -1))
-    -- If its id is not its order key, it may already be in the list at an earlier position.
-    is_newest = tail_order and order > tail_order and not is_empty and (order == id or not holds(id))
+    -- If the exchange's id is not its order key, the list may already have the exchange at an earlier position.
+    is_newest = tail_order and order > tail_order and not is_empty and (order == id or not has_exchange(id))
   end
   if is_newest then
     local length = redis.call('RPUSH', key, ARGV[EXCHANGES + 3], ARGV[EXCHANGES + 4])
-    local start = is_empty and 1 or math.max(0, length - most)
+    local start = is_empty and 1 or math.max(0, length - max_length)
     if start > 0 then
       redis.call('LTRIM', key, start, -1)
       if name then
-        local passed_on = (name == 'first' and not is_empty) and 'whole' or name
-        redis.call('LSET', key, 0, ended(split(redis.call('LINDEX', key, 0)), passed_on, value))
+        local new_name = (name == 'first' and not is_empty) and 'whole' or name
+        redis.call('LSET', key, 0, with_ending(split_ending(redis.call('LINDEX', key, 0)), new_name, value))
       end
     end
     return finish(length - start)
   end
 end
 
--- The highest revision wins, then the earliest, as in PostgreSQL, so that both layers keep the same one.
-local function wins(created, revision, known)
+-- Returns whether a new exchange replaces the known one with its id. The highest revision wins, then the earliest time,
+-- as in `store.sql`, so that both layers store the same exchange.
+local function replaces(created, revision, known)
   if not known.created or revision ~= known.revision then
     return not known.created or revision > known.revision
   end
   return created < known.created or (is_stored and created == known.created)
 end
 
--- The list's entries and the new ones in thread order, and the number of foreign entries.
-local function united()
+-- Returns the list's entries and the new ones in thread order, and the number of foreign entries.
+local function merged_entries()
   local by_id = {}
   local all = {}
   local others = {}
   for _, entry in ipairs(redis.call('LRANGE', key, 0, -1)) do
     local id, order, created, revision = parse(entry)
-    entry = split(entry)
+    entry = split_ending(entry)
     if not id then
       others[#others + 1] = entry
     elseif by_id[id] then
@@ -119,18 +120,18 @@ local function united()
     end
   end
 
-  for at = EXCHANGES, #ARGV, 5 do
-    local order, id, created = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-    local _, _, _, revision = parse(ARGV[at + 3])
+  for i = EXCHANGES, #ARGV, 5 do
+    local order, id, created = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+    local _, _, _, revision = parse(ARGV[i + 3])
     local known = by_id[id]
     if not known then
       known = {id = id}
       by_id[id] = known
       all[#all + 1] = known
     end
-    if wins(created, revision, known) then
+    if replaces(created, revision, known) then
       known.order, known.created, known.revision = order, created, revision
-      known.entries = {ARGV[at + 3], ARGV[at + 4]}
+      known.entries = {ARGV[i + 3], ARGV[i + 4]}
     end
   end
 
@@ -141,78 +142,79 @@ local function united()
     return a.order < b.order
   end)
 
-  -- Foreign entries have no id: they stay unchanged, before all others.
+  -- Foreign entries have no id. They stay unchanged, before all others.
   local list = cutoff == '' and others or {}
-  local foreign = #list
-  local gone = {}
+  local foreign_count = #list
+  local deleted_ids = {}
   for id in string.gmatch(deleted, '[^,]+') do
-    gone[id] = true
+    deleted_ids[id] = true
   end
   for _, exchange in ipairs(all) do
-    if exchange.order > cutoff and not gone[exchange.id] then
+    if exchange.order > cutoff and not deleted_ids[exchange.id] then
       for _, entry in ipairs(exchange.entries) do
         list[#list + 1] = entry
       end
     end
   end
-  return list, foreign
+  return list, foreign_count
 end
 
--- The same for a list without an exchange, if the new ones are in thread order and none of them is deleted.
-local function all_new()
+-- Returns the entries of a list that has no exchange yet; nil if the new exchanges are not in thread order or one of
+-- them is deleted.
+local function new_entries()
   local list, known, newest = {}, {}, ''
-  for at = EXCHANGES, #ARGV, 5 do
-    local order, id = ARGV[at], ARGV[at + 1]
+  for i = EXCHANGES, #ARGV, 5 do
+    local order, id = ARGV[i], ARGV[i + 1]
     if order <= newest or order <= cutoff or known[id] then
       return nil
     end
     newest, known[id] = order, true
-    list[#list + 1] = ARGV[at + 3]
-    list[#list + 1] = ARGV[at + 4]
+    list[#list + 1] = ARGV[i + 3]
+    list[#list + 1] = ARGV[i + 4]
   end
   return list
 end
 
-local list, foreign = is_empty and deleted == '' and redis.call('LLEN', key) == 1 and all_new(), 0
+local list, foreign_count = is_empty and deleted == '' and redis.call('LLEN', key) == 1 and new_entries(), 0
 if not list then
-  list, foreign = united()
+  list, foreign_count = merged_entries()
 end
 
--- Only whole exchanges are removed, so the number is rounded up to a pair of entries.
-local start = math.max(1, #list - most + 1)
+-- The list's length and its maximum are even without foreign entries, so both entries of an exchange are removed.
+local start = math.max(1, #list - max_length + 1)
 if token then
   name, value = (seal == 'first' and start > 1) and 'whole' or seal, generation
 elseif name == 'asked' or cutoff ~= '' then
-  -- Exchanges after the thread's deletion may belong to its former or its next owner, so PostgreSQL must be read.
+  -- Exchanges after the thread's deletion may belong to its previous or its next owner, so readers need PostgreSQL.
   name = not is_deletion and name or nil
 elseif name == 'first' then
-  -- If the list is the whole thread, it stays the whole thread after a merge.
-  name = (foreign == 0 or list[1] == bare) and (start > 1 and 'whole' or 'first') or nil
-elseif name and list[start] ~= bare then
-  -- The sealed entry may have left the window; but entries before it may be incomplete.
+  -- If the list had all exchanges of the thread, the merged list has all of them, too.
+  name = (foreign_count == 0 or list[1] == bare_head) and (start > 1 and 'whole' or 'first') or nil
+elseif name and list[start] ~= bare_head then
+  -- The seal stays valid if the list now begins at the sealed entry or after it. Exchanges before it may be missing.
   local id, order = parse(list[start] or '')
-  local sealed_id, sealed_order = parse(bare)
+  local sealed_id, sealed_order = parse(bare_head)
   if not id or not sealed_id or order < sealed_order or (order == sealed_order and id < sealed_id) then
     name = nil
   end
 end
 
-local left = redis.call('PTTL', key)
+local remaining_ttl = redis.call('PTTL', key)
 redis.call('DEL', key)
 if #list == 0 then
   if name and (token or not is_deletion) then
-    redis.call('RPUSH', key, ended(PLACEHOLDER .. '}', name, value))
-    if left > 0 then
-      redis.call('PEXPIRE', key, left)
+    redis.call('RPUSH', key, with_ending(PLACEHOLDER .. '}', name, value))
+    if remaining_ttl > 0 then
+      redis.call('PEXPIRE', key, remaining_ttl)
     end
   end
   return 0
 end
-list[start] = ended(list[start], name, value)
+list[start] = with_ending(list[start], name, value)
 for from = start, #list, 500 do
   redis.call('RPUSH', key, unpack(list, from, math.min(from + 499, #list)))
 end
-if ttl == 0 and left > 0 then
-  redis.call('PEXPIRE', key, left)
+if ttl == 0 and remaining_ttl > 0 then
+  redis.call('PEXPIRE', key, remaining_ttl)
 end
 return finish(#list - start + 1)

@@ -1,13 +1,13 @@
-"""The keys in Redis. The list and the preferences' hash are part of the contract; the others are internal."""
+"""The names of the Redis keys. The thread's list and the user's preferences are public; the other keys are internal."""
 
 from typing import Final
 
 OUTBOX: Final = "outbox:exchanges"
-# The generation of Redis' data, and the time of its last loss; see `generation.py`.
+# The current generation, and the time of Redis' last loss; see `generation.py`.
 EPOCH: Final = "memory:epoch"
-# A key for testing whether Redis accepts writes.
+# The key of test writes.
 PROBE: Final = "memory:probe"
-# The drain's unfinished attempts.
+# The counters of the drain's unfinished attempts.
 ATTEMPTS: Final = "drain:attempts"
 
 

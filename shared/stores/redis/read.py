@@ -27,13 +27,14 @@ from shared.stores.redis.names import (
 )
 from shared.stores.redis.scripts import READ
 
-# `OPTIONAL_REPLIES` names replies that may be a refusal: of the test write, or of a command that this user may not run.
+# The time to live of a list that has only a placeholder.
 _PLACEHOLDER_SECONDS: Final = 900
+# Commands that Redis may refuse: the test write, and commands for which this user may lack the permission.
 OPTIONAL_REPLIES: Final = frozenset({"probe", "stats", "replication"})
 
 
 class ReadCommands:
-    """The commands of one read by name.
+    """The commands of one read. Each command has a name.
 
     Attributes:
         names: The commands' names in the order of the replies.
@@ -48,31 +49,31 @@ class ReadCommands:
         self._commands |= {"probe": PROBE_WRITE, "replication": ("INFO", "replication")}
 
     def add_generation_start(self, epoch_fields: Mapping[Any, Any]) -> None:
-        """Add the start of a generation, see `fields_after_server_change`, for an empty or restored Redis."""
+        """Add the write of a new epoch with these fields."""
         fields = [text for item in epoch_fields.items() for text in item]
-        # Redis may have lost data, so the old epoch is invalid.
+        # Redis may have lost data, so no field of the old epoch is valid.
         self._commands |= {"epoch_removed": ("DEL", EPOCH), "epoch_written": ("HSET", EPOCH, *fields)}
 
     def add_unsealed_reads(self, thread_id: str) -> None:
-        """Add the commands for an unsealed list, after the list, so that no exchange is missed in between.
+        """Add the reads that an unsealed list needs: the undrained exchanges, and whether Redis may have lost some.
 
-        They read the undrained exchanges, and whether Redis may have lost some of them.
+        Add them after the read of the list, so that the replies include an exchange that is appended in between.
         """
         self.add_undrained(thread_id)
         self._commands |= {"outbox": ("LLEN", OUTBOX), "stats": ("INFO", "stats")}
 
     def add_undrained(self, thread_id: str) -> None:
-        """Add all undrained exchanges; not needed for a sealed list, which contains them."""
+        """Add a read of all undrained exchanges. A sealed list contains them."""
         self._commands["undrained"] = ("HVALS", undrained_key(thread_id))
 
     def add_state(self) -> None:
-        """Add Redis' clock and its generation."""
+        """Add reads of Redis' clock and of the epoch."""
         self._commands |= {"time": ("TIME",), "epoch": READ_EPOCH}
 
     def add_thread(self, thread_id: str, most: int, token: tuple[str, str] | None) -> None:
-        """Add a thread's newest messages and its tombstones.
+        """Add reads of a thread's newest messages and its tombstones.
 
-        With a generation and a `token`, a list that is not sealed in the generation carries the token from then on.
+        `token` is a generation and a token. A list that is not sealed in this generation gets the token first.
         """
         key = messages_key(thread_id)
         if token is not None:
@@ -84,7 +85,7 @@ class ReadCommands:
         }
 
     def add_user(self, user_id: str) -> None:
-        """Add a user's preferences."""
+        """Add reads of a user's preferences and their seal."""
         self._commands |= {
             "preferences": ("HGETALL", preferences_key(user_id)),
             "preferences_seal": ("GET", preferences_seal_key(user_id)),
@@ -101,18 +102,18 @@ def clock_of(reply: tuple[int, int]) -> float:
 
 
 def preferences_seal(generation: str, count: int) -> bytes:
-    """Return the seal of a user's preferences, with their number, because the hash may be evicted alone."""
+    """Return the seal of a user's preferences. It contains their number, because Redis may evict the hash alone."""
     return f"{generation} {count}".encode()
 
 
 @dataclass(frozen=True, slots=True)
 class ReadReply:
-    """The replies of a read.
+    """The replies to `ReadCommands`.
 
     Attributes:
-        replies: The replies by the names of `ReadCommands`.
-        generation: The current one; None if it has ended.
-        thread_id: The thread; '' for none.
+        replies: The replies by command name.
+        generation: The current generation; None if it has ended.
+        thread_id: The thread; '' if no thread was read.
         most: The list's maximum number of messages.
     """
 
@@ -124,11 +125,11 @@ class ReadReply:
     refuses_writes: bool
 
     def with_replies(self, replies: dict[str, Any]) -> Self:
-        """Return the reply with the replies to `ReadCommands.add_unsealed_reads`."""
+        """Return a copy that also has the replies to `ReadCommands.add_unsealed_reads`."""
         return dataclasses.replace(self, replies=self.replies | replies)
 
     def read(self) -> CacheRead:
-        """Return the data as far as the generation confirms it; a Redis that refuses writes has no generation."""
+        """Parse the replies. A list or preferences with a seal of another generation do not count as sealed."""
         replies, state = self.replies, self._state()
         listed: list[bytes] = replies.get("messages") or []
         entries = without_placeholder(listed)
@@ -137,13 +138,13 @@ class ReadReply:
             cutoff, deleted = order_of(replies["tombstone"]), uuids_of(replies["deleted"] or ())
             messages = messages.without(cutoff, deleted)
         sealed = len(messages) == len(entries) and is_sealed(listed, self.most, state.generation)
-        waiting = replies.get("undrained")
+        bodies = replies.get("undrained")
         preferences, has_all_preferences = self._preferences(state.generation)
         return CacheRead(
             messages,
             sealed,
             token=None if sealed else token_of(listed),
-            undrained=undrained_in(self.thread_id, waiting, cutoff, deleted) if waiting else [],
+            undrained=undrained_in(self.thread_id, bodies, cutoff, deleted) if bodies else [],
             cutoff=cutoff,
             deleted=deleted,
             preferences=preferences,
@@ -159,7 +160,7 @@ class ReadReply:
         evictions = None if stats is None else int(stats["evicted_keys"])
         lost_at = epoch.lost_at
         if self.generation is None or evictions not in {None, epoch.evictions} or not epoch.is_clock_unchanged(clock):
-            # Redis may have lost a list together with its other keys.
+            # Redis may have lost keys since the recorded loss.
             lost_at = None
         return CacheState(
             clock,
@@ -182,6 +183,6 @@ class ReadReply:
 def undrained_in(
     thread_id: str, bodies: Sequence[bytes] | None, cutoff: UUID | None, deleted: Collection[UUID]
 ) -> list[Exchange]:
-    """Return the exchanges in a reply to `ReadCommands.add_undrained`, without deleted ones."""
+    """Return the exchanges in a reply to `ReadCommands.add_undrained` that are not deleted."""
     undrained = [exchange for body in bodies or () if (exchange := decode_undrained(thread_id, body)) is not None]
     return newest_revisions(each for each in undrained if not is_deleted(each.exchange_id, each.order, deleted, cutoff))

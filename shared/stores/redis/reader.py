@@ -22,23 +22,23 @@ from shared.stores.redis.link import CacheLink
 from shared.stores.redis.names import EPOCH
 from shared.stores.redis.read import OPTIONAL_REPLIES, ReadCommands, ReadReply, clock_of
 
-# Seconds between two reads that also test whether Redis accepts writes.
-_PROBE_EVERY: Final = 1.0
+# The minimum number of seconds between two reads with a test write.
+_PROBE_INTERVAL_SECONDS: Final = 1.0
 
 
 class ListReader(CacheLink):
-    """Reads, and starts a generation if the last one has ended."""
+    """Reads lists and preferences, and starts a generation if the last one has ended."""
 
     def read(self, thread_id: str | None, user_id: str | None) -> CacheRead:
         """Read a thread's window and a user's preferences in one round trip.
 
-        An unsealed list carries a token from then on, for `refill`. Everything is read again if a generation must start
-        first, or if this process does not know the current one yet.
+        An unsealed list gets a token, which `refill` needs. A second round trip is needed for an unsealed list, if a
+        generation must start first, or if this process does not know the current generation yet.
         """
         if thread_id is None and user_id is None:
             return CacheRead()
         commands = ReadCommands()
-        if time.monotonic() - self._probed_at >= _PROBE_EVERY:
+        if time.monotonic() - self._probed_at >= _PROBE_INTERVAL_SECONDS:
             commands.add_write_test()
         known_generation = self._generation
         reply = self._read_once(commands, thread_id, user_id, known_generation)
@@ -59,9 +59,9 @@ class ListReader(CacheLink):
         return self._read_on_new_connection(thread_id, user_id, clock_of(reply.replies["time"]))
 
     def peek(self, thread_id: str | None, user_id: str | None = None) -> CacheRead:
-        """Read the same without changing anything: the list gets no token, and no generation starts.
+        """Read a thread's window and a user's preferences; give no list a token, and start no generation.
 
-        The result has no token. The undrained exchanges were read before the list, so a refill with a token could lack
+        The result has no token, because the undrained exchanges are read before the list, so that a refill could miss
         an exchange.
         """
         commands = ReadCommands()
@@ -70,7 +70,7 @@ class ListReader(CacheLink):
         return replace(self._read_once(commands, thread_id, user_id, None, is_read_only=True).read(), token=None)
 
     def _read_on_new_connection(self, thread_id: str | None, user_id: str | None, clock: float) -> CacheRead:
-        """Read everything in one round trip on a new connection; start a generation if there is none."""
+        """Read everything on a new connection, and start a generation if none is valid on its server."""
         commands = ReadCommands()
         epoch = self._read_epoch_on_new_connection()
         generation = epoch.generation
@@ -82,7 +82,7 @@ class ListReader(CacheLink):
         return self._read_once(commands, thread_id, user_id, generation, has_rest=True).read()
 
     def _read_epoch_on_new_connection(self) -> Epoch:
-        """Return the epoch from a new connection, which also reads the server's identity again."""
+        """Read the epoch on a new connection. Connecting also reads the server's identity."""
         self._connection.disconnect()
         return read_epoch(self._call(lambda pipe: queue_commands(pipe, READ_EPOCH), is_read=True)[0])
 
@@ -118,10 +118,10 @@ class ListReader(CacheLink):
         return ReadReply(replies, epoch, current, thread_id or "", most, refuses_writes=not accepts_writes)
 
     def _read_rest(self, commands: ReadCommands, generation: str | None) -> dict[str, Any] | None:
-        """Return the replies of a read's second round trip.
+        """Send a read's second round trip, and return its replies.
 
-        None if Redis may have lost the data that the first round trip found, because the connection is new or has
-        another generation.
+        Returns None if the connection is new or the generation has changed: Redis may then have lost the data that the
+        first round trip found.
         """
         commands.add_state()
         replies = self._send_commands(commands)
@@ -129,7 +129,7 @@ class ListReader(CacheLink):
         return replies if is_same and read_epoch(replies["epoch"]).generation == generation else None
 
     def _send_commands(self, commands: ReadCommands) -> dict[str, Any]:
-        """Return the replies by name; None for a permitted refusal."""
+        """Send the commands and return the replies by name, with None for a refusal of an optional command."""
         replies = dict(zip(commands.names, ignore_wrongtype(self._send(commands.fill)), strict=True))
         for name in OPTIONAL_REPLIES & replies.keys():
             if isinstance(replies[name], Exception):
@@ -138,12 +138,12 @@ class ListReader(CacheLink):
         return replies
 
     def _current_generation(self, epoch: Epoch, replication: Mapping[str, Any] | None) -> str | None:
-        """Return the read's generation; None if it has ended, because the server or its data has changed."""
+        """Return the current generation; None if it has ended, because the server or its data has changed."""
         identity, connects = self._connection.identity, self._connects
         self._connects = self._connection.connects
         if identity is None:
             if connects not in {0, self._connects}:
-                # If the server reports no identity, a new connection may lead to another server.
+                # The server reports no identity, so the new connection may lead to another server.
                 self._failed_at = time.monotonic()
                 return None
         elif replication is not None and not identity.endswith(f":{replication.get('master_replid', '')}"):
@@ -151,9 +151,10 @@ class ListReader(CacheLink):
         return epoch.generation if epoch.is_valid_on(identity) else None
 
     def record_loss(self, *, evictions: int | None = None, is_first: bool = False) -> None:
-        """Record that Redis' last loss was before now; with `is_first`, that it has never lost anything.
+        """Record that Redis lost data before now; with `is_first`, that it has never lost data.
 
-        `evictions` is the count of the read that found the loss. Another process may have recorded evictions since.
+        `evictions` is the count of the read that found the loss. If Redis has evicted more keys since, the next read
+        finds this as a new loss.
         """
         now, reply = self._call(lambda pipe: queue_commands(pipe, ("TIME",), READ_EPOCH))
         epoch = read_epoch(reply)
@@ -161,5 +162,5 @@ class ListReader(CacheLink):
         if epoch.lost_at is not None and evictions in {None, epoch.evictions} and epoch.is_clock_unchanged(clock):
             return
         began = epoch.generation if is_first and epoch.generation is not None else generation_name(clock)
-        noted: dict[Any, Any] = {"began": began, "evictions": evictions or 0, "offset": f"{clock_offset(clock):.3f}"}
-        self._call(lambda pipe: pipe.hset(EPOCH, mapping=noted))
+        fields: dict[Any, Any] = {"began": began, "evictions": evictions or 0, "offset": f"{clock_offset(clock):.3f}"}
+        self._call(lambda pipe: pipe.hset(EPOCH, mapping=fields))

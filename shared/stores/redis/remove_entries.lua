@@ -1,4 +1,4 @@
--- Removes entries with any ending from a list, with the token.
+-- Removes entries from a list, whatever their endings, and removes the list's token.
 --
 -- KEYS[1]  the list
 -- ARGV     the entries, without an ending
@@ -15,15 +15,15 @@ end
 
 local removed = 0
 for _, entry in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
-  if wanted[split(entry)] then
+  if wanted[split_ending(entry)] then
     removed = removed + redis.call('LREM', KEYS[1], 1, entry)
   end
 end
 local head = redis.call('LINDEX', KEYS[1], 0)
 if head then
-  local bare, name = split(head)
+  local bare_head, name = split_ending(head)
   if name == 'asked' then
-    redis.call('LSET', KEYS[1], 0, bare)
+    redis.call('LSET', KEYS[1], 0, bare_head)
   end
 end
 return removed

@@ -5,8 +5,8 @@
 -- ARGV[2…] field, value, field, value, …
 
 redis.call('DEL', KEYS[1])
-for at = 2, #ARGV, 500 do
-  redis.call('HSET', KEYS[1], unpack(ARGV, at, math.min(at + 499, #ARGV)))
+for i = 2, #ARGV, 500 do
+  redis.call('HSET', KEYS[1], unpack(ARGV, i, math.min(i + 499, #ARGV)))
 end
 if #ARGV > 1 then
   redis.call('EXPIRE', KEYS[1], ARGV[1])

@@ -1,4 +1,4 @@
-"""The Lua scripts; each touches one key."""
+"""The Lua scripts. Each script uses one key."""
 
 import hashlib
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Final
 
 
 def _script(name: str) -> str:
-    """Return a script without comments and indentation, because it may be sent with each call."""
+    """Return a script without comments and indentation: a server without a script cache gets it with each call."""
     lines = (line.strip() for line in (Path(__file__).parent / name).read_text().splitlines())
     return "\n".join(line for line in lines if line and not line.startswith("--"))
 
@@ -18,7 +18,7 @@ REMOVE_ENTRIES: Final = f"{_ENTRIES}\n{_script('remove_entries.lua')}"
 REPLACE_HASH: Final = _script("replace_hash.lua")
 SET_TOMBSTONE: Final = _script("set_tombstone.lua")
 
-# The scripts that a new connection loads, with the hashes by which the server knows them.
+# The SHA-1 of each script, by which a call names the script that the connection has loaded.
 SHA_OF: Final = {
     script: hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
     for script in (MERGE, READ, REMOVE_ENTRIES, REPLACE_HASH, SET_TOMBSTONE)

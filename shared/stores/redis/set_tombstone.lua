@@ -1,9 +1,9 @@
--- Sets a tombstone, unless there is a newer one: the later of two deletions wins in any order.
+-- Sets a tombstone, unless the key has a later one. So the later of two deletions wins in any order of the calls.
 --
 -- KEYS[1]  the tombstone
 -- ARGV[1]  the deletion's order key
 -- ARGV[2]  its time to live in seconds
--- Returns the current order key.
+-- Returns the order key that the tombstone now has.
 
 local key, cutoff, seconds = KEYS[1], ARGV[1], ARGV[2]
 local known = redis.call('TYPE', key).ok == 'string' and redis.call('GET', key) or ''

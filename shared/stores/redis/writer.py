@@ -26,20 +26,20 @@ from shared.stores.redis.names import (
     undrained_key,
 )
 
-# Longer than the longest time between the queueing of an exchange and its append.
+# Longer than the maximum time between the queueing of an exchange and its append.
 _DRAINED_SECONDS: Final = 900
 
 
 class ListWriter(CacheLink):
-    """Appends, refills, and merges stored exchanges."""
+    """Appends exchanges, refills lists, and merges stored exchanges."""
 
     def append(
         self, exchange: Exchange, *, is_drained: bool, in_outbox: bool = False, after: UUID | None = None
     ) -> CacheAppendResult:
         """Merge one new exchange in one round trip.
 
-        Until the drain, the exchange is also in the undrained hash, so that an expired or evicted list loses nothing.
-        With `in_outbox`, Redis also keeps it for the sweep.
+        Until the drain, the exchange is also in the undrained hash, so that it stays readable if the list expires or is
+        evicted. With `in_outbox`, it is also in the outbox.
         """
         append = Append(exchange, is_drained=is_drained, in_outbox=in_outbox, after=after)
         try:
@@ -49,18 +49,18 @@ class ListWriter(CacheLink):
                 self._remember_unmerged(replace(append, after=None))
             raise
         if replies is None:
-            # The sweep stores the exchange. The list gets it then, or with the next successful call of this process.
+            # The sweep stores the exchange from the outbox. The list gets it then, or before this process' next call.
             self._remember_unmerged(replace(append, in_outbox=False, after=None))
             return CacheAppendResult(is_cached=False, is_in_outbox=True)
-        appended = append.outcome(replies)
-        if appended.cutoff is not None:
-            self._undo(exchange, appended)
-        elif appended.was_drained:
+        outcome = append.parse_replies(replies)
+        if outcome.cutoff is not None:
+            self._undo(exchange, outcome)
+        elif outcome.was_drained:
             self._forget_drained(exchange)
-        return CacheAppendResult(appended.cutoff, is_cached=appended.cutoff is None, is_in_outbox=in_outbox)
+        return CacheAppendResult(outcome.cutoff, is_cached=outcome.cutoff is None, is_in_outbox=in_outbox)
 
     def _send_append(self, append: Append) -> list[Any] | None:
-        """Send an append and return the replies; None if only the outbox' part was accepted."""
+        """Send an append and return the replies; None if Redis refused everything but the outbox."""
         self._catch_up()
         replies = self._send(lambda pipe: self._lists.queue_append(pipe, append))
         if append.in_outbox and not isinstance(replies[0], Exception) and _is_refused(replies):
@@ -78,13 +78,13 @@ class ListWriter(CacheLink):
     ) -> None:
         """Merge L2's window in one round trip, if the list still carries the read's token.
 
-        A list that expired or was deleted has lost its token. The next reader then refills the list.
+        A list that expired or was deleted carries no token. The next reader refills it.
         """
         generation = self._generation
         seal = "first" if window.is_all else "whole"
         refill = None if read.token is None or generation is None else (read.token, seal, generation)
-        # The lists' users are recorded, so that a deletion of these users finds the list even if L2 has deleted the
-        # thread.
+        # The list is added to the index of each user in it, so that a user's deletion finds the list even if L2 has
+        # deleted the thread.
         users = {exchange.user_id: exchange.created_at for exchange in window.exchanges if exchange.user_id is not None}
         deleted_ids = window.deleted | {each.exchange_id for each in foreign if each.exchange_id is not None}
 
@@ -104,13 +104,13 @@ class ListWriter(CacheLink):
             elif foreign or _has_deleted(read.messages, window):
                 self._lists.queue_merge(pipe, thread_id, [], cutoff=window.cutoff, deleted=deleted_ids)
             for user_id, newest in users.items():
-                self._lists.queue_user(pipe, user_id, thread_id, newest)
-            of_others = [each for each in foreign if isinstance(each, Exchange)]
-            self._queue_rest(pipe, thread_id, window, read.undrained, [*drained, *of_others])
+                self._lists.queue_user_index(pipe, user_id, thread_id, newest)
+            foreign_exchanges = [each for each in foreign if isinstance(each, Exchange)]
+            self._queue_other_changes(pipe, thread_id, window, read.undrained, [*drained, *foreign_exchanges])
 
         self._call(fill)
 
-    def _queue_rest(
+    def _queue_other_changes(
         self,
         pipe: Pipeline,
         thread_id: str,
@@ -118,23 +118,23 @@ class ListWriter(CacheLink):
         undrained: Sequence[Exchange],
         drained: Sequence[Exchange],
     ) -> None:
-        """Queue a refill's other commands: record deletions, and remove drained exchanges from the undrained hash."""
+        """Queue a refill's other changes: record deletions, and remove drained exchanges from the undrained hash."""
         if window.cutoff is not None:
             queue_tombstone(pipe, tombstone_key(thread_id), window.cutoff)
         self._lists.queue_deleted(pipe, thread_id, window.deleted)
-        # An older Redis may have restored exchanges that a deletion had removed there.
-        done = [*drained, *(each for each in undrained if window.has_deleted(each.exchange_id, each.order))]
-        if done:
-            pipe.hdel(undrained_key(thread_id), *(undrained_field(each.exchange_id, each.revision) for each in done))
+        # If Redis was restored from older data, it may have deleted exchanges again.
+        removed = [*drained, *(each for each in undrained if window.has_deleted(each.exchange_id, each.order))]
+        if removed:
+            pipe.hdel(undrained_key(thread_id), *(undrained_field(each.exchange_id, each.revision) for each in removed))
 
     def recheck_thread(self, thread_id: str, window: Window, drained: Sequence[Exchange] = ()) -> None:
-        """Merge L2's window into the list if there is one, with the other effects of `refill`."""
+        """Merge L2's window into the list if the list exists, with the other effects of `refill`."""
 
         def fill(pipe: Pipeline) -> None:
             self._lists.queue_merge(
                 pipe, thread_id, window.exchanges, cutoff=window.cutoff, deleted=window.deleted, is_stored=True
             )
-            self._queue_rest(pipe, thread_id, window, (), drained)
+            self._queue_other_changes(pipe, thread_id, window, (), drained)
             pipe.hvals(undrained_key(thread_id))
 
         bodies = self._call(fill)[-1]
@@ -143,7 +143,7 @@ class ListWriter(CacheLink):
     def merge_stored(self, exchanges: Sequence[Exchange]) -> list[str]:
         """Merge newly stored exchanges into existing lists, all threads in one round trip.
 
-        Returns the threads whose list carries a token, so that exchanges may be missing in it.
+        Returns the threads whose list carries a token: it may lack exchanges.
         """
         threads: dict[str, list[Exchange]] = {}
         for exchange in exchanges:
@@ -155,7 +155,7 @@ class ListWriter(CacheLink):
                 pipe.get(tombstone_key(thread_id))
                 fields = drained_fields(batch)
                 pipe.smembers(deleted_key(thread_id))
-                # The ids are recorded before the removal, so that a later append finds that its exchange is drained.
+                # Record the fields before their removal, so that a later append finds that its exchange is drained.
                 pipe.sadd(drained_key(thread_id), *fields)
                 pipe.expire(drained_key(thread_id), _DRAINED_SECONDS)
                 pipe.hdel(undrained_key(thread_id), *fields)
@@ -165,23 +165,23 @@ class ListWriter(CacheLink):
         if not threads:
             return []
         replies = self._call(fill)
-        overtaken: dict[str, tuple[UUID | None, list[UUID]]] = {}
+        deleted_since: dict[str, tuple[UUID | None, list[UUID]]] = {}
         for (thread_id, batch), tombstone, members in zip(threads.items(), replies[1::8], replies[2::8], strict=True):
             cutoff, deleted = order_of(tombstone), uuids_of(members)
             deleted_ids = [exchange.exchange_id for exchange in batch if exchange.exchange_id in deleted]
             if deleted_ids or any(is_reached(exchange.order, cutoff) for exchange in batch):
-                overtaken[thread_id] = cutoff, deleted_ids
+                deleted_since[thread_id] = cutoff, deleted_ids
 
-        def clean(pipe: Pipeline) -> None:
-            for thread_id, (cutoff, deleted_ids) in overtaken.items():
+        def remove_deleted(pipe: Pipeline) -> None:
+            for thread_id, (cutoff, deleted_ids) in deleted_since.items():
                 self._lists.queue_merge(pipe, thread_id, [], cutoff=cutoff, deleted=deleted_ids)
 
-        if overtaken:
-            self._call(clean)
+        if deleted_since:
+            self._call(remove_deleted)
         return [name for name, head in zip(threads, replies[7::8], strict=True) if token_of([head] if head else [])]
 
     def merge_later(self, exchange: Exchange) -> None:
-        """Merge stored exchanges with the next successful call."""
+        """Merge a stored exchange before the next call."""
         self._remember_unmerged(Append(exchange, is_drained=True, in_outbox=False))
 
 
