@@ -255,11 +255,11 @@ class Archive(Protocol):
         """Set the thread's owner if the thread has none, and return the owner."""
         ...
 
-    def forget_user(self, user_id: str, cutoff: UUID, also: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
-        """Delete the user's threads, those in `also`, and the preferences, and record that L1 needs an update.
+    def forget_user(self, user_id: str, cutoff: UUID, extra_threads: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
+        """Delete the user's threads, those in `extra_threads`, and the preferences, and record that L1 needs an update.
 
-        Returns the user's cutoff, and the cutoffs of each thread in `also` and of the other threads of the first step.
-        From now on, readers find none of the user's threads. `hidden_threads` returns the threads of the next steps.
+        Returns the user's cutoff, and the cutoffs of `extra_threads` and of the other threads of the first step. From
+        now on, readers find none of the user's threads. `hidden_threads` returns the threads of the next steps.
         """
         ...
 
@@ -307,7 +307,7 @@ class Archive(Protocol):
         """Return the oldest records of `log_invalidations`."""
         ...
 
-    def clear_invalidation(self, repair: Invalidation) -> None:
+    def clear_invalidation(self, invalidation: Invalidation) -> None:
         """Delete a record, unless it was written again since it was read."""
         ...
 

@@ -223,14 +223,14 @@ class InMemoryArchive(InMemoryStore):
         self.owners.pop(thread_id, None)
         return self._conversations.pop(thread_id, None) is not None, cutoff
 
-    def forget_user(self, user_id: str, cutoff: UUID, also: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
-        """Delete the user's threads, those in `also` without another owner, and the preferences."""
+    def forget_user(self, user_id: str, cutoff: UUID, extra_threads: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
+        """Delete the user's threads, those in `extra_threads` without another owner, and the preferences."""
         self.record_call("forget_user")
         owned = [name for name, each in self._conversations.items() if each.user_id == user_id]
         claimed = [name for name, owner in self.owners.items() if owner == user_id]
         without_rows = [
             name
-            for name in dict.fromkeys([*also, *claimed])
+            for name in dict.fromkeys([*extra_threads, *claimed])
             if name not in self._conversations and self.owners.get(name, user_id) == user_id
         ]
         cutoffs = {name: self._forget_thread(name, cutoff)[1] for name in [*owned, *without_rows]}

@@ -438,7 +438,7 @@ _STATEMENTS: dict[str, dict[str, Any]] = {
     "forget_thread": {"thread_id": "t", "cutoff": _ANY},
     "forget_user": {"user_id": "u", "cutoff": _ANY, "thread_limit": 1000},
     "hidden_threads": {"user_id": "u", "limit": 1000},
-    "detach": {"thread_ids": ["t"], "user_id": "u", "also": ["s"]},
+    "detach": {"thread_ids": ["t"], "user_id": "u", "extra_threads": ["s"]},
     "end_erasure": {"user_id": "u"},
     "erase_rows": {"only": None, "conversations": 500, "rows": 2000},
     "erase_conversations": {"conversation_ids": [_ANY]},

@@ -1,4 +1,4 @@
-"""L2 in PostgreSQL, with statements in the `sql` folder."""
+"""L2 in PostgreSQL. The statements are in the `sql` folder."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ from shared.stores.postgres.threads import list_messages, list_threads, read_thr
 from shared.stores.postgres.windows import read_window
 
 _Connection = psycopg.Connection[DictRow]
-_CHANGED_BEHIND_THE_CACHE: Final = (
-    "the preferences are changed in PostgreSQL and may still be as before in the cache, until the next sweep. "
-    "Repeat the request to change them there at once"
+_CHANGED_ONLY_IN_POSTGRES: Final = (
+    "the preferences are changed in PostgreSQL, but the cache may have the old ones until the next sweep. "
+    "Repeat the request to update the cache at once"
 )
-# Maximum attempts to store a batch with threads of a deleted user. These threads are detached before each retry.
+# The maximum number of attempts to store a batch with threads of a deleted user. Before each retry, they are detached.
 _MAX_TRIES: Final = 3
 _STORED = sql("stored")
 
 
 class PostgresArchive:
-    """L2. Methods raise `StoreUnavailable` if PostgreSQL does not respond."""
+    """L2 in PostgreSQL. Methods raise `StoreUnavailable` if PostgreSQL does not respond."""
 
     def __init__(self, connection: PostgresConnection) -> None:
         self._connection = connection
@@ -59,30 +59,30 @@ class PostgresArchive:
         self._preferences_breaker = connection.breaker_for(try_changing)
 
     def window(self, thread_id: str, limit: int, users: Collection[str] = ()) -> Window:
-        """Return the newest `limit` exchanges, the thread's owner, and the cutoffs of those users who were deleted."""
+        """Return the newest `limit` exchanges, the thread's owner, and the cutoffs of the deleted users in `users`."""
         return self._connection.run(lambda c: read_window(c, thread_id, limit, users), is_one_statement=True)
 
     def exchange(self, thread_id: str, exchange_id: UUID) -> Exchange | None:
-        """Return one exchange of the thread, of any age."""
+        """Return one exchange of the thread, even if it is older than the window."""
         values = {"thread_ids": [thread_id], "exchange_ids": [exchange_id]}
         rows = self._connection.run(lambda c: c.execute(_STORED, values).fetchall(), is_one_statement=True)
         return next(iter(exchanges_of(thread_id, rows)), None)
 
     def store(self, exchanges: Sequence[Exchange]) -> StoreResult:
-        """Store a batch, all or nothing, in two statements, or three with duplicates."""
+        """Store all exchanges of a batch or none, in two statements, or in three if the batch has duplicates."""
         for _ in range(_MAX_TRIES):
             try:
                 return self._connection.run(store_batch(exchanges))
             except HiddenThreadsFound as found:
                 self._erasure.detach_threads(found.thread_ids)
-        raise StoreBusy("postgres", "the users of these threads are being deleted again and again")
+        raise StoreBusy("postgres", "each attempt found threads of a user who is being deleted")
 
     def try_store(self) -> None:
         """Store a test exchange and roll it back."""
         try:
             self._connection.run(try_storing, is_trial=True)
         except InvalidRecord as error:
-            # The test exchange is valid, so PostgreSQL caused the error.
+            # The test exchange is valid, so PostgreSQL itself caused the error.
             raise StoreUnavailable("postgres", error.detail) from error
 
     def stored(self, exchanges: Sequence[Exchange]) -> list[Exchange]:
@@ -90,7 +90,7 @@ class PostgresArchive:
         return self._connection.run(lambda c: stored_exchanges(c, exchanges), is_one_statement=True)
 
     def preferences(self, user_id: str, then: Callable[[dict[str, str]], None] | None = None) -> dict[str, str]:
-        """Return the preferences; `then` gets them while no other writer can change them."""
+        """Return the preferences; call `then` with them while no other writer can change them."""
         return self._connection.run(
             lambda c: read_preferences(c, user_id, then),
             is_one_statement=then is None,
@@ -105,16 +105,12 @@ class PostgresArchive:
         replace: bool,
         then: Callable[[dict[str, str]], bool],
     ) -> dict[str, str]:
-        """Set preferences, or remove those that are None, and return all.
-
-        `then` gets them before another writer can change them, and returns whether L1 has them; otherwise L1's missing
-        update is recorded.
-        """
+        """Set preferences, remove those whose value is None, and return all; see `Archive.change_preferences`."""
         breaker = self._preferences_breaker
         changed = self._connection.run(
             lambda c: change_preferences(c, user_id, changes, replace=replace), breaker=breaker
         )
-        with add_outcome(_CHANGED_BEHIND_THE_CACHE):
+        with add_outcome(_CHANGED_ONLY_IN_POSTGRES):
             self._connection.run(lambda c: publish_preferences(c, user_id, then), breaker=breaker)
         return changed
 
@@ -137,17 +133,17 @@ class PostgresArchive:
         descending: bool,
         owner: str | None = None,
     ) -> list[Message]:
-        """Return a page of messages in thread order, or in reverse; with `owner`, only if the thread is that user's."""
+        """Return a page of messages in thread order or in reverse, see `Archive.messages`."""
         return self._connection.run(
             lambda c: list_messages(c, thread_id, limit, after, descending=descending, owner=owner),
             is_one_statement=True,
         )
 
     def rename(self, thread_id: str, title: str, owner: str | None = None) -> Thread | None:
-        """Set the thread's title permanently.
+        """Set a title that later exchanges do not change, and return the thread.
 
         Raises:
-            ThreadNotFound: It does not belong to `owner`.
+            ThreadNotFound: The thread does not belong to `owner`.
         """
 
         def work(connection: _Connection) -> Thread | None:
@@ -158,30 +154,27 @@ class PostgresArchive:
         return self._connection.run(work)
 
     def forget_thread(self, thread_id: str, cutoff: UUID, owner: str | None = None) -> tuple[bool, UUID]:
-        """Delete the thread and store its tombstone; return whether it existed, and its cutoff.
+        """Delete the thread and store its tombstone; return whether the thread existed, and its cutoff.
 
         Raises:
-            ThreadNotFound: It does not belong to `owner`; nothing is deleted.
+            ThreadNotFound: The thread does not belong to `owner`; nothing is deleted.
         """
         return self._erasure.forget_thread(thread_id, cutoff, owner)
 
-    def forget_user(self, user_id: str, cutoff: UUID, also: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
-        """Delete the user's threads, those in `also`, and the preferences.
-
-        Returns the cutoffs of the user and of each thread.
-        """
-        return self._erasure.forget_user(user_id, cutoff, also)
+    def forget_user(self, user_id: str, cutoff: UUID, extra_threads: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
+        """Delete the user's threads, those in `extra_threads`, and the preferences; see `Archive.forget_user`."""
+        return self._erasure.forget_user(user_id, cutoff, extra_threads)
 
     def hidden_threads(self) -> HiddenThreads | None:
-        """Return some hidden threads of a deleted user; None if no deleted user has any."""
+        """Return some hidden threads of a deleted user; None if no deleted user has hidden threads."""
         return self._erasure.hidden_threads()
 
     def detach(self, hidden: HiddenThreads, *, must_invalidate: bool) -> None:
-        """Detach a deleted user's threads; with `must_invalidate`, record that L1 needs an update."""
+        """Detach a deleted user's threads; see `Archive.detach`."""
         self._erasure.detach(hidden, must_invalidate=must_invalidate)
 
     def erase_rows(self) -> int:
-        """Delete some rows of deleted threads and users; return their number, 0 if none is left."""
+        """Delete some rows of deleted threads and users; return their number, 0 if no row is left."""
         return self._erasure.erase_rows()
 
     def count_messages(self) -> int:
@@ -189,7 +182,7 @@ class PostgresArchive:
         return self._purge.count_messages()
 
     def purge(self, table: PurgedTable) -> int:
-        """Delete some expired rows; return their number, 0 if none is left."""
+        """Delete some expired rows; return their number, 0 if no row is left."""
         return self._purge.purge(table)
 
     def replace_exchange(
@@ -240,7 +233,7 @@ class PostgresArchive:
         return self._connection.run(lambda c: claim_ownership(c, thread_id, user_id), is_one_statement=True)
 
     def user_cutoffs(self, user_ids: Sequence[str]) -> dict[str, UUID]:
-        """Return the cutoffs of those of the users who were deleted."""
+        """Return the cutoffs of the deleted ones among these users."""
         statement = "select user_id, cutoff from user_tombstones where user_id = any(%s)"
         rows = self._connection.run(lambda c: c.execute(statement, (list(user_ids),)).fetchall(), is_one_statement=True)
         return {row["user_id"]: row["cutoff"] for row in rows}
@@ -250,11 +243,11 @@ class PostgresArchive:
         return self._connection.run(health.log_empty_cache)
 
     def heartbeat(self) -> None:
-        """Record that PostgreSQL and the sweep are up, and since when without a gap."""
+        """Record that PostgreSQL and the sweep are up, and the start of their uptime."""
         self._connection.run(health.heartbeat, is_one_statement=True)
 
     def uptime_seconds(self) -> float:
-        """Return how long PostgreSQL and the sweep have been up without a gap."""
+        """Return for how many seconds PostgreSQL and the sweep have been up without a gap."""
         return self._connection.run(health.uptime_seconds, is_one_statement=True)
 
     def log_invalidations(self, kind: InvalidationKind, ids: Sequence[str]) -> None:
@@ -265,16 +258,16 @@ class PostgresArchive:
         """Return the oldest records of `log_invalidations`."""
         return self._connection.run(lambda c: oldest_invalidations(c, limit))
 
-    def clear_invalidation(self, repair: Invalidation) -> None:
-        """Delete a record, unless it was written again meanwhile."""
-        self._connection.run(lambda c: clear_invalidation(c, repair))
+    def clear_invalidation(self, invalidation: Invalidation) -> None:
+        """Delete a record, unless it was written again since it was read."""
+        self._connection.run(lambda c: clear_invalidation(c, invalidation))
 
     def search(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> list[SearchHit]:
         """Return the user's messages that contain any of the query's words of three letters or more, best first."""
         return self._connection.run(
             lambda c: search_messages(c, user_id, query, limit=limit, exclude_thread=exclude_thread),
             is_one_statement=True,
-            # A slow search does not mean that other statements are slow.
+            # A slow search does not show that other statements are slow.
             is_trial=True,
         )
 
@@ -283,5 +276,5 @@ class PostgresArchive:
         return self._connection.run(health.clock, is_one_statement=True)
 
     def ping(self) -> None:
-        """Return if it can store exchanges, which a response alone does not show."""
+        """Check that PostgreSQL can store exchanges, not only that it responds."""
         self.try_store()

@@ -1,4 +1,4 @@
-"""Stores a batch of exchanges in PostgreSQL, and reads existing ones with their ids."""
+"""Stores a batch of exchanges in PostgreSQL, and reads stored exchanges by their ids."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _STORE, _STORED = sql("store"), sql("stored")
 
 
 class HiddenThreadsFound(Exception):  # noqa: N818 - named after the state; never leaves the store
-    """A batch has exchanges of threads that a deleted user still has."""
+    """A batch has exchanges of threads that still belong to a deleted user."""
 
     def __init__(self, thread_ids: Sequence[str]) -> None:
         super().__init__()
@@ -32,9 +32,9 @@ class HiddenThreadsFound(Exception):  # noqa: N818 - named after the state; neve
 
 
 def store_batch(exchanges: Sequence[Exchange]) -> Callable[[_Connection], StoreResult]:
-    """Return a function that stores a batch in a transaction, all or nothing.
+    """Return a function that stores all exchanges of a batch or none, in the transaction of a connection.
 
-    It raises `HiddenThreadsFound` if the batch has exchanges of threads that a deleted user still has.
+    The function raises `HiddenThreadsFound` if the batch has exchanges of threads that still belong to a deleted user.
     """
     batch = orjson.dumps([_record(number, exchange) for number, exchange in enumerate(exchanges)]).decode()
     threads = {exchange.thread_id for exchange in exchanges}
@@ -51,7 +51,7 @@ def store_batch(exchanges: Sequence[Exchange]) -> Callable[[_Connection], StoreR
         if by_outcome["hidden"]:
             raise HiddenThreadsFound(sorted({exchange.thread_id for exchange in by_outcome["hidden"]}))
         if by_outcome["tombstoned"]:
-            # The senders may have written these exchanges to L1, which may have lost the deletion.
+            # L1 may have these exchanges and may have lost their deletion.
             log_invalidations(connection, "thread", [exchange.thread_id for exchange in by_outcome["tombstoned"]])
         duplicates = by_outcome["duplicate"]
         rejected_owner = {exchange.key for exchange in by_outcome["rejected_owner"]}
@@ -68,7 +68,7 @@ def store_batch(exchanges: Sequence[Exchange]) -> Callable[[_Connection], StoreR
 
 
 def stored_exchanges(connection: _Connection, exchanges: Sequence[Exchange]) -> list[Exchange]:
-    """Return L2's version of duplicates."""
+    """Return L2's version of these exchanges."""
     if not exchanges:
         return []
     values = {

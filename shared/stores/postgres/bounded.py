@@ -1,4 +1,4 @@
-"""A connection to PostgreSQL that sets each transaction's settings and aborts statements that take too long."""
+"""A connection to PostgreSQL that sets the settings of each transaction and aborts statements that take too long."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ class WrongServer(Exception):  # noqa: N818 - named after the state; never leave
 
 
 class BoundedConnection(psycopg.Connection[DictRow]):
-    """Begins transactions with the required settings, and limits each statement's time in the client, too.
+    """Begins transactions with the required settings, and limits each statement's time.
 
-    PostgreSQL's own timeout comes first, unless PostgreSQL hangs.
+    PostgreSQL's own limit is shorter, so the client's limit is only reached if PostgreSQL hangs.
     """
 
     limit_seconds: float | None = None
-    beginning: tuple[bytes, bytes] = (b"", b"")
+    begin_statements: tuple[bytes, bytes] = (b"", b"")
     was_aborted = False
     is_one_statement = False
     is_committing = False
 
     def wait(self, gen: PQGen[_RV], interval: float = 0.1, timeout: float | None = None) -> _RV:
-        """Wait for a reply, at most `limit_seconds`. If a statement takes longer, close the connection."""
+        """Wait for a reply for at most `limit_seconds`. If a statement takes longer, close the connection."""
         try:
             return super().wait(gen, interval, self.limit_seconds if timeout is None else timeout)
         except psycopg.OperationalError:
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
-                # An aborted statement's late reply must not be read as the next statement's.
+                # A late reply to this statement must not be read as the reply to the next one.
                 self.pgconn.finish()
                 self.was_aborted = True
             raise
@@ -53,36 +53,36 @@ class BoundedConnection(psycopg.Connection[DictRow]):
         self, statements: Sequence[tuple[Any, Params | None]], **options: Any
     ) -> psycopg.Cursor[DictRow]:
         """Run statements in their own transaction and one round trip; return the last one's result."""
-        begin, pin = self.beginning
-        pinned: psycopg.Cursor[DictRow] | None = None
+        begin, set_settings = self.begin_statements
+        settings_cursor: psycopg.Cursor[DictRow] | None = None
         try:
             with self.pipeline():
                 super().execute(begin)
-                pinned = super().execute(pin)
+                settings_cursor = super().execute(set_settings)
                 for query, params in statements:
                     cursor = super().execute(query, params, **options)
                 super().execute("commit")
         except psycopg.Error as error:
-            if pinned is not None and pinned.pgresult is None:
+            if settings_cursor is not None and settings_cursor.pgresult is None:
                 raise _translate_begin_error(error) from None
             raise
-        _require_primary(pinned)
+        _require_primary(settings_cursor)
         return cursor
 
     def execute_as_text(self, query: bytes, params: Params) -> psycopg.Cursor[TupleRow]:
-        """Run a statement with its values in its text, which has to be short; where `is_one_statement`, as `execute`.
+        """Run a statement with its values in its text; with `is_one_statement`, in one transaction and round trip.
 
-        The server then gets one message instead of four statements. RDS Proxy keeps a session for one client after a
-        text of more than 16 KB.
+        The server gets one message for all statements of the transaction. The text must be short, because RDS Proxy
+        reserves a session for one client after a text of more than 16 KB.
         """
         cursor = psycopg.ClientCursor(self, row_factory=tuple_row)
         if not self.is_one_statement:
             return cursor.execute(query, params)
         try:
-            cursor.execute(b";\n".join((*self.beginning, query, b"commit")), params)
+            cursor.execute(b";\n".join((*self.begin_statements, query, b"commit")), params)
         except psycopg.Error as error:
             if error_kind(error) in {ErrorKind.INVALID_DATA, ErrorKind.REFUSED}:
-                # Begin again without the statement. If the beginning caused the error, it fails again.
+                # Begin a transaction without the statement. If the settings caused the error, this fails again.
                 self.end("rollback")
                 self.begin()
             raise
@@ -96,14 +96,14 @@ class BoundedConnection(psycopg.Connection[DictRow]):
     def begin(self) -> None:
         """Begin a transaction."""
         try:
-            pinned = super().execute(b";".join(self.beginning))
+            settings_cursor = super().execute(b";".join(self.begin_statements))
         except psycopg.Error as error:
             raise _translate_begin_error(error) from None
-        pinned.nextset()
-        _require_primary(pinned)
+        settings_cursor.nextset()
+        _require_primary(settings_cursor)
 
     def end(self, statement: str) -> None:
-        """Commit, or roll back after a failure."""
+        """Run `commit` or `rollback` if a transaction is open."""
         if not self.closed and self.pgconn.transaction_status != TransactionStatus.IDLE:
             super().execute(statement)
 
@@ -111,7 +111,7 @@ class BoundedConnection(psycopg.Connection[DictRow]):
 def execute_locked(
     connection: psycopg.Connection[DictRow], lock: tuple[Any, Params], query: bytes, params: Params
 ) -> psycopg.Cursor[DictRow]:
-    """Acquire a lock and run a statement, in one round trip if the work is one statement."""
+    """Acquire a lock and run a statement; with `is_one_statement`, in one round trip."""
     if isinstance(connection, BoundedConnection) and connection.is_one_statement:
         return connection.execute_together((lock, (query, params)))
     connection.execute(*lock)
@@ -119,14 +119,14 @@ def execute_locked(
 
 
 def execute_as_text(connection: psycopg.Connection[DictRow], query: bytes, params: Params) -> psycopg.Cursor[TupleRow]:
-    """Run a statement with its values in its text, which has to be short."""
+    """Run a statement with its values in its text, which must be short."""
     if isinstance(connection, BoundedConnection):
         return connection.execute_as_text(query, params)
     return psycopg.ClientCursor(connection, row_factory=tuple_row).execute(query, params)
 
 
 def _translate_begin_error(error: psycopg.Error) -> Exception:
-    """Translate an error that occurred before any data was sent, so that no record caused it."""
+    """Translate an error of a transaction's begin. No record can have caused it, because no data was sent before."""
     if isinstance(error, psycopg.errors.FeatureNotSupported):
         # A standby refuses to begin a writing transaction.
         return WrongServer()
@@ -135,7 +135,7 @@ def _translate_begin_error(error: psycopg.Error) -> Exception:
     return error
 
 
-def _require_primary(pinned: psycopg.Cursor[DictRow]) -> None:
-    row = pinned.fetchone()
+def _require_primary(settings_cursor: psycopg.Cursor[DictRow]) -> None:
+    row = settings_cursor.fetchone()
     if row is None or row["is_standby"]:
         raise WrongServer

@@ -1,4 +1,4 @@
-"""A process' PostgreSQL connection, with timeouts. It is replaced if it died or leads to a standby."""
+"""A process' PostgreSQL connection with timeouts. A connection that died or leads to a standby is replaced."""
 
 from __future__ import annotations
 
@@ -33,32 +33,32 @@ def sql(name: str) -> bytes:
 
 
 def sign_in_parameters(settings: DatabaseSettings) -> dict[str, Any]:
-    """Return the sign-in parameters that the URL does not contain: `password`, `user`, `sslrootcert`.
+    """Return the sign-in parameters that the URL does not contain: `password`, `user` and `sslrootcert`.
 
     They are valid for one connection attempt.
 
     Raises:
-        StoreUnavailable: There are no credentials, or the secret cannot be read.
+        StoreUnavailable: The process has no AWS credentials, or the secret cannot be read.
     """
     if settings.auth == "password":
         return {}
     url_parameters = conninfo_to_dict(settings.url)
-    # Without this parameter libpq would search for certificates in a home directory, which a function does not have.
-    needs_roots = url_parameters.get("sslmode") == "verify-full" and "sslrootcert" not in url_parameters
-    roots = {"sslrootcert": public_certificates()} if needs_roots else {}
+    # Without this parameter, libpq searches for certificates in the home directory, which a Lambda function lacks.
+    needs_certificates = url_parameters.get("sslmode") == "verify-full" and "sslrootcert" not in url_parameters
+    certificates = {"sslrootcert": public_certificates()} if needs_certificates else {}
     if settings.auth == "secret":
         try:
             secret = read_secret(settings.secret_arn or "")
         except SecretUnavailableError as error:
             # Open the circuit, so that later requests do not wait for Secrets Manager again.
             raise _Unavailable("postgres", str(error)) from None
-        return roots | {"password": secret.password} | ({"user": secret.user} if secret.user else {})
+        return certificates | {"password": secret.password} | ({"user": secret.user} if secret.user else {})
     host, port = str(url_parameters["host"]), int(url_parameters.get("port") or _PORT)
-    return roots | {"password": database_token(host, port, str(url_parameters["user"]))}
+    return certificates | {"password": database_token(host, port, str(url_parameters["user"]))}
 
 
 def _validate(url: str) -> None:
-    """Refuse a URL that libpq cannot parse, which would otherwise look like a permanent outage.
+    """Check that libpq can parse the URL. Without this check, a malformed URL looks like a permanent outage.
 
     Raises:
         SettingsError: The URL is malformed; the message contains no password.
@@ -72,11 +72,11 @@ def _validate(url: str) -> None:
 
 
 class _Unavailable(StoreUnavailable):
-    """PostgreSQL is down, or accepts no writes: the circuit opens."""
+    """PostgreSQL is down or accepts no writes. The circuit opens."""
 
 
 class _Hangs(StoreBusy):
-    """PostgreSQL does not respond in time: the circuit opens."""
+    """PostgreSQL does not respond in time. The circuit opens."""
 
 
 class _TimedOut(StoreBusy):
@@ -101,11 +101,11 @@ class PostgresConnection:
         self._connection: BoundedConnection | None = None
         self._is_unconfirmed = False
         self.check: _Work[object] = lambda connection: connection.execute("select 1")
-        """The work that must succeed, in a transaction that is rolled back, before PostgreSQL counts as recovered."""
+        """The work that a probe runs and rolls back. PostgreSQL counts as recovered if it succeeds."""
         self.breaker = self.breaker_for()
 
     def breaker_for(self, check: _Work[object] | None = None) -> CircuitBreaker:
-        """Return a circuit breaker that closes when a check succeeds, in a transaction that is rolled back."""
+        """Return a circuit breaker whose probe runs `check`, or else `self.check`, and rolls it back."""
         return CircuitBreaker("postgres", lambda: self._probe(check), probe_interval=1.0, grace=self._limits.grace)
 
     def _connect(self) -> BoundedConnection:
@@ -120,13 +120,13 @@ class PostgresConnection:
             prepare_threshold=None,
             row_factory=dict_row,
             client_encoding="utf8",
-            # If a name has several servers, use the primary, because a standby's data may be old.
+            # If the URL has several servers, use the primary, because a standby's data may be old.
             target_session_attrs=url_parameters.get("target_session_attrs") or "primary",
             **sign_in_parameters(self._settings),
         )
         configure(connection)
         connection.limit_seconds = self._limits.seconds
-        connection.beginning = self._limits.begin(has_schema="search_path" in str(url_parameters.get("options")))
+        connection.begin_statements = self._limits.begin(has_schema="search_path" in str(url_parameters.get("options")))
         return connection
 
     def _probe(self, check: _Work[object] | None) -> None:
@@ -135,12 +135,11 @@ class PostgresConnection:
             connection.begin()
             (check or self.check)(connection)
         except psycopg.Error as error:
-            # A refusal shows that PostgreSQL responds, so the probe succeeds.
+            # A refusal is a response, so the probe succeeds.
             if connection.closed or error_kind(error) not in {ErrorKind.INVALID_DATA, ErrorKind.REFUSED}:
                 raise
         finally:
-            # Rolls back.
-            connection.close()
+            connection.close()  # this also rolls back
 
     def run(
         self,
@@ -152,19 +151,22 @@ class PostgresConnection:
     ) -> _T:
         """Run `work` in one transaction; repeat it once on a new connection if the old one has died.
 
-        The old one also counts as dead if its server no longer accepts writes, as after a failover behind one name.
+        A connection whose server no longer accepts writes, e.g. after a failover, also counts as dead.
 
-        A single statement saves the round trips of begin and commit. A trial that exceeds its time limit does not open
-        the circuit for other calls. Work on tables that `check` does not use has a `breaker` of its own for statements
-        that take too long: a lock on such a table then stops only this work.
+        `work` must be idempotent, because a connection can die after the commit and before the commit's reply.
 
-        `work` must be idempotent: a connection can die after the commit and before its confirmation.
+        Args:
+            work: Runs the statements.
+            is_one_statement: Whether `work` runs a single statement, which saves the round trips of begin and commit.
+            is_trial: Whether a timeout of this call does not open the circuit.
+            breaker: The circuit breaker for timeouts of this work; None for the connection's own. Work on tables that
+                `check` does not use needs its own, so that a lock on such a table stops only this work.
 
         Raises:
-            StoreUnavailable: No response from a server that accepts writes.
-            StoreBusy: PostgreSQL aborted the statement: it took too long, or another transaction was in its way.
-            StatementRefused: PostgreSQL refuses it, because of one row or for another reason.
-            InvalidRecord: PostgreSQL refuses the data.
+            StoreUnavailable: No server that accepts writes responded.
+            StoreBusy: PostgreSQL aborted the statement: it took too long, or conflicted with another transaction.
+            StatementRefused: PostgreSQL refused the statement, because of one row or for another reason.
+            InvalidRecord: PostgreSQL refused the data.
         """
         self._is_unconfirmed = False
         try:
@@ -179,12 +181,12 @@ class PostgresConnection:
             try:
                 return self._attempt(work, is_one_statement=is_one_statement)
             except psycopg.errors.TransactionRollback:
-                # This transaction conflicted with another one, which has finished, so it is repeated.
+                # The transaction conflicted with another one that has finished, so repeat it.
                 return self._attempt(work, is_one_statement=is_one_statement)
         except WrongServer:
             raise _Unavailable("postgres", "read only", state="takes no writes") from None
         except psycopg.Error as error:
-            # The error is raised without its cause, because the cause's detail quotes rows and would be in the log.
+            # The error is raised without its cause, whose detail quotes rows, so that the log contains no rows.
             raise self._translate(error, is_trial=is_trial) from None
 
     def _attempt(self, work: _Work[_T], *, is_one_statement: bool) -> _T:
@@ -196,7 +198,7 @@ class PostgresConnection:
                 old.close()
             except psycopg.Error:
                 if old.was_aborted or not old.closed:
-                    # PostgreSQL hangs, or responded with an error of its own, so a new connection would not help.
+                    # PostgreSQL hangs, or responded with an error, so a new connection would not help.
                     raise
         self._connection = None
         self._connection = new = self._connect()
@@ -248,5 +250,5 @@ def _roll_back(connection: BoundedConnection) -> None:
     try:
         connection.end("rollback")
     except psycopg.Error:
-        # The first error describes the failure; a connection in an unknown state is closed.
+        # The caller raises the first error. The connection is in an unknown state, so close it.
         connection.close()

@@ -1,8 +1,8 @@
-"""Deletions in PostgreSQL: each takes effect in one small transaction; the other rows are deleted in steps.
+"""Deletions in PostgreSQL. A deletion takes effect in one small transaction; its rows are deleted later in steps.
 
-A deleted thread's conversation loses its name and its user, so that no reader finds it (`erasures` lists it). A deleted
-user's rows are hidden by `user_erasures` until all of the user's threads have lost their names, some at a time. Every
-step may be repeated, and two processes may run steps concurrently.
+A deleted thread is detached: its conversation loses its name and its user, so that no reader finds it, and is listed in
+`erasures`. A deleted user's rows are hidden by `user_erasures` until all of the user's threads are detached in steps.
+Every step may be repeated, and two processes may run steps concurrently.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from shared.stores.postgres.owners import require_owner
 
 _logger = logging.getLogger(__name__)
 _Connection = psycopg.Connection[DictRow]
-# The size of a step: a number of threads, and a number of messages of a number of conversations.
+# The size of a step: the numbers of threads, of messages, and of conversations.
 _THREADS: Final = 1_000
 _ROWS: Final = 2_000
 _CONVERSATIONS: Final = 500
@@ -46,17 +46,17 @@ class PostgresErasure:
         self._connection = connection
 
     def forget_thread(self, thread_id: str, cutoff: UUID, owner: str | None) -> tuple[bool, UUID]:
-        """Delete a thread, and the first of its rows.
+        """Delete a thread and its first rows.
 
         Raises:
-            ThreadNotFound: It does not belong to `owner`; nothing is deleted.
+            ThreadNotFound: The thread does not belong to `owner`; nothing is deleted.
         """
 
         def work(connection: _Connection) -> DictRow:
             lock_exclusive(connection, [thread_id])
             require_owner(connection, thread_id, owner)
             row = _fetch_one(connection, _FORGET_THREAD, {"thread_id": thread_id, "cutoff": cutoff})
-            # The record is written in the same transaction, so that the sweep updates Redis even if this process ends.
+            # The record is in the same transaction, so that the sweep updates Redis even if this process ends.
             log_invalidations(connection, "thread", [thread_id])
             return row
 
@@ -65,8 +65,8 @@ class PostgresErasure:
             self._start_erasure([deletion["conversation_id"]])
         return deletion["existed"], deletion["cutoff"]
 
-    def forget_user(self, user_id: str, cutoff: UUID, also: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
-        """Delete a user, the threads in `also`, and the first of the user's other threads and rows."""
+    def forget_user(self, user_id: str, cutoff: UUID, extra_threads: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
+        """Delete a user, the threads in `extra_threads`, and the user's first other threads and rows."""
 
         def hide(connection: _Connection) -> UUID:
             lock_exclusive(connection, [], [user_id])
@@ -79,8 +79,8 @@ class PostgresErasure:
         user_cutoff = self._connection.run(hide)
         thread_cutoffs: dict[str, UUID] = {}
         conversations: list[UUID] = []
-        for start in range(0, max(1, len(also)), _THREADS):
-            chunk = also[start : start + _THREADS]
+        for start in range(0, max(1, len(extra_threads)), _THREADS):
+            chunk = extra_threads[start : start + _THREADS]
             with add_half_deleted_outcome("user"):
                 rows = self._connection.run(lambda connection, chunk=chunk: _detach_next(connection, user_id, chunk))  # type: ignore[misc]
             thread_cutoffs |= {row["thread_id"]: row["cutoff"] for row in rows}
@@ -93,17 +93,17 @@ class PostgresErasure:
         try:
             self.erase_rows(conversation_ids)
         except StoreUnavailable as error:
-            # The threads are hidden already. The sweep deletes the remaining rows.
-            _logger.info("rows of a deletion are left to the sweep", extra={"reason": str(error)})
+            # Readers do not find the threads any more. The sweep deletes the remaining rows.
+            _logger.info("the sweep must delete the rows of a deletion", extra={"reason": str(error)})
 
     def hidden_threads(self) -> HiddenThreads | None:
-        """Return some threads of the user who was deleted first among those who still have any."""
+        """Return some hidden threads of the deleted user whose deletion is the oldest."""
 
         def work(connection: _Connection) -> HiddenThreads | None:
-            first = connection.execute("select user_id from user_erasures order by serial limit 1").fetchone()
-            if first is None:
+            oldest = connection.execute("select user_id from user_erasures order by serial limit 1").fetchone()
+            if oldest is None:
                 return None
-            return HiddenThreads(first["user_id"], _cutoffs(_hidden(connection, first["user_id"])))
+            return HiddenThreads(oldest["user_id"], _cutoffs(_hidden(connection, oldest["user_id"])))
 
         return self._connection.run(work)
 
@@ -119,7 +119,7 @@ class PostgresErasure:
         self._connection.run(work)
 
     def detach_threads(self, thread_ids: Sequence[str]) -> None:
-        """Detach threads that deleted users still have."""
+        """Detach threads that still belong to deleted users."""
 
         def work(connection: _Connection) -> None:
             rows = _detach(connection, thread_ids)
@@ -128,20 +128,20 @@ class PostgresErasure:
         self._connection.run(work)
 
     def erase_rows(self, only: Sequence[UUID] | None = None) -> int:
-        """Delete some rows of deleted threads, with `only` only of these conversations; return their number."""
+        """Delete some rows of deleted threads and return their number; with `only`, of these conversations only."""
         values = {"only": None if only is None else list(only), "conversations": _CONVERSATIONS, "rows": _ROWS}
-        done = self._connection.run(lambda c: _fetch_one(c, _ERASE_ROWS, values))
-        if not done["conversation_ids"]:
+        deleted = self._connection.run(lambda c: _fetch_one(c, _ERASE_ROWS, values))
+        if not deleted["conversation_ids"]:
             return 0
         # The conversations are deleted in a separate transaction, because searching the index entries of a large
         # deleted thread can take long.
-        chosen = {"conversation_ids": done["conversation_ids"]}
-        return int(done["rows"]) + self._connection.run(lambda c: c.execute(_ERASE_CONVERSATIONS, chosen).rowcount)
+        emptied = {"conversation_ids": deleted["conversation_ids"]}
+        return int(deleted["rows"]) + self._connection.run(lambda c: c.execute(_ERASE_CONVERSATIONS, emptied).rowcount)
 
 
-def _detach_next(connection: _Connection, user_id: str, also: Sequence[str]) -> list[DictRow]:
+def _detach_next(connection: _Connection, user_id: str, extra_threads: Sequence[str]) -> list[DictRow]:
     hidden = _hidden(connection, user_id)
-    rows = _detach(connection, sorted({*_cutoffs(hidden), *also}), user_id, also)
+    rows = _detach(connection, sorted({*_cutoffs(hidden), *extra_threads}), user_id, extra_threads)
     log_invalidations(connection, "thread", [row["thread_id"] for row in rows])
     _end_erasure(connection, user_id)
     return rows
@@ -159,20 +159,20 @@ def _cutoffs(rows: Sequence[DictRow]) -> dict[str, UUID]:
 
 
 def _detach(
-    connection: _Connection, thread_ids: Sequence[str], user_id: str | None = None, also: Sequence[str] = ()
+    connection: _Connection, thread_ids: Sequence[str], user_id: str | None = None, extra_threads: Sequence[str] = ()
 ) -> list[DictRow]:
     lock_exclusive(connection, thread_ids)
-    values = {"thread_ids": list(thread_ids), "user_id": user_id, "also": list(also)}
+    values = {"thread_ids": list(thread_ids), "user_id": user_id, "extra_threads": list(extra_threads)}
     return connection.execute(_DETACH, values).fetchall()
 
 
 def _end_erasure(connection: _Connection, user_id: str) -> None:
-    """Delete the record of a user's deletion if no older row of the user is left, under the lock of all deletions."""
+    """Delete the record of a user's deletion if no older row of the user is left. The caller holds the global lock."""
     connection.execute(_END, {"user_id": user_id})
 
 
 def _fetch_one(connection: _Connection, statement: bytes, values: Mapping[str, Any]) -> DictRow:
     row = connection.execute(statement, values).fetchone()
     if row is None:
-        raise psycopg.InterfaceError("a statement that always has a row had none")
+        raise psycopg.InterfaceError("a statement that always returns a row returned none")
     return row

@@ -1,4 +1,4 @@
-"""Replacing and deleting one exchange in PostgreSQL."""
+"""Replaces and deletes one exchange in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _Connection = psycopg.Connection[DictRow]
 
 
 def exchanges_of(thread_id: str, rows: Any) -> list[Exchange]:
-    """Return exchanges from message rows in thread order."""
+    """Return the exchanges of message rows that are in thread order."""
     rows_by_exchange: dict[UUID, dict[int, dict[str, Any]]] = {}
     for row in rows:
         rows_by_exchange.setdefault(row["exchange_id"], {})[row["position"]] = row
@@ -50,7 +50,7 @@ def exchanges_of(thread_id: str, rows: Any) -> list[Exchange]:
 def replace(
     connection: _Connection, thread_id: str, exchange_id: UUID, texts: ExchangeTexts, above: int
 ) -> Exchange | None:
-    """Replace an exchange's texts with the next revision; None if it does not exist."""
+    """Replace an exchange's texts and return the new revision; None if the exchange does not exist."""
     thread = _locked_thread(connection, thread_id)
     stored = _exchange(connection, thread_id, exchange_id)
     if thread is None or stored is None:
@@ -83,7 +83,7 @@ def delete(connection: _Connection, thread_id: str, exchange_id: UUID) -> Exchan
         first = connection.execute(_FIRST, (thread["id"],)).fetchone()
         _retitle(connection, thread, stored, None if first is None else title_of(first["content"]))
     if row is None:
-        raise psycopg.InterfaceError("a statement that always has a row had none")
+        raise psycopg.InterfaceError("a statement that always returns a row returned none")
     if row["was_there"]:
         return "deleted"
     return "gone" if row["was_deleted"] else "unknown"
@@ -99,7 +99,7 @@ def deleted_among(connection: _Connection, thread_id: str, exchange_ids: Sequenc
 
 
 def _locked_thread(connection: _Connection, thread_id: str) -> DictRow | None:
-    """Return the thread's row, locked first as in the drain, so that transactions run one after the other."""
+    """Lock and return the thread's row. The drain locks it first, too, so such transactions run one after the other."""
     statement = (
         "select c.id, c.title, c.title_is_fixed from live_conversations l join conversations c on c.id = l.id"
         " where l.thread_id = %s for update of c"
@@ -113,6 +113,6 @@ def _exchange(connection: _Connection, thread_id: str, exchange_id: UUID) -> Exc
 
 
 def _retitle(connection: _Connection, thread: DictRow, titled_by: Exchange, title: str | None) -> None:
-    """Change the thread's title if it is the beginning of a deleted text."""
+    """Replace the thread's title if it was made from the replaced or deleted exchange."""
     if not thread["title_is_fixed"] and thread["title"] == title_of(titled_by.user_message):
         connection.execute(_RETITLE, (title, thread["id"]))

@@ -18,17 +18,17 @@ def log_empty_cache(connection: _Connection) -> bool:
         "insert into cache_epochs default values returning not exists (select from cache_epochs) as is_first"
     ).fetchone()
     if row is None:
-        raise psycopg.InterfaceError("a statement that always has a row had none")
+        raise psycopg.InterfaceError("a statement that always returns a row returned none")
     return bool(row["is_first"])
 
 
 def heartbeat(connection: _Connection) -> None:
-    """Record that PostgreSQL and the sweep are up, and since when without a gap."""
+    """Record that PostgreSQL and the sweep are up, and the start of their uptime."""
     connection.execute(_HEARTBEAT, {"gap": MAX_HEARTBEAT_GAP_SECONDS})
 
 
 def uptime_seconds(connection: _Connection) -> float:
-    """Return how long PostgreSQL and the sweep have been up without a gap."""
+    """Return for how many seconds PostgreSQL and the sweep have been up without a gap."""
     row = connection.execute(
         "select extract(epoch from clock_timestamp() - healthy_since)::float8 as seconds from drain_health"
         " where beat_at > greatest(clock_timestamp() - make_interval(secs => %(gap)s), pg_postmaster_start_time())",

@@ -18,7 +18,7 @@ _ACQUIRE, _STORE = sql("acquire_key"), sql("store_keys")
 
 
 class PostgresKeys:
-    """Stores keys in L2."""
+    """Stores idempotency keys in L2."""
 
     stores_exchange_keys = True
 
@@ -59,7 +59,7 @@ def _acquire(connection: psycopg.Connection[DictRow], key: str, body_hash: str, 
 
 
 def _try_acquiring(connection: psycopg.Connection[DictRow]) -> object:
-    # The key is random, so that another process that tries at the same time does not wait.
+    # The key is random, so that two processes do not wait for each other.
     return _acquire(connection, f"trial:{uuid4()}", "", UUID(int=0))
 
 
@@ -81,7 +81,7 @@ def store_keys(connection: psycopg.Connection[DictRow], exchanges: Sequence[Exch
 
 
 def _answer_of(exchange: Exchange) -> str:
-    """Return the response that an exchange contains, without the memory report, which is created again."""
+    """Return an exchange's response. The memory report is missing, because each request creates its own."""
     response = {
         "response": exchange.assistant_message,
         "thread_id": exchange.thread_id,

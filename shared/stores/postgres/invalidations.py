@@ -27,9 +27,9 @@ def oldest_invalidations(connection: _Connection, limit: int) -> list[Invalidati
     return [Invalidation(**row) for row in connection.execute(statement, (limit,)).fetchall()]
 
 
-def clear_invalidation(connection: _Connection, repair: Invalidation) -> None:
+def clear_invalidation(connection: _Connection, invalidation: Invalidation) -> None:
     """Delete a record, unless it was written again meanwhile."""
     connection.execute(
         "delete from cache_repairs where kind = %s and id = %s and noted_at = %s",
-        (repair.kind, repair.id, repair.noted_at),
+        (invalidation.kind, invalidation.id, invalidation.noted_at),
     )

@@ -1,10 +1,10 @@
 """Locks between writes and deletions of threads, held until the transaction ends.
 
-A write locks its threads and users in shared mode, a deletion in exclusive mode. An exchange that is stored during its
-thread's deletion is therefore either deleted with it, or stored after the tombstone is visible. PostgreSQL's lock table
-is small, so a large batch takes one global lock instead of many. Every deletion takes the global lock, too. All
-transactions take locks in one order, so that they cannot deadlock. Even a large deletion holds its locks only while it
-changes a few rows.
+A write locks its threads and users in shared mode, and a deletion locks them in exclusive mode. So an exchange that is
+stored during its thread's deletion is either deleted with the thread, or stored when the tombstone is visible.
+PostgreSQL's lock table is small, so a large batch takes one global lock instead of many locks. Every deletion takes the
+global lock, too. All transactions take locks in the same order, so that they cannot deadlock. Even a large deletion
+holds its locks only while it changes a few rows.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from psycopg.rows import DictRow
 
 from shared.stores.postgres.connection import sql
 
-# The previous release knows only this lock: shared for all writes, exclusive for deletions. For a day after an upgrade,
-# small writes therefore also take this lock in shared mode (`lock_transition`).
+# The previous release uses only this lock: shared for all writes, exclusive for deletions. So small writes also take it
+# in shared mode for a day after an upgrade (`lock_transition`).
 _GLOBAL_LOCK: Final = 7_215_002
 _HASH_SEED: Final = 7_215_004
 _MAX_LOCKS: Final = 64

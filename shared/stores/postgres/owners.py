@@ -23,7 +23,7 @@ def owner_of(connection: _Connection, thread_id: str) -> ThreadOwner:
 
 def claim_ownership(connection: _Connection, thread_id: str, user_id: str | None) -> ThreadOwner:
     """Set a thread's owner if it has none, and return the owner."""
-    # The lock orders this claim before or after a concurrent deletion.
+    # Because of the lock, a concurrent deletion happens either before or after this claim.
     lock, values = shared_lock([thread_id], [user_id]), {"thread_id": thread_id, "user_id": user_id}
     row = _one(execute_locked(connection, lock, _CLAIM, values).fetchone())
     return ThreadOwner(is_known=True, user_id=row["user_id"], cutoff=row["cutoff"])
@@ -44,5 +44,5 @@ def require_owner(connection: _Connection, thread_id: str, user_id: str | None) 
 
 def _one(row: DictRow | None) -> DictRow:
     if row is None:
-        raise psycopg.InterfaceError("a statement that always has a row had none")
+        raise psycopg.InterfaceError("a statement that always returns a row returned none")
     return row

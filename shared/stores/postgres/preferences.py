@@ -19,7 +19,7 @@ _PREFERENCES = b"select key, value from user_preferences where user_id = %s"
 def read_preferences(
     connection: _Connection, user_id: str, then: Callable[[dict[str, str]], None] | None = None
 ) -> dict[str, str]:
-    """Return a user's preferences; `then` gets them while no other writer can change them."""
+    """Return a user's preferences; call `then` with them while no other writer can change them."""
     if then is None:
         return _preferences(connection, user_id)
     with connection.pipeline():
@@ -54,9 +54,9 @@ def change_preferences(
     )
     changed = _preferences(connection, user_id)
     if error := preferences_error(changed):
-        # The error is raised inside of the transaction, so that the change is rolled back.
+        # The error is raised in the transaction, so that the change is rolled back.
         raise TooManyPreferences(error)
-    # The record stays until L1 is updated. If this process ends before, another process updates L1.
+    # The record stays until L1 is updated. If this process ends before that, the sweep updates L1.
     log_invalidations(connection, "user", [user_id])
     return changed
 
@@ -67,9 +67,9 @@ def try_changing(connection: _Connection) -> object:
 
 
 def publish_preferences(connection: _Connection, user_id: str, then: Callable[[dict[str, str]], bool]) -> None:
-    """Give a user's committed preferences to `then`. If `then` returns that L1 has them, delete the record."""
-    # L1 is updated after the commit, so that it never has values that L2 lacks. The lock is held, so that the newest
-    # values win.
+    """Call `then` with a user's committed preferences. If it returns that it has updated L1, delete the record."""
+    # L1 is updated after the commit, so that it never has values that L2 lacks. The lock is held meanwhile, so that L1
+    # gets the newest values.
     lock_preferences(connection, user_id)
     if then(_preferences(connection, user_id)):
         connection.execute("delete from cache_repairs where kind = 'user' and id = %s", (user_id,))

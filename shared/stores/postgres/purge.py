@@ -1,4 +1,4 @@
-"""The sweep's bulk work in steps: deletes expired rows and rows of deletions, counts messages."""
+"""The sweep's steps: delete expired rows, delete rows of deleted exchanges, and count messages."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _MAX_AGES: Final[dict[PurgedTable, tuple[str, int]]] = {
     "thread_tombstones": ("deleted_at", TOMBSTONE_SECONDS),
     "user_tombstones": ("deleted_at", TOMBSTONE_SECONDS),
     "exchange_tombstones": ("deleted_at", TOMBSTONE_SECONDS),
-    # The last row of such a table is kept, because it shows that there was one.
+    # The last row of this table stays, because it shows that a Redis existed before.
     "cache_epochs": ("began_at", TOMBSTONE_SECONDS),
 }
-# Rows locked by another sweep or a request are left for the next call.
+# The next call deletes the rows that another transaction has locked.
 _PURGE: Final = """
 delete from {table} where ctid = any(array(
     select ctid from {table} where {time} < now() - make_interval(secs => %(age)s) {condition}
@@ -50,7 +50,7 @@ class PostgresPurge:
         self._last: dict[str, Any] = _FIRST_POSITION
 
     def remove_deleted(self) -> int:
-        """Check some of the day's deleted exchanges, the next ones at each call; see `Archive.remove_deleted`."""
+        """Check the next ones of the last day's deleted exchanges; see `Archive.remove_deleted`."""
 
         def work(connection: _Connection) -> tuple[int, dict[str, Any]]:
             checked = connection.execute(_STORED_AGAIN, {**self._last, "rows": _ROWS}).fetchone() or {}
@@ -78,7 +78,7 @@ class PostgresPurge:
         """Count the messages of some conversations of an older release; return the number of conversations."""
 
         def work(connection: _Connection) -> int:
-            # Lock the rows first and then count in a new statement, so that exchanges added in between are counted.
+            # Lock the rows before the statement that counts, so that it sees all committed messages.
             conversations = connection.execute(
                 "select id from conversations where message_count is null order by id limit %s for update skip locked",
                 (_CONVERSATIONS,),

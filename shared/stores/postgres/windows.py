@@ -22,7 +22,7 @@ _MAX_DELETED: Final = 1_000
 
 
 class _Row(NamedTuple):
-    """A row of `window.sql`: the thread, and one side of an exchange; a deleted exchange has no position."""
+    """A row of `window.sql`: the thread's columns, and one message. The row of a deleted exchange has no position."""
 
     cutoff: UUID | None
     user_cutoffs: dict[str, str] | None
@@ -41,7 +41,7 @@ class _Row(NamedTuple):
 def read_window(
     connection: psycopg.Connection[DictRow], thread_id: str, limit: int, users: Collection[str] = ()
 ) -> Window:
-    """Return the newest `limit` exchanges, the thread's owner, and the cutoffs of those users who were deleted."""
+    """Return the newest `limit` exchanges, the thread's owner, and the cutoffs of the deleted users in `users`."""
     row_limit = limit * _ROWS_PER_EXCHANGE
     values = {
         "thread_id": thread_id,
@@ -65,7 +65,7 @@ def read_window(
 
 
 def _exchanges(thread_id: str, rows: Iterable[_Row]) -> list[Exchange]:
-    """Return exchanges from their sides, in thread order."""
+    """Return the exchanges of rows that are in thread order."""
     rows_by_exchange: dict[Any, dict[int | None, _Row]] = {}
     for row in rows:
         rows_by_exchange.setdefault(row.exchange_id, {})[row.position] = row

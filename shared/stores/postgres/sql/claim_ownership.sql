@@ -1,12 +1,13 @@
 -- claim_thread
--- Sets a thread's owner if it has none, and returns the owner. The claim of a user who was deleted since is invalid.
+-- Sets a thread's owner if the thread has none, and returns the owner. If a user was deleted after claiming the thread,
+-- that claim is invalid.
 insert into thread_owners as o (thread_id, user_id)
 select given.thread_id, case when c.id is null then given.user_id else c.user_id end
 from (values (%(thread_id)s::text, %(user_id)s::text)) as given (thread_id, user_id)
 left join live_conversations c on c.thread_id = given.thread_id
 on conflict (thread_id) do update set
     user_id = case
-        -- From the row itself: it may belong to another claim, made while this one waited.
+        -- Read the row itself, because a concurrent claim may have changed it while this statement waited.
         when coalesce(o.serial, 0) > coalesce((select e.serial from user_erasures e where e.user_id = o.user_id), -1)
             then o.user_id
         else excluded.user_id

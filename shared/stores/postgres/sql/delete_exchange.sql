@@ -4,13 +4,13 @@ with deleted as (
     where c.thread_id = %(thread_id)s and m.conversation_id = c.id and m.exchange_id = %(exchange_id)s
     returning m.exchange_id
 ),
-remembered as (
+tombstone as (
     insert into exchange_tombstones (thread_id, exchange_id)
     select %(thread_id)s, exchange_id from deleted group by exchange_id
     on conflict (thread_id, exchange_id) do nothing
 ),
-answered as (
-    -- The key stays, so that a repetition learns of the deletion; its response is emptied.
+emptied_responses as (
+    -- Empty the response, but do not delete the key, so that a repeated request finds the deletion.
     update idempotency_keys k set answer = '{}'
     where k.thread_id = %(thread_id)s and k.answer::json ->> 'exchange_id' = %(exchange_id)s::text
         and exists (select from deleted)

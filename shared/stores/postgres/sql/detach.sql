@@ -1,5 +1,5 @@
--- Detaches the threads of deleted users like `forget_thread.sql`, so that their names are free. `also` lists threads
--- that only Redis has; those that do not belong to another user get a tombstone.
+-- Removes the names and users of deleted users' threads, as `forget_thread.sql` does, so that the names are free.
+-- `extra_threads` lists threads that Redis has. Those that do not belong to another user get a tombstone.
 with hidden as (
     select c.id, c.thread_id, c.user_id, greatest(e.cutoff, (
         select m.order_key from messages m where m.conversation_id = c.id order by m.order_key desc limit 1
@@ -8,14 +8,14 @@ with hidden as (
     join user_erasures e on e.user_id = c.user_id and coalesce(c.serial, 0) <= e.serial
     where c.thread_id = any(%(thread_ids)s)
 ),
-unclaimed as (
+removed_owners as (
     delete from thread_owners o using user_erasures e
     where o.thread_id = any(%(thread_ids)s) and e.user_id = o.user_id and coalesce(o.serial, 0) <= e.serial
     returning o.thread_id, e.cutoff
 ),
-stray as (
+cached_only as (
     select a.thread_id, e.cutoff
-    from unnest(%(also)s::text[]) as a (thread_id)
+    from unnest(%(extra_threads)s::text[]) as a (thread_id)
     join user_erasures e on e.user_id = %(user_id)s
     where not exists (
             select from live_conversations c
@@ -26,18 +26,18 @@ stray as (
             where o.thread_id = a.thread_id and o.user_id is distinct from %(user_id)s
         )
 ),
-unnamed as (
+detached as (
     update conversations c set thread_id = chr(127) || c.id, user_id = null, title = null from hidden h where c.id = h.id
 ),
-noted as (
+logged as (
     insert into erasures (conversation_id, thread_id, user_id) select id, thread_id, user_id from hidden
 )
 insert into thread_tombstones as t (thread_id, cutoff)
 select distinct on (thread_id) thread_id, cutoff
 from (
-    select thread_id, cutoff from hidden union all select thread_id, cutoff from unclaimed
-    union all select thread_id, cutoff from stray
-) as named
+    select thread_id, cutoff from hidden union all select thread_id, cutoff from removed_owners
+    union all select thread_id, cutoff from cached_only
+) as cutoffs
 order by thread_id, cutoff desc
 on conflict (thread_id) do update set cutoff = greatest(t.cutoff, excluded.cutoff), deleted_at = now()
 returning t.thread_id, t.cutoff, (select h.id from hidden h where h.thread_id = t.thread_id) as conversation_id

@@ -1,4 +1,5 @@
--- Deletes some rows of deleted threads. `reached` lets the next call skip the rows that are gone.
+-- Deletes some rows of deleted threads. `reached` is the order key up to which rows are deleted: the next call starts
+-- there.
 with chosen as materialized (
     select conversation_id, thread_id, reached from erasures
     where %(only)s::uuid[] is null or conversation_id = any(%(only)s::uuid[])
@@ -6,11 +7,11 @@ with chosen as materialized (
     limit %(conversations)s
     for update skip locked
 ),
-doomed as materialized (
-    select c.conversation_id, m.place, m.exchange_id, m.order_key
+selected as materialized (
+    select c.conversation_id, m.row_id, m.exchange_id, m.order_key
     from chosen c
     cross join lateral (
-        select m.ctid as place, m.exchange_id, m.order_key from messages m
+        select m.ctid as row_id, m.exchange_id, m.order_key from messages m
         where m.conversation_id = c.conversation_id
             and m.order_key >= coalesce(c.reached, '00000000-0000-0000-0000-000000000000')
         order by m.order_key
@@ -18,14 +19,14 @@ doomed as materialized (
     ) as m
     limit %(rows)s
 ),
-answered as (
-    -- The key stays, so that a repetition learns of the deletion; its response is emptied.
+emptied_responses as (
+    -- Empty the response, but do not delete the key, so that a repeated request finds the deletion.
     update idempotency_keys set answer = '{}'
-    where exchange_id = any(array(select exchange_id from doomed)) and answer is not null
+    where exchange_id = any(array(select exchange_id from selected)) and answer is not null
         and (thread_id is null or thread_id = any(array(select thread_id from chosen)))
 ),
 deleted as (
-    delete from messages where ctid = any(array(select place from doomed)) returning 1
+    delete from messages where ctid = any(array(select row_id from selected)) returning 1
 ),
 detached as (
     delete from conversation_documents where ctid = any(array(
@@ -34,10 +35,10 @@ detached as (
     ))
     returning 1
 ),
-moved as (
+progress as (
     update erasures e set reached = last.order_key
     from (
-        select distinct on (conversation_id) conversation_id, order_key from doomed
+        select distinct on (conversation_id) conversation_id, order_key from selected
         order by conversation_id, order_key desc
     ) as last
     where e.conversation_id = last.conversation_id

@@ -1,5 +1,5 @@
--- Deletes a thread and stores its tombstone, up to the newest exchange here or seen by the caller. The conversation
--- loses its name and its user, so that no reader finds it; `erase_rows.sql` deletes its rows later.
+-- Deletes a thread and stores its tombstone. The cutoff is the later of the caller's and the newest stored exchange. The
+-- conversation loses its name and its user, so that no reader finds it. `erase_rows.sql` deletes its rows later.
 with found as (
     select c.id, c.user_id, l.id is not null as is_live,
         (select m.order_key from messages m where m.conversation_id = c.id order by m.order_key desc limit 1) as newest
@@ -7,20 +7,20 @@ with found as (
     left join live_conversations l on l.id = c.id
     where c.thread_id = %(thread_id)s
 ),
-unnamed as (
+detached as (
     update conversations c set thread_id = chr(127) || c.id, user_id = null, title = null from found f where c.id = f.id
 ),
-noted as (
+logged as (
     insert into erasures (conversation_id, thread_id, user_id) select id, %(thread_id)s, user_id from found
 ),
-unclaimed as (
+removed_owners as (
     delete from thread_owners where thread_id = %(thread_id)s
 ),
-remembered as (
+tombstone as (
     insert into thread_tombstones as t (thread_id, cutoff)
     values (%(thread_id)s, greatest(%(cutoff)s::uuid, (select newest from found)))
     on conflict (thread_id) do update set cutoff = greatest(t.cutoff, excluded.cutoff), deleted_at = now()
     returning t.cutoff
 )
 select r.cutoff, exists (select from found where is_live) as existed, (select id from found) as conversation_id
-from remembered r
+from tombstone r

@@ -1,6 +1,6 @@
--- Deletes a user and stores the tombstone: from now on the user's older data is hidden, see `live_conversations` and
--- `live_thread_owners`. The duration does not depend on the number of threads. Of the threads that were written to
--- last, the newest exchange may have a clock ahead of the caller's.
+-- Deletes a user's preferences and stores the user's tombstone. From then on, the views `live_conversations` and
+-- `live_thread_owners` hide the user's older data. The duration does not depend on the number of threads. The cutoff
+-- includes the newest exchange of the last updated threads, because its clock may be ahead of the caller's.
 with newest as (
     select m.order_key
     from (
@@ -15,7 +15,7 @@ with newest as (
 preferences as (
     delete from user_preferences where user_id = %(user_id)s
 ),
-remembered as (
+tombstone as (
     insert into user_tombstones as u (user_id, cutoff)
     values (%(user_id)s, greatest(%(cutoff)s::uuid, (select order_key from newest)))
     on conflict (user_id) do update set cutoff = greatest(u.cutoff, excluded.cutoff), deleted_at = now()
@@ -23,8 +23,8 @@ remembered as (
 ),
 hidden as (
     insert into user_erasures as e (user_id, cutoff, serial)
-    -- For the user's threads: each thread's newest exchange is read when the thread is detached.
-    select user_id, %(cutoff)s::uuid, nextval('row_serial') from remembered
+    -- This cutoff is for the user's threads. When a thread is detached, its newest exchange is read, too.
+    select user_id, %(cutoff)s::uuid, nextval('row_serial') from tombstone
     on conflict (user_id) do update set cutoff = greatest(e.cutoff, excluded.cutoff), serial = excluded.serial
 )
-select cutoff from remembered
+select cutoff from tombstone

@@ -1,4 +1,4 @@
--- Some of the threads that a deleted user still has, stored or only claimed, with their cutoffs.
+-- Returns some threads that a deleted user still owns, with and without rows, and their cutoffs.
 with e as (
     select * from user_erasures where user_id = %(user_id)s
 ),
@@ -13,10 +13,10 @@ claimed as (
     select o.thread_id from e join thread_owners o on o.user_id = e.user_id and coalesce(o.serial, 0) <= e.serial
     limit %(limit)s
 )
-select named.thread_id, greatest(e.cutoff, named.newest) as cutoff
+select cutoffs.thread_id, greatest(e.cutoff, cutoffs.newest) as cutoff
 from e
 join (
     select thread_id, newest from stored
     union all
     select thread_id, null from claimed
-) as named on true
+) as cutoffs on true

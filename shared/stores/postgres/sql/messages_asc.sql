@@ -1,4 +1,4 @@
--- A page of a thread's messages in thread order, from a position.
+-- Returns a page of a thread's messages in thread order, after a position.
 select m.exchange_id, m.order_key, m.position, m.role, m.content, m.metadata::text, m.created_at, m.revision
 from messages m
 where m.conversation_id = (

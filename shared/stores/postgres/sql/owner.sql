@@ -1,5 +1,5 @@
 -- owner
--- A thread's owner and cutoff, always in one row.
+-- Returns a thread's owner and cutoff, always in one row.
 select
     (select cutoff from thread_tombstones where thread_id = %(thread_id)s) as cutoff,
     found.is_known is not null as is_known,

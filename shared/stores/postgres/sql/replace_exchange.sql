@@ -1,4 +1,4 @@
--- Replaces a stored exchange's texts; its position and time stay.
+-- Replaces a stored exchange's texts; the position and the time do not change.
 insert into messages as m (conversation_id, exchange_id, position, role, content, metadata, created_at, revision)
 values
     (%(conversation_id)s, %(exchange_id)s, 0, 'user', %(user_message)s, %(metadata)s::json, %(created_at)s, %(revision)s),

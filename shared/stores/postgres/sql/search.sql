@@ -1,4 +1,4 @@
--- A user's messages that match any of the patterns: those with most matches first, then the newest.
+-- Returns a user's messages that match any of the patterns: most matches first, then newest first.
 select c.thread_id, c.title, m.role, m.content, m.created_at
 from live_conversations c
 join messages m on m.conversation_id = c.id

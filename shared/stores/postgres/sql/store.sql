@@ -1,5 +1,5 @@
--- Stores a batch of exchanges of any size in one statement, and returns each one's result. :batch is a JSON array;
--- `number` is the position in it.
+-- Stores a batch of exchanges of any size, and returns the outcome of each one. `batch` is a JSON array, and `number` is
+-- an exchange's position in it.
 with input as materialized (
     select r.*
     from jsonb_to_recordset(%(batch)s::jsonb) as r (
@@ -24,12 +24,12 @@ alive as (
     left join live_thread_owners o on o.thread_id = d.thread_id
     where o.thread_id is null or o.user_id is not distinct from d.user_id
 ),
--- Of two equal ids in one batch the highest revision wins, then the earliest, as across batches and in Redis.
+-- If a batch has an id twice, the highest revision wins, then the earliest time, as across batches and in Redis.
 single as (
     select distinct on (thread_id, exchange_id) * from alive
     order by thread_id, exchange_id, revision desc, created_at
 ),
--- A thread's user and title are those of the exchange that was accepted first, whatever ids callers choose.
+-- A thread's user and title are those of the exchange that was accepted first.
 threads as (
     select distinct on (s.thread_id)
         s.thread_id, s.user_id, s.title,
@@ -44,7 +44,7 @@ conversation as (
     select thread_id, user_id, title, began_at, ended_at from threads order by thread_id
     on conflict (thread_id) do update set
         user_id = case when excluded.created_at < c.created_at then excluded.user_id else c.user_id end,
-        -- A row of another user does not predate this user's deletion.
+        -- If the row gets another user, it gets a new serial, so that it does not count as older than that user's deletion.
         serial = case
             when excluded.created_at < c.created_at and excluded.user_id is distinct from c.user_id then excluded.serial
             else c.serial
@@ -55,12 +55,12 @@ conversation as (
         end,
         created_at = least(c.created_at, excluded.created_at),
         updated_at = greatest(c.updated_at, excluded.updated_at)
-    -- No exchange is added to a conversation of a deleted user, which must be detached first.
+    -- A conversation of a deleted user gets no exchange. It must be detached first.
     where coalesce(c.serial, 0) > coalesce((select e.serial from user_erasures e where e.user_id = c.user_id), -1)
     returning c.id, c.thread_id
 ),
--- The conversations as one map: the planner does not know how many exchanges there are, and would compare each of them
--- with each conversation.
+-- One map of all conversations. Without it, the planner, which does not know the number of exchanges, compares each
+-- exchange with each conversation.
 conversations_by_thread as materialized (
     select jsonb_object_agg(thread_id, id) as ids from conversation
 ),

@@ -1,5 +1,5 @@
--- Stores the responses of stored exchanges' requests, for requests that could not store them. A deleted exchange's
--- response is gone; its key stays, so that a repetition learns of the deletion.
+-- Stores the keys and responses of stored exchanges' requests, because a request may have failed to store them. A deleted
+-- exchange's key gets an empty response, so that a repeated request finds the deletion.
 insert into idempotency_keys as k (key, body_hash, exchange_id, answer, thread_id, claimed_at)
 select
     given.key, given.body_hash, given.exchange_id,

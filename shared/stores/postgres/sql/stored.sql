@@ -1,4 +1,4 @@
--- L2's version of the named exchanges.
+-- Returns the stored exchanges with these ids.
 select c.thread_id, m.exchange_id, m.position, m.content, m.metadata::text, m.created_at, m.revision, c.user_id
 from unnest(%(thread_ids)s::text[], %(exchange_ids)s::uuid[]) as wanted (thread_id, exchange_id)
 join live_conversations c on c.thread_id = wanted.thread_id

@@ -1,5 +1,5 @@
--- Removes the rows of deleted exchanges that a previous release stored again. It checks the next tombstones of the last
--- day, and returns the last one, their number, and the threads with such rows.
+-- Deletes rows of deleted exchanges that a previous release stored again. It checks the next tombstones of the last day,
+-- and returns the last checked one, the number of checked ones, and the threads that had such rows.
 with checked as materialized (
     select deleted_at, thread_id, exchange_id from exchange_tombstones
     where deleted_at > now() - interval '1 day'

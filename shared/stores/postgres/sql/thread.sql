@@ -1,3 +1,4 @@
+-- Returns a thread with its documents.
 select c.thread_id, c.user_id, c.title, c.created_at, c.updated_at,
     coalesce(
         c.message_count, (select count(*) from messages m where m.conversation_id = c.id)

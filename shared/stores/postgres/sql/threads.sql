@@ -1,4 +1,4 @@
--- A user's threads, newest first, from a position in that order.
+-- Returns a user's threads, newest first, after a position in that order.
 select c.thread_id, c.user_id, c.title, c.created_at, c.updated_at, c.id,
     coalesce(
         c.message_count, (select count(*) from messages m where m.conversation_id = c.id)

@@ -1,8 +1,8 @@
--- The newest exchanges of a thread, newest first, as two rows each; one more than requested shows that older ones
--- exist. There is always a row with the thread's last deletion, its owner, the deletions of the requested users, and
--- the uptime of PostgreSQL and the sweep; recently deleted exchanges are rows without a position. The limit is inside,
--- where the conversation is known, so that the index gives the order of a thread of any length. Each table is named
--- once, because planning takes longer than execution.
+-- Returns the newest exchanges of a thread, newest first. Each exchange has two rows. One row more than requested shows
+-- that older exchanges exist. Recently deleted exchanges are rows without a position. Every row has the thread's cutoff,
+-- its owner, the cutoffs of the requested users, and the uptime of PostgreSQL and the sweep. An empty thread has one row.
+-- The limit is in the subquery of one conversation, so that an index returns the rows in order, however long the thread
+-- is. The statement uses each table once, because planning takes longer than execution.
 select
     (select cutoff from thread_tombstones where thread_id = %(thread_id)s) as cutoff,
     (
