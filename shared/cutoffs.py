@@ -14,7 +14,7 @@ def is_reached(order: UUID | None, *cutoffs: UUID | None) -> bool:
 
     Args:
         order: The exchange's order key; None for another program's entry, which is never deleted.
-        cutoffs: The cutoffs of the exchange's thread and user; None for one without a deletion.
+        cutoffs: The cutoffs of the exchange's thread and user; None without a deletion.
     """
     return order is not None and any(cutoff is not None and order <= cutoff for cutoff in cutoffs)
 
@@ -22,12 +22,12 @@ def is_reached(order: UUID | None, *cutoffs: UUID | None) -> bool:
 def is_deleted(
     exchange_id: UUID | None, order: UUID | None, deleted: Collection[UUID | None], *cutoffs: UUID | None
 ) -> bool:
-    """Return whether an exchange was deleted, alone or with its thread or user.
+    """Return whether an exchange was deleted, individually or with its thread or user.
 
     Args:
         exchange_id: None for another program's entry.
         order: The exchange's order key.
-        deleted: The exchanges that were deleted alone.
-        cutoffs: The cutoffs of the exchange's thread and user; None for one without a deletion.
+        deleted: The ids of exchanges that were deleted individually.
+        cutoffs: The cutoffs of the exchange's thread and user; None without a deletion.
     """
     return exchange_id in deleted or is_reached(order, *cutoffs)

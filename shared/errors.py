@@ -26,7 +26,7 @@ class StoreUnavailable(HybridMemoryError):  # noqa: N818 - named after the state
         layer: `redis`, `postgres` or `queue`, the name used in `degraded`.
         reason: The reason for the log and operators, without data.
         state: The layer's state, as a clause after its name.
-        is_unconfirmed: Whether a change was sent to the layer, which may have made it.
+        is_unconfirmed: Whether the layer may have made the change although it did not respond.
     """
 
     state = "is not responding"
@@ -71,10 +71,10 @@ def add_outcome(outcome: str) -> Iterator[None]:
         raise
 
 
-def add_half_deleted_outcome(what: str) -> AbstractContextManager[None]:
+def add_half_deleted_outcome(kind: str) -> AbstractContextManager[None]:
     """Add to errors of the block that the data is deleted from PostgreSQL, but perhaps not from Redis."""
     return add_outcome(
-        f"the deletion is not complete: the {what} is deleted from PostgreSQL and may still be in the cache. "
+        f"the deletion is not complete: the {kind} is deleted from PostgreSQL and may still be in the cache. "
         "Repeat the request to complete it"
     )
 

@@ -1,4 +1,4 @@
-"""The idempotency key of the current request, which its exchange carries through all stores."""
+"""The idempotency key of the current request, which is stored with its exchange."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class KeyedRequest:
     body_hash: str
 
     def to_json(self) -> dict[str, str]:
-        """Return it in the format of an exchange's wire record."""
+        """Return the key data in the format of an exchange's wire record."""
         return {"key": self.key, "body_hash": self.body_hash}
 
     @classmethod
     def from_json(cls, value: object) -> Self | None:
-        """Parse it from a wire record; None if the record has none.
+        """Parse the key data of a wire record; None if the record has no key.
 
         Raises:
-            InvalidRecord: It is malformed.
+            InvalidRecord: The key data is malformed.
         """
         if value is None:
             return None
@@ -46,7 +46,7 @@ class KeyedRequest:
         return cls(*map(str, hashes))
 
 
-# The current keyed request; None outside of one and for a request without a key.
+# The current keyed request; None outside of a request and for a request without a key.
 keyed_request: ContextVar[KeyedRequest | None] = ContextVar("keyed_request", default=None)
 
 

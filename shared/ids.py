@@ -97,7 +97,7 @@ def id_error(value: str) -> str | None:
     if not 1 <= len(value) <= MAX_ID_LENGTH:
         return f"must have 1 to {MAX_ID_LENGTH} characters"
     if not value.isprintable():
-        return "must hold printable characters only"
+        return "must contain only printable characters"
     return None
 
 

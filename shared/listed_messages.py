@@ -81,7 +81,7 @@ class ListedMessages(Sequence[Message]):
         return set(users.values()) if all(each.get("exchange_id") in users for each in self.fields) else set()
 
     def to_json(self) -> list[Fields]:
-        """Return them in the API's JSON, like `Message.to_json`."""
+        """Return the messages in the API's JSON, like `Message.to_json`."""
         return [_to_json(each) for each in self.fields]
 
 
@@ -91,7 +91,7 @@ def fields_of(messages: Sequence[Message]) -> list[Fields]:
 
 
 def newest_order(messages: Sequence[Message]) -> UUID | None:
-    """Return the last message's order key; None if there is none or the last entry is foreign."""
+    """Return the last message's order key; None if the list is empty or the last entry is foreign."""
     if not messages:
         return None
     if not isinstance(messages, ListedMessages):

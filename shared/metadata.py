@@ -63,7 +63,7 @@ def _value_error(value: object) -> str | None:
         case str():
             return text_error(value)
         case int():
-            return None if _MIN_INTEGER <= value <= _MAX_INTEGER else "must hold integers of at most 64 bits"
+            return None if _MIN_INTEGER <= value <= _MAX_INTEGER else "must contain only integers of at most 64 bits"
         case float():
-            return None if math.isfinite(value) else "must hold numbers that a double can hold"
-    return "must hold what JSON has"
+            return None if math.isfinite(value) else "must contain only numbers that fit a double"
+    return "must contain only JSON values"

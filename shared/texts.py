@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 def text_error(value: str) -> str | None:
     """Return why the text cannot be stored in PostgreSQL or JSON, or None."""
     if "\x00" in value:
-        return "must not hold NUL characters"
+        return "must not contain NUL characters"
     try:
         value.encode()
     except UnicodeEncodeError:
-        return "must not hold lone surrogates"
+        return "must not contain lone surrogates"
     return None
 
 

@@ -1,4 +1,4 @@
-"""The exchanges that this process accepted recently, kept in case Redis loses them before the drain."""
+"""The exchanges that this process accepted recently, which Redis may lose before the drain."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class AcceptedExchanges:
     """The newest exchanges, limited in age, number and size.
 
     Attributes:
-        undurable: The keys of exchanges that only the outbox has, oldest first. The outbox keeps them until the sweep,
-            so a retried exchange may be stored twice with one id; if Redis is lost first, it is stored once.
+        undurable: The keys of exchanges that only the outbox has, oldest first. The sweep stores the outbox,
+            too; PostgreSQL stores each id once.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class AcceptedExchanges:
         self._characters = 0
 
     def add(self, exchange: Exchange, now: float, *, is_durable: bool = True) -> None:
-        """Add an exchange. Of two with one thread and id, the higher revision stays; if equal, the first one."""
+        """Add an exchange. A present exchange with this id is replaced only by a higher revision."""
         known = self._exchanges.get(exchange.key)
         if known is not None:
             if exchange.revision <= known.exchange.revision:

@@ -1,4 +1,4 @@
-"""A deletion. It includes the exchanges up to an order key, and no exchange that was accepted later."""
+"""A deletion: it includes the exchanges up to an order key, and no exchange that was accepted later."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class _Copies:
     """An exchange in Redis and in this process.
 
     Attributes:
-        exchange: Its highest revision; None if neither has it.
+        exchange: The highest revision; None if neither has the exchange.
         in_redis: Redis' highest revision. While PostgreSQL is down, only Redis knows deletions.
         redis_error: The error if Redis did not respond; otherwise None.
     """
@@ -41,7 +41,7 @@ class _Copies:
 
 
 class Exchanges:
-    """Operations on exchanges. PostgreSQL has a change before the response is sent, unless it is down."""
+    """Operations on exchanges. A change is in PostgreSQL before the response is sent, unless PostgreSQL is down."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
@@ -170,7 +170,7 @@ class Exchanges:
             raise ExchangeNotFound(str(exchange_id))
 
     def _require_known(self, thread_id: str, exchange_id: UUID, owner: str | None, copies: _Copies) -> None:
-        """Raise an error if this caller's exchange may exist although neither PostgreSQL nor this Redis has it."""
+        """Raise an error if this caller's exchange may exist although neither PostgreSQL nor Redis has it."""
         if not self._may_be_queued(copies):
             return
         if owner is not None:

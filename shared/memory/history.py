@@ -59,7 +59,7 @@ def load_history(
 
     Raises:
         ThreadNotFound: The thread must be this user's, and belongs to another.
-        StoreUnavailable: The turn needs the thread's owner, and no store can return it.
+        StoreUnavailable: The turn needs the thread's owner, and no store that has it responded.
     """
     if cached is None or not cached.is_sealed:
         return load_from_archive(memory, thread_id, user_id, access, cached, degraded)

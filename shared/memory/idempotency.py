@@ -40,7 +40,7 @@ class _Lease(NamedTuple):
 
 
 class _MissedAnswers:
-    """Responses that a layer missed. They are sent when the layer is back, in case the other layer loses its copy."""
+    """Responses that a layer missed. The layer gets them when it responds again; the other layer may lose its copy."""
 
     def __init__(self) -> None:
         self._answers: OrderedDict[tuple[int, str], tuple[KeyStore, _Answer]] = OrderedDict()

@@ -40,7 +40,7 @@ class ThreadLayers:
         stored: The newest of L2's rows, oldest first; None if PostgreSQL did not respond.
         stored_count: The number of rows.
         undrained: The number of L1's exchanges that L2 does not have yet.
-        lag_seconds: The age of the oldest of these, 0 without any; None if a layer did not respond.
+        lag_seconds: The age of the oldest undrained exchange; 0 without any, None if a layer did not respond.
         as_of: The time of this reading, in UTC.
     """
 
@@ -82,7 +82,7 @@ class BacklogStatus:
         return max(known_ages, default=0.0) if len(known_ages) == len(ages) else None
 
     def age_seconds(self, waiting: QueueCounts) -> float | None:
-        """Return the age of the oldest; None if there is none or the source does not report it."""
+        """Return the age of the oldest message; None without messages, or if the source does not report it."""
         return None if waiting.oldest is None else max(0.0, (self.as_of - waiting.oldest).total_seconds())
 
 
@@ -148,7 +148,7 @@ class Inspection:
         errors: list[StoreUnavailable] = []
         queue = _result_of(self._queue.waiting, errors)
         dead = None
-        if self._dead_letters is not None and queue is not None:  # the same service: one request is enough
+        if self._dead_letters is not None and queue is not None:  # both are in SQS: one failed request is enough
             dead = _result_of(self._dead_letters.waiting, errors)
         outbox = _result_of(self._cache.outbox, errors)
         return BacklogStatus(queue, dead, outbox, list(dict.fromkeys(error.layer for error in errors)))

@@ -24,7 +24,7 @@ def may_lack_undrained(state: CacheState, uptime: float) -> bool:
 def is_queue_drained(memory: Memory, state: CacheState, degraded: list[str]) -> bool:
     """Return whether the queue is empty, so that PostgreSQL has everything that Redis may have lost.
 
-    Wait a moment for the drain. Record the loss if no process has.
+    Wait a moment for the drain. Record the loss if no other process has recorded it.
 
     Raises:
         StoreUnavailable: PostgreSQL did not respond.

@@ -123,7 +123,7 @@ class Memory:
         return self._archive_offset
 
     def now(self) -> float:
-        """Return Unix seconds, of the shared clock once this process has read it."""
+        """Return the Unix seconds of Redis' clock; of this machine's clock before the first read of Redis' clock."""
         return self._clock() + (self._clock_offset or 0.0)
 
     def new_id(self, thread_id: str | None = None) -> UUID:
@@ -173,7 +173,7 @@ class Memory:
         return max(now, timestamp_of(floor) + timedelta(milliseconds=1))
 
     def remember(self, exchange: Exchange, *, is_durable: bool = True) -> None:
-        """Keep an exchange until it is surely drained, in case L1 loses it or only its outbox has it."""
+        """Record an accepted exchange, in case L1 loses its list or its outbox."""
         self.accepted.add(exchange, self._clock(), is_durable=is_durable)
 
     def recent(self, thread_id: str) -> list[Exchange]:
@@ -189,6 +189,6 @@ class Memory:
         self.accepted.remove_exchange(thread_id, exchange_id)
 
     def retry(self, send: Callable[[Exchange], object]) -> None:
-        """Send exchanges that only the outbox has to the store that accepted a newer one. Exchanges that fail stay."""
+        """Send exchanges that only the outbox has to the store that accepted a newer one. Failed exchanges stay."""
         with suppress(StoreUnavailable, TooLargeForQueue):
             self.accepted.retry(send)

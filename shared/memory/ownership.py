@@ -1,4 +1,4 @@
-"""Thread ownership: PostgreSQL decides it, and the entries of a sealed list in Redis show it."""
+"""Thread ownership: PostgreSQL stores the owner, and the entries of a sealed list in Redis prove it."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class History:
 
     Attributes:
         messages: The window, oldest first.
-        source: The layer that served it.
+        source: The layer that served the window.
         cutoff: The thread's cutoff.
         user_cutoff: The cutoff of the turn's user.
         deleted: The deleted exchanges of the thread.
@@ -41,7 +41,7 @@ class History:
     has_claimed_ownership: bool = False
 
     def has_deleted(self, order: UUID, exchange_id: UUID) -> bool:
-        """Return whether an exchange was deleted, alone or with its thread or user."""
+        """Return whether an exchange was deleted, individually or with its thread or user."""
         return is_deleted(exchange_id, order, self.deleted, self.cutoff, self.user_cutoff)
 
     def deleted_to(self, cutoff: UUID | None) -> Self:
@@ -55,7 +55,7 @@ class Recall:
 
     Attributes:
         messages: The window, oldest first.
-        source: The layer that served it: `redis`, `postgres`, or `none` if there is nothing.
+        source: The layer that served the window: `redis`, `postgres`, or `none` if there is nothing.
         degraded: Layers that did not respond, so that an outage differs from an empty history.
     """
 

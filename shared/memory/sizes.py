@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 import orjson
 
 _MAX_EVENT_BYTES: Final = 6_291_556
-# Reserved for status, headers and, if a response has several lists, the other fields.
+# Reserved for the status, the headers, and the fields beside the lists.
 _RESERVED_BYTES: Final = 50_000
 MAX_BYTES: Final = _MAX_EVENT_BYTES - _RESERVED_BYTES
 # In the event, a character beyond the basic plane or a control character takes this many bytes.

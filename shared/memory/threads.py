@@ -29,7 +29,7 @@ class Page(Generic[_Item]):
 
     Attributes:
         next_cursor: The start of the next page; None on the last page.
-        degraded: Layers that did not respond; `items` lacks what only they have.
+        degraded: Layers that did not respond; `items` lacks the messages that only they have.
     """
 
     items: list[_Item]
@@ -224,7 +224,7 @@ class Threads:
         self._require_own(thread_id, owner, self._cached_messages(thread_id, cached, owner))
 
     def _undrained_exchanges(self, thread_id: str, owner: str | None) -> list[Exchange]:
-        """Return L1's undrained exchanges without those that L2 has, because some may just have been drained."""
+        """Return L1's undrained exchanges without those that L2 has. The drain may just have stored some."""
         undrained = self._memory.cache.peek(thread_id).undrained
         waiting = [exchange for exchange in undrained if owner in {None, exchange.user_id}]
         stored = {each.exchange_id for each in self._memory.archive.stored(waiting)} if waiting else set()
@@ -247,7 +247,7 @@ class Threads:
             raise ThreadNotFound(thread_id)
 
     def _require_own(self, thread_id: str, owner: str, cached_messages: Sequence[Message]) -> None:
-        """Check that L2's owner is this user, or that there is none and L1 has exchanges of this user."""
+        """Check that L2's owner is this user, or that L2 has no owner and L1 has exchanges of this user."""
         stored_owner = self._memory.archive.owner(thread_id)
         if stored_owner.user_id != owner if stored_owner.is_known else not cached_messages:
             raise ThreadNotFound(thread_id)

@@ -71,7 +71,7 @@ class Turn:
 
         Raises:
             ThreadNotFound: The thread must be this user's, and belongs to another.
-            StoreUnavailable: The turn needs the thread's owner, and no store can return it.
+            StoreUnavailable: The turn needs the thread's owner, and no store that has it responded.
         """
         if self._recalled is not None:
             return self._recalled
@@ -115,7 +115,7 @@ class Turn:
         return select(recall.messages, recall.preferences, Limits(self._memory.settings.max_context_tokens))
 
     def is_deleted(self, order: UUID, exchange_id: UUID) -> bool:
-        """Return whether the exchange was deleted, alone or with its thread or user; call `recall` first.
+        """Return whether the exchange was deleted, individually or with its thread or user; call `recall` first.
 
         While PostgreSQL is down, Redis' state of the thread is used.
         """
@@ -148,7 +148,7 @@ class Turn:
 
         Raises:
             ThreadNotFound: The thread must be this user's, and belongs to another.
-            StoreUnavailable: The turn needs the thread's owner, and no store can return it.
+            StoreUnavailable: The turn needs the thread's owner, and no store that has it responded.
         """
         if self.thread_id is None:
             return AppendResult(None, "none", cached=False)
@@ -268,7 +268,7 @@ class Turn:
         return CacheAppendResult(again.cutoff, again.is_cached, is_in_outbox=in_outbox)
 
     def _revalidate_ownership(self, degraded: list[str]) -> bool:
-        """Return whether PostgreSQL still has this user as the owner; False if it does not respond.
+        """Return whether PostgreSQL still has this user as the owner; False if PostgreSQL does not respond.
 
         Raises:
             ThreadNotFound: It belongs to another user; the drain refuses the exchange.
@@ -279,6 +279,6 @@ class Turn:
             add_layer(degraded, error.layer)
             return False
         except ThreadNotFound:
-            _logger.warning("a turn lost its thread to another user while it ran")
+            _logger.warning("the thread was deleted and claimed by another user during a turn")
             raise
         return True

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
 
 _logger = logging.getLogger(__name__)
-# Spans kept while the collector is down, of some kilobytes each; the oldest are dropped first.
+# The maximum number of waiting spans, of some kilobytes each. The oldest are dropped first.
 _MAX_SPANS: Final = 2_048
 _EXPORTERS_LOG: Final = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
 
@@ -22,9 +22,9 @@ _EXPORTERS_LOG: Final = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
 class BoundedExport(SpanProcessor):
     """Keeps ended spans until `flush`, which exports them in a thread and waits for a limited time.
 
-    While the collector is down, `flush` does not wait: the thread continues beside the next requests and detects the
-    collector's recovery. OpenTelemetry's own batch processor has a worker that Lambda freezes between requests and
-    SnapStart does not restore, and its `force_flush` may wait without a limit.
+    While the collector is down, `flush` does not wait. The thread runs concurrently with the next requests and detects
+    the collector's recovery. OpenTelemetry's own batch processor is unsuitable: Lambda freezes its worker between
+    requests, SnapStart does not restore the worker, and `force_flush` may wait without a limit.
 
     Args:
         exporter: Sends spans; may hang or raise.

@@ -185,7 +185,7 @@ def test_invalid_values_are_usage_errors(monkeypatch: pytest.MonkeyPatch) -> Non
     """A value that cannot be stored is a usage error. The command sends nothing."""
     use_fake_api(monkeypatch, _responses()[0])
     result = CliRunner().invoke(app, ["prefs", "set", "u", "tone=a\ud800"])
-    assert (result.exit_code, result.stderr) == (2, "Error: tone: must not hold lone surrogates.\n")
+    assert (result.exit_code, result.stderr) == (2, "Error: tone: must not contain lone surrogates.\n")
 
 
 _OTHER_SERVERS_RESPONSES = [

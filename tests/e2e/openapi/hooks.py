@@ -15,7 +15,7 @@ from tests.e2e.openapi.special_ids import SPECIAL_IDS
 
 # The API's description cannot express these rules. For example, it defines a cursor's format, not the valid cursors.
 _REFUSALS_OUTSIDE_THE_SCHEMA: Final = (
-    "must hold printable characters only",
+    "must contain only printable characters",
     "must not be . or ..",
     "is not a cursor of this list",
     "is from the future",

@@ -14,11 +14,11 @@ _MAX_PATH_LENGTH: Final = 100
 def text_error(value: str) -> str | None:
     """Return why a text cannot be stored in PostgreSQL or JSON, or None."""
     if "\x00" in value:
-        return "must not hold NUL characters"
+        return "must not contain NUL characters"
     try:
         value.encode()
     except UnicodeEncodeError:
-        return "must not hold lone surrogates"
+        return "must not contain lone surrogates"
     return None
 
 
@@ -61,10 +61,10 @@ def _scalar_error(value: object) -> str | None:
         case str():
             return text_error(value)
         case int():
-            return None if _MIN_INTEGER <= value <= _MAX_INTEGER else "must hold integers of at most 64 bits"
+            return None if _MIN_INTEGER <= value <= _MAX_INTEGER else "must contain only integers of at most 64 bits"
         case float():
-            return None if math.isfinite(value) else "must not hold NaN or infinity, which JSON does not have"
-    return f"must hold only JSON values, not {type(value).__name__}"
+            return None if math.isfinite(value) else "must not contain NaN or infinity, which JSON does not have"
+    return f"must contain only JSON values, not {type(value).__name__}"
 
 
 def _with_path(path: str, reason: str) -> str:
