@@ -22,8 +22,8 @@ _HEAD: Final = """\
 
 Requests and responses are JSON. In a path, write `/` within an id as `%2F`. An error response is
 `application/problem+json`: see [ProblemAnswer](#problemanswer). The OpenAPI description is available as JSON
-(`GET /openapi.json`), as a page (`GET /docs`) and from the command line (`hybrid-memory openapi`). The README explains
-the fields [by example](../README.md#the-api-by-example), and lists the [limits](../README.md#limits).
+(`GET /openapi.json`), as a page (`GET /docs`) and from the command line (`hybrid-memory openapi`). [The HTTP
+API](http-api.md) explains the fields by example, and lists the [limits](http-api.md#limits).
 
 Every response has the header `X-Request-Id`, which pages of other origins can read too. An error response also has
 this id in `request_id`. It is API Gateway's id of the request, or Lambda's id of a direct invocation. The queue message

@@ -96,6 +96,17 @@ def test_every_command_of_a_page_prints_the_documented_output(
             queues.wait_empty()
 
 
+@pytest.mark.embedded("which start and stop stacks of their own")
+def test_the_python_of_the_readme_works(directory: Path) -> None:
+    """The README's Python runs as it stands, in the project's directory, and prints what was said."""
+    (block,) = (block for block in blocks(ROOT / "README.md") if block.kind == "python")
+    run = subprocess.run(
+        [sys.executable, "-c", block.body], cwd=directory, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith("Previous conversation:\nuser: My name is Ada.\nassistant: Hello Ada.")
+
+
 def _wait(code: Path) -> str:
     return eventually(lambda: code.read_text().strip(), SECONDS)
 

@@ -19,18 +19,18 @@ from functions.agent.operations import Operations
 from shared import settings
 
 ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text()
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
-DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 CODE = re.compile(r"^```.*?^```$|`[^`\n]+`", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 DECISION_PARTS = ("## Status", "## Context", "## Decision", "## Consequences")
 MAX_DECISION_WORDS = 350
 
 
-def _section(heading: str) -> str:
-    match = re.search(rf"^## {heading}$(.*?)(?=^## |\Z)", README, re.DOTALL | re.MULTILINE)
-    assert match, f"README.md has no section {heading!r}"
+def _section(document: str, heading: str) -> str:
+    text = (ROOT / document).read_text()
+    match = re.search(rf"^## {heading}$(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
+    assert match, f"{document} has no section {heading!r}"
     return match.group(1)
 
 
@@ -41,7 +41,7 @@ def _rows(section: str) -> list[list[str]]:
 
 
 def _settings() -> dict[str, str]:
-    """Return each variable with its default in the README's format."""
+    """Return each variable with its default in the format of the configuration page."""
     defaults = {}
     for _, settings_class in inspect.getmembers(settings, inspect.isclass):
         if issubclass(settings_class, BaseSettings) and settings_class is not BaseSettings:
@@ -63,14 +63,15 @@ def _slug(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
-def test_every_setting_is_in_the_readme_with_its_default() -> None:
-    """The README's table has exactly the settings that the code reads, with their defaults."""
-    listed = {row[0].strip("`"): row[1] for row in _rows(_section("Settings"))}
+def test_every_setting_is_documented_with_its_default() -> None:
+    """The configuration page has exactly the settings that the code reads, with their defaults."""
+    rows = _rows(_section("docs/configuration.md", "The functions"))
+    listed = {row[0].strip("`"): row[1] for row in rows if not row[0].startswith("`OTEL_")}
     assert listed == _settings()
 
 
-def test_every_route_is_in_the_readme() -> None:
-    """The README's table has exactly the application's routes."""
+def test_every_route_is_documented() -> None:
+    """The page about the API lists exactly the application's routes."""
     app = create_app(cast("Operations", object()))
     served = {
         f"{method} {re.sub(r':path}', '}', route.path)}"
@@ -78,7 +79,8 @@ def test_every_route_is_in_the_readme() -> None:
         if isinstance(route, Route)
         for method in (route.methods or set()) - {"HEAD"}
     }
-    listed = {route for row in _rows(_section("Routes")) for route in re.findall(r"`([A-Z]+ /[^`]*)`", row[0])}
+    rows = _rows(_section("docs/http-api.md", "Routes"))
+    listed = {route for row in rows for route in re.findall(r"`([A-Z]+ /[^`]*)`", row[0])}
     assert listed == served
 
 
@@ -91,10 +93,11 @@ def test_every_make_target_in_the_documents_exists() -> None:
         assert documented_targets <= targets, f"{document.name}: {documented_targets - targets}"
 
 
-def test_every_public_make_target_is_in_the_readme() -> None:
-    """The README lists exactly the targets of `make help`."""
+def test_every_public_make_target_is_documented() -> None:
+    """The page for contributors lists exactly the targets of `make help`."""
     documented = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    listed = {target for row in _rows(_section("Commands")) for target in re.findall(r"`make ([a-z-]+)", row[0])}
+    rows = _rows(_section("CONTRIBUTING.md", "Commands"))
+    listed = {target for row in rows for target in re.findall(r"`make ([a-z-]+)", row[0])}
     assert listed == documented
 
 
@@ -114,26 +117,25 @@ def test_links_name_existing_files_and_headings(document: Path) -> None:
 
 
 def test_files_in_the_map_exist() -> None:
-    """The README's section *Where things live* names only existing files."""
-    block = re.search(r"^```$(.*?)^```$", _section("Where things live"), re.DOTALL | re.MULTILINE)
+    """The section *Where things live* names only existing files."""
+    block = re.search(r"^```$(.*?)^```$", _section("CONTRIBUTING.md", "Where things live"), re.DOTALL | re.MULTILINE)
     assert block
     for line in block.group(1).strip().splitlines():
         assert (ROOT / line.split()[0].removesuffix("…")).exists(), line
 
 
-def test_sample_events_are_all_in_the_readme() -> None:
-    """The README's table of events lists exactly the existing files."""
-    listed = set(
-        re.findall(r"`([a-z-]+\.json)`", "\n".join(" ".join(row) for row in _rows(_section("Direct invocation"))))
-    )
+def test_all_sample_events_are_documented() -> None:
+    """The table of events lists exactly the existing files."""
+    rows = _rows(_section("docs/local.md", "Direct invocation"))
+    listed = set(re.findall(r"`([a-z-]+\.json)`", "\n".join(" ".join(row) for row in rows)))
     assert listed == {path.name for path in (ROOT / "tests" / "events").glob("*.json")}
 
 
-def test_every_operator_command_is_in_the_readme() -> None:
-    """The README's table lists exactly the commands of the command line."""
+def test_every_operator_command_is_documented() -> None:
+    """The page about the command line lists exactly its commands."""
     root = typer.main.get_command(cli)
     existing = {f"hybrid-memory {name}" for name in _leaves(root)}
-    assert {row[0].strip("`") for row in _rows(_section("Operating it"))} == existing
+    assert {row[0].strip("`") for row in _rows(_section("docs/cli.md", "Commands"))} == existing
 
 
 def _leaves(command: Any) -> list[str]:
