@@ -145,33 +145,33 @@ def _exchange(number: int, **more: object) -> list[dict[str, object]]:
 FOREIGN_MESSAGE = {"role": "user", "preview": "by hand", "exchange_id": None, "created_at": None, "is_drained": None}
 REDIS_MESSAGES = [*_exchange(2, is_drained=True), FOREIGN_MESSAGE, *_exchange(3, is_drained=False)]
 POSTGRES_MESSAGES = [*_exchange(1), *_exchange(2)]
-ROWS_OF_3 = [["agent assistant 3", "cached", "waiting"], ["user user 3", "cached", "waiting"]]
+ROWS_OF_EXCHANGE_3 = [["agent assistant 3", "cached", "waiting"], ["user user 3", "cached", "waiting"]]
 FOREIGN_ROWS = [["user by hand", "cached", "not stored"]]
-ROWS_OF_2 = [["agent assistant 2", "cached", "stored"], ["user user 2", "cached", "stored"]]
-ROWS_OF_2_UNKNOWN = [[message, "cached", "unknown"] for message, *_ in ROWS_OF_2]
-ROWS_OF_1 = [["agent assistant 1", "not cached", "stored"], ["user user 1", "not cached", "stored"]]
+ROWS_OF_EXCHANGE_2 = [["agent assistant 2", "cached", "stored"], ["user user 2", "cached", "stored"]]
+ROWS_OF_EXCHANGE_2_UNKNOWN = [[message, "cached", "unknown"] for message, *_ in ROWS_OF_EXCHANGE_2]
+ROWS_OF_EXCHANGE_1 = [["agent assistant 1", "not cached", "stored"], ["user user 1", "not cached", "stored"]]
 
 
 @pytest.mark.parametrize(
     ("redis", "postgres", "rows"),
     [
-        ({"message_count": 5}, {}, [*ROWS_OF_3, *FOREIGN_ROWS, *ROWS_OF_2, *ROWS_OF_1]),
+        ({"message_count": 5}, {}, [*ROWS_OF_EXCHANGE_3, *FOREIGN_ROWS, *ROWS_OF_EXCHANGE_2, *ROWS_OF_EXCHANGE_1]),
         # If the list is longer than the requested part, the page does not know whether Redis has the first exchange.
-        ({"message_count": 9}, {}, [*ROWS_OF_3, *FOREIGN_ROWS, *ROWS_OF_2]),
+        ({"message_count": 9}, {}, [*ROWS_OF_EXCHANGE_3, *FOREIGN_ROWS, *ROWS_OF_EXCHANGE_2]),
         (
             {"message_count": 5},
             {"state": "unavailable", "messages": []},
-            [*ROWS_OF_3, *FOREIGN_ROWS, *ROWS_OF_2_UNKNOWN],
+            [*ROWS_OF_EXCHANGE_3, *FOREIGN_ROWS, *ROWS_OF_EXCHANGE_2_UNKNOWN],
         ),
         (
             {"message_count": 0, "messages": []},
             {},
-            [[row[0], "not cached", "stored"] for row in [*ROWS_OF_2, *ROWS_OF_1]],
+            [[row[0], "not cached", "stored"] for row in [*ROWS_OF_EXCHANGE_2, *ROWS_OF_EXCHANGE_1]],
         ),
         (
             {"state": "unavailable", "messages": []},
             {},
-            [[row[0], "unknown", "stored"] for row in [*ROWS_OF_2, *ROWS_OF_1]],
+            [[row[0], "unknown", "stored"] for row in [*ROWS_OF_EXCHANGE_2, *ROWS_OF_EXCHANGE_1]],
         ),
     ],
     ids=["complete", "truncated", "without PostgreSQL", "no list", "without Redis"],

@@ -7,11 +7,17 @@ import sys
 import threading
 import weakref
 from collections.abc import AsyncGenerator
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 
 _Lifetime = AsyncGenerator[httpx.AsyncClient, None]
+
+
+class _Pool(NamedTuple):
+    http: httpx.AsyncClient
+    lifetime: _Lifetime
+    finalizer: weakref.finalize[..., Any]
 
 
 class Connections:
@@ -42,7 +48,7 @@ class AsyncConnections:
         self._callers_pool = http_client
         self._timeout = timeout
         self._lock = threading.Lock()
-        self._open: dict[object, tuple[httpx.AsyncClient, _Lifetime, weakref.finalize[..., Any]]] = {}
+        self._pools: dict[object, _Pool] = {}
 
     async def current(self) -> httpx.AsyncClient:
         """Return the pool of the running loop."""
@@ -50,32 +56,32 @@ class AsyncConnections:
             return self._callers_pool
         loop = _running_loop()
         with self._lock:
-            pool = self._open.get(loop)
+            pool = self._pools.get(loop)
         if pool is not None:
-            return pool[0]
+            return pool.http
         lifetime = _lifetime(httpx.AsyncClient(timeout=self._timeout, trust_env=False), weakref.ref(self), loop)
         http = await anext(lifetime)
         with self._lock:
-            for other in [each for each in self._open if _is_closed(each)]:
-                self._open.pop(other)[2].detach()
+            for closed_loop in [each for each in self._pools if _is_closed(each)]:
+                self._pools.pop(closed_loop).finalizer.detach()
             finalizer = weakref.finalize(self, _close_later, loop, lifetime)
             finalizer.atexit = False
-            self._open[loop] = http, lifetime, finalizer
+            self._pools[loop] = _Pool(http, lifetime, finalizer)
         return http
 
     async def aclose(self) -> None:
         """Close the running loop's pool, except one that the caller passed in; other pools close with their loops."""
         with self._lock:
-            pool = self._open.get(_running_loop())
+            pool = self._pools.get(_running_loop())
         if pool is not None:
-            await pool[1].aclose()
+            await pool.lifetime.aclose()
 
     def forget(self, loop: object) -> None:
         """Remove the pool of a loop that is closing."""
         with self._lock:
-            pool = self._open.pop(loop, None)
+            pool = self._pools.pop(loop, None)
         if pool is not None:
-            pool[2].detach()
+            pool.finalizer.detach()
 
 
 async def _lifetime(http: httpx.AsyncClient, owner: weakref.ref[AsyncConnections], loop: object) -> _Lifetime:

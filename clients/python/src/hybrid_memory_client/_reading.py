@@ -21,22 +21,22 @@ class StoredExchange:
     """An exchange that was read.
 
     Attributes:
-        stored: The framework's value in the metadata; None in an exchange of another program.
+        framework_data: The framework's value in the metadata; None in an exchange of another program.
     """
 
     exchange_id: UUID | None
     texts: ExchangeTexts
-    stored: dict[str, Any] | None
+    framework_data: dict[str, Any] | None
     created_at: datetime | None = None
 
     def items(self) -> list[Any]:
         """Return the framework's items, oldest first. A large item is still a reference to its parts."""
-        return [resolve_references(item, self.texts) for item in (self.stored or {}).get(ITEMS, [])]
+        return [resolve_references(item, self.texts) for item in (self.framework_data or {}).get(ITEMS, [])]
 
     @property
     def retracted_by(self) -> str | None:
         """The caller that retracted an item with this exchange."""
-        return None if self.stored is None else self.stored.get(RETRACTED_BY)
+        return None if self.framework_data is None else self.framework_data.get(RETRACTED_BY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +90,9 @@ class ItemReader:
             return []
         user, assistant = (next((each for each in messages if each.role == role), None) for role in _ROLES)
         texts = ExchangeTexts(user.content if user else "", assistant.content if assistant else "")
-        stored = user.metadata.get(self.framework) if user is not None and user.metadata else None
-        return [
-            StoredExchange(
-                messages[0].exchange_id, texts, stored if isinstance(stored, dict) else None, messages[0].created_at
-            )
-        ]
+        value = user.metadata.get(self.framework) if user is not None and user.metadata else None
+        framework_data = value if isinstance(value, dict) else None
+        return [StoredExchange(messages[0].exchange_id, texts, framework_data, messages[0].created_at)]
 
     def remaining_items(self, exchange: StoredExchange) -> list[StoredItem]:
         """Return an exchange's items that were not retracted, newest first.
@@ -103,10 +100,12 @@ class ItemReader:
         Raises:
             HistoryDegraded: Parts of an item are missing.
         """
-        if exchange.stored is not None:
-            self._read_stored(exchange.stored)
-        items = self.convert_foreign(exchange.texts) if exchange.stored is None else exchange.items()
-        ids = (exchange.stored or {}).get(IDS) or [f"{exchange.exchange_id}:{number}" for number in range(len(items))]
+        if exchange.framework_data is not None:
+            self._read_framework_data(exchange.framework_data)
+        items = self.convert_foreign(exchange.texts) if exchange.framework_data is None else exchange.items()
+        ids = (exchange.framework_data or {}).get(IDS) or [
+            f"{exchange.exchange_id}:{number}" for number in range(len(items))
+        ]
         remaining = []
         for number, (item_id, item) in reversed(list(enumerate(zip(ids, items, strict=True)))):
             if item_id in self._seen:
@@ -124,11 +123,11 @@ class ItemReader:
                 remaining.append(StoredItem(item_id, joined_item, exchange, number))
         return remaining
 
-    def _read_stored(self, stored: dict[str, Any]) -> None:
-        if isinstance(part := stored.get(PART), list):
+    def _read_framework_data(self, framework_data: dict[str, Any]) -> None:
+        if isinstance(part := framework_data.get(PART), list):
             item_id, number, text = part
             self._parts.setdefault(item_id, {})[number] = text
-        retracted = stored.get(RETRACTED, [])
+        retracted = framework_data.get(RETRACTED, [])
         if isinstance(retracted, list):
             self._retracted |= set(retracted)
         else:

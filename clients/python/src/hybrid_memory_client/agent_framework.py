@@ -39,8 +39,8 @@ class HybridHistoryProvider(HistoryProvider):
 
     Reading raises `HistoryDegraded` if a layer does not respond and messages may be missing. Storing raises `NotKept`
     if no store accepted the messages, and `CannotBeKept` for a message that JSON would change. Like the framework, the
-    provider omits from a stored message raw provider objects, and the text of a tool's exception, which the
-    framework replaces with a marker.
+    provider does not store raw provider objects. It stores that a tool raised an exception, but not the exception's
+    text.
 
     Args:
         client: A client of the deployment.
@@ -168,7 +168,7 @@ def _journal(
 ) -> AsyncJournal:
     if not session_id:
         raise CannotBeKept("a session without an id has no thread")
-    return AsyncJournal(client, _FRAMEWORK, session_id, user_id, _messages, allow_degraded=allow_degraded)
+    return AsyncJournal(client, _FRAMEWORK, session_id, user_id, _to_messages, allow_degraded=allow_degraded)
 
 
 async def _store(
@@ -187,7 +187,7 @@ async def _store(
         except Unavailable:
             stored = []
         new = _without_stored(new, stored)
-    await journal.append(items_from_objects(new, lambda message: (_to_dict(message), _texts(message)), on_refused))
+    await journal.append(items_from_objects(new, lambda message: (_to_dict(message), _to_texts(message)), on_refused))
 
 
 def _may_repeat_turns(messages: Sequence[Message]) -> bool:
@@ -229,7 +229,7 @@ def _to_dict(message: Message) -> dict[str, Any]:
     item: dict[str, Any] = message.to_dict()
     for content in item.get("contents", []):
         for annotation in content.get("annotations", []):
-            # The provider's raw object, which is omitted everywhere.
+            # Raw provider objects are not stored.
             annotation.pop(_RAW, None)
     # The framework silently omits values that it cannot serialise.
     if _stored_values(Message.from_dict(item)) != _stored_values(message):
@@ -240,9 +240,8 @@ def _to_dict(message: Message) -> dict[str, Any]:
 def _stored_values(value: Any) -> Any:
     """Return all values of a message, except those that the framework omits on purpose."""
     if isinstance(value, (Message, Content)):
-        return {
-            key: _stored_values(each) for key, each in vars(value).items() if _is_stored(key, each)
-        } | _failure_mark(value)
+        fields = {key: _stored_values(each) for key, each in vars(value).items() if _is_stored(key, each)}
+        return fields | _failure_mark(value)
     if isinstance(value, Mapping):
         return {key: _stored_values(each) for key, each in value.items() if key != _RAW}
     return [_stored_values(each) for each in value] if isinstance(value, list) else value
@@ -257,14 +256,14 @@ def _failure_mark(value: Message | Content) -> dict[str, bool]:
     return {_EXCEPTION: True} if getattr(value, _EXCEPTION, None) is not None else {}
 
 
-def _texts(message: Message) -> ExchangeTexts:
-    steps = tuple(step for content in message.contents if (step := _step(content)))
+def _to_texts(message: Message) -> ExchangeTexts:
+    steps = tuple(step for content in message.contents if (step := _to_step(content)))
     if message.role == "user":
         return ExchangeTexts(user=message.text, steps=steps, is_prompt=True)
     return ExchangeTexts(assistant=message.text if message.role == "assistant" else "", steps=steps)
 
 
-def _step(content: Content) -> ToolStep | None:
+def _to_step(content: Content) -> ToolStep | None:
     if content.type == "function_call":
         return ToolStep("tool_call", str(content.call_id), str(content.name), str(content.arguments or ""))
     if content.type == "function_result":
@@ -272,6 +271,6 @@ def _step(content: Content) -> ToolStep | None:
     return None
 
 
-def _messages(texts: ExchangeTexts) -> list[Any]:
+def _to_messages(texts: ExchangeTexts) -> list[Any]:
     sides = (("user", texts.user), ("assistant", texts.assistant))
     return [Message(role, [text]).to_dict() for role, text in sides if text]

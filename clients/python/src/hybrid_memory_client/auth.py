@@ -30,20 +30,20 @@ class BearerAuth(httpx.Auth):
         response = yield _add_token(request, token)
         if response.status_code == _UNAUTHORIZED:
             # Another request may have obtained a new token meanwhile.
-            stored_token = self._token
-            yield _add_token(
-                request, stored_token if stored_token and stored_token != token else self._store_token(self._source())
-            )
+            newer_token = self._token
+            if not newer_token or newer_token == token:
+                newer_token = self._store_token(self._source())
+            yield _add_token(request, newer_token)
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Send the request with the current token, and after a 401 once more with a new one."""
         token = self._token or await self._request_token()
         response = yield _add_token(request, token)
         if response.status_code == _UNAUTHORIZED:
-            stored_token = self._token
-            yield _add_token(
-                request, stored_token if stored_token and stored_token != token else await self._request_token()
-            )
+            newer_token = self._token
+            if not newer_token or newer_token == token:
+                newer_token = await self._request_token()
+            yield _add_token(request, newer_token)
 
     async def _request_token(self) -> str:
         received = self._source()

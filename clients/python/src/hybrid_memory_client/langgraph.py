@@ -139,7 +139,7 @@ class ThreadMessageHistory(BaseChatMessageHistory):
     ) -> None:
         self._limit = limit
         self._on_refused = on_refused
-        self._journal = Journal(client, _FRAMEWORK, thread_id, user_id, _messages, allow_degraded=allow_degraded)
+        self._journal = Journal(client, _FRAMEWORK, thread_id, user_id, _to_messages, allow_degraded=allow_degraded)
 
     @property
     def messages(self) -> list[BaseMessage]:  # type: ignore[override] # a property where the base class has a field
@@ -213,10 +213,10 @@ def _to_item(message: BaseMessage) -> tuple[Any, ExchangeTexts]:
     (item,) = messages_to_dict([message])
     if messages_to_dict(messages_from_dict([item])) != [item]:
         raise CannotBeKept("JSON would change a message")
-    return item, _texts(message)
+    return item, _to_texts(message)
 
 
-def _texts(message: BaseMessage) -> ExchangeTexts:
+def _to_texts(message: BaseMessage) -> ExchangeTexts:
     if isinstance(message, HumanMessage):
         return ExchangeTexts(user=str(message.text), is_prompt=True)
     if isinstance(message, AIMessage):
@@ -233,7 +233,7 @@ def _call_step(call: ToolCall) -> ToolStep:
     return ToolStep("tool_call", call["id"] or "", call["name"], arguments)
 
 
-def _messages(texts: ExchangeTexts) -> list[Any]:
+def _to_messages(texts: ExchangeTexts) -> list[Any]:
     messages: list[BaseMessage] = []
     if texts.user:
         messages.append(HumanMessage(texts.user))

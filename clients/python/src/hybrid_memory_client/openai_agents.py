@@ -57,7 +57,9 @@ class HybridMemorySession(SessionABC):
         self.session_settings = (
             SessionSettings() if session_settings is None else coerce_session_settings(session_settings)
         )
-        self._journal = AsyncJournal(client, _FRAMEWORK, session_id, user_id, _messages, allow_degraded=allow_degraded)
+        self._journal = AsyncJournal(
+            client, _FRAMEWORK, session_id, user_id, _to_messages, allow_degraded=allow_degraded
+        )
 
     @property
     def degraded(self) -> tuple[str, ...]:
@@ -84,7 +86,7 @@ class HybridMemorySession(SessionABC):
 
 def _to_item(object_: Any) -> tuple[Any, ExchangeTexts]:
     item = validate_item(object_)
-    steps = () if (step := _step(item)) is None else (step,)
+    steps = () if (step := _to_step(item)) is None else (step,)
     if item.get("role") == "user":
         return item, ExchangeTexts(user=_text(item.get("content")), is_prompt=True)
     if item.get("role") == "assistant":
@@ -92,7 +94,7 @@ def _to_item(object_: Any) -> tuple[Any, ExchangeTexts]:
     return item, ExchangeTexts(steps=steps)
 
 
-def _step(item: dict[str, Any]) -> ToolStep | None:
+def _to_step(item: dict[str, Any]) -> ToolStep | None:
     kind, call_id = str(item.get("type") or ""), str(item.get("call_id") or item.get("id") or "")
     if kind.endswith("_call"):
         return ToolStep("tool_call", call_id, str(item.get("name") or kind), _text(item.get("arguments")))
@@ -110,6 +112,6 @@ def _text(content: object) -> str:
     return "\n\n".join(part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str))
 
 
-def _messages(texts: ExchangeTexts) -> list[Any]:
+def _to_messages(texts: ExchangeTexts) -> list[Any]:
     sides = (("user", texts.user), ("assistant", texts.assistant))
     return [{"role": role, "content": text} for role, text in sides if text]

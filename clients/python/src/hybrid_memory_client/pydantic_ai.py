@@ -61,7 +61,7 @@ class MessageHistory:
         on_refused: OnRefused | None = None,
     ) -> None:
         self._on_refused = on_refused
-        self._journal = Journal(client, _FRAMEWORK, thread_id, user_id, _messages, allow_degraded=allow_degraded)
+        self._journal = Journal(client, _FRAMEWORK, thread_id, user_id, _to_messages, allow_degraded=allow_degraded)
 
     def load(self, limit: int | None = None) -> list[ModelMessage]:
         """Return the newest `limit` messages, oldest first; all if the limit is None.
@@ -94,7 +94,9 @@ class AsyncMessageHistory:
         on_refused: OnRefused | None = None,
     ) -> None:
         self._on_refused = on_refused
-        self._journal = AsyncJournal(client, _FRAMEWORK, thread_id, user_id, _messages, allow_degraded=allow_degraded)
+        self._journal = AsyncJournal(
+            client, _FRAMEWORK, thread_id, user_id, _to_messages, allow_degraded=allow_degraded
+        )
 
     async def load(self, limit: int | None = None) -> list[ModelMessage]:
         """Return the newest `limit` messages, oldest first; all if the limit is None."""
@@ -116,7 +118,7 @@ def _to_item(message: ModelMessage) -> tuple[Any, ExchangeTexts]:
     stable = _round_trip(dumped)
     if _round_trip(stable) != stable:
         raise CannotBeKept("JSON would change a message")
-    return stable[0], _texts(message)
+    return stable[0], _to_texts(message)
 
 
 def _round_trip(dumped: list[Any]) -> list[Any]:
@@ -134,8 +136,8 @@ def _is_finite(value: Any) -> bool:
     return not isinstance(value, (list, tuple, set, frozenset)) or all(_is_finite(each) for each in value)
 
 
-def _texts(message: ModelMessage) -> ExchangeTexts:
-    steps = tuple(step for part in message.parts if (step := _step(part)))
+def _to_texts(message: ModelMessage) -> ExchangeTexts:
+    steps = tuple(step for part in message.parts if (step := _to_step(part)))
     if isinstance(message, ModelResponse):
         replies = [part.content for part in message.parts if isinstance(part, TextPart)]
         return ExchangeTexts(assistant="\n\n".join(replies), steps=steps)
@@ -145,7 +147,7 @@ def _texts(message: ModelMessage) -> ExchangeTexts:
     return ExchangeTexts(user=text, steps=steps, is_prompt=bool(prompts))
 
 
-def _step(part: ModelRequestPart | ModelResponsePart) -> ToolStep | None:
+def _to_step(part: ModelRequestPart | ModelResponsePart) -> ToolStep | None:
     if isinstance(part, ToolCallPart):
         return ToolStep("tool_call", part.tool_call_id, part.tool_name, part.args_as_json_str())
     if isinstance(part, ToolReturnPart):
@@ -153,7 +155,7 @@ def _step(part: ModelRequestPart | ModelResponsePart) -> ToolStep | None:
     return None
 
 
-def _messages(texts: ExchangeTexts) -> list[Any]:
+def _to_messages(texts: ExchangeTexts) -> list[Any]:
     messages: list[ModelMessage] = []
     if texts.user:
         messages.append(ModelRequest(parts=[UserPromptPart(texts.user)]))

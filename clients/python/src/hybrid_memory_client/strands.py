@@ -219,7 +219,7 @@ class HybridSessionRepository(SessionRepository):
 
     def _to_items(self, agent_id: str, session_message: SessionMessage) -> list[tuple[Any, ExchangeTexts]]:
         def convert(each: SessionMessage) -> tuple[Any, ExchangeTexts]:
-            return {"agent_id": agent_id, "message": each.to_dict()}, _texts(each.to_message())
+            return {"agent_id": agent_id, "message": each.to_dict()}, _to_texts(each.to_message())
 
         return items_from_objects([session_message], convert, self._on_refused)
 
@@ -265,9 +265,9 @@ def _without_times(state: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in state.items() if key not in _TIMES}
 
 
-def _texts(message: Message) -> ExchangeTexts:
+def _to_texts(message: Message) -> ExchangeTexts:
     text = "\n\n".join(content["text"] for content in message["content"] if "text" in content)
-    steps = tuple(step for content in message["content"] if (step := _step(content)))
+    steps = tuple(step for content in message["content"] if (step := _to_step(content)))
     if message["role"] != "user":
         return ExchangeTexts(assistant=text, steps=steps)
     return ExchangeTexts(
@@ -275,7 +275,7 @@ def _texts(message: Message) -> ExchangeTexts:
     )
 
 
-def _step(content: Any) -> ToolStep | None:
+def _to_step(content: Any) -> ToolStep | None:
     if "toolUse" in content:
         use = content["toolUse"]
         return ToolStep("tool_call", use["toolUseId"], use["name"], json.dumps(use["input"], ensure_ascii=False))
