@@ -184,10 +184,10 @@ def test_a_user_is_exported(cli: CommandLine, api: MemoryApi, layers: Layers, qu
 
 def test_an_export_that_fails_leaves_no_file(cli: CommandLine, tmp_path: Path) -> None:
     """A failed export leaves no partial file and does not change an existing file."""
-    appended = tmp_path / "kept"
-    appended.write_text("before")
-    cli.run("threads", "export", uuid4().hex, "--output", str(appended), code=2)
-    assert appended.read_text() == "before"
+    existing_file = tmp_path / "kept"
+    existing_file.write_text("before")
+    cli.run("threads", "export", uuid4().hex, "--output", str(existing_file), code=2)
+    assert existing_file.read_text() == "before"
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
 
 

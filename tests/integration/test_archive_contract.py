@@ -32,13 +32,13 @@ def _done(_: Any) -> bool:
     return True
 
 
-def test_pages_of_messages(archive: Archive) -> None:
+def test_a_page_starts_at_any_position_in_either_direction(archive: Archive) -> None:
     """A page of messages can start at any position, in both directions."""
-    made = exchanges(5)
-    archive.store(made)
+    created = exchanges(5)
+    archive.store(created)
     assert texts(archive.messages("t", 3, None, descending=False)) == ["q0", "a0", "q1"]
     assert texts(archive.messages("t", 3, None, descending=True)) == ["a4", "q4", "a3"]
-    middle = MessagePosition(made[2].order, 0)
+    middle = MessagePosition(created[2].order, 0)
     assert texts(archive.messages("t", 9, middle, descending=False)) == ["a2", *contents_of(3, 4)]
     assert texts(archive.messages("t", 9, middle, descending=True)) == contents_of(0, 1)[::-1]
     assert archive.messages("other", 9, None, descending=False) == []
@@ -46,14 +46,14 @@ def test_pages_of_messages(archive: Archive) -> None:
 
 def test_messages_have_their_order_key(archive: Archive) -> None:
     """Each message has its exchange's id, time and order key."""
-    made = exchange(1, user_id="ana")
-    archive.store([made])
-    for message, position in zip(archive.messages("t", 9, None, descending=False), made.messages, strict=True):
+    created = exchange(1, user_id="ana")
+    archive.store([created])
+    for message, position in zip(archive.messages("t", 9, None, descending=False), created.messages, strict=True):
         assert (message.role, message.exchange_id, message.created_at, message.order) == (
             position.role,
-            made.exchange_id,
-            made.created_at,
-            made.order,
+            created.exchange_id,
+            created.created_at,
+            created.order,
         )
 
 
@@ -68,7 +68,7 @@ def test_threads_are_listed_by_last_use(archive: Archive) -> None:
     assert [thread.thread_id for thread, _ in rest] == ["t3", "t2"]
 
 
-def test_a_thread(archive: Archive) -> None:
+def test_thread_returns_a_thread_with_its_documents_or_none(archive: Archive) -> None:
     """`thread` returns a thread with its documents, or None if the thread does not exist."""
     archive.store([exchange(0, user_id="ana", document_ids=("d1",))])
     thread = archive.thread("t")
@@ -77,15 +77,15 @@ def test_a_thread(archive: Archive) -> None:
     assert (archive.thread("other"), archive.rename("other", "x")) == (None, None)
 
 
-def test_a_deleted_thread(archive: Archive) -> None:
+def test_a_deletion_returns_the_cutoff_and_whether_the_thread_existed(archive: Archive) -> None:
     """A deletion returns whether the thread existed, and the cutoff. It never replaces a later cutoff."""
-    made = exchanges(3)
-    archive.store(made[:2])
-    assert archive.forget_thread("t", made[0].order) == (True, made[1].order)
-    assert archive.forget_thread("t", made[0].order) == (False, made[1].order)
+    created = exchanges(3)
+    archive.store(created[:2])
+    assert archive.forget_thread("t", created[0].order) == (True, created[1].order)
+    assert archive.forget_thread("t", created[0].order) == (False, created[1].order)
     window = archive.window("t", 5)
-    assert (window.exchanges, window.is_all, window.cutoff) == ([], True, made[1].order)
-    assert archive.store(made).tombstoned == 2
+    assert (window.exchanges, window.is_all, window.cutoff) == ([], True, created[1].order)
+    assert archive.store(created).tombstoned == 2
 
 
 def test_a_window_names_the_owner(archive: Archive) -> None:
@@ -103,23 +103,23 @@ def test_a_window_names_the_owner(archive: Archive) -> None:
     assert archive.window("claimed", 5).owner.user_id == "bob"
 
 
-def test_a_deleted_user(archive: Archive) -> None:
+def test_a_users_deletion_deletes_the_users_data_only(archive: Archive) -> None:
     """A user's deletion deletes the preferences and all threads, also those in L1 only. It keeps other users' data."""
-    made = [exchange(0, "t1", "ana"), exchange(1, "t2", "bob"), exchange(2, "t1", "bob")]
-    archive.store(made)
+    created = [exchange(0, "t1", "ana"), exchange(1, "t2", "bob"), exchange(2, "t1", "bob")]
+    archive.store(created)
     archive.change_preferences("ana", {"a": "1"}, replace=True, then=_done)
-    cutoff = made[0].order
+    cutoff = created[0].order
     of_user, of_threads = archive.forget_user("ana", cutoff, ["t2", "t3"])
-    assert (of_user, of_threads) == (made[2].order, {"t1": made[2].order, "t3": cutoff})
+    assert (of_user, of_threads) == (created[2].order, {"t1": created[2].order, "t3": cutoff})
     assert (archive.thread("t1"), archive.preferences("ana")) == (None, {})
     assert archive.thread("t2") is not None
     assert archive.user_cutoffs(["ana", "bob", "eve"]) == {"ana": of_user}
     assert archive.window("t2", 5, ["ana", "bob", "eve"]).user_cutoffs == {"ana": of_user}
     assert archive.window("t2", 5).user_cutoffs == {}
-    assert archive.store([exchange(3, "t4", "ana", exchange_id=made[1].exchange_id)]).tombstoned == 1
+    assert archive.store([exchange(3, "t4", "ana", exchange_id=created[1].exchange_id)]).tombstoned == 1
 
 
-def test_preferences(archive: Archive) -> None:
+def test_preferences_are_set_changed_removed_and_replaced(archive: Archive) -> None:
     """A caller can set, change, remove and replace preferences.
 
     L2 publishes the stored preferences. If the publication fails, L2 records an invalidation.
@@ -149,21 +149,21 @@ def test_preferences(archive: Archive) -> None:
     assert read == [{}]
 
 
-def test_repairs(archive: Archive) -> None:
+def test_each_invalidation_is_returned_until_it_is_cleared(archive: Archive) -> None:
     """L2 returns each invalidation once. An invalidation that is recorded again before it is cleared stays."""
     archive.log_invalidations("thread", ["b", "a", "a"])
     archive.log_invalidations("user", ["a"])
-    noted = archive.invalidations(9)
-    assert {(repair.kind, repair.id) for repair in noted} == {("thread", "a"), ("thread", "b"), ("user", "a")}
+    recorded = archive.invalidations(9)
+    assert {(repair.kind, repair.id) for repair in recorded} == {("thread", "a"), ("thread", "b"), ("user", "a")}
     assert len(archive.invalidations(2)) == 2
     archive.log_invalidations("thread", ["a"])
-    for repair in noted:
+    for repair in recorded:
         archive.clear_invalidation(repair)
     assert [(repair.kind, repair.id) for repair in archive.invalidations(9)] == [("thread", "a")]
     archive.log_invalidations("thread", [])
 
 
-def test_epochs(archive: Archive) -> None:
+def test_log_empty_cache_returns_true_only_for_the_first_epoch(archive: Archive) -> None:
     """`log_empty_cache` returns true only for the first epoch that L2 records."""
     assert [archive.log_empty_cache() for _ in range(3)] == [True, False, False]
 
@@ -177,7 +177,7 @@ def test_uptime_starts_with_a_heartbeat(archive: Archive) -> None:
     archive.ping()
 
 
-def test_a_restart_between_two_heartbeats(
+def test_a_restart_between_two_heartbeats_resets_the_uptime(
     real_archive: Callable[..., PostgresArchive], database: psycopg.Connection, postgres: PostgresServer
 ) -> None:
     """A restart of PostgreSQL sets the uptime to zero, although the sweep's heartbeats do not detect the restart."""
@@ -193,7 +193,7 @@ def test_a_restart_between_two_heartbeats(
         assert 0 <= seconds < 60
 
 
-def test_a_clock_of_postgres_that_was_ahead(
+def test_a_corrected_clock_starts_a_new_uptime(
     real_archive: Callable[..., PostgresArchive], database: psycopg.Connection
 ) -> None:
     """PostgreSQL's clock was ahead and was corrected. The next heartbeat starts a new uptime."""
@@ -204,24 +204,24 @@ def test_a_clock_of_postgres_that_was_ahead(
     assert 0 <= archive.uptime_seconds() < 60
 
 
-def test_search(archive: Archive) -> None:
+def test_the_search_returns_the_users_own_matching_messages(archive: Archive) -> None:
     """The search returns the user's own messages that contain a word of the query, most matching words first.
 
     The search leaves out the thread of the turn that searches.
     """
-    made = [
+    created = [
         exchange("I love pizza", "t1", "ana"),
         exchange("pizza and Pasta", "t2", "ana"),
         exchange("pizza", "t3", "bob"),
         exchange("pasta, pizza", "now", "ana"),
         exchange("100% \\ under_score", "t4", "ana"),
     ]
-    archive.store(made)
+    archive.store(created)
     found = archive.search("ana", "PIZZA or pasta?", limit=9, exclude_thread="now")
     assert [hit.thread_id for hit in found] == ["t2", "t2", "t1", "t1"]
     assert {hit.role for hit in found} == {"user", "assistant"}
     assert found[-1] in {
-        SearchHit("t1", "qI love pizza", role, f"{side}I love pizza", made[0].created_at)
+        SearchHit("t1", "qI love pizza", role, f"{side}I love pizza", created[0].created_at)
         for role, side in (("user", "q"), ("assistant", "a"))
     }
     assert len(archive.search("ana", "pizza pasta", limit=1, exclude_thread=None)) == 1
@@ -231,16 +231,16 @@ def test_search(archive: Archive) -> None:
     assert archive.search("ana", "under%score", limit=9, exclude_thread=None) != []
 
 
-def test_a_window_with_ids_of_both_kinds(archive: Archive) -> None:
+def test_a_window_with_both_kinds_of_ids_is_in_thread_order(archive: Archive) -> None:
     """L2 returns messages in thread order, although some ids are UUIDv7 and others are not."""
     ids = ExchangeIds()
     now = MOMENT.timestamp()
-    made = [
+    created = [
         exchange(0, exchange_id=ids.new(now=now)),
         exchange(1, exchange_id=UUID(int=9), created_at=MOMENT + timedelta(seconds=1)),
         exchange(2, exchange_id=ids.new(now=now + 2)),
         exchange(3, exchange_id=UUID(int=8), created_at=MOMENT + timedelta(seconds=3)),
     ]
-    archive.store(made[::-1])
-    assert archive.window("t", 9).exchanges == made
-    assert archive.window("t", 2).exchanges == made[2:]
+    archive.store(created[::-1])
+    assert archive.window("t", 9).exchanges == created
+    assert archive.window("t", 2).exchanges == created[2:]

@@ -44,8 +44,8 @@ class Setup:
 
     def queue(self, name: str, **attributes: str) -> str:
         """Create a queue and return its URL."""
-        made = self._sqs.create_queue(QueueName=f"{name}-{self._number}", Attributes=attributes)
-        return str(made["QueueUrl"])
+        created = self._sqs.create_queue(QueueName=f"{name}-{self._number}", Attributes=attributes)
+        return str(created["QueueUrl"])
 
     def send(self, url: str, body: str) -> None:
         """Send a message to a queue."""
@@ -98,14 +98,14 @@ def _states(found: dict[str, dict[str, Any]]) -> dict[str, str]:
     return {check: each["state"] for check, each in found.items() if each["state"] not in {"ok", "skipped"}}
 
 
-def test_no_layer_is_named(tmp_path: Path) -> None:
+def test_doctor_skips_layers_without_an_address(tmp_path: Path) -> None:
     """`doctor` skips each layer without an address and names the missing option. The exit code is 3."""
     found = _doctor(tmp_path, 3)
     assert [each["state"] for each in found.values()] == ["ok", "ok", *["skipped"] * 4]
     assert "--redis-url or REDIS__HOST" in found["port of redis"]["found"]
 
 
-def test_valid_queues(setup: Setup, tmp_path: Path) -> None:
+def test_doctor_accepts_queues_with_the_templates_settings(setup: Setup, tmp_path: Path) -> None:
     """`doctor` accepts queues that have the template's settings."""
     dead = setup.queue("dead", MessageRetentionPeriod="1209600")
     policy = json.dumps({"deadLetterTargetArn": setup.arn(dead), "maxReceiveCount": 1000})
@@ -114,7 +114,7 @@ def test_valid_queues(setup: Setup, tmp_path: Path) -> None:
     assert _states(_doctor(tmp_path, 0, endpoint_url=setup.endpoint, queue_url=live, dlq_url=dead)) == {}
 
 
-def test_invalid_queues(setup: Setup, tmp_path: Path) -> None:
+def test_doctor_finds_every_wrong_setting_of_the_queues(setup: Setup, tmp_path: Path) -> None:
     """`doctor` finds every wrong setting of the queues.
 
     The settings are a missing redrive policy, short retention of dead letters, no partial batches, and a short
@@ -134,7 +134,7 @@ def test_invalid_queues(setup: Setup, tmp_path: Path) -> None:
     assert "90 s or more" in found["visibility timeout"]["advice"]
 
 
-def test_a_queue_that_nothing_drains(setup: Setup, tmp_path: Path) -> None:
+def test_doctor_finds_a_queue_without_an_event_source(setup: Setup, tmp_path: Path) -> None:
     """`doctor` reports a missing event source as a fault and a small `maxReceiveCount` as a warning.
 
     It reports a missing queue as unreachable.
@@ -149,7 +149,9 @@ def test_a_queue_that_nothing_drains(setup: Setup, tmp_path: Path) -> None:
     }
 
 
-def test_redis(valkey: ValkeyServer, redis_client: redis.Redis, tmp_path: Path) -> None:
+def test_doctor_warns_about_an_eviction_policy_and_a_filled_outbox(
+    valkey: ValkeyServer, redis_client: redis.Redis, tmp_path: Path
+) -> None:
     """`doctor` accepts a Redis with default settings.
 
     It warns about an eviction policy that can evict the outbox, and about an outbox with entries.
@@ -166,7 +168,7 @@ def test_redis(valkey: ValkeyServer, redis_client: redis.Redis, tmp_path: Path) 
         redis_client.config_set("maxmemory", "0")
 
 
-def test_postgres(
+def test_doctor_finds_an_outdated_schema_and_a_stopped_sweep(
     database_url: str,
     database: psycopg.Connection,
     real_archive: Callable[..., PostgresArchive],
@@ -191,7 +193,7 @@ def test_postgres(
     assert found["migrations"]["advice"] == "Run hybrid-memory migrate up."
 
 
-def test_unreachable_ports(tmp_path: Path) -> None:
+def test_doctor_reports_ports_without_a_server(tmp_path: Path) -> None:
     """`doctor` reports ports without a server as unreachable and runs the other checks."""
     found = _doctor(
         tmp_path,
@@ -205,7 +207,9 @@ def test_unreachable_ports(tmp_path: Path) -> None:
     assert "secret" not in json.dumps(found)
 
 
-def test_a_port_of_another_server(valkey: ValkeyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_reports_a_server_of_another_protocol(
+    valkey: ValkeyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`doctor` reports a server that speaks another protocol as unreachable."""
     # The command waits for the whole timeout twice, because Valkey does not respond to unknown input.
     monkeypatch.setattr("cli.deployment._TIMEOUT_MS", 2_000)
@@ -214,14 +218,14 @@ def test_a_port_of_another_server(valkey: ValkeyServer, tmp_path: Path, monkeypa
     assert _states(_doctor(tmp_path, 3, **urls)) == {"api": "unreachable", "postgres": "unreachable"}
 
 
-def test_a_stack_that_ended_without_removing_its_file(tmp_path: Path) -> None:
+def test_doctor_suggests_to_restart_a_stack_that_no_longer_runs(tmp_path: Path) -> None:
     """The file of a stack that no longer runs still names addresses. `doctor` suggests to start the stack again."""
     (tmp_path / ".local").mkdir()
     (tmp_path / ".local" / "stack.json").write_text(json.dumps({"redis_url": "redis://127.0.0.1:1/0"}))
     assert "make run" in _doctor(tmp_path, 3)["port of redis"]["advice"]
 
 
-def test_a_stack_beside_another_deployment(valkey: ValkeyServer, tmp_path: Path) -> None:
+def test_doctor_does_not_mix_a_local_stack_with_another_deployment(valkey: ValkeyServer, tmp_path: Path) -> None:
     """An option names an API. `doctor` does not check the Redis of a local stack with another API."""
     (tmp_path / ".local").mkdir()
     (tmp_path / ".local" / "stack.json").write_text(json.dumps({"redis_url": valkey.url, "api_url": "http://x"}))

@@ -79,88 +79,88 @@ def _run(*words: str) -> Result:
     return CliRunner().invoke(app, words)
 
 
-def _answer(*words: str) -> Any:
+def _run_json(*words: str) -> Any:
     result = _run(*words, "--json")
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 
 
-def _everything(queue: QueueAdmin) -> list[QueuedMessage]:
+def _all_messages(queue: QueueAdmin) -> list[QueuedMessage]:
     """Return all messages of the queue, including hidden messages."""
     messages = queue.peek_without_receiving()
     assert messages is not None
     return messages
 
 
-def _as_the_emulator_has_them(queue: QueueAdmin, endpoint: str) -> Any:
+def _emulator_messages(queue: QueueAdmin, endpoint: str) -> Any:
     with urllib.request.urlopen(f"{endpoint}/_ministack/sqs/messages?{urlencode({'QueueUrl': queue.url})}") as answer:  # noqa: S310 - the test's own server
         return json.load(answer)
 
 
-def test_listing_changes_nothing(queues: tuple[QueueAdmin, QueueAdmin], state: dict[str, Any]) -> None:
+def test_listing_dead_letters_changes_nothing(queues: tuple[QueueAdmin, QueueAdmin], state: dict[str, Any]) -> None:
     """`dlq list` and `dlq show` leave every message unchanged, including its receive count."""
     dead, _ = queues
     bodies = _fill(dead, 12, reason="[red]")
-    before = _as_the_emulator_has_them(dead, state["endpoint_url"])
-    answer = _answer("dlq", "list", "--limit", "5")
+    before = _emulator_messages(dead, state["endpoint_url"])
+    answer = _run_json("dlq", "list", "--limit", "5")
     assert (len(answer["items"]), answer["depth"], answer["visible"]) == (5, 12, 12)
     first = answer["items"][0]
     assert (first["reason"], first["thread_id"], first["receive_count"]) == ("[red]", "thread 0", 0)
     assert "q0" not in json.dumps(answer)
-    shown = _answer("dlq", "show", first["message_id"])
+    shown = _run_json("dlq", "show", first["message_id"])
     assert (shown["body"], shown["attributes"]) == (bodies[0], {"reason": "[red]"})
-    assert _answer("dlq", "show", first["exchange_id"])["message_id"] == first["message_id"]
+    assert _run_json("dlq", "show", first["exchange_id"])["message_id"] == first["message_id"]
     plain = _run("dlq", "list", "-v")
     assert "q0" not in plain.output
     assert "[red]" in plain.output
     assert "12 of 12 dead letters" in plain.output
     assert str(Path(".local/stack.json").resolve()) in plain.output
     assert bodies[0] in _run("dlq", "show", first["message_id"]).output
-    assert _as_the_emulator_has_them(dead, state["endpoint_url"]) == before
+    assert _emulator_messages(dead, state["endpoint_url"]) == before
 
 
-def test_showing_an_unknown_id(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+def test_showing_an_unknown_id_is_a_usage_error(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     """`dlq show` with an unknown id is a usage error."""
     assert queues
     result = _run("dlq", "show", "nothing")
     assert (result.exit_code, result.stderr) == (2, "Error: none of the first 10000 dead letters has the id nothing.\n")
 
 
-def test_redrive_on_an_endpoint_without_moves(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+def test_redrive_copies_messages_on_an_endpoint_without_moves(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     """The endpoint does not support message move tasks. The command copies each body to the exchange queue."""
     dead, live = queues
     bodies = _fill(dead, 12)
-    answer = _answer("dlq", "redrive", "--yes")
+    answer = _run_json("dlq", "redrive", "--yes")
     assert (answer["method"], answer["moved"], answer["total"], answer["refused"]) == ("copy", 12, 12, [])
-    assert _everything(dead) == []
-    assert sorted(message.body for message in _everything(live)) == sorted(bodies)
-    assert all(message.attributes == {} for message in _everything(live))
+    assert _all_messages(dead) == []
+    assert sorted(message.body for message in _all_messages(live)) == sorted(bodies)
+    assert all(message.attributes == {} for message in _all_messages(live))
 
 
-@pytest.mark.parametrize("how", ["option", "environment"])
-def test_redrive_into_another_deployment(
-    queues: tuple[QueueAdmin, QueueAdmin], monkeypatch: pytest.MonkeyPatch, how: str
+@pytest.mark.parametrize("variant", ["option", "environment"])
+def test_redrive_into_another_deployment_is_refused(
+    queues: tuple[QueueAdmin, QueueAdmin], monkeypatch: pytest.MonkeyPatch, variant: str
 ) -> None:
     """The command refuses to move messages of another deployment's dead-letter queue into a local stack's queue."""
     dead, live = queues
     other = dead.client.create_queue(QueueName=f"other-{next(_numbers)}")["QueueUrl"]
-    named = QueueAdmin(other, dead.access)
-    _fill(named, 2)
-    words = ["--dlq-url", other] if how == "option" else []
-    if how == "environment":
+    other_queue = QueueAdmin(other, dead.access)
+    _fill(other_queue, 2)
+    words = ["--dlq-url", other] if variant == "option" else []
+    if variant == "environment":
         monkeypatch.setenv("SYNC__DLQ_URL", other)
     for more in ([], ["--yes"], ["--yes", "--copy"]):
         result = _run("dlq", "redrive", *words, *more)
         assert result.exit_code == 2
         assert "two deployments" in result.stderr
-    assert (len(_everything(named)), len(_everything(live))) == (2, 0)
+    assert (len(_all_messages(other_queue)), len(_all_messages(live))) == (2, 0)
 
 
 class _Killed(BaseException):
     """An exception that simulates `kill -9`. The command does not catch it."""
 
 
-class _Mortal(QueueAdmin):
+class _KillingQueue(QueueAdmin):
     """A queue that kills its caller at the n-th call, before or after the call takes effect."""
 
     def __init__(self, queue: QueueAdmin, life: Callable[[Callable[[], Any]], Any]) -> None:
@@ -168,98 +168,111 @@ class _Mortal(QueueAdmin):
         self._life = life
 
     def receive(self, most: int, *, hide_seconds: int) -> list[QueuedMessage]:
-        return list(self._life(lambda: super(_Mortal, self).receive(most, hide_seconds=hide_seconds)))
+        return list(self._life(lambda: super(_KillingQueue, self).receive(most, hide_seconds=hide_seconds)))
 
     def send(self, body: str, attributes: Mapping[str, str | None] | None = None) -> None:
-        self._life(lambda: super(_Mortal, self).send(body, attributes))
+        self._life(lambda: super(_KillingQueue, self).send(body, attributes))
 
     def delete(self, message: QueuedMessage) -> None:
-        self._life(lambda: super(_Mortal, self).delete(message))
+        self._life(lambda: super(_KillingQueue, self).delete(message))
 
     def release(self, messages: Any) -> None:
-        self._life(lambda: super(_Mortal, self).release(messages))
+        self._life(lambda: super(_KillingQueue, self).release(messages))
 
 
-@pytest.mark.parametrize("is_done_first", [False, True])
+@pytest.mark.parametrize("takes_effect", [False, True])
 @pytest.mark.parametrize("last", range(1, 11))
-def test_killed_at_any_call(queues: tuple[QueueAdmin, QueueAdmin], last: int, is_done_first: bool) -> None:  # noqa: FBT001 - a case
+def test_a_redrive_killed_at_any_call_loses_no_message(
+    queues: tuple[QueueAdmin, QueueAdmin],
+    last: int,
+    takes_effect: bool,  # noqa: FBT001 - a case
+) -> None:
     """A redrive that is killed before or after any call loses no message. At most one message is in both queues."""
     dead, live = queues
     bodies = _fill(dead, 3)
     calls = count(1)
 
-    def live_until(call: Callable[[], Any]) -> Any:
+    def kill_at_last_call(call: Callable[[], Any]) -> Any:
         number = next(calls)
-        if number == last and is_done_first:
+        if number == last and takes_effect:
             call()
         if number >= last:
             raise _Killed
         return call()
 
-    done = RedriveResult()
+    completed = RedriveResult()
     try:
-        copy_messages(_Mortal(dead, live_until), _Mortal(live, live_until), 3, None, done, lambda *_: None)
+        copy_messages(
+            _KillingQueue(dead, kill_at_last_call),
+            _KillingQueue(live, kill_at_last_call),
+            3,
+            None,
+            completed,
+            lambda *_: None,
+        )
     except _Killed:
         assert last <= 10
-    left = [message.body for message in _everything(dead)]
-    sent = [message.body for message in _everything(live)]
-    assert sorted({*left, *sent}) == sorted(bodies)
+    remaining = [message.body for message in _all_messages(dead)]
+    sent = [message.body for message in _all_messages(live)]
+    assert sorted({*remaining, *sent}) == sorted(bodies)
     assert len(sent) == len(set(sent))
-    assert len(left) + len(sent) <= 4
-    assert done.moved <= len(sent)
+    assert len(remaining) + len(sent) <= 4
+    assert completed.moved <= len(sent)
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_redrive_that_is_killed(queues: tuple[QueueAdmin, QueueAdmin], how: signal.Signals) -> None:
+@pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_redrive_can_be_finished_by_another_run(
+    queues: tuple[QueueAdmin, QueueAdmin], signal_number: signal.Signals
+) -> None:
     """A killed or interrupted redrive of the installed command loses no message. Another run finishes the redrive."""
     dead, live = queues
     bodies = _fill(dead, 12)
     command = [str(SCRIPT), "dlq", "redrive", "--yes", "--rate", "10"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 20
-        while len(_everything(live)) < 3 and time.monotonic() < deadline:
+        while len(_all_messages(live)) < 3 and time.monotonic() < deadline:
             time.sleep(0.02)
-        process.send_signal(how)
+        process.send_signal(signal_number)
         errors = process.communicate(timeout=20)[1]
-    sent = [message.body for message in _everything(live)]
+    sent = [message.body for message in _all_messages(live)]
     assert 3 <= len(sent) < 12
-    assert {*sent, *(message.body for message in _everything(dead))} == set(bodies)
-    if how is signal.SIGINT:
+    assert {*sent, *(message.body for message in _all_messages(dead))} == set(bodies)
+    if signal_number is signal.SIGINT:
         assert process.returncode == 130
         assert "the others are still in the dead-letter queue" in errors
         # The interrupted command made its received messages visible again. One message may be in both queues.
-        assert _answer("dlq", "redrive", "--yes")["moved"] in {12 - len(sent), 13 - len(sent)}
-        assert {message.body for message in _everything(live)} == set(bodies)
+        assert _run_json("dlq", "redrive", "--yes")["moved"] in {12 - len(sent), 13 - len(sent)}
+        assert {message.body for message in _all_messages(live)} == set(bodies)
 
 
-def test_purge(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+def test_purge_empties_only_the_dead_letter_queue(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     """`dlq purge --yes` empties only the dead-letter queue."""
     dead, live = queues
     _fill(dead, 3)
     _fill(live, 2)
-    assert _answer("dlq", "purge") | {"sources": 0} == {
+    assert _run_json("dlq", "purge") | {"sources": 0} == {
         "preview": True,
         "total": 3,
         "deleted": 0,
         "is_approximate": True,
         "sources": 0,
     }
-    assert len(_everything(dead)) == 3
-    assert _answer("dlq", "purge", "--yes")["deleted"] == 3
-    assert (len(_everything(dead)), len(_everything(live))) == (0, 2)
+    assert len(_all_messages(dead)) == 3
+    assert _run_json("dlq", "purge", "--yes")["deleted"] == 3
+    assert (len(_all_messages(dead)), len(_all_messages(live))) == (0, 2)
 
 
 # --- queue status ---
 
 
-def test_status_of_the_queues_alone(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+def test_status_with_only_the_queues_counts_their_messages(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     """Only the queues have addresses. The command counts their messages, and the exit code is 0."""
     dead, live = queues
     _fill(dead, 2)
     _fill(live, 3)
     live.client.send_message(QueueUrl=live.url, MessageBody="late", DelaySeconds=60)
     live.receive(1, hide_seconds=60)
-    answer = _answer("queue", "status")
+    answer = _run_json("queue", "status")
     assert [answer["queue"][name] for name in ("visible", "in_flight", "delayed", "depth")] == [2, 1, 1, 4]
     assert answer["dlq"]["depth"] == 2
     assert 0 <= answer["queue"]["oldest_age_seconds"] < 60
@@ -267,7 +280,7 @@ def test_status_of_the_queues_alone(queues: tuple[QueueAdmin, QueueAdmin]) -> No
     assert "sync lag: unknown" in _run("queue", "status").output
 
 
-def test_sync_lag(
+def test_the_lag_is_the_difference_of_the_newest_accepted_and_stored_exchanges(
     queues: tuple[QueueAdmin, QueueAdmin],
     state: dict[str, Any],
     valkey: ValkeyServer,
@@ -284,7 +297,7 @@ def test_sync_lag(
     real_cache().append(stored, is_drained=True)
     real_cache().append(accepted, is_drained=True)
     _publish(Path.cwd(), {**state, "redis_url": valkey.url, "database_url": database_url})
-    answer = _answer("queue", "status")
+    answer = _run_json("queue", "status")
     assert answer["sync_lag_seconds"] == 20.0
     assert answer["newest_accepted"]["is_partial"] is False
     assert answer["outbox"]["depth"] == 0
@@ -293,16 +306,16 @@ def test_sync_lag(
     assert "sync lag: 20.0 s" in plain
     assert database_url not in plain  # The URL contains a password.
     real_archive().store([accepted])
-    assert _answer("queue", "status")["sync_lag_seconds"] == 0.0
+    assert _run_json("queue", "status")["sync_lag_seconds"] == 0.0
 
 
 def _accept(live: QueueAdmin, number: int, *, seconds_ago: float) -> Exchange:
-    made = exchange(number, "a", "u", created_at=datetime.now(UTC) - timedelta(seconds=seconds_ago))
-    live.client.send_message(QueueUrl=live.url, MessageBody=made.to_wire())
-    return made
+    created = exchange(number, "a", "u", created_at=datetime.now(UTC) - timedelta(seconds=seconds_ago))
+    live.client.send_message(QueueUrl=live.url, MessageBody=created.to_wire())
+    return created
 
 
-def test_lag_while_something_waits(
+def test_the_lag_is_the_age_of_the_oldest_queued_exchange(
     queues: tuple[QueueAdmin, QueueAdmin],
     state: dict[str, Any],
     valkey: ValkeyServer,
@@ -319,23 +332,23 @@ def test_lag_while_something_waits(
     real_archive().store([old])
     cache.append(old, is_drained=True)
     cache.append(_accept(live, 2, seconds_ago=0), is_drained=False)
-    answer = _answer("queue", "status")
+    answer = _run_json("queue", "status")
     assert answer["accepted_minus_stored_seconds"] > 3000
     assert 0 <= answer["sync_lag_seconds"] < 600
     assert "(how long the oldest has waited)" in _run("queue", "status").stdout
 
     real_archive().store([exchange(3, "b", "u", created_at=datetime.now(UTC) + timedelta(seconds=1))])
     monkeypatch.setattr("cli.connect.oldest_age", lambda *_: (500.0, datetime.now(UTC)))
-    answer = _answer("queue", "status")
+    answer = _run_json("queue", "status")
     assert (answer["accepted_minus_stored_seconds"], answer["sync_lag_seconds"]) == (0.0, 500.0)
 
     monkeypatch.setattr("cli.connect.oldest_age", lambda *_: None)
-    answer = _answer("queue", "status")
+    answer = _run_json("queue", "status")
     assert (answer["accepted_minus_stored_seconds"], answer["sync_lag_seconds"]) == (0.0, None)
     assert "sync lag: unknown" in _run("queue", "status").stdout
 
 
-def test_status_of_two_deployments(
+def test_status_does_not_compare_two_deployments(
     queues: tuple[QueueAdmin, QueueAdmin], state: dict[str, Any], valkey: ValkeyServer, database_url: str
 ) -> None:
     """An option names another Redis. The command does not compare it with the PostgreSQL of a local stack."""
@@ -349,7 +362,7 @@ def test_status_of_two_deployments(
     assert "redis_url (from option) is skipped" in result.stderr
 
 
-def test_status_while_a_store_is_down(
+def test_status_names_the_store_that_is_down(
     queues: tuple[QueueAdmin, QueueAdmin], valkey: ValkeyServer, database_url: str
 ) -> None:
     """The error names the layer that does not respond, and the exit code is 3. The output shows the other layers."""
@@ -371,7 +384,7 @@ def test_status_while_a_store_is_down(
 
 
 @pytest.mark.parametrize("words", [["dlq", "list"], ["dlq", "redrive"], ["dlq", "purge", "--yes"], ["queue", "status"]])
-def test_the_queue_is_down(state: dict[str, Any], words: list[str]) -> None:
+def test_commands_on_a_queue_that_is_down_have_exit_code_3(state: dict[str, Any], words: list[str]) -> None:
     """If the endpoint does not respond, every command prints its address and has exit code 3."""
     assert state
     result = _run("--endpoint-url", "http://127.0.0.1:1", *words)
@@ -383,7 +396,7 @@ def test_the_queue_is_down(state: dict[str, Any], words: list[str]) -> None:
 # --- the installed command ---
 
 
-def test_the_installed_command(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+def test_the_installed_command_finds_the_stack_in_a_parent_directory(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     """`hybrid-memory` is installed, finds the stack in a parent directory, and prints no ANSI codes into a pipe."""
     _fill(queues[0], 1)
     below = Path("some/where")
@@ -397,7 +410,7 @@ def test_the_installed_command(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     assert result.stderr == ""
 
 
-def test_watching(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
+def test_watch_prints_one_object_per_line_until_it_is_interrupted(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     """`--watch --json` prints one object per line until SIGINT. The exit code is then 0."""
     assert queues
     command = [str(SCRIPT), "queue", "status", "--watch", "--interval", "0.2", "--json"]

@@ -38,35 +38,37 @@ def verify(valkey: ValkeyServer, database_url: str, tmp_path: Path, monkeypatch:
 def both(real_cache: Callable[..., RedisCache], real_archive: Callable[..., PostgresArchive]) -> list[Exchange]:
     """Store three threads of three exchanges, an hour old, in both layers."""
     start = datetime.now(UTC) - timedelta(hours=1)
-    made = [
+    created = [
         exchange(f"{number} 'é\u2028\U0001f600", f"thread:{thread}", "u", created_at=start + timedelta(seconds=number))
         for number in range(3)
         for thread in range(3)
     ]
-    real_archive().store(made)
+    real_archive().store(created)
     cache = real_cache()
-    for each in made:
+    for each in created:
         cache.read(each.thread_id, None)
         cache.append(each, is_drained=True)
-    return made
+    return created
 
 
-def _answer(result: Result, code: int) -> Any:
+def _run_json(result: Result, code: int) -> Any:
     assert result.exit_code == code, result.output
     return json.loads(result.stdout)
 
 
 def _only_difference(result: Result) -> tuple[str, str, str]:
-    (difference,) = _answer(result, 1)["differences"]
+    (difference,) = _run_json(result, 1)["differences"]
     return difference["thread_id"], difference["kind"], difference["exchange_id"]
 
 
-def test_nothing_cached(verify: Verify) -> None:
+def test_an_empty_redis_has_no_difference(verify: Verify) -> None:
     """If Redis has no cached thread, `verify` reports no difference."""
-    assert _answer(verify("--json"), 0)["threads"] == 0
+    assert _run_json(verify("--json"), 0)["threads"] == 0
 
 
-def test_two_deployments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, valkey: ValkeyServer) -> None:
+def test_two_deployments_are_not_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, valkey: ValkeyServer
+) -> None:
     """An option names a Redis. `verify` refuses to compare it with a local stack's PostgreSQL."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DATABASE__URL", raising=False)
@@ -79,7 +81,7 @@ def test_two_deployments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, valkey
 
 def test_equal_layers_have_no_difference(verify: Verify, both: list[Exchange]) -> None:
     """`verify` reports no difference if both layers have the same exchanges."""
-    answer = _answer(verify("--json"), 0)
+    answer = _run_json(verify("--json"), 0)
     assert (answer["threads"], answer["exchanges"], answer["differences"]) == (3, len(both), [])
     result = verify()
     assert result.exit_code == 0
@@ -87,7 +89,9 @@ def test_equal_layers_have_no_difference(verify: Verify, both: list[Exchange]) -
     assert "\x1b" not in result.stdout
 
 
-def test_not_stored(verify: Verify, both: list[Exchange], database: psycopg.Connection) -> None:
+def test_an_exchange_that_postgresql_lacks_is_reported(
+    verify: Verify, both: list[Exchange], database: psycopg.Connection
+) -> None:
     """`verify` reports an exchange that PostgreSQL lacks. The output has no text of the exchange."""
     lost = both[4]
     database.execute("delete from messages where exchange_id = %s", (lost.exchange_id,))
@@ -96,19 +100,23 @@ def test_not_stored(verify: Verify, both: list[Exchange], database: psycopg.Conn
     assert (result.exit_code, "not_stored" in result.stdout, "'é" in result.stdout) == (1, True, False)
 
 
-def test_a_thread_that_is_not_stored(verify: Verify, both: list[Exchange], database: psycopg.Connection) -> None:
+def test_each_exchange_of_a_thread_that_postgresql_lacks_is_reported(
+    verify: Verify, both: list[Exchange], database: psycopg.Connection
+) -> None:
     """PostgreSQL lacks a thread. `verify` reports each exchange of the thread."""
     database.execute("delete from conversations where thread_id = %s", (both[0].thread_id,))
-    answer = _answer(verify("--json"), 1)
+    answer = _run_json(verify("--json"), 1)
     assert [difference["kind"] for difference in answer["differences"]] == ["not_stored"] * 3
     assert answer["differing_threads"] == 1
 
 
-def test_pending(verify: Verify, both: list[Exchange], real_cache: Callable[..., RedisCache]) -> None:
+def test_a_queued_exchange_is_pending_during_the_grace_period(
+    verify: Verify, both: list[Exchange], real_cache: Callable[..., RedisCache]
+) -> None:
     """`verify` reports a queued exchange as pending during the grace period, and as a difference after it."""
     waiting = exchange("waiting", both[0].thread_id, "u", created_at=datetime.now(UTC))
     real_cache().append(waiting, is_drained=True)
-    answer = _answer(verify("--json"), 0)
+    answer = _run_json(verify("--json"), 0)
     assert (answer["pending"], answer["differences"]) == (1, [])
     assert _only_difference(verify("--json", "--grace", "0")) == (
         waiting.thread_id,
@@ -117,14 +125,18 @@ def test_pending(verify: Verify, both: list[Exchange], real_cache: Callable[...,
     )
 
 
-def test_missing(verify: Verify, both: list[Exchange], real_archive: Callable[..., PostgresArchive]) -> None:
+def test_an_exchange_that_redis_lacks_is_reported(
+    verify: Verify, both: list[Exchange], real_archive: Callable[..., PostgresArchive]
+) -> None:
     """`verify` reports an exchange that Redis lacks."""
     late = exchange("late", both[0].thread_id, "u", created_at=datetime.now(UTC) - timedelta(minutes=5))
     real_archive().store([late])
     assert _only_difference(verify("--json")) == (late.thread_id, "missing", str(late.exchange_id))
 
 
-def test_content(verify: Verify, both: list[Exchange], database: psycopg.Connection) -> None:
+def test_an_exchange_with_other_content_is_reported(
+    verify: Verify, both: list[Exchange], database: psycopg.Connection
+) -> None:
     """`verify` reports an exchange with one different byte."""
     changed = both[4]
     database.execute(
@@ -133,13 +145,13 @@ def test_content(verify: Verify, both: list[Exchange], database: psycopg.Connect
     assert _only_difference(verify("--json")) == (changed.thread_id, "content", str(changed.exchange_id))
 
 
-def test_order(verify: Verify, both: list[Exchange], redis_client: redis.Redis) -> None:
+def test_entries_in_another_order_are_reported(verify: Verify, both: list[Exchange], redis_client: redis.Redis) -> None:
     """`verify` reports equal entries in another order."""
     key = f"thread:{both[0].thread_id}:messages"
     entries: Any = redis_client.lrange(key, 0, -1)
     redis_client.delete(key)
     redis_client.rpush(key, *entries[2:4], *entries[:2], *entries[4:])
-    assert "order" in {difference["kind"] for difference in _answer(verify("--json"), 1)["differences"]}
+    assert "order" in {difference["kind"] for difference in _run_json(verify("--json"), 1)["differences"]}
 
 
 def test_foreign_entries_are_reported(verify: Verify, both: list[Exchange], redis_client: redis.Redis) -> None:
@@ -148,49 +160,53 @@ def test_foreign_entries_are_reported(verify: Verify, both: list[Exchange], redi
     redis_client.set("thread:text:messages", "x")
     redis_client.rpush("thread:\x00:messages", "x")
     redis_client.rpush(b"thread:\xff:messages", "x")
-    answer = _answer(verify("--json"), 1)
+    answer = _run_json(verify("--json"), 1)
     assert {difference["kind"] for difference in answer["differences"]} == {"unreadable"}
     assert answer["differing_threads"] == 4
     assert answer["threads"] == 6
 
 
-def test_many_threads(verify: Verify, redis_client: redis.Redis, real_archive: Callable[..., PostgresArchive]) -> None:
+def test_all_pages_of_lists_are_compared(
+    verify: Verify, redis_client: redis.Redis, real_archive: Callable[..., PostgresArchive]
+) -> None:
     """`verify` compares all lists, even if it reads them in several pages."""
     moment = datetime.now(UTC) - timedelta(hours=1)
-    made = [exchange(0, f"many-{number}", created_at=moment) for number in range(230)]
-    real_archive().store(made[:-1])
+    created = [exchange(0, f"many-{number}", created_at=moment) for number in range(230)]
+    real_archive().store(created[:-1])
     with redis_client.pipeline(transaction=False) as pipe:
-        for each in made:
+        for each in created:
             pipe.rpush(f"thread:{each.thread_id}:messages", *encode(each))
         pipe.execute()
-    answer = _answer(verify("--json"), 1)
+    answer = _run_json(verify("--json"), 1)
     assert (answer["threads"], answer["partial_threads"]) == (230, 230)
     assert [difference["thread_id"] for difference in answer["differences"]] == ["many-229"]
 
 
-def test_a_longer_list_than_the_window(
+def test_a_list_longer_than_the_window_is_compared(
     verify: Verify, real_cache: Callable[..., RedisCache], real_archive: Callable[..., PostgresArchive]
 ) -> None:
     """`verify` compares the newest exchanges, even if the functions' window is smaller."""
     start = datetime.now(UTC) - timedelta(hours=1)
-    made = [exchange(number, created_at=start + timedelta(seconds=number)) for number in range(120)]
-    real_archive().store(made)
+    created = [exchange(number, created_at=start + timedelta(seconds=number)) for number in range(120)]
+    real_archive().store(created)
     cache = real_cache(max_thread_messages=100)
     cache.read("t", None)
-    for each in made:
+    for each in created:
         cache.append(each, is_drained=True)
-    answer = _answer(verify("--json"), 0)
+    answer = _run_json(verify("--json"), 0)
     assert (answer["exchanges"], answer["partial_threads"]) == (100, 0)
 
 
-def test_a_layer_is_down(verify: Verify) -> None:
+def test_a_layer_that_is_down_has_exit_code_3(verify: Verify) -> None:
     """If a layer is down, `verify` prints one error and has exit code 3."""
     result = verify("--redis-url", "redis://127.0.0.1:1")
     assert (result.exit_code, result.stdout) == (3, "")
     assert result.stderr == "Error: Redis cannot be reached at 127.0.0.1:1 (ConnectionError).\n"
 
 
-def test_a_database_without_tables(verify: Verify, both: list[Exchange], new_database: Callable[..., str]) -> None:
+def test_a_database_without_tables_is_reported_with_postgresqls_error(
+    verify: Verify, both: list[Exchange], new_database: Callable[..., str]
+) -> None:
     """If the database has no tables, `verify` prints PostgreSQL's own error."""
     assert both
     result = verify("--database-url", new_database())

@@ -50,21 +50,21 @@ def test_connections_are_reused(process: MakeProcess, redis_client: redis.Redis,
     assert [len(each) for each in seen.pop()] == [1, 1]
 
 
-def test_redis_connections_that_died(process: MakeProcess, redis_client: redis.Redis) -> None:
+def test_closed_redis_connections_are_replaced(process: MakeProcess, redis_client: redis.Redis) -> None:
     """Redis has closed the connections. The next read and the next write succeed."""
     memory = process()
     for number in range(3):
         turn = Turn(memory, "t", None)
-        recalled = turn.recall()
-        assert (texts(recalled.messages), recalled.degraded) == (contents_of(*range(number)), [])
+        context = turn.recall()
+        assert (texts(context.messages), context.degraded) == (contents_of(*range(number)), [])
         redis_client.client_kill_filter(_type="normal", skipme=True)
-        receipt = turn.append(f"q{number}", f"a{number}")
-        assert (receipt.cached, receipt.degraded) == (True, [])
+        append_result = turn.append(f"q{number}", f"a{number}")
+        assert (append_result.cached, append_result.degraded) == (True, [])
         redis_client.client_kill_filter(_type="normal", skipme=True)
 
 
 @pytest.mark.parametrize("command", ["time", "hmget", "lrange", "smembers", "get", "hset", "info", "eval", "evalsha"])
-def test_a_command_without_permission(
+def test_a_turn_continues_if_redis_forbids_a_command(
     process: MakeProcess, redis_client: redis.Redis, valkey: ValkeyServer, command: str
 ) -> None:
     """One command is forbidden to the Redis user. A turn continues without Redis, in a running and in a new process."""
@@ -74,8 +74,8 @@ def test_a_command_without_permission(
     try:
         for each in (memory, memory, process()):
             for _ in range(2):
-                recalled = Turn(each, "t", "ana").recall()
-                assert texts(recalled.messages) == contents_of(0) or recalled.degraded
+                context = Turn(each, "t", "ana").recall()
+                assert texts(context.messages) == contents_of(0) or context.degraded
                 assert Turn(each, "u", "ana").append("q1", "a1").durability == "queue"
     finally:
         with redis.Redis(host="127.0.0.1", port=valkey.port) as client:
@@ -83,7 +83,7 @@ def test_a_command_without_permission(
     assert texts(Turn(process(), "t", "ana").recall().messages) == contents_of(0)
 
 
-def test_a_redis_that_refuses_the_connection(valkey: ValkeyServer) -> None:
+def test_a_redis_that_refuses_the_connection_counts_as_down(valkey: ValkeyServer) -> None:
     """A Redis that refuses the connection counts as down. For example, a cluster refuses databases other than 0."""
     connection = RedisConnection(RedisSettings(host="127.0.0.1", port=valkey.port, db=99))
     for _ in range(2):
@@ -92,7 +92,9 @@ def test_a_redis_that_refuses_the_connection(valkey: ValkeyServer) -> None:
     connection.close()
 
 
-def test_postgres_connections_that_died(real_archive: Callable[..., PostgresArchive], postgres: PostgresServer) -> None:
+def test_closed_postgres_connections_are_replaced(
+    real_archive: Callable[..., PostgresArchive], postgres: PostgresServer
+) -> None:
     """Each method connects again if it finds its connection closed."""
     archive = real_archive()
     archive.ping()
@@ -103,7 +105,7 @@ def test_postgres_connections_that_died(real_archive: Callable[..., PostgresArch
         assert len(archive.window("t", 9).exchanges) == number + 1
 
 
-def test_a_session_that_dies_in_the_middle(
+def test_an_operation_is_repeated_if_its_session_ends(
     real_archive: Callable[..., PostgresArchive], postgres: PostgresServer
 ) -> None:
     """A session ends in the middle of an operation. The process repeats the whole operation on a new connection."""
@@ -121,7 +123,9 @@ def test_a_session_that_dies_in_the_middle(
     assert archive.preferences("ana") == {"tone": "dry"}
 
 
-def test_a_server_that_was_restarted(process: MakeProcess, valkey: ValkeyServer, postgres: PostgresServer) -> None:
+def test_the_turn_after_a_restart_of_the_servers_succeeds(
+    process: MakeProcess, valkey: ValkeyServer, postgres: PostgresServer
+) -> None:
     """If the servers restart between two turns, the next turn succeeds."""
     memory = process()
     memory.archive.store(exchanges(2))
@@ -129,8 +133,8 @@ def test_a_server_that_was_restarted(process: MakeProcess, valkey: ValkeyServer,
     for server in (valkey, postgres):
         server.stop()
         server.start()
-    recalled = Turn(memory, "t", None).recall()
-    assert (texts(recalled.messages), recalled.degraded) == (contents_of(0, 1), [])
+    context = Turn(memory, "t", None).recall()
+    assert (texts(context.messages), context.degraded) == (contents_of(0, 1), [])
 
 
 @pytest.mark.parametrize("port", [1])
@@ -145,7 +149,7 @@ def test_connections_are_opened_at_first_use(
         archive.ping()
 
 
-def test_a_database_that_lacks_the_tables(
+def test_a_missing_table_counts_as_an_outage(
     real_archive: Callable[..., PostgresArchive], new_database: Callable[..., str]
 ) -> None:
     """A missing table counts as an outage of PostgreSQL, not as an error of a record. The reason quotes no data."""

@@ -25,26 +25,26 @@ MakeMemory = Callable[..., Memory]
 MakeCache = Callable[..., RedisCache]
 
 
-def _keep(memory: Memory, number: int) -> str:
+def _append(memory: Memory, number: int) -> str:
     return Turn(memory, "t", "ana").append(f"q{number}", f"a{number}").durability
 
 
-def _shown(memory: Memory) -> tuple[list[str], list[str]]:
+def _load(memory: Memory) -> tuple[list[str], list[str]]:
     recalled = Turn(memory, "t", "ana").recall()
     return texts(recalled.messages), recalled.degraded
 
 
 @pytest.mark.parametrize("what", ["thread", "user"])
-def test_an_exchange_accepted_between_the_two_layers(
+def test_an_exchange_accepted_during_a_deletion_stays(
     process: MakeMemory, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     """PostgreSQL has deleted a thread, and Redis has not deleted it yet. An exchange that is accepted now stays."""
     deleter, other = process(), process()
-    _keep(other, 0)
+    _append(other, 0)
     forget = deleter.cache.forget_threads
 
     def interrupted(*arguments: Any) -> None:
-        assert _keep(other, 1) == "queue"
+        assert _append(other, 1) == "queue"
         forget(*arguments)
 
     monkeypatch.setattr(deleter.cache, "forget_threads", interrupted)
@@ -53,36 +53,36 @@ def test_an_exchange_accepted_between_the_two_layers(
     else:
         Users(deleter).forget("ana")
     assert (redis_client.llen("thread:t:messages"), redis_client.hlen("thread:t:pending")) == (2, 1)
-    assert _shown(process()) == (contents_of(1), [])
-    assert _shown(other) == (contents_of(1), [])
+    assert _load(process()) == (contents_of(1), [])
+    assert _load(other) == (contents_of(1), [])
 
 
 def test_the_deleters_own_later_exchange_stays(process: MakeMemory, redis_client: redis.Redis) -> None:
     """The process that deletes a thread also remembers the thread's exchanges after the cutoff."""
     memory = process()
-    _keep(memory, 0)
+    _append(memory, 0)
     Threads(memory).delete("t")
-    _keep(memory, 1)
+    _append(memory, 1)
     redis_client.delete("thread:t:messages")
-    assert _shown(memory) == (contents_of(1), [])
+    assert _load(memory) == (contents_of(1), [])
     assert [each.user_message for each in memory.recent("t")] == ["q1"]
 
 
 def test_a_thread_written_to_after_the_users_deletion_stays_in_the_index(process: MakeMemory) -> None:
     """The user's next deletion finds the thread in Redis' index, although PostgreSQL does not have the thread yet."""
     memory = process()
-    _keep(memory, 0)
+    _append(memory, 0)
     # If a thread gets an exchange in the deletion's millisecond, the thread stays in the index.
     time.sleep(0.002)
     Users(memory).forget("ana")
     assert memory.cache.threads_of("ana") == []
-    _keep(memory, 1)
+    _append(memory, 1)
     assert memory.cache.threads_of("ana") == ["t"]
     Users(process()).forget("ana")
-    assert _shown(process()) == ([], [])
+    assert _load(process()) == ([], [])
 
 
-def test_an_append_that_redis_missed_and_a_later_deletion(
+def test_a_retried_append_before_the_cutoff_is_not_shown(
     real_cache: MakeCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two appends failed and are retried after a deletion. Readers see only the exchange after the cutoff."""
@@ -90,10 +90,10 @@ def test_an_append_that_redis_missed_and_a_later_deletion(
     cache.read("t", None)
     with monkeypatch.context() as patched:
 
-        def away(*_: object) -> Any:
+        def raise_unavailable(*_: object) -> Any:
             raise StoreUnavailable("redis", "injected")
 
-        patched.setattr(cache._connection, "call", away)
+        patched.setattr(cache._connection, "call", raise_unavailable)
         for each in (early, late):
             with pytest.raises(StoreUnavailable):
                 cache.append(each, is_drained=False)
@@ -101,11 +101,11 @@ def test_an_append_that_redis_missed_and_a_later_deletion(
     assert texts(cache.read("t", None).messages) == contents_of(1)
 
 
-def test_many_threads_take_two_round_trips(real_cache: MakeCache, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deleting_many_threads_takes_two_round_trips(real_cache: MakeCache, monkeypatch: pytest.MonkeyPatch) -> None:
     """A deletion of many threads takes two round trips."""
     cache = real_cache()
-    made = [exchange(number, f"t{number}", "ana") for number in range(20)]
-    for each in made:
+    created = [exchange(number, f"t{number}", "ana") for number in range(20)]
+    for each in created:
         cache.append(each, is_drained=False)
     calls: list[None] = []
     call = cache._connection.call
@@ -115,9 +115,9 @@ def test_many_threads_take_two_round_trips(real_cache: MakeCache, monkeypatch: p
         return call(fill)
 
     monkeypatch.setattr(cache._connection, "call", counted)
-    cache.forget_threads({each.thread_id: each.order for each in made})
+    cache.forget_threads({each.thread_id: each.order for each in created})
     assert len(calls) == 2
-    assert all(cache.peek(each.thread_id).undrained == [] for each in made)
+    assert all(cache.peek(each.thread_id).undrained == [] for each in created)
 
 
 def _changes(client: redis.Redis) -> int:
@@ -131,7 +131,7 @@ def test_a_read_only_request_writes_nothing(
     monkeypatch.setattr("shared.stores.redis.reader._PROBE_INTERVAL_SECONDS", 0.0)
     memory = process()
     threads = Threads(memory)
-    _keep(memory, 0)
+    _append(memory, 0)
     redis_client.delete("thread:t:messages")
     before, changes = sorted(redis_client.keys()), _changes(redis_client)
     with pytest.raises(ThreadNotFound):
@@ -145,7 +145,7 @@ def test_a_read_only_request_writes_nothing(
     assert _changes(redis_client) == changes
 
 
-def test_a_drain_that_is_faster_than_the_append(
+def test_an_append_after_the_drain_adds_no_undrained_exchange(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The drain is faster than the append to Redis, so the append does not mark the exchange as undrained."""
@@ -159,12 +159,12 @@ def test_a_drain_that_is_faster_than_the_append(
     for has_list in (False, True):
         with monkeypatch.context() as patched:
             patched.setattr(queue, "send", sent_and_drained)
-            assert _keep(memory, int(has_list)) == "queue"
+            assert _append(memory, int(has_list)) == "queue"
         assert redis_client.hgetall("thread:t:pending") == {}
-    assert _shown(process()) == (contents_of(0, 1), [])
+    assert _load(process()) == (contents_of(0, 1), [])
 
 
-def test_the_outbox_has_the_exchange_and_the_list_does_not(
+def test_an_exchange_that_is_only_in_the_outbox_has_durability_redis(
     process: MakeMemory, queue: InMemoryQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Redis accepts the outbox' entry and refuses the list's entry. The response reports `durability: redis`."""
@@ -173,7 +173,7 @@ def test_the_outbox_has_the_exchange_and_the_list_does_not(
     call = memory.cache._connection.call  # type: ignore[attr-defined]
     queue.is_down = True
 
-    def away(*_: object) -> Any:
+    def raise_unavailable(*_: object) -> Any:
         raise StoreUnavailable("postgres", "injected")
 
     def refused_in_part(fill: Any) -> list[Any]:
@@ -188,14 +188,14 @@ def test_the_outbox_has_the_exchange_and_the_list_does_not(
         return [*call(fill_first), *[redis.ResponseError("OOM injected")] * sum(cut)]
 
     with monkeypatch.context() as patched:
-        patched.setattr(memory.archive, "store", away)
+        patched.setattr(memory.archive, "store", raise_unavailable)
         patched.setattr(memory.cache._connection, "call", refused_in_part)  # type: ignore[attr-defined]
-        receipt = Turn(memory, "t", "ana").append("q1", "a1")
-    assert (receipt.durability, receipt.cached) == ("redis", False)
-    assert "redis" in receipt.degraded
+        append_result = Turn(memory, "t", "ana").append("q1", "a1")
+    assert (append_result.durability, append_result.cached) == ("redis", False)
+    assert "redis" in append_result.degraded
     assert len(memory.cache.outbox(10)) == 1
     queue.is_down = False
-    assert _shown(memory) == (contents_of(1), [])
+    assert _load(memory) == (contents_of(1), [])
 
 
 def _refuse(client: redis.Redis, *, is_refusing: bool) -> None:
@@ -210,9 +210,9 @@ def test_a_users_deletion_that_redis_refused_is_completed_by_repeating_it(
     The index must therefore keep each thread until the thread is deleted.
     """
     first, second = process(), process()
-    _keep(first, 0)
+    _append(first, 0)
     first.archive.store(list(first.recent("t")))
-    assert _shown(first) == (contents_of(0), [])
+    assert _load(first) == (contents_of(0), [])
     _refuse(redis_client, is_refusing=True)
     try:
         with pytest.raises(StoreUnavailable):
@@ -220,7 +220,7 @@ def test_a_users_deletion_that_redis_refused_is_completed_by_repeating_it(
     finally:
         _refuse(redis_client, is_refusing=False)
     Users(process()).forget("ana")
-    assert _shown(process()) == ([], [])
+    assert _load(process()) == ([], [])
     assert redis_client.exists("thread:t:pending", "user:ana:threads") == 0
     assert "q0" not in "".join(map(str, redis_client.lrange("thread:t:messages", 0, -1)))
 
@@ -230,25 +230,25 @@ def test_the_sweep_completes_a_users_deletion_in_threads_that_only_redis_knows(
 ) -> None:
     """PostgreSQL has deleted a user. The sweep removes the user's exchanges from the list and the undrained hash."""
     memory = process()
-    _keep(memory, 0)
+    _append(memory, 0)
     cutoff = memory.new_id("t")
     memory.archive.forget_user("ana", cutoff, [])
     sweep = Sweep(memory.archive, memory.cache, 50, lambda *_: None)
     sweep.run()
     assert redis_client.exists("thread:t:messages") == 0
     assert redis_client.hlen("thread:t:pending") == 0
-    assert _keep(memory, 1) == "queue"
-    assert _shown(process()) == (contents_of(1), [])
+    assert _append(memory, 1) == "queue"
+    assert _load(process()) == (contents_of(1), [])
 
 
 def test_restored_exchanges_are_removed_by_the_next_turn(process: MakeMemory, redis_client: redis.Redis) -> None:
     """A restored undrained hash has the old text of an exchange that was drained and replaced. A turn removes it."""
     memory = process()
-    _keep(memory, 0)
-    (kept,) = memory.recent("t")
+    _append(memory, 0)
+    (stored,) = memory.recent("t")
     old = redis_client.dump("thread:t:pending") or b""
-    memory.archive.store([kept])
-    memory.archive.replace_exchange("t", kept.exchange_id, ExchangeTexts("q9", "a9"), above=0, owner=None)
+    memory.archive.store([stored])
+    memory.archive.replace_exchange("t", stored.exchange_id, ExchangeTexts("q9", "a9"), above=0, owner=None)
     redis_client.flushall()
     redis_client.restore("thread:t:pending", 0, old)
     # This process' queue is empty.
@@ -256,18 +256,18 @@ def test_restored_exchanges_are_removed_by_the_next_turn(process: MakeMemory, re
     assert redis_client.hlen("thread:t:pending") == 0
 
 
-@pytest.mark.parametrize("how", ["refill", "repair", "deletion"])
+@pytest.mark.parametrize("variant", ["refill", "repair", "deletion"])
 def test_a_late_response_to_an_earlier_deletion_changes_no_later_one(
-    real_cache: MakeCache, redis_client: redis.Redis, how: str
+    real_cache: MakeCache, redis_client: redis.Redis, variant: str
 ) -> None:
     """PostgreSQL's response to the first deletion reaches Redis after the second deletion. The second cutoff stays."""
     cache = real_cache()
     first, second, third = exchanges(3)
     read = cache.read("t", None)
     cache.forget_threads({"t": second.order})
-    if how == "refill":
+    if variant == "refill":
         cache.refill("t", Window([], is_all=True, cutoff=first.order), read)
-    elif how == "repair":
+    elif variant == "repair":
         cache.recheck_thread("t", Window([], is_all=True, cutoff=first.order))
     else:
         cache.forget_threads({"t": first.order})
@@ -290,11 +290,11 @@ def test_another_programs_value_is_replaced_by_a_tombstone(
     real_cache: MakeCache, redis_client: redis.Redis, foreign: bytes | None
 ) -> None:
     """The tombstone replaces another program's value, even a value of another type."""
-    cache, (gone, *_) = real_cache(), exchanges(1)
+    cache, (deleted, *_) = real_cache(), exchanges(1)
     if foreign is None:
         redis_client.rpush("thread:t:tombstone", "x")
     else:
         redis_client.set("thread:t:tombstone", foreign)
-    cache.forget_threads({"t": gone.order})
-    assert redis_client.get("thread:t:tombstone") == str(gone.order)
+    cache.forget_threads({"t": deleted.order})
+    assert redis_client.get("thread:t:tombstone") == str(deleted.order)
     assert 0 < redis_client.ttl("thread:t:tombstone") <= 4 * 86_400

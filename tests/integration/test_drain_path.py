@@ -40,7 +40,7 @@ def drain(
     return once
 
 
-def test_turns_reach_postgresql(
+def test_the_drain_stores_the_exchanges_of_turns_in_order(
     process: MakeProcess, real_queue: SqsQueue, drain: Callable[[], list[str]], database: psycopg.Connection
 ) -> None:
     """After the drain, both layers have equal texts in the same order."""
@@ -53,7 +53,7 @@ def test_turns_reach_postgresql(
     assert texts(Turn(process(), "t", "ana").recall().messages) == contents_of(*range(12))
 
 
-def test_poison_in_a_batch(
+def test_the_drain_dead_letters_only_the_invalid_records_of_a_batch(
     process: MakeProcess, real_queue: SqsQueue, drain: Callable[[], list[str]], queues: Queues
 ) -> None:
     """The drain dead-letters an invalid record of a batch and stores the other records. The queue is then empty."""
@@ -74,7 +74,7 @@ def test_poison_in_a_batch(
     assert queues.waiting() == (0, 0, 0)
 
 
-def test_postgresql_down(
+def test_messages_stay_in_the_queue_while_postgresql_is_down(
     process: MakeProcess,
     real_queue: SqsQueue,
     drain: Callable[[], list[str]],
@@ -93,7 +93,7 @@ def test_postgresql_down(
     assert queues.dead() == []
 
 
-def test_redis_down(
+def test_the_drain_records_invalidations_while_redis_is_down(
     process: MakeProcess, real_queue: SqsQueue, drain: Callable[[], list[str]], valkey: ValkeyServer
 ) -> None:
     """Redis is down. The drain stores the batch and records invalidations of the lists for the sweep."""
@@ -104,7 +104,7 @@ def test_redis_down(
     assert [(repair.kind, repair.id) for repair in memory.archive.invalidations(9)] == [("thread", "t")]
 
 
-def test_a_redelivery_after_a_deletion(
+def test_a_redelivery_after_a_deletion_stores_nothing(
     process: MakeProcess, real_queue: SqsQueue, drain: Callable[[], list[str]], queues: Queues
 ) -> None:
     """SQS delivers a deleted thread's messages again. The drain stores none. A later thread with this id is empty."""
@@ -121,10 +121,12 @@ def test_a_redelivery_after_a_deletion(
     assert texts(Turn(process(), "t", "ana").recall().messages) == contents_of(1)
 
 
-def test_a_thousand_in_a_batch(real_queue: SqsQueue, queues: Queues, drain: Callable[[], list[str]]) -> None:
+def test_a_batch_in_any_order_with_duplicates_is_drained(
+    real_queue: SqsQueue, queues: Queues, drain: Callable[[], list[str]]
+) -> None:
     """The drain stores a thousand exchanges in any order and with duplicates."""
-    made = exchanges(120)
-    for each in [*made[60:], *made[:60], *made[:5]]:
+    created = exchanges(120)
+    for each in [*created[60:], *created[:60], *created[:5]]:
         real_queue.send(each)
     assert drain() == []
     assert queues.waiting() == (0, 0, 0)

@@ -43,16 +43,18 @@ print(json.dumps({"answer": answer}))
 def _invoke(records: list[dict[str, Any]]) -> list[str] | None:
     """Run an invocation in a new process. Return the failed messages' ids, or None if the process was killed."""
     command = [sys.executable, "-c", _PROCESS]
-    done = subprocess.run(command, input=json.dumps({"Records": records}), capture_output=True, text=True, check=False)
-    if done.returncode < 0:
+    completed = subprocess.run(
+        command, input=json.dumps({"Records": records}), capture_output=True, text=True, check=False
+    )
+    if completed.returncode < 0:
         return None
-    assert done.returncode == 0, done.stderr
-    (answer,) = (json.loads(line)["answer"] for line in done.stdout.splitlines() if line.startswith('{"answer"'))
+    assert completed.returncode == 0, completed.stderr
+    (answer,) = (json.loads(line)["answer"] for line in completed.stdout.splitlines() if line.startswith('{"answer"'))
     return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
 
 @pytest.mark.usefixtures("load")
-def test_records_beside_a_crashing_one_are_stored(
+def test_the_other_records_of_a_crashing_batch_are_stored(
     queues: Queues, database: psycopg.Connection, redis_client: redis.Redis
 ) -> None:
     """A batch has a record that kills the process. The drain has stored the other records after the fourth receive.
@@ -79,9 +81,9 @@ def test_records_beside_a_crashing_one_are_stored(
 @pytest.fixture
 def real_redis(valkey: ValkeyServer, redis_client: redis.Redis) -> Iterator[RedisConnection]:  # noqa: ARG001 - empties the server
     """Return a function's Redis connection."""
-    made = RedisConnection(RedisSettings(host="127.0.0.1", port=valkey.port))
-    yield made
-    made.close()
+    created = RedisConnection(RedisSettings(host="127.0.0.1", port=valkey.port))
+    yield created
+    created.close()
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -90,30 +92,32 @@ def attempts(request: pytest.FixtureRequest, real_redis: RedisConnection) -> Att
     return InMemoryAttempts() if request.param == "memory" else RedisAttempts(real_redis)
 
 
-_HOSTILE: Final = ["m-1", "", "\x00", "\ud800", "x" * 10_000, "\N{SNOWMAN}"]
+_UNUSUAL_IDS: Final = ["m-1", "", "\x00", "\ud800", "x" * 10_000, "\N{SNOWMAN}"]
 
 
-def test_attempts(attempts: Attempts) -> None:
+def test_redis_and_memory_count_attempts_equally(attempts: Attempts) -> None:
     """Redis and memory count attempts equally, with any text as an id."""
-    assert attempts.note(_HOSTILE) == [None] * len(_HOSTILE)
-    assert attempts.note(_HOSTILE) == [0] * len(_HOSTILE)
-    for name in _HOSTILE:
+    assert attempts.note(_UNUSUAL_IDS) == [None] * len(_UNUSUAL_IDS)
+    assert attempts.note(_UNUSUAL_IDS) == [0] * len(_UNUSUAL_IDS)
+    for name in _UNUSUAL_IDS:
         attempts.note_alone(name)
     attempts.note_alone("m-1")
-    assert attempts.note([*_HOSTILE, "other"]) == [2, *[1] * (len(_HOSTILE) - 1), None]
-    attempts.forget(_HOSTILE)
+    assert attempts.note([*_UNUSUAL_IDS, "other"]) == [2, *[1] * (len(_UNUSUAL_IDS) - 1), None]
+    attempts.forget(_UNUSUAL_IDS)
     assert attempts.note(["m-1", "other"]) == [None, 0]
     attempts.note_alone("never noted")
     assert attempts.note(["never noted"]) == [1]
 
 
-def test_counters_expire(real_redis: RedisConnection, redis_client: redis.Redis) -> None:
+def test_attempt_counters_expire(real_redis: RedisConnection, redis_client: redis.Redis) -> None:
     """The counters of records that SQS no longer delivers expire after a day."""
     RedisAttempts(real_redis).note(["m-1"])
     assert 0 < int(redis_client.ttl(ATTEMPTS)) <= 86_400
 
 
-def test_a_redis_that_refuses_writes(real_redis: RedisConnection, redis_client: redis.Redis) -> None:
+def test_a_refused_counter_write_raises_store_unavailable(
+    real_redis: RedisConnection, redis_client: redis.Redis
+) -> None:
     """If Redis refuses the counter's write, the call raises `StoreUnavailable`."""
     redis_client.config_set("maxmemory", 1)
     try:
@@ -123,7 +127,9 @@ def test_a_redis_that_refuses_writes(real_redis: RedisConnection, redis_client: 
         redis_client.config_set("maxmemory", 0)
 
 
-def test_a_key_of_another_type(real_redis: RedisConnection, redis_client: redis.Redis) -> None:
+def test_a_counter_of_another_type_raises_store_unavailable(
+    real_redis: RedisConnection, redis_client: redis.Redis
+) -> None:
     """If another program uses the counter's key, the call raises `StoreUnavailable`."""
     redis_client.set(ATTEMPTS, "x")
     with pytest.raises(StoreUnavailable):

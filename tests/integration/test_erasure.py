@@ -29,7 +29,14 @@ from shared.stores.postgres.idempotency import PostgresKeys
 from tests.support.exchanges import MOMENT, contents_of, exchange, exchanges, texts
 
 Process = Callable[..., Memory]
-_LEFT = ("conversations", "messages", "conversation_documents", "thread_owners", "erasures", "user_erasures")
+_TABLES_OF_DELETIONS = (
+    "conversations",
+    "messages",
+    "conversation_documents",
+    "thread_owners",
+    "erasures",
+    "user_erasures",
+)
 
 
 @pytest.fixture
@@ -46,7 +53,7 @@ def archive(real_archive: Callable[..., PostgresArchive]) -> PostgresArchive:
 
 
 @pytest.fixture
-def footprint(database_url: str) -> Iterator[PostgresUserData]:
+def user_data(database_url: str) -> Iterator[PostgresUserData]:
     """Return the operator's counts of a user's data."""
     connection = PostgresConnection(DatabaseSettings(url=database_url))
     yield PostgresUserData(connection)
@@ -59,7 +66,7 @@ def _count(database: psycopg.Connection, table: str) -> int:
 
 
 def _rows(database: psycopg.Connection) -> dict[str, int]:
-    return {table: count for table in _LEFT if (count := _count(database, table))}
+    return {table: count for table in _TABLES_OF_DELETIONS if (count := _count(database, table))}
 
 
 def _sweep(memory: Memory, seconds: float = 8.0) -> int:
@@ -81,7 +88,7 @@ def _fill(archive: PostgresArchive, threads: int, user_id: str = "ana", length: 
     return names
 
 
-def _shown(archive: PostgresArchive, name: str, user_id: str = "ana") -> list[Any]:
+def _load(archive: PostgresArchive, name: str, user_id: str = "ana") -> list[Any]:
     """Return all of a thread's data that any reader finds."""
     found = [
         archive.window(name, 50).exchanges,
@@ -99,21 +106,23 @@ def _shown(archive: PostgresArchive, name: str, user_id: str = "ana") -> list[An
 
 
 @pytest.mark.usefixtures("small_steps")
-def test_a_large_thread(archive: PostgresArchive, database: psycopg.Connection) -> None:
+def test_a_large_thread_is_deleted_in_steps_and_never_shown(
+    archive: PostgresArchive, database: psycopg.Connection
+) -> None:
     """No reader finds a deleted thread. Steps of six messages delete its rows, documents and stored responses."""
-    made = exchanges(10)
+    created = exchanges(10)
     late = exchange(20, document_ids=tuple(str(number) for number in range(15)))
-    archive.store([late, *made])
+    archive.store([late, *created])
     database.execute(
         "insert into idempotency_keys (key, body_hash, exchange_id, answer) values ('k', 'b', %s, 'what was said')",
-        (made[-1].exchange_id,),
+        (created[-1].exchange_id,),
     )
     other = exchanges(3, "other")
     archive.store(other)
-    assert archive.forget_thread("t", made[0].order) == (True, late.order)
-    assert _shown(archive, "t", "nobody") == []
+    assert archive.forget_thread("t", created[0].order) == (True, late.order)
+    assert _load(archive, "t", "nobody") == []
     assert _count(database, "messages") == 22 + 6 - 6
-    assert archive.store(made).tombstoned == 10
+    assert archive.store(created).tombstoned == 10
     steps = 0
     while archive.erase_rows():
         steps += 1
@@ -124,37 +133,39 @@ def test_a_large_thread(archive: PostgresArchive, database: psycopg.Connection) 
 
 
 @pytest.mark.usefixtures("small_steps")
-def test_a_large_user(
-    archive: PostgresArchive, database: psycopg.Connection, footprint: PostgresUserData, database_url: str
+def test_a_users_deletion_hides_all_data_of_the_user_at_once(
+    archive: PostgresArchive, database: psycopg.Connection, user_data: PostgresUserData, database_url: str
 ) -> None:
     """After a user's deletion no reader finds data of the user. Another user's data is complete."""
     names = _fill(archive, 7)
     _fill(archive, 2, "bob")
     archive.change_preferences("ana", {"a": "1"}, replace=True, then=lambda _: True)
     before = archive.threads("bob", 9, None)
-    _, gone = archive.forget_user("ana", ExchangeIds().new(), ["ana-3"])
-    assert "ana-3" in gone
-    assert 2 <= len(gone) < 7
+    _, deleted = archive.forget_user("ana", ExchangeIds().new(), ["ana-3"])
+    assert "ana-3" in deleted
+    assert 2 <= len(deleted) < 7
     for name in names:
-        assert _shown(archive, name) == []
-    counts = footprint.counts("ana")
+        assert _load(archive, name) == []
+    counts = user_data.counts("ana")
     assert {name: count for name, count in counts.items() if count} == {"erasing": 7}
-    assert footprint.thread_ids("ana", "", 9) == []
+    assert user_data.thread_ids("ana", "", 9) == []
     connection = PostgresConnection(DatabaseSettings(url=database_url))
     assert PostgresVerify(connection).windows(names, 9) == {name: [] for name in names}
     connection.close()
     while (hidden := archive.hidden_threads()) is not None:
         archive.detach(hidden, must_invalidate=False)
-        assert all(_shown(archive, name) == [] for name in names)
+        assert all(_load(archive, name) == [] for name in names)
     while archive.erase_rows():
-        assert all(_shown(archive, name) == [] for name in names)
+        assert all(_load(archive, name) == [] for name in names)
     assert _rows(database) == {"conversations": 2, "messages": 20, "thread_owners": 2}
-    assert footprint.counts("ana")["erasing"] == 0
+    assert user_data.counts("ana")["erasing"] == 0
     assert archive.threads("bob", 9, None) == before
 
 
 @pytest.mark.usefixtures("small_steps")
-def test_a_user_writes_during_the_deletion(archive: PostgresArchive, database: psycopg.Connection) -> None:
+def test_exchanges_that_a_user_stores_during_the_deletion_stay(
+    archive: PostgresArchive, database: psycopg.Connection
+) -> None:
     """The user writes to old, new and claimed threads during the deletion. Readers see only these later exchanges."""
     names = _fill(archive, 7)
     archive.forget_user("ana", ExchangeIds().new(), [])
@@ -178,7 +189,7 @@ def test_a_user_writes_during_the_deletion(archive: PostgresArchive, database: p
 
 
 @pytest.mark.usefixtures("small_steps")
-def test_another_user_claims_the_deleted_thread(archive: PostgresArchive) -> None:
+def test_another_user_may_claim_a_deleted_thread_at_once(archive: PostgresArchive) -> None:
     """A deleted thread has no owner, even before its rows are deleted. The next user to claim it gets a new thread."""
     names = _fill(archive, 7)
     archive.forget_user("ana", ExchangeIds().new(), [])
@@ -186,18 +197,20 @@ def test_another_user_claims_the_deleted_thread(archive: PostgresArchive) -> Non
         assert archive.owner(name).is_known is False
         assert archive.claim_ownership(name, "bob").user_id == "bob"
         assert archive.claim_ownership(name, "ana").user_id == "bob"
-    mine = [exchange(1, name, "bob", exchange_id=ExchangeIds().new()) for name in names]
-    assert archive.store(mine).stored == 7
+    bobs_exchanges = [exchange(1, name, "bob", exchange_id=ExchangeIds().new()) for name in names]
+    assert archive.store(bobs_exchanges).stored == 7
     while (hidden := archive.hidden_threads()) is not None:
         archive.detach(hidden, must_invalidate=False)
     while archive.erase_rows():
         pass
-    assert [archive.window(each.thread_id, 9).exchanges for each in mine] == [[each] for each in mine]
+    assert [archive.window(each.thread_id, 9).exchanges for each in bobs_exchanges] == [
+        [each] for each in bobs_exchanges
+    ]
     assert {archive.owner(name).user_id for name in names} == {"bob"}
 
 
 @pytest.mark.usefixtures("small_steps")
-def test_a_name_is_used_again_at_once(archive: PostgresArchive) -> None:
+def test_a_deleted_threads_id_may_be_used_again_at_once(archive: PostgresArchive) -> None:
     """A deleted thread's id is used again at once. The rows of the old and of the new thread are separate."""
     ids = ExchangeIds()
     for number in range(3):
@@ -214,7 +227,7 @@ def test_a_name_is_used_again_at_once(archive: PostgresArchive) -> None:
 
 
 @pytest.mark.usefixtures("small_steps")
-def test_an_id_ahead_of_the_clock(archive: PostgresArchive) -> None:
+def test_a_redelivered_exchange_with_an_id_ahead_of_the_clock_stays_deleted(archive: PostgresArchive) -> None:
     """A redelivered exchange of a deleted user's thread stays deleted, although its id is newer than the deletion."""
     ahead = exchange(1, "ana-0", "ana", exchange_id=ExchangeIds().new(now=MOMENT.timestamp() + 10**8))
     archive.store([ahead])
@@ -224,13 +237,13 @@ def test_an_id_ahead_of_the_clock(archive: PostgresArchive) -> None:
 
 
 @pytest.mark.usefixtures("small_steps")
-def test_a_second_deletion_meanwhile(archive: PostgresArchive, database: psycopg.Connection) -> None:
+def test_a_second_deletion_includes_later_exchanges(archive: PostgresArchive, database: psycopg.Connection) -> None:
     """The second deletion also hides the exchanges that were stored after the first deletion."""
     names = _fill(archive, 7)
     archive.forget_user("ana", ExchangeIds().new(), [])
     archive.store([exchange(1, name, "ana", exchange_id=ExchangeIds().new()) for name in names])
     archive.forget_user("ana", ExchangeIds().new(), [])
-    assert all(_shown(archive, name) == [] for name in names)
+    assert all(_load(archive, name) == [] for name in names)
     while (hidden := archive.hidden_threads()) is not None:
         archive.detach(hidden, must_invalidate=False)
     while archive.erase_rows():
@@ -239,7 +252,7 @@ def test_a_second_deletion_meanwhile(archive: PostgresArchive, database: psycopg
 
 
 @pytest.mark.usefixtures("small_steps")
-def test_a_thread_of_a_deleted_user_is_deleted(archive: PostgresArchive) -> None:
+def test_a_deletion_of_an_already_deleted_thread_sets_its_cutoff(archive: PostgresArchive) -> None:
     """The user's deletion has already deleted the thread. A deletion of the thread only sets its cutoff."""
     _fill(archive, 7)
     archive.forget_user("ana", ExchangeIds().new(), [])
@@ -260,20 +273,20 @@ class _DiedError(Exception):
 
 @pytest.mark.usefixtures("small_steps")
 @pytest.mark.parametrize("statements", range(1, 30))
-def test_a_process_that_dies_at_any_statement(
+def test_a_deletion_interrupted_at_any_statement_is_finished(
     archive: PostgresArchive, database: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, statements: int
 ) -> None:
     """A process dies at any statement of a deletion. After the first transaction, another process finishes the work."""
     names = _fill(archive, 5)
-    left, execute = statements, psycopg.Connection.execute
+    remaining, execute = statements, psycopg.Connection.execute
 
-    def count(self: psycopg.Connection[Any], *arguments: Any, **how: Any) -> Any:
-        nonlocal left
+    def count(self: psycopg.Connection[Any], *arguments: Any, **options: Any) -> Any:
+        nonlocal remaining
         if self is not database:
-            left -= 1
-            if left < 0:
+            remaining -= 1
+            if remaining < 0:
                 raise _DiedError
-        return execute(self, *arguments, **how)
+        return execute(self, *arguments, **options)
 
     with monkeypatch.context() as patched:
         patched.setattr(psycopg.Connection, "execute", count)
@@ -290,7 +303,7 @@ def test_a_process_that_dies_at_any_statement(
     if not archive.user_cutoffs(["ana"]):
         assert len(archive.threads("ana", 9, None)) == 5
         return
-    assert all(_shown(archive, name) == [] for name in names)
+    assert all(_load(archive, name) == [] for name in names)
     while (hidden := archive.hidden_threads()) is not None:
         archive.detach(hidden, must_invalidate=True)
     while archive.erase_rows():
@@ -300,7 +313,7 @@ def test_a_process_that_dies_at_any_statement(
 
 
 @pytest.mark.usefixtures("small_steps")
-def test_two_sweeps_at_once(process: Process, database: psycopg.Connection) -> None:
+def test_two_concurrent_sweeps_delete_old_rows_only(process: Process, database: psycopg.Connection) -> None:
     """Two sweeps run beside writers. Both finish, delete every old row, and delete no new row."""
     memories = [process() for _ in range(3)]
     names = _fill(memories[0].archive, 12)  # type: ignore[arg-type]
@@ -355,16 +368,16 @@ def test_rows_are_deleted_without_redis(process: Process, database: psycopg.Conn
     _fill(memory.archive, 6)  # type: ignore[arg-type]
     memory.archive.forget_user("ana", ExchangeIds().new(), [])
 
-    def away(*_: object) -> None:
+    def raise_unavailable(*_: object) -> None:
         raise StoreUnavailable("redis", "away")
 
-    memory.cache.forget_threads = away  # type: ignore[method-assign,assignment]
+    memory.cache.forget_threads = raise_unavailable  # type: ignore[method-assign,assignment]
     for _ in range(10):
         _sweep(memory, 0.0)
     assert _rows(database) == {}
 
 
-def test_a_slow_part_leaves_time_for_the_others(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_part_of_the_sweep_does_not_stop_the_others(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
     """One part of the sweep fails unexpectedly. The other parts still finish."""
     memory = process()
     _fill(memory.archive, 3)  # type: ignore[arg-type]
@@ -378,7 +391,7 @@ def test_a_slow_part_leaves_time_for_the_others(process: Process, monkeypatch: p
     assert memory.archive.erase_rows() == 0
 
 
-def test_a_backlog_of_old_rows_clears(
+def test_each_sweep_deletes_some_old_rows(
     archive: PostgresArchive, database: psycopg.Connection, process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each short sweep deletes some old rows of every table. Young rows stay."""
@@ -400,22 +413,24 @@ def test_a_backlog_of_old_rows_clears(
     while Sweep(archive, memory.cache, window=50, dead_letter_body=lambda *_: None).run(0.0).purged:
         sweeps += 1
     assert sweeps == 6
-    left = {table: _count(database, table) for table in ("idempotency_keys", "thread_tombstones", "user_tombstones")}
-    assert left == {"idempotency_keys": 23, "thread_tombstones": 29, "user_tombstones": 29}
+    remaining = {
+        table: _count(database, table) for table in ("idempotency_keys", "thread_tombstones", "user_tombstones")
+    }
+    assert remaining == {"idempotency_keys": 23, "thread_tombstones": 29, "user_tombstones": 29}
     assert _count(database, "cache_epochs") == 1
     assert archive.log_empty_cache() is False
 
 
-def test_message_counts(archive: PostgresArchive, database: psycopg.Connection) -> None:
+def test_postgresql_maintains_message_counts(archive: PostgresArchive, database: psycopg.Connection) -> None:
     """PostgreSQL maintains each thread's count. The sweep counts the messages of threads from an older release."""
-    made = [exchange(number, f"t{number % 2}", "ana") for number in range(6)]
-    archive.store(made)
-    archive.store([*made, exchange(9, "t0", "ana")])
+    created = [exchange(number, f"t{number % 2}", "ana") for number in range(6)]
+    archive.store(created)
+    archive.store([*created, exchange(9, "t0", "ana")])
     assert database.execute("select thread_id, message_count from conversations order by 1").fetchall() == [
         ("t0", 8),
         ("t1", 6),
     ]
-    database.execute("delete from messages where exchange_id = %s", (made[1].exchange_id,))
+    database.execute("delete from messages where exchange_id = %s", (created[1].exchange_id,))
     database.execute("update conversations set message_count = null where thread_id = 't0'")
     archive.store([exchange(10, "t0", "ana")])
     assert [thread.message_count for thread, _ in archive.threads("ana", 9, None)] == [10, 4]
@@ -425,11 +440,11 @@ def test_message_counts(archive: PostgresArchive, database: psycopg.Connection) 
     assert _count(database, "conversations where message_count is null") == 0
 
 
-def _plan(connection: psycopg.Connection, statement: bytes, wanted: dict[str, Any]) -> list[str]:
+def _plan(connection: psycopg.Connection, statement: bytes, parameters: dict[str, Any]) -> list[str]:
     with connection.transaction(force_rollback=True):
         # PostgreSQL scans small tables completely. Without sequential scans, the plan shows whether an index exists.
         connection.execute("set local enable_seqscan = off")
-        rows = connection.execute(b"explain " + statement, wanted).fetchall()
+        rows = connection.execute(b"explain " + statement, parameters).fetchall()
     return [line for (line,) in rows]
 
 
@@ -448,7 +463,7 @@ _STATEMENTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", _STATEMENTS)
-def test_no_statement_of_a_deletion_reads_a_table(
+def test_each_statement_of_a_deletion_uses_an_index(
     archive: PostgresArchive, database: psycopg.Connection, name: str
 ) -> None:
     """Each statement of a deletion accesses its tables by an index only."""
@@ -479,7 +494,7 @@ def test_old_idempotency_keys_are_deleted(
     connection.close()
 
 
-def test_a_turn_in_a_thread_of_a_user_who_is_deleted(process: Process) -> None:
+def test_a_turn_after_a_users_deletion_starts_a_new_thread(process: Process) -> None:
     """After the response to the deletion, a turn in an old thread starts a new thread."""
     memory = process()
     Turn(memory, "t", "ana").append("q0", "a0")
@@ -490,14 +505,14 @@ def test_a_turn_in_a_thread_of_a_user_who_is_deleted(process: Process) -> None:
     assert texts(Turn(process(), "t", "ana").recall().messages) == contents_of(1)
 
 
-def test_rows_stored_again_by_an_older_release(
+def test_the_sweep_deletes_rows_that_an_older_release_stored_again(
     archive: PostgresArchive, database: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An older release has stored deleted exchanges again. The sweep deletes their rows and records invalidations."""
     monkeypatch.setattr(postgres_purge, "_ROWS", 2)
-    made = [exchange(number, f"t{number}") for number in range(5)]
-    archive.store(made)
-    for number, each in enumerate(made[:4]):
+    created = [exchange(number, f"t{number}") for number in range(5)]
+    archive.store(created)
+    for number, each in enumerate(created[:4]):
         database.execute(
             "insert into exchange_tombstones (thread_id, exchange_id, deleted_at) values (%s, %s, %s::timestamptz)",
             (each.thread_id, each.exchange_id, datetime.now(UTC) - timedelta(hours=number // 3)),
@@ -505,7 +520,7 @@ def test_rows_stored_again_by_an_older_release(
     assert [archive.remove_deleted() for _ in range(4)] == [2, 2, 0, 0]
     assert _count(database, "messages") == 2
     assert {repair.id for repair in archive.invalidations(10)} == {"t0", "t1", "t2", "t3"}
-    archive.store(made[4:])
-    database.execute("insert into exchange_tombstones select 't4', %s", (made[4].exchange_id,))
+    archive.store(created[4:])
+    database.execute("insert into exchange_tombstones select 't4', %s", (created[4].exchange_id,))
     assert sum(archive.remove_deleted() for _ in range(4)) == 1
     assert _count(database, "messages") == 0

@@ -44,12 +44,12 @@ def pair(tmp_path: Path) -> Iterator[tuple[PostgresServer, PostgresServer]]:
             yield primary, standby
 
 
-def _connect(server: PostgresServer, proxy: CountingProxy, who: str, attributes: str) -> PostgresConnection:
+def _connect(server: PostgresServer, proxy: CountingProxy, function: str, attributes: str) -> PostgresConnection:
     url = server.url.replace(f":{server.port}/", f":{proxy.port}/") + f"?{_PLAIN}&target_session_attrs={attributes}"
-    return PostgresConnection(DatabaseSettings(url=url), _LIMITS[who])
+    return PostgresConnection(DatabaseSettings(url=url), _LIMITS[function])
 
 
-def _answers(archive: PostgresArchive) -> bool:
+def _responds(archive: PostgresArchive) -> bool:
     try:
         archive.ping()
     except StoreUnavailable:
@@ -57,14 +57,18 @@ def _answers(archive: PostgresArchive) -> bool:
     return True
 
 
-@pytest.mark.parametrize("how", ["sessions are ended", "it is stopped", "it is killed"])
-def test_a_standby_and_its_promotion(pair: tuple[PostgresServer, PostgresServer], how: str) -> None:
+@pytest.mark.parametrize("variant", ["sessions are ended", "it is stopped", "it is killed"])
+def test_processes_use_a_standby_only_after_its_promotion(
+    pair: tuple[PostgresServer, PostgresServer], variant: str
+) -> None:
     """Processes do not use a standby. Their requests succeed as soon as the address leads to a primary."""
     primary, standby = pair
     with CountingProxy(primary.port) as proxy:
         # The settings allow `any` server, e.g. behind a pooler, or only the `primary`, which is the default.
-        made = {(who, to): _connect(primary, proxy, who, to) for who in _LIMITS for to in ("any", "primary")}
-        archives = {name: PostgresArchive(connection) for name, connection in made.items()}
+        connections = {
+            (function, to): _connect(primary, proxy, function, to) for function in _LIMITS for to in ("any", "primary")
+        }
+        archives = {name: PostgresArchive(connection) for name, connection in connections.items()}
         for number, archive in enumerate(archives.values()):
             assert archive.store([exchange(number)]).stored == 1
             archive._connection.close()
@@ -76,40 +80,48 @@ def test_a_standby_and_its_promotion(pair: tuple[PostgresServer, PostgresServer]
         proxy.redirect_to(primary.port)
         for number, archive in enumerate(archives.values()):
             # A connection with `any` was open to the standby. Its circuit breaker stays open for a second.
-            until(lambda archive=archive: _answers(archive))  # type: ignore[misc]
+            until(lambda archive=archive: _responds(archive))  # type: ignore[misc]
             assert archive.store([exchange(10 + number)]).stored == 1
             assert len(archive.window("t", 99).exchanges) == 5 + number
-        with admin(primary) as ours, admin(standby) as theirs:
-            (at,) = ours.execute("select pg_current_wal_lsn()").fetchone() or ("",)
-            until(lambda: theirs.execute("select pg_last_wal_replay_lsn() >= %s::pg_lsn", (at,)).fetchone() == (True,))
-            theirs.execute("select pg_promote()")
+        with admin(primary) as primary_admin, admin(standby) as standby_admin:
+            (at,) = primary_admin.execute("select pg_current_wal_lsn()").fetchone() or ("",)
+            until(
+                lambda: (
+                    standby_admin.execute("select pg_last_wal_replay_lsn() >= %s::pg_lsn", (at,)).fetchone() == (True,)
+                )
+            )
+            standby_admin.execute("select pg_promote()")
             proxy.redirect_to(standby.port)
-            if how == "sessions are ended":
-                ours.execute("select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'memory'")
-        if how != "sessions are ended":
-            primary.stop() if how == "it is stopped" else primary.kill()
+            if variant == "sessions are ended":
+                primary_admin.execute(
+                    "select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'memory'"
+                )
+        if variant != "sessions are ended":
+            primary.stop() if variant == "it is stopped" else primary.kill()
         proxy.connections = 0
         for number, archive in enumerate(archives.values()):
             assert archive.store([exchange(20 + number)]).stored == 1
             assert len(archive.window("t", 99).exchanges) == 9 + number
         assert proxy.connections == len(archives)
-        for connection in made.values():
+        for connection in connections.values():
             connection.close()
 
 
-@pytest.mark.parametrize("who", _LIMITS)
-def test_a_live_connection_that_refuses_writes(postgres: PostgresServer, database_url: str, who: str) -> None:
+@pytest.mark.parametrize("function", _LIMITS)
+def test_a_connection_that_refuses_writes_is_replaced(
+    postgres: PostgresServer, database_url: str, function: str
+) -> None:
     """After a failover, an open connection leads to a server that refuses writes. The process connects again."""
-    connection = PostgresConnection(DatabaseSettings(url=database_url), _LIMITS[who])
+    connection = PostgresConnection(DatabaseSettings(url=database_url), _LIMITS[function])
     archive = PostgresArchive(connection)
     archive.store([exchange(0)])
     assert connection._connection is not None
     old = connection._connection.info.backend_pid
 
-    def work(made: psycopg.Connection[DictRow]) -> int:
-        if made.info.backend_pid == old:
-            made.execute("set transaction read only")
-        return made.execute("insert into cache_epochs default values").rowcount
+    def work(session: psycopg.Connection[DictRow]) -> int:
+        if session.info.backend_pid == old:
+            session.execute("set transaction read only")
+        return session.execute("insert into cache_epochs default values").rowcount
 
     assert connection.run(work) == 1
     assert connection._connection.info.backend_pid != old
@@ -118,14 +130,14 @@ def test_a_live_connection_that_refuses_writes(postgres: PostgresServer, databas
     connection.close()
 
 
-@pytest.mark.parametrize("who", _LIMITS)
-def test_a_table_that_changes_under_a_live_connection(
-    postgres: PostgresServer, database_url: str, database: psycopg.Connection, who: str
+@pytest.mark.parametrize("function", _LIMITS)
+def test_a_statement_succeeds_after_a_table_has_changed(
+    postgres: PostgresServer, database_url: str, database: psycopg.Connection, function: str
 ) -> None:
     """A table changes its column types. The next statement succeeds, because the session keeps no prepared plan."""
     with CountingProxy(postgres.port) as proxy:
         url = database_url.replace(f":{postgres.port}/", f":{proxy.port}/") + f"?{_PLAIN}"
-        connection = PostgresConnection(DatabaseSettings(url=url), _LIMITS[who])
+        connection = PostgresConnection(DatabaseSettings(url=url), _LIMITS[function])
         archive = PostgresArchive(connection)
         for number in range(8):
             assert archive.store([exchange(number)]).stored == 1
@@ -137,19 +149,21 @@ def test_a_table_that_changes_under_a_live_connection(
         connection.close()
 
 
-@pytest.mark.parametrize("who", _LIMITS)
+@pytest.mark.parametrize("function", _LIMITS)
 @pytest.mark.parametrize("is_retried", [True, False])
-def test_a_commit_whose_answer_is_lost(database_url: str, who: str, *, is_retried: bool) -> None:
+def test_work_is_repeated_once_if_the_response_to_its_commit_is_lost(
+    database_url: str, function: str, *, is_retried: bool
+) -> None:
     """The response to a commit is lost, so the process repeats the work once.
 
     If it cannot repeat the work, the error says that the work may be committed.
     """
-    connection = PostgresConnection(DatabaseSettings(url=database_url), _LIMITS[who])
+    connection = PostgresConnection(DatabaseSettings(url=database_url), _LIMITS[function])
     archive = PostgresArchive(connection)
     seen: list[int] = []
 
-    def work(made: psycopg.Connection[DictRow]) -> int:
-        made.execute(
+    def work(session: psycopg.Connection[DictRow]) -> int:
+        session.execute(
             "create temporary table cut (at int);"
             " create function pg_temp.cut() returns trigger language plpgsql as"
             " $$ begin perform pg_terminate_backend(pg_backend_pid()); return new; end $$;"
@@ -158,7 +172,7 @@ def test_a_commit_whose_answer_is_lost(database_url: str, who: str, *, is_retrie
         )
         seen.append(1)
         if len(seen) == 1:
-            made.execute("insert into cut values (1)")
+            session.execute("insert into cut values (1)")
             if not is_retried:
                 connection._settings = DatabaseSettings(url="postgresql://memory@127.0.0.1:1/x")
         return len(seen)
@@ -171,6 +185,6 @@ def test_a_commit_whose_answer_is_lost(database_url: str, who: str, *, is_retrie
             connection.run(work)
         assert caught.value.is_unconfirmed
         with pytest.raises(StoreUnavailable) as later:
-            connection.run(lambda made: made.execute("select 1"))
+            connection.run(lambda session: session.execute("select 1"))
         assert not later.value.is_unconfirmed
     connection.close()

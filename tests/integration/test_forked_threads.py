@@ -19,7 +19,7 @@ from shared.testing import InMemoryCache, InMemoryQueue
 from tests.support.exchanges import contents_of, exchange, texts
 
 
-def _fork() -> tuple[Exchange, Exchange]:
+def _exchanges_with_one_id() -> tuple[Exchange, Exchange]:
     original = exchange(0, "original")
     return original, exchange(1, "copy", exchange_id=original.exchange_id, created_at=original.created_at)
 
@@ -28,9 +28,9 @@ def _raise_unavailable(*_: object) -> Any:
     raise StoreUnavailable("redis", "injected")
 
 
-def test_a_process_remembers_both() -> None:
+def test_a_process_remembers_the_exchanges_of_both_threads() -> None:
     """A process remembers the recent exchanges of both threads, and sends both exchanges that only the outbox has."""
-    original, copy = _fork()
+    original, copy = _exchanges_with_one_id()
     accepted, sent = AcceptedExchanges(), list[Exchange]()
     for each in (original, copy):
         accepted.add(each, now=0, is_durable=False)
@@ -39,9 +39,11 @@ def test_a_process_remembers_both() -> None:
     assert sent == [original, copy]
 
 
-def test_two_failed_appends(real_cache: Callable[..., RedisCache], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_failed_appends_with_one_id_are_both_retried(
+    real_cache: Callable[..., RedisCache], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two appends with the same exchange id failed. The process retries both once Redis responds."""
-    cache, forked = real_cache(), _fork()
+    cache, forked = real_cache(), _exchanges_with_one_id()
     for each in forked:
         cache.read(each.thread_id, None)
     with monkeypatch.context() as patch:
@@ -52,9 +54,9 @@ def test_two_failed_appends(real_cache: Callable[..., RedisCache], monkeypatch: 
     assert [texts(cache.read(each.thread_id, None).messages) for each in forked] == [contents_of(0), contents_of(1)]
 
 
-def test_two_failed_appends_in_memory(cache: InMemoryCache) -> None:
+def test_the_in_memory_store_retries_only_appends_that_were_not_deleted(cache: InMemoryCache) -> None:
     """The in-memory cache retries only the append whose exchange was not deleted."""
-    original, copy = _fork()
+    original, copy = _exchanges_with_one_id()
     for each in (original, copy):
         cache.read(each.thread_id, None)
     cache.is_down = True
@@ -68,9 +70,11 @@ def test_two_failed_appends_in_memory(cache: InMemoryCache) -> None:
     assert (len(cache.contents("original")), cache.contents("copy")) == (2, [])
 
 
-def test_one_batch_drains_both(process: Callable[..., Memory], queue: InMemoryQueue, redis_client: redis.Redis) -> None:
+def test_the_drain_stores_each_exchange_in_its_own_thread(
+    process: Callable[..., Memory], queue: InMemoryQueue, redis_client: redis.Redis
+) -> None:
     """The drain stores each exchange in its own thread. The deletion of one thread does not delete the other thread."""
-    memory, forked = process(), _fork()
+    memory, forked = process(), _exchanges_with_one_id()
     for each in forked:
         turn = Turn(memory, each.thread_id, None)
         turn.append(each.user_message, each.assistant_message, exchange_id=each.exchange_id)

@@ -33,12 +33,12 @@ from tests.support.proxy import CountingProxy
 MakeMemory = Callable[..., Memory]
 
 
-def _keep(memory: Memory, number: int) -> tuple[str, bool]:
-    receipt = Turn(memory, "t", "ana").append(f"q{number}", f"a{number}")
-    return receipt.durability, receipt.cached
+def _append(memory: Memory, number: int) -> tuple[str, bool]:
+    append_result = Turn(memory, "t", "ana").append(f"q{number}", f"a{number}")
+    return append_result.durability, append_result.cached
 
 
-def _shown(memory: Memory) -> tuple[list[str], list[str]]:
+def _load(memory: Memory) -> tuple[list[str], list[str]]:
     recalled = Turn(memory, "t", "ana").recall()
     return texts(recalled.messages), recalled.degraded
 
@@ -52,7 +52,7 @@ def _drain(memory: Memory, queue: InMemoryQueue) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def _skip_backlog_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shared.memory.backlog.MAX_WAIT_SECONDS", -1.0)
 
 
@@ -60,18 +60,18 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("is_new_process", [True, False])
-def test_an_older_snapshot(
+def test_exchanges_that_a_snapshot_lacks_are_served_by_postgresql(
     process: MakeMemory, queue: InMemoryQueue, valkey: ValkeyServer, redis_client: redis.Redis, *, is_new_process: bool
 ) -> None:
     """Redis restarts with a dump that lacks the newest exchanges and preferences. PostgreSQL serves them."""
     memory = process()
     Users(memory).replace("ana", {"tone": "dry"})
-    _keep(memory, 0)
+    _append(memory, 0)
     _drain(memory, queue)
-    assert _shown(memory) == (contents_of(0), [])
+    assert _load(memory) == (contents_of(0), [])
     redis_client.save()
     for number in (1, 2):
-        _keep(memory, number)
+        _append(memory, number)
     _drain(memory, queue)
     Users(memory).replace("ana", {"tone": "warm"})
     valkey.kill()
@@ -80,44 +80,44 @@ def test_an_older_snapshot(
     recalled = Turn(reader, "t", "ana").recall()
     assert (texts(recalled.messages), recalled.degraded) == (contents_of(0, 1, 2), [])
     assert recalled.preferences == {"tone": "warm"}
-    _keep(reader, 3)
-    assert _shown(process()) == (contents_of(0, 1, 2, 3), [])
+    _append(reader, 3)
+    assert _load(process()) == (contents_of(0, 1, 2, 3), [])
     assert _source(process()) == "redis"
 
 
-def _saved(process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis) -> Memory:
+def _process_with_snapshot(process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis) -> Memory:
     """Return a process whose drained exchange is in Valkey's snapshot."""
     memory = process()
-    _keep(memory, 0)
+    _append(memory, 0)
     _drain(memory, queue)
-    _shown(memory)
+    _load(memory)
     redis_client.save()
     return memory
 
 
-def test_an_older_snapshot_and_an_exchange_on_the_queue(
+def test_a_queued_exchange_that_the_snapshot_lacks_is_reported(
     process: MakeMemory, queue: InMemoryQueue, valkey: ValkeyServer, redis_client: redis.Redis
 ) -> None:
     """Only the queue has an exchange that the snapshot lacks. The response reports `queue` as degraded."""
-    memory = _saved(process, queue, redis_client)
-    _keep(memory, 1)
+    memory = _process_with_snapshot(process, queue, redis_client)
+    _append(memory, 1)
     valkey.kill()
     valkey.start()
-    assert _shown(process()) == (contents_of(0), ["queue"])
-    assert _shown(memory) == (contents_of(0, 1), ["queue"])
+    assert _load(process()) == (contents_of(0), ["queue"])
+    assert _load(memory) == (contents_of(0, 1), ["queue"])
     _drain(memory, queue)
-    assert _shown(process()) == (contents_of(0, 1), [])
+    assert _load(process()) == (contents_of(0, 1), [])
 
 
-def test_a_deletion_that_the_snapshot_lacks(
+def test_a_thread_deleted_after_the_snapshot_is_not_shown(
     process: MakeMemory, queue: InMemoryQueue, valkey: ValkeyServer, redis_client: redis.Redis
 ) -> None:
     """A snapshot has the list of a thread that was deleted later. No reader sees this list."""
-    memory = _saved(process, queue, redis_client)
+    memory = _process_with_snapshot(process, queue, redis_client)
     Threads(memory).delete("t")
     valkey.kill()
     valkey.start()
-    assert _shown(process()) == ([], [])
+    assert _load(process()) == ([], [])
     assert "q0" not in "".join(map(str, redis_client.lrange("thread:t:messages", 0, -1)))
 
 
@@ -126,7 +126,7 @@ def test_one_process_seals_a_list_for_all(
 ) -> None:
     """The first reader of a list compares it with PostgreSQL and seals it. The next readers need only Redis."""
     memory = process()
-    _keep(memory, 0)
+    _append(memory, 0)
     _drain(memory, queue)
     redis_client.save()
     valkey.kill()
@@ -154,31 +154,31 @@ def refuse(request: pytest.FixtureRequest, redis_client: redis.Redis) -> Iterato
     switch(False)
 
 
-def test_a_redis_that_refuses_writes(
+def test_lists_are_checked_while_redis_refuses_writes(
     process: MakeMemory, queue: InMemoryQueue, refuse: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While Redis refuses writes, no process uses Redis' lists without a check."""
     monkeypatch.setattr("shared.stores.redis.reader._PROBE_INTERVAL_SECONDS", 0.0)
     memory, other = process(), process()
-    _keep(memory, 0)
+    _append(memory, 0)
     _drain(memory, queue)
-    assert _shown(other) == (contents_of(0), [])
+    assert _load(other) == (contents_of(0), [])
     refuse(True)
-    assert _keep(memory, 1) == ("queue", False)
-    assert _shown(memory) == (contents_of(0, 1), ["redis"])
-    assert _shown(other)[1] == ["redis"]
+    assert _append(memory, 1) == ("queue", False)
+    assert _load(memory) == (contents_of(0, 1), ["redis"])
+    assert _load(other)[1] == ["redis"]
     with pytest.raises(StoreUnavailable, match="redis"):
         memory.cache.ping()
     memory.archive.store(queue.take())
     for reader in (memory, other, process()):
-        assert _shown(reader) == (contents_of(0, 1), ["redis"])
+        assert _load(reader) == (contents_of(0, 1), ["redis"])
     refuse(False)
     for reader in (other, memory, process()):
-        assert _shown(reader) == (contents_of(0, 1), [])
+        assert _load(reader) == (contents_of(0, 1), [])
     memory.cache.ping()
 
 
-def test_a_deletion_that_redis_refused(
+def test_a_thread_whose_deletion_redis_refused_is_not_shown(
     process: MakeMemory, queue: InMemoryQueue, refuse: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Redis refuses a deletion, so the request fails.
@@ -187,37 +187,37 @@ def test_a_deletion_that_redis_refused(
     """
     monkeypatch.setattr("shared.stores.redis.reader._PROBE_INTERVAL_SECONDS", 0.0)
     memory, other = process(), process()
-    _keep(memory, 0)
+    _append(memory, 0)
     _drain(memory, queue)
-    _shown(other)
+    _load(other)
     refuse(True)
     with pytest.raises(StoreUnavailable, match="redis"):
         Threads(memory).delete("t")
-    assert _shown(memory) == ([], ["redis"])
-    assert _shown(other) == ([], ["redis"])
+    assert _load(memory) == ([], ["redis"])
+    assert _load(other) == ([], ["redis"])
     refuse(False)
-    assert _shown(memory) == ([], [])
-    assert _shown(other) == ([], [])
+    assert _load(memory) == ([], [])
+    assert _load(other) == ([], [])
 
 
-def test_a_user_whose_deletion_redis_refused(
+def test_threads_of_a_user_whose_deletion_redis_refused_are_not_shown(
     process: MakeMemory, refuse: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Redis refuses a user's deletion. Even before it is repeated, no reader sees the user's undrained thread."""
     monkeypatch.setattr("shared.stores.redis.reader._PROBE_INTERVAL_SECONDS", 0.0)
     memory, other = process(), process()
-    _keep(memory, 0)
-    assert _shown(other) == (contents_of(0), [])
+    _append(memory, 0)
+    assert _load(other) == (contents_of(0), [])
     refuse(True)
     with pytest.raises(StoreUnavailable, match="redis"):
         Users(memory).forget("ana")
-    assert _shown(other)[0] == []
+    assert _load(other)[0] == []
     refuse(False)
     for reader in (memory, other, process()):
-        assert _shown(reader)[0] == []
+        assert _load(reader)[0] == []
 
 
-def test_preferences_that_redis_refused(
+def test_older_preferences_are_not_shown_after_redis_refused_new_ones(
     process: MakeMemory, refuse: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Redis refuses new preferences. No reader sees Redis' older preferences."""
@@ -246,56 +246,56 @@ def second_valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
 
 
 @pytest.fixture
-def named(
+def processes_behind_proxy(
     valkey: ValkeyServer, queue: InMemoryQueue, real_archive: Callable[..., PostgresArchive]
 ) -> Iterator[tuple[CountingProxy, Callable[[], Memory]]]:
     """Return a host name of the first server, and a factory of processes that connect to it."""
-    made: list[RedisConnection] = []
+    created: list[RedisConnection] = []
     with CountingProxy(valkey.port) as proxy:
 
         def make() -> Memory:
-            made.append(RedisConnection(RedisSettings(host="127.0.0.1", port=proxy.port)))
-            return Memory(RedisCache(made[-1], MemorySettings()), real_archive(), queue, MemorySettings())
+            created.append(RedisConnection(RedisSettings(host="127.0.0.1", port=proxy.port)))
+            return Memory(RedisCache(created[-1], MemorySettings()), real_archive(), queue, MemorySettings())
 
         yield proxy, make
-        for connection in made:
+        for connection in created:
             connection.close()
 
 
-def test_a_failover_behind_one_name(
-    named: tuple[CountingProxy, Callable[[], Memory]],
+def test_no_exchange_is_missing_after_a_failover_to_a_lagging_replica(
+    processes_behind_proxy: tuple[CountingProxy, Callable[[], Memory]],
     queue: InMemoryQueue,
     valkey: ValkeyServer,
     second_valkey: ValkeyServer,
     redis_client: redis.Redis,
 ) -> None:
     """A replica that lags becomes the primary. The old connection leads to a server that is now a replica."""
-    proxy, make = named
+    proxy, make = processes_behind_proxy
     memory = make()
     with redis.Redis(host="127.0.0.1", port=second_valkey.port) as replica:
-        _keep(memory, 0)
+        _append(memory, 0)
         _drain(memory, queue)
-        _shown(memory)
+        _load(memory)
         replica.replicaof("127.0.0.1", str(valkey.port))
         _until(lambda: bool(replica.exists("thread:t:messages")))
         replica.replicaof("NO", "ONE")
-        _keep(memory, 1)
+        _append(memory, 1)
         _drain(memory, queue)
         redis_client.replicaof("127.0.0.1", str(second_valkey.port))
         try:
             proxy.redirect_to(second_valkey.port)
-            assert _keep(memory, 2) == ("queue", True)
-            assert _shown(memory) == (contents_of(0, 1, 2), ["queue"])
+            assert _append(memory, 2) == ("queue", True)
+            assert _load(memory) == (contents_of(0, 1, 2), ["queue"])
             _drain(memory, queue)
             for reader in (memory, make()):
-                assert _shown(reader) == (contents_of(0, 1, 2), [])
+                assert _load(reader) == (contents_of(0, 1, 2), [])
             assert replica.llen("thread:t:messages") == 6
         finally:
             redis_client.replicaof("NO", "ONE")
 
 
-def test_reads_on_a_connection_to_a_demoted_server(
-    named: tuple[CountingProxy, Callable[[], Memory]],
+def test_a_reader_detects_that_its_server_was_demoted(
+    processes_behind_proxy: tuple[CountingProxy, Callable[[], Memory]],
     queue: InMemoryQueue,
     second_valkey: ValkeyServer,
     redis_client: redis.Redis,
@@ -303,24 +303,24 @@ def test_reads_on_a_connection_to_a_demoted_server(
 ) -> None:
     """A process that only reads detects that its server was demoted, because its reads include a test write."""
     monkeypatch.setattr("shared.stores.redis.reader._PROBE_INTERVAL_SECONDS", 0.0)
-    proxy, make = named
+    proxy, make = processes_behind_proxy
     reader, writer = make(), make()
-    _keep(writer, 0)
+    _append(writer, 0)
     _drain(writer, queue)
-    assert _shown(reader) == (contents_of(0), [])
+    assert _load(reader) == (contents_of(0), [])
     redis_client.replicaof("127.0.0.1", str(second_valkey.port))
     try:
         proxy.redirect_to(second_valkey.port)
-        _keep(writer, 1)
+        _append(writer, 1)
         _drain(writer, queue)
-        assert _shown(reader) == (contents_of(0, 1), [])
+        assert _load(reader) == (contents_of(0, 1), [])
     finally:
         redis_client.replicaof("NO", "ONE")
 
 
-def _until(is_so: Callable[[], bool]) -> None:
+def _until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 60
-    while not is_so():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -328,20 +328,20 @@ def _until(is_so: Callable[[], bool]) -> None:
 # - a server without an identity ---
 
 
-def test_a_new_connection_to_an_unknown_server(
+def test_a_new_connection_to_an_unknown_server_starts_a_generation(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
 ) -> None:
     """Redis hides its identity. A second connection may lead to another server, so it starts a new generation."""
     redis_client.acl_setuser("default", enabled=True, commands=["-info"])
     try:
         memory = process()
-        _keep(memory, 0)
+        _append(memory, 0)
         _drain(memory, queue)
-        assert _shown(memory)[0] == contents_of(0)
+        assert _load(memory)[0] == contents_of(0)
         generation = memory.cache.read("t", None).state.generation
         assert process().cache.read("t", None).state.generation == generation
         redis_client.client_kill_filter(_type="normal", skipme=True)
-        assert _shown(memory)[0] == contents_of(0)
+        assert _load(memory)[0] == contents_of(0)
         assert memory.cache.read("t", None).state.generation != generation
     finally:
         redis_client.acl_setuser("default", enabled=True, commands=["+info"])
@@ -350,7 +350,9 @@ def test_a_new_connection_to_an_unknown_server(
 # - idempotency keys ---
 
 
-def test_a_key_after_redis_was_emptied(redis_client: redis.Redis, real_cache: Callable[..., RedisCache]) -> None:
+def test_a_key_is_refused_if_no_layer_knows_whether_it_is_new(
+    redis_client: redis.Redis, real_cache: Callable[..., RedisCache]
+) -> None:
     """Redis was emptied and PostgreSQL is down. No layer knows whether the key is new."""
     cache, in_postgres = real_cache(), InMemoryKeys("postgres")
     keys = Idempotency([RedisKeys(cache._connection), in_postgres], Backlog(InMemoryQueue(), InMemoryArchive()))
@@ -375,19 +377,19 @@ def _acquire(keys: Idempotency, key: str) -> Any:
     return keys.acquire("ana", key, b"{}", ExchangeIds().new())
 
 
-def test_a_seal_of_the_generation_before(
+def test_a_seal_of_the_last_generation_is_rejected(
     real_cache: Callable[..., RedisCache], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One process' failed call starts a new generation. Other processes then reject the last generation's seals."""
-    one, other, made = real_cache(), real_cache(), exchange(0)
-    refill(one, "t", Window([made], is_all=True))
+    one, other, created = real_cache(), real_cache(), exchange(0)
+    refill(one, "t", Window([created], is_all=True))
     assert one.read("t", None).is_sealed
 
-    def away(*_: object) -> Any:
+    def raise_unavailable(*_: object) -> Any:
         raise StoreUnavailable("redis", "injected")
 
     with monkeypatch.context() as patched:
-        patched.setattr(other._connection, "call", away)
+        patched.setattr(other._connection, "call", raise_unavailable)
         with pytest.raises(StoreUnavailable):
             other.ping()
     other.ping()
@@ -395,7 +397,7 @@ def test_a_seal_of_the_generation_before(
 
 
 @pytest.mark.parametrize("days", [2, -2])
-def test_redis_clock_was_set_while_a_generation_lasts(
+def test_a_new_generation_is_later_although_redis_clock_was_set(
     redis_client: redis.Redis, real_cache: Callable[..., RedisCache], days: int
 ) -> None:
     """A failed write starts a new generation. It is later than the last one, even if Redis' clock was set."""
@@ -413,7 +415,7 @@ def test_redis_clock_was_set_while_a_generation_lasts(
     assert found.token is not None
 
 
-def test_redis_clock_was_set_forward_and_back(
+def test_readers_detect_keys_that_expired_by_a_wrong_clock(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
 ) -> None:
     """Redis' clock is set forward. Keys expire, also those of undrained exchanges.
@@ -424,22 +426,24 @@ def test_redis_clock_was_set_forward_and_back(
     Turn(memory, "other", "ana").recall()
     memory.cache.record_loss(is_first=True)
     for number, days in enumerate((-5, 5)):
-        _keep(memory, number)
+        _append(memory, number)
         redis_client.delete("thread:t:messages", "thread:t:pending")
         # Simulate a difference of days between Redis' clock now and Redis' clock when the epoch was noted.
         redis_client.hset("memory:epoch", "offset", days * 86_400)
         reader = process()
         for _ in range(2):
-            shown, degraded = _shown(reader)
+            shown, degraded = _load(reader)
             assert (f"q{number}" in shown, degraded) == (False, ["queue"])
         age = reader.cache.read("t", None).state.seconds_since_loss()
         assert age is not None
         assert 0 <= age < 60
         _drain(memory, queue)
-        assert _shown(process()) == (contents_of(*range(number + 1)), [])
+        assert _load(process()) == (contents_of(*range(number + 1)), [])
 
 
-def test_a_server_whose_clock_is_behind(redis_client: redis.Redis, real_cache: Callable[..., RedisCache]) -> None:
+def test_a_generation_of_a_server_with_a_slow_clock_is_later(
+    redis_client: redis.Redis, real_cache: Callable[..., RedisCache]
+) -> None:
     """A new server's clock is behind. Its generation is still later than the previous server's generation.
 
     `suspect_until` is close to the current time. Exchanges that were accepted before this time may be deleted.
@@ -456,7 +460,7 @@ def test_a_server_whose_clock_is_behind(redis_client: redis.Redis, real_cache: C
 
 
 @pytest.fixture(params=["emptied", "older"])
-def between(
+def lose_between_round_trips(
     request: pytest.FixtureRequest, valkey: ValkeyServer, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[], None]:
     """Make Redis lose data directly before the next request for undrained exchanges.
@@ -477,33 +481,33 @@ def between(
     return lambda: monkeypatch.setattr(ReadCommands, "add_undrained", lose)
 
 
-def test_a_loss_between_the_two_trips_of_a_read(
-    process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis, between: Callable[[], None]
+def test_a_read_reports_a_loss_between_its_round_trips(
+    process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis, lose_between_round_trips: Callable[[], None]
 ) -> None:
     """Redis has lost the undrained exchanges. The read reports `queue` as degraded."""
     memory = process()
     Turn(memory, "other", "ana").recall()
     memory.cache.record_loss(is_first=True)
     redis_client.save()
-    _keep(process(), 0)
+    _append(process(), 0)
     redis_client.delete("thread:t:messages")
-    between()
-    assert _shown(memory) == ([], ["queue"])
+    lose_between_round_trips()
+    assert _load(memory) == ([], ["queue"])
     _drain(memory, queue)
-    assert _shown(memory) == (contents_of(0), [])
+    assert _load(memory) == (contents_of(0), [])
 
 
-def test_a_loss_before_the_second_round_trip_of_a_sealed_list(
-    process: MakeMemory, redis_client: redis.Redis, between: Callable[[], None]
+def test_a_sealed_list_is_discarded_after_a_loss_in_the_second_round_trip(
+    process: MakeMemory, redis_client: redis.Redis, lose_between_round_trips: Callable[[], None]
 ) -> None:
     """The reader discards the list of its first round trip. The next reader compares the list with PostgreSQL."""
     memory = process()
     Turn(memory, "t", "ana").recall()
     redis_client.save()
-    _keep(memory, 0)
+    _append(memory, 0)
     assert memory.cache.read("t", "ana").is_sealed
-    between()
+    lose_between_round_trips()
     found = memory.cache.peek("t")
     assert (found.is_sealed, list(found.messages), found.undrained) == (False, [], [])
     assert (found.token, found.state.lost_at) == (None, None)
-    assert _shown(process()) == ([], ["queue"])
+    assert _load(process()) == ([], ["queue"])

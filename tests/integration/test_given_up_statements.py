@@ -43,7 +43,7 @@ def running(postgres: PostgresServer, database: psycopg.Connection) -> Callable[
     return ask
 
 
-def test_a_batch_that_waits_for_a_lock(
+def test_no_statement_runs_after_a_batch_gave_up_its_lock(
     store: BatchStore, database_url: str, running: Callable[[], list[tuple[object, ...]]]
 ) -> None:
     """A batch waits for a lock and gives up. None of its statements runs when the call returns.
@@ -59,7 +59,7 @@ def test_a_batch_that_waits_for_a_lock(
     assert store.store(batch, 60).merged().stored == 20
 
 
-def test_a_batch_that_takes_too_long(
+def test_each_part_of_a_slow_batch_ends_before_the_next_part(
     store: BatchStore, database: psycopg.Connection, running: Callable[[], list[tuple[object, ...]]]
 ) -> None:
     """Each part of a batch that is too slow ends before the next part starts and before the invocation ends."""
@@ -78,7 +78,7 @@ def test_a_batch_that_takes_too_long(
     assert result.merged().stored > 0
 
 
-def test_a_server_that_hangs(
+def test_statements_end_soon_after_a_server_responds_again(
     store: BatchStore, postgres: PostgresServer, running: Callable[[], list[tuple[object, ...]]]
 ) -> None:
     """The server hangs, and the drain gives up its statements. They end soon after the server responds again."""

@@ -70,7 +70,7 @@ def _http(method: str, path: str, body: object = None) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("sent", "location"), [("/local", "local/"), ("/v1", "v1/"), ("/local/", None), ("/", None), ("", None)]
 )
-def test_the_page_behind_any_prefix(load: Import, sent: str, location: str | None) -> None:
+def test_the_pages_url_without_a_slash_redirects(load: Import, sent: str, location: str | None) -> None:
     """The page uses relative URLs. A URL without a trailing slash therefore redirects to the URL with a slash."""
     agent = load("functions.agent.handler")
     rest = _rest("GET", "/")
@@ -95,7 +95,7 @@ def test_a_turn_reports_its_durations(load: Import) -> None:
     assert all(float(part.split(";dur=")[1]) >= 0 for part in timing.split(", "))
 
 
-def test_a_turn_through_both_functions(load: Import, queues: Queues, database: psycopg.Connection) -> None:
+def test_a_turn_passes_through_both_functions(load: Import, queues: Queues, database: psycopg.Connection) -> None:
     """A turn passes through both functions, from API Gateway to the tables."""
     agent, sync = load("functions.agent.handler"), load("functions.sync.handler")
     answer = agent.handler(_rest("POST", "/run", {"prompt": "Hello", "thread_id": "t", "user_id": "u"}), Context())
@@ -108,7 +108,7 @@ def test_a_turn_through_both_functions(load: Import, queues: Queues, database: p
 
 
 @pytest.mark.parametrize("make", [_rest, _http])
-def test_problems_name_the_gateways_request(make: Callable[..., dict[str, Any]], load: Import) -> None:
+def test_a_problem_has_the_gateways_request_id(make: Callable[..., dict[str, Any]], load: Import) -> None:
     """A problem has the gateway's request id and the content type of problems. Its body is not encoded in base64."""
     agent = load("functions.agent.handler")
     event = make("GET", "/threads/nothing")
@@ -121,7 +121,7 @@ def test_problems_name_the_gateways_request(make: Callable[..., dict[str, Any]],
 
 
 @pytest.mark.parametrize("make", [_rest, _http])
-def test_encoded_paths(make: Callable[..., dict[str, Any]], load: Import) -> None:
+def test_an_encoded_id_is_one_path_segment(make: Callable[..., dict[str, Any]], load: Import) -> None:
     """An encoded id with a slash is one segment of the path."""
     agent = load("functions.agent.handler")
     agent.handler({"action": "invoked", "thread_id": "a/b%", "user_message": "q", "assistant_message": "a"}, Context())
@@ -130,7 +130,7 @@ def test_encoded_paths(make: Callable[..., dict[str, Any]], load: Import) -> Non
 
 
 @pytest.mark.parametrize("make", [_rest, _http])
-def test_a_page_of_this_machine(make: Callable[..., dict[str, Any]], load: Import) -> None:
+def test_a_page_of_this_machine_may_call_the_stage_local(make: Callable[..., dict[str, Any]], load: Import) -> None:
     """A page of this machine may call an API of the stage `local` by default."""
     event = make("OPTIONS", "/run")
     event["headers"] |= {"origin": "http://localhost:5173", "access-control-request-method": "POST"}
@@ -139,7 +139,7 @@ def test_a_page_of_this_machine(make: Callable[..., dict[str, Any]], load: Impor
     assert answer["headers"]["access-control-allow-origin"] == "http://localhost:5173"
 
 
-def test_a_page_of_this_machine_and_another_stage(guarded: ModuleType) -> None:
+def test_a_page_of_this_machine_may_not_call_another_stage(guarded: ModuleType) -> None:
     """A page of this machine may not call an API of another stage."""
     event = _rest("OPTIONS", "/run")
     event["headers"] |= {"origin": "http://localhost:5173", "access-control-request-method": "POST"}
@@ -147,34 +147,34 @@ def test_a_page_of_this_machine_and_another_stage(guarded: ModuleType) -> None:
     assert (answer["statusCode"], "access-control-allow-origin" in answer["headers"]) == (405, False)
 
 
-def test_a_stage_in_the_path(load: Import) -> None:
+def test_the_router_ignores_the_stage_in_the_path(load: Import) -> None:
     """If a path begins with the stage's name, the router ignores the stage."""
     event = _http("GET", "/prod/health")
     event["requestContext"]["stage"] = "prod"
     assert load("functions.agent.handler").handler(event, Context())["statusCode"] == 200
 
 
-def test_a_body_over_the_size(load: Import) -> None:
+def test_a_body_over_the_size_limit_returns_413(load: Import) -> None:
     """For a body over the size limit, the API returns a 413."""
     agent = load("functions.agent.handler")
     answer = agent.handler(_rest("POST", "/run", {"prompt": "x" * 5_000_001}), Context())
     assert (answer["statusCode"], json.loads(answer["body"])["status"]) == (413, 413)
 
 
-def test_a_missing_body(load: Import) -> None:
+def test_a_missing_body_returns_400(load: Import) -> None:
     """For a missing body, the API returns a 400, as it does for a body that is not JSON."""
     assert load("functions.agent.handler").handler(_rest("POST", "/run"), Context())["statusCode"] == 400
 
 
-def test_direct_invocation(load: Import) -> None:
+def test_a_direct_invocation_returns_the_same_results_as_http(load: Import) -> None:
     """A direct invocation returns the same results as an HTTP request."""
     agent = load("functions.agent.handler")
-    kept = agent.handler(
+    stored = agent.handler(
         {"action": "invoked", "thread_id": "t", "user_message": "q", "assistant_message": "a"}, Context()
     )
-    assert kept.keys() == {"exchange_id", "durability", "cached"}
-    recalled = agent.handler({"action": "invoking", "thread_id": "t"}, Context())
-    assert recalled["context"] == "Previous conversation:\nuser: q\nassistant: a"
+    assert stored.keys() == {"exchange_id", "durability", "cached"}
+    context = agent.handler({"action": "invoking", "thread_id": "t"}, Context())
+    assert context["context"] == "Previous conversation:\nuser: q\nassistant: a"
     ran = agent.handler({"action": "run", "prompt": "Hello", "thread_id": "t"}, Context())
     assert "- user: q" in ran["response"]
 
@@ -193,13 +193,15 @@ def test_direct_invocation(load: Import) -> None:
         ({"action": "invoked", "thread_id": "t", "user_message": "q"}, 422, "assistant_message"),
     ],
 )
-def test_a_bad_direct_invocation(event: Any, status: int, field: str, load: Import) -> None:
+def test_an_invalid_direct_invocation_returns_a_problem(event: Any, status: int, field: str, load: Import) -> None:
     """An invalid direct invocation returns a problem object with the status and the invalid field."""
     result = load("functions.agent.handler").handler(event, Context())
     assert (result["status"], result["errors"][0]["field"], result["request_id"]) == (status, field, "request-1")
 
 
-def test_a_start_that_cannot_work(load: Import, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_function_without_authentication_starts_only_in_the_stage_local(
+    load: Import, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without authentication, a function starts only in the stage `local`. The error names the wrong variable."""
     monkeypatch.setenv("STAGE", "prod")
     with pytest.raises(SettingsError, match="AUTH__MODE"):
@@ -213,7 +215,7 @@ def test_a_start_that_cannot_work(load: Import, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("variable", ["AWS_LAMBDA_FUNCTION_NAME", "LAMBDA_TASK_ROOT"])
 @pytest.mark.parametrize("stage", [None, ""])
-def test_a_function_without_a_stage(
+def test_a_function_without_a_stage_refuses_to_start_on_lambda(
     load: Import, monkeypatch: pytest.MonkeyPatch, stage: str | None, variable: str
 ) -> None:
     """Without a stage, the function refuses to start on Lambda. Outside Lambda the default stage is `local`."""
@@ -226,7 +228,7 @@ def test_a_function_without_a_stage(
         load("functions.agent.handler")
 
 
-def test_nothing_connects_at_the_start(load: Import, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_function_starts_without_its_servers(load: Import, monkeypatch: pytest.MonkeyPatch) -> None:
     """A function starts and answers a health check while none of its servers runs."""
     monkeypatch.setenv("REDIS__PORT", "1")
     monkeypatch.setenv("DATABASE__URL", "postgresql://memory@127.0.0.1:1/memory")
@@ -234,7 +236,7 @@ def test_nothing_connects_at_the_start(load: Import, monkeypatch: pytest.MonkeyP
     assert json.loads(answer["body"])["status"] == "degraded"
 
 
-def test_a_bad_record_beside_a_good_one(load: Import, queues: Queues) -> None:
+def test_only_the_invalid_record_of_a_batch_is_dead_lettered(load: Import, queues: Queues) -> None:
     """The function stores the valid record and dead-letters the invalid record. No record of the batch fails."""
     sync = load("functions.sync.handler")
     for body in ("no json", exchange().to_wire()):
@@ -249,7 +251,7 @@ def test_a_scheduled_event_sweeps(load: Import) -> None:
     assert (swept["stored"], swept["skipped"]) == (0, [])
 
 
-def test_logs_and_metrics_hold_no_text(load: Import, capsys: pytest.CaptureFixture[str], queues: Queues) -> None:
+def test_log_lines_contain_no_text(load: Import, capsys: pytest.CaptureFixture[str], queues: Queues) -> None:
     """Each log line is JSON and contains no text of an exchange."""
     agent, sync = load("functions.agent.handler"), load("functions.sync.handler")
     agent.handler(_rest("POST", "/run", {"prompt": "very secret", "thread_id": "t"}), Context())
@@ -270,7 +272,9 @@ def guarded(load: Import, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> Mo
 
 
 @pytest.mark.parametrize("make", [_rest, _http])
-def test_a_token_in_an_event(make: Callable[..., dict[str, Any]], guarded: ModuleType, issuer: Issuer) -> None:
+def test_a_token_is_accepted_from_each_kind_of_gateway(
+    make: Callable[..., dict[str, Any]], guarded: ModuleType, issuer: Issuer
+) -> None:
     """The function accepts a token from each kind of gateway. Without a token it returns a 401 with a challenge."""
     refused = guarded.handler(make("GET", "/threads"), Context())
     headers = {name.lower(): value for name, value in refused["headers"].items()}
@@ -291,7 +295,7 @@ def test_a_token_in_an_event(make: Callable[..., dict[str, Any]], guarded: Modul
         {"headers": {"Cookie": "Authorization=Bearer {good}"}},
     ],
 )
-def test_tokens_that_do_not_count(guarded: ModuleType, issuer: Issuer, given: dict[str, Any]) -> None:
+def test_misplaced_tokens_are_refused(guarded: ModuleType, issuer: Issuer, given: dict[str, Any]) -> None:
     """The function refuses a request with two tokens, and a token outside of the `Authorization` header."""
     good, bad = issuer.token("ana"), issuer.token("bob", exp=1)
     text = json.dumps(given).replace("{good}", good).replace("{bad}", bad)
@@ -305,5 +309,5 @@ def test_a_direct_invocation_needs_no_token(guarded: ModuleType) -> None:
     assert guarded.handler({**event, "user_id": "ana"}, Context())["durability"] == "queue"
     assert guarded.handler(event, Context())["durability"] == "queue"
     assert guarded.handler({**event, "user_id": "bob"}, Context())["status"] == 404
-    recalled = guarded.handler({"action": "invoking", "thread_id": "t", "user_id": "ana"}, Context())
-    assert len(recalled["messages"]) == 4
+    context = guarded.handler({"action": "invoking", "thread_id": "t", "user_id": "ana"}, Context())
+    assert len(context["messages"]) == 4

@@ -57,9 +57,7 @@ def health(load: Callable[[str], ModuleType]) -> Health:
     return ask
 
 
-def test_a_healthy_deployment_reports_every_layer_as_ok(
-    health: Health, queues: Queues, database: psycopg.Connection
-) -> None:
+def test_repeated_health_checks_leave_no_data(health: Health, queues: Queues, database: psycopg.Connection) -> None:
     """Repeated health checks leave no data in PostgreSQL or in the queue."""
     assert [health() for _ in range(3)] == [_ALL] * 3
     assert queues.waiting() == (0, 0, 0)
@@ -80,7 +78,7 @@ _REFUSALS = {
 
 
 @pytest.mark.parametrize("what", _REFUSALS)
-def test_a_postgres_that_answers_and_refuses_writes(health: Health, database: psycopg.Connection, what: str) -> None:
+def test_a_postgres_that_refuses_writes_is_unavailable(health: Health, database: psycopg.Connection, what: str) -> None:
     """PostgreSQL answers `select 1` and refuses writes. The health check reports it as unavailable."""
     assert health() == _ALL
     database.execute(_REFUSALS[what].encode())
@@ -98,7 +96,7 @@ def locked(database_url: str) -> Iterator[Callable[[], None]]:
         yield lock
 
 
-def test_a_table_that_is_locked_against_writes(
+def test_a_locked_table_fails_the_health_check_and_not_reads(
     locked: Callable[[], None], database_url: str, real_archive: Callable[..., PostgresArchive]
 ) -> None:
     """The health check fails on the locked table. Reads still use PostgreSQL."""
@@ -114,7 +112,7 @@ def test_a_table_that_is_locked_against_writes(
     connection.close()
 
 
-def test_sessions_that_are_read_only_by_default(
+def test_writes_work_in_sessions_that_are_read_only_by_default(
     health: Health, postgres: PostgresServer, database: psycopg.Connection
 ) -> None:
     """Each transaction of the functions is declared read-write, so writes work and the health check passes."""
@@ -124,7 +122,7 @@ def test_sessions_that_are_read_only_by_default(
     assert health() == _ALL
 
 
-def test_a_queue_that_is_counted_and_refuses_messages(health: Health, sqs: SqsServer) -> None:
+def test_a_queue_that_refuses_messages_is_unavailable(health: Health, sqs: SqsServer) -> None:
     """The health check fails even in a process that has sent no message. It passes once the queue accepts messages."""
     assert health() == _ALL
     sqs.refused.add("SendMessage")
@@ -134,7 +132,7 @@ def test_a_queue_that_is_counted_and_refuses_messages(health: Health, sqs: SqsSe
     assert any(health() == _ALL for _ in range(50))
 
 
-def test_a_circuit_that_a_turn_has_opened(real_queue: SqsQueue, sqs: SqsServer) -> None:
+def test_an_open_circuit_of_the_queue_fails_the_health_check(real_queue: SqsQueue, sqs: SqsServer) -> None:
     """A turn's failed message opens the queue's circuit. The health check then fails."""
     sqs.refused.add("SendMessage")
     with pytest.raises(StoreUnavailable):
@@ -144,7 +142,7 @@ def test_a_circuit_that_a_turn_has_opened(real_queue: SqsQueue, sqs: SqsServer) 
 
 
 @pytest.mark.parametrize("setting", [("maxmemory", "1"), ("min-replicas-to-write", "1")])
-def test_a_redis_that_answers_and_refuses_writes(
+def test_a_redis_that_refuses_writes_is_unavailable(
     health: Health, redis_client: redis.Redis, setting: tuple[str, str]
 ) -> None:
     """Redis answers reads and refuses writes. The health check reports it as unavailable."""

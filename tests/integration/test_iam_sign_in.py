@@ -53,10 +53,12 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("credentials", "frozen")
-def test_the_database_token_is_botos_own() -> None:
+def test_the_database_token_equals_botocores_token() -> None:
     """The token equals the token that botocore makes in the same second, byte for byte."""
-    theirs = boto3.Session().client("rds").generate_db_auth_token(DBHostname=_HOST, Port=5432, DBUsername="memory")
-    assert aws_tokens.database_token(_HOST, 5432, "memory") == theirs
+    botocore_token = (
+        boto3.Session().client("rds").generate_db_auth_token(DBHostname=_HOST, Port=5432, DBUsername="memory")
+    )
+    assert aws_tokens.database_token(_HOST, 5432, "memory") == botocore_token
 
 
 @pytest.mark.usefixtures("credentials", "frozen")
@@ -83,11 +85,13 @@ def test_the_cache_token_is_a_presigned_request() -> None:
         "headers": {},
         "context": {},
     }
-    theirs = signer.generate_presigned_url(request, operation_name="connect", expires_in=900, region_name="eu-west-1")
-    assert aws_tokens.cache_token("the-group", "functions") == theirs.removeprefix("http://")
+    botocore_token = signer.generate_presigned_url(
+        request, operation_name="connect", expires_in=900, region_name="eu-west-1"
+    )
+    assert aws_tokens.cache_token("the-group", "functions") == botocore_token.removeprefix("http://")
 
 
-def test_nothing_to_sign_with(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_credentials_count_as_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without AWS credentials, the token function raises `StoreUnavailable`."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_REGION"):
         monkeypatch.delenv(name, raising=False)
@@ -110,15 +114,15 @@ def test_the_servers_certificate_is_checked() -> None:
     assert sign_in_parameters(DatabaseSettings(url=url)) == {}
 
 
-def test_each_connection_to_postgres_has_a_token_of_its_own(
+def test_each_connection_to_postgres_uses_a_new_token(
     new_database: Callable[..., str], postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """PostgreSQL accepts the token as a password. Each new connection uses a new token."""
     tokens = iter(["first", "second"])
-    asked: list[tuple[str, int, str]] = []
+    requested: list[tuple[str, int, str]] = []
 
     def token(host: str, port: int, user: str) -> str:
-        asked.append((host, port, user))
+        requested.append((host, port, user))
         current = next(tokens)
         _set_password(postgres, current)
         return current
@@ -138,7 +142,7 @@ def test_each_connection_to_postgres_has_a_token_of_its_own(
                 )
     finally:
         connection.close()
-    assert asked == [("127.0.0.1", postgres.port, "functions")] * 2
+    assert requested == [("127.0.0.1", postgres.port, "functions")] * 2
 
 
 def _set_password(postgres: PostgresServer, password: str) -> None:
@@ -148,7 +152,7 @@ def _set_password(postgres: PostgresServer, password: str) -> None:
         operator.execute(sql.SQL("alter role functions password {}").format(password))
 
 
-def test_each_connection_to_redis_has_a_token_of_its_own(
+def test_each_connection_to_redis_uses_a_new_token(
     valkey: ValkeyServer, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each new connection to Redis uses a new token, because ElastiCache closes connections after twelve hours."""
@@ -185,7 +189,7 @@ def test_each_connection_to_redis_has_a_token_of_its_own(
         (DatabaseSettings, {"DATABASE__AUTH": "trust"}, "DATABASE__AUTH "),
     ],
 )
-def test_required_settings_of_iam(
+def test_a_missing_setting_of_iam_stops_the_start(
     kind: type[RedisSettings | DatabaseSettings],
     given: dict[str, str],
     sentence: str,

@@ -135,14 +135,14 @@ def make_world(process: MakeProcess, queue: InMemoryQueue, issuer: Issuer) -> Ca
 @pytest.fixture
 def world(make_world: Callable[[], World]) -> World:
     """Return a process. The user Ana has preferences and a thread in both layers."""
-    made = make_world()
-    ana = made.bearer("ana")
-    assert made.app.ask("PUT", "/users/ana/preferences", {"tone": SECRET}, headers=ana).status_code == 200
+    created = make_world()
+    ana = created.bearer("ana")
+    assert created.app.ask("PUT", "/users/ana/preferences", {"tone": SECRET}, headers=ana).status_code == 200
     for exchange_id in (EXCHANGE, None):
-        assert made.say("ana", exchange_id=exchange_id) == 202
-    assert made.drain() == []
-    assert made.app.ask("POST", "/invoking", {"thread_id": THREAD}, headers=ana).json()["source"] == "redis"
-    return made
+        assert created.say("ana", exchange_id=exchange_id) == 202
+    assert created.drain() == []
+    assert created.app.ask("POST", "/invoking", {"thread_id": THREAD}, headers=ana).json()["source"] == "redis"
+    return created
 
 
 @pytest.fixture
@@ -173,20 +173,22 @@ def _comparable(answer: httpx.Response) -> tuple[int, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
-def test_requests_without_a_valid_token(world: World, create_situation: Callable[[str], str], situation: str) -> None:
+def test_a_request_without_a_valid_token_returns_401(
+    world: World, create_situation: Callable[[str], str], situation: str
+) -> None:
     """Every route returns a 401 without any user's data."""
     thread_id = create_situation(situation)
     for name, headers in STRANGERS.items():
-        made = headers(world.issuer)
+        created = headers(world.issuer)
         for sample in SAMPLES:
-            answer = world.ask(sample, made, thread_id=thread_id)
+            answer = world.ask(sample, created, thread_id=thread_id)
             assert answer.status_code == 401, (name, sample.route, answer.text)
             assert SECRET not in answer.text
             assert answer.headers["www-authenticate"].startswith("Bearer ")
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
-def test_another_user(world: World, create_situation: Callable[[str], str], situation: str) -> None:
+def test_another_users_data_is_refused(world: World, create_situation: Callable[[str], str], situation: str) -> None:
     """A request for another user's thread returns a 404. A request that names another user returns a 403."""
     thread_id = create_situation(situation)
     bob = world.bearer("bob")
@@ -206,24 +208,26 @@ def test_another_user(world: World, create_situation: Callable[[str], str], situ
         assert SECRET not in answer.text, sample.route
         if sample.names_user != "nowhere":
             assert world.ask(sample, bob, thread_id=thread_id, named="ana").status_code == 403, sample.route
-    recalled = world.app.ask("POST", "/invoking", {"thread_id": thread_id}, headers=world.bearer("ana")).json()
-    assert {message["content"] for message in recalled["messages"]} == {f"{SECRET} question", f"{SECRET} answer"}
-    assert recalled["preferences"] == {"tone": SECRET}
+    context = world.app.ask("POST", "/invoking", {"thread_id": thread_id}, headers=world.bearer("ana")).json()
+    assert {message["content"] for message in context["messages"]} == {f"{SECRET} question", f"{SECRET} answer"}
+    assert context["preferences"] == {"tone": SECRET}
     assert "bob" not in {exchange.user_id for exchange in world.queue.take()}
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
-@pytest.mark.parametrize("who", ["owner", "operator", "operator who names the owner"])
-def test_authorized_callers(world: World, create_situation: Callable[[str], str], situation: str, who: str) -> None:
+@pytest.mark.parametrize("caller", ["owner", "operator", "operator who names the owner"])
+def test_requests_of_owners_and_operators_succeed(
+    world: World, create_situation: Callable[[str], str], situation: str, caller: str
+) -> None:
     """Requests of the owner and of operators succeed, unless the layer that they need is down."""
     thread_id = create_situation(situation)
-    headers = world.bearer("ana") if who == "owner" else world.bearer("ops", scope=OPERATOR)
-    named = "ana" if who == "operator who names the owner" else None
-    away = {"postgres down": NEEDS_POSTGRES, "redis down": NEEDS_REDIS}.get(situation, set())
+    headers = world.bearer("ana") if caller == "owner" else world.bearer("ops", scope=OPERATOR)
+    named = "ana" if caller == "operator who names the owner" else None
+    failing_routes = {"postgres down": NEEDS_POSTGRES, "redis down": NEEDS_REDIS}.get(situation, set())
     for sample in SAMPLES:
         answer = world.ask(sample, headers, thread_id=thread_id, named=named)
-        expected = 503 if sample.route in away else sample.success
-        if sample.is_for_operators and who == "owner":
+        expected = 503 if sample.route in failing_routes else sample.success
+        if sample.is_for_operators and caller == "owner":
             expected = 403
         assert answer.status_code == expected, (sample.route, answer.text)
         if sample.route in {"POST /invoking", "GET /threads/{thread_id:path}/messages"}:
@@ -241,7 +245,7 @@ def test_an_operator_acts_for_the_named_user(world: World) -> None:
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
-def test_an_operator_in_anothers_thread(
+def test_an_operators_turn_belongs_to_the_threads_owner(
     world: World, create_situation: Callable[[str], str], situation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A turn of an operator in another user's thread belongs to the thread's owner.
@@ -255,28 +259,28 @@ def test_an_operator_in_anothers_thread(
     searched: list[str | None] = []
     answering = AgentRunner.run
 
-    async def answer(self: AgentRunner, **asked: Any) -> str:
-        searched.append(asked["user_id"])
-        return await answering(self, **asked)
+    async def answer(self: AgentRunner, **arguments: Any) -> str:
+        searched.append(arguments["user_id"])
+        return await answering(self, **arguments)
 
     monkeypatch.setattr(AgentRunner, "run", answer)
     body = {"thread_id": thread_id}
-    recalled = world.app.ask("POST", "/invoking", body, headers=operator).json()
-    assert private not in str(recalled)
-    assert recalled["preferences"] == {"tone": SECRET}
+    context = world.app.ask("POST", "/invoking", body, headers=operator).json()
+    assert private not in str(context)
+    assert context["preferences"] == {"tone": SECRET}
     for key in ({}, {"Idempotency-Key": "one"}):
         prompt = {**body, "prompt": "What do you know of me?"}
         answered = world.app.ask("POST", "/run", prompt, headers={**operator, **key})
         assert answered.status_code == 200
         assert private not in answered.text
     assert searched == ["ana", "ana"]
-    kept = world.queue.take()
-    assert private not in str([each for each in kept if each.thread_id == thread_id])
-    assert {each.user_id for each in kept if each.thread_id == thread_id} == {"ana"}
+    stored = world.queue.take()
+    assert private not in str([each for each in stored if each.thread_id == thread_id])
+    assert {each.user_id for each in stored if each.thread_id == thread_id} == {"ana"}
 
 
 @pytest.mark.parametrize("down", ["redis", "postgres", "both"])
-def test_a_thread_with_an_unknown_owner(
+def test_a_turn_in_a_thread_with_an_unknown_owner_returns_503(
     world: World, make_world: Callable[[], World], valkey: ValkeyServer, postgres: PostgresServer, down: str
 ) -> None:
     """PostgreSQL is down. A turn in a thread that Redis does not have returns a 503, even to the thread's creator."""
@@ -293,12 +297,14 @@ def test_a_thread_with_an_unknown_owner(
     assert world.say("bob") == (404 if down == "redis" else 503)
 
 
-def test_two_users_race_to_create_a_thread(make_world: Callable[[], World], database: psycopg.Connection) -> None:
+def test_only_one_of_several_concurrent_users_becomes_the_owner(
+    make_world: Callable[[], World], database: psycopg.Connection
+) -> None:
     """Three users create the same thread at once. One user becomes the owner. Only the owner's exchange is stored."""
     worlds = {user: make_world() for user in ("ana", "bob", "eve")}
     for number in range(12):
         thread_id = f"raced-{number}"
-        answers = _at_once({user: partial(world.say, user, thread_id, user) for user, world in worlds.items()})
+        answers = _run_concurrently({user: partial(world.say, user, thread_id, user) for user, world in worlds.items()})
         assert sorted(answers.values()) == [202, 404, 404], answers
         owner = next(user for user, status in answers.items() if status == 202)
         for user, world in worlds.items():
@@ -316,16 +322,16 @@ def test_two_users_race_to_create_a_thread(make_world: Callable[[], World], data
         assert rows == [(owner, f"{owner} question"), (owner, f"{owner} answer")]
 
 
-def _at_once(actions: dict[str, Callable[[], int]]) -> dict[str, int]:
+def _run_concurrently(actions: dict[str, Callable[[], int]]) -> dict[str, int]:
     """Run functions concurrently and return their results."""
     barrier = threading.Barrier(len(actions))
     results: dict[str, int] = {}
 
-    def act(name: str) -> None:
+    def run(name: str) -> None:
         barrier.wait()
         results[name] = actions[name]()
 
-    racers = [threading.Thread(target=act, args=(name,)) for name in actions]
+    racers = [threading.Thread(target=run, args=(name,)) for name in actions]
     for racer in racers:
         racer.start()
     for racer in racers:
@@ -334,7 +340,7 @@ def _at_once(actions: dict[str, Callable[[], int]]) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("lost", ["nothing", "redis", "redis down"])
-def test_the_first_exchange_is_still_queued(
+def test_the_owner_is_known_before_the_first_drain(
     world: World,
     make_world: Callable[[], World],
     valkey: ValkeyServer,
@@ -355,7 +361,7 @@ def test_the_first_exchange_is_still_queued(
     assert world.drain() == []
 
 
-def test_a_turn_whose_thread_is_deleted_meanwhile(world: World, make_world: Callable[[], World]) -> None:
+def test_a_turn_fails_if_its_thread_gets_another_owner_meanwhile(world: World, make_world: Callable[[], World]) -> None:
     """During a turn, the user deletes the thread and another user claims it.
 
     The turn returns a 404, and the drain refuses its exchange.
@@ -368,8 +374,8 @@ def test_a_turn_whose_thread_is_deleted_meanwhile(world: World, make_world: Call
     with pytest.raises(ThreadNotFound):
         turn.append("anas late question", "anas late answer")
     body = {"thread_id": THREAD}
-    recalled = other.app.ask("POST", "/invoking", body, headers=other.bearer("bob")).json()
-    assert [message["content"] for message in recalled["messages"]] == ["bobs question", "bobs answer"]
+    context = other.app.ask("POST", "/invoking", body, headers=other.bearer("bob")).json()
+    assert [message["content"] for message in context["messages"]] == ["bobs question", "bobs answer"]
     assert other.drain() == ["ana"]
     assert "anas" not in other.app.ask("GET", f"/threads/{THREAD}/messages", headers=other.bearer("bob")).text
     assert world.say("ana") == 404
@@ -380,8 +386,8 @@ def test_a_deleted_thread_has_no_owner(world: World) -> None:
     assert world.app.ask("DELETE", f"/threads/{THREAD}", headers=world.bearer("ana")).status_code == 204
     assert world.say("bob", text="bobs") == 202
     assert world.say("ana") == 404
-    recalled = world.app.ask("POST", "/invoking", {"thread_id": THREAD}, headers=world.bearer("bob"))
-    assert SECRET not in recalled.text
+    context = world.app.ask("POST", "/invoking", {"thread_id": THREAD}, headers=world.bearer("bob"))
+    assert SECRET not in context.text
     assert world.drain() == []
 
 
@@ -398,7 +404,7 @@ def test_a_deleted_users_threads_have_no_owner(world: World) -> None:
     assert world.drain() == []
 
 
-def test_threads_from_before_there_were_owners(world: World, make_world: Callable[[], World]) -> None:
+def test_a_thread_without_a_claim_belongs_to_its_first_user(world: World, make_world: Callable[[], World]) -> None:
     """A thread without a claim belongs to the user of its first exchange, drained or queued."""
     memory = world.memory
     memory.archive.store([exchange(1, "drained", "ana")])
@@ -461,7 +467,7 @@ def test_a_deleted_answer_is_not_replayed(
 
 
 @pytest.mark.parametrize("deleted", ["thread", "user"])
-def test_a_deleted_answer_leaves_postgresql(
+def test_a_threads_deletion_deletes_its_stored_responses(
     world: World, database_url: str, database: psycopg.Connection, deleted: str
 ) -> None:
     """The deletion of a thread deletes the thread's stored responses. Other threads' responses stay."""
@@ -480,7 +486,7 @@ def test_a_deleted_answer_leaves_postgresql(
     assert rows == [("ana", "{}"), ("bob", f'{{"response": "{SECRET}"}}')]
 
 
-def test_an_idempotency_key_is_its_users(world: World) -> None:
+def test_two_users_may_use_the_same_idempotency_key(world: World) -> None:
     """Two users send the same key and body. Each user gets their own response."""
     key = {"Idempotency-Key": "same"}
     answers = [

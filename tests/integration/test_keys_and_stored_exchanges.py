@@ -80,16 +80,16 @@ def world(
 ) -> World:
     """Create empty stores."""
     monkeypatch.setattr("shared.memory.backlog.MAX_WAIT_SECONDS", 0.0)
-    made = World(real_cache, real_archive, queue, redis_client)
-    made.make_redis_new()
-    return made
+    created = World(real_cache, real_archive, queue, redis_client)
+    created.make_redis_new()
+    return created
 
 
 def _run(process: Operations, request: RunRequest = REQUEST, key: str = "k") -> RunResult:
     return asyncio.run(process.run(request, key))
 
 
-def test_redis_is_lost_before_the_drain(world: World) -> None:
+def test_a_repeated_request_fails_until_the_drain_has_stored_a_lost_key(world: World) -> None:
     """Redis loses a key before the drain. Repeated requests fail until the drain has stored the key in PostgreSQL."""
     first = _run(world.process(AWAY)).answer
     assert first["memory"]["durability"] == "queue"
@@ -111,7 +111,7 @@ def test_redis_is_lost_before_the_drain(world: World) -> None:
     assert not _run(process, key="other").is_replayed
 
 
-def test_redis_is_down(world: World) -> None:
+def test_a_repeated_request_fails_while_redis_is_down_until_the_drain(world: World) -> None:
     """Redis is down, so its keys are unknown. A repeated request fails until the queue is drained."""
     _run(world.process(AWAY))
     process = world.process()
@@ -143,7 +143,9 @@ def test_another_body_leaves_no_lease(world: World) -> None:
     # `("exchange", False)` is left out: an exchange that no layer has cannot be deleted.
     [("thread", True), ("thread", False), ("user", True), ("user", False), ("exchange", True)],
 )
-def test_a_deleted_exchange_of_a_key(world: World, what: str, *, is_drained: bool) -> None:
+def test_a_repeated_request_whose_exchange_was_deleted_returns_422(
+    world: World, what: str, *, is_drained: bool
+) -> None:
     """A repeated request returns a 422, because its exchange was deleted. The stored response has none of its text."""
     first = _run(world.process(AWAY)).answer
     world.redis.flushall()
@@ -180,7 +182,7 @@ def test_redis_that_refuses_writes_still_has_its_keys(world: World) -> None:
     assert again.answer["exchange_id"] == first["exchange_id"]
 
 
-def test_the_outbox_of_an_older_redis(world: World) -> None:
+def test_a_repeated_request_fails_until_the_sweep_stores_its_exchange(world: World) -> None:
     """The outbox has the exchange, and Redis has lost its key. A repeated request fails until the sweep stores it."""
     world.queue.is_down = True
     first = _run(world.process(AWAY)).answer
@@ -194,7 +196,7 @@ def test_the_outbox_of_an_older_redis(world: World) -> None:
     assert _run(process).answer["exchange_id"] == first["exchange_id"]
 
 
-def test_an_outbox_with_another_exchange(world: World) -> None:
+def test_a_lost_key_in_the_outbox_does_not_stop_other_keys(world: World) -> None:
     """The outbox has an exchange with a lost key. A request with another key is answered."""
     world.queue.is_down = True
     first = _run(world.process(AWAY)).answer
@@ -208,16 +210,18 @@ def test_an_outbox_with_another_exchange(world: World) -> None:
     assert _run(process).answer["exchange_id"] == first["exchange_id"]
 
 
-def test_keys_that_redis_missed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_repeated_request_fails_if_its_response_is_in_no_reachable_layer(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Redis missed a response. PostgreSQL has it, but is down when the request is repeated. The request fails."""
     process, broken = world.process(), world.process()
     cache = cast("RedisCache", broken._memory.cache)
 
-    def away(*_: Any) -> Any:
+    def raise_unavailable(*_: Any) -> Any:
         raise StoreUnavailable("redis", "injected")
 
     with monkeypatch.context() as patched:
-        patched.setattr(cache._connection, "call", away)
+        patched.setattr(cache._connection, "call", raise_unavailable)
         assert _run(broken).answer["memory"]["degraded"] == ["redis"]
     cache.read("t", "ana")
     with pytest.raises(StoreUnavailable):
@@ -225,7 +229,7 @@ def test_keys_that_redis_missed(world: World, monkeypatch: pytest.MonkeyPatch) -
     assert _run(process).is_replayed
 
 
-def test_keys_in_a_redis_that_evicts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_keys_run_after_an_eviction_that_postgresql_covers(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """PostgreSQL was up long enough to have all evicted keys. New keys run although the queue has messages."""
     monkeypatch.setattr(PostgresArchive, "uptime_seconds", lambda _: 1e6)
     _run(world.process(AWAY))
@@ -245,7 +249,9 @@ def test_keys_in_a_redis_that_evicts(world: World, monkeypatch: pytest.MonkeyPat
         _run(world.process(), key="three")
 
 
-def test_a_process_that_ends_before_its_response(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_repeated_request_gets_the_exchange_id_of_an_ended_process(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A process ends before it stores its response. The repeated request gets the same exchange id."""
     with monkeypatch.context() as patched:
         patched.setattr("shared.memory.idempotency.KeyLease.complete", lambda *_: None)

@@ -56,7 +56,7 @@ def keys(request: pytest.FixtureRequest) -> KeyStore:
     return found
 
 
-def test_the_first_call_acquires(keys: KeyStore) -> None:
+def test_only_the_first_caller_acquires_a_key(keys: KeyStore) -> None:
     """The first caller acquires the key. The second caller gets the exchange id and body hash of the first caller."""
     first, second = keys.acquire("k", "body", A), keys.acquire("k", "other", B)
     assert (first.is_acquired, first.exchange_id, first.body_hash, first.answer) == (True, A, "body", None)
@@ -73,7 +73,7 @@ def test_a_response_is_stored(keys: KeyStore) -> None:
     assert keys.acquire("k2", "body", B).answer == "{}"
 
 
-def test_a_late_response_of_a_deleted_exchange(in_postgres: PostgresKeys) -> None:
+def test_a_late_response_does_not_replace_a_deleted_response(in_postgres: PostgresKeys) -> None:
     """A deletion has emptied a key's response. A late response of the exchange does not replace the empty response."""
     layers: list[KeyStore] = [in_postgres, InMemoryKeys("postgres")]
     for keys in layers:
@@ -83,7 +83,7 @@ def test_a_late_response_of_a_deleted_exchange(in_postgres: PostgresKeys) -> Non
         assert keys.acquire("k", "body", B).answer == "{}"
 
 
-def test_a_released_key_is_free(keys: KeyStore) -> None:
+def test_a_released_key_can_be_acquired(keys: KeyStore) -> None:
     """A released key is free for another caller. A second release is no error."""
     lease_id = keys.acquire("k", "body", A).lease_id
     keys.release("k", lease_id)
@@ -91,7 +91,7 @@ def test_a_released_key_is_free(keys: KeyStore) -> None:
     assert keys.acquire("k", "other", B).is_acquired
 
 
-def test_leases_end(in_redis: RedisKeys, redis_client: redis.Redis) -> None:
+def test_leases_and_responses_expire_in_redis(in_redis: RedisKeys, redis_client: redis.Redis) -> None:
     """In Redis, a key without a response expires at the end of its lease, and a response expires after a day."""
     in_redis.acquire("k", "body", A)
     assert LEASE_SECONDS - 5 < redis_client.ttl("idempotency:k") <= LEASE_SECONDS
@@ -99,7 +99,7 @@ def test_leases_end(in_redis: RedisKeys, redis_client: redis.Redis) -> None:
     assert ANSWER_SECONDS - 5 < redis_client.ttl("idempotency:k") <= ANSWER_SECONDS
 
 
-def test_a_lease_without_response_in_redis(in_redis: RedisKeys, redis_client: redis.Redis) -> None:
+def test_redis_keeps_the_exchange_id_after_the_lease(in_redis: RedisKeys, redis_client: redis.Redis) -> None:
     """Redis keeps a key's exchange id and body hash after the lease. The next caller gets this exchange id."""
     in_redis.acquire("k", "body", A)
     assert ANSWER_SECONDS - 5 < redis_client.ttl("idempotency:k:exchange") <= ANSWER_SECONDS
@@ -110,7 +110,7 @@ def test_a_lease_without_response_in_redis(in_redis: RedisKeys, redis_client: re
     assert in_redis.acquire("k", "other", B).body_hash == "body"
 
 
-def test_a_holder_past_its_lease_releases_nothing(
+def test_a_release_after_the_lease_changes_nothing(
     keys: KeyStore, redis_client: redis.Redis, database: psycopg.Connection
 ) -> None:
     """After the lease, another request holds the key. The release by the first request changes nothing."""
@@ -125,7 +125,7 @@ def test_a_holder_past_its_lease_releases_nothing(
     assert (state.is_acquired, state.exchange_id) == (False, A)
 
 
-def test_an_answer_is_not_released(keys: KeyStore) -> None:
+def test_a_late_release_does_not_remove_a_response(keys: KeyStore) -> None:
     """A late release does not remove a stored response."""
     lease_id = keys.acquire("k", "body", A).lease_id
     keys.answer("k", "body", A, "{}")
@@ -133,7 +133,9 @@ def test_an_answer_is_not_released(keys: KeyStore) -> None:
     assert keys.acquire("k", "body", B).answer == "{}"
 
 
-def test_a_lease_without_response_in_postgres(in_postgres: PostgresKeys, database: psycopg.Connection) -> None:
+def test_one_caller_acquires_a_key_after_its_lease_in_postgres(
+    in_postgres: PostgresKeys, database: psycopg.Connection
+) -> None:
     """After the lease, exactly one caller acquires the key in PostgreSQL, with the same exchange id."""
     in_postgres.acquire("k", "body", A)
     database.execute("update idempotency_keys set claimed_at = now() - interval '41 s'")
@@ -141,7 +143,7 @@ def test_a_lease_without_response_in_postgres(in_postgres: PostgresKeys, databas
     assert [(state.is_acquired, state.exchange_id) for state in states] == [(True, A), (False, A)]
 
 
-def test_a_lease_from_the_future(in_postgres: PostgresKeys, database: psycopg.Connection) -> None:
+def test_a_lease_from_the_future_can_be_acquired(in_postgres: PostgresKeys, database: psycopg.Connection) -> None:
     """PostgreSQL's clock was ahead when a key was acquired. Another request may acquire the key at once."""
     in_postgres.acquire("k", "body", A)
     database.execute("update idempotency_keys set claimed_at = now() + interval '2 d'")

@@ -24,19 +24,19 @@ def _turn(memory: Memory, user_id: str | None, access: str = "own") -> Turn:
     return Turn(memory, "t", user_id, access)  # type: ignore[arg-type]  # one of the three
 
 
-def _keep(memory: Memory, user_id: str, number: int) -> str:
+def _append(memory: Memory, user_id: str, number: int) -> str:
     return _turn(memory, user_id).append(f"q{number}", f"a{number}").durability
 
 
 @pytest.fixture
 def memory(process: MakeProcess) -> Memory:
     """Create a process, and a thread of Ana with a sealed list in Redis."""
-    made = process()
-    assert _keep(made, "ana", 0) == "queue"
-    return made
+    created = process()
+    assert _append(created, "ana", 0) == "queue"
+    return created
 
 
-def test_the_owner_needs_no_postgresql(memory: Memory, process: MakeProcess) -> None:
+def test_a_sealed_list_gives_the_owner_while_postgresql_is_down(memory: Memory, process: MakeProcess) -> None:
     """Each process reads the owner from the sealed list, so turns succeed while PostgreSQL is down."""
     for each in (memory, process()):
         each.archive.window = each.archive.owner = each.archive.claim_ownership = _raise_unavailable  # type: ignore[method-assign,assignment]
@@ -52,7 +52,7 @@ def _raise_unavailable(*_: object) -> None:
     raise StoreUnavailable("postgres", "injected")
 
 
-def test_an_unsealed_list_shows_no_owner(memory: Memory, redis_client: redis.Redis) -> None:
+def test_an_unsealed_list_contains_no_owner(memory: Memory, redis_client: redis.Redis) -> None:
     """A list that is empty, missing or without a seal contains no owner."""
     head = cast("str", redis_client.lindex("thread:t:messages", 0))
     seal = head.rindex(',"first"')
@@ -62,10 +62,12 @@ def test_an_unsealed_list_shows_no_owner(memory: Memory, redis_client: redis.Red
     )
     for prepare in prepared:
         prepare()
-        asked = list[str]()
+        requested = list[str]()
         window = memory.archive.window
 
-        def note(thread_id: str, limit: int, users: list[str], ask: object = window, to: list[str] = asked) -> object:
+        def note(
+            thread_id: str, limit: int, users: list[str], ask: object = window, to: list[str] = requested
+        ) -> object:
             to.append(thread_id)
             return ask(thread_id, limit, users)  # type: ignore[operator]
 
@@ -73,7 +75,7 @@ def test_an_unsealed_list_shows_no_owner(memory: Memory, redis_client: redis.Red
         with pytest.raises(ThreadNotFound):
             _turn(memory, "bob").recall()
         assert texts(_turn(memory, "ana").recall().messages) == contents_of(0)
-        assert asked == ["t", "t"]
+        assert requested == ["t", "t"]
         memory.archive.window = window  # type: ignore[method-assign]
 
 
@@ -88,7 +90,7 @@ def test_a_thread_of_several_users_has_no_owner(process: MakeProcess) -> None:
     assert texts(_turn(memory, "ana").recall().messages) == contents_of(0)
 
 
-def test_an_owner_who_deleted_the_thread_while_a_turn_ran(memory: Memory, process: MakeProcess) -> None:
+def test_an_owners_turn_during_the_deletion_starts_a_new_thread(memory: Memory, process: MakeProcess) -> None:
     """The owner deletes the thread during a turn. The turn's exchange is the only exchange of a new thread."""
     turn = _turn(memory, "ana")
     turn.recall()
@@ -96,14 +98,14 @@ def test_an_owner_who_deleted_the_thread_while_a_turn_ran(memory: Memory, proces
     Threads(other).delete("t", "ana")
     # This read refills the list.
     assert not _turn(other, "ana").recall().messages
-    receipt = turn.append("q1", "a1")
-    assert (receipt.durability, receipt.cached, receipt.degraded) == ("queue", True, [])
+    append_result = turn.append("q1", "a1")
+    assert (append_result.durability, append_result.cached, append_result.degraded) == ("queue", True, [])
     queue = cast("InMemoryQueue", memory.queue)
-    assert queue.take()[-1].exchange_id == receipt.exchange_id
+    assert queue.take()[-1].exchange_id == append_result.exchange_id
     assert texts(_turn(process(), "ana").recall().messages) == contents_of(1)
 
 
-def test_an_append_between_the_two_parts_of_a_deletion(
+def test_a_late_append_of_a_former_owner_is_not_shown(
     memory: Memory, process: MakeProcess, redis_client: redis.Redis
 ) -> None:
     """A user deletes a thread and another user claims it in PostgreSQL.
@@ -124,32 +126,32 @@ def test_an_append_between_the_two_parts_of_a_deletion(
         with pytest.raises(ThreadNotFound):
             _turn(each, "ana").recall()
         with pytest.raises(ThreadNotFound):
-            _keep(each, "ana", 1)
+            _append(each, "ana", 1)
     assert not _turn(other, "bob").recall().messages
     assert "late" not in str(redis_client.lrange("thread:t:messages", 0, -1))
     assert not redis_client.exists("thread:t:pending")
-    assert _keep(other, "bob", 2) == "queue"
+    assert _append(other, "bob", 2) == "queue"
     assert texts(_turn(memory, "bob").recall().messages) == contents_of(2)
     late = [each.user_id for each in other.archive.store(cast("InMemoryQueue", other.queue).take()).rejected_owner]
     assert late == ["ana"]
 
 
-def test_a_condition_on_the_last_deletion(real_cache: Callable[..., RedisCache]) -> None:
+def test_an_append_fails_if_the_thread_was_deleted_since_the_read(real_cache: Callable[..., RedisCache]) -> None:
     """An append fails if the thread was deleted after the turn's context was loaded. Otherwise it succeeds."""
-    cache, made = real_cache(), [exchange(number) for number in range(4)]
-    cache.forget_threads({"t": made[1].order})
+    cache, created = real_cache(), [exchange(number) for number in range(4)]
+    cache.forget_threads({"t": created[1].order})
     cache.read("t", None)
-    refused = cache.append(made[2], is_drained=False, after=made[0].order)
-    assert (refused.cutoff, refused.is_cached) == (made[1].order, False)
+    refused = cache.append(created[2], is_drained=False, after=created[0].order)
+    assert (refused.cutoff, refused.is_cached) == (created[1].order, False)
     assert (list(cache.peek("t").messages), cache.peek("t").undrained) == ([], [])
-    for after in (made[1].order, made[2].order, None):
+    for after in (created[1].order, created[2].order, None):
         cache.read("t", None)
-        assert cache.append(made[3], is_drained=False, after=after).is_cached
+        assert cache.append(created[3], is_drained=False, after=after).is_cached
     assert texts(cache.peek("t").messages) == contents_of(3)
 
 
 @pytest.mark.parametrize("is_of_user", [False, True], ids=["the thread", "its user"])
-def test_restored_exchanges_make_no_owner(
+def test_restored_exchanges_do_not_prevent_another_claim(
     memory: Memory, process: MakeProcess, redis_client: redis.Redis, *, is_of_user: bool
 ) -> None:
     """PostgreSQL has deleted the thread or its owner. Exchanges that Redis restores do not prevent another claim."""
@@ -166,7 +168,7 @@ def test_restored_exchanges_make_no_owner(
     redis_client.hset("thread:t:pending", mapping=waiting)
     other = process()
     assert not _turn(other, "bob").recall().messages
-    assert _keep(other, "bob", 1) == "queue"
+    assert _append(other, "bob", 1) == "queue"
     assert texts(_turn(process(), "bob").recall().messages) == contents_of(1)
     with pytest.raises(ThreadNotFound):
         _turn(process(), "ana").recall()

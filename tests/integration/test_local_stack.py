@@ -54,7 +54,7 @@ def _kill_and_wait(stack: StackProcess, name: str) -> float:
     return time.monotonic() - started
 
 
-def test_stack_json_names_everything(stack: StackProcess) -> None:
+def test_stack_json_is_complete(stack: StackProcess) -> None:
     """`stack.json` is complete, and each of its addresses responds."""
     info = stack.info
     assert set(info) >= {"api_url", "endpoint_url", "region", "queue_url", "dlq_url", "agent_function", "sync_function"}
@@ -74,7 +74,7 @@ def test_a_second_stack_in_the_same_directory_is_refused(stack: StackProcess) ->
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "named"),
+    ("variable", "value", "named_variable"),
     [
         ("MEMORY__THREAD_TTL_HOURS", "soon", "MEMORY__THREAD_TTL_HOURS"),
         ("AGENT__TIMEOUT_SECONDS", "60", "AGENT__TIMEOUT_SECONDS"),
@@ -85,16 +85,16 @@ def test_a_second_stack_in_the_same_directory_is_refused(stack: StackProcess) ->
         ("AGENT__PLUGINS", "no_such_module", "AGENT__PLUGINS"),
     ],
 )
-def test_a_wrong_setting_stops_the_start(tmp_path: Path, variable: str, value: str, named: str) -> None:
+def test_a_wrong_setting_stops_the_start(tmp_path: Path, variable: str, value: str, named_variable: str) -> None:
     """The error names the variable with the wrong setting. The command starts no server."""
     result = _run(tmp_path / "state", **{variable: value, "OPENAI_API_KEY": "", "OPENAI_BASE_URL": ""})
     assert result.returncode == 1
-    assert named in result.stderr
+    assert named_variable in result.stderr
     assert result.stderr.count("\n") == 1
     assert not (tmp_path / "state").exists()
 
 
-def test_postgres_comes_back_with_its_data(stack: StackProcess) -> None:
+def test_a_killed_postgres_is_restarted_with_its_data(stack: StackProcess) -> None:
     """The supervisor restarts a killed PostgreSQL with its data."""
     with psycopg.connect(stack.info["database_url"], autocommit=True) as connection:
         connection.execute("create table if not exists survivor ()")
@@ -103,7 +103,7 @@ def test_postgres_comes_back_with_its_data(stack: StackProcess) -> None:
         connection.execute("select from survivor")
 
 
-def test_valkey_comes_back_empty(stack: StackProcess) -> None:
+def test_a_killed_valkey_is_restarted_empty(stack: StackProcess) -> None:
     """The supervisor restarts a killed Valkey without its old data."""
     with redis.Redis.from_url(stack.info["redis_url"]) as client:
         client.set("key", "value")
@@ -111,7 +111,7 @@ def test_valkey_comes_back_empty(stack: StackProcess) -> None:
         assert client.get("key") is None
 
 
-def test_the_emulator_comes_back_with_the_stack_deployed(stack: StackProcess) -> None:
+def test_a_killed_emulator_is_restarted_at_the_same_address(stack: StackProcess) -> None:
     """The supervisor restarts a killed emulator at the same address. The killed emulator's workers end too."""
     before = stack.info
     workers = psutil.Process(before["pids"]["emulator"]).children()
@@ -123,7 +123,7 @@ def test_the_emulator_comes_back_with_the_stack_deployed(stack: StackProcess) ->
     assert not [worker for worker in workers if worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE]
 
 
-def test_a_frozen_server_is_left_alone(stack: StackProcess) -> None:
+def test_a_frozen_server_is_not_restarted(stack: StackProcess) -> None:
     """The supervisor does not restart a frozen server."""
     before = stack.info["pids"]
     valkey = psutil.Process(before["valkey"])
@@ -133,7 +133,7 @@ def test_a_frozen_server_is_left_alone(stack: StackProcess) -> None:
     assert stack.info["pids"] == before
 
 
-def test_the_end_leaves_no_process_and_a_start_finds_the_data(tmp_path: Path) -> None:
+def test_a_stop_ends_all_processes_and_keeps_the_data(tmp_path: Path) -> None:
     """After SIGTERM no process runs and `stack.json` is gone. A restart has PostgreSQL's and Valkey's data."""
     stack = StackProcess(tmp_path / "state")
     with stack:

@@ -29,7 +29,7 @@ def _count(server: PostgresServer) -> int:
     return int(row[0]) if row else 0
 
 
-def test_postgres_keeps_its_data_through_a_kill_and_a_stop(tmp_path: Path) -> None:
+def test_postgres_recovers_after_a_kill(tmp_path: Path) -> None:
     """PostgreSQL recovers after SIGKILL of any of its processes, on the same port."""
     with PostgresServer(tmp_path / "postgres") as server:
         url = server.url
@@ -48,7 +48,7 @@ def test_postgres_keeps_its_data_through_a_kill_and_a_stop(tmp_path: Path) -> No
         assert server.url == url
 
 
-def test_a_frozen_postgres_answers_after_the_thaw(tmp_path: Path) -> None:
+def test_a_frozen_postgres_responds_after_the_thaw(tmp_path: Path) -> None:
     """A frozen PostgreSQL accepts no connection. It responds after the thaw. It can be stopped while it is frozen."""
     with PostgresServer(tmp_path / "postgres") as server:
         _write(server)
@@ -63,12 +63,12 @@ def test_a_frozen_postgres_answers_after_the_thaw(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has a choice of users")
 @pytest.mark.parametrize("kind", ["namespace", "capable"])
-def test_root_runs_postgres_in_a_directory_only_root_may_enter(
+def test_postgres_runs_as_any_other_user_in_a_private_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     """PostgreSQL runs as each kind of non-root user and reaches its data in a directory with mode 700."""
     every = identity._candidates(tmp_path)
-    monkeypatch.setattr(identity, "_candidates", lambda _: [one for one in every if one.kind == kind])
+    monkeypatch.setattr(identity, "_candidates", lambda _: [first for first in every if first.kind == kind])
     tmp_path.chmod(0o700)
     try:
         with PostgresServer(tmp_path / "postgres") as server:
@@ -78,14 +78,14 @@ def test_root_runs_postgres_in_a_directory_only_root_may_enter(
         pytest.skip(f"not permitted on this machine: {error}")
 
 
-def test_no_identity_works_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_suggests_an_ordinary_user_if_no_user_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If no user can run PostgreSQL, the error suggests to run make as an ordinary user."""
     monkeypatch.setattr(identity, "_candidates", lambda _: list[Identity]())
     with pytest.raises(LocalStackError, match="run make as an ordinary user"):
         PostgresServer(tmp_path / "postgres").start()
 
 
-def test_valkey_keeps_its_data_when_stopped_and_loses_it_when_killed(tmp_path: Path) -> None:
+def test_valkeys_data_survives_a_stop_and_not_a_kill(tmp_path: Path) -> None:
     """Valkey's data survives a clean stop. It does not survive a kill."""
     with ValkeyServer(tmp_path / "valkey") as server, redis.Redis.from_url(server.url) as client:
         client.set("key", "value")
@@ -97,15 +97,17 @@ def test_valkey_keeps_its_data_when_stopped_and_loses_it_when_killed(tmp_path: P
         assert client.get("key") is None
 
 
-def test_a_taken_port_is_replaced(tmp_path: Path) -> None:
+def test_a_free_port_replaces_a_used_port(tmp_path: Path) -> None:
     """If another program uses the preferred port, the server uses a free port."""
-    with ValkeyServer(tmp_path / "one") as one:
-        assert free_port(one.port) != one.port
-        with ValkeyServer(tmp_path / "two", preferred=(one.port,)) as two:
-            assert two.port != one.port
+    with ValkeyServer(tmp_path / "one") as first:
+        assert free_port(first.port) != first.port
+        with ValkeyServer(tmp_path / "two", preferred=(first.port,)) as two:
+            assert two.port != first.port
 
 
-def test_a_taken_port_is_reported_and_used_again_when_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replaced_port_is_reported_and_preferred_again_when_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The preferred port is taken. A message names this port and its replacement.
 
     The server uses the same replacement until the preferred port is free.
@@ -120,13 +122,13 @@ def test_a_taken_port_is_reported_and_used_again_when_free(tmp_path: Path, monke
         stack.valkey.stop()
         stack.state.remember({"api_id": "a", "valkey": stack.valkey.port})
 
-    with ValkeyServer(tmp_path / "other") as other:
-        monkeypatch.setitem(USUAL_PORTS, "valkey", other.port)
+    with ValkeyServer(tmp_path / "other") as second:
+        monkeypatch.setitem(USUAL_PORTS, "valkey", second.port)
         start()
         start()
     start()
     start()
-    usual = other.port
+    usual = second.port
     assert used == [used[0], used[0], usual, usual]
     assert used[0] != usual
     taken = f"  Port {usual} is taken: Valkey uses {used[0]} instead."

@@ -31,9 +31,9 @@ _CALLS: dict[str, tuple[str, _Call]] = {
 @pytest.fixture
 def connection(database_url: str) -> Iterator[PostgresConnection]:
     """Return a connection with a timeout of less than a second."""
-    made = PostgresConnection(DatabaseSettings(url=database_url, timeout_ms=600))
-    yield made
-    made.close()
+    created = PostgresConnection(DatabaseSettings(url=database_url, timeout_ms=600))
+    yield created
+    created.close()
 
 
 @pytest.mark.parametrize(("table", "call"), _CALLS.values(), ids=_CALLS)
@@ -56,7 +56,7 @@ def test_only_the_first_call_waits_for_a_locked_table(
     until(lambda: _succeeds(lambda: call(archive, keys)))
 
 
-def test_a_search_that_is_late_opens_no_circuit(connection: PostgresConnection, database_url: str) -> None:
+def test_a_slow_search_opens_no_circuit(connection: PostgresConnection, database_url: str) -> None:
     """A search that waits too long does not open the circuit, so other statements still run."""
     archive = PostgresArchive(connection)
     with psycopg.connect(database_url) as other:

@@ -30,7 +30,9 @@ def look(valkey: ValkeyServer) -> Iterator[RedisInspector]:
     connection.close()
 
 
-def test_a_list(look: RedisInspector, real_cache: MakeCache, redis_client: redis.Redis) -> None:
+def test_a_list_is_shown_without_extending_its_expiry(
+    look: RedisInspector, real_cache: MakeCache, redis_client: redis.Redis
+) -> None:
     """The inspector shows a list's newest messages, length, time to live and undrained exchanges.
 
     It does not extend the time to live.
@@ -51,7 +53,7 @@ def test_a_list(look: RedisInspector, real_cache: MakeCache, redis_client: redis
     assert redis_client.ttl("thread:t:messages") <= 1_000
 
 
-def test_no_list(look: RedisInspector, redis_client: redis.Redis) -> None:
+def test_no_list_is_shown_for_a_missing_key_or_another_type(look: RedisInspector, redis_client: redis.Redis) -> None:
     """The inspector shows no list if the key is missing or has another type. It shows a list without an expiry."""
     assert look.thread("t", 4) == ListSnapshot()
     redis_client.set("thread:t:messages", "not a list")
@@ -77,7 +79,9 @@ def test_deleted_exchanges_are_not_shown(
     assert [each.exchange_id for each in seen.undrained] == [new.exchange_id]
 
 
-def test_the_outbox(look: RedisInspector, real_cache: MakeCache, redis_client: redis.Redis) -> None:
+def test_the_outbox_is_shown_with_its_length_and_age(
+    look: RedisInspector, real_cache: MakeCache, redis_client: redis.Redis
+) -> None:
     """The inspector shows the outbox' length and the age of its oldest exchange."""
     assert look.outbox() == QueueCounts(0)
     cache = real_cache()
@@ -89,7 +93,7 @@ def test_the_outbox(look: RedisInspector, real_cache: MakeCache, redis_client: r
     assert look.outbox() == QueueCounts(3)
 
 
-def test_without_redis(look: RedisInspector, valkey: ValkeyServer) -> None:
+def test_a_redis_that_is_down_is_reported(look: RedisInspector, valkey: ValkeyServer) -> None:
     """If Redis is down, the inspector reports it as unavailable."""
     valkey.kill()
     with pytest.raises(StoreUnavailable, match="redis"):
@@ -98,7 +102,7 @@ def test_without_redis(look: RedisInspector, valkey: ValkeyServer) -> None:
         look.outbox()
 
 
-def test_a_queue(queues: Queues) -> None:
+def test_messages_are_counted_without_receiving_them(queues: Queues) -> None:
     """The inspector counts messages without receiving them. This SQS does not report the oldest message's age."""
     look = SqsInspector(queues.url, sqs_client(), None)
     assert look.waiting() == QueueCounts(0)
@@ -108,7 +112,7 @@ def test_a_queue(queues: Queues) -> None:
     assert look.waiting() == QueueCounts(1, in_flight=1)
 
 
-def test_a_missing_queue(queues: Queues) -> None:
+def test_a_missing_queue_is_reported(queues: Queues) -> None:
     """The inspector reports a missing queue as unavailable."""
     with pytest.raises(StoreUnavailable, match="queue"):
         SqsInspector(f"{queues.url}-gone", sqs_client(), None).waiting()

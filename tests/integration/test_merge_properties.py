@@ -115,10 +115,10 @@ def real(valkey: ValkeyServer) -> Iterator[List]:
 
 def _split(exchanges: list[Exchange], seed: int) -> list[list[Exchange]]:
     """Split a list into batches. The scripts may merge a batch of one exchange on a faster path."""
-    chance = random.Random(seed)  # noqa: S311 - no secret depends on it
+    random_generator = random.Random(seed)  # noqa: S311 - no secret depends on it
     parts: list[list[Exchange]] = []
     for exchange in exchanges:
-        if parts and chance.random() < 0.4:
+        if parts and random_generator.random() < 0.4:
             parts[-1].append(exchange)
         else:
             parts.append([exchange])
@@ -157,15 +157,15 @@ def test_the_scripts_equal_the_model(
     steps: list[tuple[list[Exchange], tuple[str, str, str] | None, UUID | None, list[UUID], bool, str]],
     most: int,
     before: list[bytes],
-    between: list[bytes],
+    lose_between_round_trips: list[bytes],
 ) -> None:
     """The scripts' results equal the model's byte for byte, for any batches, refills, deletions and foreign entries."""
     real.begin(before)
     model = list(before)
     for number, (batch, refill, cutoff, deleted, is_stored, generation) in enumerate(steps):
-        if number == 1 and between and model:
-            real._client.rpush(KEY, *between)
-            model += between
+        if number == 1 and lose_between_round_trips and model:
+            real._client.rpush(KEY, *lose_between_round_trips)
+            model += lose_between_round_trips
         if generation:
             model = add_token(model, most, generation, TOKEN)
             assert real.add_token(most, generation) == model[-most:]
@@ -182,31 +182,33 @@ def test_the_scripts_equal_the_model(
 @relaxed
 @given(batches, windows, st.randoms(use_true_random=False))
 def test_the_order_of_merges_does_not_matter(
-    real: List, made: list[Exchange], most: int, chance: random.Random
+    real: List, created: list[Exchange], most: int, random_generator: random.Random
 ) -> None:
     """Merging is commutative and associative. Any order and any batches produce the same list."""
     results = []
     for attempt in range(3):
         real.begin()
-        for batch in _split(made, attempt):
+        for batch in _split(created, attempt):
             real.merge(batch, most)
         results.append(real.entries())
-        chance.shuffle(made)
+        random_generator.shuffle(created)
     assert results[0] == results[1] == results[2]
 
 
 @relaxed
 @given(moving, st.randoms(use_true_random=False))
-def test_the_winner_of_two_wins_in_any_order(real: List, made: list[Exchange], chance: random.Random) -> None:
+def test_two_versions_have_the_same_winner_in_any_order(
+    real: List, created: list[Exchange], random_generator: random.Random
+) -> None:
     """Two versions of an exchange have the same winner in any order, even if the winner has another position."""
     results = []
     for attempt in range(3):
         real.begin()
-        for batch in _split(made, attempt):
+        for batch in _split(created, attempt):
             real.merge(batch, NO_LIMIT)
         results.append(real.messages())
-        chance.shuffle(made)
-    assert results[0] == results[1] == results[2] == _newest(made, NO_LIMIT)
+        random_generator.shuffle(created)
+    assert results[0] == results[1] == results[2] == _newest(created, NO_LIMIT)
 
 
 @relaxed
@@ -225,32 +227,32 @@ def test_repeated_merges_change_nothing(real: List, first: list[Exchange], secon
 
 @relaxed
 @given(batches, windows)
-def test_the_newest_exchanges_stay(real: List, made: list[Exchange], most: int) -> None:
+def test_the_newest_exchanges_stay(real: List, created: list[Exchange], most: int) -> None:
     """The list has the earliest version of each id. It is limited to the newest exchanges.
 
     It has both messages of each exchange, in thread order.
     """
     real.begin()
-    for exchange in made:
+    for exchange in created:
         real.merge([exchange], most)
-    assert real.messages() == _newest(made, most)
+    assert real.messages() == _newest(created, most)
 
 
 @relaxed
 @given(batches, time_ordered(), windows)
-def test_deleted_exchanges_stay_deleted(real: List, made: list[Exchange], cutoff: UUID, most: int) -> None:
+def test_deleted_exchanges_stay_deleted(real: List, created: list[Exchange], cutoff: UUID, most: int) -> None:
     """The list has no exchange up to the cutoff, for any order of the deletion and the merges."""
     for order in sorted(set(permutations(["merge", "cut", "merge", "cut"]))):
         real.begin()
         for step in order:
-            real.merge(made if step == "merge" else [], most, cutoff=cutoff if step == "cut" else None)
+            real.merge(created if step == "merge" else [], most, cutoff=cutoff if step == "cut" else None)
         real.merge([], most, cutoff=cutoff)
         assert all(message and message.order and message.order > cutoff for message in real.messages())
 
 
 @relaxed
 @given(batches, batches, windows, st.sampled_from([None, (TOKEN, "first", "1.5")]))
-def test_foreign_entries_are_not_touched(
+def test_merges_do_not_change_foreign_entries(
     real: List, first: list[Exchange], second: list[Exchange], most: int, refill: tuple[str, str, str] | None
 ) -> None:
     """Merges do not change foreign entries. They remove a foreign entry only if the list is longer than the window."""
@@ -258,49 +260,49 @@ def test_foreign_entries_are_not_touched(
     real.begin(foreign)
     real.merge(first, most, refill=refill)
     real.merge(second, most)
-    kept = [entry for entry in real.entries() if not entry.startswith(b'{"exchange_id"')]
-    assert kept == foreign[len(foreign) - len(kept) :]
+    stored = [entry for entry in real.entries() if not entry.startswith(b'{"exchange_id"')]
+    assert stored == foreign[len(foreign) - len(stored) :]
 
 
 @relaxed
 @given(batches, windows, batches)
 def test_a_refill_seals_a_list_with_its_token(
-    real: List, made: list[Exchange], most: int, later: list[Exchange]
+    real: List, created: list[Exchange], most: int, later: list[Exchange]
 ) -> None:
     """A refill seals the list's first entry. After later merges the seal is still on the first entry only."""
     real.begin()
-    assert real.merge(made, most, refill=("ee", "first", "1.5")) == -1
+    assert real.merge(created, most, refill=("ee", "first", "1.5")) == -1
     assert real.entries() == [ASKED]
-    real.merge(made, most, refill=(TOKEN, "first", "1.5"))
-    assert real.merge(made, most, refill=(TOKEN, "first", "1.5")) == -1
+    real.merge(created, most, refill=(TOKEN, "first", "1.5"))
+    assert real.merge(created, most, refill=(TOKEN, "first", "1.5")) == -1
     real.merge(later, most)
     entries = real.entries()
     assert [without_ending(entry) for entry in entries[1:]] == entries[1:]
     assert token_of(entries) is None
     assert real.add_token(most, "1.5") == entries
-    is_trimmed = len(_newest(made + later, NO_LIMIT)) > most
+    is_trimmed = len(_newest(created + later, NO_LIMIT)) > most
     assert is_first(entries[0], "1.5") == (not is_trimmed)
 
 
 @relaxed
 @given(batches, windows, time_ordered())
-def test_a_deletion_takes_the_token(real: List, made: list[Exchange], most: int, cutoff: UUID) -> None:
+def test_a_deletion_removes_the_token(real: List, created: list[Exchange], most: int, cutoff: UUID) -> None:
     """A deletion removes the token, so a refill from before the deletion changes nothing."""
     real.begin()
-    real.merge(made, most)
+    real.merge(created, most)
     real.merge([], most, cutoff=cutoff)
-    left = real.entries()
-    assert real.merge(made, most, refill=(TOKEN, "first", "1.5")) == -1
-    assert real.entries() == left
+    remaining = real.entries()
+    assert real.merge(created, most, refill=(TOKEN, "first", "1.5")) == -1
+    assert real.entries() == remaining
 
 
-def test_an_exchange_with_a_random_id_is_appended_at_the_end(real: List) -> None:
+def test_an_exchange_with_a_random_id_is_merged_once(real: List) -> None:
     """An exchange with a random id is merged twice. The list has it once."""
     real.begin()
-    made = exchanges(3)
-    named = made[2].with_id(uuid4(), made[2].created_at + timedelta(seconds=1))
-    for each in (*made[:2], named, named, made[0]):
+    created = exchanges(3)
+    random_exchange = created[2].with_id(uuid4(), created[2].created_at + timedelta(seconds=1))
+    for each in (*created[:2], random_exchange, random_exchange, created[0]):
         real.merge([each], NO_LIMIT)
     assert [message.exchange_id for message in real.messages() if message] == [
-        each.exchange_id for each in (*made[:2], named) for _ in range(2)
+        each.exchange_id for each in (*created[:2], random_exchange) for _ in range(2)
     ]

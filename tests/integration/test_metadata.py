@@ -44,7 +44,7 @@ def _bare(entry: bytes | str) -> bytes:
     return without_ending(entry.encode() if isinstance(entry, str) else entry)
 
 
-def test_through_queue_drain_and_refill(
+def test_metadata_is_equal_in_lists_rows_and_refilled_lists(
     process: MakeProcess,
     real_queue: SqsQueue,
     queues: Queues,
@@ -68,7 +68,7 @@ def test_through_queue_drain_and_refill(
     assert _listed(redis_client) == expected
 
 
-def test_a_repair_and_a_page(
+def test_updated_lists_and_pages_have_the_metadata(
     process: MakeProcess, redis_client: redis.Redis, real_archive: Callable[..., PostgresArchive]
 ) -> None:
     """A list that was updated from PostgreSQL has the metadata. Pages from either layer show the metadata."""
@@ -83,7 +83,7 @@ def test_a_repair_and_a_page(
         assert [each.metadata for each in page.items if each.role == "user"] == [TEXT, TEXT]
 
 
-def test_the_earliest_of_two_wins_with_its_metadata(
+def test_the_metadata_of_the_earliest_version_wins(
     real_archive: Callable[..., PostgresArchive],
     real_cache: Callable[..., RedisCache],
     redis_client: redis.Redis,
@@ -93,9 +93,9 @@ def test_the_earliest_of_two_wins_with_its_metadata(
     archive, cache = real_archive(), real_cache()
     late, other = exchange(), exchange()
     cache.read("t", None)
-    for made, first, second in ((late, None, TEXT), (other, TEXT, None)):
+    for created, first, second in ((late, None, TEXT), (other, TEXT, None)):
         pair = [
-            Exchange(made.exchange_id, "t", None, "q", "a", made.created_at - timedelta(seconds=ago), (), text)
+            Exchange(created.exchange_id, "t", None, "q", "a", created.created_at - timedelta(seconds=ago), (), text)
             for ago, text in ((0, second), (9, first))
         ]
         for each in pair:
@@ -111,8 +111,8 @@ def test_any_object_is_returned_unchanged(
 ) -> None:
     """PostgreSQL returns any JSON object of metadata with equal bytes."""
     database.execute("truncate conversations cascade")
-    made = exchange()
-    kept = Exchange(made.exchange_id, "t", None, "q", "a", made.created_at, (), encode_metadata(value))
+    created = exchange()
+    kept = Exchange(created.exchange_id, "t", None, "q", "a", created.created_at, (), encode_metadata(value))
     archive = real_archive()
     archive.store([kept])
     assert archive.window("t", 1).exchanges == [kept]

@@ -72,9 +72,9 @@ class CloudFormation:
 @pytest.fixture
 def cloudformation() -> Iterator[CloudFormation]:
     """Return the receiver of responses."""
-    made = CloudFormation()
-    yield made
-    made.close()
+    created = CloudFormation()
+    yield created
+    created.close()
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_the_template_requires_the_newest_schema() -> None:
     assert template["Parameters"]["SchemaRevision"]["Default"] == _NEWEST, "write it there"
 
 
-def test_an_empty_database(url: str, cloudformation: CloudFormation) -> None:
+def test_the_migration_creates_the_schema_and_the_user(url: str, cloudformation: CloudFormation) -> None:
     """The migration creates the schema and a user with access to rows only. A second run changes nothing."""
     for kind in ("Create", "Update"):
         assert cloudformation.ask(kind) == {
@@ -150,7 +150,7 @@ def test_the_functions_may_use_every_table(url: str, cloudformation: CloudFormat
     assert closed == ["alembic_version"]
 
 
-def test_a_database_that_is_ahead(url: str, cloudformation: CloudFormation) -> None:
+def test_a_newer_schema_is_not_changed(url: str, cloudformation: CloudFormation) -> None:
     """An older release finds a newer schema. Its migration succeeds and does not change the schema."""
     cloudformation.ask("Create")
     with psycopg.connect(url, autocommit=True) as connection:
@@ -159,7 +159,7 @@ def test_a_database_that_is_ahead(url: str, cloudformation: CloudFormation) -> N
     assert (answer["Status"], answer["Data"]) == ("SUCCESS", {"Revision": "9999"})
 
 
-def test_another_release_than_the_templates(url: str, cloudformation: CloudFormation) -> None:
+def test_a_release_with_another_schema_than_the_templates_fails(url: str, cloudformation: CloudFormation) -> None:
     """The template requires another schema than the code has. The migration fails and changes nothing."""
     answer = cloudformation.ask("Create", "0000")
     assert answer["Status"] == "FAILED"
@@ -168,7 +168,9 @@ def test_another_release_than_the_templates(url: str, cloudformation: CloudForma
     assert _asked(url, "select to_regclass('messages')") is None
 
 
-def test_a_database_that_does_not_answer(cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_does_not_respond_fails_the_stack(
+    cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The database does not respond. The stack fails at once, and the reason does not contain the password."""
     monkeypatch.setattr(handler, "_PATIENCE_SECONDS", 0)
     monkeypatch.setenv("DATABASE__URL", "postgresql://memory_owner:hunter2@127.0.0.1:1/memory")
@@ -185,7 +187,7 @@ def test_deleting_the_stack_reverts_no_migration(url: str, cloudformation: Cloud
     assert _asked(url, "select to_regclass('messages')::text") == "messages"
 
 
-def test_a_migration_that_does_not_end_in_time(
+def test_a_slow_migration_is_reported_before_the_timeout(
     url: str, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A migration takes too long. CloudFormation gets the reason before the function's timeout."""
@@ -203,7 +205,7 @@ def test_a_direct_invocation_returns_the_revision() -> None:
     assert handler.handler({}, _CONTEXT) == {"revision": _NEWEST}
 
 
-def test_an_existing_database(
+def test_an_existing_user_gets_access_to_the_rows(
     url: str, cloudformation: CloudFormation, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With `MIGRATION__MAKES_USER=false` the named user must exist. The migration grants it access to the rows."""
@@ -225,7 +227,7 @@ def test_an_existing_database(
 
 
 @pytest.mark.parametrize("user", ["", _OWNER])
-def test_functions_that_sign_in_as_the_owner(
+def test_no_privilege_changes_if_the_functions_are_the_owner(
     url: str, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch, user: str
 ) -> None:
     """If the functions sign in as the tables' owner, the migration grants and revokes no privilege."""

@@ -44,7 +44,7 @@ def _columns(connection: psycopg.Connection, table: str) -> dict[str, str]:
     return {str(name): str(kind) for name, kind in rows}
 
 
-def test_an_empty_database_is_brought_up_and_again(new_database: Callable[..., str]) -> None:
+def test_migrations_run_twice_without_a_change(new_database: Callable[..., str]) -> None:
     """The migrations create the tables of an empty database. A second run changes nothing."""
     url = new_database()
     for _ in range(2):
@@ -52,7 +52,7 @@ def test_an_empty_database_is_brought_up_and_again(new_database: Callable[..., s
         assert _tables(url) >= TABLES
 
 
-def test_down_and_up(new_database: Callable[..., str]) -> None:
+def test_every_migration_can_be_reverted_and_applied_again(new_database: Callable[..., str]) -> None:
     """Every migration can be reverted, down to an empty database, and applied again."""
     url = new_database()
     migrations.upgrade(url)
@@ -71,7 +71,7 @@ def test_models_and_migrations_agree(database_url: str) -> None:
     command.check(migrations.config(database_url))
 
 
-def test_two_runners_at_once(new_database: Callable[..., str]) -> None:
+def test_a_second_runner_waits_for_the_first_runner(new_database: Callable[..., str]) -> None:
     """A second runner waits for the first runner. It holds no snapshot while it waits, so it blocks no index build."""
     url = new_database()
     # Alembic's context is global, so this connection's lock replaces the first runner.
@@ -87,7 +87,7 @@ def test_two_runners_at_once(new_database: Callable[..., str]) -> None:
     assert _tables(url) >= TABLES
 
 
-def test_a_runner_that_never_ends(new_database: Callable[..., str]) -> None:
+def test_a_second_runner_gives_up_if_the_first_runner_does_not_end(new_database: Callable[..., str]) -> None:
     """A runner holds the lock and does not end. A second runner gives up and reports the reason."""
     url = new_database()
     with psycopg.connect(url, autocommit=True) as first:
@@ -111,7 +111,7 @@ def test_a_failure_keeps_completed_migrations(new_database: Callable[..., str]) 
     assert migrations.status(url).pending == []
 
 
-def test_a_lock_that_is_held_for_a_while(new_database: Callable[..., str]) -> None:
+def test_a_migration_waits_for_a_lock_in_short_attempts(new_database: Callable[..., str]) -> None:
     """A migration leaves the lock queue after a timeout, so that other sessions proceed. It tries again later.
 
     The migration uses its own timeouts instead of the database's.
@@ -131,7 +131,7 @@ def test_a_lock_that_is_held_for_a_while(new_database: Callable[..., str]) -> No
     assert migrations.status(url).pending == []
 
 
-def test_a_lock_that_is_never_free(new_database: Callable[..., str]) -> None:
+def test_a_migration_without_its_lock_ends_with_an_error(new_database: Callable[..., str]) -> None:
     """A migration cannot get its lock. It ends with an error before the function's timeout."""
     url = new_database()
     command.upgrade(migrations.config(url), "0002")
@@ -142,7 +142,7 @@ def test_a_lock_that_is_never_free(new_database: Callable[..., str]) -> None:
     assert migrations.status(url).current == "0002"
 
 
-def test_the_databases_session_settings(new_database: Callable[..., str]) -> None:
+def test_a_migration_ignores_the_databases_session_settings(new_database: Callable[..., str]) -> None:
     """The database has unusual session settings. A migration succeeds, because it sets its own settings."""
     url = new_database()
     with psycopg.connect(url, autocommit=True) as connection:
@@ -151,7 +151,7 @@ def test_the_databases_session_settings(new_database: Callable[..., str]) -> Non
     assert _tables(url) >= TABLES
 
 
-def test_an_index_is_built_beside_writers(new_database: Callable[..., str]) -> None:
+def test_an_index_build_blocks_no_insert(new_database: Callable[..., str]) -> None:
     """An index build waits for an open transaction longer than `lock_timeout`, and blocks no insert."""
     url = new_database()
     insert = "insert into t select generate_series(1, 10)"
@@ -169,7 +169,7 @@ def test_an_index_is_built_beside_writers(new_database: Callable[..., str]) -> N
         assert _count(watcher, _VALID) == 1
 
 
-def test_an_invalid_index_is_built_anew(new_database: Callable[..., str]) -> None:
+def test_an_invalid_index_is_built_again(new_database: Callable[..., str]) -> None:
     """A failed build leaves an invalid index, which no query uses. The migration builds the index again."""
     url = new_database()
     with psycopg.connect(url, autocommit=True) as connection:
@@ -185,7 +185,7 @@ def test_an_invalid_index_is_built_anew(new_database: Callable[..., str]) -> Non
         assert _count(connection, _VALID) == 1
 
 
-def test_a_dropped_index(new_database: Callable[..., str]) -> None:
+def test_an_index_can_be_removed_twice(new_database: Callable[..., str]) -> None:
     """A second removal of the same index succeeds too."""
     url = new_database()
     with psycopg.connect(url, autocommit=True) as connection:
@@ -219,15 +219,15 @@ def _as_migration(url: str, change: Callable[[], None]) -> None:
     with engine.connect() as connection:
         connection.execute(text("set lock_timeout = '1s'"))
         connection.commit()
-        made = MigrationContext.configure(
+        created = MigrationContext.configure(
             connection, opts={"transactional_ddl": True, "transaction_per_migration": True}
         )
-        with made.begin_transaction(_per_migration=True), Operations.context(made):
+        with created.begin_transaction(_per_migration=True), Operations.context(created):
             change()
             assert connection.scalar(text("show lock_timeout")) == "1s"
 
 
-def test_the_contracts_columns(database: psycopg.Connection) -> None:
+def test_the_tables_have_the_contracts_columns(database: psycopg.Connection) -> None:
     """The tables have the names and types that users' SQL relies on."""
     conversations, messages = _columns(database, "conversations"), _columns(database, "messages")
     assert (
@@ -257,7 +257,7 @@ def test_the_contracts_columns(database: psycopg.Connection) -> None:
     assert set(_columns(database, "user_preferences")) == {"user_id", "key", "value", "updated_at"}
 
 
-def test_the_contracts_constraints(database: psycopg.Connection) -> None:
+def test_the_tables_have_the_contracts_constraints(database: psycopg.Connection) -> None:
     """A thread id and each message of an exchange are unique. Messages are deleted with their conversation."""
     (conversation,) = (
         database.execute("insert into conversations (thread_id) values ('t') returning id").fetchone() or ()
@@ -275,7 +275,7 @@ def test_the_contracts_constraints(database: psycopg.Connection) -> None:
     assert database.execute("select count(*) from messages").fetchone() == (0,)
 
 
-def test_the_role_needs_no_more_than_its_database(postgres: PostgresServer, database: psycopg.Connection) -> None:
+def test_migrations_run_without_a_superuser(postgres: PostgresServer, database: psycopg.Connection) -> None:
     """All tests above run with a role that is not a superuser."""
     assert database.execute("select rolsuper from pg_roles where rolname = current_user").fetchone() == (False,)
     assert "memory" in postgres.url

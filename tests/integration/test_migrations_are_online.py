@@ -36,18 +36,18 @@ _BLOCKING: Final = {
 
 
 def _blocking(statements: list[str]) -> list[str]:
-    made = {table for statement in statements for table in _MADE.findall(statement)}
+    created = {table for statement in statements for table in _MADE.findall(statement)}
     return [
         f"{reason}: {statement}"
         for statement in statements
         for reason, pattern in _BLOCKING.items()
         for table in pattern.findall(statement)
-        if table not in made
+        if table not in created
     ]
 
 
 @pytest.mark.parametrize("revision", _SCRIPTS[_BEFORE + 1 :])
-def test_a_migration_blocks_no_one_for_long(new_database: Callable[..., str], revision: str) -> None:
+def test_no_migration_blocks_sessions_for_long(new_database: Callable[..., str], revision: str) -> None:
     """The migration builds indexes concurrently. It neither reads nor rewrites a large table under a lock."""
     config = migrations.config(new_database())
     command.upgrade(config, _SCRIPTS[_SCRIPTS.index(revision) - 1])
@@ -75,7 +75,7 @@ def test_a_migration_blocks_no_one_for_long(new_database: Callable[..., str], re
         "ALTER TABLE messages ADD CONSTRAINT c CHECK (position < 2)",
     ],
 )
-def test_blocking_statements(statement: str) -> None:
+def test_the_check_finds_every_kind_of_blocking_statement(statement: str) -> None:
     """The check finds every kind of blocking statement on an existing table."""
     assert len(_blocking([statement])) == 1
     assert _blocking(["CREATE TABLE messages (id int)", statement]) == []
@@ -91,6 +91,6 @@ def test_blocking_statements(statement: str) -> None:
         "ALTER TABLE messages ADD CONSTRAINT c UNIQUE USING INDEX ix",
     ],
 )
-def test_statements_that_do_not_block(statement: str) -> None:
+def test_the_check_accepts_statements_that_do_not_block(statement: str) -> None:
     """The check accepts statements that PostgreSQL executes without a long lock."""
     assert _blocking([statement]) == []

@@ -19,7 +19,9 @@ pairs = st.lists(
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(pairs)
-def test_python_and_postgresql_agree(database: psycopg.Connection, pairs: list[tuple[UUID, datetime]]) -> None:
+def test_python_and_postgresql_compute_the_same_order_keys(
+    database: psycopg.Connection, pairs: list[tuple[UUID, datetime]]
+) -> None:
     """Python and PostgreSQL return the same keys in the same order."""
     with database.transaction(force_rollback=True):
         row = database.execute("insert into conversations (thread_id) values ('t') returning id").fetchone()

@@ -25,19 +25,19 @@ MakeArchive = Callable[..., PostgresArchive]
 @pytest.fixture
 def warm(process: MakeProcess, real_queue: SqsQueue, queues: Queues, real_archive: MakeArchive) -> Memory:
     """Create a process. Both layers have a drained exchange of its thread and a preference of its user."""
-    made = process(real_queue)
-    Users(made).replace("ana", {"tone": "dry"})
-    _recall(made)
-    _keep(made, 0)
+    created = process(real_queue)
+    Users(created).replace("ana", {"tone": "dry"})
+    _recall(created)
+    _append(created, 0)
     _drain(queues, real_archive())
-    return made
+    return created
 
 
 def _recall(memory: Memory) -> Recall:
     return Turn(memory, "t", "ana").recall()
 
 
-def _keep(memory: Memory, number: int) -> AppendResult:
+def _append(memory: Memory, number: int) -> AppendResult:
     return Turn(memory, "t", "ana").append(f"q{number}", f"a{number}")
 
 
@@ -45,27 +45,31 @@ def _drain(queues: Queues, archive: PostgresArchive) -> int:
     return archive.store(queues.exchanges()).stored
 
 
-def test_redis_is_down(warm: Memory, valkey: ValkeyServer, queues: Queues, real_archive: MakeArchive) -> None:
+def test_postgresql_serves_the_memory_while_redis_is_down(
+    warm: Memory, valkey: ValkeyServer, queues: Queues, real_archive: MakeArchive
+) -> None:
     """PostgreSQL serves history and preferences while Redis is down, and fills the list when Redis returns empty."""
     valkey.kill()
-    recalled, receipt = _recall(warm), _keep(warm, 1)
-    assert (texts(recalled.messages), recalled.preferences) == (contents_of(0), {"tone": "dry"})
-    assert (recalled.source, recalled.degraded) == ("postgres", ["redis"])
-    assert (receipt.durability, receipt.cached, receipt.degraded) == ("queue", False, ["redis"])
+    context, append_result = _recall(warm), _append(warm, 1)
+    assert (texts(context.messages), context.preferences) == (contents_of(0), {"tone": "dry"})
+    assert (context.source, context.degraded) == ("postgres", ["redis"])
+    assert (append_result.durability, append_result.cached, append_result.degraded) == ("queue", False, ["redis"])
     assert _drain(queues, real_archive()) == 1
     assert texts(_recall(warm).messages) == contents_of(0, 1)
     valkey.start()
     until(lambda: "redis" not in _recall(warm).degraded)
     assert (texts(_recall(warm).messages), _recall(warm).source) == (contents_of(0, 1), "redis")
-    assert _keep(warm, 2).cached
+    assert _append(warm, 2).cached
 
 
-def test_postgresql_is_down(warm: Memory, postgres: PostgresServer, process: MakeProcess) -> None:
+def test_redis_serves_cached_threads_while_postgresql_is_down(
+    warm: Memory, postgres: PostgresServer, process: MakeProcess
+) -> None:
     """L1 serves cached threads. Requests for other threads report `postgres` as degraded."""
     postgres.kill()
-    recalled, receipt = _recall(warm), _keep(warm, 1)
-    assert (texts(recalled.messages), recalled.source, recalled.degraded) == (contents_of(0), "redis", [])
-    assert (receipt.durability, receipt.cached, receipt.degraded) == ("queue", True, [])
+    context, append_result = _recall(warm), _append(warm, 1)
+    assert (texts(context.messages), context.source, context.degraded) == (contents_of(0), "redis", [])
+    assert (append_result.durability, append_result.cached, append_result.degraded) == ("queue", True, [])
     assert texts(_recall(warm).messages) == contents_of(0, 1)
     other = Turn(warm, "other", "bob").recall()
     assert (other.messages, other.preferences, other.source, other.degraded) == ([], {}, "none", ["postgres"])
@@ -74,48 +78,58 @@ def test_postgresql_is_down(warm: Memory, postgres: PostgresServer, process: Mak
     assert texts(_recall(process()).messages) == contents_of(0, 1)
 
 
-def test_redis_and_postgresql_are_down(warm: Memory, valkey: ValkeyServer, postgres: PostgresServer) -> None:
+def test_the_queue_stores_exchanges_while_redis_and_postgresql_are_down(
+    warm: Memory, valkey: ValkeyServer, postgres: PostgresServer
+) -> None:
     """Redis and PostgreSQL are down. The agent runs without memory, and the queue stores its exchanges."""
     valkey.kill()
     postgres.kill()
-    recalled, receipt = _recall(warm), _keep(warm, 1)
-    assert recalled == Recall([], {}, "none", ["redis", "postgres"])
-    assert (receipt.durability, receipt.cached, receipt.degraded) == ("queue", False, ["redis"])
+    context, append_result = _recall(warm), _append(warm, 1)
+    assert context == Recall([], {}, "none", ["redis", "postgres"])
+    assert (append_result.durability, append_result.cached, append_result.degraded) == ("queue", False, ["redis"])
 
 
-def test_sqs_is_down(warm: Memory, sqs: SqsServer) -> None:
+def test_postgresql_stores_exchanges_while_sqs_is_down(warm: Memory, sqs: SqsServer) -> None:
     """SQS is down. PostgreSQL stores the exchange directly. Later turns use the queue again."""
     sqs.stop()
-    receipt = _keep(warm, 1)
-    assert (receipt.durability, receipt.cached, receipt.degraded) == ("postgres", True, ["queue"])
+    append_result = _append(warm, 1)
+    assert (append_result.durability, append_result.cached, append_result.degraded) == ("postgres", True, ["queue"])
     assert [each.user_message for each in warm.archive.window("t", 9).exchanges] == ["q0", "q1"]
     sqs.start()
     numbers = iter(range(2, 1_000))
-    until(lambda: _keep(warm, next(numbers)).durability == "queue")
+    until(lambda: _append(warm, next(numbers)).durability == "queue")
 
 
-def test_sqs_and_postgresql_are_down(warm: Memory, sqs: SqsServer, postgres: PostgresServer) -> None:
+def test_redis_stores_exchanges_while_sqs_and_postgresql_are_down(
+    warm: Memory, sqs: SqsServer, postgres: PostgresServer
+) -> None:
     """SQS and PostgreSQL are down. L1 stores the exchange in its outbox and its list."""
     sqs.stop()
     postgres.kill()
-    receipt = _keep(warm, 1)
-    assert (receipt.durability, receipt.cached, receipt.degraded) == ("redis", True, ["queue", "postgres"])
+    append_result = _append(warm, 1)
+    assert (append_result.durability, append_result.cached, append_result.degraded) == (
+        "redis",
+        True,
+        ["queue", "postgres"],
+    )
     assert len(warm.cache.outbox(9)) == 1
     assert texts(_recall(warm).messages) == contents_of(0, 1)
 
 
-def test_all_stores_down(warm: Memory, sqs: SqsServer, postgres: PostgresServer, valkey: ValkeyServer) -> None:
+def test_no_exception_is_raised_while_all_stores_are_down(
+    warm: Memory, sqs: SqsServer, postgres: PostgresServer, valkey: ValkeyServer
+) -> None:
     """No store accepts the exchange. The call raises no exception, and its result has `durability: none`."""
     sqs.stop()
     postgres.kill()
     valkey.kill()
     assert _recall(warm).messages == []
-    receipt = _keep(warm, 1)
-    assert (receipt.durability, receipt.cached) == ("none", False)
-    assert receipt.degraded == ["queue", "postgres", "redis"]
+    append_result = _append(warm, 1)
+    assert (append_result.durability, append_result.cached) == ("none", False)
+    assert append_result.degraded == ["queue", "postgres", "redis"]
 
 
-def test_no_thread_and_no_user(warm: Memory) -> None:
+def test_a_turn_without_a_thread_or_a_user_is_no_error(warm: Memory) -> None:
     """A turn without a thread or without a user is no error. No layer is degraded."""
     assert Turn(warm, None, None).recall() == Recall([], {}, "none", [])
     assert Turn(warm, None, "ana").recall() == Recall([], {"tone": "dry"}, "redis", [])
@@ -123,7 +137,7 @@ def test_no_thread_and_no_user(warm: Memory) -> None:
     assert texts(Turn(warm, "t", None).recall().messages) == contents_of(0)
 
 
-def test_redis_is_down_while_preferences_change(warm: Memory, valkey: ValkeyServer, process: MakeProcess) -> None:
+def test_preferences_that_redis_missed_are_not_stale(warm: Memory, valkey: ValkeyServer, process: MakeProcess) -> None:
     """Redis misses a change of preferences. It returns with old preferences, which no reader sees."""
     valkey.freeze()
     assert Users(warm).merge("ana", {"tone": "kind"}) == {"tone": "kind"}

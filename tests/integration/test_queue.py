@@ -28,19 +28,19 @@ def _received(record: dict[str, object], receives: int | None = None) -> SqsReco
 
 def test_a_sent_exchange_is_received(real_queue: SqsQueue, queues: Queues) -> None:
     """The queue delivers an exchange unchanged, including characters that SQS refuses."""
-    made = Exchange(UUID(int=5), "t", "ana", "\ufffe\uffff\x01🎉", "שלום", MOMENT, ("d1",))
-    real_queue.send(made)
-    real_queue.send(made)
-    assert queues.exchanges() == [made, made]
+    created = Exchange(UUID(int=5), "t", "ana", "\ufffe\uffff\x01🎉", "שלום", MOMENT, ("d1",))
+    real_queue.send(created)
+    real_queue.send(created)
+    assert queues.exchanges() == [created, created]
 
 
-def test_one_request_per_message(real_queue: SqsQueue, sqs: SqsServer) -> None:
+def test_each_message_takes_one_request(real_queue: SqsQueue, sqs: SqsServer) -> None:
     """The client sends one request for each message and no other request."""
     real_queue.send(exchange())
     assert sqs.requests == ["SendMessage"]
 
 
-def test_a_message_of_the_largest_size(real_queue: SqsQueue, queues: Queues) -> None:
+def test_a_message_over_the_size_limit_is_rejected_without_a_request(real_queue: SqsQueue, queues: Queues) -> None:
     """The queue accepts one megabyte. The client rejects a larger message without a request."""
     body = exchange().to_wire()
     room = 1_048_576 - 4_096 - len(body) + len("q0")
@@ -53,7 +53,7 @@ def test_a_message_of_the_largest_size(real_queue: SqsQueue, queues: Queues) -> 
     assert not real_queue.breaker.is_open
 
 
-def test_escapes_count(real_queue: SqsQueue) -> None:
+def test_the_size_limit_counts_bytes(real_queue: SqsQueue) -> None:
     """The limit of a message counts bytes of the body, not characters."""
     with pytest.raises(TooLargeForQueue):
         real_queue.send(Exchange(UUID(int=5), "t", None, "\uffff" * 200_000, "", MOMENT))
@@ -71,7 +71,7 @@ def test_depth_counts_every_message(real_queue: SqsQueue, queues: Queues) -> Non
     real_queue.ping()
 
 
-def test_a_missing_queue(queues: Queues) -> None:
+def test_a_missing_queue_counts_as_an_outage(queues: Queues) -> None:
     """A queue that does not exist counts as an outage."""
     wrong = SqsQueue(SyncSettings(queue_url=queues.url + "-not"))
     for use in (wrong.ping, wrong.depth, lambda: wrong.send(exchange())):
@@ -103,7 +103,7 @@ def test_a_body_of_the_outbox_is_dead_lettered(queues: Queues) -> None:
     assert queues.dead() == [("no json", {"reason": "not_json", "detail": "-"})]
 
 
-def test_without_a_dead_letter_queue(queues: Queues) -> None:
+def test_a_message_stays_in_the_queue_without_a_dead_letter_queue(queues: Queues) -> None:
     """Without a dead-letter queue, the message stays in the queue."""
     lonely = SqsQueues(SyncSettings(queue_url=queues.url))
     with pytest.raises(StoreUnavailable, match="SYNC__DLQ_URL"):
@@ -122,7 +122,7 @@ def test_postponed_messages_are_hidden(queues: Queues) -> None:
     assert len(queues.receive()) == 13
 
 
-def test_a_queue_that_is_down(queues: Queues, sqs: SqsServer) -> None:
+def test_each_method_fails_while_the_queue_is_down(queues: Queues, sqs: SqsServer) -> None:
     """Each method raises `StoreUnavailable` while the queue is down."""
     drain_side, message = SqsQueues(queues.settings()), SqsRecord("m", "r", "b", 1)
     sqs.stop()
@@ -157,6 +157,6 @@ def _is_well(queue: SqsQueue) -> bool:
 
 def test_times_keep_their_precision(real_queue: SqsQueue, queues: Queues) -> None:
     """Times keep their microseconds in the queue."""
-    made = exchange(1, created_at=MOMENT + timedelta(microseconds=1))
-    real_queue.send(made)
+    created = exchange(1, created_at=MOMENT + timedelta(microseconds=1))
+    real_queue.send(created)
     assert queues.exchanges()[0].created_at == MOMENT + timedelta(microseconds=1)

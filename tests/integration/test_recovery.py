@@ -20,22 +20,24 @@ LIST, HASH = "thread:t:messages", "user:ana:preferences"
 
 
 def _recall(memory: Memory) -> list[str]:
-    recalled = Turn(memory, "t", "ana").recall()
-    assert recalled.degraded == []
-    return texts(recalled.messages)
+    context = Turn(memory, "t", "ana").recall()
+    assert context.degraded == []
+    return texts(context.messages)
 
 
-def _tell(memory: Memory, *numbers: int) -> None:
+def _run_turn(memory: Memory, *numbers: int) -> None:
     for number in numbers:
         turn = Turn(memory, "t", "ana")
         turn.recall()
         turn.append(f"q{number}", f"a{number}")
 
 
-def test_an_expired_list(process: MakeProcess, redis_client: redis.Redis, queue: InMemoryQueue) -> None:
+def test_an_expired_list_is_refilled_from_l2(
+    process: MakeProcess, redis_client: redis.Redis, queue: InMemoryQueue
+) -> None:
     """L2 refills an expired list. An exchange that was appended before does not count as the whole thread."""
     memory, other = process(), process()
-    _tell(memory, 0, 1)
+    _run_turn(memory, 0, 1)
     memory.archive.store(queue.take())
     redis_client.delete(LIST)
     Turn(other, "t", "ana").append("q2", "a2")
@@ -44,43 +46,49 @@ def test_an_expired_list(process: MakeProcess, redis_client: redis.Redis, queue:
     assert 86_000 < redis_client.ttl(LIST) <= 86_400
 
 
-def test_an_evicted_list_before_the_drain(process: MakeProcess, redis_client: redis.Redis) -> None:
+def test_exchanges_of_an_evicted_list_are_shown_before_the_drain(
+    process: MakeProcess, redis_client: redis.Redis
+) -> None:
     """Redis evicts a list before the drain. Every process still sees its exchanges in the undrained hash."""
     memory = process()
-    _tell(memory, 0, 1)
+    _run_turn(memory, 0, 1)
     redis_client.delete(LIST)
     assert _recall(process()) == contents_of(0, 1)
     assert _recall(memory) == contents_of(0, 1)
 
 
-def test_a_list_evicted_with_all_related_keys(process: MakeProcess, redis_client: redis.Redis) -> None:
+def test_the_accepting_process_shows_its_exchanges_after_an_eviction(
+    process: MakeProcess, redis_client: redis.Redis
+) -> None:
     """Redis evicts the list and the undrained hash. The process that accepted the exchange has it in memory."""
     memory = process()
-    _tell(memory, 0, 1)
+    _run_turn(memory, 0, 1)
     redis_client.delete(LIST, "thread:t:pending", "thread:t:claim")
     assert _recall(memory) == contents_of(0, 1)
 
 
-def test_redis_restarted_empty(process: MakeProcess, valkey: ValkeyServer, queue: InMemoryQueue) -> None:
+def test_postgresql_serves_the_memory_after_redis_restarted_empty(
+    process: MakeProcess, valkey: ValkeyServer, queue: InMemoryQueue
+) -> None:
     """Redis restarts empty. PostgreSQL serves history and preferences to old and new processes."""
     memory = process()
     Users(memory).replace("ana", {"tone": "dry"})
-    _tell(memory, 0, 1)
+    _run_turn(memory, 0, 1)
     memory.archive.store(queue.take())
     valkey.kill()
     valkey.start()
     for each in (memory, process()):
-        recalled = Turn(each, "t", "ana").recall()
-        assert (texts(recalled.messages), recalled.preferences, recalled.degraded) == (
+        context = Turn(each, "t", "ana").recall()
+        assert (texts(context.messages), context.preferences, context.degraded) == (
             contents_of(0, 1),
             {"tone": "dry"},
             [],
         )
-    _tell(memory, 2)
+    _run_turn(memory, 2)
     assert _recall(process()) == contents_of(0, 1, 2)
 
 
-def test_redis_restarted_empty_before_the_drain(
+def test_missing_undrained_exchanges_are_reported_after_a_restart(
     process: MakeProcess, valkey: ValkeyServer, queue: InMemoryQueue
 ) -> None:
     """Redis restarts empty before the drain. Only the process that accepted the exchange shows it.
@@ -88,18 +96,18 @@ def test_redis_restarted_empty_before_the_drain(
     The other processes report `queue` as degraded.
     """
     memory = process()
-    _tell(memory, 0)
+    _run_turn(memory, 0)
     valkey.kill()
     valkey.start()
-    recalled = Turn(memory, "t", "ana").recall()
-    assert texts(recalled.messages) == contents_of(0)
+    context = Turn(memory, "t", "ana").recall()
+    assert texts(context.messages) == contents_of(0)
     other_process = Turn(process(), "t", "ana").recall()
     assert texts(other_process.messages) == contents_of(0) or other_process.degraded == ["queue"]
     memory.archive.store(queue.take())
     assert texts(Turn(process(), "t", "ana").recall().messages) == contents_of(0)
 
 
-def test_exchanges_that_only_postgresql_has(process: MakeProcess) -> None:
+def test_a_window_is_loaded_from_postgresql_once(process: MakeProcess) -> None:
     """Only PostgreSQL has the thread. A process loads its window once."""
     memory = process()
     memory.archive.store(exchanges(60))
@@ -107,7 +115,7 @@ def test_exchanges_that_only_postgresql_has(process: MakeProcess) -> None:
     assert Turn(memory, "t", "ana").recall().source == "redis"
 
 
-def test_a_lost_hash(process: MakeProcess, redis_client: redis.Redis) -> None:
+def test_lost_preferences_are_copied_from_l2(process: MakeProcess, redis_client: redis.Redis) -> None:
     """L1 has lost a user's preferences. The next read copies them from L2 to L1. They expire after thirty days."""
     memory = process()
     Users(memory).replace("ana", {"tone": "dry"})
@@ -118,7 +126,7 @@ def test_a_lost_hash(process: MakeProcess, redis_client: redis.Redis) -> None:
     assert redis_client.ttl(HASH) > 29 * 86_400
 
 
-def test_both_layers_hold_the_same_preferences(
+def test_both_layers_have_the_same_preferences(
     process: MakeProcess, redis_client: redis.Redis, database: psycopg.Connection
 ) -> None:
     """Both layers have the same preferences after each change by any process."""
@@ -130,14 +138,14 @@ def test_both_layers_hold_the_same_preferences(
         assert redis_client.hgetall(HASH) == dict(rows) == other.preferences("ana") == {f"k{number}": "v"}
 
 
-def test_a_smaller_and_a_larger_window(process: MakeProcess, queue: InMemoryQueue) -> None:
+def test_a_changed_window_size_hides_no_exchange(process: MakeProcess, queue: InMemoryQueue) -> None:
     """The window's size changes. No reader sees more than its window, and a shorter list does not count as complete."""
     memory = process()
-    _tell(memory, *range(8))
+    _run_turn(memory, *range(8))
     memory.archive.store(queue.take())
     assert texts(Turn(process(max_thread_messages=3), "t", "ana").recall().messages) == contents_of(5, 6, 7)
     small = process(max_thread_messages=4)
-    _tell(small, 8)
+    _run_turn(small, 8)
     memory.archive.store(queue.take())
     assert texts(Turn(process(), "t", "ana").recall().messages) == contents_of(*range(9))
 

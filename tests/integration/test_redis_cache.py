@@ -34,7 +34,7 @@ def _read(cache: RedisCache) -> tuple[list[str], bool]:
     return texts(read.messages), read.is_sealed
 
 
-def test_the_contracts_list(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+def test_the_list_has_the_contracts_format(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     """The list under the thread's key has JSON objects, oldest first. It expires after a day."""
     cache = real_cache()
     cache.read("conv_12345", None)
@@ -50,7 +50,7 @@ def test_the_contracts_list(real_cache: MakeCache, redis_client: redis.Redis) ->
     assert DAY - 5 <= redis_client.ttl("thread:conv_12345:messages") <= DAY
 
 
-def test_the_contracts_hash(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+def test_the_hash_has_the_contracts_format(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     """The hash has the user's preferences. It expires after thirty days."""
     real_cache().set_preferences("ana", {"tone": "dry", "language": "Python"})
     assert redis_client.hgetall(HASH) == {"tone": "dry", "language": "Python"}
@@ -80,7 +80,7 @@ def test_expiry_times_are_settings(real_cache: MakeCache, redis_client: redis.Re
     assert redis_client.ttl(LIST) > 7_000
 
 
-def test_the_list_holds_the_window(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+def test_the_list_has_the_newest_hundred_messages(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     """By default a list holds the newest hundred messages."""
     cache = real_cache()
     refill(cache, "t", NOTHING)
@@ -122,7 +122,7 @@ def test_the_first_exchange_of_a_new_thread_makes_a_complete_list(real_cache: Ma
     assert one.read("t2", None).is_sealed
 
 
-def test_two_processes_that_found_the_thread_new(real_cache: MakeCache) -> None:
+def test_two_processes_may_write_to_the_same_new_thread(real_cache: MakeCache) -> None:
     """Two processes find the same thread empty, and each appends an exchange. The list has both exchanges."""
     one, other = real_cache(), real_cache()
     refill(one, "t", NOTHING)
@@ -132,7 +132,7 @@ def test_two_processes_that_found_the_thread_new(real_cache: MakeCache) -> None:
     assert _read(one)[0] == contents_of(0, 1)
 
 
-def test_a_thread_that_was_new_and_whose_list_was_lost(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+def test_an_evicted_list_of_a_new_thread_is_not_complete(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     """A process finds the thread empty. Another process writes to the thread, and the list is evicted.
 
     The first process' next exchange does not count as the whole thread.
@@ -148,27 +148,27 @@ def test_a_thread_that_was_new_and_whose_list_was_lost(real_cache: MakeCache, re
 def test_undrained_exchanges_are_in_a_hash(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     """An exchange is in the undrained hash until the drain. If L2 stored it directly, it is never in the hash."""
     cache = real_cache()
-    made = exchanges(3)
-    for each in made[:2]:
+    created = exchanges(3)
+    for each in created[:2]:
         cache.append(each, is_drained=False)
-    cache.append(made[2], is_drained=True)
+    cache.append(created[2], is_drained=True)
     redis_client.delete(LIST)
     undrained = cache.read("t", None).undrained
-    assert sorted(undrained, key=lambda each: each.order) == made[:2]
-    cache.merge_stored(made[:1])
-    assert cache.read("t", None).undrained == made[1:2]
-    cache.merge_stored(made[1:])
+    assert sorted(undrained, key=lambda each: each.order) == created[:2]
+    cache.merge_stored(created[:1])
+    assert cache.read("t", None).undrained == created[1:2]
+    cache.merge_stored(created[1:])
     assert cache.read("t", None).undrained == []
 
 
-def test_a_drain_makes_no_list(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+def test_a_drain_creates_no_list(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     """A drain creates no list. Only a reader creates a list."""
     real_cache().merge_stored(exchanges(3) + exchanges(1, "u"))
     real_cache().merge_stored([])
     assert redis_client.keys("*messages*") == []
 
 
-def test_a_drain_of_many_threads(real_cache: MakeCache) -> None:
+def test_a_drain_adds_each_exchange_to_the_list_of_its_thread(real_cache: MakeCache) -> None:
     """A drain of many threads adds to each list the exchanges of its thread."""
     cache = real_cache()
     for thread in ("a", "b"):
@@ -219,7 +219,7 @@ def test_l2_restores_a_tombstone_in_l1(real_cache: MakeCache) -> None:
         assert cache.append(old[0], is_drained=False).cutoff == cutoff
 
 
-def test_a_deleted_user(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+def test_a_users_deletion_deletes_preferences_and_index(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     """A user's deletion deletes preferences and index, rejects late exchanges, and returns the user's threads."""
     cache = real_cache()
     cache.set_preferences("ana", {"tone": "dry"})
@@ -240,7 +240,7 @@ def test_a_deleted_user(real_cache: MakeCache, redis_client: redis.Redis) -> Non
     assert cache.append(exchange(4, "t3", "bob"), is_drained=False).cutoff is None
 
 
-def test_deleting_a_missing_thread(real_cache: MakeCache) -> None:
+def test_deleting_a_missing_thread_is_no_error(real_cache: MakeCache) -> None:
     """The deletion of a missing thread is no error."""
     cache = real_cache()
     cache.forget_threads({"t": ExchangeIds().new()})
@@ -273,7 +273,7 @@ def test_a_hash_is_replaced_completely(real_cache: MakeCache, redis_client: redi
 # - other programs' data ---
 
 
-def test_entries_of_the_seeds_own_code(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+def test_entries_of_the_seeds_code_come_first(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     """Entries of the seed's own code have no order key. Readers see them before entries with an order key."""
     redis_client.rpush(LIST, json.dumps({"role": "user", "content": "Hi"}), "no json")
     cache = real_cache()
@@ -281,7 +281,7 @@ def test_entries_of_the_seeds_own_code(real_cache: MakeCache, redis_client: redi
     assert _read(cache) == (["Hi", *contents_of(0)], False)
 
 
-def test_a_key_of_another_type(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+def test_a_key_of_another_type_is_replaced(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     """If the list's key has another type, L1 ignores its value and replaces it with the list."""
     redis_client.set(LIST, "x")
     cache = real_cache()
@@ -290,20 +290,20 @@ def test_a_key_of_another_type(real_cache: MakeCache, redis_client: redis.Redis)
     assert _read(cache)[0] == contents_of(0)
 
 
-def test_preferences_that_are_not_utf_8(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+def test_a_turn_succeeds_with_preferences_that_are_not_utf_8(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     """A turn succeeds if another program has written preferences that are not UTF-8."""
     redis_client.hset(HASH, mapping={"tone": b"\xff\xfe", b"\xfe": "x", "language": "Python"})
     read = real_cache().read(None, "ana")
     assert read.preferences["language"] == "Python"
 
 
-def test_a_broken_undrained_exchange(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+def test_broken_undrained_exchanges_are_skipped(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     """L1 skips undrained exchanges that are broken or belong to another thread."""
     redis_client.hset("thread:t:pending", mapping={"a": "no json", "b": exchange(0, "other").to_wire()})
     assert real_cache().read("t", None).undrained == []
 
 
-def test_out_of_memory(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+def test_a_write_that_a_full_redis_refused_is_retried(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     """Redis is out of memory. L1 reports the refused write and answers reads. It retries the write later."""
     cache = real_cache()
     refill(cache, "t", _whole(exchanges(1)))
@@ -318,32 +318,32 @@ def test_out_of_memory(real_cache: MakeCache, redis_client: redis.Redis) -> None
     assert _read(cache)[0] == contents_of(0, 1)
 
 
-def test_without_thread_and_user_no_server_is_called(real_cache: MakeCache) -> None:
+def test_no_request_is_sent_without_a_thread_and_a_user(real_cache: MakeCache) -> None:
     """Without a thread and a user, L1 sends no request to Redis."""
     assert real_cache(port=1).read(None, None) == CacheRead()
 
 
-def test_outbox(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+def test_the_outbox_is_first_in_first_out(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     """The outbox is first in, first out, and does not expire. L1 removes its entries by value."""
     cache = real_cache()
-    made = exchanges(4)
-    for each in made:
+    created = exchanges(4)
+    for each in created:
         cache.append(each, is_drained=False, in_outbox=True)
     bodies = cache.outbox(3)
-    assert [Exchange.from_wire(body) for body in bodies] == made[:3]
+    assert [Exchange.from_wire(body) for body in bodies] == created[:3]
     assert redis_client.ttl("outbox:exchanges") == -1
     cache.remove_from_outbox([bodies[1], "nonsense"])
-    assert [Exchange.from_wire(body) for body in cache.outbox(9)] == [made[0], *made[2:]]
+    assert [Exchange.from_wire(body) for body in cache.outbox(9)] == [created[0], *created[2:]]
 
 
-def test_reading_a_list_for_inspection_gives_no_token(real_cache: MakeCache) -> None:
+def test_reading_a_list_for_inspection_sets_no_token(real_cache: MakeCache) -> None:
     """A read of a turn sets a token for a refill. A read for inspection sets no token."""
     cache = real_cache()
     assert cache.read("t", None).token is not None
     assert cache.peek("t").token is None
 
 
-def test_epochs(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+def test_a_loss_is_reported_until_it_is_recorded(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     """L1 has lost data by emptying or eviction. Its reads report the loss until `record_loss` records it."""
     cache = real_cache()
     for _ in range(2):

@@ -60,7 +60,7 @@ def _check(outcome: DrainResult, queues: Queues, database: psycopg.Connection, d
     assert database.execute("select count(*) from messages where order_key is not null").fetchone() == (38,)
 
 
-def test_every_state_in_one_batch(
+def test_records_refused_with_any_sqlstate_are_dead_lettered(
     drain: Drain, real_queue: SqsQueue, queues: Queues, database: psycopg.Connection
 ) -> None:
     """Every second record is refused with another SQLSTATE. Its dead letter has the reason. The others are stored."""
@@ -94,7 +94,7 @@ def test_every_state_in_one_batch(
     ],
     ids=["also the made-up one", "after the row", "of the thread"],
 )
-def test_the_triggers_position(
+def test_a_row_refused_by_any_trigger_is_dead_lettered(
     run: Callable[[], DrainResult],
     queues: Queues,
     database: psycopg.Connection,
@@ -108,7 +108,7 @@ def test_the_triggers_position(
     _check(run(), queues, database, f"{state}: not this one")
 
 
-def test_a_trigger_that_refuses_at_the_commit(
+def test_a_row_refused_at_the_commit_is_dead_lettered(
     run: Callable[[], DrainResult], queues: Queues, database: psycopg.Connection
 ) -> None:
     """A deferred trigger refuses the row. The statement succeeds, and the commit fails."""
@@ -121,7 +121,7 @@ def test_a_trigger_that_refuses_at_the_commit(
 
 
 @pytest.mark.parametrize("is_trial_refused", [False, True])
-def test_a_policy(
+def test_a_row_refused_by_row_level_security_is_dead_lettered(
     run: Callable[[], DrainResult], queues: Queues, database: psycopg.Connection, *, is_trial_refused: bool
 ) -> None:
     """Row-level security refuses the row. Its SQLSTATE only says that a privilege is missing."""
@@ -133,7 +133,7 @@ def test_a_policy(
 
 
 @pytest.mark.parametrize("is_trial_refused", [False, True])
-def test_a_check(
+def test_a_row_refused_by_a_check_constraint_is_dead_lettered(
     run: Callable[[], DrainResult], queues: Queues, database: psycopg.Connection, *, is_trial_refused: bool
 ) -> None:
     """A check constraint of a later release or of an administrator refuses the row."""
@@ -142,7 +142,9 @@ def test_a_check(
     _check(run(), queues, database, "23514: ")
 
 
-def test_a_missing_privilege(run: Callable[[], DrainResult], queues: Queues, database: psycopg.Connection) -> None:
+def test_records_stay_in_the_queue_if_the_role_may_not_insert(
+    run: Callable[[], DrainResult], queues: Queues, database: psycopg.Connection
+) -> None:
     """The drain's role may not insert rows. All records stay in the queue."""
     database.execute("revoke insert on messages from memory")
     outcome = run()

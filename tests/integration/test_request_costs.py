@@ -63,7 +63,7 @@ class Context:
 
 
 @dataclass
-class Watched:
+class CountedProcess:
     """The agent function, with counters of its calls to the stores."""
 
     function: ModuleType
@@ -126,14 +126,14 @@ class Watched:
 class _Case(NamedTuple):
     """A request and its two maximum costs: without authentication, and for a user with a token."""
 
-    ask: Callable[[Watched], object]
+    ask: Callable[[CountedProcess], object]
     open: Cost
     tokens: Cost
     is_expired: bool = False
 
 
 @pytest.fixture(params=["open", "tokens"])
-def watched(
+def counted_process(
     request: pytest.FixtureRequest,
     load: Callable[[str], ModuleType],
     valkey: ValkeyServer,
@@ -141,7 +141,7 @@ def watched(
     sqs: SqsServer,
     issuer: Issuer,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Watched]:
+) -> Iterator[CountedProcess]:
     """Return the function with a thread in both layers, once without authentication and once with tokens."""
     port = urlsplit(database_url).port or 0
     with CountingProxy(valkey.port) as redis_proxy, CountingProxy(port) as postgres:
@@ -152,18 +152,18 @@ def watched(
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         headers = bearer(issuer.token("ana")) if request.param == "tokens" else {}
-        made = Watched(load("functions.agent.handler"), redis_proxy, postgres, sqs, headers, Calls())
-        memory = made.function.operations._memory
+        created = CountedProcess(load("functions.agent.handler"), redis_proxy, postgres, sqs, headers, Calls())
+        memory = created.function.operations._memory
         # The first request of a process imports the agent library and counts the tokens of words.
-        made.ask("/run", "warm", user_id="ana", prompt="q")
-        made.ask("/invoking", KNOWN, user_id="ana")
+        created.ask("/run", "warm", user_id="ana", prompt="q")
+        created.ask("/invoking", KNOWN, user_id="ana")
         for number in range(2):
-            made.ask("/invoked", KNOWN, user_id="ana", user_message=f"q{number}", assistant_message=f"a{number}")
+            created.ask("/invoked", KNOWN, user_id="ana", user_message=f"q{number}", assistant_message=f"a{number}")
         undrained = memory.recent(KNOWN)
         memory.archive.store(undrained)
         memory.cache.merge_stored(undrained)
-        assert made.ask("/invoking", KNOWN, user_id="ana")["source"] == "redis"
-        yield made
+        assert created.ask("/invoking", KNOWN, user_id="ana")["source"] == "redis"
+        yield created
 
 
 CASES: Final = {
@@ -183,7 +183,7 @@ CASES: Final = {
         open=Cost(199, 37, 2, 0, 1),
         tokens=Cost(218, 39, 2, 0, 1),
     ),
-    # This is the memory's part of a hit. `test_calls_and_files_of_a_hit` checks its goal.
+    # This is the memory's part of a hit. `test_a_hit_stays_within_the_goals_of_calls_and_files` checks its goal.
     "recall, hit": _Case(
         lambda w: w.recall(),
         open=Cost(56, 12, 1, 0, 0),
@@ -226,20 +226,25 @@ CASES: Final = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_the_cost_of_a_request(watched: Watched, redis_client: redis.Redis, case: _Case) -> None:
+def test_a_request_costs_no_more_than_its_limits(
+    counted_process: CountedProcess, redis_client: redis.Redis, case: _Case
+) -> None:
     """A request needs exactly the round trips of its `Cost`, and not more calls and files than its `Cost`."""
     if case.is_expired:
         redis_client.delete(f"thread:{KNOWN}:messages")
-    found, most = watched.cost(lambda: case.ask(watched)), case.tokens if watched.headers else case.open
-    called = "\n".join(f"{file} {name}" for file, name in watched.calls.names)
+    found, most = (
+        counted_process.cost(lambda: case.ask(counted_process)),
+        case.tokens if counted_process.headers else case.open,
+    )
+    called = "\n".join(f"{file} {name}" for file, name in counted_process.calls.names)
     assert found[2:] == most[2:], (found, called)
     assert found.calls <= most.calls + _SLACK, (found, called)
-    assert found.files <= most.files + _MORE_FILES, (found, sorted(watched.calls.files))
+    assert found.files <= most.files + _MORE_FILES, (found, sorted(counted_process.calls.files))
 
 
-def test_calls_and_files_of_a_hit(watched: Watched) -> None:
+def test_a_hit_stays_within_the_goals_of_calls_and_files(counted_process: CountedProcess) -> None:
     """The memory's part of a hit stays within the design's goal."""
-    watched.cost(watched.recall)
-    called = set(watched.calls.names)
+    counted_process.cost(counted_process.recall)
+    called = set(counted_process.calls.names)
     assert len(called) <= _MOST_FUNCTIONS, sorted(called)
-    assert len(watched.calls.files) <= _MOST_FILES, sorted(watched.calls.files)
+    assert len(counted_process.calls.files) <= _MOST_FILES, sorted(counted_process.calls.files)

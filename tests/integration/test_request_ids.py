@@ -20,7 +20,7 @@ from tests.support.queues import Queues
 from tests.support.sqs_server import REGION, SqsServer
 
 Import = Callable[[str], ModuleType]
-_HOSTILE = ["a\nb", "x" * 10_240, "\N{SNOWMAN}", "\x00", "Root=1-67891233-abcdef012345678912345678"]
+_UNUSUAL_IDS = ["a\nb", "x" * 10_240, "\N{SNOWMAN}", "\x00", "Root=1-67891233-abcdef012345678912345678"]
 
 
 @dataclass
@@ -143,7 +143,7 @@ def test_a_page_of_another_origin_may_read_the_id(agent: Function) -> None:
     assert "x-request-id" in answer["headers"]["access-control-expose-headers"].lower()
 
 
-def test_errors_have_the_id(agent: Function, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unexpected_errors_have_the_id(agent: Function, monkeypatch: pytest.MonkeyPatch) -> None:
     """The response and the log line of an unexpected error have the id, inside and outside of a route."""
 
     def fail(*_: object) -> None:
@@ -162,7 +162,7 @@ def test_errors_have_the_id(agent: Function, monkeypatch: pytest.MonkeyPatch) ->
     assert {line["correlation_id"] for line in agent.lines()} == {named}
 
 
-def test_an_invocation_that_ends_without_an_answer(agent: Function) -> None:
+def test_an_invocation_that_raises_has_one_log_line_with_both_ids(agent: Function) -> None:
     """An invocation raises an exception. One log line has the gateway's id and Lambda's id of the invocation."""
     named = str(uuid4())
     with pytest.raises(AttributeError):
@@ -173,7 +173,7 @@ def test_an_invocation_that_ends_without_an_answer(agent: Function) -> None:
     assert line["function_request_id"] != named
 
 
-@pytest.mark.parametrize("hostile", _HOSTILE)
+@pytest.mark.parametrize("hostile", _UNUSUAL_IDS)
 def test_a_clients_id_is_ignored(agent: Function, queues: Queues, hostile: str) -> None:
     """A client's header does not set the id. Its text is in no log line, header or message."""
     sent = dict.fromkeys(["X-Request-Id", "X-Amzn-Trace-Id", "x-amzn-requestid", "X-Correlation-Id"], hostile)
@@ -184,8 +184,8 @@ def test_a_clients_id_is_ignored(agent: Function, queues: Queues, hostile: str) 
     assert record["messageAttributes"]["request_id"]["stringValue"] == named
 
 
-@pytest.mark.parametrize("hostile", [*_HOSTILE[:4], "", None, 7, ["r"]])
-def test_a_gateway_with_impossible_ids(agent: Function, queues: Queues, hostile: object) -> None:
+@pytest.mark.parametrize("hostile", [*_UNUSUAL_IDS[:4], "", None, 7, ["r"]])
+def test_an_invalid_gateway_id_is_replaced(agent: Function, queues: Queues, hostile: object) -> None:
     """A caller of the function may send any gateway id. Lambda's id replaces an invalid gateway id."""
     named, answer = agent.invoke(_event(hostile, "POST", "/invoked", _KEPT))
     assert answer["statusCode"] == 202
@@ -216,7 +216,7 @@ def test_a_direct_invocation_has_lambdas_request_id(
     assert "conv" not in json.dumps(line)
 
 
-def test_a_direct_invocation_reaches_the_drain(agent: Function, sync: Function, queues: Queues) -> None:
+def test_the_drain_logs_the_id_of_a_direct_invocation(agent: Function, sync: Function, queues: Queues) -> None:
     """The drain logs the id of a direct invocation as it logs the id of an HTTP request."""
     named, _ = agent.invoke({"action": "invoked", **_KEPT})
     sync.invoke({"Records": queues.receive()})
@@ -224,7 +224,7 @@ def test_a_direct_invocation_reaches_the_drain(agent: Function, sync: Function, 
     assert line["correlation_ids"] == [named]
 
 
-def test_two_requests_in_one_process(agent: Function, sync: Function, queues: Queues) -> None:
+def test_each_request_of_a_process_has_its_own_id(agent: Function, sync: Function, queues: Queues) -> None:
     """Each request has its own id, in both functions. Log lines between requests have no id."""
     ids = [agent.ask("POST", "/invoked", {**_KEPT, "thread_id": f"t{number}"})[0] for number in range(3)]
     refused, _ = agent.ask("POST", "/invoked", {})
@@ -236,7 +236,7 @@ def test_two_requests_in_one_process(agent: Function, sync: Function, queues: Qu
     assert (drained["stored"], "correlation_id" in drained, "correlation_id" in swept) == (3, False, False)
 
 
-def test_a_record_without_an_id(sync: Function, queues: Queues) -> None:
+def test_a_record_without_an_id_is_stored(sync: Function, queues: Queues) -> None:
     """An earlier release's record has no id. The drain stores it."""
     queues.client.send_message(QueueUrl=queues.url, MessageBody=exchange().to_wire())
     _, answer = sync.invoke({"Records": queues.receive()})
@@ -244,7 +244,7 @@ def test_a_record_without_an_id(sync: Function, queues: Queues) -> None:
     assert (answer, line["stored"], line["correlation_ids"]) == ({"batchItemFailures": []}, 1, [])
 
 
-def test_from_the_answer_to_the_dead_letter_and_back(agent: Function, sync: Function, queues: Queues) -> None:
+def test_a_dead_letter_keeps_its_id_after_a_redrive(agent: Function, sync: Function, queues: Queues) -> None:
     """A dead letter keeps its record's id. The record also has this id after a redrive."""
     named, _ = agent.ask("POST", "/invoked", _KEPT)
     (record,) = queues.receive()
@@ -265,7 +265,9 @@ def test_from_the_answer_to_the_dead_letter_and_back(agent: Function, sync: Func
     assert sync.lines()[0]["correlation_id"] == named
 
 
-def test_an_exchange_in_the_outbox(agent: Function, sync: Function, postgres: PostgresServer, sqs: SqsServer) -> None:
+def test_the_sweep_logs_the_id_of_an_exchange_in_the_outbox(
+    agent: Function, sync: Function, postgres: PostgresServer, sqs: SqsServer
+) -> None:
     """The sweep stores an exchange of the outbox and logs its request's id."""
     sqs.stop()
     postgres.kill()
@@ -277,7 +279,9 @@ def test_an_exchange_in_the_outbox(agent: Function, sync: Function, postgres: Po
     assert [line["correlation_ids"] for line in sync.lines() if line["message"] == "outbox drained"] == [[named]]
 
 
-def test_while_postgresql_is_down(agent: Function, sync: Function, queues: Queues, postgres: PostgresServer) -> None:
+def test_each_attempt_of_the_drain_logs_the_ids(
+    agent: Function, sync: Function, queues: Queues, postgres: PostgresServer
+) -> None:
     """PostgreSQL is down. Each attempt of the drain logs the ids of the records that wait."""
     named, _ = agent.ask("POST", "/invoked", _KEPT)
     records = queues.receive()
@@ -289,7 +293,7 @@ def test_while_postgresql_is_down(agent: Function, sync: Function, queues: Queue
 
 
 @pytest.mark.filterwarnings("ignore:No application metrics")
-def test_a_batch_that_fails(sync: Function, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_batch_logs_the_ids_of_its_records(sync: Function, monkeypatch: pytest.MonkeyPatch) -> None:
     """An unexpected error fails a batch, so SQS delivers its records again. The log has their ids."""
 
     def fail(*_: object) -> None:

@@ -35,7 +35,7 @@ def test_scripts_are_sent_as_hashes(real_cache: MakeCache, redis_client: redis.R
     assert (after["eval"] - before["eval"], after["evalsha"] - before["evalsha"]) == (0, 8)
 
 
-def test_a_server_that_has_forgotten_the_scripts(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+def test_lost_scripts_are_loaded_again(real_cache: MakeCache, redis_client: redis.Redis) -> None:
     """The server has lost the scripts. The client loads them again and repeats the call."""
     cache = real_cache()
     _turn(cache, 0)
@@ -44,7 +44,9 @@ def test_a_server_that_has_forgotten_the_scripts(real_cache: MakeCache, redis_cl
     assert texts(cache.read("t", None).messages) == contents_of(0, 1)
 
 
-def test_a_user_who_may_load_no_script(real_cache: MakeCache, redis_client: redis.Redis) -> None:
+def test_scripts_are_sent_as_text_without_the_permission_to_load_them(
+    real_cache: MakeCache, redis_client: redis.Redis
+) -> None:
     """The Redis user may not run `SCRIPT`. The client sends the scripts as text."""
     redis_client.acl_setuser("default", enabled=True, commands=["-script"])
     try:

@@ -65,19 +65,19 @@ class SecretsManager:
 @pytest.fixture
 def secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[SecretsManager]:
     """Start the fake service and let the process use it."""
-    made = SecretsManager()
+    created = SecretsManager()
     for name, value in {
         "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
         "AWS_SECRET_ACCESS_KEY": "secret",
         "AWS_DEFAULT_REGION": "eu-west-1",
-        "AWS_ENDPOINT_URL_SECRETS_MANAGER": made.url,
+        "AWS_ENDPOINT_URL_SECRETS_MANAGER": created.url,
         "NO_PROXY": "127.0.0.1",
     }.items():
         monkeypatch.setenv(name, value)
     aws_secrets._client.cache_clear()
-    yield made
+    yield created
     aws_secrets._client.cache_clear()
-    made.close()
+    created.close()
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[SecretsManager]:
         ("p$%{ü", Secret(None, "p$%{ü")),
     ],
 )
-def test_valid_secrets(secrets: SecretsManager, text: str, secret: Secret) -> None:
+def test_valid_secrets_are_accepted(secrets: SecretsManager, text: str, secret: Secret) -> None:
     """A secret has RDS' format, or it contains only a password."""
     secrets.text = text
     assert read_secret(_ARN) == secret
@@ -96,7 +96,7 @@ def test_valid_secrets(secrets: SecretsManager, text: str, secret: Secret) -> No
 
 
 @pytest.mark.parametrize("text", [None, "", '{"username": "hunter2"}', '{"hunter2": ', '{"password": null}'])
-def test_invalid_values(secrets: SecretsManager, text: str | None) -> None:
+def test_invalid_secrets_are_refused(secrets: SecretsManager, text: str | None) -> None:
     """The functions refuse an invalid secret. The reason contains no part of the secret."""
     secrets.text = text
     with pytest.raises(SecretUnavailableError) as caught:
@@ -105,7 +105,7 @@ def test_invalid_values(secrets: SecretsManager, text: str | None) -> None:
     assert caught.value.__cause__ is None
 
 
-def test_a_rotated_secret_of_postgres(
+def test_the_next_connection_to_postgres_uses_a_rotated_secret(
     secrets: SecretsManager, new_database: Callable[..., str], postgres: PostgresServer
 ) -> None:
     """A secret is rotated. Open connections stay open. The next connection uses the new user and password."""
@@ -133,7 +133,9 @@ def test_a_rotated_secret_of_postgres(
     assert len(secrets.asked) == 2
 
 
-def test_a_rotated_secret_of_redis(secrets: SecretsManager, valkey: ValkeyServer, redis_client: redis.Redis) -> None:
+def test_the_next_connection_to_redis_uses_a_rotated_secret(
+    secrets: SecretsManager, valkey: ValkeyServer, redis_client: redis.Redis
+) -> None:
     """Each new connection uses the secret's current password. If the secret has no user, the settings name the user."""
     settings = RedisSettings(
         host="127.0.0.1", port=valkey.port, auth="secret", secret_arn=_ARN, username="functions", password="unused"
@@ -168,7 +170,7 @@ def test_a_secret_that_cannot_be_read_is_an_outage(valkey: ValkeyServer, postgre
 
 
 @pytest.mark.parametrize(("kind", "prefix"), [(RedisSettings, "REDIS"), (DatabaseSettings, "DATABASE")])
-def test_the_required_setting_of_a_secret(
+def test_a_missing_secret_arn_stops_the_start(
     kind: type[RedisSettings | DatabaseSettings], prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A function refuses to start without the secret's ARN. The error names the setting."""

@@ -91,11 +91,11 @@ def test_ids_are_never_interpreted(
 ) -> None:
     """A request with any id reads and writes only this id's keys and rows."""
     victim = bearer(issuer.token("victim"))
-    kept = {"thread_id": "victim", "user_message": "victim's", "assistant_message": "own"}
-    assert _ask(agent, "POST", "/invoked", kept, victim)["statusCode"] == 202
+    exchange_body = {"thread_id": "victim", "user_message": "victim's", "assistant_message": "own"}
+    assert _ask(agent, "POST", "/invoked", exchange_body, victim)["statusCode"] == 202
     assert _ask(agent, "PUT", "/users/victim/preferences", {"tone": "victim's"}, victim)["statusCode"] == 200
     if not hostile.isprintable():
-        answer = _ask(agent, "POST", "/invoked", {**kept, "thread_id": hostile}, victim)
+        answer = _ask(agent, "POST", "/invoked", {**exchange_body, "thread_id": hostile}, victim)
         assert answer["statusCode"] == 422
         return
     before = {key: redis_client.dump(key) for key in redis_client.keys("*victim*")}
@@ -116,7 +116,7 @@ def test_ids_are_never_interpreted(
     assert database.execute("select value from user_preferences where user_id = 'victim'").fetchall() == [("victim's",)]
 
 
-def _drive(agent: ModuleType, sync: ModuleType, issuer: Issuer) -> list[str]:
+def _send_marked_requests(agent: ModuleType, sync: ModuleType, issuer: Issuer) -> list[str]:
     """Send valid and invalid requests and records with the marker. Return the error responses."""
     operator = bearer(issuer.token(f"ops-{MARKER}", scope=OPERATOR))
     result = []
@@ -206,7 +206,7 @@ def test_no_text_and_no_secret_is_written(
     health = json.loads(_ask(agent, "GET", "/health", None, {})["body"])
     assert health["status"] == "ok"
     stop_servers(down)
-    problems = _drive(agent, sync, issuer)
+    problems = _send_marked_requests(agent, sync, issuer)
     written = capfd.readouterr()
     for line in (written.out + written.err).splitlines():
         assert MARKER not in line, line[:500]
@@ -218,7 +218,7 @@ def test_no_text_and_no_secret_is_written(
 
 
 @pytest.mark.parametrize(("sqlstate", "status"), [("23514", 422), ("P0001", 202)])
-def test_rows_that_postgresql_quotes(
+def test_a_row_that_postgresql_quotes_is_not_logged(
     caplog: pytest.LogCaptureFixture,
     agent: ModuleType,
     issuer: Issuer,
@@ -238,8 +238,8 @@ def test_rows_that_postgresql_quotes(
         )
         database.execute("create trigger refuse before insert on messages for each row execute function refuse()")
     stop_servers("sqs")
-    kept = {"thread_id": "t", "user_message": MARKER, "assistant_message": MARKER}
-    answer = _ask(agent, "POST", "/invoked", kept, bearer(issuer.token("ana")))
+    exchange_body = {"thread_id": "t", "user_message": MARKER, "assistant_message": MARKER}
+    answer = _ask(agent, "POST", "/invoked", exchange_body, bearer(issuer.token("ana")))
     assert answer["statusCode"] == status, answer["body"]
     assert MARKER not in answer["body"]
     assert MARKER not in caplog.text

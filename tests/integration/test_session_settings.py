@@ -78,20 +78,20 @@ def alter(request: pytest.FixtureRequest, postgres: PostgresServer, name: str) -
 @pytest.fixture
 def connection(database_url: str) -> Iterator[PostgresConnection]:
     """Return a process' connection object, which is not connected yet."""
-    made = PostgresConnection(DatabaseSettings(url=database_url, timeout_ms=10_000))
-    yield made
-    made.close()
+    connection = PostgresConnection(DatabaseSettings(url=database_url, timeout_ms=10_000))
+    yield connection
+    connection.close()
 
 
 def _id(moment: datetime, number: int) -> UUID:
     return UUID(int=(int(moment.timestamp() * 1000) + number) << 80 | 0x7 << 76 | 0b10 << 62)
 
 
-def _use(connection: PostgresConnection) -> list[object]:
+def _run_operations(connection: PostgresConnection) -> list[object]:
     """Run every operation once and return the results."""
     archive, keys = PostgresArchive(connection), PostgresKeys(connection)
     moment = datetime(2026, 3, 4, 5, 6, 7, 123_456, UTC)
-    made = [
+    created = [
         Exchange(
             _id(moment, number),
             "t",
@@ -104,8 +104,8 @@ def _use(connection: PostgresConnection) -> list[object]:
         )
         for number in range(3)
     ]
-    stored = archive.store(made)
-    again = archive.store(made[:1])
+    stored = archive.store(created)
+    again = archive.store(created[:1])
     key = keys.acquire("key", "hash", UUID(int=1))
     found = [
         stored.stored,
@@ -133,64 +133,66 @@ def _use(connection: PostgresConnection) -> list[object]:
 
 
 @pytest.mark.parametrize("setting", _SETTINGS)
-def test_nothing_changes(
+def test_no_single_setting_changes_a_result(
     setting: str, alter: Alter, connection: PostgresConnection, new_database: Callable[..., str]
 ) -> None:
     """No single setting changes the results of the operations."""
     alter(setting, _SETTINGS[setting])
     plain = PostgresConnection(DatabaseSettings(url=new_database("migrated"), timeout_ms=10_000))
     try:
-        assert _use(connection) == _use(plain)
+        assert _run_operations(connection) == _run_operations(plain)
     finally:
         plain.close()
 
 
-def test_all_settings_together(alter: Alter, connection: PostgresConnection, new_database: Callable[..., str]) -> None:
+def test_all_settings_together_change_no_result(
+    alter: Alter, connection: PostgresConnection, new_database: Callable[..., str]
+) -> None:
     """All settings together do not change the results of the operations."""
     for setting, value in _SETTINGS.items():
         alter(setting, value)
     plain = PostgresConnection(DatabaseSettings(url=new_database("migrated"), timeout_ms=10_000))
     try:
-        assert _use(connection) == _use(plain)
+        assert _run_operations(connection) == _run_operations(plain)
     finally:
         plain.close()
 
 
 @pytest.mark.parametrize("setting", ["statement_timeout", "transaction_timeout", "idle_in_transaction_session_timeout"])
-def test_the_time_limit(setting: str, alter: Alter, connection: PostgresConnection) -> None:
+def test_the_connections_own_time_limit_applies(setting: str, alter: Alter, connection: PostgresConnection) -> None:
     """The connection's own time limit applies, not the setting's shorter limit."""
-    if setting == "transaction_timeout" and not _knows_it(connection):
+    if setting == "transaction_timeout" and not _is_setting_known(connection):
         pytest.skip("not known to this server")
     alter(setting, "500ms")
     connection.close()
 
-    def work(made: psycopg.Connection[DictRow]) -> object:
+    def work(session: psycopg.Connection[DictRow]) -> object:
         time.sleep(0.6)
-        return made.execute("select pg_sleep(0.6)").fetchone()
+        return session.execute("select pg_sleep(0.6)").fetchone()
 
     assert connection.run(work) == {"pg_sleep": ""}
 
 
-def _knows_it(connection: PostgresConnection) -> bool:
-    wanted = "select current_setting('transaction_timeout', true) is not null as knows"
-    row = connection.run(lambda c: c.execute(wanted).fetchone(), is_one_statement=True)
+def _is_setting_known(connection: PostgresConnection) -> bool:
+    parameters = "select current_setting('transaction_timeout', true) is not null as knows"
+    row = connection.run(lambda c: c.execute(parameters).fetchone(), is_one_statement=True)
     return bool(row and row["knows"])
 
 
-def test_commits_are_durable(alter: Alter, connection: PostgresConnection) -> None:
+def test_commits_are_durable_although_the_setting_is_off(alter: Alter, connection: PostgresConnection) -> None:
     """If `synchronous_commit` is `off`, L2 turns it on, so that commits are durable. Other values stay."""
 
-    def asked(made: psycopg.Connection[DictRow]) -> object:
-        return made.execute("show synchronous_commit").fetchone()
+    def read_setting(session: psycopg.Connection[DictRow]) -> object:
+        return session.execute("show synchronous_commit").fetchone()
 
     for given, found in {"off": "on", "local": "local", "remote_apply": "remote_apply"}.items():
         alter("synchronous_commit", given)
         connection.close()
         for is_one_statement in (False, True):
-            assert connection.run(asked, is_one_statement=is_one_statement) == {"synchronous_commit": found}
+            assert connection.run(read_setting, is_one_statement=is_one_statement) == {"synchronous_commit": found}
 
 
-def test_foreign_keys_without_triggers(alter: Alter, connection: PostgresConnection) -> None:
+def test_calls_fail_if_triggers_are_turned_off(alter: Alter, connection: PostgresConnection) -> None:
     """The setting turns triggers off, so the deletion of a thread would keep its messages.
 
     The role may not turn triggers on again, so each call fails with PostgreSQL's reason.
@@ -208,7 +210,7 @@ def test_foreign_keys_without_triggers(alter: Alter, connection: PostgresConnect
 
 
 @pytest.mark.parametrize("setting", ["on", "off"])
-def test_ids_that_look_like_sql(alter: Alter, connection: PostgresConnection, setting: str) -> None:
+def test_ids_are_never_read_as_sql(alter: Alter, connection: PostgresConnection, setting: str) -> None:
     """The text of the window's statement contains the ids as literals.
 
     PostgreSQL never reads an id as SQL, with any value of `standard_conforming_strings`.
@@ -237,12 +239,12 @@ def test_the_session_itself_is_unchanged(connection: PostgresConnection, databas
         # This loads PL/pgSQL, so that the view also contains its settings.
         other.execute("do $$ begin end $$")
         expected: dict[str, str] = dict(other.execute(plain).fetchall())
-    made = connection._connection
-    made.is_one_statement = False
-    assert {row["name"]: row["setting"] for row in made.execute(plain.encode()).fetchall()} == expected
+    session = connection._connection
+    session.is_one_statement = False
+    assert {row["name"]: row["setting"] for row in session.execute(plain.encode()).fetchall()} == expected
 
 
-def test_a_url_that_names_a_schema(database_url: str, connection: PostgresConnection) -> None:
+def test_the_schema_of_the_url_is_used(database_url: str, connection: PostgresConnection) -> None:
     """If the URL names a schema, L2 uses this schema."""
     with psycopg.connect(database_url, autocommit=True) as other:
         other.execute("create schema app")

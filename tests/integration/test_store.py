@@ -52,18 +52,18 @@ def _counts(result: StoreResult) -> tuple[int, int, int]:
 
 def test_an_exchange_is_two_rows(archive: PostgresArchive, database: psycopg.Connection) -> None:
     """The two rows of an exchange have the contract's role, position, content and time."""
-    made = exchange(1, user_id="ana", document_ids=("d2", "d1"))
-    assert archive.store([made]) == StoreResult(1, 0, 0, [made])
+    created = exchange(1, user_id="ana", document_ids=("d2", "d1"))
+    assert archive.store([created]) == StoreResult(1, 0, 0, [created])
     assert _rows(database, "select exchange_id, position, role, content, created_at from messages order by 2") == [
-        (made.exchange_id, 0, "user", "q1", made.created_at),
-        (made.exchange_id, 1, "assistant", "a1", made.created_at),
+        (created.exchange_id, 0, "user", "q1", created.created_at),
+        (created.exchange_id, 1, "assistant", "a1", created.created_at),
     ]
     assert _rows(database, "select thread_id, user_id, title, created_at, updated_at from conversations") == [
-        ("t", "ana", "q1", made.created_at, made.created_at)
+        ("t", "ana", "q1", created.created_at, created.created_at)
     ]
     assert _rows(database, "select document_id, attached_at from conversation_documents order by 1") == [
-        ("d1", made.created_at),
-        ("d2", made.created_at),
+        ("d1", created.created_at),
+        ("d2", created.created_at),
     ]
 
 
@@ -75,12 +75,12 @@ def test_an_empty_batch_is_no_error(archive: PostgresArchive) -> None:
 def test_texts_are_unchanged(archive: PostgresArchive) -> None:
     """Emoji, right-to-left text, noncharacters, quotes, control characters, spaces and empty texts stay unchanged."""
     for text in ("👩‍👩‍👧‍👦", "שלום", "\ufffe\uffff", "'\"\\ %s :x", "\x01\x1f\x7f\r\n\t", "  ", "", "x" * 200_000):
-        made = Exchange(ExchangeIds().new(), text[:50].strip() or "t", None, text, text, MOMENT)
-        archive.store([made])
-        assert archive.window(made.thread_id, 100).exchanges[-1] == made
+        created = Exchange(ExchangeIds().new(), text[:50].strip() or "t", None, text, text, MOMENT)
+        archive.store([created])
+        assert archive.window(created.thread_id, 100).exchanges[-1] == created
 
 
-def test_a_repeated_batch(archive: PostgresArchive, database: psycopg.Connection) -> None:
+def test_a_repeated_batch_is_stored_once(archive: PostgresArchive, database: psycopg.Connection) -> None:
     """PostgreSQL stores a repeated batch once. The result still lists the batch for the update of L1."""
     batch = exchanges(5)
     first, second = archive.store(batch), archive.store(batch)
@@ -89,7 +89,9 @@ def test_a_repeated_batch(archive: PostgresArchive, database: psycopg.Connection
     assert len(_contents(database)) == 10
 
 
-def test_a_duplicate_in_a_batch(archive: PostgresArchive, database: psycopg.Connection) -> None:
+def test_the_earlier_of_two_exchanges_in_a_batch_is_stored(
+    archive: PostgresArchive, database: psycopg.Connection
+) -> None:
     """A batch has two exchanges with one id. PostgreSQL stores the earlier exchange, in any order of the batch."""
     named = uuid4()
     late, early = (
@@ -127,15 +129,15 @@ def test_one_id_in_two_threads_is_two_exchanges(archive: PostgresArchive, databa
     assert (_contents(database, "t1"), _contents(database, "t2")) == (["q1", "a1"], ["q2", "a2"])
 
 
-def test_any_order_of_arrival(archive: PostgresArchive, database: psycopg.Connection) -> None:
+def test_batches_in_any_order_result_in_the_same_thread(archive: PostgresArchive, database: psycopg.Connection) -> None:
     """Batches in any order result in the same thread, with the first exchange's title and user."""
-    made = [exchange(number, user_id=f"u{number}") for number in range(12)]
-    shuffled = random.Random(7).sample(made, 12)  # noqa: S311 - no secret depends on it
+    created = [exchange(number, user_id=f"u{number}") for number in range(12)]
+    shuffled = random.Random(7).sample(created, 12)  # noqa: S311 - no secret depends on it
     for start in range(0, 12, 4):
         archive.store(shuffled[start : start + 4])
     assert [each.user_message for each in archive.window("t", 50).exchanges] == [f"q{n}" for n in range(12)]
     assert _rows(database, "select title, user_id, created_at, updated_at from conversations") == [
-        ("q0", "u0", made[0].created_at, made[-1].created_at)
+        ("q0", "u0", created[0].created_at, created[-1].created_at)
     ]
 
 
@@ -152,12 +154,12 @@ def test_a_renamed_title_stays(archive: PostgresArchive) -> None:
 
 def test_documents_are_attached_once(archive: PostgresArchive) -> None:
     """Documents are listed in the order of their first attachment, for any order of the exchanges."""
-    made = [
+    created = [
         exchange(number, created_at=MOMENT + timedelta(seconds=number), document_ids=documents)
         for number, documents in enumerate([("b", "c"), ("a", "b"), ("c", "d")])
     ]
-    archive.store(made[1:])
-    archive.store(made[:1])
+    archive.store(created[1:])
+    archive.store(created[:1])
     thread = archive.thread("t")
     assert thread is not None
     assert thread.document_ids == ("b", "c", "a", "d")
@@ -205,7 +207,7 @@ def counted(real_archive: MakeArchive, database_url: str) -> Any:
         yield proxy, behind
 
 
-def test_a_constant_number_of_statements(counted: tuple[CountingProxy, PostgresArchive]) -> None:
+def test_batches_of_any_size_need_the_same_number_of_statements(counted: tuple[CountingProxy, PostgresArchive]) -> None:
     """Batches of one, ten and a thousand exchanges need the same number of statements."""
     proxy, archive = counted
     numbers = []
@@ -229,10 +231,17 @@ def test_a_window_of_a_long_thread_is_one_page(archive: PostgresArchive, databas
     assert [each.user_message for each in window.exchanges] == [f"q{n}" for n in range(250, 300)]
     assert (window.is_all, archive.window("t", 300).is_all, archive.window("t", 299).is_all) == (False, True, False)
     database.execute("analyze")
-    wanted = {"thread_id": "t", "rows": 101, "order_key": UUID(int=1 << 127), "position": 0, "owner": "u", "deleted": 9}
-    wanted |= {"users": ["u"], "gap": 100}
+    parameters = {
+        "thread_id": "t",
+        "rows": 101,
+        "order_key": UUID(int=1 << 127),
+        "position": 0,
+        "owner": "u",
+        "deleted": 9,
+    }
+    parameters |= {"users": ["u"], "gap": 100}
     for name in ("window", "messages_asc", "messages_desc"):
-        plan = database.execute(b"explain (analyze, format json) " + sql(name), wanted).fetchone()
+        plan = database.execute(b"explain (analyze, format json) " + sql(name), parameters).fetchone()
         assert plan is not None
         assert "ix_messages_order" in str(plan)
         assert max(_rows_read(plan[0][0]["Plan"])) <= 101
@@ -242,9 +251,9 @@ def _rows_read(plan: dict[str, Any]) -> list[float]:
     return [plan["Actual Rows"], *(rows for part in plan.get("Plans", []) for rows in _rows_read(part))]
 
 
-def test_an_exchange_of_the_first_year_and_the_last(archive: PostgresArchive) -> None:
+def test_the_first_and_the_last_time_are_stored(archive: PostgresArchive) -> None:
     """L2 stores and reads the first and the last time of the wire format."""
     for moment in (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)):
-        made = exchange(1, str(moment.year), exchange_id=uuid4(), created_at=moment)
-        archive.store([made])
-        assert archive.window(str(moment.year), 1).exchanges == [made]
+        created = exchange(1, str(moment.year), exchange_id=uuid4(), created_at=moment)
+        archive.store([created])
+        assert archive.window(str(moment.year), 1).exchanges == [created]

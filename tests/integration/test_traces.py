@@ -72,18 +72,18 @@ def agent(load: Import, collector: Collector) -> ModuleType:  # noqa: ARG001 - t
     return load("functions.agent.handler")
 
 
-def _one(collector: Collector, name: str) -> ReceivedSpan:
+def _only_span(collector: Collector, name: str) -> ReceivedSpan:
     (span,) = collector.named(name)
     return span
 
 
-def test_from_the_caller_to_the_drain(
+def test_a_trace_leads_from_the_caller_to_the_drain(
     agent: ModuleType, load: Import, collector: Collector, queues: Queues, database: psycopg.Connection
 ) -> None:
     """A request and its SQS message belong to the caller's trace. The batch has its own trace with a link."""
     answer = agent.handler(_event("POST", "/invoked", _KEPT, {"traceparent": TRACEPARENT}), _context())
     assert answer["statusCode"] == 202
-    request = _one(collector, "POST /invoked")
+    request = _only_span(collector, "POST /invoked")
     assert (request.kind, request.trace_id, request.parent_id) == (SERVER, TRACE, PARENT)
     assert request.attributes == {
         "http.request.method": "POST",
@@ -107,10 +107,10 @@ def test_from_the_caller_to_the_drain(
     assert "trace" not in records[0]["body"]
     assert load("functions.sync.handler").handler({"Records": records}, _context()) == {"batchItemFailures": []}
     assert database.execute("select count(*) from messages").fetchone() == (2,)
-    batch = _one(collector, "process exchanges")
+    batch = _only_span(collector, "process exchanges")
     assert (batch.kind, batch.parent_id, batch.links) == (CONSUMER, "", [(TRACE, send.span_id)])
     assert batch.attributes["messaging.batch.message_count"] == 1
-    store = _one(collector, "postgresql store")
+    store = _only_span(collector, "postgresql store")
     assert (store.parent_id, store.attributes["db.system.name"]) == (batch.span_id, "postgresql")
     assert [span.resource["service.name"] for span in (request, batch)] == ["hybrid-memory-agent", "hybrid-memory-sync"]
 
@@ -134,28 +134,30 @@ def test_spans_have_no_user_data(agent: ModuleType, load: Import, collector: Col
     assert sum(span.events for span in collector.spans) == 0
 
 
-def test_the_model(agent: ModuleType, collector: Collector) -> None:
+def test_each_call_of_the_model_has_a_span(agent: ModuleType, collector: Collector) -> None:
     """Each call of the model has a span with token counts in the request's trace."""
     answer = agent.handler(_event("POST", "/run", {"prompt": "q", "thread_id": "t"}), _context())
     assert answer["statusCode"] == 200
-    chat, request = _one(collector, "chat offline"), _one(collector, "POST /run")
+    chat, request = _only_span(collector, "chat offline"), _only_span(collector, "POST /run")
     assert (chat.trace_id, chat.parent_id) == (request.trace_id, request.span_id)
     assert chat.attributes["gen_ai.request.model"] == "offline"
     assert {"gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"} <= chat.attributes.keys()
 
 
 @pytest.mark.parametrize("custom", [{"traceparent": TRACEPARENT}, {"traceparent": 7}, {"traceparent": "x"}, [], None])
-def test_a_direct_invocation(agent: ModuleType, collector: Collector, custom: Any) -> None:
+def test_a_direct_invocation_continues_the_trace_of_its_client_context(
+    agent: ModuleType, collector: Collector, custom: Any
+) -> None:
     """If the client context of a direct invocation has a trace, the invocation continues this trace."""
     assert agent.handler({"action": "invoked", **_KEPT}, _context(custom))["durability"] == "queue"
-    span = _one(collector, "invoke invoked")
+    span = _only_span(collector, "invoke invoked")
     is_continued = custom == {"traceparent": TRACEPARENT}
     assert (span.trace_id == TRACE, span.parent_id) == (is_continued, PARENT if is_continued else "")
     assert span.attributes["http.response.status_code"] == 200
 
 
 @pytest.mark.parametrize(
-    "theirs",
+    "traceparent",
     [
         "",
         "x",
@@ -168,17 +170,19 @@ def test_a_direct_invocation(agent: ModuleType, collector: Collector, custom: An
         [TRACEPARENT, TRACEPARENT],
     ],
 )
-def test_an_invalid_traceparent(agent: ModuleType, collector: Collector, queues: Queues, theirs: Any) -> None:
+def test_an_invalid_traceparent_starts_a_new_trace(
+    agent: ModuleType, collector: Collector, queues: Queues, traceparent: Any
+) -> None:
     """A request with an invalid `traceparent` gets a new trace."""
-    answer = agent.handler(_event("POST", "/invoked", _KEPT, {"Traceparent": theirs}), _context())
+    answer = agent.handler(_event("POST", "/invoked", _KEPT, {"Traceparent": traceparent}), _context())
     assert answer["statusCode"] == 202
-    span = _one(collector, "POST /invoked")
+    span = _only_span(collector, "POST /invoked")
     assert (span.parent_id, span.trace_id == TRACE) == ("", False)
     (record,) = queues.receive()
     assert record["messageAttributes"]["traceparent"]["stringValue"].startswith(f"00-{span.trace_id}-")
 
 
-def test_a_caller_that_is_not_sampled(agent: ModuleType, collector: Collector, queues: Queues) -> None:
+def test_no_span_is_exported_for_an_unsampled_caller(agent: ModuleType, collector: Collector, queues: Queues) -> None:
     """The caller's trace is not sampled. The function exports no span, and the message says `not sampled` too."""
     agent.handler(_event("POST", "/invoked", _KEPT, {"traceparent": f"00-{TRACE}-{PARENT}-00"}), _context())
     assert (collector.requests, collector.spans) == (0, [])
@@ -199,7 +203,7 @@ def test_a_caller_that_is_not_sampled(agent: ModuleType, collector: Collector, q
         [],
     ],
 )
-def test_messages_without_a_trace(
+def test_messages_with_and_without_a_trace_are_stored(
     load: Import, collector: Collector, database: psycopg.Connection, attribute: Any
 ) -> None:
     """The drain stores messages with and without a trace. The batch's span links to each trace once."""
@@ -211,7 +215,7 @@ def test_messages_without_a_trace(
     ]
     assert sync.handler({"Records": records}, _context()) == {"batchItemFailures": []}
     assert database.execute("select count(*) from messages").fetchone() == (8,)
-    assert _one(collector, "process").links == [(TRACE, PARENT)]
+    assert _only_span(collector, "process").links == [(TRACE, PARENT)]
 
 
 def test_a_dead_letter_keeps_its_trace(load: Import, collector: Collector, queues: Queues) -> None:
@@ -224,7 +228,9 @@ def test_a_dead_letter_keeps_its_trace(load: Import, collector: Collector, queue
     assert collector.named(f"dead_letter {queues.dlq_url.rpartition('/')[2]}")
 
 
-def test_a_failed_request(agent: ModuleType, collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_span_of_a_failed_request_has_no_details(
+    agent: ModuleType, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The span of a failed request has only the status and the error's class."""
 
     def fail(*_: object) -> None:
@@ -232,7 +238,7 @@ def test_a_failed_request(agent: ModuleType, collector: Collector, monkeypatch: 
 
     monkeypatch.setattr(agent.operations, "invoking", fail)
     assert agent.handler(_event("POST", "/invoking", {"thread_id": "t"}), _context())["statusCode"] == 500
-    span = _one(collector, "POST /invoking")
+    span = _only_span(collector, "POST /invoking")
     assert (span.status, span.attributes["error.type"]) == (2, "500")
     assert b"secret" not in collector.raw
 
@@ -252,7 +258,9 @@ def test_log_lines_have_the_trace(agent: ModuleType, written: io.StringIO) -> No
     assert [line["trace_id"] for line in lines] == [TRACE]
 
 
-def test_the_environment_names_and_headers(load: Import, collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_sets_the_service_name_and_the_headers(
+    load: Import, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """OpenTelemetry's own environment variables set the service name and the exporter's headers."""
     for name, value in {
         "OTEL_SERVICE_NAME": "mine",
@@ -268,7 +276,7 @@ def test_the_environment_names_and_headers(load: Import, collector: Collector, m
     assert (span.resource["team"], span.resource["deployment.environment.name"]) == ("memory", "blue")
 
 
-def test_ids_after_snapstart(load: Import, collector: Collector) -> None:
+def test_processes_of_one_snapshot_generate_different_ids(load: Import, collector: Collector) -> None:
     """Two processes restored from one snapshot generate different ids."""
     agent = load("functions.agent.handler")
     for _ in range(2):
@@ -307,8 +315,8 @@ def test_without_tracing_nothing_is_imported(queues: Queues) -> None:
     environment |= {"OTEL_EXPORTER_OTLP_ENDPOINT": "", "OTEL_EXPORTER_OTLP_HEADERS": ""}
     environment |= {"OTEL_TRACES_SAMPLER": "parentbased_always_on", "OTEL_TRACES_SAMPLER_ARG": "1.0"}
     command = [sys.executable, "-c", _WHAT_IS_IMPORTED]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert [line for line in done.stdout.splitlines() if not line.startswith("{")] == ["[]", "queue", "[]"]
+    completed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert [line for line in completed.stdout.splitlines() if not line.startswith("{")] == ["[]", "queue", "[]"]
     (record,) = queues.receive()
     assert "traceparent" not in record["messageAttributes"]
 
@@ -326,7 +334,11 @@ def test_without_tracing_nothing_is_imported(queues: Queues) -> None:
         ({"OTEL_TRACES_EXPORTER": "otlp"}, True),
     ],
 )
-def test_variables_that_turn_tracing_on(switches: dict[str, str], is_on: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001
+def test_an_endpoint_or_exporter_turns_tracing_on(
+    switches: dict[str, str],
+    is_on: bool,  # noqa: FBT001 - a case
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """An endpoint or the name of an exporter turns tracing on."""
     for name in [name for name in os.environ if name.startswith("OTEL_")]:
         monkeypatch.delenv(name)
@@ -369,7 +381,7 @@ def _seconds(call: Callable[[], Any]) -> float:
     return time.monotonic() - started
 
 
-def test_a_collector_that_hangs(
+def test_a_frozen_collector_delays_one_request(
     load: Import, collector: Collector, queues: Queues, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A collector that hangs delays one request by the timeout.
@@ -396,7 +408,7 @@ def test_a_collector_that_hangs(
     assert len(collector.wait_for("POST /invoked", 22)) == 22
 
 
-def test_a_collector_that_refuses(
+def test_refused_spans_are_logged_once(
     agent: ModuleType, collector: Collector, queues: Queues, written: io.StringIO
 ) -> None:
     """The collector refuses five requests' spans. Only one log line reports the refusal."""
@@ -413,7 +425,7 @@ def test_a_collector_that_refuses(
     assert collector.named("POST /invoked")
 
 
-def test_no_collector(
+def test_the_functions_work_without_a_collector(
     load: Import, queues: Queues, database: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a running collector, both functions work as they do without tracing."""
@@ -426,7 +438,7 @@ def test_no_collector(
     assert database.execute("select count(*) from messages").fetchone() == (2,)
 
 
-def test_an_exporter_that_raises(
+def test_a_request_is_answered_if_the_exporter_raises(
     agent: ModuleType, queues: Queues, monkeypatch: pytest.MonkeyPatch, written: io.StringIO
 ) -> None:
     """The exporter raises an exception. The request is answered, and a log line reports the exception."""

@@ -52,7 +52,7 @@ BREAKS: Final = (
         "shared/stores/postgres/session.py",
         '_READ_ONLY: Final = {"25006"}\n',
         "_READ_ONLY: Final = set[str]()\n",
-        (f"{_FAILOVER}::test_a_live_connection_that_refuses_writes",),
+        (f"{_FAILOVER}::test_a_connection_that_refuses_writes_is_replaced",),
     ),
     Break(
         "1 Durable",
@@ -60,7 +60,7 @@ BREAKS: Final = (
         _POSTGRES,
         "                if old.was_aborted or not old.closed:\n",
         "                if True:\n",
-        (f"{_FAILOVER}::test_a_commit_whose_answer_is_lost",),
+        (f"{_FAILOVER}::test_work_is_repeated_once_if_the_response_to_its_commit_is_lost",),
     ),
     Break(
         "4 Whole",
@@ -68,7 +68,7 @@ BREAKS: Final = (
         "shared/stores/postgres/bounded.py",
         "    if isinstance(error, psycopg.errors.FeatureNotSupported):\n",
         "    if False:\n",
-        (f"{_FAILOVER}::test_a_standby_and_its_promotion[sessions are ended]",),
+        (f"{_FAILOVER}::test_processes_use_a_standby_only_after_its_promotion[sessions are ended]",),
     ),
     Break(
         "1 Durable",
@@ -132,7 +132,7 @@ BREAKS: Final = (
         "shared/stores/redis/reader.py",
         "return replace(self._read_once(commands, thread_id, user_id, None, is_read_only=True).read(), token=None)",
         "return replace(self._read_once(commands, thread_id, user_id, None, is_read_only=True).read())",
-        (f"{_CACHE}::test_reading_a_list_for_inspection_gives_no_token",),
+        (f"{_CACHE}::test_reading_a_list_for_inspection_sets_no_token",),
     ),
     Break(
         "3 Read your writes",
@@ -236,7 +236,7 @@ BREAKS: Final = (
         "shared/stores/redis/merge.lua",
         "  name = not is_deletion and name or nil\n",
         "  name = 'asked'\n",
-        (f"{_MERGE}::test_a_deletion_takes_the_token",),
+        (f"{_MERGE}::test_a_deletion_removes_the_token",),
     ),
     Break(
         "8 Erased",
@@ -276,7 +276,7 @@ BREAKS: Final = (
         "shared/stores/redis/lists.py",
         "        field, key = undrained_field(exchange.exchange_id, exchange.revision), undrained_key(thread_id)\n",
         "        field, key = exchange_id, undrained_key(thread_id)\n",
-        (f"{_EXCHANGES}::test_draining_the_first_text_leaves_the_second_waiting",),
+        (f"{_EXCHANGES}::test_a_replacement_stays_undrained_after_the_drain_of_the_first_text",),
     ),
     Break(
         "4 Whole",
@@ -300,7 +300,7 @@ BREAKS: Final = (
         "shared/stores/redis/lists.py",
         "        if is_deleted:\n",
         "        if False:\n",
-        (f"{_EXCHANGES}::test_a_late_append_of_a_deleted_exchange",),
+        (f"{_EXCHANGES}::test_a_late_append_of_a_deleted_exchange_leaves_no_data",),
     ),
     Break(
         "8 Erased",
@@ -308,7 +308,7 @@ BREAKS: Final = (
         "shared/stores/redis/writer.py",
         "        self._lists.queue_deleted(pipe, thread_id, window.deleted)\n",
         "",
-        (f"{_EXCHANGES}::test_redis_that_lost_its_tombstones",),
+        (f"{_EXCHANGES}::test_a_refill_restores_lost_tombstones",),
     ),
     Break(
         "8 Erased",
@@ -316,7 +316,7 @@ BREAKS: Final = (
         "shared/stores/redis/writer.py",
         "            deleted_ids = [exchange.exchange_id for exchange in batch if exchange.exchange_id in deleted]\n",
         "            deleted_ids: list[UUID] = []\n",
-        (f"{_EXCHANGES}::test_a_merge_beside_the_deletion",),
+        (f"{_EXCHANGES}::test_a_merge_during_a_deletion_adds_no_deleted_exchange",),
     ),
     Break(
         "3 Read your writes",
@@ -324,7 +324,7 @@ BREAKS: Final = (
         "shared/stores/redis/eraser.py",
         "                pipe.delete(reader_lease_key(thread_id))\n                pipe.delete(owner_key(thread_id))\n",
         '                pipe.delete(f"thread:{thread_id}:messages", owner_key(thread_id))\n',
-        (f"{_CUTOFF}::test_an_exchange_accepted_between_the_two_layers",),
+        (f"{_CUTOFF}::test_an_exchange_accepted_during_a_deletion_stays",),
     ),
     Break(
         "3 Read your writes",
@@ -332,7 +332,7 @@ BREAKS: Final = (
         "shared/stores/redis/lists.py",
         "was_drained = not self.is_drained and bool(replies.pop())",
         "was_drained = not self.is_drained and bool(replies.pop()) and False",
-        (f"{_CUTOFF}::test_a_drain_that_is_faster_than_the_append",),
+        (f"{_CUTOFF}::test_an_append_after_the_drain_adds_no_undrained_exchange",),
     ),
     Break(
         "4 Whole",
@@ -340,7 +340,7 @@ BREAKS: Final = (
         "shared/stores/redis/generation.py",
         "self.generation is not None and (identity is None or identity == self.identity)",
         "self.generation is not None",
-        (f"{_GENERATIONS}::test_an_older_snapshot",),
+        (f"{_GENERATIONS}::test_exchanges_that_a_snapshot_lacks_are_served_by_postgresql",),
     ),
     Break(
         "4 Whole",
@@ -348,7 +348,7 @@ BREAKS: Final = (
         "shared/stores/redis/entries.py",
         '    return seal == ("first", generation) or ',
         '    return (seal is not None and seal[0] == "first") or ',
-        (f"{_GENERATIONS}::test_a_seal_of_the_generation_before",),
+        (f"{_GENERATIONS}::test_a_seal_of_the_last_generation_is_rejected",),
     ),
     Break(
         "4 Whole",
@@ -356,7 +356,7 @@ BREAKS: Final = (
         "shared/stores/redis/reader.py",
         '            if replies["probe"] is None:\n',
         "            if False:\n",
-        (f"{_GENERATIONS}::test_a_redis_that_refuses_writes",),
+        (f"{_GENERATIONS}::test_lists_are_checked_while_redis_refuses_writes",),
     ),
     Break(
         "3 Read your writes",
@@ -364,7 +364,7 @@ BREAKS: Final = (
         "shared/stores/redis/reader.py",
         "        is_same = self._connection.connects == self._connects\n",
         "        is_same = True\n",
-        (f"{_GENERATIONS}::test_a_loss_between_the_two_trips_of_a_read",),
+        (f"{_GENERATIONS}::test_a_read_reports_a_loss_between_its_round_trips",),
     ),
     Break(
         "4 Whole",
@@ -372,7 +372,7 @@ BREAKS: Final = (
         "shared/stores/redis/link.py",
         "        if last is not None and not has_started_since:\n",
         "        if False:\n",
-        (f"{_GENERATIONS}::test_a_deletion_that_redis_refused",),
+        (f"{_GENERATIONS}::test_a_thread_whose_deletion_redis_refused_is_not_shown",),
     ),
     Break(
         "3 Read your writes",
@@ -380,7 +380,7 @@ BREAKS: Final = (
         "shared/stores/redis/connection.py",
         "            if any(isinstance(refusal, _WRONG_SERVER) for refusal in refusals):\n",
         "            if False:\n",
-        (f"{_GENERATIONS}::test_a_failover_behind_one_name",),
+        (f"{_GENERATIONS}::test_no_exchange_is_missing_after_a_failover_to_a_lagging_replica",),
     ),
     Break(
         "6 Idempotent",
@@ -388,7 +388,7 @@ BREAKS: Final = (
         "shared/stores/redis/idempotency.py",
         "    return clock - max(epoch.lost_at or clock, float(epoch.generation or clock)) > ANSWER_SECONDS\n",
         "    return True\n",
-        (f"{_GENERATIONS}::test_a_key_after_redis_was_emptied",),
+        (f"{_GENERATIONS}::test_a_key_is_refused_if_no_layer_knows_whether_it_is_new",),
     ),
     Break(
         "4 Whole",
@@ -396,7 +396,7 @@ BREAKS: Final = (
         "shared/stores/redis/link.py",
         "< float(last) <= clock\n",
         "< float(last)\n",
-        (f"{_GENERATIONS}::test_redis_clock_was_set_while_a_generation_lasts",),
+        (f"{_GENERATIONS}::test_a_new_generation_is_later_although_redis_clock_was_set",),
     ),
     Break(
         "8 Erased",
@@ -404,7 +404,7 @@ BREAKS: Final = (
         "shared/stores/redis/generation.py",
         "generation_name(max(clock, time.time()) + MAX_AHEAD)",
         "generation_name(clock - 3 * 86_400)",
-        (f"{_GENERATIONS}::test_a_server_whose_clock_is_behind",),
+        (f"{_GENERATIONS}::test_a_generation_of_a_server_with_a_slow_clock_is_later",),
     ),
     Break(
         "5 Causal",
@@ -420,7 +420,7 @@ BREAKS: Final = (
         "shared/stores/redis/idempotency.py",
         "    if epoch.is_first:\n",
         "    if epoch.lost_at:\n",
-        (f"{_KEYS}::test_keys_that_redis_missed",),
+        (f"{_KEYS}::test_a_repeated_request_fails_if_its_response_is_in_no_reachable_layer",),
     ),
     Break(
         "6 Idempotent",
@@ -428,7 +428,7 @@ BREAKS: Final = (
         "shared/memory/idempotency.py",
         "            is_stored = is_new or not store.stores_exchange_keys or self._is_stored(earlier)\n",
         "            is_stored = True\n",
-        (f"{_KEYS}::test_redis_is_lost_before_the_drain",),
+        (f"{_KEYS}::test_a_repeated_request_fails_until_the_drain_has_stored_a_lost_key",),
     ),
     Break(
         "6 Idempotent",
@@ -436,7 +436,7 @@ BREAKS: Final = (
         "shared/stores/postgres/batches.py",
         "        store_keys(connection, [exchange for exchange in exchanges if exchange.key not in rejected_owner])\n",
         "",
-        (f"{_KEYS}::test_redis_is_lost_before_the_drain",),
+        (f"{_KEYS}::test_a_repeated_request_fails_until_the_drain_has_stored_a_lost_key",),
     ),
     Break(
         "8 Erased",
@@ -476,7 +476,7 @@ BREAKS: Final = (
         "shared/stores/redis/lists.py",
         "        if thread_cutoff is not None and self.after is not None and thread_cutoff > self.after:\n",
         "        if False:\n",
-        (f"{_OWNERS}::test_a_condition_on_the_last_deletion",),
+        (f"{_OWNERS}::test_an_append_fails_if_the_thread_was_deleted_since_the_read",),
     ),
     Break(
         "8 Erased",
@@ -484,6 +484,6 @@ BREAKS: Final = (
         "shared/stores/redis/merge.lua",
         "elseif name == 'asked' or cutoff ~= '' then\n",
         "elseif name == 'asked' then\n",
-        (f"{_OWNERS}::test_an_append_between_the_two_parts_of_a_deletion",),
+        (f"{_OWNERS}::test_a_late_append_of_a_former_owner_is_not_shown",),
     ),
 )
