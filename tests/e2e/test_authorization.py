@@ -15,7 +15,7 @@ from tests.e2e.waiting import eventually
 from tests.support.issuer import OPERATOR, Issuer, bearer, signed_with_public_key, unsigned
 from tests.support.routes import SAMPLES
 
-pytestmark = pytest.mark.embedded("which start and stop stacks of their own")
+pytestmark = pytest.mark.embedded("which start and stop other stacks")
 
 
 @pytest.fixture(scope="module")

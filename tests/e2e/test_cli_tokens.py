@@ -14,7 +14,7 @@ from tests.e2e.conftest import DEFAULT_SETTINGS
 from tests.e2e.deployment import from_stack
 from tests.support.issuer import OPERATOR, Issuer
 
-pytestmark = pytest.mark.embedded("which start and stop stacks of their own")
+pytestmark = pytest.mark.embedded("which start and stop other stacks")
 
 
 @pytest.fixture(scope="module")

@@ -68,7 +68,7 @@ def queues(stack: StackProcess, api: MemoryApi) -> Iterator[Queues]:
     aws.close()
 
 
-@pytest.mark.embedded("which start and stop stacks of their own")
+@pytest.mark.embedded("which start and stop other stacks")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_of_a_page_prints_the_documented_output(
     stack: StackProcess, queues: Queues, directory: Path, page: Path

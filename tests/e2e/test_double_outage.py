@@ -12,7 +12,7 @@ from tests.e2e.waiting import eventually
 def test_the_agent_runs_without_memory_and_nothing_is_lost(
     api: MemoryApi, layers: Layers, servers: Servers, thread_id: str, user_id: str, fault: str
 ) -> None:
-    """While both layers are down, the agent answers without memory, and the response says so.
+    """While both layers are down, the agent answers without memory, and the response reports this.
 
     Afterwards the history is complete.
     """

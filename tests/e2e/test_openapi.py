@@ -22,7 +22,7 @@ def test_every_response_agrees_with_the_description(
 ) -> None:
     """The API returns no 5xx, and only described statuses, content types and bodies.
 
-    It accepts valid requests and refuses invalid ones.
+    It accepts valid requests and refuses invalid requests.
     """
     for name in SPECIAL_IDS:  # so that some requests are about existing data
         api.invoked("Hello", "Hi", thread_id=name)

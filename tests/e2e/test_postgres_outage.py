@@ -92,7 +92,7 @@ def test_a_new_thread_reports_the_unavailable_layer(
 
 
 def test_a_frozen_postgres_delays_only_one_request(api: MemoryApi, servers: Servers) -> None:
-    """A hanging PostgreSQL delays one request. The circuit breaker protects the next ones."""
+    """A hanging PostgreSQL delays one request. The circuit breaker protects the next requests."""
     times = []
     with servers.frozen("postgres"):
         for _ in range(8):

@@ -20,7 +20,7 @@ def test_preferences_are_in_the_hash_and_in_the_table(api: MemoryApi, layers: La
 
 
 def test_put_replaces_and_patch_merges(api: MemoryApi, layers: Layers, user_id: str) -> None:
-    """In both layers, PUT replaces all preferences, PATCH changes the named ones, and null removes one."""
+    """In both layers, PUT replaces all preferences, PATCH changes named preferences, and null removes a preference."""
     api.put_preferences(user_id, {"a": "1", "b": "2"})
     assert api.put_preferences(user_id, {"b": "3", "c": "4"}) == {"b": "3", "c": "4"}
 

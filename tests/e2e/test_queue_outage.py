@@ -14,7 +14,7 @@ from tests.e2e.servers import Servers
 from tests.e2e.stores import Layers
 from tests.e2e.waiting import eventually
 
-pytestmark = pytest.mark.embedded("which delete the queue and deploy everything anew")
+pytestmark = pytest.mark.embedded("which delete the queue and deploy the stack again")
 # The event of the sync function's schedule, which the test sends itself.
 _SCHEDULED = {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
 

@@ -1,4 +1,4 @@
-"""While Redis is down, PostgreSQL serves the memory, and the response says so. Recovery needs no restart."""
+"""While Redis is down, PostgreSQL serves the memory, and the response reports Redis. Recovery needs no restart."""
 
 import statistics
 import time

@@ -10,7 +10,7 @@ from tests.e2e.fake_openai import ANSWER, fake_openai
 from tests.e2e.other_stack import running
 
 
-@pytest.mark.embedded("which start and stop stacks of their own")
+@pytest.mark.embedded("which start and stop other stacks")
 def test_a_second_start_keeps_the_data(tmp_path: Path, thread_id: str, user_id: str) -> None:
     """After a restart both layers have their data, and the agent's instructions are exact.
 

@@ -23,7 +23,7 @@ _SETTINGS = DEFAULT_SETTINGS | {
     "MEMORY__USER_TTL_DAYS": "2",
     "AGENT__MODEL": "bedrock:anthropic.claude-3-haiku-20240307-v1:0",
 }
-pytestmark = pytest.mark.embedded("which start and stop stacks of their own")
+pytestmark = pytest.mark.embedded("which start and stop other stacks")
 
 
 @pytest.fixture(scope="module")

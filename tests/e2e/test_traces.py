@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.other_stack import running
 from tests.support.collector import Collector
 
-pytestmark = pytest.mark.embedded("which start a stack with settings of its own")
+pytestmark = pytest.mark.embedded("which start a stack with other settings")
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 

@@ -1,4 +1,4 @@
-"""A deletion of any size takes effect at once. The sweep then deletes the rows in steps, beside other work."""
+"""A deletion of any size takes effect at once. The sweep then deletes the rows in steps, together with other work."""
 
 from __future__ import annotations
 
@@ -216,11 +216,11 @@ def test_a_deleted_threads_id_may_be_used_again_at_once(archive: PostgresArchive
     for number in range(3):
         archive.store([exchange(each, exchange_id=ids.new()) for each in range(10)])
         archive.forget_thread("t", ids.new())
-        kept = exchange(number, exchange_id=ids.new())
-        archive.store([kept])
-        assert archive.window("t", 50).exchanges == [kept]
+        stored = exchange(number, exchange_id=ids.new())
+        archive.store([stored])
+        assert archive.window("t", 50).exchanges == [stored]
     while archive.erase_rows():
-        assert archive.window("t", 50).exchanges == [kept]
+        assert archive.window("t", 50).exchanges == [stored]
     thread = archive.thread("t")
     assert thread is not None
     assert thread.message_count == 2
@@ -314,7 +314,7 @@ def test_a_deletion_interrupted_at_any_statement_is_finished(
 
 @pytest.mark.usefixtures("small_steps")
 def test_two_concurrent_sweeps_delete_old_rows_only(process: Process, database: psycopg.Connection) -> None:
-    """Two sweeps run beside writers. Both finish, delete every old row, and delete no new row."""
+    """Two sweeps and writers run concurrently. Both sweeps finish, delete every old row, and delete no new row."""
     memories = [process() for _ in range(3)]
     names = _fill(memories[0].archive, 12)  # type: ignore[arg-type]
     memories[0].archive.forget_user("ana", ExchangeIds().new(), [])

@@ -347,13 +347,13 @@ def test_the_sweep_removes_an_exchange_that_an_older_release_stored_again(
     memory = process()
     ids = _append_exchanges(memory)
     _drain(memory, queue)
-    kept = memory.archive.window("t", 5).exchanges[1]
+    exchange_before = memory.archive.window("t", 5).exchanges[1]
     Exchanges(memory).delete("t", ids[1])
     for position, (role, content) in enumerate((("user", "q1"), ("assistant", "a1"))):
         database.execute(
             "insert into messages (conversation_id, exchange_id, position, role, content, created_at)"
             " select id, %s, %s, %s, %s, %s from conversations",
-            (ids[1], position, role, content, kept.created_at),
+            (ids[1], position, role, content, exchange_before.created_at),
         )
     _sweep(memory)
     assert [content for content, _ in _rows(database)] == contents_of(0, 2)

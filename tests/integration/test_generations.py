@@ -432,8 +432,8 @@ def test_readers_detect_keys_that_expired_by_a_wrong_clock(
         redis_client.hset("memory:epoch", "offset", days * 86_400)
         reader = process()
         for _ in range(2):
-            shown, degraded = _load(reader)
-            assert (f"q{number}" in shown, degraded) == (False, ["queue"])
+            listed_texts, degraded = _load(reader)
+            assert (f"q{number}" in listed_texts, degraded) == (False, ["queue"])
         age = reader.cache.read("t", None).state.seconds_since_loss()
         assert age is not None
         assert 0 <= age < 60

@@ -43,10 +43,10 @@ def running(postgres: PostgresServer, database: psycopg.Connection) -> Callable[
     return ask
 
 
-def test_no_statement_runs_after_a_batch_gave_up_its_lock(
+def test_no_statement_runs_after_a_batch_timed_out_at_a_lock(
     store: BatchStore, database_url: str, running: Callable[[], list[tuple[object, ...]]]
 ) -> None:
-    """A batch waits for a lock and gives up. None of its statements runs when the call returns.
+    """A batch waits for a lock until its timeout. None of its statements runs when the call returns.
 
     After the lock is released, the drain stores the batch.
     """
@@ -81,7 +81,7 @@ def test_each_part_of_a_slow_batch_ends_before_the_next_part(
 def test_statements_end_soon_after_a_server_responds_again(
     store: BatchStore, postgres: PostgresServer, running: Callable[[], list[tuple[object, ...]]]
 ) -> None:
-    """The server hangs, and the drain gives up its statements. They end soon after the server responds again."""
+    """The server hangs, and the drain's statements time out. They end soon after the server responds again."""
     batch = [exchange(number, f"t{number}") for number in range(20)]
     assert store.store(batch[:1], 0).merged().stored == 1
     postgres.freeze()

@@ -121,8 +121,8 @@ def make_world(process: MakeProcess, queue: InMemoryQueue, issuer: Issuer) -> Ca
     def make() -> World:
         memory = process()
         cache = cast("RedisCache", memory.cache)
-        look = InMemoryQueueInspector(queue)
-        inspection = Inspection(memory, RedisInspector(cache._connection), look, look)
+        inspector = InMemoryQueueInspector(queue)
+        inspection = Inspection(memory, RedisInspector(cache._connection), inspector, inspector)
         runner = AgentRunner(AgentSettings(model="offline"), memory.archive.search)
         keys = Idempotency([InMemoryKeys("redis"), InMemoryKeys("postgres")], Backlog(memory.queue, memory.archive))
         guard = Guard(TokenVerifier(issuer.settings()))
@@ -459,10 +459,10 @@ def test_a_deleted_answer_is_not_replayed(
         assert (answer.status_code, SECRET in answer.text) == (422, False), answer.text
         assert "deleted" in answer.json()["detail"]
         assert "retry-after" not in answer.headers
-    anew = {"prompt": "Hello", "thread_id": thread_id}
+    request_body = {"prompt": "Hello", "thread_id": thread_id}
     other = {"Idempotency-Key": "two"}
     for replayed in (None, "true"):
-        answer = world.app.ask("POST", "/run", anew, headers=ana | other)
+        answer = world.app.ask("POST", "/run", request_body, headers=ana | other)
         assert (answer.status_code, answer.headers.get("idempotent-replayed")) == (200, replayed)
 
 

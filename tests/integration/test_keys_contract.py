@@ -161,8 +161,8 @@ def test_an_emptied_redis_may_have_lost_keys(in_redis: RedisKeys, redis_client: 
     redis_client.hset("memory:epoch", "doubt", f"{now:.6f}")
     assert in_redis.acquire("k", "body", A).has_all_keys
     long_ago = now - 86_500
-    whole = {**epoch, "began": f"{long_ago:.6f}"}
-    redis_client.hset("memory:epoch", mapping=whole)
+    complete_epoch = {**epoch, "began": f"{long_ago:.6f}"}
+    redis_client.hset("memory:epoch", mapping=complete_epoch)
     assert in_redis.acquire("k", "body", A).has_all_keys
     losses: list[dict[Any, Any]] = [
         {"began": f"{now:.6f}"},
@@ -171,7 +171,7 @@ def test_an_emptied_redis_may_have_lost_keys(in_redis: RedisKeys, redis_client: 
         {"offset": "99999"},
     ]
     for lost in losses:
-        redis_client.hset("memory:epoch", mapping={**whole, **lost})
+        redis_client.hset("memory:epoch", mapping={**complete_epoch, **lost})
         assert not in_redis.acquire("k", "body", A).has_all_keys
 
 

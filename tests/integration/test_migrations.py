@@ -88,7 +88,7 @@ def test_a_second_runner_waits_for_the_first_runner(new_database: Callable[..., 
 
 
 def test_a_second_runner_gives_up_if_the_first_runner_does_not_end(new_database: Callable[..., str]) -> None:
-    """A runner holds the lock and does not end. A second runner gives up and reports the reason."""
+    """A runner holds the lock and does not end. A second runner ends with an error that has the reason."""
     url = new_database()
     with psycopg.connect(url, autocommit=True) as first:
         first.execute("select pg_advisory_lock(7215001)")

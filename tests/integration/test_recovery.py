@@ -1,4 +1,4 @@
-"""Redis loses lists by expiry, by eviction or by a restart. If a response lacks exchanges, it says so in `degraded`."""
+"""Redis loses lists by expiry, eviction or a restart. If a response lacks exchanges, `degraded` reports the layer."""
 
 from __future__ import annotations
 

@@ -124,12 +124,12 @@ def check_durable(ledger: Ledger, rows: Sequence[MessageRow]) -> None:
         stored = [row for row in rows if row.thread_id == thread]
         contents = [row.content for row in stored]
         for entry in ledger.of_thread(thread):
-            kept = [
+            stored_texts = [
                 text
                 for text in entry.texts - entry.replaced_texts
                 if f"u {text}" in contents and f"a {text}" in contents
             ]
-            if entry.is_accepted and entry.outcome == "live" and not entry.is_lost and len(kept) != 1:
+            if entry.is_accepted and entry.outcome == "live" and not entry.is_lost and len(stored_texts) != 1:
                 report_violation("Durable", f"{entry} has durability {entry.durability}; PostgreSQL has {contents}")
 
 

@@ -1,4 +1,4 @@
-"""Exchanges stay replaced or deleted while this release runs beside the previous release, and after a rollback."""
+"""Exchanges stay replaced or deleted while this release and the previous release run together, and after a rollback."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import redis
 from tests.support.issuer import Issuer
 from tests.upgrade.releases import RELEASES, Agent, Release, Releases
 
-_NEW_TEXTS = {"user_message": "anew", "assistant_message": "re anew"}
+_NEW_TEXTS = {"user_message": "new", "assistant_message": "re new"}
 _SELECT_TEXTS = "select content from messages order by order_key, exchange_id, position"
 
 
@@ -50,18 +50,18 @@ def test_a_replaced_exchange_stays_replaced_after_a_rollback(
     bodies, ids = _store_three_and_return_bodies(upgraded, writer)
     this, previous = upgraded.agent("this"), upgraded.agent("previous")
     this.request("PUT", f"/threads/t/exchanges/{ids[1]}", _NEW_TEXTS)
-    assert previous.user_messages("t", "ana") == ["one", "anew", "three"]
+    assert previous.user_messages("t", "ana") == ["one", "new", "three"]
     _send(upgraded, bodies)
     upgraded.drain_and_sweep("previous")
     previous.store_exchange("t", "four", "ana")
     upgraded.drain_and_sweep("previous")
-    assert _texts(rows) == ["one", "anew", "three", "four"]
+    assert _texts(rows) == ["one", "new", "three", "four"]
     for agent in (previous, this):
-        assert agent.user_messages("t", "ana", is_drained=True) == ["one", "anew", "three", "four"]
+        assert agent.user_messages("t", "ana", is_drained=True) == ["one", "new", "three", "four"]
     redis_client.flushall()
     upgraded.drain_and_sweep("previous")
     for agent in (previous, this):
-        assert agent.user_messages("t", "ana") == ["one", "anew", "three", "four"]
+        assert agent.user_messages("t", "ana") == ["one", "new", "three", "four"]
 
 
 def test_the_sweep_removes_a_deleted_exchange_that_the_previous_release_stored_again(
@@ -100,9 +100,9 @@ def test_the_previous_drain_dead_letters_a_replacement(upgraded: Releases, rows:
     assert _texts(rows) == ["one", "two", "three"]
     _send(upgraded, [body])
     upgraded.drain_and_sweep("this")
-    assert _texts(rows) == ["one", "anew", "three"]
+    assert _texts(rows) == ["one", "new", "three"]
     for release in RELEASES:
-        assert upgraded.agent(release).user_messages("t", "ana", is_drained=True) == ["one", "anew", "three"], release
+        assert upgraded.agent(release).user_messages("t", "ana", is_drained=True) == ["one", "new", "three"], release
 
 
 @pytest.mark.parametrize(("writes", "reads"), [RELEASES, RELEASES[::-1]])

@@ -125,7 +125,7 @@ class BenchSystem:
         return Exchange(exchange_id, thread_id, USER, text, text, timestamp_of(exchange_id))
 
     def newer_exchange(self, thread_id: str, length: int, *, is_random: bool = False) -> Exchange:
-        """Return an exchange that is newer than all earlier ones, including those of the agent function.
+        """Return an exchange that is newer than all earlier exchanges, including the exchanges of the agent function.
 
         Its id is a UUIDv7. With `is_random` it is a UUIDv4, which a caller may also choose.
         """

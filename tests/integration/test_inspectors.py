@@ -23,7 +23,7 @@ MakeCache = Callable[..., RedisCache]
 
 
 @pytest.fixture
-def look(valkey: ValkeyServer) -> Iterator[RedisInspector]:
+def inspector(valkey: ValkeyServer) -> Iterator[RedisInspector]:
     """Return the inspector of Valkey."""
     connection = RedisConnection(RedisSettings(host="127.0.0.1", port=valkey.port))
     yield RedisInspector(connection)
@@ -31,7 +31,7 @@ def look(valkey: ValkeyServer) -> Iterator[RedisInspector]:
 
 
 def test_a_list_is_shown_without_extending_its_expiry(
-    look: RedisInspector, real_cache: MakeCache, redis_client: redis.Redis
+    inspector: RedisInspector, real_cache: MakeCache, redis_client: redis.Redis
 ) -> None:
     """The inspector shows a list's newest messages, length, time to live and undrained exchanges.
 
@@ -44,28 +44,30 @@ def test_a_list_is_shown_without_extending_its_expiry(
         cache.append(each, is_drained=False)
     cache.merge_stored([first])
     redis_client.expire("thread:t:messages", 1_000)
-    seen = look.thread("t", 4)
-    assert texts(seen.messages) == ["q1", "a1", "q2", "a2"]
-    assert seen.length == 6
-    assert seen.ttl_seconds is not None
-    assert 900 < seen.ttl_seconds <= 1_000
-    assert {each.exchange_id for each in seen.undrained} == {second.exchange_id, third.exchange_id}
+    snapshot = inspector.thread("t", 4)
+    assert texts(snapshot.messages) == ["q1", "a1", "q2", "a2"]
+    assert snapshot.length == 6
+    assert snapshot.ttl_seconds is not None
+    assert 900 < snapshot.ttl_seconds <= 1_000
+    assert {each.exchange_id for each in snapshot.undrained} == {second.exchange_id, third.exchange_id}
     assert redis_client.ttl("thread:t:messages") <= 1_000
 
 
-def test_no_list_is_shown_for_a_missing_key_or_another_type(look: RedisInspector, redis_client: redis.Redis) -> None:
+def test_no_list_is_shown_for_a_missing_key_or_another_type(
+    inspector: RedisInspector, redis_client: redis.Redis
+) -> None:
     """The inspector shows no list if the key is missing or has another type. It shows a list without an expiry."""
-    assert look.thread("t", 4) == ListSnapshot()
+    assert inspector.thread("t", 4) == ListSnapshot()
     redis_client.set("thread:t:messages", "not a list")
-    assert look.thread("t", 4) == ListSnapshot()
+    assert inspector.thread("t", 4) == ListSnapshot()
     redis_client.delete("thread:t:messages")
     redis_client.rpush("thread:t:messages", '{"role":"user","content":"by hand"}')
-    seen = look.thread("t", 4)
-    assert (texts(seen.messages), seen.length, seen.ttl_seconds) == (["by hand"], 1, None)
+    snapshot = inspector.thread("t", 4)
+    assert (texts(snapshot.messages), snapshot.length, snapshot.ttl_seconds) == (["by hand"], 1, None)
 
 
 def test_deleted_exchanges_are_not_shown(
-    look: RedisInspector, real_cache: MakeCache, redis_client: redis.Redis
+    inspector: RedisInspector, real_cache: MakeCache, redis_client: redis.Redis
 ) -> None:
     """After a deletion the inspector shows only newer messages."""
     cache = real_cache()
@@ -74,42 +76,42 @@ def test_deleted_exchanges_are_not_shown(
     cache.append(old, is_drained=False)
     cache.append(new, is_drained=False)
     redis_client.set("thread:t:tombstone", str(old.order))
-    seen = look.thread("t", 10)
-    assert texts(seen.messages) == ["q1", "a1"]
-    assert [each.exchange_id for each in seen.undrained] == [new.exchange_id]
+    snapshot = inspector.thread("t", 10)
+    assert texts(snapshot.messages) == ["q1", "a1"]
+    assert [each.exchange_id for each in snapshot.undrained] == [new.exchange_id]
 
 
 def test_the_outbox_is_shown_with_its_length_and_age(
-    look: RedisInspector, real_cache: MakeCache, redis_client: redis.Redis
+    inspector: RedisInspector, real_cache: MakeCache, redis_client: redis.Redis
 ) -> None:
     """The inspector shows the outbox' length and the age of its oldest exchange."""
-    assert look.outbox() == QueueCounts(0)
+    assert inspector.outbox() == QueueCounts(0)
     cache = real_cache()
     first, second = exchange(0), exchange(1)
     cache.append(first, is_drained=False, in_outbox=True)
     cache.append(second, is_drained=False, in_outbox=True)
-    assert look.outbox() == QueueCounts(2, oldest=first.created_at)
+    assert inspector.outbox() == QueueCounts(2, oldest=first.created_at)
     redis_client.lpush("outbox:exchanges", "not json")
-    assert look.outbox() == QueueCounts(3)
+    assert inspector.outbox() == QueueCounts(3)
 
 
-def test_a_redis_that_is_down_is_reported(look: RedisInspector, valkey: ValkeyServer) -> None:
+def test_a_redis_that_is_down_is_reported(inspector: RedisInspector, valkey: ValkeyServer) -> None:
     """If Redis is down, the inspector reports it as unavailable."""
     valkey.kill()
     with pytest.raises(StoreUnavailable, match="redis"):
-        look.thread("t", 4)
+        inspector.thread("t", 4)
     with pytest.raises(StoreUnavailable, match="redis"):
-        look.outbox()
+        inspector.outbox()
 
 
 def test_messages_are_counted_without_receiving_them(queues: Queues) -> None:
     """The inspector counts messages without receiving them. This SQS does not report the oldest message's age."""
-    look = SqsInspector(queues.url, sqs_client(), None)
-    assert look.waiting() == QueueCounts(0)
+    inspector = SqsInspector(queues.url, sqs_client(), None)
+    assert inspector.waiting() == QueueCounts(0)
     queues.client.send_message(QueueUrl=queues.url, MessageBody="{}")
     queues.client.send_message(QueueUrl=queues.url, MessageBody="{}")
     queues.client.receive_message(QueueUrl=queues.url, MaxNumberOfMessages=1, VisibilityTimeout=30)
-    assert look.waiting() == QueueCounts(1, in_flight=1)
+    assert inspector.waiting() == QueueCounts(1, in_flight=1)
 
 
 def test_a_missing_queue_is_reported(queues: Queues) -> None:
