@@ -73,10 +73,10 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             raise typer.Exit(SIGPIPE_EXIT) from None
 
     hints = get_type_hints(CliOptions, include_extras=True)
-    own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+    own_parameters = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
     parameters = [
         inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
-        *(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own),
+        *(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own_parameters),
         *(
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hints[name])
             for name in NAMES
@@ -99,11 +99,11 @@ def format_store_error(error: StoreUnavailable, deployment: Deployment) -> str:
     name, endpoint_name = _LAYERS.get(error.layer, (error.layer, ""))
     endpoint = deployment.used_endpoints.get(endpoint_name)
     host = urlsplit(endpoint.url).netloc.rpartition("@")[2] if endpoint else ""
-    at = f" at {host}" if host else ""
+    location = f" at {host}" if host else ""
     reason = str(error).removeprefix(f"{error.layer} did not answer").removeprefix(": ")
     # The error of a store that responds has its own state, such as a refusal or a timeout.
     state = "cannot be reached" if error.state == StoreUnavailable.state else error.state
-    return f"{name} {state}{at}{f' ({printable(reason)})' if reason else ''}."
+    return f"{name} {state}{location}{f' ({printable(reason)})' if reason else ''}."
 
 
 def _discard_logs() -> None:

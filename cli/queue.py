@@ -145,6 +145,6 @@ def _lines(status: Status) -> list[str]:
     difference, lag = status.accepted_minus_stored, status.lag_seconds
     lines.append(f"accepted minus stored: {UNKNOWN if difference is None else at_least + format_duration(difference)}")
     mark = "" if status.is_anything_waiting else at_least
-    direction = " (how long the oldest has waited)" if status.is_anything_waiting else ""
-    lines.append(f"sync lag: {UNKNOWN if lag is None else mark + format_duration(lag) + direction}")
+    note = " (how long the oldest has waited)" if status.is_anything_waiting else ""
+    lines.append(f"sync lag: {UNKNOWN if lag is None else mark + format_duration(lag) + note}")
     return lines

@@ -25,7 +25,7 @@ Advance = Callable[[int, int | None], None]
 
 @dataclass(slots=True)
 class RedriveResult:
-    """The result of a move so far. It is updated after each message, so that it is correct after an interruption.
+    """The result of a move so far. It is updated continuously, so that it is correct after an interruption.
 
     Attributes:
         refused: Ids of messages that the exchange queue refused; they stay in the dead-letter queue.
@@ -40,9 +40,9 @@ def copy_messages(
 ) -> None:
     """Receive, send and delete up to `total` messages one by one.
 
-    The limit avoids moving a message twice if it fails again. A message is deleted only after its copy was sent. An
-    interruption may leave a message in both queues; the drain then stores it once, because both have the same exchange
-    id. The copy has the body and the ids of the request and trace, without the reason of the last failure.
+    The limit avoids moving a message twice if it fails again. A message is deleted after its copy is sent. After an
+    interruption, a message may be in both queues. The drain then stores it once, because both copies have the same
+    exchange id. The copy has the body, the request id and the `traceparent`, but not the reason of the last failure.
 
     Args:
         dlq: The dead-letter queue.

@@ -106,7 +106,7 @@ def show(
             echo(printable(message.content))
             if message.metadata:
                 echo(f"metadata: {printable(json.dumps(message.metadata, ensure_ascii=False))}")
-    end_if_degraded(degraded)
+    exit_if_degraded(degraded)
 
 
 def _newest(api: MemoryClient, thread_id: str, count: int) -> tuple[list[Message], list[str]]:
@@ -122,7 +122,7 @@ def _newest(api: MemoryClient, thread_id: str, count: int) -> tuple[list[Message
     return newest[:count][::-1], list(degraded)
 
 
-def end_if_degraded(degraded: list[str]) -> None:
+def exit_if_degraded(degraded: list[str]) -> None:
     """Exit with code 3 if a layer did not respond, because messages may be missing."""
     if degraded:
         warn(f"Error: {', '.join(degraded)} did not respond, so messages may be missing.")
@@ -176,7 +176,7 @@ def finish_export(
         warn(f"Exported {result.threads} threads with {result.messages} messages.")
     if result.deleted_threads:
         warn(f"{result.deleted_threads} threads were deleted during the export.")
-    end_if_degraded(sorted(result.degraded))
+    exit_if_degraded(sorted(result.degraded))
 
 
 @app.command()

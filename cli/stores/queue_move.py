@@ -11,8 +11,8 @@ from shared.errors import StoreUnavailable
 from shared.stores.sqs.admin import QueueAdmin, translated_errors
 
 # Endpoints' error codes for an unknown action. AWS's UnsupportedOperation means that a task is already running.
-_NO_SUCH_ACTION: Final = {"InvalidAction", "UnknownOperationException", "NotImplemented", "501", "404"}
-_ENDED: Final = {"COMPLETED", "FAILED", "CANCELLED"}
+_UNSUPPORTED_ACTION_CODES: Final = {"InvalidAction", "UnknownOperationException", "NotImplemented", "501", "404"}
+_END_STATUSES: Final = {"COMPLETED", "FAILED", "CANCELLED"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +43,19 @@ class MoveTask:
         with translated_errors():
             tasks = self._client.list_message_move_tasks(SourceArn=self._arn, MaxResults=1).get("Results", [])
         if not tasks:
-            raise StoreUnavailable("queue", "SQS does not know the move task any more")
+            raise StoreUnavailable("queue", "the move task no longer exists")
         task: Any = tasks[0]
         status = task.get("Status", "")
         failure = task.get("FailureReason") or status if status == "FAILED" else None
         return MoveProgress(
             moved=task.get("ApproximateNumberOfMessagesMoved") or 0,
             total=task.get("ApproximateNumberOfMessagesToMove"),
-            is_ended=status in _ENDED,
+            is_ended=status in _END_STATUSES,
             failure=failure,
         )
 
     def cancel(self) -> None:
-        """Cancel the task; moved messages stay moved."""
+        """Cancel the task. Messages that SQS has moved are not moved back."""
         with translated_errors():
             self._client.cancel_message_move_task(TaskHandle=self._handle)
 
@@ -73,7 +73,7 @@ def start_move(source: QueueAdmin, target: QueueAdmin, rate: int | None) -> Move
         try:
             answer = source.client.start_message_move_task(**request)
         except ClientError as error:
-            if error.response["Error"]["Code"].rpartition(".")[2] in _NO_SUCH_ACTION:
+            if error.response["Error"]["Code"].rpartition(".")[2] in _UNSUPPORTED_ACTION_CODES:
                 return None
             raise
     return MoveTask(source, arn, answer["TaskHandle"])

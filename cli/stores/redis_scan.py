@@ -118,9 +118,9 @@ class RedisScan:
     def _scan(self, pattern: str | None) -> Iterator[list[bytes]]:
         cursor = 0
         while True:
-            at = cursor
+            start = cursor
             (reply,) = require(
-                self._connection.call(lambda pipe, at=at: pipe.scan(at, match=pattern, count=_SCANNED_AT_ONCE))  # type: ignore[misc]
+                self._connection.call(lambda pipe, at=start: pipe.scan(at, match=pattern, count=_SCANNED_AT_ONCE))  # type: ignore[misc]
             )
             cursor, keys = reply
             yield keys

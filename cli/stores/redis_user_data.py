@@ -56,7 +56,7 @@ class RedisUserData:
         count = start = 0
         while True:
             (bodies,) = require(
-                self._connection.call(lambda pipe, at=start: pipe.lrange(OUTBOX, at, at + _BATCH_SIZE - 1))  # type: ignore[misc]
+                self._connection.call(lambda pipe, first=start: pipe.lrange(OUTBOX, first, first + _BATCH_SIZE - 1))  # type: ignore[misc]
             )
             count += sum(_belongs_to(body, user_id) for body in bodies)
             start += _BATCH_SIZE

@@ -38,7 +38,7 @@ class SqsRecord:
         """Parse an SQS event's record.
 
         Raises:
-            InvalidRecord: It is not in SQS' format.
+            InvalidRecord: The record is malformed.
         """
         fields = record if isinstance(record, Mapping) else {}
         for name in ("messageId", "receiptHandle", "body"):
@@ -72,17 +72,17 @@ class SqsRecord:
 
 
 def request_id_of(record: object) -> str | None:
-    """Return the request id in the message's attributes, or None."""
+    """Return the request id in the message's attributes; None if there is none."""
     return valid_request_id(_text_attribute(record, REQUEST_ID))
 
 
 def traceparent_of(record: object) -> str | None:
-    """Return the `traceparent` in the message's attributes, or None."""
+    """Return the `traceparent` in the message's attributes; None if there is none."""
     return valid_traceparent(_text_attribute(record, TRACEPARENT))
 
 
 def _text_attribute(record: object, name: str) -> object:
-    """Return a text attribute of the message, or None."""
+    """Return a text attribute of the message; None if there is none."""
     attributes = record.get("messageAttributes") if isinstance(record, Mapping) else None
     attribute = attributes.get(name) if isinstance(attributes, Mapping) else None
     return attribute.get("stringValue") if isinstance(attribute, Mapping) else None

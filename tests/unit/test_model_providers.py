@@ -298,7 +298,7 @@ def test_a_missing_key_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(variable, "")
     validate_model("offline")
     validate_model("ollama:llama3.2")
-    with pytest.raises(SettingsError, match=r"^OPENAI_API_KEY is not set, which AGENT__MODEL needs"):
+    with pytest.raises(SettingsError, match=r"^OPENAI_API_KEY is not set. AGENT__MODEL=openai"):
         validate_model("openai:gpt-5")
     for variable in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.setenv(variable, "http://x")

@@ -1,4 +1,4 @@
-"""Recognises a model's error for a context that is too long. Each provider has its own error code or message."""
+"""Detects a model's error for a context that is too long. The providers have different error codes and messages."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def is_context_too_long(error: Exception) -> bool:
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
     seen: set[int] = set()
-    at: BaseException | None = error
-    while at is not None and id(at) not in seen:
-        seen.add(id(at))
-        yield at
-        at = at.__cause__
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        yield cause
+        cause = cause.__cause__

@@ -1,4 +1,4 @@
-"""Searches for tools in worker threads. A search runs on the event loop's thread, which owns the stores' clients."""
+"""A search for tools that run in worker threads. It runs on the event loop's thread, which owns the stores' clients."""
 
 import asyncio
 
@@ -32,7 +32,7 @@ class EventLoopSearch:
             return self._search(user_id, query, limit=limit, exclude_thread=exclude_thread)
 
         if asyncio._get_running_loop() is self._loop:  # noqa: SLF001 - `get_running_loop` would raise an error in a worker thread
-            # The call is on the loop's own thread, which cannot wait for the loop. This happens if a plain function
-            # returned a coroutine that searches.
+            # This thread runs the event loop, so it cannot wait for the loop. The caller is a coroutine that a plain
+            # function returned.
             return self._search(user_id, query, limit=limit, exclude_thread=exclude_thread)
         return asyncio.run_coroutine_threadsafe(search(), self._loop).result()

@@ -1,4 +1,4 @@
-"""Parses `AGENT__MODEL`. An invalid value stops the start instead of the first run."""
+"""Parses `AGENT__MODEL` at the start, so that an invalid value is found before the first run."""
 
 import os
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ def parse_model(model: str) -> ModelName:
     provider, _, name = model.partition(":")
     if provider in PROVIDERS and name.isprintable() and name and " " not in name:
         return ModelName(provider, name)
-    # The value is not repeated, because a key pasted by mistake would end up in the log.
+    # The message does not contain the value, because it may be a key that was pasted by mistake.
     known_providers = ", ".join(f"{each}:<model>" for each in PROVIDERS)
     raise SettingsError(f"AGENT__MODEL is invalid: it must be {OFFLINE} or one of {known_providers}.")
 
@@ -55,8 +55,8 @@ def validate_model(model: str) -> None:
     parsed = parse_model(model)
     if parsed.provider == "openai" and not (os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL")):
         raise SettingsError(
-            "OPENAI_API_KEY is not set, which AGENT__MODEL needs for openai:<model>;"
-            " or set OPENAI_BASE_URL, for a server of your own that asks for no key."
+            "OPENAI_API_KEY is not set. AGENT__MODEL=openai:<model> requires it, or OPENAI_BASE_URL for a server"
+            " that requires no key."
         )
     variable = f"{parsed.provider.upper()}_BASE_URL"
     if (url := os.environ.get(variable)) and parsed.provider in _WITH_BASE_URL and not is_http_url(url):

@@ -1,7 +1,7 @@
 """Composes the `offline` model's answer: the prompt, the tools' results, and the memory found in the instructions.
 
-The answer becomes memory itself, so its quotes are limited. It quotes a user's message almost in full, but only the
-start of the first line of an assistant's message. Otherwise answers would double in length from turn to turn.
+The answer becomes part of the memory, so its quotes are limited. It quotes a user's message almost completely, but only
+the start of an assistant's message. Otherwise the length of the answers would double with each turn.
 """
 
 import re
@@ -38,8 +38,8 @@ class VisibleMemory:
 def find_memory(instructions: str) -> VisibleMemory:
     """Return the memory that was appended to the instructions."""
     lines = instructions.split("\n")
-    # The preferences are at the end, so the last `_PREFERENCES` line is their heading. The first `_CONVERSATION` line
-    # is the heading of the conversation.
+    # A message may contain the same lines as the headings. The conversation begins at its first heading, and the
+    # preferences begin at their last heading, because they are at the end.
     cut = max((i for i, line in enumerate(lines) if line == _PREFERENCES), default=len(lines))
     start = next((i for i, line in enumerate(lines[:cut]) if line == _CONVERSATION), cut)
     messages: list[list[str]] = []

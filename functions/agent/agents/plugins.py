@@ -12,7 +12,7 @@ from shared.errors import SettingsError
 
 
 def load_plugins(modules: Sequence[str]) -> None:
-    """Import the modules and let each register its agents and tools.
+    """Import each module and call its `register()`.
 
     Raises:
         SettingsError: A module cannot be imported or has no `register`, an agent or tool is invalid, or an agent names

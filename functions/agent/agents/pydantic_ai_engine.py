@@ -1,4 +1,4 @@
-"""Runs agents with the agent library. Importing this module imports the library, so it is imported at the first run."""
+"""Runs agents with the agent library. This module is imported at the first run, because it imports the library."""
 
 import re
 from collections.abc import Sequence
@@ -92,7 +92,7 @@ class Engine:
 
 
 def _error_message(model: ModelName, error: Exception) -> str:
-    """Describe the failure without the provider's text, which may contain a key or the prompt."""
+    """Return a message about the failure, without the provider's text, which may contain a key or the prompt."""
     if isinstance(error, UserError):
         return f"The model {model} is not set up: {error.message}"
     if isinstance(error, ModelHTTPError):

@@ -107,25 +107,27 @@ class AgentRunner:
         context = ToolContext(search=self._search, user_id=user_id, thread_id=thread_id)
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                ask = functools.partial(self._load_engine().answer, definition, names, prompt=prompt, context=context)
-                return await self._answer(ask, instructions, prompt, memory)
+                call_model = functools.partial(
+                    self._load_engine().answer, definition, names, prompt=prompt, context=context
+                )
+                return await self._answer(call_model, instructions, prompt, memory)
         except TimeoutError as error:
             raise AgentTimeoutError(
                 f"The model {self._model} gave no answer within {self._timeout_seconds:g} s."
             ) from error
 
     async def _answer(
-        self, ask: Callable[..., Awaitable[str]], instructions: str, prompt: str, memory: MemorySource | None
+        self, call_model: Callable[..., Awaitable[str]], instructions: str, prompt: str, memory: MemorySource | None
     ) -> str:
         """Return the answer. While the model rejects the context as too long, retry with half of the token limit."""
         if memory is None:
-            return await ask(instructions=instructions)
+            return await call_model(instructions=instructions)
         other_tokens = count_tokens(instructions) + count_tokens(prompt)
         selection = memory.select(None if self._accepted_tokens is None else self._accepted_tokens - other_tokens)
         max_tokens, is_rejected = selection.tokens, False
         for halvings_left in reversed(range(_MAX_HALVINGS + 1)):
             try:
-                answer = await ask(instructions=join_parts(instructions, selection.context))
+                answer = await call_model(instructions=join_parts(instructions, selection.context))
             except ContextTooLongError as error:
                 if not halvings_left or not selection.context:
                     is_prompt = count_tokens(prompt) >= count_tokens(instructions)
@@ -134,8 +136,8 @@ class AgentRunner:
                 selection = memory.select(max_tokens if halvings_left > 1 else 0)
             else:
                 if is_rejected:
-                    # The limit counts, not the memory's length: if one long exchange did not fit, the memory is much
-                    # shorter than the limit, and half of its length would be too low a limit.
+                    # Store the limit instead of the memory's length, which is much shorter than the limit if one long
+                    # exchange did not fit.
                     self._accepted_tokens = other_tokens + max_tokens
                 elif self._accepted_tokens is not None:
                     self._accepted_tokens = max(self._accepted_tokens, other_tokens + selection.tokens)

@@ -1,4 +1,4 @@
-"""Calls registered tools for the agent library, on the event loop or in a thread. The model always gets a text."""
+"""Calls registered tools for the agent library, on the event loop or in a thread. The model always gets text."""
 
 import asyncio
 import functools
@@ -68,6 +68,6 @@ def _text(result: object) -> str:
 
 
 def _failed(name: str, error: BaseException) -> str:
-    # The exception's text is omitted, because it may contain data that the user must not read.
+    # The result omits the exception's text, which may contain data that the user must not read.
     _logger.error("the tool %s failed", name, exc_info=error)
     return f"The tool {name} failed: {type(error).__name__}."

@@ -14,7 +14,7 @@ from functions.agent.agents.model_name import ModelName
 if TYPE_CHECKING:
     from shared.tracing.tracer import Tracer
 
-# Attribute names of the conventions.
+# The conventions' names of providers that have another name in `AGENT__MODEL`.
 _PROVIDERS = {"bedrock": "aws.bedrock"}
 
 

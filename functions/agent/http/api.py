@@ -45,7 +45,7 @@ _Turn = TypeVar("_Turn", RunRequest, InvokingRequest, InvokedRequest)
 def _json(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     body = orjson.dumps(content)
     if not fits_as_json(body):
-        detail = "The answer is larger than one answer can be; read the thread page by page."
+        detail = "The response is too large. Read the thread page by page."
         raise HTTPException(413, detail)
     return Response(body, status, headers, media_type="application/json")
 
@@ -62,7 +62,7 @@ def server_timing(seconds: dict[str, float]) -> str:
 
 
 def _allowed_methods(app: FastAPI, request: Request) -> str:
-    """Return the methods of a path. Each method is a separate route, and the router would name only the first."""
+    """Return all methods of a path. The router returns only those of the first route, and each method is a route."""
     methods = {
         method
         for route in app.routes
@@ -73,7 +73,7 @@ def _allowed_methods(app: FastAPI, request: Request) -> str:
 
 
 def _with_user(request: _Turn, caller: Caller) -> _Turn:
-    """Return the request with its user resolved."""
+    """Return the request with the id of its user, which is the caller if the request names no user."""
     user_id = caller.resolve_user(request.user_id, "body")
     return request if user_id == request.user_id else request.model_copy(update={"user_id": user_id})
 
@@ -90,26 +90,26 @@ _AuthorizedUser = Annotated[str, Depends(_authorized_user)]
 def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex function
     operations: Operations, guard: Guard | None = None
 ) -> FastAPI:
-    """Return the application; without a guard, no token is required.
+    """Return the application. Without a guard, it requires no tokens.
 
-    The routes do not declare their responses. The OpenAPI description adds them on demand, because it is rarely
-    requested.
+    The routes do not declare their responses, because only the OpenAPI description needs the response models. It adds
+    them when it is requested.
 
-    Every route is `async` and calls the stores synchronously: a process serves one request at a time, and a thread pool
-    would cost more than the calls.
+    Every route is `async` and calls the stores synchronously. A process serves one request at a time, so a thread pool
+    would only add costs.
     """
     guard = guard or Guard()
     app = FastAPI(
         title="Hybrid agent memory",
         version="0.1.0",
         description="Memory for AI agents. Redis serves recent conversations, and PostgreSQL stores all of them.",
-        # Relative, so that they work behind any stage prefix.
+        # The URL is relative, so that it is valid behind any stage.
         servers=[{"url": "."}],
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        # FastAPI's own spans would contain paths and queries, which name threads and users; see `traces.py`.
+        # FastAPI's spans would contain paths and queries, which identify threads and users. See `traces.py`.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.router.route_class = JsonRoute
@@ -156,8 +156,7 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
         page = operations.threads.list_for(user_id, query.limit, query.cursor)
         return _json({"items": [thread_json(thread) for thread in page.items], "next_cursor": page.next_cursor})
 
-    # Registered before the thread's own route, like the one below: an id may contain slashes, so the route with the
-    # longer suffix must match first.
+    # An id may contain slashes, so routes with a suffix are registered before `/threads/{thread_id:path}`.
     add_inspection_routes(app, operations, guard.operator_scope)
 
     @app.get("/threads/{thread_id:path}/messages")

@@ -26,7 +26,7 @@ class Guard:
 
     Args:
         verify: Returns the caller of a token, or raises `Unauthenticated`; None without authentication.
-        operator_scope: The scope that may act for any user; error messages name it.
+        operator_scope: The scope of callers that may act for any user. Error messages contain it.
     """
 
     def __init__(self, verify: Callable[[str], Caller] | None = None, operator_scope: str = OPERATOR_SCOPE) -> None:
@@ -99,17 +99,17 @@ class ProblemsMiddleware:
         request = Request(scope)
         has_response_started = False
 
-        async def send_and_note(message: Message) -> None:
+        async def send_and_record(message: Message) -> None:
             nonlocal has_response_started
             has_response_started = True
             await send(message)
 
         try:
-            # The caller is checked before the request is read or routed, so that an unauthenticated caller learns
+            # The caller is authenticated before the routing, so that a response to an unauthenticated caller reveals
             # nothing.
             if (caller := self._guard.caller_of(request)) is not None:
                 request.state.caller = caller
-            await self._app(scope, receive, send_and_note)
+            await self._app(scope, receive, send_and_record)
         except Exception as error:
             if has_response_started:
                 raise
@@ -123,5 +123,5 @@ async def _caller(request: Request) -> Caller:
     return caller
 
 
-# The parameter type of a route that needs its caller. It fails on a route without authentication.
+# The type of a route's parameter for its caller. A route without authentication has no caller and must not use it.
 RequestCaller = Annotated[Caller, Depends(_caller)]

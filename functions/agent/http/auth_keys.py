@@ -1,4 +1,4 @@
-"""The issuer's signing keys: fetched at first use and after a change, and kept during the issuer's outages."""
+"""The issuer's signing keys. They are fetched at first use, refreshed, and used during the issuer's outages."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from functions.agent.request_errors import SigningKeysUnavailable
 
 _logger = logging.getLogger(__name__)
 _TIMEOUT_SECONDS: Final = 2
-# How long a withdrawn key is still accepted while the issuer responds.
+# The keys are fetched again after this time. Until then, a key that the issuer has withdrawn is accepted.
 _REFRESH_SECONDS: Final = 300
-# How long keys are accepted while the issuer does not respond. An outage must not make keys valid forever.
+# If the issuer does not respond, the keys are accepted for this time.
 _MAX_AGE_SECONDS: Final = 86_400
-# An unknown key may be new, so the keys are fetched at once. This is the minimum time between two fetches, because a
-# caller can invent key ids.
+# An unknown key id causes a fetch, because the key may be new. This is the minimum time between two such fetches,
+# because callers can send any key id.
 _SEARCH_INTERVAL_SECONDS: Final = 10
 _RETRY_INTERVAL_SECONDS: Final = 5
 
@@ -30,8 +30,8 @@ _RETRY_INTERVAL_SECONDS: Final = 5
 class SigningKeys:
     """The keys of one JWK set, usable while their issuer does not respond.
 
-    The library's client fetches and parses them. It does not keep expired keys if the issuer does not respond, and does
-    not limit the requests to such an issuer; this class does both.
+    The library's client fetches and parses the keys. This class keeps the keys while the issuer does not respond, and
+    limits the requests to the issuer.
 
     Args:
         url: The URL of the JWK set.

@@ -1,4 +1,4 @@
-"""CORS headers, which let a page from another origin call the API."""
+"""CORS headers, which allow pages from other origins to call the API."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 
 
 class _Cors(CORSMiddleware):
-    """CORS that allows every request header, such as a trace's. The API ignores headers that it does not know."""
+    """CORS that allows every request header, e.g. `traceparent`. The API ignores unknown headers."""
 
     def preflight_response(self, request_headers: Headers) -> Response:
         """Allow the requested headers that have valid names."""
@@ -57,7 +57,7 @@ class _Cors(CORSMiddleware):
 
 
 def _as_problem(refusal: Response) -> Response:
-    """Return the refusal of a preflight as a problem, like every other error."""
+    """Convert the response to a refused preflight request to a problem."""
     reasons = bytes(refusal.body).decode().removeprefix("Disallowed CORS ")
     answer = problem_response(Problem(refusal.status_code, f"CORS does not allow this request: {reasons}."))
     headers = {name: value for name, value in refusal.headers.items() if not name.startswith("content-")}
@@ -66,14 +66,14 @@ def _as_problem(refusal: Response) -> Response:
 
 
 def with_cors(app: ASGI, origins: Sequence[str], *, is_local: bool = False) -> ASGI:
-    """Return the application with CORS for these origins; without origins, unchanged.
+    """Return the application with CORS for these origins. Without origins, return the unchanged application.
 
     Tokens are sent in a header that the page sets, never in a cookie, so CORS credentials are not allowed.
 
     Args:
         app: The application.
         origins: Origins as browsers send them, or `*`.
-        is_local: Whether pages of this machine may call it too, on any port.
+        is_local: Whether to allow pages from this machine, on any port.
     """
     if not origins and not is_local:
         return app

@@ -1,4 +1,4 @@
-"""The checks that event sources leave to the function: UTF-8, the body's size, and each query name only once."""
+"""Checks of requests that not all event sources do: valid UTF-8, the body's size, and no repeated query names."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from functions.agent.http.problems import problem_of
 
 # Two messages of 200,000 characters in the longest JSON escapes.
 _MAX_BODY_BYTES: Final = 5_000_000
-# The size of the cache of parsed content types, because a client sends the same type with every request.
+# The cache of parsed content types has this size. A client usually sends the same type with every request.
 _CONTENT_TYPES_CACHED: Final = 100
 _WITH_BODY: Final = {"POST", "PUT", "PATCH"}
 _CHARSETS: Final = {"", "utf-8", "utf8", "us-ascii", "ascii"}
 
 
 def with_request_checks(app: ASGI) -> ASGI:
-    """Return the application with these checks; it accepts bodies of any declared content type."""
+    """Return the application with these checks. It reads every body as JSON."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         message = await receive()
         try:
             sent = Headers(raw=[(bytes(name), bytes(value)) for name, value in scope["headers"]])
-            # Every body is read as JSON, independently of its declared type: `curl -d` declares a form.
+            # Every body is read as JSON. Its declared type may be another one, because `curl -d` declares a form.
             headers = [pair for pair in scope["headers"] if pair[0] != b"content-type"]
             # The scope is changed in place, so that the request log finds the route that the application stores in it.
             scope["headers"] = [*headers, [b"content-type", b"application/json"]]
@@ -55,12 +55,12 @@ def _check_query(query: bytes) -> None:
     try:
         unquote_to_bytes(query).decode()
     except UnicodeDecodeError as error:
-        # Replacement characters are not used, because they could name another user.
+        # Invalid bytes are not replaced, because the result could be another user's id.
         raise HTTPException(HTTPStatus.BAD_REQUEST, "The query is not UTF-8.") from error
     seen: set[str] = set()
     for name, _ in parse_qsl(query.decode(), keep_blank_values=True) if b"&" in query else ():
         if name in seen:
-            # A repeated name is refused, as in a body, because some readers use the first value and others the last.
+            # A repeated name is refused, as in a body: some parsers use the first value, and others use the last one.
             repeated = {"type": "repeated", "loc": ("query", name[:100]), "msg": "is in the query twice"}
             raise RequestValidationError([repeated])
         seen.add(name)

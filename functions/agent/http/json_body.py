@@ -1,4 +1,4 @@
-"""Strict JSON in UTF-8: no duplicate names, no `NaN`, limited depth."""
+"""A strict parser of JSON in UTF-8. It rejects duplicate names, `NaN` and deep nesting."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def read_json(body: bytes) -> Any:
     """Return the parsed body.
 
     Raises:
-        HTTPException: 400; it is not JSON, or JSON parsers would read it differently.
+        HTTPException: 400. The body is not JSON, or parsers differ in how they read it.
     """
     try:
         text = body.removeprefix(codecs.BOM_UTF8).decode()

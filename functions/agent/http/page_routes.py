@@ -24,7 +24,7 @@ _FOLDER: Final = files("functions.agent.http") / "static"
 
 
 def add_page_routes(app: FastAPI) -> None:
-    """Add the routes of the page. They show no data, so they need no token."""
+    """Add the routes of the page. Their responses contain no data, so they need no token."""
 
     @app.get("/", include_in_schema=False)
     async def page(request: Request) -> Response:
@@ -45,7 +45,7 @@ def add_page_routes(app: FastAPI) -> None:
 
 
 def _segment_without_slash(request: Request) -> str | None:
-    """Return the last segment of the URL's path if it does not end with a slash, e.g. `prod` for `/prod`."""
+    """Return the last segment of the URL's path, e.g. `prod` for `/prod`; None if the path ends with a slash."""
     path = (request.scope.get("raw_path") or b"/").decode("latin-1")
     # Characters that are not percent-encoded cannot be part of a header.
     return None if path.endswith("/") else quote(path.rpartition("/")[2], safe="%", encoding="latin-1")
@@ -59,7 +59,7 @@ def _index() -> bytes:
 
 @cache
 def _assets() -> dict[str, bytes]:
-    """Return the built files by name; no other file can be requested."""
+    """Return the built files by name. No other file can be requested."""
     folder = _FOLDER / "built" / "assets"
     if not folder.is_dir():
         return {}

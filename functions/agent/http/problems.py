@@ -72,7 +72,7 @@ class Problem:
 
 
 def field_problem(status: int, name: str, detail: str, location: str = "body") -> Problem:
-    """Return a problem with one field."""
+    """Return the problem for one invalid field."""
     return Problem(status, f"{name}: {detail}", [{"field": name, "in": location, "detail": detail}])
 
 
@@ -153,8 +153,8 @@ def _invalid(field_errors: Iterable[Mapping[str, Any]]) -> Problem:
 
 def _field_location(location: tuple[int | str, ...]) -> tuple[str, str]:
     """Return the location and the name of an invalid field, e.g. `body` and `tools.0`."""
-    # pydantic adds `[key]` if the key itself is invalid, and not its value.
+    # pydantic adds `[key]` if the name itself is invalid instead of its value.
     parts = [str(part) for part in location if part != "[key]"]
     location_name = parts.pop(0) if parts and parts[0] in {"body", "query", "path", "header"} else "body"
-    # A key in the body may be long or contain invalid characters; its beginning identifies it.
+    # A name in the body may be long or have invalid characters, so only its beginning is returned.
     return location_name, ".".join(parts).encode("utf-8", "replace").decode()[:100]

@@ -28,7 +28,7 @@ def request_id_of(event: object, function_request_id: str) -> str:
 
 
 def log_request(method: str, route: str | None, status: int, started: float) -> None:
-    """Write the request's log line, without ids of threads or users, and without texts.
+    """Write the request's log line. It contains no texts, and no ids of threads or users.
 
     Args:
         method: The HTTP method, or `invoke` for a direct invocation.
@@ -73,6 +73,6 @@ def with_request_log(app: ASGI, routes: Sequence[BaseRoute]) -> ASGI:
 
 
 def route_template(scope: Scope, routes: Sequence[BaseRoute]) -> str | None:
-    """Return e.g. `/threads/{thread_id}`."""
+    """Return the template of the request's route, e.g. `/threads/{thread_id}`; None if no route matches."""
     route: Any = scope.get("route") or next((each for each in routes if each.matches(scope)[0] is Match.FULL), None)
     return getattr(route, "path_format", None)
