@@ -21,7 +21,7 @@ class EvaluatedTemplate:
 
     def __init__(self, account: str, **parameters: str) -> None:
         self.template: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
-        self._values = {name: arguments.get("Default") for name, arguments in self.template["Parameters"].items()}
+        self._values = {name: each.get("Default") for name, each in self.template["Parameters"].items()}
         self._values |= {"AWS::AccountId": account} | parameters
 
     def is_true(self, condition: Any) -> bool:

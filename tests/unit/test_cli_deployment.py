@@ -199,4 +199,4 @@ def test_the_token_option_takes_precedence(monkeypatch: pytest.MonkeyPatch) -> N
     assert Deployment(CliOptions()).token() is None
     monkeypatch.setenv("HYBRID_MEMORY_TOKEN", "set")
     assert Deployment(CliOptions()).token() == "set"
-    assert Deployment(CliOptions(token="options")).token() == "options"
+    assert Deployment(CliOptions(token="option")).token() == "option"

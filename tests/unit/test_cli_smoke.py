@@ -20,7 +20,7 @@ from hybrid_memory_client import MemoryClient
 from tests.support.fake_api import API_URL, message, problem
 
 HEALTH = {"status": "ok", "redis": "ok", "postgres": "ok", "queue": "ok"}
-_TIMEOUT = httpx.ReadTimeout("respond_late")
+_TIMEOUT = httpx.ReadTimeout("late")
 
 
 class FakeApi:

@@ -37,7 +37,7 @@ class RecordingQueue:
 
     def _check(self, name: str) -> None:
         if name in self.failing_methods:
-            raise StoreUnavailable("queue", "failing_methods")
+            raise StoreUnavailable("queue", "injected")
 
     def dead_letter(self, message: SqsRecord, reason: str, detail: str) -> None:
         """Record a dead letter."""

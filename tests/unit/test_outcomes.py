@@ -95,7 +95,7 @@ def _failing(fault: _Fault, **settings: Any) -> Iterator[None]:
 
 
 def _durable_contents(api: Api) -> Any:
-    """Return the durable contents of all stores, without claims and cached copies."""
+    """Return the durable contents of all stores, without idempotency keys and cached copies."""
     archive = api.archive
     stored = [each for thread in archive._conversations.values() for each in thread.exchanges.values()]
     stored += [Exchange.from_wire(body) for body in (*api.queue.bodies, *api.cache.outbox_bodies)]

@@ -277,8 +277,8 @@ def _unsupported_parameter(_: ToolContext, search: Search) -> str:
     return repr(search)
 
 
-def _unknown_parameter_type(_: ToolContext, thing: UnknownType) -> str:  # type: ignore[name-defined]  # noqa: F821
-    return repr(thing)
+def _unknown_parameter_type(_: ToolContext, value: UnknownType) -> str:  # type: ignore[name-defined]  # noqa: F821
+    return repr(value)
 
 
 @pytest.mark.parametrize(

@@ -185,7 +185,7 @@ def _lines(caplog: pytest.LogCaptureFixture, message: str) -> list[Any]:
 def test_the_drain_logs_request_ids(
     caplog: pytest.LogCaptureFixture, archive: InMemoryArchive, cache: InMemoryCache
 ) -> None:
-    """The log has a line for stored records and a line for each dead-lettered record, even a malformed one.
+    """The log has a line for stored records and a line for each dead-lettered record, even if the record is malformed.
 
     A record may have no id.
     """
@@ -221,8 +221,8 @@ def test_request_ids_are_split_into_log_lines() -> None:
     """
     ids = [f"{number:0>128}" for number in range(10_000)]
     chunks = list(in_chunks(ids))
-    assert [each for part in chunks for each in part] == ids
-    assert max(len(json.dumps(part)) for part in chunks) < 256 * 1024
+    assert [each for chunk in chunks for each in chunk] == ids
+    assert max(len(json.dumps(chunk)) for chunk in chunks) < 256 * 1024
 
 
 def test_the_sweep_logs_request_ids_of_the_outbox(

@@ -258,7 +258,7 @@ def test_two_invalid_values_are_both_reported(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_start_checks_all_but_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A deployment sets the queue's URL later, so the start checks all other settings."""
+    """The start checks all settings except the queue's URL, which a deployment sets later."""
     validate_environment()
     monkeypatch.setenv("MEMORY__MAX_THREAD_MESSAGES", "none")
     with pytest.raises(SettingsError, match="MEMORY__MAX_THREAD_MESSAGES"):

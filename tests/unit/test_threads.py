@@ -276,7 +276,7 @@ def test_messages_are_degraded_without_l1(threads: Threads, cache: InMemoryCache
 def test_only_messages_of_complete_lists_are_read_without_l2(
     threads: Threads, memory: MakeMemory, archive: InMemoryArchive
 ) -> None:
-    """If L2 is down, L1 returns the messages of a thread that it has completely. Other operations need L2."""
+    """If L2 is down, L1 returns the messages of a thread whose list is complete. Other operations need L2."""
     process = memory()
     Turn(process, "t", "ana").recall()
     Turn(process, "t", "ana").append("q0", "a0")
