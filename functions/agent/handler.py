@@ -60,7 +60,7 @@ from shared.stores.sqs.client import sqs_client
 from shared.stores.sqs.inspector import SqsInspector
 from shared.stores.sqs.queue import SqsQueue
 from shared.tracing.calls import trace_postgres, trace_redis, trace_sends
-from shared.tracing.switch import start_tracing
+from shared.tracing.start import start_tracing
 
 if TYPE_CHECKING:
     from shared.tracing.tracer import Tracer  # importing it would import OpenTelemetry

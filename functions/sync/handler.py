@@ -30,7 +30,7 @@ from shared.stores.redis.attempts import RedisAttempts
 from shared.stores.redis.cache import RedisCache
 from shared.stores.redis.connection import RedisConnection
 from shared.tracing.calls import trace_postgres, trace_queue_calls, trace_redis
-from shared.tracing.switch import start_tracing
+from shared.tracing.start import start_tracing
 
 if TYPE_CHECKING:
     from shared.tracing.tracer import Tracer  # importing it would import OpenTelemetry

@@ -18,7 +18,7 @@ import psycopg
 import pytest
 
 from shared.errors import SettingsError
-from shared.tracing.switch import start_tracing
+from shared.tracing.start import start_tracing
 from tests.support.collector import Collector, ReceivedSpan
 from tests.support.exchanges import exchange
 from tests.support.queues import Queues
