@@ -32,10 +32,10 @@ def merge_messages(
         + [side for exchange in added.values() for side in exchange.messages],
         key=sort_key,
     )
-    alive = [
+    not_deleted = [
         message for message in sorted_messages if not is_deleted(message.exchange_id, message.order, deleted, cutoff)
     ]
-    return (foreign + alive)[-settings.max_thread_messages * 2 :]
+    return (foreign + not_deleted)[-settings.max_thread_messages * 2 :]
 
 
 def _revision_of(exchange: Exchange | None) -> int:

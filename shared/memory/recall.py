@@ -82,7 +82,7 @@ def rewind(memory: Memory, thread_id: str, exchange_id: UUID, recall: Recall) ->
         ExchangeNotFound: The thread has no such exchange.
         StoreUnavailable: PostgreSQL did not respond, and the window does not have the exchange.
     """
-    most = 2 * memory.settings.max_thread_messages
+    max_messages = 2 * memory.settings.max_thread_messages
     order = next((message.order for message in recall.messages if message.exchange_id == exchange_id), None)
     is_in_window = order is not None
     if order is None:
@@ -92,10 +92,10 @@ def rewind(memory: Memory, thread_id: str, exchange_id: UUID, recall: Recall) ->
         order = exchange.order
     earlier = [message for message in recall.messages if message.order is not None and message.order < order]
     degraded = list(recall.degraded)
-    if not is_in_window or len(recall.messages) >= most:
+    if not is_in_window or len(recall.messages) >= max_messages:
         # The window ends at the thread's end and not at this exchange, so older messages may be missing.
         try:
-            stored = memory.archive.messages(thread_id, most, MessagePosition(order, 0), descending=True)
+            stored = memory.archive.messages(thread_id, max_messages, MessagePosition(order, 0), descending=True)
         except StoreUnavailable as error:
             if not is_in_window:
                 raise
@@ -103,6 +103,6 @@ def rewind(memory: Memory, thread_id: str, exchange_id: UUID, recall: Recall) ->
             stored = []
         known_ids = {message.exchange_id for message in earlier}
         older = [message for message in reversed(stored) if message.exchange_id not in known_ids]
-        earlier = sorted([*older, *earlier], key=sort_key)[-most:]
+        earlier = sorted([*older, *earlier], key=sort_key)[-max_messages:]
     source = recall.source if earlier or recall.preferences else "none"
     return replace(recall, messages=earlier, degraded=degraded, source=source)

@@ -88,8 +88,8 @@ def _read_archive(
     memory: Memory, thread_id: str, users: Collection[str | None], cached: CacheRead | None, degraded: list[str]
 ) -> tuple[Window, bool]:
     """Return PostgreSQL's window, and whether exchanges that Redis may have lost are all drained."""
-    most, names = memory.settings.max_thread_messages, sorted(user for user in users if user is not None)
-    window = memory.archive.window(thread_id, most, names)
+    max_exchanges, names = memory.settings.max_thread_messages, sorted(user for user in users if user is not None)
+    window = memory.archive.window(thread_id, max_exchanges, names)
     if cached is None or cached.is_sealed or cached.state.refuses_writes:
         return window, True
     if not may_lack_undrained(cached.state, window.uptime):
@@ -97,7 +97,7 @@ def _read_archive(
     is_all_there = is_queue_drained(memory, cached.state, degraded)
     # Read the window again, because an exchange that was drained in between is neither in the queue nor in the first
     # window.
-    return memory.archive.window(thread_id, most, names), is_all_there
+    return memory.archive.window(thread_id, max_exchanges, names), is_all_there
 
 
 def _without_archive(memory: Memory, redis_data: CacheRead, user_id: str | None) -> History:
@@ -162,5 +162,5 @@ def _split_accepted(
             if exchange.revision >= newer[exchange.exchange_id].revision:
                 newer.pop(exchange.exchange_id)
     user_cutoffs = window.user_cutoffs
-    alive = [each for each in newer.values() if not is_reached(each.order, user_cutoffs.get(each.user_id or ""))]
-    return alive, drained
+    not_deleted = [each for each in newer.values() if not is_reached(each.order, user_cutoffs.get(each.user_id or ""))]
+    return not_deleted, drained

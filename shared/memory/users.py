@@ -58,7 +58,7 @@ class Users:
                 return False
             return True
 
-        return self._memory.archive.change_preferences(user_id, changes, replace=replace, then=publish)
+        return self._memory.archive.change_preferences(user_id, changes, replace=replace, update_cache=publish)
 
     def forget(self, user_id: str) -> None:
         """Delete every thread and preference of the user from both layers and the queue.
@@ -75,17 +75,17 @@ class Users:
             self._memory.cache.forget_threads(threads)
             self._memory.cache.forget_index(user_id, cutoff)
 
-    def _forget_stored(self, user_id: str, also: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
+    def _forget_stored(self, user_id: str, extra_threads: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
         # A clock ahead of this one may have created exchanges that only L1 has, so the cutoff must be after them. A
         # process' ids increase, so its last id is after all exchanges that L1 and this process have of the threads.
-        newest_orders = self._memory.cache.newest(also) if also else {}
+        newest_orders = self._memory.cache.newest(extra_threads) if extra_threads else {}
         cutoff = self._memory.new_id()
-        for thread_id in also:
+        for thread_id in extra_threads:
             recent = [exchange.order for exchange in self._memory.recent(thread_id)]
             for order in [*recent, newest_orders.get(thread_id)]:
                 self._memory.observe(thread_id, order)
             cutoff = self._memory.new_id(thread_id)
-        cutoff, threads = self._memory.archive.forget_user(user_id, cutoff, also)
+        cutoff, threads = self._memory.archive.forget_user(user_id, cutoff, extra_threads)
         self._memory.forget(Deletion(threads, user_id, cutoff))
         for thread_id, thread_cutoff in threads.items():
             self._memory.observe(thread_id, thread_cutoff)

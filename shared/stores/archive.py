@@ -151,8 +151,8 @@ class Archive(Protocol):
         """Return L2's exchanges with these ids."""
         ...
 
-    def preferences(self, user_id: str, then: Callable[[dict[str, str]], None] | None = None) -> dict[str, str]:
-        """Return the preferences; call `then` with them while no other writer can change them."""
+    def preferences(self, user_id: str, update_cache: Callable[[dict[str, str]], None] | None = None) -> dict[str, str]:
+        """Return the preferences; call `update_cache` with them while no other writer can change them."""
         ...
 
     def change_preferences(
@@ -161,12 +161,12 @@ class Archive(Protocol):
         changes: Mapping[str, str | None],
         *,
         replace: bool,
-        then: Callable[[dict[str, str]], bool],
+        update_cache: Callable[[dict[str, str]], bool],
     ) -> dict[str, str]:
         """Set preferences, remove those whose value is None, and return all.
 
-        `then` is called with all preferences before another writer can change them. It returns whether it has updated
-        L1; if not, the record stays that L1 needs an update.
+        `update_cache` is called with all preferences before another writer can change them. It returns whether it has
+        updated L1; if not, the record stays that L1 needs an update.
 
         Raises:
             TooManyPreferences: The preferences would exceed a limit; nothing is changed.

@@ -53,8 +53,8 @@ class QueueCounts:
 class CacheInspector(Protocol):
     """The inspector's reads of L1. Methods raise `StoreUnavailable` if L1 does not respond."""
 
-    def thread(self, thread_id: str, most: int) -> ListSnapshot:
-        """Read the newest `most` messages of a thread's list."""
+    def thread(self, thread_id: str, max_messages: int) -> ListSnapshot:
+        """Read the newest `max_messages` messages of a thread's list."""
         ...
 
     def outbox(self) -> QueueCounts:

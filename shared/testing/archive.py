@@ -141,12 +141,12 @@ class InMemoryArchive(InMemoryStore):
         threads = [(self._conversations.get(each.thread_id), each.exchange_id) for each in exchanges]
         return [each.exchanges[name] for each, name in threads if each is not None and name in each.exchanges]
 
-    def preferences(self, user_id: str, then: Callable[[dict[str, str]], None] | None = None) -> dict[str, str]:
-        """Return the preferences, and give them to `then`."""
+    def preferences(self, user_id: str, update_cache: Callable[[dict[str, str]], None] | None = None) -> dict[str, str]:
+        """Return the preferences, and give them to `update_cache`."""
         self.record_call("preferences")
         preferences = dict(self._preferences.get(user_id, {}))
-        if then is not None:
-            then(preferences)
+        if update_cache is not None:
+            update_cache(preferences)
         return preferences
 
     def change_preferences(
@@ -155,9 +155,9 @@ class InMemoryArchive(InMemoryStore):
         changes: Mapping[str, str | None],
         *,
         replace: bool,
-        then: Callable[[dict[str, str]], bool],
+        update_cache: Callable[[dict[str, str]], bool],
     ) -> dict[str, str]:
-        """Set preferences, or remove those that are None. Give all to `then`, and return them."""
+        """Set preferences, or remove those that are None. Give all to `update_cache`, and return them."""
         self.record_call("change_preferences")
         changed = {} if replace else dict(self._preferences.get(user_id, {}))
         for key, value in changes.items():
@@ -168,7 +168,7 @@ class InMemoryArchive(InMemoryStore):
         if reason := preferences_error(changed):
             raise TooManyPreferences(reason)
         self._preferences[user_id] = changed
-        if not then(dict(changed)):
+        if not update_cache(dict(changed)):
             self._invalidations["user", user_id] = datetime.now(UTC)
         return dict(changed)
 

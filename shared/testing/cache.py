@@ -37,7 +37,7 @@ class InMemoryCache(InMemoryOutbox):
     def __init__(self, settings: MemorySettings | None = None, clock: Callable[[], float] = time.time) -> None:
         super().__init__()
         self._clock = clock
-        self._most = (settings or MemorySettings()).max_thread_messages * 2
+        self._max_messages = (settings or MemorySettings()).max_thread_messages * 2
         self.lists: dict[str, list[bytes]] = {}
         self.hashes: dict[str, dict[str, str]] = {}
         self.undrained: dict[str, dict[UUID, Exchange]] = {}
@@ -108,7 +108,7 @@ class InMemoryCache(InMemoryOutbox):
         merged = merge(
             self.lists.get(thread_id, []),
             exchanges,
-            most=self._most,
+            max_messages=self._max_messages,
             refill=refill,
             cutoff=cutoff,
             deleted=deleted,
@@ -127,15 +127,17 @@ class InMemoryCache(InMemoryOutbox):
             return CacheRead()
         self.record_call("read")
         if thread_id is not None:
-            self.lists[thread_id] = add_token(self.lists.get(thread_id, []), self._most, self.generation, _READ_ID)
+            self.lists[thread_id] = add_token(
+                self.lists.get(thread_id, []), self._max_messages, self.generation, _READ_ID
+            )
         return self._read(thread_id, user_id, omits_undrained=True)
 
     def _read(self, thread_id: str | None, user_id: str | None, *, omits_undrained: bool = False) -> CacheRead:
-        listed = self.lists.get(thread_id or "", [])[-self._most :]
+        listed = self.lists.get(thread_id or "", [])[-self._max_messages :]
         entries = without_placeholder(listed)
         deleted = frozenset(self.deleted_exchanges.get(thread_id or "", ()))
         messages = decode_list(entries).without(None, deleted)
-        sealed = len(messages) == len(entries) and is_sealed(listed, self._most, self.generation)
+        sealed = len(messages) == len(entries) and is_sealed(listed, self._max_messages, self.generation)
         return CacheRead(
             messages=messages,
             is_sealed=sealed,

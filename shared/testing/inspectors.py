@@ -20,11 +20,11 @@ class InMemoryCacheInspector:
         self._cache = cache
         self.ttl_seconds = ttl_seconds
 
-    def thread(self, thread_id: str, most: int) -> ListSnapshot:
-        """Read the newest `most` messages of a thread's list."""
+    def thread(self, thread_id: str, max_messages: int) -> ListSnapshot:
+        """Read the newest `max_messages` messages of a thread's list."""
         self._cache.record_call("inspect_thread")
         entries = self._cache.lists.get(thread_id, [])
-        messages = decode_list(without_placeholder(entries[-most:]))
+        messages = decode_list(without_placeholder(entries[-max_messages:]))
         undrained = list(self._cache.undrained.get(thread_id, {}).values())
         return ListSnapshot(messages, len(entries), self.ttl_seconds if entries else None, undrained)
 

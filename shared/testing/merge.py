@@ -24,12 +24,12 @@ _OBJECT: Final = re.compile(rb"\{.*[^\s{,]\}", re.DOTALL)
 _Ending = tuple[str, str] | None
 
 
-def add_token(entries: Sequence[bytes], most: int, generation: str, token: str) -> list[bytes]:
+def add_token(entries: Sequence[bytes], max_messages: int, generation: str, token: str) -> list[bytes]:
     """Return a list after `read.lua`: an unsealed one carries a token."""
     if not entries:
         return [PLACEHOLDER + ending("asked", token)]
     sealed = seal_of(entries[0])
-    covers_window = sealed is not None and (sealed[0] == "first" or len(entries) >= most)
+    covers_window = sealed is not None and (sealed[0] == "first" or len(entries) >= max_messages)
     if token_of(entries) or (covers_window and sealed is not None and float(sealed[1]) >= float(generation)):
         return list(entries)
     return [_with_ending(entries[0], ("asked", token)), *entries[1:]]
@@ -39,7 +39,7 @@ def merge(
     entries: Sequence[bytes],
     exchanges: Sequence[Exchange] = (),
     *,
-    most: int,
+    max_messages: int,
     refill: tuple[str, str, str] | None = None,
     cutoff: UUID | None = None,
     deleted: Collection[UUID] = (),
@@ -50,7 +50,7 @@ def merge(
     Args:
         entries: The list, oldest first.
         exchanges: The exchanges to merge.
-        most: Maximum number of messages.
+        max_messages: Maximum number of messages.
         refill: A token, `first` or `whole`, and a generation.
         cutoff: Entries up to this order key are dropped.
         deleted: Exchanges whose entries are dropped.
@@ -64,22 +64,22 @@ def merge(
     head, seal = without_ending(entries[0]), ending_of(entries[0])
     if refill is None and not is_deletion and _is_newest(entries, exchanges):
         pushed = [*without_placeholder(entries), *encode(exchanges[0])]
-        trimmed = pushed[-most:]
-        if seal is not None and len(pushed) > most:
+        trimmed = pushed[-max_messages:]
+        if seal is not None and len(pushed) > max_messages:
             return [_with_ending(trimmed[0], ("whole" if seal[0] == "first" else seal[0], seal[1])), *trimmed[1:]]
         is_moved = seal is not None and entries[0] is not trimmed[0]
         return [_with_ending(trimmed[0], seal), *trimmed[1:]] if is_moved else trimmed
     deleted_ids = {str(exchange_id) for exchange_id in deleted}
     others, own = _merged_entries(entries, exchanges, cutoff, deleted_ids, is_stored=is_stored)
     untrimmed = [*others, *own]
-    merged = untrimmed[-most:]
+    merged = untrimmed[-max_messages:]
     if refill is not None:
-        seal = ("whole" if len(untrimmed) > most else refill[1], refill[2])
+        seal = ("whole" if len(untrimmed) > max_messages else refill[1], refill[2])
     elif seal is not None and (seal[0] == "asked" or cutoff is not None):
         seal = None if is_deletion else seal
     elif seal is not None and seal[0] == "first":
         is_all = not others or untrimmed[0] == head
-        seal = ("whole" if len(untrimmed) > most else "first", seal[1]) if is_all else None
+        seal = ("whole" if len(untrimmed) > max_messages else "first", seal[1]) if is_all else None
     elif not merged or _comes_before(merged[0], head):
         seal = None
     if not merged:

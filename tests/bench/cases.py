@@ -76,7 +76,7 @@ class Benchmark:
         for _ in range(THREADS * 100 // BATCH):
             self._archive.store(self._batch())
         self._connection.execute("analyze")
-        self._archive.change_preferences(USER, PREFERENCES, replace=True, then=lambda _: True)
+        self._archive.change_preferences(USER, PREFERENCES, replace=True, update_cache=lambda _: True)
         refill(self._cache, THREAD, self._archive.window(THREAD, WINDOW))
         self._cache.set_preferences(USER, PREFERENCES)
 

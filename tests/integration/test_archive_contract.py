@@ -107,7 +107,7 @@ def test_a_users_deletion_deletes_the_users_data_only(archive: Archive) -> None:
     """A user's deletion deletes the preferences and all threads, also those in L1 only. It keeps other users' data."""
     created = [exchange(0, "t1", "ana"), exchange(1, "t2", "bob"), exchange(2, "t1", "bob")]
     archive.store(created)
-    archive.change_preferences("ana", {"a": "1"}, replace=True, then=_done)
+    archive.change_preferences("ana", {"a": "1"}, replace=True, update_cache=_done)
     cutoff = created[0].order
     of_user, of_threads = archive.forget_user("ana", cutoff, ["t2", "t3"])
     assert (of_user, of_threads) == (created[2].order, {"t1": created[2].order, "t3": cutoff})
@@ -137,7 +137,7 @@ def test_preferences_are_set_changed_removed_and_replaced(archive: Archive) -> N
         ({}, True),
     ]
     for change, replace in changes:
-        assert archive.change_preferences("ana", change, replace=replace, then=note) == seen[-1]
+        assert archive.change_preferences("ana", change, replace=replace, update_cache=note) == seen[-1]
         assert archive.preferences("ana") == seen[-1]
         repaired = [(repair.kind, repair.id) for repair in archive.invalidations(9)]
         assert repaired == ([("user", "ana")] if len(seen[-1]) == 1 else [])

@@ -204,7 +204,7 @@ def test_concurrent_preferences_end_equal_in_both_layers(changes: int, real_arch
         archive = real_archive(timeout_ms=20_000)
         for number in range(changes):
             value = None if number % 5 == 4 else str(number)
-            archive.change_preferences("ana", {key: value}, replace=False, then=publish)
+            archive.change_preferences("ana", {key: value}, replace=False, update_cache=publish)
 
     _run_concurrently([lambda key=key: change(key) for key in "abc"])  # type: ignore[misc]
     assert published[-1] == real_archive().preferences("ana")

@@ -118,7 +118,7 @@ def test_an_operation_is_repeated_if_its_session_ends(
             _kill_sessions(postgres)
         return True
 
-    assert archive.change_preferences("ana", {"tone": "dry"}, replace=True, then=publish) == {"tone": "dry"}
+    assert archive.change_preferences("ana", {"tone": "dry"}, replace=True, update_cache=publish) == {"tone": "dry"}
     assert seen == [{"tone": "dry"}] * 2
     assert archive.preferences("ana") == {"tone": "dry"}
 

@@ -139,7 +139,7 @@ def test_a_users_deletion_hides_all_data_of_the_user_at_once(
     """After a user's deletion no reader finds data of the user. Another user's data is complete."""
     names = _fill(archive, 7)
     _fill(archive, 2, "bob")
-    archive.change_preferences("ana", {"a": "1"}, replace=True, then=lambda _: True)
+    archive.change_preferences("ana", {"a": "1"}, replace=True, update_cache=lambda _: True)
     before = archive.threads("bob", 9, None)
     _, deleted = archive.forget_user("ana", ExchangeIds().new(), ["ana-3"])
     assert "ana-3" in deleted

@@ -23,7 +23,7 @@ _CALLS: dict[str, tuple[str, _Call]] = {
     "preferences are read": ("user_preferences", lambda archive, _: archive.preferences("ana")),
     "preferences are changed": (
         "user_preferences",
-        lambda archive, _: archive.change_preferences("ana", {"a": "b"}, replace=False, then=lambda _: True),
+        lambda archive, _: archive.change_preferences("ana", {"a": "b"}, replace=False, update_cache=lambda _: True),
     ),
 }
 

@@ -172,8 +172,8 @@ def test_the_scripts_equal_the_model(
         if len({each.exchange_id for each in batch}) == len(batch):
             # PostgreSQL has one exchange per id.
             real.merge(batch, most, is_stored=is_stored)
-            model = merge(model, batch, most=most, is_stored=is_stored) or []
-        merged = merge(model, batch, most=most, refill=refill, cutoff=cutoff, deleted=deleted)
+            model = merge(model, batch, max_messages=most, is_stored=is_stored) or []
+        merged = merge(model, batch, max_messages=most, refill=refill, cutoff=cutoff, deleted=deleted)
         assert (real.merge(batch, most, refill=refill, cutoff=cutoff, deleted=deleted) == -1) == (merged is None)
         model = model if merged is None else merged
         assert real.entries() == model

@@ -116,7 +116,7 @@ def _run_operations(connection: PostgresConnection) -> list[object]:
         archive.messages("t", 2, None, descending=True),
         archive.threads("ana", 9, None)[0][0],
         archive.thread("t"),
-        archive.change_preferences("ana", {"tone": _TEXT, "b\\": "1"}, replace=True, then=lambda _: True),
+        archive.change_preferences("ana", {"tone": _TEXT, "b\\": "1"}, replace=True, update_cache=lambda _: True),
         archive.preferences("ana"),
         archive.search("ana", "Grüße slash", limit=9, exclude_thread=None),
         (key.is_acquired, keys.acquire("key", "hash", UUID(int=1)).exchange_id),

@@ -154,8 +154,8 @@ BREAKS: Final = (
         "4 Whole",
         "a full list counts as complete",
         "shared/stores/redis/entries.py",
-        '(len(entries) >= most and seal == ("whole", generation))',
-        "len(entries) >= most",
+        '(len(entries) >= max_messages and seal == ("whole", generation))',
+        "len(entries) >= max_messages",
         (f"{_MINIMAL}::test_a_full_list_with_a_gap_is_not_complete",),
     ),
     Break(

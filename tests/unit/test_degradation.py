@@ -23,7 +23,7 @@ def process(memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue) 
     The thread has one drained exchange, and the user has one preference.
     """
     process = memory()
-    archive.change_preferences("ana", {"tone": "dry"}, replace=True, then=lambda _: True)
+    archive.change_preferences("ana", {"tone": "dry"}, replace=True, update_cache=lambda _: True)
     _load_memory(process)
     _append(process, 0)
     archive.store(queue.take())

@@ -116,7 +116,7 @@ def _ask(api: Api, sample: Sample, thread_id: str, headers: dict[str, str], key:
 
 
 def _prepare(api: Api, thread_id: str, headers: dict[str, str], *, is_drained: bool) -> None:
-    api.archive.change_preferences("ana", {"tone": "formal"}, replace=True, then=lambda _: False)
+    api.archive.change_preferences("ana", {"tone": "formal"}, replace=True, update_cache=lambda _: False)
     body = {"thread_id": thread_id, "user_message": "q", "assistant_message": "a", "exchange_id": EXCHANGE}
     assert api.ask("POST", "/invoked", body, headers=headers).status_code == 202
     if is_drained:

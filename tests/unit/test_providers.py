@@ -27,7 +27,7 @@ async def _run_turn(memory: Memory, prompt: str, answer: str) -> tuple[str, str]
 
 def test_the_agent_gets_the_first_turn_two_turns_later(memory: MakeMemory, archive: InMemoryArchive) -> None:
     """Two turns later, the agent gets the first turn. Each provider returns its own part."""
-    archive.change_preferences("ana", {"tone": "dry"}, replace=True, then=lambda _: True)
+    archive.change_preferences("ana", {"tone": "dry"}, replace=True, update_cache=lambda _: True)
     process = memory()
     assert asyncio.run(_run_turn(process, "Hello", "Hi!")) == ("", "User preferences:\ntone: dry")
     asyncio.run(_run_turn(memory(), "Who am I?", "Ana."))

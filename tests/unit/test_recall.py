@@ -235,7 +235,7 @@ def test_an_old_loss_is_not_degraded(
 def test_preferences_are_read_once_from_l2(memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive) -> None:
     """A process reads L2's preferences once, even if there are none."""
     for user_id, preferences in (("ana", {"tone": "dry"}), ("bob", {})):
-        archive.change_preferences(user_id, preferences, replace=True, then=lambda _: True)
+        archive.change_preferences(user_id, preferences, replace=True, update_cache=lambda _: True)
         archive.calls.clear()
         first, second = _load_memory(memory(), None, user_id), _load_memory(memory(), None, user_id)
         assert first.preferences == second.preferences == preferences
@@ -248,7 +248,7 @@ def test_the_source_is_the_historys_source(memory: MakeMemory, archive: InMemory
     """The context's source is the history's source. Without a history, the source is the preferences' source."""
     archive.store(exchanges(1))
     _load_memory(memory())
-    archive.change_preferences("ana", {"tone": "dry"}, replace=True, then=lambda _: True)
+    archive.change_preferences("ana", {"tone": "dry"}, replace=True, update_cache=lambda _: True)
     assert _load_memory(memory(), "t", "ana").source == "redis"
 
 
@@ -258,7 +258,7 @@ def test_the_context_has_history_and_preferences(memory: MakeMemory, archive: In
     Without history and preferences, the context is empty.
     """
     archive.store(exchanges(1))
-    archive.change_preferences("ana", {"tone": "dry"}, replace=True, then=lambda _: True)
+    archive.change_preferences("ana", {"tone": "dry"}, replace=True, update_cache=lambda _: True)
     recall = _load_memory(memory(), "t", "ana")
     assert recall.context == "Previous conversation:\nuser: q0\nassistant: a0\n\nUser preferences:\ntone: dry"
     assert _load_memory(memory(), "other", None).context == ""

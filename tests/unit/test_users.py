@@ -74,9 +74,9 @@ def test_l2s_preferences_are_returned_if_l1_goes_down(
     cache.lose_everything()
     preferences = archive.preferences
 
-    def stop_l1_and_read(user_id: str, then: Callable[[dict[str, str]], None] | None = None) -> dict[str, str]:
+    def stop_l1_and_read(user_id: str, update_cache: Callable[[dict[str, str]], None] | None = None) -> dict[str, str]:
         cache.is_down = True
-        return preferences(user_id, then)
+        return preferences(user_id, update_cache)
 
     archive.preferences = stop_l1_and_read  # type: ignore[method-assign]
     assert users.preferences("ana") == {"a": "1"}

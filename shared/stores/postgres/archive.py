@@ -89,11 +89,11 @@ class PostgresArchive:
         """Return L2's exchanges with these ids."""
         return self._connection.run(lambda c: stored_exchanges(c, exchanges), is_one_statement=True)
 
-    def preferences(self, user_id: str, then: Callable[[dict[str, str]], None] | None = None) -> dict[str, str]:
-        """Return the preferences; call `then` with them while no other writer can change them."""
+    def preferences(self, user_id: str, update_cache: Callable[[dict[str, str]], None] | None = None) -> dict[str, str]:
+        """Return the preferences; call `update_cache` with them while no other writer can change them."""
         return self._connection.run(
-            lambda c: read_preferences(c, user_id, then),
-            is_one_statement=then is None,
+            lambda c: read_preferences(c, user_id, update_cache),
+            is_one_statement=update_cache is None,
             breaker=self._preferences_breaker,
         )
 
@@ -103,7 +103,7 @@ class PostgresArchive:
         changes: Mapping[str, str | None],
         *,
         replace: bool,
-        then: Callable[[dict[str, str]], bool],
+        update_cache: Callable[[dict[str, str]], bool],
     ) -> dict[str, str]:
         """Set preferences, remove those whose value is None, and return all; see `Archive.change_preferences`."""
         breaker = self._preferences_breaker
@@ -111,7 +111,7 @@ class PostgresArchive:
             lambda c: change_preferences(c, user_id, changes, replace=replace), breaker=breaker
         )
         with add_outcome(_CHANGED_ONLY_IN_POSTGRES):
-            self._connection.run(lambda c: publish_preferences(c, user_id, then), breaker=breaker)
+            self._connection.run(lambda c: publish_preferences(c, user_id, update_cache), breaker=breaker)
         return changed
 
     def thread(self, thread_id: str) -> Thread | None:

@@ -17,16 +17,16 @@ _PREFERENCES = b"select key, value from user_preferences where user_id = %s"
 
 
 def read_preferences(
-    connection: _Connection, user_id: str, then: Callable[[dict[str, str]], None] | None = None
+    connection: _Connection, user_id: str, update_cache: Callable[[dict[str, str]], None] | None = None
 ) -> dict[str, str]:
-    """Return a user's preferences; call `then` with them while no other writer can change them."""
-    if then is None:
+    """Return a user's preferences; call `update_cache` with them while no other writer can change them."""
+    if update_cache is None:
         return _preferences(connection, user_id)
     with connection.pipeline():
         lock_preferences(connection, user_id)
         rows = connection.execute(_PREFERENCES, (user_id,))
     preferences = {row["key"]: row["value"] for row in rows}
-    then(preferences)
+    update_cache(preferences)
     return preferences
 
 
@@ -66,12 +66,12 @@ def try_changing(connection: _Connection) -> object:
     return change_preferences(connection, "trial", {"trial": "1"}, replace=True)
 
 
-def publish_preferences(connection: _Connection, user_id: str, then: Callable[[dict[str, str]], bool]) -> None:
-    """Call `then` with a user's committed preferences. If it returns that it has updated L1, delete the record."""
+def publish_preferences(connection: _Connection, user_id: str, update_cache: Callable[[dict[str, str]], bool]) -> None:
+    """Call `update_cache` with a user's committed preferences, and delete the record if it returns True."""
     # L1 is updated after the commit, so that it never has values that L2 lacks. The lock is held meanwhile, so that L1
     # gets the newest values.
     lock_preferences(connection, user_id)
-    if then(_preferences(connection, user_id)):
+    if update_cache(_preferences(connection, user_id)):
         connection.execute("delete from cache_repairs where kind = 'user' and id = %s", (user_id,))
 
 

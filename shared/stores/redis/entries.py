@@ -173,12 +173,12 @@ def is_first(entry: bytes, generation: str | None) -> bool:
     return generation is not None and seal_of(entry) == ("first", generation)
 
 
-def is_sealed(entries: Sequence[bytes], most: int, generation: str | None) -> bool:
-    """Return whether a list is sealed in this generation, so that its newest `most` messages are complete."""
+def is_sealed(entries: Sequence[bytes], max_messages: int, generation: str | None) -> bool:
+    """Return whether a list is sealed in this generation, so that its newest `max_messages` messages are complete."""
     if not entries or generation is None:
         return False
     seal = ending_of(entries[0])
-    return seal == ("first", generation) or (len(entries) >= most and seal == ("whole", generation))
+    return seal == ("first", generation) or (len(entries) >= max_messages and seal == ("whole", generation))
 
 
 def _text(value: object) -> str:

@@ -18,14 +18,14 @@ class RedisInspector:
     def __init__(self, connection: RedisConnection) -> None:
         self._connection = connection
 
-    def thread(self, thread_id: str, most: int) -> ListSnapshot:
-        """Read the newest `most` messages of a thread's list."""
+    def thread(self, thread_id: str, max_messages: int) -> ListSnapshot:
+        """Read the newest `max_messages` messages of a thread's list."""
         key = messages_key(thread_id)
         entries, length, ttl, tombstone, undrained, members = require(
             ignore_wrongtype(
                 self._connection.call(
                     lambda pipe: [
-                        pipe.lrange(key, -most, -1),
+                        pipe.lrange(key, -max_messages, -1),
                         pipe.llen(key),
                         pipe.pttl(key),
                         pipe.get(tombstone_key(thread_id)),

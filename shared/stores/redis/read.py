@@ -70,16 +70,16 @@ class ReadCommands:
         """Add reads of Redis' clock and of the epoch."""
         self._commands |= {"time": ("TIME",), "epoch": READ_EPOCH}
 
-    def add_thread(self, thread_id: str, most: int, token: tuple[str, str] | None) -> None:
+    def add_thread(self, thread_id: str, max_messages: int, token: tuple[str, str] | None) -> None:
         """Add reads of a thread's newest messages and its tombstones.
 
         `token` is a generation and a token. A list that is not sealed in this generation gets the token first.
         """
         key = messages_key(thread_id)
         if token is not None:
-            self._commands["asked"] = ("EVAL", READ, 1, key, most, *token, _PLACEHOLDER_SECONDS)
+            self._commands["asked"] = ("EVAL", READ, 1, key, max_messages, *token, _PLACEHOLDER_SECONDS)
         self._commands |= {
-            "messages": ("LRANGE", key, -most, -1),
+            "messages": ("LRANGE", key, -max_messages, -1),
             "tombstone": ("GET", tombstone_key(thread_id)),
             "deleted": ("SMEMBERS", deleted_key(thread_id)),
         }
@@ -114,14 +114,14 @@ class ReadReply:
         replies: The replies by command name.
         generation: The current generation; None if it has ended.
         thread_id: The thread; '' if no thread was read.
-        most: The list's maximum number of messages.
+        max_messages: The list's maximum number of messages.
     """
 
     replies: dict[str, Any]
     epoch: Epoch
     generation: str | None
     thread_id: str
-    most: int
+    max_messages: int
     refuses_writes: bool
 
     def with_replies(self, replies: dict[str, Any]) -> Self:
@@ -137,7 +137,7 @@ class ReadReply:
         if replies.get("tombstone") or replies.get("deleted"):
             cutoff, deleted = order_of(replies["tombstone"]), uuids_of(replies["deleted"] or ())
             messages = messages.without(cutoff, deleted)
-        sealed = len(messages) == len(entries) and is_sealed(listed, self.most, state.generation)
+        sealed = len(messages) == len(entries) and is_sealed(listed, self.max_messages, state.generation)
         bodies = replies.get("undrained")
         preferences, has_all_preferences = self._preferences(state.generation)
         return CacheRead(

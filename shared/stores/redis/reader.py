@@ -96,12 +96,12 @@ class ListReader(CacheLink):
         is_read_only: bool = False,
         has_rest: bool = False,
     ) -> ReadReply:
-        most = self._memory.max_thread_messages * 2
+        max_messages = self._memory.max_thread_messages * 2
         accepts_writes = is_read_only or self._catch_up()
         commands.add_state()
         token = None if generation is None or not accepts_writes else (generation, secrets.token_hex(8))
         if thread_id is not None:
-            commands.add_thread(thread_id, most, token)
+            commands.add_thread(thread_id, max_messages, token)
             if has_rest:
                 commands.add_unsealed_reads(thread_id)
         if user_id is not None:
@@ -115,7 +115,7 @@ class ListReader(CacheLink):
         current = self._current_generation(epoch, replies.get("replication"))
         if not is_read_only:
             self._generation = current
-        return ReadReply(replies, epoch, current, thread_id or "", most, refuses_writes=not accepts_writes)
+        return ReadReply(replies, epoch, current, thread_id or "", max_messages, refuses_writes=not accepts_writes)
 
     def _read_rest(self, commands: ReadCommands, generation: str | None) -> dict[str, Any] | None:
         """Send a read's second round trip, and return its replies.

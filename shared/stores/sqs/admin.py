@@ -129,12 +129,12 @@ class QueueAdmin:
             self.release(list(received.values()))
         return list(received.values())
 
-    def receive(self, most: int, *, hide_seconds: int) -> list[QueuedMessage]:
+    def receive(self, max_messages: int, *, hide_seconds: int) -> list[QueuedMessage]:
         """Receive up to ten messages, and hide them from other receivers for this time."""
         with translated_errors():
             answer = self.client.receive_message(
                 QueueUrl=self.url,
-                MaxNumberOfMessages=min(most, _BATCH),
+                MaxNumberOfMessages=min(max_messages, _BATCH),
                 VisibilityTimeout=hide_seconds,
                 WaitTimeSeconds=_WAIT_SECONDS,
                 AttributeNames=["All"],

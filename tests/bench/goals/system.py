@@ -137,7 +137,7 @@ class BenchSystem:
     def fill(self, thread_id: str, length: int) -> None:
         """Fill a thread's window with drained exchanges, and set the user's preferences."""
         self.archive.store([self.exchange(thread_id, length) for _ in range(WINDOW)])
-        self.archive.change_preferences(USER, PREFERENCES, replace=True, then=lambda _: True)
+        self.archive.change_preferences(USER, PREFERENCES, replace=True, update_cache=lambda _: True)
         refill(self.cache, thread_id, self.archive.window(thread_id, WINDOW))
         self.cache.set_preferences(USER, PREFERENCES)
 
