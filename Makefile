@@ -1,21 +1,21 @@
-# `make help` lists what there is. Nothing is needed but Python 3.11 or newer, make and a C library.
+# `make help` lists the targets. They need only Python 3.11 or newer, make and a C library.
 
 PYTHON ?= python3
 STATE_DIR ?= .local
 VENV := .venv
 BIN := $(VENV)/bin
 REACT := clients/react
-# What the Python client is tested with: nothing else, and each framework it has a provider for.
+# The environments of the Python client's tests: one without a framework, and one for each supported framework.
 CLIENTS := core agent-framework langgraph openai-agents pydantic-ai strands
 HOST_ARCH := $(subst aarch64,arm64,$(shell uname -m))
-# What the functions run on: the template's own values.
+# The runtime of the functions, as in the template.
 RUNTIME := $(shell sed -n 's/^ *Runtime: python//p' template.yaml)
 ARCH ?= x86_64
 ARTIFACT = $(CURDIR)/$(BIN)/python -m infra.build.artifact --architecture $(ARCH) --uv "$(CURDIR)/$(BIN)/uv"
-# Each process has servers of its own. More than four only wait for the one that has the embedded stack.
+# The number of test processes. Each has its own servers. More than four would only wait for the embedded stack.
 ON_EACH_PROCESSOR = --numprocesses logical --maxprocesses 4
 INSTALL = $(BIN)/uv pip install --python $(BIN)/python --require-hashes --compile-bytecode
-# The project itself, for its command line; what builds it came with the requirements.
+# Install the project for its command line. The requirements contain its build tool.
 INSTALL_PROJECT = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline -e .
 
 .DEFAULT_GOAL := help
@@ -32,7 +32,7 @@ run: $(VENV)/.stamp-local ## Start the local stack in STATE_DIR (.local); Ctrl-C
 check: $(VENV)/.stamp-dev ## Check format, style, types and imports, and run the unit tests: in less than a minute
 	@$(MAKE) --no-print-directory -j2 lint test-unit
 
-# Only CI measures coverage, which makes a unit test take half as long again.
+# Only CI measures coverage, because coverage makes the unit tests take 1.5 times as long.
 test: $(VENV)/.stamp-dev ## Run every test (unit, integration, end to end) on all processors
 	@$(BIN)/python -m pytest $(ON_EACH_PROCESSOR) --ignore=tests/artifacts --ignore=tests/sam_local $(if $(CI),--cov --cov-report=term)
 
@@ -47,7 +47,7 @@ test-sam-local: ARCH := $(HOST_ARCH)
 test-sam-local: build $(VENV)/.stamp-dev .venv-build/.stamp-runtime ## Run the artifacts with `sam local` (needs a Docker engine)
 	@$(BIN)/python -m pytest tests/sam_local
 
-# Only these name the target: the tests are the ones that `make test` runs against the embedded stack.
+# The two targets below run the tests of `make test` against LocalStack instead of the embedded stack.
 test-localstack: export AWS_ENDPOINT_URL ?= http://localhost:4566
 test-localstack: export AWS_DEFAULT_REGION ?= us-east-1
 test-localstack: $(VENV)/.stamp-dev ## Run the end-to-end tests against the LocalStack of docker compose, or of AWS_ENDPOINT_URL
@@ -88,7 +88,7 @@ audit: $(VENV)/.stamp-dev .venv-build/.stamp ## Check the pinned packages for kn
 
 check-templates: .venv-build/.stamp .venv-check/.stamp ## Check the templates with sam validate and checkov
 	SAM_CLI_TELEMETRY=0 .venv-build/bin/sam validate --lint --region us-east-1
-	@# Offline: its own policies, nothing asked for or sent.
+	@# checkov works offline, with its own policies.
 	for where in "--file template.yaml" "--directory infra/aws"; do \
 	  LOG_LEVEL=ERROR .venv-check/bin/checkov --framework cloudformation --skip-download --quiet --compact $$where || exit 1; done
 
@@ -109,16 +109,17 @@ chaos: $(VENV)/.stamp-dev ## Break the stack at random under load, and count los
 	@$(BIN)/python -m tests.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(EXCHANGES),--exchanges $(EXCHANGES)) \
 	  $(if $(SEED),--seed $(SEED))
 
-# BYTECODE and PAGE: auto, required or off. What of the two the machine cannot make is left out with a warning, or refused.
+# BYTECODE and PAGE are auto, required or off. If the machine cannot build one, auto leaves it out with a warning, and
+# required fails.
 build: export BYTECODE ?= auto
 build: export PAGE ?= auto
 build: .venv-build/.stamp ## Build the artifacts for AWS into .aws-sam (ARCH=arm64 for ARM)
 	SAM_CLI_TELEMETRY=0 ARCH=$(ARCH) .venv-build/bin/sam build --parameter-overrides Architecture=$(ARCH)
-	@# What deploys or starts the artifacts finds there what they were built for.
+	@# Write the artifacts' architecture into the built template, for commands that deploy or start the artifacts.
 	@sed '/^  Architecture:/,/Default:/s/Default: .*/Default: $(ARCH)/' .aws-sam/build/template.yaml >.aws-sam/template.yaml
 	@mv .aws-sam/template.yaml .aws-sam/build/template.yaml
 
-# --- environments: made when missing, brought up to date when the requirements change --------------------------
+# --- environments, created if missing and updated if the requirements change -----------------------------------
 
 $(VENV)/.stamp-venv: requirements/bootstrap.txt
 	@command -v $(PYTHON) >/dev/null || \
@@ -138,21 +139,21 @@ $(VENV)/.stamp-local: $(VENV)/.stamp-venv requirements/local.txt pyproject.toml
 	@$(INSTALL_PROJECT)
 	@touch $@
 
-# A superset of the local stack's requirements, in the same versions.
+# This environment contains all requirements of the local stack, in the same versions.
 $(VENV)/.stamp-dev: $(VENV)/.stamp-venv requirements/dev.txt pyproject.toml
 	@echo "Installing what tests and checks need ..."
 	@$(INSTALL) -r requirements/dev.txt
 	@$(INSTALL_PROJECT)
 	@touch $(VENV)/.stamp-local $@
 
-# Apart, because the SAM CLI pins other versions of what the emulator needs.
+# A separate environment, because the SAM CLI and the emulator need different versions of the same packages.
 .venv-build/.stamp: $(VENV)/.stamp-venv requirements/build.txt
 	@echo "Installing the SAM CLI ..."
 	@$(PYTHON) -m venv .venv-build
 	@$(BIN)/uv pip install --quiet --python .venv-build/bin/python --require-hashes -r requirements/build.txt
 	@touch $@
 
-# What the Lambda runtime brings, for the functions' Python version and this machine.
+# The packages of the Lambda runtime, for the functions' Python version and this machine.
 .venv-build/.stamp-runtime: .venv-build/.stamp requirements/runtime.txt
 	@echo "Installing Lambda's runtime interface ..."
 	@rm -rf .venv-build/runtime
@@ -160,7 +161,7 @@ $(VENV)/.stamp-dev: $(VENV)/.stamp-venv requirements/dev.txt pyproject.toml
 	  --python-platform $(shell uname -m)-manylinux_2_28 --target .venv-build/runtime -r requirements/runtime.txt
 	@touch $@
 
-# Apart, because this LocalStack needs Python 3.13, and libraries of its time.
+# A separate environment, because this LocalStack needs Python 3.13 and older packages.
 .venv-localstack/.stamp: $(VENV)/.stamp-venv requirements/localstack.txt
 	@echo "Installing LocalStack ..."
 	@python=$$($(BIN)/python -c 'from infra.build.artifact.interpreter import find_python; print(find_python("$(RUNTIME)") or "")'); \
@@ -170,14 +171,14 @@ $(VENV)/.stamp-dev: $(VENV)/.stamp-venv requirements/dev.txt pyproject.toml
 	  -r requirements/localstack.txt
 	@touch $@
 
-# One for each framework: they need not agree on the versions of anything.
+# One environment per framework, because the frameworks may need different versions of the same packages.
 .venv-clients/%/.stamp: $(VENV)/.stamp-venv clients/python/requirements/%.txt
 	@echo "Installing what the Python client is tested with: $* ..."
 	@$(PYTHON) -m venv .venv-clients/$*
 	@$(BIN)/uv pip install --quiet --python .venv-clients/$*/bin/python --require-hashes -r clients/python/requirements/$*.txt
 	@touch $@
 
-# Only what is for the browser needs Node; nothing else here does.
+# Only the React client and the page need Node.js.
 $(REACT)/node_modules/.stamp: $(addprefix $(REACT)/,package.json package-lock.json tests/react-18/package-lock.json)
 	@node -e 'const [major, minor] = process.versions.node.split("."); process.exit(major * 100 + +minor < 2019 ? 1 : 0)' \
 	  2>/dev/null && command -v npm >/dev/null || \
@@ -187,7 +188,7 @@ $(REACT)/node_modules/.stamp: $(addprefix $(REACT)/,package.json package-lock.js
 	@cd $(REACT)/tests/react-18 && npm ci --silent
 	@touch $@
 
-# Apart too: checkov pins what others pin otherwise.
+# A separate environment, because checkov needs other versions of packages that the other environments contain.
 .venv-check/.stamp: $(VENV)/.stamp-venv requirements/check.txt
 	@echo "Installing checkov ..."
 	@$(PYTHON) -m venv .venv-check
@@ -196,7 +197,7 @@ $(REACT)/node_modules/.stamp: $(addprefix $(REACT)/,package.json package-lock.js
 
 # --- the functions' artifacts: `sam build` calls these with ARTIFACTS_DIR ---------------------------------------
 
-# The virtual environment has the uv that they install with, so that nothing but Python and make has to be there.
+# The build environment contains uv, which installs the packages, so that the machine needs only Python and make.
 
 build-AgentFunction: $(VENV)/.stamp-venv
 	@$(ARTIFACT) agent --to "$(ARTIFACTS_DIR)"
@@ -207,11 +208,11 @@ build-SyncFunction: $(VENV)/.stamp-venv
 build-MigrateFunction: $(VENV)/.stamp-venv
 	@$(ARTIFACT) migrate --to "$(ARTIFACTS_DIR)"
 
-# What a release is made of; see infra/aws/stamp.yaml.
+# The digests of a release's input files; see infra/aws/stamp.yaml.
 build-ReleaseStamp build-PlacesStamp build-OriginsStamp: $(VENV)/.stamp-venv
 	@$(ARTIFACT) stamp --to "$(ARTIFACTS_DIR)"
 
-# --- upkeep -----------------------------------------------------------------------------------------------------
+# --- maintenance ------------------------------------------------------------------------------------------------
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 

@@ -1,8 +1,8 @@
 """`make audit`: searches for known vulnerabilities in all packages of the requirement files.
 
-pip-audit asks the package index for the vulnerabilities of each release. An index without this service responds as if
-it did not know the packages, which pip-audit counts as a success. The index is therefore asked first for a release with
-a known vulnerability.
+pip-audit requests the known vulnerabilities of each release from the package index. An index without this service
+responds as if it did not have the packages, which pip-audit counts as a success. So the first request is for a release
+with a known vulnerability.
 """
 
 import json
@@ -15,15 +15,14 @@ from typing import Any, Final
 _ROOT: Final = Path(__file__).resolve().parents[2]
 # CVE-2024-3651, a denial of service.
 _KNOWN: Final = "idna==3.6"
-# LocalStack with old libraries, and checkov, which pins its own. They are used only for tests and checks, and this
-# project cannot upgrade their libraries.
+# The packages of LocalStack and checkov. This project uses them only for tests and checks, and cannot upgrade them.
 _NOT_AUDITED: Final = frozenset({"check.txt", "localstack.txt"})
 _REQUIREMENTS: Final = (_ROOT / "requirements", _ROOT / "clients" / "python" / "requirements")
 _PIP_AUDIT: Final = _ROOT / ".venv-build" / "bin" / "pip-audit"
 
 
 def main(pip_audit: Path = _PIP_AUDIT, *requirements: Path) -> int:
-    """Audit the requirement files. Return the exit code, which is 0 if the index does not offer vulnerabilities.
+    """Audit the requirement files. Return the exit code; 0 if the index does not report vulnerabilities.
 
     Args:
         pip_audit: The path of pip-audit.
@@ -31,8 +30,8 @@ def main(pip_audit: Path = _PIP_AUDIT, *requirements: Path) -> int:
     """
     if not _index_knows_vulnerabilities(pip_audit):
         print(
-            "NOT AUDITED: the package index that is set up here tells no vulnerabilities, not even those of "
-            f"{_KNOWN}. Run `make audit` where it does.",
+            f"NOT AUDITED: the configured package index does not report the known vulnerability of {_KNOWN}. "
+            "Run `make audit` with an index that reports vulnerabilities.",
             file=sys.stderr,
         )
         return 0
@@ -54,7 +53,7 @@ def _index_knows_vulnerabilities(pip_audit: Path) -> bool:
     try:
         dependencies = json.loads(answer.stdout)["dependencies"]
     except (ValueError, KeyError):
-        return False  # the index could not be asked
+        return False  # the index did not respond
     return any(dependency.get("vulns") for dependency in dependencies)
 
 

@@ -1,7 +1,8 @@
-"""Builds the page in clients/page with Node.js if its sources changed. Without Node.js everything else still works.
+"""Builds the page in clients/page with Node.js if its sources have changed.
 
-`python -m infra.build.page` never fails, because everything else works without the page. With `--required` it fails if
-the page cannot be built. It imports only the standard library, because it also runs before any package is installed.
+`python -m infra.build.page` does not fail without Node.js, because all other parts work without the page. With
+`--required` it fails if it cannot build the page. It imports only the standard library, because it also runs before any
+package is installed.
 """
 
 import argparse
@@ -37,7 +38,7 @@ def build() -> bool:
     Raises:
         PageError: Node.js is missing, or one of its tools failed.
     """
-    with _alone():
+    with _build_lock():
         now, stamp = _fingerprint(), BUILT / "sources"
         if stamp.is_file() and stamp.read_text() == now:
             return False
@@ -53,8 +54,8 @@ def build() -> bool:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """Hold a lock, because two stacks may build the page at the same time."""
+def _build_lock() -> Iterator[None]:
+    """Hold a lock while the page is built, because two stacks may build it at the same time."""
     folder = os.open(PAGE, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
@@ -87,7 +88,7 @@ def _tools() -> tuple[str, str]:
 def _run(command: list[str], seconds: float) -> None:
     name = " ".join(Path(part).name for part in command[:2])
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             command,
             cwd=PAGE,
             env={**os.environ, "CI": "1", "NO_COLOR": "1"},
@@ -100,22 +101,24 @@ def _run(command: list[str], seconds: float) -> None:
         )
     except subprocess.TimeoutExpired as error:
         raise PageError(f"{name} took longer than {seconds:.0f} s") from error
-    if done.returncode != 0:
-        tail = "\n".join(done.stdout.strip().splitlines()[-15:])
+    if result.returncode != 0:
+        tail = "\n".join(result.stdout.strip().splitlines()[-15:])
         raise PageError(f"{name} failed:\n{tail}\n")
 
 
 def main() -> int:
     """Run the command line; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m infra.build.page", description="Builds the page, when it changed.")
-    parser.add_argument("--required", action="store_true", help="fail when the page cannot be built")
+    parser = argparse.ArgumentParser(
+        prog="python -m infra.build.page", description="Builds the page if its sources have changed."
+    )
+    parser.add_argument("--required", action="store_true", help="fail if the page cannot be built")
     arguments = parser.parse_args()
     try:
         if build():
             print("The page is built.", flush=True)
     except PageError as error:
-        instead = "The page stays as it was built before" if BUILT.is_dir() else "There is no page"
-        print(f"{error}. {instead}; the API needs none.", file=sys.stderr, flush=True)
+        effect = "The previous build of the page is used" if BUILT.is_dir() else "There is no page"
+        print(f"{error}. {effect}. The API works without the page.", file=sys.stderr, flush=True)
         return int(arguments.required)
     return 0
 

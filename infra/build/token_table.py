@@ -87,11 +87,11 @@ def _characters(common: set[str]) -> list[str]:
     """Return the characters that are one token each, whatever precedes them."""
     single = sorted(each for each in common if len(each) == 1 and not each.isascii())
     before = [chr(code) for code in range(1, 128) if chr(code) != " "]
-    worse: Counter[str] = Counter()
+    longer_after: Counter[str] = Counter()
     for character in [*before, *single]:
         for other, count in zip(single, tokens([character + each for each in single]), strict=True):
-            worse[other] += count > 2  # noqa: PLR2004 - one token each
-    return [each for each in single if not worse[each]]
+            longer_after[other] += count > 2  # noqa: PLR2004 - one token each
+    return [each for each in single if not longer_after[each]]
 
 
 def _words(common: set[str]) -> dict[str, str]:
@@ -99,11 +99,11 @@ def _words(common: set[str]) -> dict[str, str]:
     forms = {form: tokens([form(word) for word in words]) for form in _FORMS}
     is_sound = [True] * len(words)
 
-    def check(form: Callable[[str], str], before: str, after: str, most: int) -> None:
+    def check(form: Callable[[str], str], before: str, after: str, extra: int) -> None:
         counts = tokens([before + form(word) + after for word in words])
-        for at, count in enumerate(counts):
-            is_split = before == "'" and re.match("s|t|d|m|ll|ve|re", words[at])
-            is_sound[at] &= bool(is_split) or count <= forms[form][at] + most
+        for index, count in enumerate(counts):
+            is_split = before == "'" and re.match("s|t|d|m|ll|ve|re", words[index])
+            is_sound[index] &= bool(is_split) or count <= forms[form][index] + extra
 
     for form in _FORMS:
         for contraction in _CONTRACTIONS:
@@ -113,9 +113,9 @@ def _words(common: set[str]) -> dict[str, str]:
         for form in (_FORMS[1], _FORMS[3]):
             check(form, joint, "", 2)
     words_by_counts: dict[str, list[str]] = defaultdict(list)
-    for at, word in enumerate(words):
-        counts = "".join(str(forms[form][at]) for form in _FORMS)
-        if is_sound[at]:
+    for index, word in enumerate(words):
+        counts = "".join(str(forms[form][index]) for form in _FORMS)
+        if is_sound[index]:
             words_by_counts[counts].append(word)
     return {counts: " ".join(group) for counts, group in sorted(words_by_counts.items())}
 

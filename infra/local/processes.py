@@ -92,15 +92,15 @@ def listens(process: subprocess.Popen[bytes], port: int) -> bool:
 
 
 def wait_until(
-    answers: Callable[[], bool], process: subprocess.Popen[bytes], *, name: str, log: Path, seconds: float
+    is_ready: Callable[[], bool], process: subprocess.Popen[bytes], *, name: str, log: Path, seconds: float
 ) -> None:
-    """Wait until `answers()` is true.
+    """Wait until `is_ready()` is true.
 
     Raises:
         LocalStackError: The process ended first, or the time is over.
     """
     deadline = time.monotonic() + seconds
-    while not answers():
+    while not is_ready():
         if process.poll() is not None:
             raise LocalStackError(f"{name} ended while starting (exit code {process.returncode}); see {log}.")
         if time.monotonic() > deadline:
@@ -124,12 +124,12 @@ def kill_all(processes: Iterable[psutil.Process], seconds: float = 5) -> None:
         with suppress(psutil.Error):
             victim.kill()
     deadline = time.monotonic() + seconds
-    while any(_lives(victim) for victim in victims) and time.monotonic() < deadline:
+    while any(_is_running(victim) for victim in victims) and time.monotonic() < deadline:
         time.sleep(0.01)
     reap_adopted(victim.pid for victim in victims)
 
 
-def _lives(process: psutil.Process) -> bool:
+def _is_running(process: psutil.Process) -> bool:
     """Return whether a process still runs. A dead one stays listed until its parent reaps it."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
@@ -153,7 +153,7 @@ def reap_adopted(pids: Iterable[int]) -> None:
 def dead_children() -> list[int]:
     """List the dead children, adopted ones included, that are not reaped yet."""
     with suppress(psutil.Error):
-        return [child.pid for child in psutil.Process().children() if not _lives(child)]
+        return [child.pid for child in psutil.Process().children() if not _is_running(child)]
     return []
 
 

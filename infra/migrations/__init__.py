@@ -16,15 +16,15 @@ from sqlalchemy import create_engine, pool
 from sqlalchemy.exc import OperationalError
 
 LOCK_WAIT_SECONDS: Final = 300
-"""The time limit for getting a migration's locks and for waiting for another runner."""
+"""The time limit for acquiring a migration's locks and for waiting for another runner."""
 
 _RETRY_PAUSE_SECONDS: Final = 2
-# The time of one more try: the pause, and one second in which the migration waits for its lock.
+# The time of one more attempt: the pause, and one second of waiting for a lock.
 _NEXT_TRY_SECONDS: Final = _RETRY_PAUSE_SECONDS + 1
 
 
 class MigrationTimeoutError(Exception):
-    """A migration did not get its locks, or did not finish, in time."""
+    """A migration did not acquire its locks or did not finish in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,10 @@ class SchemaStatus:
     """The database's schema compared with the code's.
 
     Attributes:
-        current: The database's revision; None if it has none.
+        current: The database's revision; None if the database has no schema.
         head: The newest revision of this code.
         pending: The revisions that `upgrade` would run, in order, each with its description.
-        is_known: Whether this code knows the database's revision; if not, newer code created it.
+        is_known: Whether this code knows the database's revision. If not, a newer release created it.
     """
 
     current: str | None
@@ -62,8 +62,8 @@ def sqlalchemy_url(database_url: str) -> str:
 def upgrade(database_url: str, seconds: float | None = None) -> None:
     """Upgrade the database to the newest schema; concurrent calls run one after the other.
 
-    Each migration is a transaction of its own. After a failure the earlier migrations stay, and the next call continues
-    there.
+    Each migration has its own transaction. After a failure, the completed migrations stay, and the next call continues
+    with the failed one.
 
     Args:
         database_url: The URL of PostgreSQL.
@@ -86,15 +86,15 @@ def upgrade(database_url: str, seconds: float | None = None) -> None:
         except OperationalError as error:
             if isinstance(error.orig, QueryCanceled) and seconds is not None:
                 raise MigrationTimeoutError(
-                    f"The migration did not end within {seconds:.0f} s. What was completed stays; run it again, or "
-                    "where there is more time: hybrid-memory migrate up."
+                    f"The migration did not end within {seconds:.0f} s. Completed steps stay. Run it again, or without "
+                    "this limit: hybrid-memory migrate up."
                 ) from error
             if not isinstance(error.orig, LockNotAvailable):
                 raise
             if time.monotonic() + _NEXT_TRY_SECONDS > lock_deadline:
                 raise MigrationTimeoutError(
-                    f"A migration did not get its locks within {lock_deadline - started:.0f} s: a long transaction "
-                    "uses the table (pg_stat_activity shows it). What was completed stays; run it again."
+                    f"A migration did not acquire its locks within {lock_deadline - started:.0f} s, because a long "
+                    "transaction uses the table (see pg_stat_activity). Completed steps stay. Run it again."
                 ) from error
         time.sleep(_RETRY_PAUSE_SECONDS)
 

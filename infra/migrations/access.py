@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 
 FUNCTION_USER: Final = "memory"
 
-# Every statement may be repeated. The functions read and write rows; they own and alter no table.
+# Every statement may be repeated. The functions read and write rows, but do not own or alter tables.
 _GRANTS: Final = (
     "grant connect on database {database} to {user}",
     "grant usage on schema public to {user}",
@@ -19,7 +19,7 @@ _GRANTS: Final = (
 
 
 class NoSuchUserError(Exception):
-    """The functions' user does not exist, and this project must not create it."""
+    """The functions' user does not exist, and the settings forbid creating it."""
 
 
 def make_user(connection: Connection) -> None:
@@ -28,13 +28,13 @@ def make_user(connection: Connection) -> None:
     Raises:
         sqlalchemy.exc.SQLAlchemyError: The database refuses, e.g. because it is not RDS and has no role `rds_iam`.
     """
-    if not _is_there(connection, FUNCTION_USER):
+    if not _user_exists(connection, FUNCTION_USER):
         connection.execute(text(f"create role {FUNCTION_USER} login"))
     # Members of this role sign in with an IAM token on RDS.
     connection.execute(text(f"grant rds_iam to {FUNCTION_USER}"))
 
 
-def admit(connection: Connection, user: str) -> None:
+def grant_access(connection: Connection, user: str) -> None:
     """Grant a user access to the rows of all current tables; the tables' owner needs no grant.
 
     Raises:
@@ -43,14 +43,14 @@ def admit(connection: Connection, user: str) -> None:
     """
     if connection.scalar(text("select current_user")) == user:
         return
-    if not _is_there(connection, user):
-        raise NoSuchUserError(f"the database has no user {user}: make it, or correct DatabaseFunctionUser")
+    if not _user_exists(connection, user):
+        raise NoSuchUserError(f"the database has no user {user}. Create the user, or correct DatabaseFunctionUser")
     database = str(connection.scalar(text("select current_database()")))
     for grant in _GRANTS:
         connection.execute(text(grant.format(user=_quoted(user), database=_quoted(database))))
 
 
-def _is_there(connection: Connection, user: str) -> bool:
+def _user_exists(connection: Connection, user: str) -> bool:
     return bool(connection.scalar(text("select count(*) from pg_roles where rolname = :user"), {"user": user}))
 
 

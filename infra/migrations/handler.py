@@ -1,7 +1,7 @@
 """The migration function: upgrades PostgreSQL's schema before the release's code gets traffic.
 
 CloudFormation invokes it as a custom resource on which the other functions depend. It signs in as the database's owner,
-by IAM or as its settings say. A direct invocation with any other event migrates the database, too.
+with the settings' credentials. A direct invocation with any other event migrates the database, too.
 """
 
 from __future__ import annotations
@@ -19,20 +19,19 @@ from sqlalchemy import Engine, create_engine, make_url, pool
 from sqlalchemy.exc import OperationalError
 
 from infra.migrations import config, sqlalchemy_url, upgrade
-from infra.migrations.access import FUNCTION_USER, admit, make_user
+from infra.migrations.access import FUNCTION_USER, grant_access, make_user
 from shared.settings import DatabaseSettings, load
 from shared.stores.postgres.connection import sign_in_parameters
 
 # A paused database needs some 15 s to resume, and a new role's permissions take some seconds to take effect everywhere.
-_PATIENCE_SECONDS: Final = 120
+_MAX_WAIT_SECONDS: Final = 120
 _CONNECT_SECONDS: Final = 40
 _PAUSE_SECONDS: Final = 3
-# This time is reserved for sending the reason of a failure. Without a response, CloudFormation would wait until its own
-# timeout.
-_ANSWER_SECONDS: Final = 30
+# The time reserved for sending the reason of a failure. Without a response, CloudFormation waits until its own timeout.
+_RESPONSE_SECONDS: Final = 30
 _MAX_REASON: Final = 1000
-# The functions' user ('' for the owner), and whether to create this user. It is not created in a customer's own
-# database.
+# Two settings: the functions' user ('' for the owner), and whether to create this user. A customer's own database gets no
+# user.
 _USER: Final = "MIGRATION__FUNCTION_USER"
 _MAKES_USER: Final = "MIGRATION__MAKES_USER"
 
@@ -47,7 +46,7 @@ class WrongReleaseError(Exception):
 def migrate(required: str | None, deadline: float) -> str:
     """Migrate the database, grant the functions' user access, and return the schema's revision.
 
-    During the rollback of a release the database may be ahead of the code. It then stays as it is.
+    During a release's rollback, the database's schema may be newer than this code. It is then not changed.
 
     Args:
         required: The revision that the template requires; None for the newest.
@@ -63,25 +62,25 @@ def migrate(required: str | None, deadline: float) -> str:
     newest = str(scripts.get_current_head())
     if required not in {None, newest}:
         raise WrongReleaseError(
-            f"the template asks for schema {required}, this code has {newest}: build and deploy both"
+            f"the template requires schema {required}, but this code has {newest}. Build and deploy both"
         )
     current = _current()
     if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
-        logger.warning("the database has schema %s, which is newer than %s: left as it is", current, newest)
+        logger.warning("the database has schema %s, which is newer than %s, and is not changed", current, newest)
         return current
     upgrade(_url(), deadline - time.monotonic())
     with _engine().begin() as connection:
         if os.environ.get(_MAKES_USER, "true") == "true":
             make_user(connection)
         if user := os.environ.get(_USER, FUNCTION_USER):
-            admit(connection, user)
+            grant_access(connection, user)
     logger.info("migrated from schema %s to %s", current, newest)
     return newest
 
 
 def _current() -> str | None:
-    """Return the database's revision, or None for an empty one; wait until the database responds."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    """Wait until the database responds, and return its revision; None for an empty database."""
+    deadline = time.monotonic() + _MAX_WAIT_SECONDS
     while True:
         try:
             with _engine().connect() as connection:
@@ -110,11 +109,11 @@ def _url() -> str:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Migrate, and report to CloudFormation if the event came from it. A stack's deletion changes nothing here."""
-    deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - _ANSWER_SECONDS
+    """Migrate the database, and respond to CloudFormation if the event came from it. A Delete event changes nothing."""
+    deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - _RESPONSE_SECONDS
     if "ResponseURL" not in event:
         return {"revision": migrate(None, deadline)}
-    answer = {
+    response = {
         "StackId": event["StackId"],
         "RequestId": event["RequestId"],
         "LogicalResourceId": event["LogicalResourceId"],
@@ -123,17 +122,17 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     }
     if event["RequestType"] != "Delete":
         try:
-            answer["Data"] = {"Revision": migrate(event["ResourceProperties"]["Revision"], deadline)}
+            response["Data"] = {"Revision": migrate(event["ResourceProperties"]["Revision"], deadline)}
         except Exception as error:
             logger.exception("the database was not migrated")
             log = f"(more in log stream {context.log_stream_name})"
-            answer |= {"Status": "FAILED", "Reason": f"{type(error).__name__}: {str(error)[:_MAX_REASON]} {log}"}
-    _tell(event["ResponseURL"], answer)
-    return answer
+            response |= {"Status": "FAILED", "Reason": f"{type(error).__name__}: {str(error)[:_MAX_REASON]} {log}"}
+    _send_response(event["ResponseURL"], response)
+    return response
 
 
-def _tell(url: str, answer: dict[str, Any]) -> None:
-    body = json.dumps(answer).encode()
+def _send_response(url: str, response: dict[str, Any]) -> None:
+    body = json.dumps(response).encode()
     # CloudFormation's presigned URL must be called without a content type.
     request = urllib.request.Request(url, body, {"Content-Type": ""}, method="PUT")  # noqa: S310
     with urllib.request.urlopen(request, timeout=30):  # noqa: S310

@@ -1,7 +1,7 @@
-"""Changes of large tables during which other clients can read and write.
+"""Changes of large tables while other clients read and write them.
 
-Each runs outside of a transaction, after a commit of the migration's earlier statements. A migration that calls one of
-these may contain other statements only if they can be repeated.
+Each change commits the migration's earlier statements, and runs outside of a transaction. So all other statements of
+such a migration must be repeatable.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _IS_INVALID = sa.text("select not indisvalid from pg_index where indexrelid = to
 
 
 def create_index_online(name: str, table: str, columns: Sequence[str | sa.TextClause], **options: Any) -> None:
-    """Build an index while the table is in use. An invalid index, left by a failed build, is replaced.
+    """Build an index while the table is in use. Replace an invalid index, which a failed build has left.
 
     Args:
         name: The index.
@@ -26,7 +26,7 @@ def create_index_online(name: str, table: str, columns: Sequence[str | sa.TextCl
         **options: Options of `alembic.op.create_index`, such as `unique` or `postgresql_where`.
 
     Raises:
-        sqlalchemy.exc.SQLAlchemyError: The build failed; a repetition starts again.
+        sqlalchemy.exc.SQLAlchemyError: The build failed. The next call starts it again.
     """
     with _outside_of_transactions() as connection:
         if connection.scalar(_IS_INVALID, {"name": name}):

@@ -12,10 +12,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Apply."""
+    """Upgrade the schema."""
     ${upgrades if upgrades else "pass"}
 
 
 def downgrade() -> None:
-    """Take back."""
+    """Downgrade the schema."""
     ${downgrades if downgrades else "pass"}

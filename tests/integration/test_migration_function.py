@@ -163,7 +163,7 @@ def test_a_release_with_another_schema_than_the_templates_fails(url: str, cloudf
     """The template requires another schema than the code has. The migration fails and changes nothing."""
     answer = cloudformation.ask("Create", "0000")
     assert answer["Status"] == "FAILED"
-    assert f"the template asks for schema 0000, this code has {_NEWEST}" in answer["Reason"]
+    assert f"the template requires schema 0000, but this code has {_NEWEST}" in answer["Reason"]
     assert "the-stream" in answer["Reason"]
     assert _asked(url, "select to_regclass('messages')") is None
 
@@ -172,7 +172,7 @@ def test_a_database_that_does_not_respond_fails_the_stack(
     cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The database does not respond. The stack fails at once, and the reason does not contain the password."""
-    monkeypatch.setattr(handler, "_PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(handler, "_MAX_WAIT_SECONDS", 0)
     monkeypatch.setenv("DATABASE__URL", "postgresql://memory_owner:hunter2@127.0.0.1:1/memory")
     answer = cloudformation.ask("Create")
     assert answer["Status"] == "FAILED"
@@ -191,7 +191,7 @@ def test_a_slow_migration_is_reported_before_the_timeout(
     url: str, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A migration takes too long. CloudFormation gets the reason before the function's timeout."""
-    monkeypatch.setattr(handler, "_ANSWER_SECONDS", 899)
+    monkeypatch.setattr(handler, "_RESPONSE_SECONDS", 899)
     with psycopg.connect(url) as other:
         other.execute("select pg_advisory_xact_lock(7215001)")
         answer = cloudformation.ask("Create")

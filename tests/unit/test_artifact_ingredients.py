@@ -34,7 +34,7 @@ def test_missing_ingredients_are_reported() -> None:
     gathered = gather(_MISSING_PYTHON, environment={})
     assert (gathered.python, gathered.page) == (None, False)
     bytecode, no_page = gathered.warnings
-    assert f"no Python {_MISSING_PYTHON}" in bytecode
+    assert f"Python {_MISSING_PYTHON} was not found" in bytecode
     assert OVERRIDE in bytecode
     assert "BYTECODE=off" in bytecode
     assert "Node.js was not found" in no_page

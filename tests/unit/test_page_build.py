@@ -109,6 +109,6 @@ def test_a_failed_build_is_retried(machine: Machine, capsys: pytest.CaptureFixtu
     (machine.sources / "main.tsx").write_text("broken")
     machine.install_node(code=1)
     assert machine.run() == 0
-    assert "The page stays as it was built before" in capsys.readouterr().err
+    assert "The previous build of the page is used" in capsys.readouterr().err
     machine.install_node()
     assert machine.run("--required") == 0

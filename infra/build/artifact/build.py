@@ -20,7 +20,7 @@ PLATFORMS: Final = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylin
 
 # The earliest time that a zip can store.
 EPOCH: Final = 315532800
-_OWN: Final = ("functions", "infra", "shared")
+_PROJECT_PACKAGES: Final = ("functions", "infra", "shared")
 # The migrations are copied as source, because Alembic reads it.
 _MIGRATION: Final = ("__init__.py", "migrations")
 
@@ -60,11 +60,11 @@ def build(function: str, directory: Path, architecture: str, uv: str) -> Ingredi
     _install(function, directory, version, PLATFORMS[architecture], uv)
     prune(directory)
     cut_symbols(directory)
-    _copy_own(function, directory)
+    _copy_project(function, directory)
     if not ingredients.page:
         shutil.rmtree(directory / "functions" / "agent" / "http" / "static" / "built", ignore_errors=True)
     if ingredients.python:
-        compile_modules(directory, ingredients.python, {*_OWN, *READ_THEIR_SOURCE})
+        compile_modules(directory, ingredients.python, {*_PROJECT_PACKAGES, *READ_THEIR_SOURCE})
     (directory / RECORD).write_text(ingredients.record(function, architecture, version))
     _normalise(directory)
     check(function, directory)
@@ -86,7 +86,7 @@ def _install(function: str, directory: Path, version: str, platform: str, uv: st
     subprocess.run([*command, "-r", str(ROOT / "requirements" / f"{function}.txt")], check=True)
 
 
-def _copy_own(function: str, directory: Path) -> None:
+def _copy_project(function: str, directory: Path) -> None:
     """Copy the modules of the function and the shared ones, without files of editors and interpreters."""
     ignored = ("__pycache__", "*.pyc", ".*", "*~")
     ignore = shutil.ignore_patterns(*ignored)

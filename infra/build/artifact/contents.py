@@ -26,7 +26,7 @@ _RECORDS: Final = (
     "sboms",
 )
 
-_UNREACHED: Final = (
+_UNUSED: Final = (
     # Console scripts, and the installation's lock.
     "bin",
     ".lock",
@@ -125,12 +125,12 @@ _UNREACHED: Final = (
 
 def prune(directory: Path) -> None:
     """Remove files that no function needs from installed packages."""
-    for pattern in _UNREACHED:
+    for pattern in _UNUSED:
         _remove(directory.glob(pattern))
     for record in directory.glob("*.dist-info"):
         for pattern in _RECORDS:
             _remove(record.glob(pattern))
-        _without_description(record / "METADATA")
+        _remove_description(record / "METADATA")
     _remove(path for path in directory.rglob("*") if path.is_dir() and path.name in _DIRECTORIES)
     for pattern in _FILES:
         _remove(path for path in directory.rglob(pattern) if ".dist-info" not in path.parent.as_posix())
@@ -144,7 +144,7 @@ def _remove(paths: Iterator[Path]) -> None:
             path.unlink(missing_ok=True)
 
 
-def _without_description(metadata: Path) -> None:
+def _remove_description(metadata: Path) -> None:
     """Keep the metadata's fields and remove the README after them."""
     fields, _, _ = metadata.read_text().partition("\n\n")
     metadata.write_text(f"{fields}\n")

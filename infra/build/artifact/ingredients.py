@@ -107,12 +107,12 @@ def _python(runtime: str, switch: Switch, environment: Mapping[str, str], warnin
     if python := find_python(runtime, environment):
         return python
     missing = (
-        f"There is no Python {runtime} here to make bytecode with; without bytecode a cold start takes about twice as "
-        f"long. Install one, or name it with {OVERRIDE}=path"
+        f"Python {runtime} was not found. It compiles the bytecode; without bytecode a cold start takes about twice as "
+        f"long. Install it, or set {OVERRIDE} to its path"
     )
     if switch == "required":
-        raise MissingIngredientError(f"{missing}, or build without: {BYTECODE}=off.")
-    warnings.append(f"No bytecode. {missing}. {BYTECODE}=required makes this an error, {BYTECODE}=off expects it.")
+        raise MissingIngredientError(f"{missing}, or build without bytecode: {BYTECODE}=off.")
+    warnings.append(f"No bytecode. {missing}. {BYTECODE}=required makes this an error, {BYTECODE}=off no warning.")
     return None
 
 
@@ -125,7 +125,7 @@ def _page(switch: Switch, warnings: list[str]) -> bool:
         missing = str(error).strip().rstrip(".")
         if switch == "required":
             raise MissingIngredientError(f"{missing}; or build without the page: {PAGE}=off.") from error
-        warnings.append(f"No page. {missing}. {PAGE}=required makes this an error, {PAGE}=off expects it.")
+        warnings.append(f"No page. {missing}. {PAGE}=required makes this an error, {PAGE}=off no warning.")
         return False
     return True
 

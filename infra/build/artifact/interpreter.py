@@ -23,10 +23,12 @@ def find_python(version: str, environment: Mapping[str, str] = os.environ) -> Pa
         ValueError: `RUNTIME_PYTHON` names another version.
     """
     if path := environment.get(OVERRIDE):
-        if not _is(version, Path(path)):
+        if not _has_version(version, Path(path)):
             raise ValueError(f"{OVERRIDE} names {path}, which is not Python {version}.")
         return Path(path)
-    return next((candidate for candidate in _candidates(version, environment) if _is(version, candidate)), None)
+    return next(
+        (candidate for candidate in _candidates(version, environment) if _has_version(version, candidate)), None
+    )
 
 
 def _candidates(version: str, environment: Mapping[str, str]) -> Iterator[Path]:
@@ -40,7 +42,7 @@ def _candidates(version: str, environment: Mapping[str, str]) -> Iterator[Path]:
         yield path / "bin" / f"python{version}"
 
 
-def _is(version: str, python: Path) -> bool:
+def _has_version(version: str, python: Path) -> bool:
     """Run the interpreter to check it: pyenv's shims are on the path even for versions that they cannot start."""
     try:
         probe = subprocess.run([python, "-c", _PROBE], capture_output=True, text=True, check=False, timeout=60)

@@ -1,7 +1,7 @@
-"""Strips shared libraries of symbols and debug sections, several megabytes that only debuggers and linkers read.
+"""Removes symbols and debug sections from shared libraries. Only debuggers and linkers read these megabytes.
 
-The loader reads only a library's segments. The part after the last segment (symbol tables, debug sections, the section
-table) is removed. Sections between the segments stay.
+The loader reads only a library's segments. So the part after the last segment (symbol tables, debug sections, the
+section table) is removed. Sections between the segments stay.
 """
 
 import struct
@@ -18,15 +18,15 @@ _SECTIONS: Final = 58
 
 
 def cut_symbols(directory: Path) -> None:
-    """Remove from every shared library in `directory` the part that the loader does not load."""
+    """Remove the part that the loader does not read from every shared library in `directory`."""
     for path in sorted(directory.rglob("*")):
         if ".so" in path.suffixes and path.is_file():
             library = path.read_bytes()
             if library.startswith(_MAGIC):
-                path.write_bytes(_loaded(library))
+                path.write_bytes(_without_symbols(library))
 
 
-def _loaded(library: bytes) -> bytes:
+def _without_symbols(library: bytes) -> bytes:
     (table,) = struct.unpack_from("<Q", library, _SEGMENTS_AT)
     entry, count = struct.unpack_from("<HH", library, _SEGMENTS)
     end = table + entry * count

@@ -8,7 +8,7 @@ MEGABYTE: Final = 1_000_000
 LIMITS: Final = {"agent": 64 * MEGABYTE, "migrate": 40 * MEGABYTE, "sync": 32 * MEGABYTE}
 """Maximum unzipped bytes of each function."""
 
-_SHOWN: Final = 15
+_MAX_LISTED: Final = 15
 
 
 def size(directory: Path) -> int:
@@ -33,7 +33,7 @@ def check(function: str, directory: Path) -> None:
     """
     bytes_by_name = packages(directory)
     if (total := sum(bytes_by_name.values())) > LIMITS[function]:
-        lines = [f"  {bytes_ / MEGABYTE:6.1f} MB  {name}" for name, bytes_ in bytes_by_name.most_common(_SHOWN)]
+        lines = [f"  {bytes_ / MEGABYTE:6.1f} MB  {name}" for name, bytes_ in bytes_by_name.most_common(_MAX_LISTED)]
         limit = LIMITS[function] // MEGABYTE
         raise ValueError(
             f"The {function} artifact has {total / MEGABYTE:.1f} MB, {limit} MB are allowed. Its largest parts:\n"
