@@ -33,7 +33,7 @@ def milliseconds_of(order_key: UUID) -> int:
 
 
 def is_time_ordered(exchange_id: UUID) -> bool:
-    """Return whether the id is a UUIDv7, by the version digit only, like PostgreSQL."""
+    """Return whether the id is a UUIDv7. Only the version digit counts, as in PostgreSQL."""
     return exchange_id.int >> 76 & 0xF == 7  # noqa: PLR2004 - the version of this module's ids
 
 

@@ -1,4 +1,4 @@
-"""Validates texts."""
+"""Validates texts and URLs."""
 
 from __future__ import annotations
 

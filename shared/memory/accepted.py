@@ -23,7 +23,7 @@ class _Accepted:
 
     Attributes:
         accepted_at: Unix seconds of this machine's clock.
-        is_durable: Whether the queue or PostgreSQL has it; if not, only Redis' outbox does.
+        is_durable: Whether the queue or PostgreSQL has the exchange; if not, only Redis' outbox has it.
     """
 
     exchange: Exchange

@@ -14,7 +14,7 @@ from shared.idempotency import keyed_request
 from shared.memory.losses import may_lack_undrained
 from shared.memory.memory import Memory
 from shared.memory.messages import add_layer
-from shared.memory.ownership import is_listed_as
+from shared.memory.ownership import is_listed_owner
 from shared.memory.turn import AppendResult
 from shared.models import Exchange, ExchangeTexts, Message
 from shared.request_ids import current_request_id
@@ -102,7 +102,7 @@ class Exchanges:
     ) -> AppendResult:
         """Replace an exchange in Redis through the queue or the outbox."""
         add_layer(copies.degraded, error.layer)
-        if owner is not None and not is_listed_as(copies.cached, owner):
+        if owner is not None and not is_listed_owner(copies.cached, owner):
             raise error
         if exchange_id in copies.cached.deleted:
             raise ExchangeNotFound(str(exchange_id)) from error

@@ -24,6 +24,7 @@ from shared.stores.cache import CacheLayer, CacheRead
 from shared.stores.queue import ExchangeQueue
 
 _MAX_FLOORS: Final = 10_000
+# The minimum time between two reads of PostgreSQL's clock.
 _ARCHIVE_CLOCK_SECONDS: Final = 60.0
 # If this machine's clock and the elapsed time differ by more seconds than this, the clock was set.
 _MAX_DRIFT: Final = 1.0
@@ -83,7 +84,7 @@ class Memory:
         return UUID(int=int((self.now() + MAX_SKEW) * 1000) + 1 << 80)
 
     def _floor(self, thread_id: str) -> UUID | None:
-        """Return the thread's latest order key; None if there is none, or if it was recorded with a wrong clock."""
+        """Return the thread's latest order key; None without one, or if the key comes from a wrong clock."""
         floor = self._floors.get(thread_id)
         return floor if floor is not None and floor < self._first_skewed_order() else None
 
@@ -112,10 +113,9 @@ class Memory:
         self._clock_offset = shared - local
 
     def _read_archive_offset(self, local: float) -> float | None:
-        """Return PostgreSQL's clock offset, read at most once a minute; None while it does not respond."""
+        """Return PostgreSQL's clock offset, read at most once a minute; None while PostgreSQL does not respond."""
         if abs(local - self._archive_read_at) > _ARCHIVE_CLOCK_SECONDS:
-            # After a failure the clock is read again by the next call, because a wrong date in an exchange is
-            # permanent.
+            # After a failure, the next call reads the clock again, because a wrong time in an exchange is permanent.
             self._archive_offset = None
             with suppress(StoreUnavailable):
                 self._archive_offset = self.archive.clock() - local

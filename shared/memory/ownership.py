@@ -29,8 +29,8 @@ def authorize(thread_id: str, owner: ThreadOwner, user_id: str | None, access: A
     return owner.user_id
 
 
-def is_listed_as(cached: CacheRead, user_id: str) -> bool:
-    """Return whether a list proves that the thread is this user's: it is sealed, and all its entries are the user's.
+def is_listed_owner(cached: CacheRead, user_id: str) -> bool:
+    """Return whether the list is sealed and has only this user's entries, which proves that the user owns the thread.
 
     Only the thread's owner can add entries. The owner can change only after a deletion, which removes the entries.
     """

@@ -14,7 +14,7 @@ from shared.memory.cursors import decode, encode
 from shared.memory.deletion import Deletion
 from shared.memory.memory import Memory
 from shared.memory.messages import merge_messages
-from shared.memory.ownership import exchanges_of, is_listed_as
+from shared.memory.ownership import exchanges_of, is_listed_owner
 from shared.memory.sizes import fit_to_event
 from shared.models import Exchange, Message, Thread, format_time, title_of
 from shared.stores.archive import MessagePosition
@@ -219,7 +219,7 @@ class Threads:
             cached = self._memory.cache.peek(thread_id)
         except StoreUnavailable:
             cached = CacheRead()
-        if is_listed_as(cached, owner):
+        if is_listed_owner(cached, owner):
             return
         self._require_own(thread_id, owner, self._cached_messages(thread_id, cached, owner))
 
@@ -299,7 +299,7 @@ def _documents(exchanges: Sequence[Exchange], owner: str | None) -> tuple[str, .
 
 def _require_listed_owner(owner: str, cached: CacheRead, error: StoreUnavailable) -> None:
     """Check that L1's list shows this user as the owner, because L2 is down."""
-    if not is_listed_as(cached, owner):
+    if not is_listed_owner(cached, owner):
         raise error
 
 

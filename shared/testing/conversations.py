@@ -30,7 +30,7 @@ class Conversation:
         return sorted(self.exchanges.values(), key=lambda exchange: (exchange.order, exchange.exchange_id))
 
     def add(self, exchange: Exchange) -> bool:
-        """Add an exchange, or the newer version of a known one, and return whether it is new."""
+        """Add an exchange, or a newer version of a stored exchange, and return whether the exchange is new."""
         title = title_of(exchange.user_message)
         if exchange.created_at < self.created_at:
             self.user_id = exchange.user_id

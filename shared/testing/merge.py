@@ -1,4 +1,4 @@
-"""The plain model of `read.lua` and `merge.lua`, against which they are tested. The in-memory cache uses it."""
+"""`read.lua` and `merge.lua` in Python. Tests compare both, and the in-memory cache uses this module."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _Ending = tuple[str, str] | None
 
 
 def add_token(entries: Sequence[bytes], max_messages: int, generation: str, token: str) -> list[bytes]:
-    """Return a list after `read.lua`: an unsealed one carries a token."""
+    """Return a list after `read.lua`, which adds a token to an unsealed list."""
     if not entries:
         return [PLACEHOLDER + ending("asked", token)]
     sealed = seal_of(entries[0])
@@ -88,7 +88,7 @@ def merge(
 
 
 def _comes_before(entry: bytes, sealed: bytes) -> bool:
-    """Return whether an entry may sort before the sealed one."""
+    """Return whether an entry may sort before the sealed entry."""
     if entry == sealed:
         return False
     new, old = OWN_ENTRY.match(entry), OWN_ENTRY.match(sealed)
