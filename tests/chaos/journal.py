@@ -122,7 +122,7 @@ class Turn:
 
 @dataclass(slots=True)
 class LoggedDeletion:
-    """The deletion of a thread or a user. It includes all exchanges that were sent until it succeeded.
+    """The deletion of a thread or a user. It includes all exchanges that were sent before it succeeded.
 
     Attributes:
         user_id: The user, if all threads of the user were deleted.

@@ -82,13 +82,17 @@ def run(state_dir: Path, seed: int, size: Size, print_progress: Callable[[str], 
         _read_threads(stack.info, plan, journal, size)
         print_progress("Comparing the responses with the stores.")
         verdict = Judge(journal).judge(read_threads(stack.info, [f"chaos-{number}" for number in range(size.threads)]))
-        lasted = time.monotonic() - journal.began
+        total_seconds = time.monotonic() - journal.began
         sweeps = stack.log.read_text(errors="replace").count(_SWEEP_LOG_FIELD)
         sqs = sqs_client(stack.info)
         dead_letter_count = count_dead_letters(stack.info, sqs)
         sqs.close()
     _record_unfinished(
-        verdict, journal, backlog, dead_letter_count=dead_letter_count, has_swept=sweeps > 0 or lasted < _SWEEP_SECONDS
+        verdict,
+        journal,
+        backlog,
+        dead_letter_count=dead_letter_count,
+        has_swept=sweeps > 0 or total_seconds < _SWEEP_SECONDS,
     )
     return RunReport(seed, size.exchanges, seconds, drain_seconds, sweeps, dead_letter_count, journal, verdict)
 

@@ -17,7 +17,7 @@ _DATA_LOSS_FAULTS = {
     *("valkey restores older data", "valkey fails over", "valkey fails over to wrong clock"),
 }
 # An outbox is emptied within this time: two sweeps and the longest outage of the stores.
-_OUTBOX_SECONDS = 180.0
+_MAX_OUTBOX_SECONDS = 180.0
 # A fault of PostgreSQL can prevent storing a key for this long after the fault's end.
 _BREAKER_SECONDS = 3.0
 
@@ -170,7 +170,7 @@ class Judge:
         return any(
             fault.kind in _DATA_LOSS_FAULTS
             and fault.ended >= request.sent
-            and fault.began <= request.ended + _OUTBOX_SECONDS
+            and fault.began <= request.ended + _MAX_OUTBOX_SECONDS
             for fault in self._journal.faults
         )
 
@@ -244,7 +244,7 @@ class Judge:
 
 
 def _must_sort_after(first: Turn, second: Turn) -> bool:
-    """Return whether the second exchange must sort after the first one.
+    """Return whether the second exchange must sort after the first exchange.
 
     It must if the second turn began with `/invoking`, or if the service created both ids from the time. It need not if
     the caller created the second UUIDv7.

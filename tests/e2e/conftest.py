@@ -62,7 +62,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture(scope="session")
 def endpoint_url() -> str:
-    """Return the endpoint of a running system; '' if there is none."""
+    """Return the endpoint of a running system, or '' if there is none."""
     return os.environ.get("AWS_ENDPOINT_URL", "")
 
 

@@ -132,8 +132,11 @@ def test_either_sweep_stores_the_outbox_of_the_other_release(
     """The other release's sweep stores exchanges that were in the outbox at the change of the release."""
     unreachable = {"SYNC__QUEUE_URL": "http://127.0.0.1:9/queue", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
     unreachable["DATABASE__URL"] = "postgresql://memory:memory@127.0.0.1:9/memory"
-    cut_off = upgraded.agent(writes, "cut off", **unreachable)
-    assert [cut_off.store_exchange("t", text, "ana")["durability"] for text in ("one", "two")] == ["redis", "redis"]
+    agent_with_outbox_only = upgraded.agent(writes, "outbox only", **unreachable)
+    assert [agent_with_outbox_only.store_exchange("t", text, "ana")["durability"] for text in ("one", "two")] == [
+        "redis",
+        "redis",
+    ]
     upgraded.drain_and_sweep(sweeps)
     _check(upgraded, rows, "t", "ana", ["one", "two"])
 

@@ -20,7 +20,7 @@ def _texts(rows: psycopg.Connection) -> list[str]:
 
 
 def _store_three(upgraded: Releases, release: Release) -> list[str]:
-    """Store and drain three exchanges; return their ids."""
+    """Store and drain three exchanges. Return their ids."""
     agent = upgraded.agent(release)
     ids = [agent.store_exchange("t", text, "ana")["exchange_id"] for text in ("one", "two", "three")]
     upgraded.drain_and_sweep(release)
@@ -28,8 +28,8 @@ def _store_three(upgraded: Releases, release: Release) -> list[str]:
     return ids
 
 
-def _store_three_and_return_bodies(upgraded: Releases, release: Release) -> tuple[list[str], list[str]]:
-    """Store and drain three exchanges; return their bodies in the queue and their ids."""
+def _store_three_with_bodies(upgraded: Releases, release: Release) -> tuple[list[str], list[str]]:
+    """Store and drain three exchanges. Return their bodies in the queue and their ids."""
     agent = upgraded.agent(release)
     ids = [agent.store_exchange("t", text, "ana")["exchange_id"] for text in ("one", "two", "three")]
     bodies = [record["body"] for record in upgraded.queues.receive(visibility=0)]
@@ -47,7 +47,7 @@ def test_a_replaced_exchange_stays_replaced_after_a_rollback(
     writer: Release, upgraded: Releases, rows: psycopg.Connection, redis_client: redis.Redis
 ) -> None:
     """The previous release shows the new text, adds exchanges, and does not restore the old text by a redelivery."""
-    bodies, ids = _store_three_and_return_bodies(upgraded, writer)
+    bodies, ids = _store_three_with_bodies(upgraded, writer)
     this, previous = upgraded.agent("this"), upgraded.agent("previous")
     this.request("PUT", f"/threads/t/exchanges/{ids[1]}", _NEW_TEXTS)
     assert previous.user_messages("t", "ana") == ["one", "new", "three"]
@@ -71,7 +71,7 @@ def test_the_sweep_removes_a_deleted_exchange_that_the_previous_release_stored_a
 
     This release's sweep removes the exchange again from both layers.
     """
-    bodies, ids = _store_three_and_return_bodies(upgraded, "this")
+    bodies, ids = _store_three_with_bodies(upgraded, "this")
     upgraded.agent("this").request("DELETE", f"/threads/t/exchanges/{ids[1]}")
     assert upgraded.agent("previous").user_messages("t", "ana") == ["one", "three"]
     assert _texts(rows) == ["one", "three"]
@@ -92,8 +92,10 @@ def test_the_previous_drain_dead_letters_a_replacement(upgraded: Releases, rows:
     If the dead letter is moved back to the queue after the deployment, this release stores it.
     """
     ids = _store_three(upgraded, "this")
-    cut_off = upgraded.agent("this", "cut off", DATABASE__URL="postgresql://memory:memory@127.0.0.1:9/memory")
-    assert cut_off.request("PUT", f"/threads/t/exchanges/{ids[1]}", _NEW_TEXTS)["durability"] == "queue"
+    agent_without_postgres = upgraded.agent(
+        "this", "without postgres", DATABASE__URL="postgresql://memory:memory@127.0.0.1:9/memory"
+    )
+    assert agent_without_postgres.request("PUT", f"/threads/t/exchanges/{ids[1]}", _NEW_TEXTS)["durability"] == "queue"
     upgraded.sync("previous").drain(upgraded.queues)
     ((body, attributes),) = upgraded.queues.dead()
     assert attributes["reason"] == "unknown_version"
@@ -113,8 +115,8 @@ def test_both_releases_agree_on_the_owner_of_a_thread(
     upgraded.environment |= issuer.environment()
 
     def send(agent: Agent, user: str, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        status, answer, _ = agent.http(method, path, body, {"Authorization": f"Bearer {issuer.token(user)}"})
-        return status, answer
+        status, response, _ = agent.http(method, path, body, {"Authorization": f"Bearer {issuer.token(user)}"})
+        return status, response
 
     exchange = {"thread_id": "t", "user_message": "mine", "assistant_message": "re mine"}
     assert send(upgraded.agent(writes), "ana", "POST", "/invoked", exchange)[0] == 202
@@ -125,8 +127,8 @@ def test_both_releases_agree_on_the_owner_of_a_thread(
             redis_client.flushall()
         for release in (reads, writes):
             agent = upgraded.agent(release)
-            status, answer = send(agent, "ana", "POST", "/invoking", {"thread_id": "t"})
-            assert (status, [each["content"] for each in answer["messages"]]) == (200, ["mine", "re mine"]), step
+            status, response = send(agent, "ana", "POST", "/invoking", {"thread_id": "t"})
+            assert (status, [each["content"] for each in response["messages"]]) == (200, ["mine", "re mine"]), step
             for path, body in (("/invoking", {"thread_id": "t"}), ("/invoked", exchange)):
                 assert send(agent, "bob", "POST", path, body)[0] == 404, (step, release, path)
             assert send(agent, "bob", "GET", "/threads/t")[0] == 404, (step, release)
