@@ -1,6 +1,6 @@
 """Generates the synchronous modules from the asynchronous ones: `python clients/python/unasync.py`.
 
-A test compares both.
+A test checks that they match.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final
 
 SOURCE: Final = Path(__file__).parent / "src" / "hybrid_memory_client"
 MODULES: Final = ("client", "journal", "sender")
-WORDS: Final = (
+REPLACEMENTS: Final = (
     (r"(?<=\A\"\"\")The asynchronous client", "The synchronous client"),
     (
         r"\. `_sync_(\w+)\.py` is made from this file: see (`[^`]*`)\.",
@@ -37,14 +37,14 @@ WORDS: Final = (
 )
 
 
-def synchronous(text: str) -> str:
+def to_synchronous(text: str) -> str:
     """Return the synchronous form of an asynchronous module's source."""
-    for pattern, replacement in WORDS:
+    for pattern, replacement in REPLACEMENTS:
         text = re.sub(pattern, replacement, text)
     return text
 
 
 if __name__ == "__main__":
     for module in MODULES:
-        made = synchronous((SOURCE / f"_async_{module}.py").read_text())
-        (SOURCE / f"_sync_{module}.py").write_text(made)
+        generated = to_synchronous((SOURCE / f"_async_{module}.py").read_text())
+        (SOURCE / f"_sync_{module}.py").write_text(generated)

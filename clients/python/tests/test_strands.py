@@ -142,19 +142,19 @@ def test_reading_a_long_session_needs_one_request(url: str, thread_id: str) -> N
 def test_messages(repository: HybridSessionRepository, client: MemoryClient, thread_id: str) -> None:
     """Messages are returned in the order of their numbers, in pages, per agent, including bytes."""
     picture = {"image": {"format": "png", "source": {"bytes": b"\x00\x01\xff"}}}
-    made = [_message(0, {"text": "What is it?"}, picture), _message(1, {"text": "Noise."}, role="assistant")]
-    for each in made:
+    messages = [_message(0, {"text": "What is it?"}, picture), _message(1, {"text": "Noise."}, role="assistant")]
+    for each in messages:
         repository.create_message(thread_id, "a", each)
     repository.create_message(thread_id, "b", _message(0, {"text": "Other."}))
-    assert repository.list_messages(thread_id, "a") == made
-    assert repository.list_messages(thread_id, "a", limit=1) == made[:1]
-    assert repository.list_messages(thread_id, "a", limit=5, offset=1) == made[1:]
-    assert repository.read_message(thread_id, "a", 1) == made[1]
+    assert repository.list_messages(thread_id, "a") == messages
+    assert repository.list_messages(thread_id, "a", limit=1) == messages[:1]
+    assert repository.list_messages(thread_id, "a", limit=5, offset=1) == messages[1:]
+    assert repository.read_message(thread_id, "a", 1) == messages[1]
     assert repository.read_message(thread_id, "a", 7) is None
     assert repository.list_messages(thread_id, "nobody") == []
     # A guardrail's redaction: this agent reads the newer version, other readers still see the older text.
-    made[0].redact_message = {"role": "user", "content": [{"text": "[redacted]"}]}
-    repository.update_message(thread_id, "a", made[0])
+    messages[0].redact_message = {"role": "user", "content": [{"text": "[redacted]"}]}
+    repository.update_message(thread_id, "a", messages[0])
     assert next(each.to_message()["content"] for each in repository.list_messages(thread_id, "a")) == [
         {"text": "[redacted]"}
     ]

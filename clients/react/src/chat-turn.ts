@@ -49,7 +49,7 @@ export async function findExchange(turn: Turn, knownId: string | undefined): Pro
     return knownId;
   }
   if (ids.length > 0 && !turn.isFirst && index === 0) {
-    const detail = 'The memory cannot tell which message this one replaces. Nothing was sent.';
+    const detail = 'It is unknown which message this one replaces. Nothing was sent.';
     throw new AgentChatError({ status: 0, title: 'Not sent', detail });
   }
   const exchangeId = ids[index];

@@ -24,7 +24,7 @@ let lastSkew = 0;
 export function newExchangeId(after?: string): string {
   const bytes = randomBytes();
   const milliseconds = Math.floor(clock.now());
-  // Ids made with the wrong clock must not push later ids into the future.
+  // Ids with the wrong time must not push later ids into the future.
   if (clock.skew !== lastSkew) last = EPOCH;
   lastSkew = clock.skew;
   const shown = positionOf(after);

@@ -140,7 +140,7 @@ test.each([Infinity, 2 ** 31, 2 ** 40])('a timeout of %d is limited to the longe
 });
 
 function circularObject(): Record<string, unknown> {
-  const made: Record<string, unknown> = {};
-  made['made'] = made;
-  return made;
+  const circular: Record<string, unknown> = {};
+  circular['circular'] = circular;
+  return circular;
 }

@@ -171,10 +171,10 @@ test('a hidden page sends no request, and a visible page sends one', async () =>
 
 test('there is no refresh of a new thread, with loadHistory: false, or after unmounting', async () => {
   const memory = serve();
-  const made = renderChat();
+  const created = renderChat();
   const other = renderChat({ threadId: 't', loadHistory: false });
   await dispatch(window, 'focus');
-  made.unmount();
+  created.unmount();
   other.unmount();
   await dispatch(window, 'focus');
   expect(memory.reads).toEqual([]);

@@ -17,10 +17,10 @@ test('the hook creates a thread id if the options have none; the id is in the fi
 
 test('a new thread requests no history, and an unknown thread id gives an empty thread without an error', async () => {
   const memory = serve();
-  const made = renderChat();
-  await made.waitUntil(({ historyStatus }) => historyStatus === 'ready');
+  const created = renderChat();
+  await created.waitUntil(({ historyStatus }) => historyStatus === 'ready');
   expect(memory.reads).toHaveLength(0);
-  const given = renderChat({ threadId: 'nobody said anything here' });
+  const given = renderChat({ threadId: 'empty' });
   await given.waitUntil(({ historyStatus }) => historyStatus === 'ready');
   expect(memory.reads).toHaveLength(1);
   expect(given.current).toMatchObject({ messages: [], error: undefined, hasMore: false, status: 'ready' });
@@ -255,12 +255,12 @@ test('newThread replaces the thread of the options until the options have anothe
   storeExchanges(memory, 'a', 1);
   const chat = renderChat({ threadId: 'a' });
   await chat.waitUntil(({ messages }) => messages.length === 2);
-  const made = chat.act(({ newThread }) => newThread());
+  const created = chat.act(({ newThread }) => newThread());
   chat.rerender({ threadId: 'a' });
-  expect(chat.current.threadId).toBe(made);
+  expect(chat.current.threadId).toBe(created);
   await chat.send('Hello');
   // A parent that stores the id in its own state does this.
-  chat.rerender({ threadId: made });
+  chat.rerender({ threadId: created });
   expect(chat.texts).toEqual(['Hello', 'You said: Hello']);
   chat.rerender({ threadId: 'a' });
   expect(chat.current.threadId).toBe('a');
@@ -376,13 +376,13 @@ test('returning to a thread that was created here shows its history and reports 
   const onThreadId = vi.fn();
   const chat = renderChat({ onThreadId });
   await chat.send('Hello');
-  const made = chat.current.threadId;
+  const created = chat.current.threadId;
   chat.rerender({ threadId: 'b', onThreadId });
   await chat.waitUntil(({ historyStatus }) => historyStatus === 'ready');
   chat.rerender({ onThreadId });
-  expect(chat.current.threadId).toBe(made);
+  expect(chat.current.threadId).toBe(created);
   await chat.waitUntil(({ messages }) => messages.length === 2);
-  expect(onThreadId.mock.calls).toEqual([[made], [made]]);
+  expect(onThreadId.mock.calls).toEqual([[created], [created]]);
 });
 
 test('failed messages of the last twenty threads stay in memory', async () => {

@@ -26,7 +26,7 @@ def test_the_synchronous_module_is_generated(name: str) -> None:
     spec.loader.exec_module(unasync)
     assert name in unasync.MODULES
     source = PACKAGE / "src" / "hybrid_memory_client"
-    generated = unasync.synchronous((source / f"_async_{name}.py").read_text())
+    generated = unasync.to_synchronous((source / f"_async_{name}.py").read_text())
     arguments = ["format", "--stdin-filename", "module.py", "-"]
     formatted = subprocess.run(
         [ROOT / ".venv" / "bin" / "ruff", *arguments], input=generated, capture_output=True, text=True, check=True

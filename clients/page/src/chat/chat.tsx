@@ -26,7 +26,7 @@ export function Chat({ chat, thread, turns, composer, onRename, onDelete, onRelo
   const { messages, historyStatus, hasMore, error, status } = chat;
   const log = useRef<HTMLDivElement>(null);
   const last = messages.at(-1);
-  const onEarlier = useScrollAnchor(log, chat.threadId, messages[0]?.id, hasMore);
+  const prepareLoadMore = useScrollAnchor(log, chat.threadId, messages[0]?.id, hasMore);
   useEffect(() => {
     const box = log.current;
     if (box) box.scrollTop = box.scrollHeight;
@@ -51,7 +51,7 @@ export function Chat({ chat, thread, turns, composer, onRename, onDelete, onRelo
             type="button"
             className="button more"
             onClick={() => {
-              onEarlier();
+              prepareLoadMore();
               void chat.loadMore();
             }}
           >
