@@ -1,18 +1,17 @@
-"""The AWS emulator's process: ministack, patched where it differs from AWS in ways that matter here.
+"""The AWS emulator's process: ministack, with patches where it differs from AWS in a way that affects this project.
 
-The patches, all for the exactly pinned version:
+The patches depend on the pinned version:
 - the function gets a REST API's path percent-encoded, as on AWS, so that `a%2Fb` stays one segment;
 - a stage's URL without a trailing slash redirects to the one with it. On AWS the function does that, but here
   the function cannot distinguish the two URLs;
 - an SQS event source fills batches up to its BatchSize, not only up to ten;
-- one thread at a time changes a queue: otherwise messages sent while a batch is deleted could be lost;
-- an invalid delay is refused, as by SQS: `/health` tests the queue with a message that SQS refuses;
+- only one thread at a time changes a queue, so that a message sent while a batch is deleted is not lost;
+- an invalid delay is refused, as by SQS, because `/health` tests the queue with a message that SQS refuses;
 - a burst of requests waits for one of a few workers instead of starting one process each;
 - a worker ends with the emulator, even in the middle of a request;
 - the functions' logs are also appended to a file, which `make run` follows, and old log streams are dropped.
 
-It is a script of its own and imports nothing of the project, because its function workers must not find the project's
-modules.
+This script imports no module of the project, because its function workers must not find the project's modules.
 """
 
 # ruff: noqa: SLF001 - the patched attributes are private, which is why the version is pinned exactly
@@ -81,7 +80,7 @@ def with_finished_stages(inner: Asgi) -> Asgi:
 
 
 def with_whole_batches(receive: Callable[[str, int], list[Any]]) -> Callable[[str, int], list[Any]]:
-    """Return a receive function that takes ten messages at a time until the batch is full or the queue is empty."""
+    """Return a receive function that receives ten messages at a time until the batch is full or the queue is empty."""
 
     def receive_batch(queue_url: str, limit: int) -> list[Any]:
         batch: list[Any] = []
@@ -186,8 +185,8 @@ def main() -> None:
     lambda_svc._execute_function_warm = with_few_workers(lambda_svc._execute_function_warm)
     lambda_svc._emit_lambda_logs = with_log_file(lambda_svc._emit_lambda_logs, Path(os.environ["FUNCTION_LOG"]))
     lambda_runtime._PYTHON_WORKER_SCRIPT = WATCH_PARENT + lambda_runtime._PYTHON_WORKER_SCRIPT
-    # The first value is how long a response waits for the first log line. The default would delay each call of a
-    # function without logs by 50 ms.
+    # The first value is the time for which a response waits for the first log line. With the default, each call of a
+    # function without logs takes 50 ms longer.
     lambda_runtime.Worker._drain_stderr_bounded.__defaults__ = (0.005, 0.002, 0.100)
     app.main()
 

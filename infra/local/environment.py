@@ -32,7 +32,7 @@ def isolate() -> None:
 
 
 def read_settings(project: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the settings to hand on: those of the project's `.env`, and over them the environment's.
+    """Return the settings of the project's `.env` and of the environment, which has priority.
 
     Raises:
         LocalStackError: `.env` cannot be read.

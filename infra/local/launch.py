@@ -1,7 +1,7 @@
-"""Launcher: changes the user, ends the process with its parent, and execs a server (same pid).
+"""The launcher: changes the user, arranges that the process ends with its parent, and execs a server with the same pid.
 
-It is a script of its own (`python -I -S launch.py ...`) and imports only the standard library. Between fork and exec, a
-threaded parent may only make async-signal-safe calls; a new interpreter may do anything.
+It runs as a separate script (`python -I -S launch.py ...`) and imports only the standard library. Between fork and
+exec, a process with threads may only make async-signal-safe calls. A new interpreter has no such limit.
 """
 
 import argparse
@@ -40,7 +40,7 @@ def enter_user_namespace(libc: ctypes.CDLL, uid: int, gid: int) -> None:
     outer_uid, outer_gid = os.geteuid(), os.getegid()
     _check(libc.unshare(CLONE_NEWUSER))
     for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {outer_uid} 1"), ("gid_map", f"{gid} {outer_gid} 1")):
-        # One write call each, because the kernel accepts a map only in one write.
+        # The kernel accepts a map only in a single write.
         handle = os.open(f"/proc/self/{name}", os.O_WRONLY)
         try:
             os.write(handle, text.encode())
@@ -65,7 +65,7 @@ def drop_to(libc: ctypes.CDLL, uid: int, gid: int, *, keep_access: bool) -> None
 
 
 def die_with_parent(libc: ctypes.CDLL, parent: int) -> None:
-    """Ask the kernel for SIGKILL when the parent ends. Call it last, because a change of user clears it."""
+    """Request SIGKILL for the parent's end. Call this last, because a change of user clears the request."""
     _check(libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0))
     if os.getppid() != parent:
         os._exit(EXIT_CANNOT_BECOME)  # the parent ended before the call

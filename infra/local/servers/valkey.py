@@ -1,4 +1,4 @@
-"""The embedded Valkey: in memory while it runs, a dump at a clean stop, empty after a crash."""
+"""The embedded Valkey. It writes its data to disk only at a clean stop, so it is empty after a crash."""
 
 import subprocess
 from contextlib import suppress
@@ -31,7 +31,7 @@ class ValkeyServer(ChildServer):
         program += ["--save", "", "--appendonly", "no", "--dir", str(self.data_dir), "--dbfilename", DUMP]
         self._process = spawn(program, self.log)
         wait_until(self._answers, self._process, name=self.name, log=self.log, seconds=START_SECONDS)
-        # The dump has been loaded. If it stayed, a restart after a crash would load outdated data.
+        # Valkey has loaded the dump. Delete it, because a restart after a crash would load the outdated data.
         (self.data_dir / DUMP).unlink(missing_ok=True)
 
     def _client(self) -> redis.Redis:
