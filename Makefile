@@ -72,12 +72,13 @@ test-page: $(VENV)/.stamp-dev ## Test the page in Chromium against the embedded 
 	@cd clients/page && npm run --silent check
 	@IMAGES="$(IMAGES)" $(BIN)/python -m pytest tests/page
 
-lint: $(VENV)/.stamp-dev ## Check style, types, imports and templates
+lint: $(VENV)/.stamp-dev ## Check style, types, imports, templates and the dependencies' licences
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/cfn-lint template.yaml $(wildcard infra/aws/*.yaml)
+	$(BIN)/python -m infra.build.licences
 
 docs: $(VENV)/.stamp-dev ## Generate the references in docs/ from the API and the command line
 	@$(BIN)/python -m scripts.api_reference

@@ -11,6 +11,8 @@ export default defineConfig({
     emptyOutDir: true,
     // No data: URLs, because the page's content security policy blocks them.
     assetsInlineLimit: 0,
+    // The licences of the packages in the bundle, which has no comments.
+    license: { fileName: 'licences.txt' },
     modulePreload: { polyfill: false },
     rolldownOptions: {
       onLog(level, log, handle) {

@@ -85,6 +85,15 @@ def test_the_artifact_has_no_unwanted_files(artifacts: dict[str, Path], function
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_artifact_has_the_licences(artifacts: dict[str, Path], function: str) -> None:
+    """The artifact has the project's licence, and the agent function's page has those of its packages."""
+    for name in ("LICENSE", "NOTICE"):
+        assert (artifacts[function] / name).read_bytes() == (ROOT / name).read_bytes()
+    page = artifacts[function] / "functions" / "agent" / "http" / "static" / "built"
+    assert not page.is_dir() or "Copyright (c) Meta Platforms" in (page / "licences.txt").read_text()
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
 def test_every_module_is_compiled(artifacts: dict[str, Path], runtime_python: Path, function: str) -> None:
     """Each module is present once, as unchecked bytecode of the runtime's version."""
     magic = subprocess.run(

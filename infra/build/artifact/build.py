@@ -23,6 +23,7 @@ EPOCH: Final = 315532800
 _PROJECT_PACKAGES: Final = ("functions", "infra", "shared")
 # The migrations are copied as source, because Alembic reads it.
 _MIGRATION: Final = ("__init__.py", "migrations")
+_LICENCES: Final = ("LICENSE", "NOTICE")
 
 
 def runtime_version(template: Path = ROOT / "template.yaml") -> str:
@@ -87,7 +88,9 @@ def _install(function: str, directory: Path, version: str, platform: str, uv: st
 
 
 def _copy_project(function: str, directory: Path) -> None:
-    """Copy the modules of the function and the shared ones, without files of editors and interpreters."""
+    """Copy the licence, the function's modules and the shared ones, without files of editors and interpreters."""
+    for name in _LICENCES:
+        shutil.copyfile(ROOT / name, directory / name)
     ignored = ("__pycache__", "*.pyc", ".*", "*~")
     ignore = shutil.ignore_patterns(*ignored)
     # No artifact contains the in-memory stores of the tests.

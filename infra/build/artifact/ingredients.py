@@ -28,7 +28,9 @@ PAGE: Final = "PAGE"
 
 # All inputs of a release's bytes except the page's sources, which have their own fingerprint.
 _SOURCES: Final = (
+    "LICENSE",
     "Makefile",
+    "NOTICE",
     "clients/page",
     "clients/react/src",
     "functions",
