@@ -33,7 +33,7 @@ def describe(message: QueuedMessage, now: datetime) -> dict[str, Any]:
 
 
 def matches_id(message: QueuedMessage, name: str) -> bool:
-    """Return whether `name` identifies the message.
+    """Return whether `name` is an id of the message.
 
     `name` may be the message's id in this queue or in the exchange queue, the id of its exchange, or the id of its
     request.

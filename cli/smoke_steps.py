@@ -44,7 +44,7 @@ class SmokeTest:
         self._wait_seconds = wait_seconds
         self.thread_id = f"smoke-{uuid4()}"
         self._exchange_id = uuid4()
-        # Whether the thread may exist. It may also exist after a write that got no response.
+        # This is set before the write, because the thread may exist even if the write got no response.
         self._thread_may_exist = False
 
     def run(self) -> list[Finding]:

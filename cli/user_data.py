@@ -94,7 +94,9 @@ class UserDataReader:
 
     def _count_in_queue(self, queue: QueueAdmin | None, now: datetime) -> Counts:
         assert queue is not None  # noqa: S101 - called only with a queue's URL
-        # Receiving would hide the messages from the drain.
-        seen = queue.peek_without_receiving()
-        mine = None if seen is None else sum(describe(message, now)["user_id"] == self._user_id for message in seen)
-        return {"exchanges": mine, "depth": queue.depth().total}
+        # A receive would hide the messages from the drain.
+        messages = queue.peek_without_receiving()
+        count = None
+        if messages is not None:
+            count = sum(describe(message, now)["user_id"] == self._user_id for message in messages)
+        return {"exchanges": count, "depth": queue.depth().total}

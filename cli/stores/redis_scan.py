@@ -20,7 +20,7 @@ _INDEX_PATTERN: Final = user_threads_key("*")
 # A key may contain bytes that are not UTF-8. Such a key belongs to no thread.
 _ESCAPED: Final = "surrogateescape"
 _PAGE_SIZE: Final = 50
-_SCANNED_AT_ONCE: Final = 1_000
+_SCAN_COUNT: Final = 1_000
 _MAX_SCANNED: Final = 100_000
 _MAX_SECONDS: Final = 2.0
 
@@ -84,15 +84,15 @@ class RedisScan:
     def newest_accepted(self) -> NewestAccepted:
         """Find the newest exchange in the lists, the users' thread indexes and the outbox.
 
-        The scan stops at a maximum of keys and seconds.
+        The scan stops after `_MAX_SCANNED` keys or `_MAX_SECONDS`.
         """
         replies = require(self._connection.call(lambda pipe: [pipe.llen(OUTBOX), pipe.lindex(OUTBOX, -1)]))
         newest = [_entry_time(replies[1])]
-        scanned, until, is_partial = 0, time.monotonic() + _MAX_SECONDS, False
+        scanned, deadline, is_partial = 0, time.monotonic() + _MAX_SECONDS, False
         for keys in self._scan(None):
             newest.append(self._newest_in(keys))
             scanned += len(keys)
-            if scanned >= _MAX_SCANNED or time.monotonic() > until:
+            if scanned >= _MAX_SCANNED or time.monotonic() > deadline:
                 is_partial = True
                 break
         return NewestAccepted(max(filter(None, newest), default=None), is_partial, replies[0])
@@ -120,7 +120,7 @@ class RedisScan:
         while True:
             start = cursor
             (reply,) = require(
-                self._connection.call(lambda pipe, at=start: pipe.scan(at, match=pattern, count=_SCANNED_AT_ONCE))  # type: ignore[misc]
+                self._connection.call(lambda pipe, at=start: pipe.scan(at, match=pattern, count=_SCAN_COUNT))  # type: ignore[misc]
             )
             cursor, keys = reply
             yield keys

@@ -53,8 +53,6 @@ def outcome_of(error: HybridMemoryError, operation: str, method: str) -> str:
     if operation in _CHANGES:
         subject, done = _CHANGES[operation]
         if isinstance(error, StoreUnavailable) and error.is_unconfirmed:
-            return (
-                f"{subject} {done} or not: the answer was lost. Repeat the request; twice has the same effect as once"
-            )
+            return f"it is unknown whether {subject} {done}: the response was lost. Repeat the request, which is safe"
         return f"{subject} not {done}, and nothing was changed. Repeat the request"
     return NOTHING_READ if has_outcome(operation, method) else _UNKNOWN
