@@ -14,8 +14,8 @@ MODULES: Final = ("client", "journal", "sender")
 REPLACEMENTS: Final = (
     (r"(?<=\A\"\"\")The asynchronous client", "The synchronous client"),
     (
-        r"\. `_sync_(\w+)\.py` is made from this file: see (`[^`]*`)\.",
-        r". Made from `_async_\1.py` by \2: edit that one.",
+        r"\. `_sync_(\w+)\.py` is generated from this file by (`[^`]*`)\.",
+        r". Generated from `_async_\1.py` by \2: edit that file.",
     ),
     (r"(?<=annotations\n)\n(?=[\s\S]*import anyio)", "\nimport time\n"),
     (r"import anyio\n", ""),
@@ -30,7 +30,7 @@ REPLACEMENTS: Final = (
     (r"AsyncClient", "Client"),
     (r"AsyncConnections", "Connections"),
     (r"AsyncIterator", "Iterator"),
-    (r" \(awaited if need be; asked again", " (asked again"),
+    (r" The function may be asynchronous\.", ""),
     (r" It serves one event loop only\.", ""),
     (r"\basync (?=def|for)", ""),
     (r"\bawait ", ""),

@@ -1,12 +1,12 @@
-/** Smaller differences come from the network and from the `Date` header, which has whole seconds. */
+/** The smallest corrected skew. The network and the whole seconds of the `Date` header cause smaller differences. */
 const MIN_SKEW_MS = 2_000;
 const HALF_A_SECOND_MS = 500;
 
-/** The server's time, from the `Date` header of its responses; until then the time of this machine. */
+/** The server's time, from the `Date` header of its responses; before the first response, the time of this machine. */
 export const clock = {
   /** How many milliseconds the server's clock is ahead. */
   skew: 0,
-  /** In Unix milliseconds. */
+  /** Returns the server's time in Unix milliseconds. */
   now: (): number => Date.now() + clock.skew,
 };
 

@@ -57,7 +57,7 @@ export function stoppedError(): AgentChatError {
   return new AgentChatError({ status: 0, title: 'Stopped', detail, isAbort: true });
 }
 
-/** Returns the error of a turn whose thread was left before the answer arrived. */
+/** Returns the error of a turn whose thread the user left before the answer arrived. */
 export function interruptedError(): AgentChatError {
   const detail = 'You left the conversation before the answer arrived. The server may still finish it.';
   return new AgentChatError({ status: 0, title: 'Interrupted', detail, isAbort: true });

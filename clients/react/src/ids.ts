@@ -12,7 +12,7 @@ interface Position {
 }
 
 const EPOCH: Position = { milliseconds: 0, counter: 0 };
-let last = EPOCH;
+let lastPosition = EPOCH;
 let lastSkew = 0;
 
 /**
@@ -25,22 +25,23 @@ export function newExchangeId(after?: string): string {
   const bytes = randomBytes();
   const milliseconds = Math.floor(clock.now());
   // Ids with the wrong time must not push later ids into the future.
-  if (clock.skew !== lastSkew) last = EPOCH;
+  if (clock.skew !== lastSkew) lastPosition = EPOCH;
   lastSkew = clock.skew;
-  const shown = positionOf(after);
-  if (shown.milliseconds > milliseconds + MAX_AHEAD_MS) return newId();
-  const floor = isAfter(shown, last) ? shown : last;
+  const afterPosition = positionOf(after);
+  if (afterPosition.milliseconds > milliseconds + MAX_AHEAD_MS) return newId();
+  const floor = isAfter(afterPosition, lastPosition) ? afterPosition : lastPosition;
   if (milliseconds > floor.milliseconds) {
-    last = { milliseconds, counter: (((bytes[6] ?? 0) << 8) | (bytes[7] ?? 0)) & COUNTER_START };
+    lastPosition = { milliseconds, counter: (((bytes[6] ?? 0) << 8) | (bytes[7] ?? 0)) & COUNTER_START };
   } else if (floor.counter < COUNTER_MAX) {
-    last = { milliseconds: floor.milliseconds, counter: floor.counter + 1 };
+    lastPosition = { milliseconds: floor.milliseconds, counter: floor.counter + 1 };
   } else {
-    last = { milliseconds: floor.milliseconds + 1, counter: 0 };
+    lastPosition = { milliseconds: floor.milliseconds + 1, counter: 0 };
   }
   // 48 bits are too many for bit operators.
-  for (let index = 0; index < 6; index++) bytes[index] = Math.floor(last.milliseconds / 2 ** (8 * (5 - index))) & 0xff;
-  bytes[6] = 0x70 | (last.counter >> 8);
-  bytes[7] = last.counter & 0xff;
+  for (let index = 0; index < 6; index++)
+    bytes[index] = Math.floor(lastPosition.milliseconds / 2 ** (8 * (5 - index))) & 0xff;
+  bytes[6] = 0x70 | (lastPosition.counter >> 8);
+  bytes[7] = lastPosition.counter & 0xff;
   return textOf(bytes);
 }
 

@@ -9,7 +9,7 @@ import { Preferences } from './preferences.tsx';
 import { Stores } from './stores.tsx';
 import { ThreadLayers } from './thread-layers.tsx';
 
-const EVERY_MS = 4_000;
+const POLL_MS = 4_000;
 
 interface Props {
   api: Api;
@@ -24,12 +24,12 @@ export function Inspector({ api, userId, chat, turns, layers }: Props) {
   const health = usePoll(
     `health ${api.version}`,
     (signal) => api.health(signal),
-    () => EVERY_MS,
+    () => POLL_MS,
   );
   const status = usePoll(
     `status ${api.version}`,
     (signal) => api.status(signal),
-    () => EVERY_MS,
+    () => POLL_MS,
   );
   const newest = chat.messages.findLast(({ exchangeId }) => exchangeId !== null && turns.has(exchangeId));
 

@@ -3,14 +3,14 @@ import type { Api } from '../api/client.ts';
 import { usePoll } from '../hooks/use-poll.ts';
 import { Loading, Panel } from '../parts/panel.tsx';
 
-const EVERY_MS = 20_000;
+const POLL_MS = 20_000;
 
 /** The user's preferences, editable in place. */
 export function Preferences({ api, userId }: { api: Api; userId: string }) {
   const loaded = usePoll(
     `${api.version} ${userId}`,
     (signal) => api.preferences(userId, signal),
-    () => EVERY_MS,
+    () => POLL_MS,
   );
   const [saved, setSaved] = useState<{ savedAt: number; all: Record<string, string> }>();
   const [error, setError] = useState<string>();

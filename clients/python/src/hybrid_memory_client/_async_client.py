@@ -1,4 +1,4 @@
-"""The asynchronous client. `_sync_client.py` is made from this file: see `clients/python/unasync.py`."""
+"""The asynchronous client. `_sync_client.py` is generated from this file by `clients/python/unasync.py`."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class AsyncMemoryClient(AsyncSender):
 
     Args:
         base_url: The API's URL, including the stage, e.g. `https://….execute-api.eu-central-1.amazonaws.com/prod`.
-        auth: A bearer token, a function that returns one (awaited if need be; asked again when one is refused), or any
-            `httpx.Auth`.
+        auth: A bearer token, any `httpx.Auth`, or a function that returns a token. The function may be asynchronous.
+            It is called again after a 401.
         timeout: The timeout of each attempt: seconds, or an `httpx.Timeout`.
         retry: The number of retries and the delays between them.
         headers: Sent with every request.

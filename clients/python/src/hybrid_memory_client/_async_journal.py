@@ -1,4 +1,4 @@
-"""A framework's own items in a thread. `_sync_journal.py` is made from this file: see `clients/python/unasync.py`."""
+"""A framework's items in threads. `_sync_journal.py` is generated from this file by `clients/python/unasync.py`."""
 
 from __future__ import annotations
 

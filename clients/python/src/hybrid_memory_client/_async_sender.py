@@ -1,4 +1,4 @@
-"""Sends a client's calls. `_sync_sender.py` is made from this file: see `clients/python/unasync.py`."""
+"""Sends a client's calls. `_sync_sender.py` is generated from this file by `clients/python/unasync.py`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The synchronous client. Made from `_async_client.py` by `clients/python/unasync.py`: edit that one."""
+"""The synchronous client. Generated from `_async_client.py` by `clients/python/unasync.py`: edit that file."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class MemoryClient(Sender):
 
     Args:
         base_url: The API's URL, including the stage, e.g. `https://….execute-api.eu-central-1.amazonaws.com/prod`.
-        auth: A bearer token, a function that returns one (asked again when one is refused), or any
-            `httpx.Auth`.
+        auth: A bearer token, any `httpx.Auth`, or a function that returns a token.
+            It is called again after a 401.
         timeout: The timeout of each attempt: seconds, or an `httpx.Timeout`.
         retry: The number of retries and the delays between them.
         headers: Sent with every request.

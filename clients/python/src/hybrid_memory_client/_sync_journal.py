@@ -1,4 +1,4 @@
-"""A framework's own items in a thread. Made from `_async_journal.py` by `clients/python/unasync.py`: edit that one."""
+"""A framework's items in threads. Generated from `_async_journal.py` by `clients/python/unasync.py`: edit that file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sends a client's calls. Made from `_async_sender.py` by `clients/python/unasync.py`: edit that one."""
+"""Sends a client's calls. Generated from `_async_sender.py` by `clients/python/unasync.py`: edit that file."""
 
 from __future__ import annotations
 
