@@ -43,7 +43,7 @@ class Stack:
         self.state = StateDirectory(state_dir)
         self._settings = dict(read_settings(PROJECT_ROOT, os.environ) if settings is None else settings)
         self._say = echo
-        self._memory = self.state.remembered()
+        self._memory = self.state.load()
         self._api_id = str(self._memory["api_id"])
         # A server tries its usual port first and the last used port next, so that it returns to the usual one if that
         # is free.
@@ -81,7 +81,7 @@ class Stack:
         self._step("template.yaml on the emulator", self._deploy)
         self._step("first answer of the agent function", self._warm)
         ports = {name: server.port for name, server in self.servers.items()}
-        self.state.remember({"api_id": self._api_id, **ports})
+        self.state.save({"api_id": self._api_id, **ports})
         self.publish()
 
     def start_server(self, name: str) -> None:
@@ -130,7 +130,7 @@ class Stack:
 
     def stop(self) -> None:
         """Let the exchange queue drain, then stop every server; may be called at any time."""
-        if not self.state.held:
+        if not self.state.is_locked:
             return
         with ExitStack() as steps:  # in reverse order; a failure of one does not affect the others
             steps.callback(self.state.release)

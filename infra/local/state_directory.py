@@ -17,11 +17,11 @@ class StateDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
         self.stack_file = self.path / "stack.json"
-        self._memory_file = self.path / "ports.json"
+        self._ports_file = self.path / "ports.json"
         self._lock: int | None = None
 
     @property
-    def held(self) -> bool:
+    def is_locked(self) -> bool:
         """Whether this process has locked the directory."""
         return self._lock is not None
 
@@ -55,21 +55,21 @@ class StateDirectory:
             os.close(self._lock)
             self._lock = None
 
-    def remembered(self) -> dict[str, Any]:
-        """Return the values that `remember` stored, with the API's id, which is generated once."""
+    def load(self) -> dict[str, Any]:
+        """Return the values that `save` stored, with the API's id, which is generated once."""
         try:
-            memory = dict(json.loads(self._memory_file.read_text()))
+            ports = dict(json.loads(self._ports_file.read_text()))
         except (OSError, ValueError, TypeError):
-            memory = {}
-        memory.setdefault("api_id", secrets.token_hex(4))
-        return memory
+            ports = {}
+        ports.setdefault("api_id", secrets.token_hex(4))
+        return ports
 
-    def remember(self, memory: Mapping[str, Any]) -> None:
+    def save(self, ports: Mapping[str, Any]) -> None:
         """Store the ports and the API's id for the next start.
 
         URLs in bookmarks then stay valid, even while other programs use the usual ports.
         """
-        self._write(self._memory_file, memory)
+        self._write(self._ports_file, ports)
 
     def publish(self, info: Mapping[str, Any]) -> None:
         """Write `stack.json` atomically."""

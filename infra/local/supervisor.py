@@ -76,7 +76,7 @@ class Supervisor:
             self._watch(stack)
         finally:
             self._phase = "stopping"
-            if stack.state.held:
+            if stack.state.is_locked:
                 self.echo("Stopping ...")
             stack.stop()
             logs.stop()

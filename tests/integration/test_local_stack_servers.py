@@ -120,7 +120,7 @@ def test_a_replaced_port_is_reported_and_preferred_again_when_free(
         stack.start_server("valkey")
         used.append(stack.valkey.port)
         stack.valkey.stop()
-        stack.state.remember({"api_id": "a", "valkey": stack.valkey.port})
+        stack.state.save({"api_id": "a", "valkey": stack.valkey.port})
 
     with ValkeyServer(tmp_path / "other") as second:
         monkeypatch.setitem(USUAL_PORTS, "valkey", second.port)

@@ -72,7 +72,7 @@ class LocalStackServer(ChildServer):
         except OSError:
             return False
 
-    def _ask_to_stop(self, process: subprocess.Popen[bytes]) -> None:
+    def _request_stop(self, process: subprocess.Popen[bytes]) -> None:
         process.kill()  # LocalStack's data is not needed after a stop
 
     def stop(self, seconds: float = 5) -> None:

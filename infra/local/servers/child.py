@@ -42,7 +42,7 @@ class ChildServer(ABC):
         """Spawn the server and wait until it responds; raise LocalStackError if it does not respond."""
 
     @abstractmethod
-    def _ask_to_stop(self, process: subprocess.Popen[bytes]) -> None:
+    def _request_stop(self, process: subprocess.Popen[bytes]) -> None:
         """Request a clean shutdown, which saves the data."""
 
     @property
@@ -98,7 +98,7 @@ class ChildServer(ABC):
         self.thaw()
         if self.is_running():
             with suppress(OSError):
-                self._ask_to_stop(self._process)
+                self._request_stop(self._process)
         if reap(self._process, seconds):
             self._process = None
         else:

@@ -41,9 +41,9 @@ class EmulatorServer(ChildServer):
         # With -P, the script's own directory is not on the import path.
         program = [sys.executable, "-P", str(SCRIPT)]
         self._process = spawn(program, self.log, environment=environment, cwd=self.data_dir)
-        wait_until(self._answers, self._process, name=self.name, log=self.log, seconds=START_SECONDS)
+        wait_until(self._responds, self._process, name=self.name, log=self.log, seconds=START_SECONDS)
 
-    def _answers(self) -> bool:
+    def _responds(self) -> bool:
         if self._process is None or not listens(self._process, self.port):
             return False
         try:
@@ -52,8 +52,8 @@ class EmulatorServer(ChildServer):
         except OSError:
             return False
 
-    def _ask_to_stop(self, process: subprocess.Popen[bytes]) -> None:
-        process.kill()  # it has no data to keep, and a clean shutdown would wait for every connection
+    def _request_stop(self, process: subprocess.Popen[bytes]) -> None:
+        process.kill()  # the emulator has no data to save, and its clean shutdown waits for every connection
 
     def stop(self, seconds: float = 5) -> None:
         """Stop the emulator and its workers and remove their directories."""

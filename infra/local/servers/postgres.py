@@ -84,7 +84,7 @@ class PostgresServer(ChildServer):
             identity=identity,
             environment=_environment(),
         )
-        wait_until(self._answers, self._process, name=self.name, log=self.log, seconds=START_SECONDS)
+        wait_until(self._responds, self._process, name=self.name, log=self.log, seconds=START_SECONDS)
         self._ensure_database()
 
     def _initialize(self, identity: Identity) -> None:
@@ -130,7 +130,7 @@ class PostgresServer(ChildServer):
             time.sleep(0.02)
         (self.data_dir / "postmaster.pid").unlink(missing_ok=True)
 
-    def _answers(self) -> bool:
+    def _responds(self) -> bool:
         try:
             psycopg.connect(self.admin_url, connect_timeout=2).close()
         except psycopg.OperationalError:
@@ -150,7 +150,7 @@ class PostgresServer(ChildServer):
                     sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(DATABASE), sql.Identifier(ROLE))
                 )
 
-    def _ask_to_stop(self, process: subprocess.Popen[bytes]) -> None:
+    def _request_stop(self, process: subprocess.Popen[bytes]) -> None:
         process.send_signal(signal.SIGINT)  # "fast": ends the sessions and writes a checkpoint
 
 

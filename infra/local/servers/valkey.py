@@ -30,21 +30,21 @@ class ValkeyServer(ChildServer):
         program = [str(get_binary_path()), "--port", str(self.port), "--bind", "127.0.0.1", "--daemonize", "no"]
         program += ["--save", "", "--appendonly", "no", "--dir", str(self.data_dir), "--dbfilename", DUMP]
         self._process = spawn(program, self.log)
-        wait_until(self._answers, self._process, name=self.name, log=self.log, seconds=START_SECONDS)
+        wait_until(self._responds, self._process, name=self.name, log=self.log, seconds=START_SECONDS)
         # Valkey has loaded the dump. Delete it, because a restart after a crash would load the outdated data.
         (self.data_dir / DUMP).unlink(missing_ok=True)
 
     def _client(self) -> redis.Redis:
         return redis.Redis(host="127.0.0.1", port=self.port, socket_timeout=10, retry=Retry(NoBackoff(), 0))
 
-    def _answers(self) -> bool:
+    def _responds(self) -> bool:
         if self._process is None or not listens(self._process, self.port):
             return False
         with self._client() as client, suppress(redis.RedisError):
             return bool(client.ping())
         return False
 
-    def _ask_to_stop(self, process: subprocess.Popen[bytes]) -> None:
+    def _request_stop(self, process: subprocess.Popen[bytes]) -> None:
         try:
             with self._client() as client:
                 client.shutdown(save=True)

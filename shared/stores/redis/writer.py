@@ -122,7 +122,7 @@ class ListWriter(CacheLink):
         if window.cutoff is not None:
             queue_tombstone(pipe, tombstone_key(thread_id), window.cutoff)
         self._lists.queue_deleted(pipe, thread_id, window.deleted)
-        # If Redis was restored from older data, it may have deleted exchanges again.
+        # A Redis that was restored from older data may contain exchanges that were deleted since.
         removed = [*drained, *(each for each in undrained if window.has_deleted(each.exchange_id, each.order))]
         if removed:
             pipe.hdel(undrained_key(thread_id), *(undrained_field(each.exchange_id, each.revision) for each in removed))
@@ -143,7 +143,7 @@ class ListWriter(CacheLink):
     def merge_stored(self, exchanges: Sequence[Exchange]) -> list[str]:
         """Merge newly stored exchanges into existing lists, all threads in one round trip.
 
-        Returns the threads whose list carries a token: it may lack exchanges.
+        Returns the threads whose list carries a token, because such a list may lack exchanges.
         """
         threads: dict[str, list[Exchange]] = {}
         for exchange in exchanges:
@@ -181,7 +181,7 @@ class ListWriter(CacheLink):
         return [name for name, head in zip(threads, replies[7::8], strict=True) if token_of([head] if head else [])]
 
     def merge_later(self, exchange: Exchange) -> None:
-        """Merge a stored exchange before the next call."""
+        """Record that a stored exchange must be merged before the next call."""
         self._remember_unmerged(Append(exchange, is_drained=True, in_outbox=False))
 
 
