@@ -19,7 +19,7 @@ INSTALL = $(BIN)/uv pip install --python $(BIN)/python --require-hashes --compil
 INSTALL_PROJECT = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline -e .
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test test-unit test-page test-artifacts test-sam-local audit test-localstack test-localstack-core test-react test-clients clients-types lint docs bench bench-deletion bench-slow-postgres cost chaos build lock clean
+.PHONY: help run check test test-unit test-page test-artifacts test-sam-local audit test-localstack test-localstack-core test-react test-clients clients-types lint docs bench bench-deletion bench-slow-postgres cost chaos build lock version clean
 .PHONY: check-templates build-AgentFunction build-SyncFunction build-MigrateFunction build-ReleaseStamp build-PlacesStamp build-OriginsStamp
 
 help: ## List the targets
@@ -216,6 +216,9 @@ build-ReleaseStamp build-PlacesStamp build-OriginsStamp: $(VENV)/.stamp-venv
 # --- maintenance ------------------------------------------------------------------------------------------------
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+version: $(VENV)/.stamp-dev ## Print the version, or set it in every file that has it (NEW=0.2.0)
+	@$(BIN)/python -m scripts.version $(NEW)
 
 lock: $(VENV)/.stamp-venv ## Pin the newest versions, with hashes, in requirements/
 	$(COMPILE) --upgrade requirements/dev.in -o requirements/dev.txt

@@ -18,6 +18,7 @@ from hybrid_memory_client import (
     RefusedByGateway,
     RetryPolicy,
 )
+from shared import __version__
 from shared.errors import SettingsError
 
 PAGE_SIZE: Final = 200
@@ -53,7 +54,12 @@ def create_client(
         if value is not None and not (value.isascii() and value.isprintable() and " " not in value):
             raise SettingsError(f"The {name} is invalid: it must be one word of ASCII characters, without Bearer.")
     # A proxy cannot reach this machine's own servers.
-    http = httpx.Client(timeout=_TIMEOUT, trust_env=_host(url) not in _LOOPBACK, transport=transport)
+    http = httpx.Client(
+        headers={"User-Agent": f"hybrid-memory/{__version__}"},
+        timeout=_TIMEOUT,
+        trust_env=_host(url) not in _LOOPBACK,
+        transport=transport,
+    )
     exit_stack.callback(http.close)
     headers = {"x-api-key": api_key} if api_key else {}
     try:

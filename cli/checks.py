@@ -15,8 +15,8 @@ from cli.deployment import Deployment
 from cli.diagnostics import Finding, State
 from cli.migrate import read_status
 from cli.output import format_duration
-from cli.version import own_version
 from hybrid_memory_client import ApiError, MemoryClient, NotAllowed, NotAuthenticated
+from shared import __version__
 from shared.errors import SettingsError, StoreUnavailable
 
 OLDEST_PYTHON: Final = (3, 11)
@@ -37,7 +37,7 @@ def check_versions() -> Iterator[Finding]:
         yield Finding("python", "fault", f"Python {python}.", "Install Python 3.11 or newer.")
     else:
         yield Finding("python", "ok", f"Python {python}.")
-    yield Finding("hybrid-memory", "ok", f"Version {own_version()}.")
+    yield Finding("hybrid-memory", "ok", f"Version {__version__}.")
 
 
 def check_port(deployment: Deployment, name: str) -> Finding:
@@ -84,13 +84,13 @@ def check_api(deployment: Deployment) -> Iterator[Finding]:
         yield Finding("api", "ok", "It writes to Redis, PostgreSQL and the queue.")
     yield _check_token(api)
     served = api.openapi()["info"].get("version")
-    if served == own_version():
+    if served == __version__:
         yield Finding("api version", "ok", f"It is {served}.")
     else:
         yield Finding(
             "api version",
             "warning",
-            f"The API has version {served}, this command {own_version()}.",
+            f"The API has version {served}, this command {__version__}.",
             "Use the command line of the deployment's version.",
         )
 

@@ -14,7 +14,7 @@ from cli import dlq, doctor, migrate, openapi, prefs, queue, smoke, threads, use
 from cli.command import PROBLEM_FOUND, command
 from cli.deployment import Deployment
 from cli.output import echo, warn
-from cli.version import own_version
+from shared import __version__
 
 
 class _CommandLine(typer.Typer):
@@ -46,7 +46,7 @@ app = _CommandLine(
 
 def _print_version(is_requested: bool) -> None:  # noqa: FBT001 - typer's signature of a callback
     if is_requested:
-        echo(f"hybrid-memory {own_version()}")
+        echo(f"hybrid-memory {__version__}")
         raise typer.Exit
 
 

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta, timezone
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -98,12 +97,6 @@ def test_a_full_disk_is_an_error_and_a_closed_output_is_not(words: str, redirect
     )
     message = "Error: The output cannot be written: No space left on device.\n" if code else ""
     assert (result.returncode, result.stderr) == (code, message)
-
-
-def test_version_prints_the_version() -> None:
-    """`--version` prints the version in the usual format."""
-    result = CliRunner().invoke(app, ["--version"])
-    assert (result.exit_code, result.stdout) == (0, f"hybrid-memory {version('hybrid-memory')}\n")
 
 
 @pytest.mark.parametrize("words", [["-v", "doctor"], ["doctor", "--verbose"], ["doctor"]])

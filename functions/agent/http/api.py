@@ -36,6 +36,7 @@ from functions.agent.schemas import (
     ThreadsQuery,
     UserPath,
 )
+from shared import __version__
 from shared.memory.sizes import fits_as_json
 from shared.request_ids import current_request_id
 
@@ -101,7 +102,7 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
     guard = guard or Guard()
     app = FastAPI(
         title="Hybrid agent memory",
-        version="0.1.0",
+        version=__version__,
         description="Memory for AI agents. Redis serves recent conversations, and PostgreSQL stores all of them.",
         # The URL is relative, so that it is valid behind any stage.
         servers=[{"url": "."}],

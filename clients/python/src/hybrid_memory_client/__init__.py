@@ -27,6 +27,8 @@ from hybrid_memory_client.inspection import Layers, Status
 from hybrid_memory_client.models import Context, Health, Kept, MemoryReport, Message, Page, RunResult, Thread
 from hybrid_memory_client.retries import RetryPolicy
 
+__version__ = "0.1.0"
+
 __all__ = [
     "ApiError",
     "AsyncMemoryClient",
@@ -60,4 +62,5 @@ __all__ = [
     "TooManyRequests",
     "Unavailable",
     "UnexpectedAnswer",
+    "__version__",
 ]

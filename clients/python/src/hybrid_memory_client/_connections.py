@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import httpx
 
+import hybrid_memory_client
+
 _Lifetime = AsyncGenerator[httpx.AsyncClient, None]
 
 
@@ -20,12 +22,16 @@ class _Pool(NamedTuple):
     finalizer: weakref.finalize[..., Any]
 
 
+def _user_agent() -> dict[str, str]:
+    return {"User-Agent": f"hybrid-memory-client/{hybrid_memory_client.__version__}"}
+
+
 class Connections:
     """The pool of a synchronous client."""
 
     def __init__(self, http_client: httpx.Client | None, timeout: float | httpx.Timeout) -> None:
         self._is_own = http_client is None
-        self._http = http_client or httpx.Client(timeout=timeout, trust_env=False)
+        self._http = http_client or httpx.Client(timeout=timeout, trust_env=False, headers=_user_agent())
 
     def current(self) -> httpx.Client:
         """Return the pool."""
@@ -59,7 +65,8 @@ class AsyncConnections:
             pool = self._pools.get(loop)
         if pool is not None:
             return pool.http
-        lifetime = _lifetime(httpx.AsyncClient(timeout=self._timeout, trust_env=False), weakref.ref(self), loop)
+        own_http = httpx.AsyncClient(timeout=self._timeout, trust_env=False, headers=_user_agent())
+        lifetime = _lifetime(own_http, weakref.ref(self), loop)
         http = await anext(lifetime)
         with self._lock:
             for closed_loop in [each for each in self._pools if _is_closed(each)]:
