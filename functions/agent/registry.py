@@ -1,6 +1,6 @@
 """The agents and tools that a request may name.
 
-A deployment adds its own through the modules of `AGENT__PLUGINS`: see `plugins.py`.
+A deployment adds its own by plugins: see `plugins.py`.
 """
 
 import inspect

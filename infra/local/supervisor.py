@@ -128,7 +128,7 @@ class Supervisor:
             validate_environment()
             agent = load(AgentSettings)
             validate_model(agent.model)
-            load_plugins(agent.plugin_modules)
+            load_plugins(agent.plugin_modules, use_entry_points=agent.entry_points)
         except SettingsError as error:
             raise LocalStackError(str(error)) from error
         return settings

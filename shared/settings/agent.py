@@ -31,6 +31,8 @@ class AgentSettings(BaseSettings):
     timeout_seconds: float = Field(default=25, ge=0.1, le=28, allow_inf_nan=False)
     cors_origins: OptionalText = None
     plugins: OptionalText = None
+    # Whether installed packages register agents and tools by their entry points.
+    entry_points: bool = True
     base_path: OptionalText = None
 
     @field_validator("base_path")

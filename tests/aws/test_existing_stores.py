@@ -118,6 +118,7 @@ def test_the_function_gets_the_plugins_and_their_layer() -> None:
     """The function gets the names of the plug-in modules, and a layer contains the modules."""
     evaluated = EvaluatedTemplate(_AWS_ACCOUNT, Stage="prod", AgentPlugins="my.module", AgentLayerArn="arn:layer")
     assert evaluated.environment()["AGENT__PLUGINS"] == {"Ref": "AgentPlugins"}
+    assert evaluated.environment()["AGENT__ENTRY_POINTS"] == {"Ref": "AgentEntryPoints"}
     agent = transform(Stage="prod", AgentPlugins="my.module")["Resources"]["AgentFunction"]["Properties"]
     assert agent["Layers"] == [{"Fn::If": ["HasAgentLayer", {"Ref": "AgentLayerArn"}, {"Ref": "AWS::NoValue"}]}]
     assert not EvaluatedTemplate(_AWS_ACCOUNT, Stage="prod").is_true("HasAgentLayer")

@@ -20,7 +20,7 @@ from tests.e2e.waiting import eventually
 from tests.support.commands import Block, Command, blocks
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "recipes").glob("*.md"))]
 SECONDS = 60
 
 

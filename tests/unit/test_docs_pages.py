@@ -25,11 +25,18 @@ from tests.support.commands import blocks
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted(DOCS.glob("*.md")),
+    *sorted((DOCS / "recipes").glob("*.md")),
+]
 # Each key is a reason for not running a block of commands. Each value is the maximum number of such blocks.
 REASONS = {
     "later commands need Redis": 1,
-    "starts the stack that this page is tested against": 1,
+    "starts the stack that this page is tested against": 2,
+    "needs a stack with this page's plugins": 1,
+    "installs a package into .venv": 1,
     "starts or tests a stack itself, as CI does": 3,
     "needs Docker": 3,
     "needs the AWS CLI": 1,

@@ -158,10 +158,10 @@ def test_a_missing_plugin_is_reported(name: str) -> None:
 
 
 def test_the_documentation_names_the_example() -> None:
-    """The page about adapters names the example's file and its setting."""
-    page = (Path(__file__).parents[2] / "docs" / "adapters.md").read_text()
-    assert "(../examples/plugin.py)" in page
-    assert "`AGENT__PLUGINS=my_package.my_module`" in page
+    """The recipe names the example's file and its setting."""
+    page = (Path(__file__).parents[2] / "docs" / "recipes" / "your-own-tools.md").read_text()
+    assert "(../../examples/plugin.py)" in page
+    assert "AGENT__PLUGINS=examples.plugin make run" in page
 
 
 def _failing_function(error: BaseException) -> Any:

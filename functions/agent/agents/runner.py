@@ -50,12 +50,12 @@ class AgentRunner:
         tracer: Creates spans of the model's requests; None if tracing is off.
 
     Raises:
-        SettingsError: `AGENT__MODEL` names no supported model, or a module of `AGENT__PLUGINS` cannot be loaded.
+        SettingsError: `AGENT__MODEL` names no supported model, or a plugin cannot be loaded.
     """
 
     def __init__(self, settings: AgentSettings, search: SearchConversations, tracer: "Tracer | None" = None) -> None:
         self._model = parse_model(settings.model)
-        load_plugins(settings.plugin_modules)
+        load_plugins(settings.plugin_modules, use_entry_points=settings.entry_points)
         self._timeout_seconds = settings.timeout_seconds
         self._search = search
         self._tracer = tracer
