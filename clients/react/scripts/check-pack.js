@@ -21,7 +21,7 @@ try {
   const has = (path) => packed.has(path) || errors.push(`${filename} has no ${path}`);
   const manifest = JSON.parse(readFileSync(join(clone, 'package.json'), 'utf8'));
 
-  for (const path of ['README.md', 'package.json']) has(path);
+  for (const path of ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json']) has(path);
   for (const target of Object.values(manifest.exports).flatMap((each) =>
     typeof each === 'string' ? each : Object.values(each),
   )) {
@@ -31,19 +31,22 @@ try {
     '\0',
   )) {
     const path = source.replace(/^src/, 'dist').replace(/\.ts$/, '');
-    if (source !== '') for (const ending of ['.js', '.js.map', '.d.ts']) has(path + ending);
+    if (source !== '') for (const ending of ['.js', '.js.map', '.d.ts', '.d.ts.map']) has(path + ending);
   }
   for (const path of packed) {
-    if (!/^(dist\/[\w-]+\.(js|js\.map|d\.ts)|README\.md|package\.json|LICENSE)$/.test(path))
+    if (!/^(dist\/[\w-]+\.(js|d\.ts)(\.map)?|src\/[\w-]+\.ts|(CHANGELOG|README)\.md|package\.json|LICENSE)$/.test(path))
       errors.push(`${filename} has the unexpected file ${path}`);
   }
   run(clone, 'tar', '-xzf', filename);
   for (const path of packed) {
     const text = readFileSync(join(clone, 'package', path), 'utf8');
-    // The package has no sources, so each source map must contain its source.
-    if (path.endsWith('.map') && JSON.parse(text).sourcesContent?.length !== 1)
-      errors.push(`${path} has no source content`);
-    for (const [, target] of path.endsWith('.map') ? [] : text.matchAll(/from ['"](\.[^'"]+)['"]/g)) {
+    if (path.endsWith('.map')) {
+      const { sources, sourcesContent } = JSON.parse(text);
+      // Editors follow a map of declarations to the source. Bundlers use the source within a map of code.
+      for (const source of sources) has(join(dirname(path), source));
+      if (path.endsWith('.js.map') && sourcesContent?.length !== 1) errors.push(`${path} has no source content`);
+    }
+    for (const [, target] of /^dist\/.*\.(js|d\.ts)$/.test(path) ? text.matchAll(/from ['"](\.[^'"]+)['"]/g) : []) {
       has(join(dirname(path), target));
     }
   }

@@ -9,6 +9,11 @@ const check = (condition, error) => {
 };
 
 check(manifest.dependencies === undefined, 'package.json has a run-time dependency');
+for (const field of ['keywords', 'homepage', 'bugs', 'license', 'author', 'engines']) {
+  check(manifest[field]?.length !== 0 && manifest[field] !== undefined, `package.json has no ${field}`);
+}
+check(manifest.repository?.directory === 'clients/react', 'package.json must name its directory in the repository');
+check(manifest.publishConfig?.provenance === true, 'package.json must require provenance');
 check(manifest.sideEffects === false, 'package.json must have sideEffects: false');
 for (const file of ['dist/index.js', 'dist/use-agent-chat.js']) {
   check(/^['"]use client['"];/.test(read(file)), `${file} does not begin with "use client"`);
