@@ -189,6 +189,13 @@ $(REACT)/node_modules/.stamp: $(addprefix $(REACT)/,package.json package-lock.js
 	@cd $(REACT)/tests/react-18 && npm ci --silent
 	@touch $@
 
+# A separate environment, because only the packages' checks need its tools.
+.venv-packages/.stamp: $(VENV)/.stamp-venv requirements/packages.txt
+	@echo "Installing the checks of the packages ..."
+	@$(PYTHON) -m venv .venv-packages
+	@$(BIN)/uv pip install --quiet --python .venv-packages/bin/python --require-hashes -r requirements/packages.txt
+	@touch $@
+
 # A separate environment, because checkov needs other versions of packages that the other environments contain.
 .venv-check/.stamp: $(VENV)/.stamp-venv requirements/check.txt
 	@echo "Installing checkov ..."
@@ -224,7 +231,7 @@ lock: $(VENV)/.stamp-venv ## Pin the newest versions, with hashes, in requiremen
 	$(COMPILE) --upgrade requirements/dev.in -o requirements/dev.txt
 	for name in local agent sync migrate deploy; do \
 	  $(COMPILE) --upgrade requirements/$$name.in -c requirements/dev.txt -o requirements/$$name.txt || exit 1; done
-	for name in build check runtime bootstrap; do \
+	for name in build check packages runtime bootstrap; do \
 	  $(COMPILE) --upgrade requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 	for name in $(CLIENTS); do $(COMPILE) --upgrade clients/python/requirements/$$name.in \
 	  -o clients/python/requirements/$$name.txt || exit 1; done
@@ -232,7 +239,7 @@ lock: $(VENV)/.stamp-venv ## Pin the newest versions, with hashes, in requiremen
 	  requirements/localstack.in -o requirements/localstack.txt
 
 clean: ## Remove installed packages and build results; keep the data in .local
-	rm -rf $(VENV) .venv-build .venv-check .venv-localstack .venv-clients .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage coverage.xml htmlcov
+	rm -rf $(VENV) .venv-build .venv-check .venv-localstack .venv-clients .venv-packages dist .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage coverage.xml htmlcov
 	rm -rf $(REACT)/node_modules $(REACT)/dist $(REACT)/tests/react-18/node_modules
 	rm -rf clients/page/node_modules functions/agent/http/static/built
 	find . -name __pycache__ -prune -exec rm -rf {} +

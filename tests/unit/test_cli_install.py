@@ -11,6 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {"cli", "functions", "hybrid_memory_client", "infra", "shared"}
 SOURCES = (ROOT, ROOT / "clients" / "python" / "src")
+PACKAGES_FOLDER = "hybrid_memory_cli/packages/"
 # Declared distributions depend on these: boto3 on botocore, httpx on anyio, redis[hiredis] on hiredis.
 INDIRECT = {"anyio", "botocore", "hiredis"}
 # Distributions whose modules have another name.
@@ -71,15 +72,25 @@ def test_the_command_line_imports_no_function_code() -> None:
     assert not {module for module in _imported_modules() if module.startswith(("functions", "infra.local"))}
 
 
-def test_the_wheel_contains_its_data_files(tmp_path: Path) -> None:
-    """The wheel contains the scripts, statements and migrations, and no tests."""
+def test_the_wheel_contains_the_command_line_only(tmp_path: Path) -> None:
+    """The wheel contains each module and data file of the command line, in one folder, and no function or test."""
     script = Path(sys.executable).with_name("hatchling")
     subprocess.run([script, "build", "-t", "wheel", "-d", tmp_path], cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as files:
         names = set(files.namelist())
-    data_files = [*(ROOT / "shared").rglob("*.lua"), *(ROOT / "shared").rglob("*.sql"), *(ROOT / "infra").rglob("*.py")]
-    assert {str(file.relative_to(ROOT)) for file in data_files if "__pycache__" not in file.parts} <= names
-    client = SOURCES[1] / "hybrid_memory_client"
-    assert {f"hybrid_memory_client/{file.name}" for file in client.iterdir() if file.is_file()} <= names
-    assert not [name for name in names if name.startswith(("tests", "docs", "clients", ".local", ".venv"))]
+    folders = {name.split("/")[0] for name in names}
+    assert sorted(re.sub("-.*", "", folder) for folder in folders) == ["hybrid_memory", "hybrid_memory_cli"]
+    packages = {name.removeprefix(PACKAGES_FOLDER) for name in names if name.startswith(PACKAGES_FOLDER)}
+    modules = [file for module in _imported_modules() if module.split(".")[0] in PACKAGES and (file := _file(module))]
+    stores = [file for folder in ("cli", "shared/stores") for file in (ROOT / folder).rglob("*.[ls]*")]
+    migrations = (ROOT / "infra" / "migrations" / "versions").glob("*.py")
+    assert {_relative(file) for file in (*modules, *stores, *migrations)} <= packages
+    assert "hybrid_memory_client/py.typed" in packages
+    unneeded = ("functions", "infra/aws", "infra/build", "infra/local", "shared/memory", "shared/testing", "tests")
+    assert not [name for name in packages if name.startswith(unneeded)]
+    assert wheel.stat().st_size < 400_000
+
+
+def _relative(file: Path) -> str:
+    return str(file.relative_to(next(source for source in reversed(SOURCES) if file.is_relative_to(source))))
