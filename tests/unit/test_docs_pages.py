@@ -34,7 +34,10 @@ PAGES = [
 # Each key is a reason for not running a block of commands. Each value is the maximum number of such blocks.
 REASONS = {
     "later commands need Redis": 1,
-    "starts the stack that this page is tested against": 2,
+    "starts the stack that this page is tested against": 3,
+    "runs until Ctrl-C": 1,
+    "needs an account at an identity provider": 2,
+    "needs tokens of each provider, which its own test has": 3,
     "needs a stack with this page's plugins": 1,
     "installs a package into .venv": 1,
     "installs a command for the user": 1,
