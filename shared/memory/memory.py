@@ -61,6 +61,8 @@ class Memory:
         self._monotonic_offset = 0.0
         # The seconds by which this process' time may be behind, if two clocks differ and PostgreSQL does not respond.
         self._max_behind = 0.0
+        # Whether two clocks differ and PostgreSQL's clock, which would decide, is unknown.
+        self._is_time_uncertain = False
         self._archive_offset: float | None = None
         self._archive_read_at = -math.inf
 
@@ -104,10 +106,11 @@ class Memory:
             return
         local = self._clock()
         self._monotonic_offset = local - time.monotonic()
-        self._max_behind = 0.0
+        self._max_behind, self._is_time_uncertain = 0.0, False
         if abs(shared - local) > MAX_DIFFERENCE:
             archive_offset = self._read_archive_offset(local)
             # While PostgreSQL does not respond, neither clock can be confirmed; this machine's is used.
+            self._is_time_uncertain = archive_offset is None
             self._max_behind = max(0.0, shared - local) if archive_offset is None else 0.0
             shared = sorted([local, shared, local + (archive_offset or 0.0)])[1]
         self._clock_offset = shared - local
@@ -118,9 +121,13 @@ class Memory:
             # After a failure, the next call reads the clock again, because a wrong time in an exchange is permanent.
             self._archive_offset = None
             with suppress(StoreUnavailable):
-                self._archive_offset = self.archive.clock() - local
-                self._archive_read_at = local
+                self._set_archive_offset()
         return self._archive_offset
+
+    def _set_archive_offset(self) -> None:
+        local = self._clock()
+        self._archive_offset = self.archive.clock() - local
+        self._archive_read_at = local
 
     def now(self) -> float:
         """Return the Unix seconds of Redis' clock; of this machine's clock before the first read of Redis' clock."""
@@ -130,6 +137,19 @@ class Memory:
         """Return an id that sorts after all of the thread's exchanges known to this process."""
         self._refresh_clock()
         return self._ids.new(after=self._floor(thread_id or ""), now=self.now())
+
+    def new_cutoff(self, thread_id: str | None = None) -> UUID:
+        """Return the cutoff of a deletion that starts now.
+
+        Raises:
+            StoreUnavailable: Two clocks differ, and PostgreSQL did not respond with its own. A wrong cutoff would keep
+                exchanges, or delete exchanges of the following days.
+        """
+        self._refresh_clock()
+        if self._is_time_uncertain:
+            self._set_archive_offset()
+            self._compare_clocks()
+        return self.new_id(thread_id)
 
     def is_ahead(self, exchange_id: UUID) -> bool:
         """Return whether a caller's id has a time in the future."""

@@ -196,7 +196,7 @@ class Threads:
         if owner is not None:
             self._require_own(thread_id, owner, cached_messages)
         self._memory.observe_all(thread_id, cached)
-        existed, cutoff = self._memory.archive.forget_thread(thread_id, self._memory.new_id(thread_id), owner)
+        existed, cutoff = self._memory.archive.forget_thread(thread_id, self._memory.new_cutoff(thread_id), owner)
         self._memory.observe(thread_id, cutoff)
         self._memory.forget(Deletion({thread_id: cutoff}))
         # If Redis is down, the caller gets an error and repeats the request. Without a repetition the next sweep

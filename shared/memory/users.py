@@ -79,12 +79,12 @@ class Users:
         # A clock ahead of this one may have created exchanges that only L1 has, so the cutoff must be after them. A
         # process' ids increase, so its last id is after all exchanges that L1 and this process have of the threads.
         newest_orders = self._memory.cache.newest(extra_threads) if extra_threads else {}
-        cutoff = self._memory.new_id()
+        cutoff = self._memory.new_cutoff()
         for thread_id in extra_threads:
             recent = [exchange.order for exchange in self._memory.recent(thread_id)]
             for order in [*recent, newest_orders.get(thread_id)]:
                 self._memory.observe(thread_id, order)
-            cutoff = self._memory.new_id(thread_id)
+            cutoff = self._memory.new_cutoff(thread_id)
         cutoff, threads = self._memory.archive.forget_user(user_id, cutoff, extra_threads)
         self._memory.forget(Deletion(threads, user_id, cutoff))
         for thread_id, thread_cutoff in threads.items():

@@ -94,7 +94,7 @@ def test_limit_and_all_set_the_number_of_listed_threads(cli: CommandLine, deploy
     assert (len(some["items"]), some["is_more"]) == (3, True)
     every = cli.json("threads", "list", "--user", user_id, "--all")
     assert (len({item["thread_id"] for item in every["items"]}), every["is_more"]) == (230, False)
-    assert "and there are more: see --all" in cli.run("threads", "list", "--user", user_id).stdout
+    assert "More exist: use --all" in cli.run("threads", "list", "--user", user_id).stdout
     shown = cli.json("users", "show", user_id)
     assert (shown["threads"], shown["messages"], len(shown["newest_threads"]), shown["erasing"]) == (230, 460, 10, 0)
 

@@ -8,9 +8,12 @@ from uuid import uuid4
 
 import pytest
 
+from shared.errors import StoreUnavailable
 from shared.ids import ExchangeIds, milliseconds_of
 from shared.memory.memory import Memory
+from shared.memory.threads import Threads
 from shared.memory.turn import Turn
+from shared.memory.users import Users
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 
 DAY = 86_400.0
@@ -138,3 +141,28 @@ def test_a_clock_may_be_set_during_a_turn(memory: Callable[..., Memory], days: f
     (message, *_) = Turn(memory(), "t", "ana").recall().messages
     assert message.created_at is not None
     assert abs(message.created_at.timestamp() - time.time()) < 60
+
+
+@pytest.mark.parametrize("is_user", [False, True])
+@pytest.mark.parametrize("days", [2.0, -2.0])
+def test_a_deletion_waits_for_postgres_if_two_clocks_differ(
+    memory: Callable[..., Memory], archive: InMemoryArchive, days: float, *, is_user: bool
+) -> None:
+    """A deletion never takes its cutoff from a clock that no other clock confirms, because no cutoff is taken back."""
+    right, wrong = memory(), memory(clock=lambda: time.time() + days * DAY)
+    Turn(right, "t", "ada").append("q0", "a0")
+    deletion: Callable[[], None] = (
+        (lambda: Users(wrong).forget("ada")) if is_user else (lambda: Threads(wrong).delete("t"))
+    )
+
+    def refused() -> float:
+        raise StoreUnavailable("postgres", "the clock was not read")
+
+    archive.time = refused
+    with pytest.raises(StoreUnavailable):
+        deletion()
+    archive.time = time.time
+    deletion()
+    assert Turn(right, "t", "ada").recall().messages == []
+    Turn(right, "t", "ada").append("q1", "a1")
+    assert [message.content for message in Turn(memory(), "t", "ada").recall().messages] == ["q1", "a1"]
