@@ -1,6 +1,7 @@
 """The reach of a deletion, equal in every store and layer.
 
-A cutoff is the order key up to which the exchanges of a thread or user are deleted.
+A cutoff is the acceptance key up to which the exchanges of a thread or user are deleted: the order key, except for
+imports (see `shared.ids.acceptance_key`).
 """
 
 from __future__ import annotations
@@ -9,25 +10,25 @@ from collections.abc import Collection
 from uuid import UUID
 
 
-def is_reached(order: UUID | None, *cutoffs: UUID | None) -> bool:
+def is_reached(acceptance: UUID | None, *cutoffs: UUID | None) -> bool:
     """Return whether a deletion includes an exchange.
 
     Args:
-        order: The exchange's order key; None for another program's entry, which is never deleted.
+        acceptance: The exchange's acceptance key; None for another program's entry, which is never deleted.
         cutoffs: The cutoffs of the exchange's thread and user; None without a deletion.
     """
-    return order is not None and any(cutoff is not None and order <= cutoff for cutoff in cutoffs)
+    return acceptance is not None and any(cutoff is not None and acceptance <= cutoff for cutoff in cutoffs)
 
 
 def is_deleted(
-    exchange_id: UUID | None, order: UUID | None, deleted: Collection[UUID | None], *cutoffs: UUID | None
+    exchange_id: UUID | None, acceptance: UUID | None, deleted: Collection[UUID | None], *cutoffs: UUID | None
 ) -> bool:
     """Return whether an exchange was deleted, individually or with its thread or user.
 
     Args:
         exchange_id: None for another program's entry.
-        order: The exchange's order key.
+        acceptance: The exchange's acceptance key.
         deleted: The ids of exchanges that were deleted individually.
         cutoffs: The cutoffs of the exchange's thread and user; None without a deletion.
     """
-    return exchange_id in deleted or is_reached(order, *cutoffs)
+    return exchange_id in deleted or is_reached(acceptance, *cutoffs)

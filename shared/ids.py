@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -18,6 +18,8 @@ MAX_ID_LENGTH: Final = 255
 # RFC 3986, section 5.2.4; their encoded forms (%2e) count as well (URL standard, "double-dot URL path segment").
 _DOT_SEGMENTS: Final = frozenset({".", ".."})
 _RANDOM_BITS = 74
+# The other 52 bits are the microseconds of the acceptance, which fit until the year 2112.
+_IMPORT_RANDOM_BITS = 22
 _DAY = 86_400_000
 _VERSION_AND_VARIANT = (0x7 << 76) | (0b10 << 62)
 
@@ -50,7 +52,28 @@ def order_key(exchange_id: UUID, created_at: datetime) -> UUID:
     return UUID(int=(microseconds // 1000) << 80 | exchange_id.int & ((1 << 80) - 1))
 
 
+def acceptance_key(order: UUID, accepted_at: datetime | None) -> UUID:
+    """Return the key that a deletion's cutoff is compared with.
+
+    It is the order key, except for an import: an import's order key has the time that the caller gave, so its
+    acceptance key has the millisecond of its acceptance, followed by zeros. A cutoff of that millisecond includes it.
+
+    Args:
+        order: The exchange's order key.
+        accepted_at: When an import was accepted; None for any other exchange.
+    """
+    if accepted_at is None:
+        return order
+    return first_key_of((accepted_at - datetime(1970, 1, 1, tzinfo=UTC)) // _MILLISECOND)
+
+
+def first_key_of(milliseconds: int) -> UUID:
+    """Return the lowest order key of a millisecond."""
+    return UUID(int=milliseconds << 80)
+
+
 _MICROSECOND = datetime.resolution
+_MILLISECOND = timedelta(milliseconds=1)
 _LAST_MILLISECOND = 253_402_300_799_999  # 48 bits exceed the last year of a datetime
 
 
@@ -64,6 +87,7 @@ class ExchangeIds:
 
     def __init__(self) -> None:
         self._last = 0
+        self._last_import = 0
         self._lock = threading.Lock()
 
     def new(self, after: UUID | None = None, now: float | None = None) -> UUID:
@@ -84,6 +108,22 @@ class ExchangeIds:
                 new_id = _compose((floor >> 80) + 1, secrets.randbits(_RANDOM_BITS))
             self._last = new_id.int
         return new_id
+
+    def for_import(self, created_at: datetime, accepted_at: datetime) -> UUID:
+        """Return a UUIDv7 of the millisecond of `created_at`. It does not affect later ids of `new`.
+
+        The microseconds of the acceptance follow the milliseconds, so that imports with equal times sort in the order
+        of their acceptance. Within a process these microseconds increase with every import.
+        """
+        epoch = datetime(1970, 1, 1, tzinfo=UTC)
+        with self._lock:
+            last = (accepted_at - epoch) // _MICROSECOND
+            # The clock may have been set back, but a clock that was far ahead must not determine all later ids.
+            if last <= self._last_import <= last + _DAY * 1000:
+                last = self._last_import + 1
+            self._last_import = last
+        randomness = last << _IMPORT_RANDOM_BITS | secrets.randbits(_IMPORT_RANDOM_BITS)
+        return _compose((created_at - epoch) // _MILLISECOND, randomness & ((1 << _RANDOM_BITS) - 1))
 
 
 def timestamp_of(exchange_id: UUID) -> datetime:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, Self, overload
+from typing import Any, Final, Self, overload
 from uuid import UUID
 
+from shared.ids import acceptance_key
 from shared.metadata import encode_metadata
 from shared.models import Message
 
 Fields = dict[str, Any]
+_NIL: Final = UUID(int=0)
 
 
 class ListedMessages(Sequence[Message]):
@@ -18,8 +20,8 @@ class ListedMessages(Sequence[Message]):
 
     Attributes:
         fields: The entries as JSON objects with `role` and `content`. The project's own entries also have
-            `exchange_id`, `order` and `created_at`, in the format that `merge.lua` compares; foreign entries have none
-            of these.
+            `exchange_id`, `order` and `created_at`, in the format that `merge.lua` compares, and imports have
+            `accepted_at`; foreign entries have none of these.
     """
 
     __slots__ = ("_messages", "fields")
@@ -66,7 +68,7 @@ class ListedMessages(Sequence[Message]):
             [
                 each
                 for each in self.fields
-                if "order" not in each or (each["order"] > cutoff_text and each["exchange_id"] not in deleted_ids)
+                if "order" not in each or (_acceptance(each) > cutoff_text and each["exchange_id"] not in deleted_ids)
             ]
         )
 
@@ -91,12 +93,10 @@ def fields_of(messages: Sequence[Message]) -> list[Fields]:
 
 
 def newest_order(messages: Sequence[Message]) -> UUID | None:
-    """Return the last message's order key; None if the list is empty or the last entry is foreign."""
-    if not messages:
-        return None
+    """Return the order key of the last message that is not imported; None without one, or if its entry is foreign."""
     if not isinstance(messages, ListedMessages):
-        return messages[-1].order
-    order = messages.fields[-1].get("order")
+        return next((message.order for message in reversed(messages) if message.accepted_at is None), None)
+    order = next((each.get("order") for each in reversed(messages.fields) if "accepted_at" not in each), None)
     return None if order is None else UUID(order)
 
 
@@ -107,6 +107,13 @@ def messages_json(messages: Sequence[Message]) -> list[Fields]:
 
 def _is_user_message(fields: Fields) -> bool:
     return fields["role"] == "user" and "order" in fields
+
+
+def _acceptance(fields: Fields) -> str:
+    accepted_at = fields.get("accepted_at")
+    if isinstance(accepted_at, str) and (moment := _moment(accepted_at)) is not None:
+        return str(acceptance_key(_NIL, moment))
+    return str(fields["order"])
 
 
 def _to_json(fields: Fields) -> Fields:
@@ -138,13 +145,14 @@ def _message(fields: Fields) -> Message:
         user_id=user_id if isinstance(user_id, str) else None,
         metadata=encode_metadata(metadata) if isinstance(metadata, dict) else None,
         revision=_revision(fields),
+        accepted_at=_moment(fields["accepted_at"]) if "accepted_at" in fields else None,
     )
 
 
-def _moment(text: str) -> datetime | None:
+def _moment(text: Any) -> datetime | None:
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, TypeError):
         return None
 
 

@@ -12,7 +12,7 @@ import orjson
 
 from shared.errors import InvalidRecord
 from shared.idempotency import KeyedRequest
-from shared.ids import order_key
+from shared.ids import acceptance_key, order_key
 from shared.metadata import decode_metadata
 from shared.request_ids import valid_request_id
 from shared.wire_fields import (
@@ -30,6 +30,9 @@ WIRE_VERSION: Final = 1
 # A message with a replaced exchange has its own version, so that an earlier release's drain refuses the message instead
 # of dropping it as a duplicate.
 REVISED_WIRE_VERSION: Final = 2
+# A message with an import has its own version, too: an earlier release's drain would compare its `created_at` with a
+# deletion, and drop an import that was accepted after the deletion.
+IMPORT_WIRE_VERSION: Final = 3
 MAX_TEXT_LENGTH: Final = 200_000
 MAX_TITLE_LENGTH: Final = 80
 MAX_PREFERENCES: Final = 500
@@ -60,6 +63,7 @@ class Message:
         user_id: The author, if known.
         metadata: The exchange's metadata as JSON text in the format of `encode_metadata`, on the user's message only.
         revision: How often the exchange's texts were replaced.
+        accepted_at: When an import was accepted, in UTC; None for any other exchange.
     """
 
     role: str
@@ -70,6 +74,17 @@ class Message:
     user_id: str | None = None
     metadata: str | None = None
     revision: int = 0
+    accepted_at: datetime | None = None
+
+    @property
+    def acceptance(self) -> UUID | None:
+        """The acceptance key, which cutoffs are compared with; None for another program's entry."""
+        return None if self.order is None else acceptance_key(self.order, self.accepted_at)
+
+    @property
+    def acceptance_time(self) -> datetime | None:
+        """When the exchange was accepted; None for another program's entry."""
+        return self.accepted_at or self.created_at
 
     def to_json(self) -> dict[str, Any]:
         """Return the API's JSON, with `metadata` and `revision` only if there are any."""
@@ -107,12 +122,13 @@ class Exchange:
 
     Attributes:
         exchange_id: Identifies the exchange in its thread.
-        created_at: When the exchange was accepted, in UTC.
+        created_at: When the exchange was accepted, in UTC; the caller's time for an import.
         metadata: The caller's metadata as JSON text in the format of `encode_metadata`.
-        revision: How often its texts were replaced. Of two with one id the higher revision wins, then the earlier
-            `created_at`.
+        revision: How often its texts were replaced. Of two with one id the higher revision wins, then the one that was
+            accepted first.
         request_id: The id of the request, for logs only. In the queue it is a message attribute.
         keyed: The request's idempotency key, which PostgreSQL learns when the exchange is stored.
+        accepted_at: When an import was accepted, in UTC; None for any other exchange.
         order: The order key, computed once.
     """
 
@@ -127,6 +143,7 @@ class Exchange:
     revision: int = 0
     request_id: str | None = field(default=None, compare=False)
     keyed: KeyedRequest | None = field(default=None, compare=False)
+    accepted_at: datetime | None = None
     order: UUID = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -138,11 +155,23 @@ class Exchange:
         return self.thread_id, self.exchange_id
 
     @property
+    def acceptance(self) -> UUID:
+        """The acceptance key, which cutoffs are compared with."""
+        return acceptance_key(self.order, self.accepted_at)
+
+    @property
+    def acceptance_time(self) -> datetime:
+        """When the exchange was accepted."""
+        return self.accepted_at or self.created_at
+
+    @property
     def messages(self) -> tuple[Message, Message]:
         """The user's message and the assistant's."""
         key = self.exchange_id, self.created_at, self.order
-        return Message("user", self.user_message, *key, self.user_id, self.metadata, self.revision), Message(
-            "assistant", self.assistant_message, *key, revision=self.revision
+        revision, accepted_at = self.revision, self.accepted_at
+        return (
+            Message("user", self.user_message, *key, self.user_id, self.metadata, revision, accepted_at),
+            Message("assistant", self.assistant_message, *key, revision=revision, accepted_at=accepted_at),
         )
 
     def with_id(self, exchange_id: UUID, created_at: datetime) -> Self:
@@ -166,7 +195,7 @@ class Exchange:
         SQS refuses U+FFFE and U+FFFF in a body (SendMessage, "Unicode characters"), so these two are escaped.
         """
         record: dict[str, Any] = {
-            "version": REVISED_WIRE_VERSION if self.revision else WIRE_VERSION,
+            "version": self._wire_version,
             "exchange_id": str(self.exchange_id),
             "thread_id": self.thread_id,
             "user_id": self.user_id,
@@ -179,12 +208,20 @@ class Exchange:
             record["metadata"] = orjson.Fragment(self.metadata)
         if self.revision:
             record["revision"] = self.revision
+        if self.accepted_at is not None:
+            record["accepted_at"] = format_time(self.accepted_at)
         if self.keyed is not None:
             record["idempotency"] = self.keyed.to_json()
         if has_request_id and self.request_id is not None:
             record["request_id"] = self.request_id
         body = orjson.dumps(record).decode()
         return body.replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
+
+    @property
+    def _wire_version(self) -> int:
+        if self.accepted_at is not None:
+            return IMPORT_WIRE_VERSION
+        return REVISED_WIRE_VERSION if self.revision else WIRE_VERSION
 
     @classmethod
     def from_wire(cls, body: str | bytes) -> Self:
@@ -201,7 +238,12 @@ class Exchange:
         if not isinstance(record, dict):
             raise InvalidRecord("not_json", "the body is JSON but no object")
         version, revision = record.get("version"), parse_revision(record.get("revision", 0))
-        is_known = version == WIRE_VERSION or (version == REVISED_WIRE_VERSION and revision > 0)
+        accepted_at = None if record.get("accepted_at") is None else parse_time("accepted_at", record["accepted_at"])
+        is_known = (
+            version == WIRE_VERSION
+            or (version == REVISED_WIRE_VERSION and revision > 0)
+            or (version == IMPORT_WIRE_VERSION and accepted_at is not None)
+        )
         if not is_known or isinstance(version, bool):
             raise InvalidRecord("unknown_version", f"version is not {WIRE_VERSION}")
         for name in WIRE_FIELDS:
@@ -213,12 +255,13 @@ class Exchange:
             user_id=None if record["user_id"] is None else parse_id("user_id", record["user_id"]),
             user_message=parse_text("user_message", record["user_message"]),
             assistant_message=parse_text("assistant_message", record["assistant_message"]),
-            created_at=parse_time(record["created_at"]),
+            created_at=parse_time("created_at", record["created_at"]),
             document_ids=parse_documents(record["document_ids"]),
             metadata=parse_metadata(record.get("metadata")),
             revision=revision,
             request_id=valid_request_id(record.get("request_id")),
             keyed=KeyedRequest.from_json(record.get("idempotency")),
+            accepted_at=accepted_at,
         )
 
 

@@ -62,27 +62,27 @@ def parse_text(name: str, value: object) -> str:
     return value
 
 
-def parse_time(value: object) -> datetime:
-    """Return the time of acceptance in UTC.
+def parse_time(name: str, value: object) -> datetime:
+    """Return a time in UTC.
 
     Raises:
         InvalidRecord: It is not a valid time.
     """
     if not isinstance(value, str):
-        raise InvalidRecord("invalid_field", "created_at is not text")
+        raise InvalidRecord("invalid_field", f"{name} is not text")
     try:
         moment = datetime.fromisoformat(value)
     except ValueError as error:
-        raise InvalidRecord("invalid_field", "created_at is not an ISO 8601 time") from error
+        raise InvalidRecord("invalid_field", f"{name} is not an ISO 8601 time") from error
     if moment.tzinfo is None:
-        raise InvalidRecord("invalid_field", "created_at has no time zone")
+        raise InvalidRecord("invalid_field", f"{name} has no time zone")
     try:
         moment = moment.astimezone(UTC)
     except (OverflowError, ValueError) as error:
-        raise InvalidRecord("invalid_field", "created_at is out of range") from error
+        raise InvalidRecord("invalid_field", f"{name} is out of range") from error
     if moment < _EPOCH:
         # An order key cannot represent an earlier time.
-        raise InvalidRecord("invalid_field", "created_at is out of range")
+        raise InvalidRecord("invalid_field", f"{name} is out of range")
     return moment
 
 

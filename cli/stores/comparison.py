@@ -109,7 +109,7 @@ class _ThreadComparison:
         self.result.differences.append(Difference(self.thread_id, kind, exchange_id, detail))
 
     def report_unless_young(self, kind: Kind, exchange_id: UUID, message: Message) -> None:
-        age = self.now - (message.created_at or self.now)
+        age = self.now - (message.acceptance_time or self.now)
         if age < self.grace:
             self.result.pending += 1
         else:

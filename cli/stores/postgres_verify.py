@@ -34,6 +34,7 @@ class PostgresVerify:
                     row["order_key"],
                     metadata=row["metadata"],
                     revision=row["revision"],
+                    accepted_at=None if row["accepted_at"] is None else row["accepted_at"].astimezone(UTC),
                 )
             )
         return messages

@@ -110,7 +110,7 @@ class RedisScan:
             ]
         )
         tails = [decode(reply) for reply in replies[: len(lists)] if isinstance(reply, bytes)]
-        times = [tail.created_at for tail in tails if tail is not None]
+        times = [tail.acceptance_time for tail in tails if tail is not None]
         scored = [reply for reply in replies[len(lists) :] if isinstance(reply, list) and reply]
         times += [datetime.fromtimestamp(float(reply[0][1]), UTC) for reply in scored]
         return max(filter(None, times), default=None)
@@ -141,6 +141,6 @@ def _matches(pattern: str, key: bytes) -> bool:
 
 def _entry_time(body: bytes | None) -> datetime | None:
     try:
-        return Exchange.from_wire(body).created_at if body else None
+        return Exchange.from_wire(body).acceptance_time if body else None
     except InvalidRecord:
         return None

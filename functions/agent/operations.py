@@ -276,15 +276,19 @@ class Operations:
 
         Raises:
             ThreadNotFound: The thread is another user's.
-            RequestValidationError: The exchange's id is from the future.
+            RequestValidationError: The exchange's id or its time is from the future.
         """
         self._check_id(request)
+        if request.created_at is not None and self._memory.is_future(request.created_at.timestamp()):
+            error = {"type": "future_time", "loc": ("body", "created_at"), "msg": "is in the future"}
+            raise RequestValidationError([error])
         appended = self._turn(request, access).append(
             request.user_message,
             request.assistant_message,
             request.document_ids,
             request.exchange_id,
             encode_metadata(request.metadata),
+            request.created_at,
         )
         self._count_outcomes(None, appended)
         return append_result_json(appended)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import unquote
 from uuid import UUID
@@ -19,10 +20,12 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from shared.ids import MAX_ID_LENGTH, id_error, path_id_error
+from shared.errors import InvalidRecord
+from shared.ids import MAX_ID_LENGTH, id_error, is_time_ordered, path_id_error, timestamp_of
 from shared.metadata import MAX_METADATA_BYTES, metadata_error, metadata_size
 from shared.models import MAX_PREFERENCES, MAX_TEXT_LENGTH
 from shared.texts import text_error
+from shared.wire_fields import parse_time
 
 MAX_PAGE: Final = 200
 _MAX_TITLE: Final = 500
@@ -95,6 +98,27 @@ IdempotencyKey = Annotated[
 ExchangePath = Annotated[UUID, Path(description="The exchange's id.")]
 Metadata = Annotated[dict[str, Any], AfterValidator(_check_metadata)]
 Preference = Annotated[str, Field(max_length=_MAX_PREFERENCE), AfterValidator(_check_name)]
+
+
+def _read_time(value: object) -> datetime:
+    # A number could be seconds or milliseconds, so only text is accepted.
+    if not isinstance(value, str):
+        raise PydanticCustomError("invalid_time", "must be an ISO 8601 time as text")
+    try:
+        return parse_time("created_at", value)
+    except InvalidRecord as error:
+        message = error.detail.removeprefix("created_at ")
+        raise PydanticCustomError("invalid_time", "{message}", {"message": message}) from error
+
+
+ImportTime = Annotated[
+    datetime,
+    BeforeValidator(_read_time),
+    Field(
+        description="When an imported exchange took place: an ISO 8601 time with a time zone, in the past, not before"
+        " 1970. It sorts the exchange in its thread. By default, the exchange takes place now."
+    ),
+]
 
 
 class _Request(BaseModel):
@@ -170,6 +194,17 @@ class InvokedRequest(_Request):
     document_ids: list[DocumentId] = Field(default=[], max_length=_MAX_LIST)
     exchange_id: UUID | None = None
     metadata: Metadata | None = None
+    created_at: ImportTime | None = None
+
+    @field_validator("created_at")
+    @classmethod
+    def _check_created_at(cls, value: datetime | None, info: ValidationInfo) -> datetime | None:
+        exchange_id = info.data.get("exchange_id")
+        if value is not None and exchange_id is not None and is_time_ordered(exchange_id):
+            moment = timestamp_of(exchange_id)
+            if not moment <= value < moment + timedelta(milliseconds=1):
+                raise PydanticCustomError("other_time", "is not in the millisecond of the UUIDv7 in exchange_id")
+        return value
 
 
 class ReplaceRequest(_Request):

@@ -178,7 +178,7 @@ class Drain:
         outcome.duplicates += result.duplicates
         outcome.tombstoned += result.tombstoned
         for exchange in result.effective:
-            if outcome.newest is None or exchange.created_at > outcome.newest.created_at:
+            if outcome.newest is None or exchange.acceptance_time > outcome.newest.acceptance_time:
                 outcome.newest = exchange
 
     def _dead_letter(self, dead: Sequence[tuple[SqsRecord, InvalidRecord]], outcome: DrainResult) -> None:

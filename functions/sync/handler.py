@@ -95,7 +95,7 @@ def _record_metrics(outcome: DrainResult) -> None:
             by_reason.add_dimension("reason", reason)
     metrics.add_metric("CacheBehind", MetricUnit.Count, int(outcome.is_cache_behind))
     if outcome.newest is not None:
-        lag = (datetime.now(UTC) - outcome.newest.created_at).total_seconds()
+        lag = (datetime.now(UTC) - outcome.newest.acceptance_time).total_seconds()
         metrics.add_metric("SyncLag", MetricUnit.Seconds, max(0.0, lag))
 
 

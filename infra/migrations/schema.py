@@ -40,7 +40,7 @@ class Base(DeclarativeBase):
 
 
 class Conversation(Base):
-    """A thread. Its user and title are those of its first exchange, which was accepted at `created_at`."""
+    """A thread. Its user and title are those of the exchange that was accepted first."""
 
     __tablename__ = "conversations"
 
@@ -56,6 +56,10 @@ class Conversation(Base):
     serial: Mapped[int | None] = mapped_column(BigInteger, server_default=text("nextval('row_serial')"))
     # Maintained by the trigger `count_messages`; null in rows of earlier releases until the sweep has counted them.
     message_count: Mapped[int | None] = mapped_column(BigInteger, server_default=text("0"))
+    # When the first exchange was accepted; null if that is `created_at`, as in a thread without imports.
+    first_accepted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    # The acceptance key of the import that was accepted last; null without imports.
+    last_import: Mapped[UUID | None] = mapped_column(Uuid)
 
     __table_args__ = (
         Index("ix_conversations_user", "user_id", text("updated_at desc"), text("id desc")),
@@ -79,6 +83,8 @@ class Message(Base):
     order_key: Mapped[UUID] = mapped_column(Uuid, Computed(ORDER_KEY, persisted=True))
     # json, because jsonb would not preserve the bytes. SQLAlchemy reserves the name `metadata` for an attribute.
     kept_beside: Mapped[dict[str, Any] | None] = mapped_column("metadata", JSON)
+    # When an import was accepted; null for any other exchange, which was accepted at `created_at`.
+    accepted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
     __table_args__ = (
         UniqueConstraint("conversation_id", "exchange_id", "position"),

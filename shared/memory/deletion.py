@@ -1,4 +1,4 @@
-"""A deletion: it includes the exchanges up to an order key, and no exchange that was accepted later."""
+"""A deletion: it includes the exchanges up to an acceptance key, and no exchange that was accepted later."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Deletion:
     """A deletion of threads, or of a user and their threads.
 
     Attributes:
-        threads: The cutoff of each thread: the order key up to which its exchanges are deleted.
+        threads: The cutoff of each thread: the acceptance key up to which its exchanges are deleted.
         user_id: The deleted user, None for a deletion of threads only.
         user_cutoff: The cutoff of the user's exchanges in all threads.
     """
@@ -30,17 +30,17 @@ class Deletion:
         cutoffs = [self.threads.get(exchange.thread_id)]
         if self.user_id is not None and exchange.user_id == self.user_id:
             cutoffs.append(self.user_cutoff)
-        return is_reached(exchange.order, *cutoffs)
+        return is_reached(exchange.acceptance, *cutoffs)
 
 
 def deleted_with_users(cached: CacheRead, cutoffs: Mapping[str, UUID]) -> frozenset[UUID]:
     """Return Redis' exchanges that deletions of their users include, even if Redis does not have these deletions."""
-    messages = [(each.exchange_id, each.order, each.user_id) for each in cached.messages]
-    undrained = [(each.exchange_id, each.order, each.user_id) for each in cached.undrained]
+    messages = [(each.exchange_id, each.acceptance, each.user_id) for each in cached.messages]
+    undrained = [(each.exchange_id, each.acceptance, each.user_id) for each in cached.undrained]
     return frozenset(
         exchange_id
-        for exchange_id, order, user_id in [*messages, *undrained]
-        if exchange_id and is_reached(order, cutoffs.get(user_id or ""))
+        for exchange_id, acceptance, user_id in [*messages, *undrained]
+        if exchange_id and is_reached(acceptance, cutoffs.get(user_id or ""))
     )
 
 

@@ -106,7 +106,7 @@ class Exchanges:
             raise error
         if exchange_id in copies.cached.deleted:
             raise ExchangeNotFound(str(exchange_id)) from error
-        if copies.in_redis is None or not copies.cached.can_trust(copies.in_redis.created_at):
+        if copies.in_redis is None or not copies.cached.can_trust(copies.in_redis.acceptance_time):
             raise error
         replacement = copies.in_redis.revised(texts, copies.in_redis.revision + 1)
         replacement = replace(replacement, request_id=current_request_id(), keyed=keyed_request.get())
@@ -202,7 +202,7 @@ class Exchanges:
                 for each in accepted
                 if each.exchange_id == exchange_id
                 and owner in {None, each.user_id}
-                and not is_deleted(exchange_id, each.order, cached.deleted, cached.cutoff)
+                and not is_deleted(exchange_id, each.acceptance, cached.deleted, cached.cutoff)
             )
             # `max` returns the first exchange with the highest revision. Complete exchanges precede those without
             # documents.
@@ -230,5 +230,6 @@ def _listed(thread_id: str, exchange_id: UUID, messages: Iterable[Message]) -> l
             created_at=sides["user"].created_at.astimezone(UTC),
             metadata=user.metadata,
             revision=user.revision,
+            accepted_at=user.accepted_at,
         )
     ]

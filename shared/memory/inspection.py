@@ -174,13 +174,13 @@ class _StoredRows:
 def _undrained_since(snapshot: ListSnapshot, stored: _StoredRows) -> dict[UUID, datetime]:
     """Return L1's exchanges that L2 does not have, with their time of acceptance."""
     undrained = {exchange.exchange_id: exchange for exchange in snapshot.undrained}
-    exchanges = {e.exchange_id: (e.order, e.created_at, e.revision) for e in snapshot.undrained}
+    exchanges = {e.exchange_id: (e.order, e.acceptance_time, e.revision) for e in snapshot.undrained}
     for message in snapshot.messages:
-        if message.exchange_id is not None and message.order is not None and message.created_at is not None:
-            exchanges[message.exchange_id] = (message.order, message.created_at, message.revision)
+        if message.exchange_id is not None and message.order is not None and message.acceptance_time is not None:
+            exchanges[message.exchange_id] = (message.order, message.acceptance_time, message.revision)
     return {
-        exchange_id: created_at
-        for exchange_id, (order, created_at, revision) in exchanges.items()
+        exchange_id: accepted_at
+        for exchange_id, (order, accepted_at, revision) in exchanges.items()
         if not stored.has(exchange_id, order, revision, is_undrained=exchange_id in undrained)
     }
 

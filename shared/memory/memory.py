@@ -94,7 +94,8 @@ class Memory:
         """Record the thread's exchanges in L1 and in this process."""
         self.set_clock(cached.state.clock)
         accepted = [*cached.undrained, *self.recent(thread_id)]
-        self.observe(thread_id, newest_order(cached.messages), *(exchange.order for exchange in accepted))
+        imported = [message.acceptance for message in cached.messages if message.accepted_at is not None]
+        self.observe(thread_id, newest_order(cached.messages), *imported, *(each.acceptance for each in accepted))
 
     def set_clock(self, shared: float | None) -> None:
         """Adopt the time of Redis' clock, which all processes share.
@@ -153,14 +154,16 @@ class Memory:
 
     def is_ahead(self, exchange_id: UUID) -> bool:
         """Return whether a caller's id has a time in the future."""
-        if not is_time_ordered(exchange_id):
-            return False
+        return is_time_ordered(exchange_id) and self.is_future(milliseconds_of(exchange_id) / 1000)
+
+    def is_future(self, seconds: float) -> bool:
+        """Return whether a caller's time, in Unix seconds, is in the future."""
         self._refresh_clock()
-        if milliseconds_of(exchange_id) / 1000 <= self._latest_client_time() + MAX_AHEAD:
+        if seconds <= self._latest_client_time() + MAX_AHEAD:
             return False
         # This machine's clock may have been set since the last comparison.
         self._compare_clocks()
-        return milliseconds_of(exchange_id) / 1000 > self._latest_client_time() + MAX_AHEAD
+        return seconds > self._latest_client_time() + MAX_AHEAD
 
     def _latest_client_time(self) -> float:
         """Return the latest time that a caller's clock may have."""
@@ -191,6 +194,18 @@ class Memory:
         if is_time_ordered(exchange_id) or floor is None:
             return now
         return max(now, timestamp_of(floor) + timedelta(milliseconds=1))
+
+    def import_time(self, thread_id: str) -> datetime:
+        """Return the time of acceptance for an import, which is after the thread's known deletions."""
+        self._refresh_clock()
+        now, floor = self.now(), self._floor(thread_id)
+        if floor is None or milliseconds_of(floor) < int(now * 1000):
+            return datetime.fromtimestamp(now, UTC)
+        return timestamp_of(floor) + timedelta(milliseconds=1)
+
+    def import_id(self, created_at: datetime, accepted_at: datetime) -> UUID:
+        """Return a new id for an import, which sorts by its time."""
+        return self._ids.for_import(created_at, accepted_at)
 
     def remember(self, exchange: Exchange, *, is_durable: bool = True) -> None:
         """Record an accepted exchange, in case L1 loses its list or its outbox."""

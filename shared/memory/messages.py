@@ -33,7 +33,9 @@ def merge_messages(
         key=sort_key,
     )
     not_deleted = [
-        message for message in sorted_messages if not is_deleted(message.exchange_id, message.order, deleted, cutoff)
+        message
+        for message in sorted_messages
+        if not is_deleted(message.exchange_id, message.acceptance, deleted, cutoff)
     ]
     return (foreign + not_deleted)[-settings.max_thread_messages * 2 :]
 

@@ -38,7 +38,7 @@ def is_listed_owner(cached: CacheRead, user_id: str) -> bool:
 
 
 def first_owner(cached: CacheRead, window: Window) -> ThreadOwner:
-    """Return the recorded owner of a thread, or else the user of its oldest exchange.
+    """Return the recorded owner of a thread, or else the user of the exchange that was accepted first.
 
     Earlier releases did not record owners. Exchanges that PostgreSQL has deleted do not count, because Redis may have
     been restored from an older copy.
@@ -46,11 +46,11 @@ def first_owner(cached: CacheRead, window: Window) -> ThreadOwner:
     stored_owner, deleted_ids = window.owner, deleted_with_users(cached, window.user_cutoffs)
     user_messages: list[Message | Exchange] = [each for each in cached.messages if each.role == "user"]
     accepted = [
-        (each.created_at, each.user_id)
+        (each.acceptance_time, each.user_id)
         for each in [*user_messages, *cached.undrained]
-        if each.created_at
+        if each.acceptance_time
         and each.exchange_id not in deleted_ids
-        and not window.has_deleted(each.exchange_id, each.order)
+        and not window.has_deleted(each.exchange_id, each.acceptance)
     ]
     if stored_owner.is_known or not accepted:
         return stored_owner

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -39,9 +40,10 @@ class ThreadMemoryProvider:
         document_ids: Sequence[str] = (),
         exchange_id: UUID | None = None,
         metadata: str | None = None,
+        created_at: datetime | None = None,
     ) -> AppendResult:
-        """Store the exchange, and return its store."""
-        return self._turn.append(user_message, assistant_message, document_ids, exchange_id, metadata)
+        """Store the exchange, and return its store. An import has a `created_at`."""
+        return self._turn.append(user_message, assistant_message, document_ids, exchange_id, metadata, created_at)
 
 
 class UserPreferencesProvider:

@@ -40,9 +40,9 @@ class History:
     has_owner: bool = False
     has_claimed_ownership: bool = False
 
-    def has_deleted(self, order: UUID, exchange_id: UUID) -> bool:
+    def has_deleted(self, acceptance: UUID, exchange_id: UUID) -> bool:
         """Return whether an exchange was deleted, individually or with its thread or user."""
-        return is_deleted(exchange_id, order, self.deleted, self.cutoff, self.user_cutoff)
+        return is_deleted(exchange_id, acceptance, self.deleted, self.cutoff, self.user_cutoff)
 
     def deleted_to(self, cutoff: UUID | None) -> Self:
         """Return this state with a later deletion of the thread."""

@@ -102,8 +102,8 @@ def _read_archive(
 
 def _without_archive(memory: Memory, redis_data: CacheRead, user_id: str | None) -> History:
     """Return Redis' data that is certainly not deleted. Exchanges of this process or an older Redis may be deleted."""
-    listed = [each for each in redis_data.messages if redis_data.can_trust(each.created_at)]
-    undrained = [each for each in redis_data.undrained if redis_data.can_trust(each.created_at)]
+    listed = [each for each in redis_data.messages if redis_data.can_trust(each.acceptance_time)]
+    undrained = [each for each in redis_data.undrained if redis_data.can_trust(each.acceptance_time)]
     messages = merge_messages(listed, undrained, redis_data.cutoff, memory.settings)
     return History(messages, "redis" if messages else "none", redis_data.cutoff, None, redis_data.deleted, user_id)
 
@@ -136,7 +136,7 @@ def _split_accepted(
     revisions = {exchange.exchange_id: exchange.revision for exchange in window.exchanges}
     newer: dict[UUID, Exchange] = {}
     for exchange in accepted:
-        if window.has_deleted(exchange.exchange_id, exchange.order):
+        if window.has_deleted(exchange.exchange_id, exchange.acceptance):
             continue
         if exchange.revision > revisions.get(exchange.exchange_id, -1):
             revisions[exchange.exchange_id] = exchange.revision
@@ -162,5 +162,7 @@ def _split_accepted(
             if exchange.revision >= newer[exchange.exchange_id].revision:
                 newer.pop(exchange.exchange_id)
     user_cutoffs = window.user_cutoffs
-    not_deleted = [each for each in newer.values() if not is_reached(each.order, user_cutoffs.get(each.user_id or ""))]
+    not_deleted = [
+        each for each in newer.values() if not is_reached(each.acceptance, user_cutoffs.get(each.user_id or ""))
+    ]
     return not_deleted, drained

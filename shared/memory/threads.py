@@ -61,10 +61,11 @@ class Threads:
         exchanges = self._cached_exchanges(thread_id, cached, owner) if stored is None else []
         if not exchanges:
             raise ThreadNotFound(thread_id)
+        first = min(exchanges, key=lambda exchange: exchange.acceptance_time)
         return Thread(
             thread_id=thread_id,
-            user_id=exchanges[0].user_id,
-            title=title_of(exchanges[0].user_message),
+            user_id=first.user_id,
+            title=title_of(first.user_message),
             created_at=exchanges[0].created_at,
             updated_at=exchanges[-1].created_at,
             message_count=2 * len(exchanges),
@@ -275,6 +276,7 @@ class Threads:
                 created_at=(messages["user"].created_at or datetime.now(UTC)).astimezone(UTC),
                 metadata=messages["user"].metadata,
                 revision=messages["user"].revision,
+                accepted_at=messages["user"].accepted_at,
             )
             for exchange_id, messages in sides.items()
             if messages.keys() >= {"user", "assistant"}
@@ -285,6 +287,7 @@ def _with_undrained(thread: Thread, undrained: Sequence[Exchange]) -> Thread:
     """Return a thread as it will be after the drain of these exchanges."""
     return replace(
         thread,
+        created_at=min([thread.created_at, *(exchange.created_at for exchange in undrained)]),
         updated_at=max([thread.updated_at, *(exchange.created_at for exchange in undrained)]),
         message_count=thread.message_count + 2 * len(undrained),
         document_ids=tuple(dict.fromkeys([*(thread.document_ids or ()), *_documents(undrained, None)])),

@@ -56,9 +56,9 @@ class Window:
     user_cutoffs: Mapping[str, UUID] = field(default_factory=dict)
     uptime: float = 0.0
 
-    def has_deleted(self, exchange_id: UUID | None, order: UUID | None) -> bool:
+    def has_deleted(self, exchange_id: UUID | None, acceptance: UUID | None) -> bool:
         """Return whether an exchange was deleted, alone or with its thread."""
-        return is_deleted(exchange_id, order, self.deleted, self.cutoff)
+        return is_deleted(exchange_id, acceptance, self.deleted, self.cutoff)
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ class InMemoryArchive(InMemoryStore):
         for exchange in exchanges:
             cutoffs = [self.deleted_threads.get(exchange.thread_id), self.deleted_users.get(exchange.user_id or "")]
             deleted = self.deleted_ids.get(exchange.thread_id, ())
-            if is_deleted(exchange.exchange_id, exchange.order, deleted, *cutoffs):
+            if is_deleted(exchange.exchange_id, exchange.acceptance, deleted, *cutoffs):
                 tombstoned += 1
                 self._invalidations["thread", exchange.thread_id] = datetime.now(UTC)
                 continue
@@ -216,8 +216,8 @@ class InMemoryArchive(InMemoryStore):
         return self._forget_thread(thread_id, cutoff)
 
     def _forget_thread(self, thread_id: str, cutoff: UUID) -> tuple[bool, UUID]:
-        orders = [exchange.order for exchange in self.exchanges(thread_id)]
-        cutoff = max([cutoff, self.deleted_threads.get(thread_id, cutoff), *orders])
+        keys = [key for exchange in self.exchanges(thread_id) for key in (exchange.order, exchange.acceptance)]
+        cutoff = max([cutoff, self.deleted_threads.get(thread_id, cutoff), *keys])
         self.deleted_threads[thread_id] = cutoff
         self._invalidations["thread", thread_id] = datetime.now(UTC)
         self.owners.pop(thread_id, None)

@@ -180,12 +180,12 @@ class InMemoryCache(InMemoryOutbox):
         if user_id is not None:
             self._threads_of.setdefault(user_id, {})[thread_id] = None
         cutoffs = [self.deleted_threads.get(thread_id), self.deleted_users.get(user_id or "")]
-        reached = [cutoff for cutoff in cutoffs if cutoff is not None and is_reached(exchange.order, cutoff)]
+        reached = [cutoff for cutoff in cutoffs if cutoff is not None and is_reached(exchange.acceptance, cutoff)]
         if reached:
             self._merge(thread_id, cutoff=max(reached))
             return max(reached)
         if exchange.exchange_id in self.deleted_exchanges.get(thread_id, ()):
-            return exchange.order
+            return exchange.acceptance
         self._merge(thread_id, [exchange])
         if not is_drained:
             waiting = self.undrained.setdefault(thread_id, {})
@@ -208,7 +208,7 @@ class InMemoryCache(InMemoryOutbox):
             thread_id,
             [
                 *drained,
-                *(e for e in read.undrained if window.has_deleted(e.exchange_id, e.order)),
+                *(e for e in read.undrained if window.has_deleted(e.exchange_id, e.acceptance)),
                 *(e for e in foreign if isinstance(e, Exchange)),
             ],
         )
@@ -225,7 +225,7 @@ class InMemoryCache(InMemoryOutbox):
                 deleted={*self.deleted_exchanges.get(thread_id, ()), *of_others},
                 is_stored=True,
             )
-        elif foreign or any(window.has_deleted(each.exchange_id, each.order) for each in read.messages):
+        elif foreign or any(window.has_deleted(each.exchange_id, each.acceptance) for each in read.messages):
             self._merge(thread_id, cutoff=window.cutoff, deleted=window.deleted | of_others)
 
     def _forget_drained(self, thread_id: str, drained: Sequence[Exchange]) -> None:
@@ -257,7 +257,7 @@ class InMemoryCache(InMemoryOutbox):
             self._forget_drained(exchange.thread_id, [exchange])
             cutoff = self.deleted_threads.get(exchange.thread_id)
             deleted = self.deleted_exchanges.get(exchange.thread_id, ())
-            if not is_deleted(exchange.exchange_id, exchange.order, deleted, cutoff):
+            if not is_deleted(exchange.exchange_id, exchange.acceptance, deleted, cutoff):
                 self._merge(exchange.thread_id, [exchange], is_stored=True)
         names = dict.fromkeys(exchange.thread_id for exchange in exchanges)
         return [name for name in names if token_of(self.lists.get(name, []))]
@@ -278,10 +278,10 @@ class InMemoryCache(InMemoryOutbox):
         found: dict[str, UUID] = {}
         for thread_id in thread_ids:
             messages = [decode(entry) for entry in without_placeholder(self.lists.get(thread_id, []))]
-            orders = [message.order for message in messages if message is not None and message.order is not None]
-            orders += [exchange.order for exchange in self.undrained.get(thread_id, {}).values()]
-            if orders:
-                found[thread_id] = max(orders)
+            keys = [message.acceptance for message in messages if message is not None]
+            keys += [exchange.acceptance for exchange in self.undrained.get(thread_id, {}).values()]
+            if known := [key for key in keys if key is not None]:
+                found[thread_id] = max(known)
         return found
 
     def forget_threads(self, cutoffs: Mapping[str, UUID]) -> None:
@@ -294,7 +294,9 @@ class InMemoryCache(InMemoryOutbox):
 
     def _forget_undrained(self, thread_id: str, cutoff: UUID) -> None:
         undrained = self.undrained.pop(thread_id, {})
-        if left := {name: exchange for name, exchange in undrained.items() if not is_reached(exchange.order, cutoff)}:
+        if left := {
+            name: exchange for name, exchange in undrained.items() if not is_reached(exchange.acceptance, cutoff)
+        }:
             self.undrained[thread_id] = left
 
     def forget_exchanges(self, thread_id: str, exchange_ids: Collection[UUID]) -> None:

@@ -21,6 +21,7 @@ class Conversation:
     title: str | None
     created_at: datetime
     updated_at: datetime
+    first_accepted_at: datetime
     title_is_fixed: bool = False
     exchanges: dict[UUID, Exchange] = field(default_factory=dict)
     documents: dict[str, None] = field(default_factory=dict)
@@ -32,7 +33,8 @@ class Conversation:
     def add(self, exchange: Exchange) -> bool:
         """Add an exchange, or a newer version of a stored exchange, and return whether the exchange is new."""
         title = title_of(exchange.user_message)
-        if exchange.created_at < self.created_at:
+        if exchange.acceptance_time < self.first_accepted_at:
+            self.first_accepted_at = exchange.acceptance_time
             self.user_id = exchange.user_id
             self.title = self.title if self.title_is_fixed else title
         self.title = title if self.title is None else self.title
@@ -40,7 +42,7 @@ class Conversation:
         self.updated_at = max(self.updated_at, exchange.created_at)
         self.documents.update(dict.fromkeys(exchange.document_ids))
         stored = self.exchanges.get(exchange.exchange_id)
-        if stored is None or (-exchange.revision, exchange.created_at) < (-stored.revision, stored.created_at):
+        if stored is None or _rank(exchange) < _rank(stored):
             self.exchanges[exchange.exchange_id] = exchange
         return stored is None
 
@@ -69,6 +71,11 @@ class Conversation:
             self.title = title
 
 
+def _rank(exchange: Exchange) -> tuple[int, datetime]:
+    """Return the key that sorts exchanges with one id: the highest revision first, then the one accepted first."""
+    return -exchange.revision, exchange.acceptance_time
+
+
 class Conversations(dict[str, Conversation]):
     """All threads' rows, by thread id."""
 
@@ -80,7 +87,7 @@ class Conversations(dict[str, Conversation]):
         """Add an exchange to its thread, which is created if necessary, and return whether the exchange is new."""
         if exchange.thread_id not in self:
             self._rows += 1
-            moments = exchange.created_at, exchange.created_at
+            moments = exchange.created_at, exchange.created_at, exchange.acceptance_time
             self[exchange.thread_id] = Conversation(UUID(int=self._rows), exchange.user_id, None, *moments)
         return self[exchange.thread_id].add(exchange)
 

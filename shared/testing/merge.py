@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from shared.ids import acceptance_key
 from shared.models import Exchange, format_time
 from shared.stores.redis.entries import (
     OWN_ENTRY,
@@ -105,29 +107,29 @@ def _merged_entries(
 ) -> tuple[list[bytes], list[bytes]]:
     """Return the foreign entries, and this project's entries in order."""
     others: list[bytes] = []
-    pairs: dict[str, tuple[str, tuple[int, str], list[bytes]]] = {}
+    pairs: dict[str, tuple[str, tuple[int, str], list[bytes], str]] = {}
     for entry in without_placeholder(entries):
         head = OWN_ENTRY.match(entry)
         if head is None:
             others.append(without_ending(entry))
             continue
-        exchange_id, order, created_at, revision = (part.decode() for part in head.groups(b"0"))
-        # The highest revision sorts first, then the earliest.
-        rank = -int(revision), created_at
-        pairs.setdefault(exchange_id, (order, rank, []))[2].append(without_ending(entry))
+        exchange_id, order, created_at, revision, accepted_at = (part.decode() for part in head.groups(b""))
+        # The highest revision sorts first, then the one that was accepted first.
+        rank = -int(revision or 0), accepted_at or created_at
+        acceptance = str(acceptance_key(UUID(order), datetime.fromisoformat(accepted_at))) if accepted_at else order
+        pairs.setdefault(exchange_id, (order, rank, [], acceptance))[2].append(without_ending(entry))
     for exchange in exchanges:
-        exchange_id, rank = str(exchange.exchange_id), (-exchange.revision, format_time(exchange.created_at))
+        exchange_id, rank = str(exchange.exchange_id), (-exchange.revision, format_time(exchange.acceptance_time))
         stored = pairs[exchange_id][1] if exchange_id in pairs else None
         if stored is None or rank < stored or (is_stored and rank == stored):
-            pairs[exchange_id] = (str(exchange.order), rank, list(encode(exchange)))
+            pairs[exchange_id] = (str(exchange.order), rank, list(encode(exchange)), str(exchange.acceptance))
     in_order = sorted(
         (order, exchange_id, sides)
-        for exchange_id, (order, _, sides) in pairs.items()
-        if exchange_id not in deleted_ids
+        for exchange_id, (order, _, sides, acceptance) in pairs.items()
+        if exchange_id not in deleted_ids and acceptance > str(cutoff or "")
     )
     if cutoff is not None:
         others = []
-        in_order = [pair for pair in in_order if pair[0] > str(cutoff)]
     return others, [entry for _, _, sides in in_order for entry in sides]
 
 

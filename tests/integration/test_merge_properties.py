@@ -25,6 +25,7 @@ from shared.stores.redis.entries import (
     without_ending,
     without_placeholder,
 )
+from shared.stores.redis.lists import cutoff_argument
 from shared.stores.redis.scripts import MERGE, READ
 from shared.testing.merge import add_token, merge
 from tests.support.exchanges import exchanges
@@ -83,7 +84,7 @@ class List:
         """Run `merge.lua` and return its result."""
         arguments = [part for exchange in exchanges for part in script_arguments(exchange)]
         gone = ",".join(str(exchange_id) for exchange_id in deleted)
-        head: list[str | int] = [ttl, most, " ".join(refill or ()), str(cutoff or ""), gone, int(is_stored)]
+        head: list[str | int] = [ttl, most, " ".join(refill or ()), cutoff_argument(cutoff), gone, int(is_stored)]
         reply: int = self._merge(keys=[KEY], args=[*head, *arguments])
         assert reply in {-1, len(without_placeholder(self.entries()))}
         return reply
@@ -128,7 +129,7 @@ def _split(exchanges: list[Exchange], seed: int) -> list[list[Exchange]]:
 def _newest(exchanges: list[Exchange], most: int) -> list[Message]:
     """Return the expected list: one version of each id, limited to the newest exchanges, in thread order."""
     winners: dict[UUID, Exchange] = {}
-    for exchange in sorted(exchanges, key=lambda each: (-each.revision, each.created_at), reverse=True):
+    for exchange in sorted(exchanges, key=lambda each: (-each.revision, each.acceptance_time), reverse=True):
         winners[exchange.exchange_id] = exchange
     in_order = sorted(winners.values(), key=lambda each: (each.order, each.exchange_id))
     return [message for exchange in in_order for message in exchange.messages][-most:]
@@ -247,7 +248,7 @@ def test_deleted_exchanges_stay_deleted(real: List, created: list[Exchange], cut
         for step in order:
             real.merge(created if step == "merge" else [], most, cutoff=cutoff if step == "cut" else None)
         real.merge([], most, cutoff=cutoff)
-        assert all(message and message.order and message.order > cutoff for message in real.messages())
+        assert all(message and message.acceptance and message.acceptance > cutoff for message in real.messages())
 
 
 @relaxed

@@ -13,6 +13,7 @@ from shared.models import Exchange
 from shared.wire_fields import MAX_REVISION
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 
 # All characters that JSON and PostgreSQL can store, including control characters and noncharacters that SQS refuses.
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=40)
@@ -55,10 +56,16 @@ def colliding_exchanges(draw: st.DrawFn, *, may_move: bool = False) -> Exchange:
     if exchange_id.version != 7 and not may_move:
         created_at = START + timedelta(microseconds=number * 900)
     revision = draw(st.sampled_from([0, 0, 0, 1, 2]))
-    # The time determines the text, so that two exchanges with the same id, time and revision are equal.
-    text = f"{exchange_id} {created_at.microsecond} {revision}"
+    accepted_at = draw(st.none() | st.sampled_from([3, 7, 2_503, 4_003]).map(lambda us: START + us * MICROSECOND))
+    if accepted_at is not None and (may_move or exchange_id.version == 7):
+        # Two imports with the same id and time of acceptance are the same, so they have the same time.
+        created_at = START - timedelta(microseconds=accepted_at.microsecond)
+    # The time of acceptance determines the text, so that two exchanges with the same id, time and revision are equal.
+    text = f"{exchange_id} {(accepted_at or created_at).microsecond} {accepted_at is None} {revision}"
     user_id = "ana" if exchange_id.int % 2 else None
-    return Exchange(exchange_id, "t", user_id, f"q {text}", f"a {text}", created_at, revision=revision)
+    return Exchange(
+        exchange_id, "t", user_id, f"q {text}", f"a {text}", created_at, revision=revision, accepted_at=accepted_at
+    )
 
 
 def _random_id(number: int) -> UUID:
@@ -83,4 +90,5 @@ def exchanges(draw: st.DrawFn) -> Exchange:
         document_ids=tuple(draw(st.lists(names, max_size=3))),
         metadata=draw(st.none() | objects.map(encode_metadata)),
         revision=draw(st.sampled_from([0, 0, 1, MAX_REVISION])),
+        accepted_at=draw(st.none() | moments),
     )

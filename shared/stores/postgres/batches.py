@@ -104,4 +104,9 @@ def _record(number: int, exchange: Exchange) -> dict[str, Any]:
         # Metadata is sent as text, because jsonb would change its bytes.
         "metadata": exchange.metadata,
         "revision": exchange.revision,
+        **({} if exchange.accepted_at is None else _import_fields(exchange, exchange.accepted_at)),
     }
+
+
+def _import_fields(exchange: Exchange, accepted_at: datetime) -> dict[str, str]:
+    return {"accepted_at": format_time(accepted_at), "acceptance": str(exchange.acceptance)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -42,9 +42,14 @@ def exchanges_of(thread_id: str, rows: Any) -> list[Exchange]:
             created_at=next(iter(sides.values()))["created_at"].astimezone(UTC),
             metadata=sides[0]["metadata"] if 0 in sides else None,
             revision=max(side["revision"] for side in sides.values()),
+            accepted_at=_utc(next(iter(sides.values()))["accepted_at"]),
         )
         for exchange_id, sides in rows_by_exchange.items()
     ]
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.astimezone(UTC)
 
 
 def replace(
@@ -65,6 +70,7 @@ def replace(
             "assistant_message": replacement.assistant_message,
             "metadata": replacement.metadata,
             "created_at": replacement.created_at,
+            "accepted_at": replacement.accepted_at,
             "revision": replacement.revision,
         },
     )

@@ -35,6 +35,7 @@ class _Row(NamedTuple):
     metadata: str | None
     created_at: Any
     revision: Any
+    accepted_at: Any
     user_id: str | None
 
 
@@ -83,6 +84,7 @@ def _exchanges(thread_id: str, rows: Iterable[_Row]) -> list[Exchange]:
                 parse_time(any_side.created_at),
                 metadata=user_row.metadata if user_row else None,
                 revision=max(side.revision for side in sides.values()),
+                accepted_at=parse_time(any_side.accepted_at) if any_side.accepted_at is not None else None,
             )
         )
     return exchanges

@@ -44,7 +44,7 @@ class RedisCache(ListReader, ListWriter, ListEraser):
         self._call(fill)
 
     def newest(self, thread_ids: Sequence[str]) -> dict[str, UUID]:
-        """Return the order key of each thread's newest exchange. Threads without exchanges in Redis are missing."""
+        """Return the acceptance key of each thread's newest exchange. Threads without any in Redis are missing."""
         orders: dict[str, UUID] = {}
         for start in range(0, len(thread_ids), MAX_THREADS_PER_CALL):
             orders |= self._newest(thread_ids[start : start + MAX_THREADS_PER_CALL])
@@ -61,9 +61,8 @@ class RedisCache(ListReader, ListWriter, ListEraser):
         for thread_id, entries, bodies in zip(thread_ids, replies[::2], replies[1::2], strict=True):
             messages = [decode(entry) for entry in without_placeholder(entries or [])]
             undrained = [decode_undrained(thread_id, body) for body in bodies or []]
-            orders = [each.order for each in [*messages, *undrained] if each is not None and each.order is not None]
-            if orders:
-                newest[thread_id] = max(orders)
+            keys = [each.acceptance for each in [*messages, *undrained] if each is not None]
+            newest |= {thread_id: max(known)} if (known := [key for key in keys if key is not None]) else {}
         return newest
 
     def threads_of(self, user_id: str) -> list[str]:

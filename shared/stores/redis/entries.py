@@ -18,10 +18,11 @@ from shared.listed_messages import ListedMessages
 from shared.models import Exchange, Message, format_time
 
 _logger = logging.getLogger(__name__)
-# The beginning of an entry in this project's format: exchange id, order key, time and revision.
+# The beginning of an entry in this project's format: exchange id, order key, time, revision, and an import's time of
+# acceptance.
 OWN_ENTRY: Final = re.compile(
     rb'\{"exchange_id":"([0-9a-f-]{36})","order":"([0-9a-f-]{36})","created_at":"([0-9TZ:.-]{27})"'
-    rb'(?:,"revision":([0-9]{1,10}))?'
+    rb'(?:,"revision":([0-9]{1,10}))?(?:,"accepted_at":"([0-9TZ:.-]{27})")?'
 )
 # The same beginning with a zero in place of each hexadecimal digit. `decode_list` compares all entries with it at once.
 _DIGITS: Final = bytes.maketrans(b"0123456789abcdef", b"0" * 16)
@@ -60,6 +61,8 @@ def script_arguments(exchange: Exchange) -> tuple[str, str, str, bytes, bytes]:
     head: dict[str, object] = {"exchange_id": exchange_id, "order": order, "created_at": created_at}
     if exchange.revision:
         head["revision"] = exchange.revision
+    if exchange.accepted_at is not None:
+        head["accepted_at"] = format_time(exchange.accepted_at)
     user: dict[str, object] = {**head, "role": "user", "content": exchange.user_message}
     if exchange.user_id is not None:
         user["user_id"] = exchange.user_id
@@ -121,6 +124,8 @@ def _fields(entry: bytes) -> dict[str, Any] | None:
             _object(fields["metadata"])
         exchange_id, order = UUID(fields["exchange_id"]), UUID(fields["order"])
         datetime.fromisoformat(fields["created_at"]).astimezone(UTC)
+        if own[5] is None:
+            fields.pop("accepted_at", None)
         return {
             **fields,
             **text,

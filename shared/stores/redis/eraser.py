@@ -33,7 +33,7 @@ class ListEraser(CacheLink):
         A concurrent merge finds the tombstone, or the removal finds the merged exchange. Exchanges after the cutoff
         stay, because they belong to a new conversation.
         """
-        self._drop_unmerged(lambda exchange: is_reached(exchange.order, cutoffs.get(exchange.thread_id)))
+        self._drop_unmerged(lambda exchange: is_reached(exchange.acceptance, cutoffs.get(exchange.thread_id)))
         names = list(cutoffs)
         for start in range(0, len(names), MAX_THREADS_PER_CALL):
             self._forget_batch({name: cutoffs[name] for name in names[start : start + MAX_THREADS_PER_CALL]})
@@ -78,7 +78,7 @@ class ListEraser(CacheLink):
             pipe.delete(preferences_seal_key(user_id))
             pipe.delete(no_preferences_key(user_id))
 
-        self._drop_unmerged(lambda exchange: exchange.user_id == user_id and is_reached(exchange.order, cutoff))
+        self._drop_unmerged(lambda exchange: exchange.user_id == user_id and is_reached(exchange.acceptance, cutoff))
         replies = self._call(fill)
         return ids_of(replies[1])
 

@@ -44,7 +44,7 @@ class RedisInspector:
             # PTTL is negative for a missing key and for a key without an expiry.
             ttl_seconds=ttl / 1000 if ttl is not None and ttl >= 0 and length else None,
             undrained=newest_revisions(
-                each for each in waiting if not is_deleted(each.exchange_id, each.order, deleted, cutoff)
+                each for each in waiting if not is_deleted(each.exchange_id, each.acceptance, deleted, cutoff)
             ),
         )
 
@@ -52,7 +52,7 @@ class RedisInspector:
         """Count the entries of the outbox."""
         length, oldest = require(self._connection.call(lambda pipe: [pipe.llen(OUTBOX), pipe.lindex(OUTBOX, 0)]))
         try:
-            accepted = Exchange.from_wire(oldest).created_at if oldest else None
+            accepted = Exchange.from_wire(oldest).acceptance_time if oldest else None
         except InvalidRecord:
             accepted = None
         return QueueCounts(length, oldest=accepted)

@@ -169,7 +169,7 @@ class CacheLink:
             fields = [
                 undrained_field(each.exchange_id, each.revision)
                 for each in undrained
-                if each is not None and is_deleted(each.exchange_id, each.order, deleted, cutoff)
+                if each is not None and is_deleted(each.exchange_id, each.acceptance, deleted, cutoff)
             ]
             if fields:
                 deleted_fields[thread_id] = fields

@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from shared.ids import id_error
-from shared.models import Exchange
+from shared.cutoffs import is_reached
+from shared.ids import id_error, timestamp_of
+from shared.models import Exchange, format_time
 from shared.settings import MemorySettings
 from shared.stores.redis.connection import Command, Pipeline, queue_commands
 from shared.stores.redis.entries import encode, script_arguments, undrained_field
@@ -43,6 +44,13 @@ def order_of(reply: bytes | None) -> UUID | None:
         return UUID(reply.decode()) if reply else None
     except ValueError:
         return None
+
+
+def cutoff_argument(cutoff: UUID | None) -> str:
+    """Return a cutoff for `merge.lua`: the key, and the last microsecond that it includes, for imports."""
+    if cutoff is None:
+        return ""
+    return f"{cutoff} {format_time(timestamp_of(cutoff))[: -len('000Z')]}999Z"
 
 
 def queue_tombstone(pipe: Pipeline, key: str, cutoff: UUID) -> None:
@@ -113,13 +121,15 @@ class Append:
         user_cutoff = order_of(replies.pop()) if self.exchange.user_id is not None else None
         is_deleted = replies.pop()
         thread_cutoff = order_of(replies.pop())
-        order = self.exchange.order
-        cutoffs = [cutoff for cutoff in (thread_cutoff, user_cutoff) if cutoff is not None and cutoff >= order]
+        acceptance = self.exchange.acceptance
+        cutoffs = [
+            cutoff for cutoff in (thread_cutoff, user_cutoff) if cutoff is not None and is_reached(acceptance, cutoff)
+        ]
         if thread_cutoff is not None and self.after is not None and thread_cutoff > self.after:
             cutoffs.append(thread_cutoff)
         if is_deleted:
-            # The cutoff of the deletion of one exchange is the exchange's order key.
-            cutoffs.append(order)
+            # The cutoff of the deletion of one exchange is the exchange's acceptance key.
+            cutoffs.append(acceptance)
         return AppendOutcome(
             cutoff=max(cutoffs, default=None),
             thread_cutoff=thread_cutoff if thread_cutoff in cutoffs else None,
@@ -162,7 +172,7 @@ class ThreadLists:
             ttl,
             self._memory.max_thread_messages * 2,
             " ".join(refill or ()),
-            str(cutoff or ""),
+            cutoff_argument(cutoff),
             ",".join(str(exchange_id) for exchange_id in deleted),
             int(is_stored),
         ]
@@ -191,7 +201,7 @@ class ThreadLists:
         if user_id is not None:
             user_ttl = self._memory.user_ttl_seconds
             after += (
-                *self._user_index_commands(user_id, thread_id, exchange.created_at),
+                *self._user_index_commands(user_id, thread_id, exchange.acceptance_time),
                 ("EXPIRE", preferences_key(user_id), user_ttl),
                 ("EXPIRE", preferences_seal_key(user_id), user_ttl),
             )

@@ -10,9 +10,11 @@
 -- ARGV[3]  for a refill 'TOKEN first G' or 'TOKEN whole G', else ''. If the list carries this token, the merge completes
 --          the list and seals it for generation G: 'first' if it has all exchanges of the thread, 'whole' if it has only
 --          the newest ones. If the list does not carry the token, the script changes nothing.
--- ARGV[4]  the order key of a thread's deletion, or ''. Entries up to it are removed, and the token or seal
+-- ARGV[4]  the cutoff of a thread's deletion and the last microsecond that it includes, or ''. Entries up to the cutoff
+--          are removed, imports that were accepted up to that time, and the token or seal
 -- ARGV[5]  the ids of deleted exchanges, separated by commas, or ''. Their entries and the token are removed
--- ARGV[6]  '1' if PostgreSQL has these exchanges: they then win over others with the same revision and time
+-- ARGV[6]  '1' if PostgreSQL has these exchanges: they then win over others with the same revision and time of
+--          acceptance
 -- ARGV[7…] five values per exchange: order key, exchange id, created_at, the user's entry, the assistant's entry
 -- Returns the number of messages in the list; -1 for a refill whose token the list does not carry.
 
@@ -20,7 +22,7 @@ local key = KEYS[1]
 local ttl = tonumber(ARGV[1])
 local max_length = tonumber(ARGV[2])
 local token, seal, generation = string.match(ARGV[3], '^(%x+) (%a+) (%S+)$')
-local cutoff = ARGV[4]
+local cutoff, cutoff_time = string.match(ARGV[4], '^(%S*) ?(%S*)$')
 local deleted = ARGV[5]
 local is_stored = ARGV[6] == '1'
 local is_deletion = cutoff ~= '' or deleted ~= ''
@@ -42,6 +44,26 @@ local function parse(entry)
   if id and #id == 36 and #order == 36 and #created == 27 then
     return id, order, created, tonumber(string.match(entry, '^,"revision":(%d+)', rest) or 0)
   end
+end
+
+-- Returns when an import was accepted, as its entry says; nil for any other entry.
+local function parse_acceptance(entry)
+  local rest = string.match(entry, '^{"exchange_id":"[0-9a-f-]+","order":"[0-9a-f-]+","created_at":"[0-9TZ:.-]+"()')
+  rest = rest and string.match(entry, '^,"revision":%d+()', rest) or rest
+  local accepted = rest and string.match(entry, '^,"accepted_at":"([0-9TZ:.-]+)"', rest)
+  return accepted and #accepted == 27 and accepted or nil
+end
+
+-- Returns whether the deletion includes an exchange.
+local function is_reached(order, entry)
+  if cutoff == '' then
+    return false
+  end
+  local accepted = parse_acceptance(entry)
+  if accepted then
+    return accepted <= cutoff_time
+  end
+  return order <= cutoff
 end
 
 local bare_head, name, value = split_ending(head)
@@ -91,13 +113,15 @@ if #ARGV == EXCHANGES + 4 and not token and not is_deletion then
   end
 end
 
--- Returns whether a new exchange replaces the known one with its id. The highest revision wins, then the earliest time,
--- as in `store.sql`, so that both layers store the same exchange.
-local function replaces(created, revision, known)
+-- Returns whether a new exchange replaces the known one with its id. The highest revision wins, then the one that was
+-- accepted first, as in `store.sql`, so that both layers store the same exchange.
+local function replaces(created, revision, entry, known)
   if not known.created or revision ~= known.revision then
     return not known.created or revision > known.revision
   end
-  return created < known.created or (is_stored and created == known.created)
+  local accepted = parse_acceptance(entry) or created
+  local known_accepted = parse_acceptance(known.entries[1]) or known.created
+  return accepted < known_accepted or (is_stored and accepted == known_accepted)
 end
 
 -- Returns the list's entries and the new ones in thread order, and the number of foreign entries.
@@ -129,7 +153,7 @@ local function merged_entries()
       by_id[id] = known
       all[#all + 1] = known
     end
-    if replaces(created, revision, known) then
+    if replaces(created, revision, ARGV[i + 3], known) then
       known.order, known.created, known.revision = order, created, revision
       known.entries = {ARGV[i + 3], ARGV[i + 4]}
     end
@@ -150,7 +174,7 @@ local function merged_entries()
     deleted_ids[id] = true
   end
   for _, exchange in ipairs(all) do
-    if exchange.order > cutoff and not deleted_ids[exchange.id] then
+    if not is_reached(exchange.order, exchange.entries[1]) and not deleted_ids[exchange.id] then
       for _, entry in ipairs(exchange.entries) do
         list[#list + 1] = entry
       end
@@ -165,7 +189,7 @@ local function new_entries()
   local list, known, newest = {}, {}, ''
   for i = EXCHANGES, #ARGV, 5 do
     local order, id = ARGV[i], ARGV[i + 1]
-    if order <= newest or order <= cutoff or known[id] then
+    if order <= newest or is_reached(order, ARGV[i + 3]) or known[id] then
       return nil
     end
     newest, known[id] = order, true

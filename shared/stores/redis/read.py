@@ -185,4 +185,6 @@ def undrained_in(
 ) -> list[Exchange]:
     """Return the exchanges in a reply to `ReadCommands.add_undrained` that are not deleted."""
     undrained = [exchange for body in bodies or () if (exchange := decode_undrained(thread_id, body)) is not None]
-    return newest_revisions(each for each in undrained if not is_deleted(each.exchange_id, each.order, deleted, cutoff))
+    return newest_revisions(
+        each for each in undrained if not is_deleted(each.exchange_id, each.acceptance, deleted, cutoff)
+    )

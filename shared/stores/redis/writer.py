@@ -85,7 +85,7 @@ class ListWriter(CacheLink):
         refill = None if read.token is None or generation is None else (read.token, seal, generation)
         # The list is added to the index of each user in it, so that a user's deletion finds the list even if L2 has
         # deleted the thread.
-        users = {exchange.user_id: exchange.created_at for exchange in window.exchanges if exchange.user_id is not None}
+        users = {each.user_id: each.acceptance_time for each in window.exchanges if each.user_id is not None}
         deleted_ids = window.deleted | {each.exchange_id for each in foreign if each.exchange_id is not None}
 
         def fill(pipe: Pipeline) -> None:
@@ -123,7 +123,7 @@ class ListWriter(CacheLink):
             queue_tombstone(pipe, tombstone_key(thread_id), window.cutoff)
         self._lists.queue_deleted(pipe, thread_id, window.deleted)
         # A Redis that was restored from older data may contain exchanges that were deleted since.
-        removed = [*drained, *(each for each in undrained if window.has_deleted(each.exchange_id, each.order))]
+        removed = [*drained, *(each for each in undrained if window.has_deleted(each.exchange_id, each.acceptance))]
         if removed:
             pipe.hdel(undrained_key(thread_id), *(undrained_field(each.exchange_id, each.revision) for each in removed))
 
@@ -169,7 +169,7 @@ class ListWriter(CacheLink):
         for (thread_id, batch), tombstone, members in zip(threads.items(), replies[1::8], replies[2::8], strict=True):
             cutoff, deleted = order_of(tombstone), uuids_of(members)
             deleted_ids = [exchange.exchange_id for exchange in batch if exchange.exchange_id in deleted]
-            if deleted_ids or any(is_reached(exchange.order, cutoff) for exchange in batch):
+            if deleted_ids or any(is_reached(exchange.acceptance, cutoff) for exchange in batch):
                 deleted_since[thread_id] = cutoff, deleted_ids
 
         def remove_deleted(pipe: Pipeline) -> None:
@@ -186,7 +186,7 @@ class ListWriter(CacheLink):
 
 
 def _has_deleted(messages: Sequence[Message], window: Window) -> bool:
-    return any(window.has_deleted(each.exchange_id, each.order) for each in messages)
+    return any(window.has_deleted(each.exchange_id, each.acceptance) for each in messages)
 
 
 def _is_refused(replies: Sequence[object]) -> bool:

@@ -3,7 +3,7 @@
 with hidden as (
     select c.id, c.thread_id, c.user_id, greatest(e.cutoff, (
         select m.order_key from messages m where m.conversation_id = c.id order by m.order_key desc limit 1
-    )) as cutoff
+    ), c.last_import) as cutoff
     from conversations c
     join user_erasures e on e.user_id = c.user_id and coalesce(c.serial, 0) <= e.serial
     where c.thread_id = any(%(thread_ids)s)

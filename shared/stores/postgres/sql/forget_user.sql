@@ -2,14 +2,15 @@
 -- `live_thread_owners` hide the user's older data. The duration does not depend on the number of threads. The cutoff
 -- includes the newest exchange of the last updated threads, because its clock may be ahead of the caller's.
 with newest as (
-    select m.order_key
+    select greatest(m.order_key, t.last_import) as order_key
     from (
         select id from live_conversations where user_id = %(user_id)s order by updated_at desc, id desc limit %(thread_limit)s
     ) as c
+    join conversations t on t.id = c.id
     cross join lateral (
         select order_key from messages where conversation_id = c.id order by order_key desc limit 1
     ) as m
-    order by m.order_key desc
+    order by 1 desc
     limit 1
 ),
 preferences as (

@@ -3,9 +3,9 @@ with e as (
     select * from user_erasures where user_id = %(user_id)s
 ),
 stored as (
-    select c.thread_id, (
+    select c.thread_id, greatest((
         select m.order_key from messages m where m.conversation_id = c.id order by m.order_key desc limit 1
-    ) as newest
+    ), c.last_import) as newest
     from e join conversations c on c.user_id = e.user_id and coalesce(c.serial, 0) <= e.serial
     limit %(limit)s
 ),

@@ -15,14 +15,14 @@ select
     ) as uptime,
     case when o.thread_id is null then c.user_id else o.user_id end as owner,
     coalesce(o.thread_id, c.thread_id) is not null as is_known,
-    m.exchange_id, m.position, m.content, m.metadata, m.created_at, m.revision, c.user_id
+    m.exchange_id, m.position, m.content, m.metadata, m.created_at, m.revision, m.accepted_at, c.user_id
 from (values (1)) as always (one)
 left join live_thread_owners o on o.thread_id = %(thread_id)s
 left join live_conversations c on c.thread_id = %(thread_id)s
 left join lateral (
     (
         select stored.exchange_id, stored.position, stored.content, stored.metadata::text, stored.created_at::text,
-            stored.revision, stored.order_key
+            stored.revision, stored.accepted_at::text, stored.order_key
         from messages stored
         where stored.conversation_id = c.id
         order by stored.order_key desc, stored.position desc
@@ -30,7 +30,7 @@ left join lateral (
     )
     union all
     (
-        select exchange_id, null, null, null, null, null, null from exchange_tombstones
+        select exchange_id, null, null, null, null, null, null, null from exchange_tombstones
         where thread_id = %(thread_id)s
         order by deleted_at desc
         limit %(deleted)s
