@@ -357,6 +357,8 @@ export interface components {
             metadata?: {
                 [key: string]: unknown;
             } | null;
+            /** Created At */
+            created_at?: string | null;
         };
         /**
          * InvokingAnswer
