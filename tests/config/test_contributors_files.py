@@ -118,6 +118,15 @@ def test_only_named_parts_run(clone: Path) -> None:
     assert _run(clone, "test", "lint") == (0, ["make CI=true test", "make CI=true lint"])
     (clone / "calls").unlink()
     assert _run(clone, "lint", "tests") == (2, [])
+    assert subprocess.check_output([clone / ".ci" / "run", "help"], text=True).split() == _parts()
+
+
+def test_the_map_names_existing_files() -> None:
+    """Each path in the map of CONTRIBUTING.md exists."""
+    page = (_ROOT / "CONTRIBUTING.md").read_text().partition("## Where things live\n\n```\n")[2].partition("```")[0]
+    paths = [line.split()[0].removesuffix("…") for line in page.splitlines()]
+    assert len(paths) > 20
+    assert [path for path in paths if not (_ROOT / path).exists()] == []
 
 
 def test_every_pattern_of_gitattributes_matches_a_file() -> None:
