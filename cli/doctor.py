@@ -33,7 +33,9 @@ from hybrid_memory_client import ApiError, MemoryClientError, NotThisApi
 from shared.errors import SettingsError, StoreUnavailable
 
 _ENDPOINTS: Final = ("api_url", "redis_url", "database_url", "queue_url", "dlq_url")
-_NO_RESPONSE_ADVICE: Final = "A server listens, but refuses or does not respond. Check its log, the password and TLS."
+_NO_RESPONSE_ADVICE: Final = (
+    "A server listens, but rejects the connection or does not respond. Check its log, the password and TLS."
+)
 _MARKS: Final[dict[State, tuple[str, str]]] = {
     "ok": ("ok", "green"),
     "warning": ("WARNING", "yellow"),
@@ -110,9 +112,12 @@ def _other_deployment_finding(deployment: Deployment, name: str, endpoint: str) 
         return Finding(
             name, "skipped", f"Its address is from {source}, which belongs to another deployment than the API."
         )
-    advice = "Set both addresses in the same way, or only --state-dir of the local stack."
+    advice = "Set both addresses by options or both in the environment, or set only --state-dir."
     return Finding(
-        name, "warning", f"Its address is from the environment (or .env), the API's from {api_source}.", advice
+        name,
+        "warning",
+        f"Its address is from the environment (or .env), but the API's is from {api_source}.",
+        advice,
     )
 
 

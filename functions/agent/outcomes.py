@@ -12,16 +12,16 @@ from typing import Final
 from shared.errors import HybridMemoryError, StoreUnavailable
 from shared.stores.idempotency import LEASE_SECONDS
 
-NOTHING_READ: Final = "nothing could be read, and nothing was changed. Repeat the request to read it"
+NOTHING_READ: Final = "nothing was read or changed. Repeat the request"
 NOTHING_RUN: Final = "nothing was stored. Repeat the request to run the agent again"
-# The first request with the key may have stored its exchange, so the key stays until the lease ends.
+# The first request with the key may have stored its exchange, so its key stays reserved until the lease ends.
 NOTHING_STORED_KEY_HELD: Final = (
-    f"nothing was stored by this request. Repeat it after {LEASE_SECONDS} seconds: until then its Idempotency-Key "
-    "counts as running, which is a 409"
+    f"nothing was stored by this request. Repeat it after {LEASE_SECONDS} seconds. Before that, its "
+    "Idempotency-Key is reserved, and a repetition is a 409"
 )
 _UNKNOWN: Final = "the request could not be completed. Repeat it to complete it"
 _READS: Final = frozenset({"invoking"})
-# The outcome of a failure and the effect of a retry, by operation. An operation's name is its route's name.
+# The subject and the participle of an outcome's text, by operation. An operation's name is its route's name.
 _CHANGES: Final = {
     "replace_exchange": ("the exchange is", "replaced"),
     "delete_exchange": ("the exchange is", "deleted"),
@@ -32,7 +32,7 @@ _CHANGES: Final = {
     "delete_preferences": ("the preferences are", "deleted"),
     "delete_user": ("the user is", "deleted"),
 }
-# The outcomes of failures before the exchange is sent to a store. Taking ownership of the thread may already be done.
+# The outcomes of failures before the exchange is sent to a store. The thread may already belong to the user.
 _STORES: Final = {
     "run": NOTHING_RUN,
     "invoked": "the exchange is not stored. Repeat the request to store it",

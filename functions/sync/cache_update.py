@@ -23,7 +23,7 @@ class CacheUpdate:
         """Merge stored exchanges into existing lists of L1.
 
         Returns:
-            Whether L1 is updated, and whether it is updated now or will be updated by the sweep.
+            Whether L1 is updated now; and whether its update is certain, now or by the sweep.
         """
         try:
             unsealed = self._cache.merge_stored(result.effective)
@@ -32,8 +32,8 @@ class CacheUpdate:
                 "redis was not updated after a drained batch", extra={"error": f"{type(error).__name__}: {error}"}
             )
             return False, self._log_invalidations({exchange.thread_id for exchange in result.effective})
-        # If an id is not a UUIDv7, its order key depends on the time of acceptance. A repeated exchange may therefore
-        # be at another position in the list than in PostgreSQL, and may have removed another exchange from the window.
+        # The order key of an id that is not a UUIDv7 is made from `created_at`. If such an exchange was accepted twice,
+        # its position in Redis may differ from that in PostgreSQL, and it may have removed another from the window.
         moved = {each.thread_id for each in result.effective if not is_time_ordered(each.exchange_id)}
         if result.duplicates and moved and not self._log_invalidations(moved):
             return True, False
@@ -43,7 +43,7 @@ class CacheUpdate:
         return True, True
 
     def _log_invalidations(self, thread_ids: set[str]) -> bool:
-        """Log that the sweep has to compare the lists with L2. Return whether PostgreSQL stored the log entries."""
+        """Ask the sweep to compare the lists with L2. Return whether PostgreSQL recorded the request."""
         try:
             self._archive.log_invalidations("thread", sorted(thread_ids))
         except StoreUnavailable as error:

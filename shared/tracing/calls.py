@@ -23,7 +23,7 @@ def trace_postgres(tracer: Tracer, run: Callable[..., Any]) -> None:
 
 
 def trace_sends(tracer: Tracer, send: Callable[..., Any], queue_url: str) -> None:
-    """Create a span for each sent exchange; the message carries its context."""
+    """Create a span for each sent exchange. The SQS message carries the span's trace context."""
     queue = queue_name(queue_url)
     attributes = {
         **queue_attributes(queue),
@@ -34,7 +34,7 @@ def trace_sends(tracer: Tracer, send: Callable[..., Any], queue_url: str) -> Non
 
 
 def trace_queue_calls(tracer: Tracer, queue_url: str | None, *methods: Callable[..., Any]) -> None:
-    """Create a span for each other call to a queue."""
+    """Create a span for every call to a queue that sends no exchange."""
     for method in methods:
         tracer.wrap(method, f"{method.__name__} {queue_name(queue_url)}", queue_attributes(queue_name(queue_url)))
 

@@ -1,4 +1,4 @@
-"""API Gateway sends its own responses. Pages of the allowed origins may read these responses."""
+"""API Gateway sends its own responses. If any origin is allowed, every page may read these responses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.aws.conditions import EvaluatedTemplate
 
 _ALLOW_ORIGIN: Final = "gatewayresponse.header.Access-Control-Allow-Origin"
 _EXPOSE_HEADERS: Final = "gatewayresponse.header.Access-Control-Expose-Headers"
-# Possible causes: no route, no key, throttling, a body over 10 MB, a function that fails or takes too long.
+# Causes of such a response: no route, no key, throttling, a body over 10 MB, a function that fails or takes too long.
 _EXPECTED: Final = {
     "ACCESS_DENIED",
     "DEFAULT_4XX",
@@ -35,8 +35,8 @@ def _responses(**parameters: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "parameters", [{"Stage": "local"}, {"Stage": "prod", "CorsOrigins": "https://a.example,https://b.example"}]
 )
-def test_allowed_pages_may_read_every_response(parameters: dict[str, str]) -> None:
-    """An allowed page may read every response, for example the throttling response, instead of a network error."""
+def test_pages_may_read_every_response_if_an_origin_is_allowed(parameters: dict[str, str]) -> None:
+    """A page can read every response, for example that of a throttle, and does not see a network error."""
     responses = _responses(**parameters)
     assert set(responses) >= _EXPECTED
     for name, response in responses.items():
@@ -53,7 +53,7 @@ def test_no_page_may_read_responses_without_origins() -> None:
 
 
 def test_responses_contain_no_data_of_a_user() -> None:
-    """Every page may read the responses, so they contain only the gateway's message and the request's id."""
+    """Any page may read the responses, so they contain only the gateway's message and the request's id."""
     for name, response in _responses(Stage="local").items():
         (template,) = response["responseTemplates"].values()
         words = {word.rstrip("\",}'") for word in template.replace(":", " ").replace(",", " ").split() if "$" in word}

@@ -18,7 +18,10 @@ _WITH_DATA = {"name": "idna", "version": "3.6", "vulns": [{"id": "CVE-2024-3651"
 
 @pytest.fixture
 def pip_audit(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
-    """Return a function that creates a fake pip-audit, which records its arguments."""
+    """Return a function that creates a fake pip-audit and the file with its arguments.
+
+    A call with `--strict` exits with `code`. Every other call prints `probe`.
+    """
 
     def make(probe: dict[str, Any] | None, code: int) -> tuple[Path, Path]:
         program, arguments_file = tmp_path / "pip-audit", tmp_path / "arguments"
@@ -51,9 +54,9 @@ def requirements(tmp_path: Path) -> Path:
 def test_the_audit_fails_if_it_finds_a_vulnerability(
     pip_audit: Callable[..., tuple[Path, Path]], requirements: Path, capfd: pytest.CaptureFixture[str], code: int
 ) -> None:
-    """If the index has vulnerability data, the audit checks each pinned file strictly.
+    """If the index has vulnerability data, the audit checks the requirement files. A vulnerability fails it.
 
-    The audit fails if it finds a vulnerability.
+    It does not check `localstack.txt`, whose packages are old on purpose and only run in tests.
     """
     program, arguments_file = pip_audit(_WITH_DATA, code)
 
@@ -75,7 +78,7 @@ def test_the_audit_includes_the_python_clients_requirements(pip_audit: Callable[
 
 
 @pytest.mark.parametrize("probe", [_WITHOUT_DATA, None], ids=["unknown", "unreachable"])
-def test_an_index_without_vulnerabilities_is_reported(
+def test_an_index_without_vulnerability_data_is_reported(
     pip_audit: Callable[..., tuple[Path, Path]],
     requirements: Path,
     capfd: pytest.CaptureFixture[str],

@@ -45,7 +45,7 @@ def user_id() -> str:
 
 
 def _respond_in_an_outage(request: httpx.Request) -> httpx.Response:
-    """Respond like an API with queued exchanges, one old exchange in PostgreSQL, and no store that accepts writes."""
+    """Respond like an API in an outage: it stores nothing, returns an empty context, and lists one old exchange."""
     if request.url.path.endswith("/invoked"):
         body = {"exchange_id": json.loads(request.content)["exchange_id"], "durability": "none", "cached": False}
         return httpx.Response(202, json=body)

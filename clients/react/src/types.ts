@@ -17,7 +17,7 @@ export interface TurnContext {
   readonly cached: boolean;
   /** Milliseconds from sending to the answer, measured in the browser. */
   readonly latencyMs: number;
-  /** The durations of `Server-Timing` (`recall`, `agent`, `keep`, …) in milliseconds; empty without that header. */
+  /** The durations of `Server-Timing` (`recall`, `agent`, `keep` for storing the exchange, …) in milliseconds; empty without that header. */
   readonly timings: Readonly<Record<string, number>>;
 }
 
@@ -63,7 +63,7 @@ export interface UseAgentChatOptions {
   readonly retries?: number | undefined;
   /** Where to store a created thread id: `session` (the tab, the default), `local` or `false`. */
   readonly persist?: Persist | undefined;
-  /** Messages to show at once, also in server rendering; merged with the history. */
+  /** Messages to show immediately, also in server rendering; merged with the history. */
   readonly initialMessages?: readonly ChatMessage[] | undefined;
   /** Whether to load the history of an existing thread. Default: true. */
   readonly loadHistory?: boolean | undefined;
@@ -110,7 +110,7 @@ export interface OutgoingText {
 export interface ChatActions {
   readonly clearError: () => void;
   /**
-   * Sends a text after the waiting texts. Resolves with the answer, or with undefined after a failure; never rejects. The
+   * Sends a text, after the texts that still wait for their answers. Resolves with the answer, or with undefined after a failure; never rejects. The
    * message has the error. Ignores a text of only whitespace.
    */
   readonly sendMessage: (

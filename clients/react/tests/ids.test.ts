@@ -45,7 +45,7 @@ test('ids increase even if the clock is set back', () => {
   expect([newExchangeId(), newExchangeId()].every((id) => id > before)).toBe(true);
 });
 
-test('an id is greater than the given id, unless that id is from the future', () => {
+test('an id is greater than the given UUIDv7, unless that is far in the future', () => {
   const historyId = newExchangeId().replace(
     /^.{13}/,
     (Date.now() + 4000)
@@ -99,7 +99,7 @@ test('exchange ids sort after the history’s, and thread ids contain no time', 
   expect(renderChat({ persist: false }).current.threadId).toMatch(VERSION_4);
 });
 
-test('an id that the server rejects is replaced, and the turn runs once', async () => {
+test('an id that the server rejects is replaced, and every retry sends the new id', async () => {
   const refusal = {
     type: 'about:blank',
     title: 'Unprocessable',
@@ -136,7 +136,7 @@ test('the hook works without crypto.randomUUID', async () => {
   const { crypto } = globalThis;
   const chat = renderChat({
     fetch: (input, init) => {
-      // msw creates its own ids.
+      // msw needs crypto.randomUUID for its own ids.
       vi.stubGlobal('crypto', crypto);
       return fetch(input, init);
     },

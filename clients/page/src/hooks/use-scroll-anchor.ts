@@ -1,7 +1,8 @@
 import { useCallback, useEffect, useLayoutEffect, useRef, type RefObject } from 'react';
 
 /**
- * Keeps the scroll position when earlier messages are inserted, and moves the focus when their button disappears.
+ * Keeps the scroll position when earlier messages are inserted, and moves the focus to the
+ * conversation when the button that loads them disappears.
  *
  * Returns a function to call before earlier messages are loaded.
  */
