@@ -41,6 +41,7 @@ REASONS = {
     "needs a stack with this page's plugins": 1,
     "installs a package into .venv": 1,
     "installs a command for the user": 1,
+    "needs a model": 2,
     "starts or tests a stack itself, as CI does": 3,
     "needs Docker": 3,
     "needs the AWS CLI": 1,

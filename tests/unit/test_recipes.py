@@ -36,3 +36,8 @@ def test_the_recipe_of_tools_shows_both_ways() -> None:
     shown = _shown_files(RECIPES / "your-own-tools.md")
     package = "examples/plugin-package"
     assert shown.keys() == {"examples/plugin.py", f"{package}/pyproject.toml", f"{package}/delivery_tools.py"}
+
+
+def test_the_recipe_of_an_agent_shows_the_example() -> None:
+    """The recipe shows the file that `tests/e2e/test_recipe_streaming.py` runs."""
+    assert _shown_files(RECIPES / "your-own-agent.md").keys() == {"examples/fastapi-streaming/app.py"}
