@@ -12,7 +12,7 @@ from typing import Final
 from shared.errors import HybridMemoryError, StoreUnavailable
 from shared.stores.idempotency import LEASE_SECONDS
 
-NOTHING_READ: Final = "nothing was read or changed. Repeat the request"
+NOTHING_READ: Final = "nothing was read, and nothing was changed. Repeat the request"
 NOTHING_RUN: Final = "nothing was stored. Repeat the request to run the agent again"
 # The first request with the key may have stored its exchange, so its key stays reserved until the lease ends.
 NOTHING_STORED_KEY_HELD: Final = (
