@@ -19,7 +19,7 @@ INSTALL = $(BIN)/uv pip install --python $(BIN)/python --require-hashes --compil
 INSTALL_PROJECT = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline -e .
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test test-unit test-page test-artifacts test-sam-local audit test-localstack test-localstack-core test-react test-clients clients-types lint docs bench bench-deletion bench-slow-postgres cost chaos build lock version clean
+.PHONY: help run check test test-unit test-page test-artifacts test-sam-local audit test-localstack test-localstack-core test-react test-clients test-packages sbom clients-types lint docs bench bench-deletion bench-slow-postgres cost chaos build lock version clean
 .PHONY: check-templates build-AgentFunction build-SyncFunction build-MigrateFunction build-ReleaseStamp build-PlacesStamp build-OriginsStamp
 
 help: ## List the targets
@@ -34,7 +34,7 @@ check: $(VENV)/.stamp-dev ## Check format, style, types and imports, and run the
 
 # Only CI measures coverage, because coverage makes the unit tests take 1.5 times as long.
 test: $(VENV)/.stamp-dev ## Run every test (unit, integration, end to end) on all processors
-	@$(BIN)/python -m pytest $(ON_EACH_PROCESSOR) --ignore=tests/artifacts --ignore=tests/sam_local $(if $(CI),--cov --cov-report=term)
+	@$(BIN)/python -m pytest $(ON_EACH_PROCESSOR) --ignore=tests/artifacts --ignore=tests/packages --ignore=tests/sam_local $(if $(CI),--cov --cov-report=term)
 
 test-unit: $(VENV)/.stamp-dev ## Run the unit tests on all processors
 	@$(BIN)/python -m pytest tests/unit $(ON_EACH_PROCESSOR) --quiet
@@ -66,6 +66,12 @@ test-clients: $(VENV)/.stamp-dev $(CLIENTS:%=.venv-clients/%/.stamp) ## Test the
 clients-types: $(VENV)/.stamp-dev $(REACT)/node_modules/.stamp ## Generate the React client's types from the API's description
 	@$(BIN)/python $(REACT)/scripts/openapi.py
 	@cd $(REACT) && npm run --silent types
+
+test-packages: $(VENV)/.stamp-dev .venv-packages/.stamp ## Build, check and install the packages as in a release (needs Node)
+	@$(BIN)/python -m pytest tests/packages
+
+sbom: $(VENV)/.stamp-dev .venv-packages/.stamp ## Write the software bills of materials into dist/ (needs npm)
+	@$(BIN)/python -m infra.build.sbom
 
 test-page: $(VENV)/.stamp-dev ## Test the page in Chromium against the embedded stack (IMAGES=docs/images updates the pictures)
 	@$(BIN)/python -m infra.build.page --required

@@ -10,7 +10,7 @@ from tests.support.scheduling import scope_of
 TESTS = Path(__file__).resolve().parents[1]
 STARTS_A_STACK = re.compile(r"\bStackProcess\(|\bwith Stack\(")
 # `make test` does not run the tests of these directories.
-OTHER_RUNS = ("artifacts", "page", "sam_local")
+OTHER_RUNS = ("artifacts", "packages", "page", "sam_local")
 
 
 def test_a_test_without_a_stack_is_its_own_group() -> None:
