@@ -14,7 +14,7 @@ from cli.api import format_error, is_outage
 from cli.deployment import Deployment
 from cli.diagnostics import Finding, State
 from cli.migrate import read_status
-from cli.output import format_duration
+from cli.times import format_duration
 from hybrid_memory_client import ApiError, MemoryClient, NotAllowed, NotAuthenticated
 from shared import __version__
 from shared.errors import SettingsError, StoreUnavailable
@@ -60,7 +60,7 @@ def check_port(deployment: Deployment, name: str) -> Finding:
     shown = f"{address[0]}:{address[1]}"
     try:
         with socket.create_connection(address, _CONNECT_SECONDS):
-            return Finding(check, "ok", f"{shown} listens.")
+            return Finding(check, "ok", "A server listens.")
     except OSError as error:
         return Finding(check, "unreachable", f"{shown}: {error.strerror or error}.", _advice_for_port(endpoint.source))
 

@@ -16,6 +16,7 @@ import typer
 
 from cli.api import format_error, is_outage
 from cli.deployment import Deployment
+from cli.help import CommandGroup
 from cli.options import NAMES, CliOptions
 from cli.output import printable, warn
 from hybrid_memory_client import MemoryClientError
@@ -34,10 +35,9 @@ _LAYERS: Final = {
 }
 
 
-def group(purpose: str) -> typer.Typer:
+def group(purpose: str) -> CommandGroup:
     """Return a group of commands."""
-    # Rich markup would clutter pipes and logs.
-    return typer.Typer(help=purpose, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+    return CommandGroup(help=purpose)
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:

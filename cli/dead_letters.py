@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from cli.output import iso_time
+from cli.times import iso_time
 from shared.ids import id_error
 from shared.request_ids import REQUEST_ID
 from shared.stores.sqs.messages import QueuedMessage

@@ -120,8 +120,13 @@ class Deployment:
 
     @property
     def is_verbose(self) -> bool:
-        """Whether the command prints the source of each address."""
+        """Whether the command prints exact times, and the source of each address."""
         return bool(self._options.verbose)
+
+    @property
+    def is_paged(self) -> bool:
+        """Whether long output on a terminal has a pager."""
+        return not self._options.no_pager
 
     def has_address(self, name: str) -> bool:
         """Return whether any source contains the address."""

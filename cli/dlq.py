@@ -17,8 +17,6 @@ from cli.options import AsJson, Yes
 from cli.output import (
     echo,
     endpoints_as_json,
-    format_duration,
-    iso_time,
     print_endpoints,
     print_json,
     print_table,
@@ -26,7 +24,9 @@ from cli.output import (
     progress,
     warn,
 )
+from cli.pager import paged
 from cli.redrive import RedriveResult, copy_messages, wait_for_move
+from cli.times import as_of, format_duration, iso_time, time_text
 from shared.errors import StoreUnavailable
 
 app = group("List, show, redrive and purge dead letters: messages that could not be stored.")
@@ -61,6 +61,12 @@ def list_(
         print_json({"items": items, "depth": depth.total, **counts, "as_of": iso_time(now), "sources": sources})
         return
     print_endpoints(deployment)
+    with paged(deployment):
+        _print_list(items)
+        echo(f"{len(items)} of {depth.total} dead letters{as_of(iso_time(now), is_exact=deployment.is_verbose)}.")
+
+
+def _print_list(items: list[dict[str, Any]]) -> None:
     if items:
         has_requests = any(item["request_id"] for item in items)
         print_table(
@@ -78,7 +84,6 @@ def list_(
                 for item in items
             ],
         )
-    echo(f"{len(items)} of {depth.total} dead letters, as of {iso_time(now)}.")
 
 
 @app.command()
@@ -112,11 +117,13 @@ def show(
         print_json({**description, "as_of": iso_time(now), "sources": endpoints_as_json(deployment.used_endpoints)})
         return
     print_endpoints(deployment)
-    for name, value in description.items():
-        if name not in {"attributes", "body"} and value is not None:
-            echo(f"{name}: {printable(str(value))}")
-    echo()
-    echo(printable(letters[0].body))
+    sent = time_text(description["sent_at"], is_exact=deployment.is_verbose)
+    with paged(deployment):
+        for name, value in (description | {"sent_at": sent}).items():
+            if name not in {"attributes", "body"} and value is not None:
+                echo(f"{name}: {printable(str(value))}")
+        echo()
+        echo(printable(letters[0].body))
 
 
 @app.command()

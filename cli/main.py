@@ -13,11 +13,12 @@ import typer
 from cli import dlq, doctor, migrate, openapi, prefs, queue, smoke, threads, users, verify
 from cli.command import PROBLEM_FOUND, command
 from cli.deployment import Deployment
+from cli.help import CONVERSATIONS, OPERATIONS, CommandGroup
 from cli.output import echo, warn
 from shared import __version__
 
 
-class _CommandLine(typer.Typer):
+class _CommandLine(CommandGroup):
     """The command line. If its output cannot be written, e.g. on a full disk, it prints an error, no traceback."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -37,9 +38,6 @@ class _CommandLine(typer.Typer):
 
 app = _CommandLine(
     name="hybrid-memory",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
     epilog="Exit codes: 0 success, 1 a problem was found, 2 invalid usage, 3 a server did not respond.",
 )
 
@@ -66,9 +64,9 @@ def root(
     \b
       1. an option
       2. the local stack that --state-dir names
-      3. an environment variable, or the file .env: HYBRID_MEMORY_API_URL, SYNC__QUEUE_URL,
-         SYNC__DLQ_URL, REDIS__*, DATABASE__URL, AWS_ENDPOINT_URL
-      4. a running local stack: .local/stack.json in this directory or in a directory above it
+      3. an environment variable, or the file .env: HYBRID_MEMORY_API_URL,
+         SYNC__QUEUE_URL, SYNC__DLQ_URL, REDIS__*, DATABASE__URL, AWS_ENDPOINT_URL
+      4. a running local stack: .local/stack.json in this directory or above it
 
     The options below can also follow a command.
 
@@ -82,13 +80,13 @@ def root(
     """  # noqa: D301 - \b tells typer not to rewrap the lines below it
 
 
-app.add_typer(threads.app, name="threads")
-app.add_typer(users.app, name="users")
-app.add_typer(prefs.app, name="prefs")
-app.add_typer(dlq.app, name="dlq")
-app.add_typer(queue.app, name="queue")
-app.add_typer(migrate.app, name="migrate")
-app.command("doctor")(doctor.doctor)
-app.command("smoke")(smoke.smoke)
-app.command("verify")(verify.verify)
-app.command("openapi")(openapi.openapi)
+app.add_typer(threads.app, name="threads", rich_help_panel=CONVERSATIONS)
+app.add_typer(users.app, name="users", rich_help_panel=CONVERSATIONS)
+app.add_typer(prefs.app, name="prefs", rich_help_panel=CONVERSATIONS)
+app.add_typer(dlq.app, name="dlq", rich_help_panel=OPERATIONS)
+app.add_typer(queue.app, name="queue", rich_help_panel=OPERATIONS)
+app.add_typer(migrate.app, name="migrate", rich_help_panel=OPERATIONS)
+app.command("doctor", rich_help_panel=OPERATIONS)(doctor.doctor)
+app.command("smoke", rich_help_panel=OPERATIONS)(smoke.smoke)
+app.command("verify", rich_help_panel=OPERATIONS)(verify.verify)
+app.command("openapi", rich_help_panel=OPERATIONS)(openapi.openapi)

@@ -11,6 +11,7 @@ from cli.command import command
 from cli.deployment import Deployment
 from cli.options import AsJson, Output
 from cli.output import echo, endpoints_as_json, print_json, warn
+from cli.pager import paged
 from shared.errors import SettingsError
 
 
@@ -28,7 +29,8 @@ def openapi(deployment: Deployment, *, output: Output = None, as_json: AsJson = 
     described = connect.api(deployment).openapi()
     text = json.dumps(described, indent=2)
     if output is None:
-        echo(text)
+        with paged(deployment):
+            echo(text)
         return
     try:
         output.write_text(f"{text}\n")

@@ -1,14 +1,14 @@
-"""Output: rich tables on a terminal, plain text elsewhere, JSON on request."""
+"""Output: rich tables on a terminal, plain text elsewhere, JSON on request. Colors mark roles."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Literal, TextIO
 from unicodedata import category
 
 import typer
@@ -20,7 +20,24 @@ from rich.text import Text
 
 from cli.deployment import Deployment, Endpoint
 
-UNKNOWN: Final = "unknown"
+Role = Literal["ok", "warning", "error", "id", "time", "quiet"]
+# Colors that are readable on dark and on light terminals.
+STYLES: Final[dict[Role, str]] = {
+    "ok": "green",
+    "warning": "yellow",
+    "error": "red",
+    "id": "cyan",
+    "time": "magenta",
+    "quiet": "bright_black",
+}
+_ROLES: Final[dict[str, Role]] = {
+    **dict.fromkeys(("thread", "exchange", "message id", "request", "applied", "pending"), "id"),
+    **dict.fromkeys(("created", "updated", "age", "oldest", "as of"), "time"),
+}
+# A terminal shows these texts on one line and omits their ends.
+_ONE_LINE: Final = frozenset({"title"})
+_ERROR: Final = "Error:"
+_UUID_LENGTH: Final = 36
 _MIN_COLUMNS: Final = 20
 # Minimum width of a table's column on a terminal; a column with shorter cells may be narrower.
 _MIN_COLUMN: Final = 8
@@ -45,7 +62,18 @@ def echo(text: str = "") -> None:
 
 def warn(text: str) -> None:
     """Print a line to standard error."""
+    if text.startswith(_ERROR):
+        text = styled(_ERROR, "error", stream=sys.stderr) + text.removeprefix(_ERROR)
     typer.echo(text, err=True)
+
+
+def styled(text: str, role: Role, stream: TextIO | None = None) -> str:
+    """Return the text in its role's color; unchanged unless the stream (by default stdout) is a terminal.
+
+    `NO_COLOR` and `TERM=dumb` turn colors off.
+    """
+    is_plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    return text if is_plain or not (stream or sys.stdout).isatty() else typer.style(text, fg=STYLES[role])
 
 
 def print_json(answer: Mapping[str, Any], *, on_one_line: bool = False) -> None:
@@ -74,23 +102,37 @@ def rich_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Tabl
     table = Table(box=None, header_style="bold", pad_edge=False)
     cells = [[_ISO_TIME.sub(r"\1Z", _cell(cell)) for cell in row] for row in rows]
     for index, column in enumerate(columns):
-        has_timestamps = any(_ISO_TIME.fullmatch(row[index]) for row in cells)
-        # A timestamp does not wrap; a narrow terminal wraps the other columns.
-        table.add_column(column, overflow="fold", no_wrap=has_timestamps)
+        # Times and ids do not wrap; a narrow terminal wraps the other columns.
+        is_whole = _is_whole(column, [row[index] for row in cells])
+        table.add_column(column, overflow="fold", no_wrap=is_whole, style=_style(column))
     for row in cells:
         # The cells are `Text` objects, because rich would read brackets in a thread id as markup.
-        table.add_row(*map(Text, row))
+        table.add_row(*(_text(column, cell) for column, cell in zip(columns, row, strict=True)))
     return table
 
 
+def _text(column: str, cell: str) -> Text:
+    return Text(cell, no_wrap=True, overflow="ellipsis") if column in _ONE_LINE else Text(cell)
+
+
+def _style(column: str) -> str:
+    return STYLES[_ROLES[column]] if column in _ROLES else ""
+
+
+def _is_whole(column: str, cells: Sequence[str]) -> bool:
+    """Return whether a column must not wrap. Only an id that is longer than a UUID may wrap."""
+    if any(_ISO_TIME.fullmatch(cell) for cell in cells):
+        return True
+    return column in _ROLES and all(cell_len(cell) <= _UUID_LENGTH for cell in cells)
+
+
 def _least_width(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> int:
-    """Return a table's minimum width. Times must fit on one line; other cells can wrap."""
+    """Return a table's minimum width. Times and ids must fit on one line; other cells can wrap."""
     widths = []
     for index, column in enumerate(columns):
         cells = [_ISO_TIME.sub(r"\1Z", _cell(row[index])) for row in rows]
         widest = max((cell_len(cell) for cell in (column, *cells)), default=0)
-        has_timestamps = any(_ISO_TIME.fullmatch(cell) for cell in cells)
-        widths.append(widest if has_timestamps else min(widest, _MIN_COLUMN))
+        widths.append(widest if _is_whole(column, cells) else min(widest, max(_MIN_COLUMN, cell_len(column))))
     return sum(widths) + 2 * (len(columns) - 1)
 
 
@@ -102,7 +144,7 @@ def rich_records(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Gr
         record.add_column(style="bold", no_wrap=True)
         record.add_column(overflow="fold")
         for column, cell in zip(columns, row, strict=True):
-            record.add_row(column, Text(_ISO_TIME.sub(r"\1Z", _cell(cell))))
+            record.add_row(column, Text(_ISO_TIME.sub(r"\1Z", _cell(cell)), _style(column)))
         records += [record, Text()]
     return Group(*records)
 
@@ -141,25 +183,6 @@ def print_endpoints(deployment: Deployment) -> None:
 def endpoints_as_json(used: Mapping[str, Endpoint]) -> dict[str, dict[str, str]]:
     """Return each used address and its source."""
     return {name: {"url": endpoint.redacted_url, "source": endpoint.source} for name, endpoint in used.items()}
-
-
-def iso_time(value: datetime | None) -> str | None:
-    """Return a time as ISO 8601 in UTC, to the millisecond."""
-    return None if value is None else value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def format_duration(seconds: float | None) -> str:
-    """Return a duration in its two largest units, e.g. `3 min 5 s`."""
-    if seconds is None:
-        return UNKNOWN
-    minute, hour, day = 60, 3600, 86400
-    if seconds < minute:
-        return f"{seconds:.1f} s"
-    if seconds < hour:
-        return f"{seconds // minute:.0f} min {seconds % minute:.0f} s"
-    if seconds < day:
-        return f"{seconds // hour:.0f} h {seconds % hour // minute:.0f} min"
-    return f"{seconds // day:.0f} d {seconds % day // hour:.0f} h"
 
 
 def printable(text: str) -> str:

@@ -14,6 +14,7 @@ from cli.command import INVALID_USAGE, command, group
 from cli.deployment import Deployment
 from cli.options import AsJson, Yes
 from cli.output import echo, endpoints_as_json, print_endpoints, print_json, print_table, printable, warn
+from cli.pager import paged
 
 app = group("Show and change a user's preferences.")
 
@@ -99,8 +100,9 @@ def _print(
         print_json({**answer, "sources": endpoints_as_json(deployment.used_endpoints)})
         return
     print_endpoints(deployment)
-    if preferences:
-        print_table(("name", "value"), sorted(preferences.items()))
-    echo(f"{printable(user)} {'would have' if is_preview else 'has'} {len(preferences)} preferences.")
-    if is_preview:
-        echo("Nothing was changed. Repeat with --yes to do it.")
+    with paged(deployment):
+        if preferences:
+            print_table(("name", "value"), sorted(preferences.items()))
+        echo(f"{printable(user)} {'would have' if is_preview else 'has'} {len(preferences)} preferences.")
+        if is_preview:
+            echo("Nothing was changed. Repeat with --yes to do it.")

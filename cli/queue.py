@@ -17,22 +17,21 @@ from cli.command import UNREACHABLE, command, group
 from cli.deployment import Deployment
 from cli.options import AsJson
 from cli.output import (
-    UNKNOWN,
     console,
     echo,
     endpoints_as_json,
-    format_duration,
     is_terminal,
-    plain_table,
     print_endpoints,
     print_json,
+    print_table,
     rich_table,
     warn,
 )
 from cli.queue_status import Status, StatusReader
+from cli.times import UNKNOWN, format_duration, time_text
 
 app = group("Show the queues' depths and the sync lag.")
-_COLUMNS: Final = ("queue", "visible", "in flight", "delayed", "oldest", "as of")
+_COLUMNS: Final = ("queue", "visible", "in flight", "delayed", "oldest")
 _NAMES: Final = {"queue": "exchange queue", "dlq": "dead-letter queue"}
 
 
@@ -77,7 +76,7 @@ def status(
         print_json(_as_json(status, deployment))
     else:
         print_endpoints(deployment)
-        _print(status)
+        _print(status, is_exact=deployment.is_verbose)
     for reason in status.skipped:
         warn(reason)
     for error in status.errors:
@@ -94,13 +93,14 @@ def _watch(reader: StatusReader, deployment: Deployment, interval: float, *, as_
     print_endpoints(deployment)
     if not is_terminal():
         while True:
-            _print(reader.read())
+            _print(reader.read(), is_exact=deployment.is_verbose)
             time.sleep(interval)
     with Live(console=console(), auto_refresh=False) as live:
         while True:
             status = reader.read()
-            notes = [*_lines(status), *status.skipped, *status.errors]
-            live.update(Group(rich_table(_COLUMNS, _rows(status)), *map(Text, notes)))
+            notes = [*_lines(status, is_exact=deployment.is_verbose), *status.skipped, *status.errors]
+            table = rich_table(_columns(is_exact=deployment.is_verbose), _rows(status, is_exact=deployment.is_verbose))
+            live.update(Group(table, *map(Text, notes)))
             live.refresh()
             time.sleep(interval)
 
@@ -109,42 +109,49 @@ def _as_json(status: Status, deployment: Deployment) -> dict[str, Any]:
     return {**status.to_json(), "sources": endpoints_as_json(deployment.used_endpoints)}
 
 
-def _print(status: Status) -> None:
-    if is_terminal():
-        console().print(rich_table(_COLUMNS, _rows(status)))
-    else:
-        echo(plain_table(_COLUMNS, _rows(status)))
-    for line in _lines(status):
+def _print(status: Status, *, is_exact: bool) -> None:
+    print_table(_columns(is_exact=is_exact), _rows(status, is_exact=is_exact))
+    for line in _lines(status, is_exact=is_exact):
         echo(line)
 
 
-def _rows(status: Status) -> list[Sequence[object]]:
+def _columns(*, is_exact: bool) -> Sequence[str]:
+    return (*_COLUMNS, "as of") if is_exact else _COLUMNS
+
+
+def _rows(status: Status, *, is_exact: bool) -> list[Sequence[object]]:
     rows: list[Sequence[object]] = []
     for name, shown in _NAMES.items():
         answer = status.answers[name]
         if answer is None:
-            rows.append((shown, *[UNKNOWN] * (len(_COLUMNS) - 1)))
+            rows.append((shown, *[UNKNOWN] * (len(_columns(is_exact=is_exact)) - 1)))
             continue
         oldest = None if answer["depth"] == 0 else format_duration(answer["oldest_age_seconds"])
-        rows.append((shown, answer["visible"], answer["in_flight"], answer["delayed"], oldest, answer["as_of"]))
+        time = (answer["as_of"],) if is_exact else ()
+        rows.append((shown, answer["visible"], answer["in_flight"], answer["delayed"], oldest, *time))
     return rows
 
 
-def _lines(status: Status) -> list[str]:
+def _lines(status: Status, *, is_exact: bool) -> list[str]:
     """Return the lines below the table."""
     outbox, accepted = status.answers["outbox"], status.answers["newest_accepted"]
     at_least = "at least " if accepted and accepted["is_partial"] else ""
-    lines = [f"outbox: {outbox['depth']} (as of {outbox['as_of']})" if outbox else f"outbox: {UNKNOWN}"]
+    lines = [f"outbox: {outbox['depth']}{_as_of(outbox, is_exact)}" if outbox else f"outbox: {UNKNOWN}"]
     for name in ("newest_accepted", "newest_stored"):
         answer, shown = status.answers[name], name.replace("_", " ")
         if answer is None:
             lines.append(f"{shown}: {UNKNOWN}")
             continue
         mark = at_least if name == "newest_accepted" and answer["created_at"] else ""
-        lines.append(f"{shown}: {mark}{answer['created_at'] or 'none'} (as of {answer['as_of']})")
+        created = time_text(answer["created_at"], is_exact=is_exact) or "none"
+        lines.append(f"{shown}: {mark}{created}{_as_of(answer, is_exact)}")
     difference, lag = status.accepted_minus_stored, status.lag_seconds
     lines.append(f"accepted minus stored: {UNKNOWN if difference is None else at_least + format_duration(difference)}")
     mark = "" if status.is_anything_waiting else at_least
     note = " (how long the oldest has waited)" if status.is_anything_waiting else ""
     lines.append(f"sync lag: {UNKNOWN if lag is None else mark + format_duration(lag) + note}")
     return lines
+
+
+def _as_of(answer: dict[str, Any], is_exact: bool) -> str:  # noqa: FBT001 - passed on from the callers
+    return f" (as of {answer['as_of']})" if is_exact else ""

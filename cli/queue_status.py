@@ -10,7 +10,7 @@ from typing import Any
 from cli import connect
 from cli.command import format_store_error
 from cli.deployment import Deployment
-from cli.output import iso_time
+from cli.times import iso_time
 from shared.errors import StoreUnavailable
 
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from cli.api import error_name, format_error, is_outage
 from cli.diagnostics import Finding
-from cli.output import format_duration
+from cli.times import format_duration
 from hybrid_memory_client import (
     ApiError,
     Context,

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -17,12 +17,16 @@ from cli.arguments import ThreadId, ThreadIds
 from cli.command import UNREACHABLE, command, group
 from cli.deployment import Deployment
 from cli.options import AsJson, Output, Yes
-from cli.output import echo, endpoints_as_json, print_endpoints, print_json, print_table, printable, warn
+from cli.output import echo, endpoints_as_json, print_endpoints, print_json, print_table, printable, styled, warn
+from cli.pager import paged
+from cli.times import time_text
 from hybrid_memory_client import InvalidRequest, MemoryClient, Message, Thread
+from hybrid_memory_client.models import Json
 from shared.errors import SettingsError
 
 app = group("List, show, export and delete conversations.")
 COLUMNS = ("thread", "title", "messages", "created", "updated")
+_TIMES: Final = ("created_at", "updated_at")
 
 
 @app.command("list")
@@ -60,14 +64,15 @@ def list_(
         print_json({"items": [item.raw for item in items], "is_more": is_more, "sources": sources})
         return
     print_endpoints(deployment)
-    if items:
-        print_table(COLUMNS, [thread_row(item) for item in items])
-    echo(f"{len(items)} threads{'. More exist: use --all' if is_more else ''}.")
+    with paged(deployment):
+        if items:
+            print_table(COLUMNS, [thread_row(item, is_exact=deployment.is_verbose) for item in items])
+        echo(f"{len(items)} threads{'. More exist: use --all' if is_more else ''}.")
 
 
-def thread_row(thread: Thread) -> tuple[object, ...]:
+def thread_row(thread: Thread, *, is_exact: bool) -> tuple[object, ...]:
     """Return a thread as a row under `COLUMNS`."""
-    times = thread.raw["created_at"], thread.raw["updated_at"]
+    times = (time_text(thread.raw[name], is_exact=is_exact) for name in _TIMES)
     return thread.thread_id, thread.title, thread.message_count, *times
 
 
@@ -97,16 +102,28 @@ def show(
         print_json({**shown, "sources": endpoints_as_json(deployment.used_endpoints)})
     else:
         print_endpoints(deployment)
-        for name, value in fields.items():
-            text = ", ".join(value) if isinstance(value, list) else value
-            echo(f"{name}: {printable(str('-' if text in (None, '') else text))}")
-        for message in newest:
-            echo()
-            echo(f"{message.raw['created_at'] or '-'} {printable(message.role)}:")
-            echo(printable(message.content))
-            if message.metadata:
-                echo(f"metadata: {printable(json.dumps(message.metadata, ensure_ascii=False))}")
+        with paged(deployment):
+            _print_thread(fields, newest, is_exact=deployment.is_verbose)
     exit_if_degraded(degraded)
+
+
+def _print_thread(fields: Json, newest: list[Message], *, is_exact: bool) -> None:
+    for name, value in fields.items():
+        text = ", ".join(value) if isinstance(value, list) else value
+        shown = time_text(text, is_exact=is_exact) if name in _TIMES else text
+        echo(f"{name}: {printable(str('-' if shown in (None, '') else shown))}")
+    for message in newest:
+        echo()
+        print_message(message, is_exact=is_exact)
+
+
+def print_message(message: Message, *, is_exact: bool) -> None:
+    """Print a message under its time and role."""
+    time = time_text(message.raw["created_at"], is_exact=is_exact) or "-"
+    echo(f"{styled(time, 'time')} {printable(message.role)}:")
+    echo(printable(message.content))
+    if message.metadata:
+        echo(f"metadata: {printable(json.dumps(message.metadata, ensure_ascii=False))}")
 
 
 def _newest(api: MemoryClient, thread_id: str, count: int) -> tuple[list[Message], list[str]]:
@@ -207,7 +224,7 @@ def delete(deployment: Deployment, threads: ThreadIds, *, yes: Yes = False, as_j
         print_json({**answer, "sources": endpoints_as_json(deployment.used_endpoints)})
         return
     print_endpoints(deployment)
-    print_table(COLUMNS, [thread_row(item) for item in existing])
+    print_table(COLUMNS, [thread_row(item, is_exact=deployment.is_verbose) for item in existing])
     echo(f"{'Deleted' if yes else 'Would delete'} {len(existing)} threads permanently.")
     if not yes:
         echo("Nothing was changed. Repeat with --yes to do it.")

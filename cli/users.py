@@ -16,17 +16,17 @@ from cli.command import PROBLEM_FOUND, UNREACHABLE, command, format_store_error,
 from cli.deployment import Deployment
 from cli.options import AsJson, Output, Yes
 from cli.output import (
-    UNKNOWN,
     echo,
     endpoints_as_json,
-    iso_time,
     print_endpoints,
     print_json,
     print_table,
     printable,
     warn,
 )
+from cli.pager import paged
 from cli.threads import COLUMNS, finish_export, thread_row
+from cli.times import UNKNOWN, as_of, iso_time
 from hybrid_memory_client import Thread
 from shared.errors import StoreUnavailable
 
@@ -79,15 +79,16 @@ def show(deployment: Deployment, user: UserId, *, as_json: AsJson = False) -> No
         print_json({"user_id": user, **counts, **shown})
         return
     print_endpoints(deployment)
-    echo(f"{printable(user)}: {threads} threads with {messages} messages, {len(preferences)} preferences.")
-    if erasing:
-        echo(_ERASING_NOTE.format(erasing))
-    if preferences:
-        echo()
-        print_table(("preference", "value"), sorted(preferences.items()))
-    if newest:
-        echo()
-        print_table(COLUMNS, [thread_row(thread) for thread in newest])
+    with paged(deployment):
+        echo(f"{printable(user)}: {threads} threads with {messages} messages, {len(preferences)} preferences.")
+        if erasing:
+            echo(_ERASING_NOTE.format(erasing))
+        if preferences:
+            echo()
+            print_table(("preference", "value"), sorted(preferences.items()))
+        if newest:
+            echo()
+            print_table(COLUMNS, [thread_row(thread, is_exact=deployment.is_verbose) for thread in newest])
 
 
 def _count_erasing(deployment: Deployment, user: str) -> int | None:
@@ -211,7 +212,7 @@ def _print(deployment: Deployment, answer: dict[str, Any], stores: dict[str, Any
         echo(f"Would delete all data of {name} permanently.")
         echo("Nothing was changed. Repeat with --yes to do it.")
     else:
-        echo(f"Deleted the data of {name}, as of {answer['as_of']}.")
+        echo(f"Deleted the data of {name}{as_of(answer['as_of'], is_exact=deployment.is_verbose)}.")
 
 
 def _count(counts: dict[str, Any] | None, time: str, counted: str) -> object:

@@ -15,8 +15,10 @@ from cli import connect
 from cli.command import PROBLEM_FOUND, command
 from cli.deployment import Deployment
 from cli.options import AsJson
-from cli.output import echo, endpoints_as_json, iso_time, print_endpoints, print_json, print_table, printable
+from cli.output import echo, endpoints_as_json, print_endpoints, print_json, print_table, printable
+from cli.pager import paged
 from cli.stores.comparison import Comparison, Difference, compare
+from cli.times import as_of, iso_time
 from shared.ids import id_error
 from shared.settings import MemorySettings, load
 
@@ -89,7 +91,8 @@ def verify(
         print_json(_as_json(result, grace, now) | {"sources": endpoints_as_json(deployment.used_endpoints)})
     else:
         print_endpoints(deployment)
-        _print(result, now)
+        with paged(deployment):
+            _print(result, as_of(now, is_exact=deployment.is_verbose))
     if result.differences:
         raise typer.Exit(PROBLEM_FOUND)
 
@@ -161,7 +164,7 @@ def _as_json(result: VerifyResult, grace: float, now: str | None) -> dict[str, A
     }
 
 
-def _print(result: VerifyResult, now: str | None) -> None:
+def _print(result: VerifyResult, as_of_now: str) -> None:
     if result.differences:
         print_table(
             ("thread", "difference", "exchange", "detail"),
@@ -171,7 +174,7 @@ def _print(result: VerifyResult, now: str | None) -> None:
             ],
         )
     echo(
-        f"{result.threads} cached threads with {result.exchanges} exchanges compared, as of {now}: "
+        f"{result.threads} cached threads with {result.exchanges} exchanges compared{as_of_now}: "
         f"{result.differing_threads} differ, {result.pending} exchanges pending, "
         f"{result.partial} lists do not contain their thread's first exchange."
     )

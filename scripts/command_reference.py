@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import typer.main
 from typer.testing import CliRunner
 
+from cli.help import DEPLOYMENT
 from cli.main import app
 
 FILE: Final = Path(__file__).resolve().parents[1] / "docs" / "commands.md"
@@ -25,11 +26,8 @@ _COLUMNS: Final = 100
 
 def reference() -> str:
     """Return the reference as Markdown."""
-    root: Any = typer.main.get_command(app)
-    shared = {name for parameter in root.params for name in parameter.opts}
-    sections = [_HEAD, _section((), omitted=set())]
-    sections += [_section(words, shared) for words in _command_names(root, ())]
-    return "\n".join(sections)
+    names = _command_names(typer.main.get_command(app), ())
+    return "\n".join([_HEAD, _section((), len), *(_section(words, _deployment_heading) for words in names)])
 
 
 def _command_names(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
@@ -41,23 +39,16 @@ def _command_names(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, 
         yield words
 
 
-def _section(words: tuple[str, ...], omitted: set[str]) -> str:
+def _section(words: tuple[str, ...], end: Callable[[list[str]], int]) -> str:
     result = CliRunner().invoke(app, [*words, "--help"], prog_name="hybrid-memory", terminal_width=_COLUMNS)
-    lines = [line.rstrip() for line in _without_options(result.output.splitlines(), omitted)]
-    return f"## `{' '.join(['hybrid-memory', *words])}`\n\n```text\n" + "\n".join(lines).strip() + "\n```\n"
+    lines = [line.rstrip() for line in result.output.splitlines()]
+    text = "\n".join(lines[: end(lines)]).strip()
+    return f"## `{' '.join(['hybrid-memory', *words])}`\n\n```text\n{text}\n```\n"
 
 
-def _without_options(lines: list[str], omitted: set[str]) -> Iterator[str]:
-    """Remove the omitted options, each with its continuation lines."""
-    is_omitted = False
-    for line in lines:
-        words = line.split()
-        if line.startswith("  -"):
-            is_omitted = words[0] in omitted - {"--help"}
-        elif not line.startswith("   "):
-            is_omitted = False
-        if not is_omitted:
-            yield line
+def _deployment_heading(lines: list[str]) -> int:
+    """Return the line where the options that name a deployment begin. They are the last section of a command."""
+    return lines.index(f"{DEPLOYMENT}:")
 
 
 if __name__ == "__main__":

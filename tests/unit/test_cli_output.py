@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 from cli import connect
 from cli.dead_letters import describe, matches_id
 from cli.main import app
-from cli.output import format_duration, iso_time, plain_table, print_table, printable, progress, rich_table
+from cli.output import plain_table, print_table, printable, progress, rich_table
+from cli.times import format_duration, iso_time
 from shared.errors import StoreUnavailable
 from shared.stores.sqs.messages import QueuedMessage
 from tests.support.exchanges import exchange

@@ -1,0 +1,76 @@
+"""Runs a program on a pseudo-terminal of a given size."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_ESCAPES: Final = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|[()=>].?)")
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalRun:
+    """The result of a program that ran on a terminal.
+
+    Attributes:
+        raw: Everything that the program wrote, with its escape sequences.
+    """
+
+    code: int
+    raw: str
+
+    @property
+    def text(self) -> str:
+        """The output without escape sequences."""
+        return _ESCAPES.sub("", self.raw).replace("\r\n", "\n")
+
+
+def run_on_terminal(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    columns: int = 80,
+    lines: int = 24,
+    directory: Path | None = None,
+    typed: str = "",
+) -> TerminalRun:
+    """Run a program whose input and output are a terminal of this size; `typed` is its input."""
+    controller, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+    output: list[bytes] = []
+    reader = threading.Thread(target=_read_all, args=(controller, output))
+    reader.start()
+    streams = {"stdin": terminal, "stdout": terminal, "stderr": terminal}
+    # The variables would take precedence over the terminal's size.
+    own = {name: value for name, value in environment.items() if name not in {"COLUMNS", "LINES"}}
+    try:
+        with subprocess.Popen(
+            command, env={"TERM": "xterm", **own}, cwd=directory, start_new_session=True, **streams
+        ) as process:  # type: ignore[call-overload]
+            os.write(controller, typed.encode())
+            code = process.wait(120)
+    finally:
+        os.close(terminal)
+        reader.join(20)
+        os.close(controller)
+    return TerminalRun(code, b"".join(output).decode(errors="replace"))
+
+
+def _read_all(controller: int, output: list[bytes]) -> None:
+    while True:
+        try:
+            if not (data := os.read(controller, 65_536)):
+                return
+        except OSError:  # the other end is closed
+            return
+        output.append(data)
