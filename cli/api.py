@@ -27,6 +27,8 @@ _LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
 _TIMEOUT: Final = httpx.Timeout(35, connect=5)
 # Only reads are retried. After a lost response to a change, the user decides whether to repeat it.
 _RETRY: Final = RetryPolicy(attempts=3, first_delay=0.5, methods=frozenset({"GET"}))
+# An import may repeat its changes, because every exchange has its id.
+IMPORT_RETRY: Final = RetryPolicy(attempts=8, first_delay=0.5, most_delay=10, most_seconds=120)
 # The statuses with which any server responds to an unknown route.
 _UNKNOWN_ROUTE_STATUSES: Final = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
 
@@ -37,6 +39,7 @@ def create_client(
     token: str | None = None,
     api_key: str | None = None,
     transport: httpx.BaseTransport | None = None,
+    retry: RetryPolicy = _RETRY,
 ) -> MemoryClient:
     """Return a client of the API.
 
@@ -46,6 +49,7 @@ def create_client(
         token: Bearer token; None to send none.
         api_key: API Gateway key; None to send none.
         transport: Replaces the network in tests.
+        retry: The calls that are repeated; by default only reads.
 
     Raises:
         SettingsError: The URL, the token or the key is malformed.
@@ -63,7 +67,7 @@ def create_client(
     exit_stack.callback(http.close)
     headers = {"x-api-key": api_key} if api_key else {}
     try:
-        return MemoryClient(url, auth=token or None, retry=_RETRY, headers=headers, http_client=http)
+        return MemoryClient(url, auth=token or None, retry=retry, headers=headers, http_client=http)
     except ValueError:
         raise SettingsError(
             f"The API's URL {url} is invalid: it must end with the stage and have no route or query."

@@ -19,8 +19,15 @@ def _check_all(values: list[str]) -> list[str]:
     return [_check(value) for value in values]
 
 
+def check_optional(value: str | None) -> str | None:
+    """Return the id unchanged if it is valid or absent."""
+    return None if value is None else _check(value)
+
+
 ThreadId = Annotated[str, typer.Argument(metavar="THREAD", help="The thread's id.", callback=_check)]
 ThreadIds = Annotated[
     list[str], typer.Argument(metavar="THREAD...", help="The threads' ids.", callback=_check_all, show_default=False)
 ]
 UserId = Annotated[str, typer.Argument(metavar="USER", help="The user's id.", callback=_check)]
+OptionalThreadId = Annotated[str | None, typer.Option("--thread", help="The thread's id.", callback=check_optional)]
+OptionalUserId = Annotated[str | None, typer.Option("--user", help="The user's id.", callback=check_optional)]

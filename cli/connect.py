@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from cli.api import create_client
+from cli.api import IMPORT_RETRY, create_client
 from cli.deployment import Deployment
 from hybrid_memory_client import MemoryClient
 
@@ -45,6 +45,16 @@ def api_with_token(deployment: Deployment, token: str | None) -> MemoryClient:
         SettingsError: The URL of the API is unknown.
     """
     return create_client(deployment.exit_stack, deployment.require_endpoint("api_url").url, token, deployment.api_key())
+
+
+def importing_api(deployment: Deployment) -> MemoryClient:
+    """Return a client of the HTTP API that repeats failed requests for two minutes.
+
+    Raises:
+        SettingsError: The URL of the API is unknown.
+    """
+    url = deployment.require_endpoint("api_url").url
+    return create_client(deployment.exit_stack, url, deployment.token(), deployment.api_key(), retry=IMPORT_RETRY)
 
 
 def queue(deployment: Deployment, name: Literal["queue_url", "dlq_url"]) -> QueueAdmin:

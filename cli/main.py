@@ -10,7 +10,22 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import dlq, doctor, migrate, openapi, prefs, queue, smoke, threads, users, verify
+from cli import (
+    chat,
+    dlq,
+    doctor,
+    import_conversations,
+    migrate,
+    open_page,
+    openapi,
+    prefs,
+    queue,
+    smoke,
+    tail,
+    threads,
+    users,
+    verify,
+)
 from cli.command import PROBLEM_FOUND, command
 from cli.deployment import Deployment
 from cli.help import CONVERSATIONS, OPERATIONS, CommandGroup
@@ -72,6 +87,7 @@ def root(
 
     \b
     Examples:
+      hybrid-memory chat
       hybrid-memory threads list --user ada
       hybrid-memory doctor
       hybrid-memory queue status --watch
@@ -80,6 +96,10 @@ def root(
     """  # noqa: D301 - \b tells typer not to rewrap the lines below it
 
 
+app.command("chat", rich_help_panel=CONVERSATIONS)(chat.chat)
+app.command("tail", rich_help_panel=CONVERSATIONS)(tail.tail)
+app.command("open", rich_help_panel=CONVERSATIONS)(open_page.open_)
+app.command("import", rich_help_panel=CONVERSATIONS)(import_conversations.import_)
 app.add_typer(threads.app, name="threads", rich_help_panel=CONVERSATIONS)
 app.add_typer(users.app, name="users", rich_help_panel=CONVERSATIONS)
 app.add_typer(prefs.app, name="prefs", rich_help_panel=CONVERSATIONS)

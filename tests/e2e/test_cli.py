@@ -343,7 +343,9 @@ def test_commands_work_on_a_terminal_of_any_width(
     reader = threading.Thread(target=_read_all, args=(controller, output))
     reader.start()
     try:
-        code = os.waitstatus_to_exitcode(_run_on(terminal, cli.command(*words), cli.environment(COLUMNS=columns)))
+        code = os.waitstatus_to_exitcode(
+            _run_on(terminal, cli.command(*words), cli.environment(COLUMNS=columns, PAGER="cat"))
+        )
     finally:
         os.close(terminal)
         reader.join(20)

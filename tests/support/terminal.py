@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.support.waiting import until
+
+_SECONDS: Final = 30
 _ESCAPES: Final = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|[()=>].?)")
 
 
@@ -42,9 +45,18 @@ def run_on_terminal(
     columns: int = 80,
     lines: int = 24,
     directory: Path | None = None,
-    typed: str = "",
+    typed: Sequence[tuple[str, str]] = (),
 ) -> TerminalRun:
-    """Run a program whose input and output are a terminal of this size; `typed` is its input."""
+    """Run a program whose input and output are a terminal of this size.
+
+    Args:
+        command: The program and its arguments.
+        environment: Its whole environment; `TERM` is `xterm` by default.
+        columns: The terminal's width.
+        lines: The terminal's height.
+        directory: The program's working directory.
+        typed: Pairs of a text that the program prints, and of the keys to type after it.
+    """
     controller, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     output: list[bytes] = []
@@ -53,17 +65,26 @@ def run_on_terminal(
     streams = {"stdin": terminal, "stdout": terminal, "stderr": terminal}
     # The variables would take precedence over the terminal's size.
     own = {name: value for name, value in environment.items() if name not in {"COLUMNS", "LINES"}}
+    process = subprocess.Popen(command, env={"TERM": "xterm", **own}, cwd=directory, start_new_session=True, **streams)  # type: ignore[call-overload]
     try:
-        with subprocess.Popen(
-            command, env={"TERM": "xterm", **own}, cwd=directory, start_new_session=True, **streams
-        ) as process:  # type: ignore[call-overload]
-            os.write(controller, typed.encode())
-            code = process.wait(120)
+        position = 0
+        for text, keys in typed:
+            position = _wait_for(text, position, output)
+            os.write(controller, keys.encode())
+        code = process.wait(_SECONDS)
     finally:
+        process.kill()
+        process.wait()
         os.close(terminal)
-        reader.join(20)
+        reader.join(_SECONDS)
         os.close(controller)
     return TerminalRun(code, b"".join(output).decode(errors="replace"))
+
+
+def _wait_for(text: str, position: int, output: list[bytes]) -> int:
+    """Wait until the program has printed a text after a position, and return the position after it."""
+    until(lambda: text.encode() in b"".join(output)[position:], _SECONDS)
+    return b"".join(output).index(text.encode(), position) + len(text)
 
 
 def _read_all(controller: int, output: list[bytes]) -> None:

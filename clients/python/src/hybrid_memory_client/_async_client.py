@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from hybrid_memory_client import _calls as calls
 from hybrid_memory_client._async_sender import AsyncSender
@@ -124,6 +125,7 @@ class AsyncMemoryClient(AsyncSender):
         document_ids: Sequence[str] = (),
         exchange_id: UUID | str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        created_at: datetime | None = None,
     ) -> Kept:
         """Store an exchange. Call it after your own agent has run.
 
@@ -135,16 +137,20 @@ class AsyncMemoryClient(AsyncSender):
             document_ids: Attached to the thread.
             exchange_id: The exchange's id. Two calls with the same id store one exchange. Generated if None.
             metadata: A JSON object stored with the texts, at most 100,000 bytes, e.g. tool calls.
+            created_at: When an imported exchange took place, in the past and with a time zone. By default, now.
         """
         turn = user_message, assistant_message, thread_id, user_id, document_ids
         try:
-            id_ = self.new_id() if exchange_id is None else exchange_id
-            return await self._send(calls.invoked(*turn, id_, metadata))
+            id_ = exchange_id
+            if id_ is None:
+                # The client's own ids have the current time, which does not fit an exchange of the past.
+                id_ = self.new_id() if created_at is None else uuid4()
+            return await self._send(calls.invoked(*turn, id_, metadata, created_at))
         except InvalidRequest as error:
-            if exchange_id is not None or not calls.is_future_id(error):
+            if exchange_id is not None or created_at is not None or not calls.is_future_id(error):
                 raise
             # The response's `Date` has corrected the clock.
-            return await self._send(calls.invoked(*turn, self.new_id(), metadata))
+            return await self._send(calls.invoked(*turn, self.new_id(), metadata, None))
 
     async def replace_exchange(
         self,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final, Literal
 from urllib.parse import quote, urlsplit
@@ -119,11 +120,20 @@ def invoked(
     document_ids: Sequence[str],
     exchange_id: UUID | str,
     metadata: Mapping[str, Any] | None,
+    created_at: datetime | None,
 ) -> Call[Kept]:
-    """`POST /invoked`. All attempts have the same exchange id."""
+    """`POST /invoked`. All attempts have the same exchange id.
+
+    Raises:
+        CannotBeKept: `created_at` has no time zone.
+    """
     body: dict[str, Any] = {"user_message": user_message, "assistant_message": assistant_message}
     body |= {"document_ids": _to_list(document_ids), "exchange_id": str(exchange_id)}
     body |= _without_none({"thread_id": thread_id, "user_id": user_id, "metadata": metadata})
+    if created_at is not None:
+        if created_at.tzinfo is None:
+            raise CannotBeKept("created_at must have a time zone")
+        body["created_at"] = created_at.isoformat()
     return Call("POST", "/invoked", lambda response: Kept.from_json(response.json()), body)
 
 

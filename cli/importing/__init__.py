@@ -1,0 +1,1 @@
+"""Readers of other tools' conversations, for `hybrid-memory import`."""

@@ -1,0 +1,175 @@
+"""The messages and exchanges of an import, and the deterministic ids of exchanges."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+from shared.ids import is_time_ordered, path_id_error, timestamp_of
+from shared.metadata import MAX_METADATA_BYTES, metadata_error, metadata_size
+from shared.models import MAX_TEXT_LENGTH
+from shared.texts import text_error
+
+_NAMESPACE: Final = UUID("6f0e3a1c-5a0c-5d0e-9a53-0f3f5b1f7a11")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# The key of an exchange's metadata that holds messages of other roles.
+OTHERS_KEY: Final = "imported_messages"
+
+
+class InvalidRecordError(Exception):
+    """A record of a file cannot be imported.
+
+    Args:
+        position: The record's place, e.g. `chat.jsonl:12`.
+        reason: What is wrong with it.
+    """
+
+    def __init__(self, position: str, reason: str) -> None:
+        super().__init__(f"{position}: {reason}")
+        self.position = position
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedMessage:
+    """A message of a file.
+
+    Attributes:
+        position: Its place in the file, for errors.
+        exchange_id: The exchange that it belongs to; None if the file does not say so.
+    """
+
+    position: str
+    thread_id: str
+    user_id: str | None
+    role: str
+    content: str
+    created_at: datetime
+    metadata: dict[str, Any] | None = None
+    exchange_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedExchange:
+    """An exchange to store.
+
+    Attributes:
+        position: The place of its first message in the file, for errors.
+        exchange_id: Its id in the file; None if it gets a deterministic one.
+    """
+
+    position: str
+    thread_id: str
+    user_id: str | None
+    user_message: str
+    assistant_message: str
+    created_at: datetime
+    metadata: dict[str, Any] | None = None
+    exchange_id: UUID | None = None
+    document_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedPreferences:
+    """A user's preferences in an export of this project."""
+
+    position: str
+    user_id: str
+    preferences: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedThread:
+    """A thread in an export of this project, which precedes its messages."""
+
+    position: str
+    thread_id: str
+    document_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NotImported:
+    """A part of a file that is no conversation, such as a summary."""
+
+    position: str
+    reason: str
+
+
+Item = ImportedMessage | ImportedExchange | ImportedPreferences | ImportedThread | NotImported | InvalidRecordError
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """The thread and the user of records that name none."""
+
+    thread_id: str | None = None
+    user_id: str | None = None
+
+
+@dataclass(slots=True)
+class ExchangeIdentities:
+    """Gives each exchange of an import its id and time.
+
+    The id is made from the source, the thread, the time and the texts, so that a repeated import, and the import of a
+    longer export, store each exchange once. Equal exchanges of one thread are numbered.
+
+    Args:
+        source: The format's name.
+    """
+
+    source: str
+    _counts: dict[UUID, int] = field(default_factory=dict)
+
+    def identify(self, exchange: ImportedExchange) -> tuple[UUID, datetime]:
+        """Return the exchange's id and time.
+
+        A UUIDv7 of the file is kept. Its own milliseconds sort the exchange, so they are its time if the two differ.
+        """
+        known = exchange.exchange_id
+        if known is not None:
+            is_same = not is_time_ordered(known) or _milliseconds(timestamp_of(known)) == _milliseconds(
+                exchange.created_at
+            )
+            return known, exchange.created_at if is_same else timestamp_of(known)
+        texts = exchange.user_message, exchange.assistant_message
+        name = json.dumps([self.source, exchange.thread_id, exchange.created_at.isoformat(), *texts])
+        first = uuid5(_NAMESPACE, name)
+        number = self._counts.get(first, 0)
+        self._counts[first] = number + 1
+        return (uuid5(_NAMESPACE, f"{name} {number}") if number else first), exchange.created_at
+
+
+def _milliseconds(time: datetime) -> int:
+    return int((time - _EPOCH).total_seconds() * 1000 + 1e-6)
+
+
+def check(exchange: ImportedExchange, now: datetime) -> None:
+    """Check everything that the API would refuse.
+
+    Raises:
+        InvalidRecordError: The exchange cannot be stored.
+    """
+    if reason := next(_reasons(exchange, now), None):
+        raise InvalidRecordError(exchange.position, reason)
+
+
+def _reasons(exchange: ImportedExchange, now: datetime) -> Iterator[str]:
+    for name, value in (("thread_id", exchange.thread_id), ("user_id", exchange.user_id)):
+        if value is not None and (error := path_id_error(value)):
+            yield f"{name} {error}"
+    for name, text in (("user", exchange.user_message), ("assistant", exchange.assistant_message)):
+        if error := text_error(text):
+            yield f"the {name}'s message {error}"
+        if len(text) > MAX_TEXT_LENGTH:
+            yield f"the {name}'s message has {len(text)} characters; at most {MAX_TEXT_LENGTH} are allowed"
+    if not _EPOCH <= exchange.created_at <= now:
+        yield f"created_at {exchange.created_at.isoformat()} must be in the past, and not before 1970"
+    if exchange.metadata is not None:
+        if error := metadata_error(exchange.metadata):
+            yield f"metadata {error}"
+        elif (size := metadata_size(exchange.metadata)) > MAX_METADATA_BYTES:
+            yield f"metadata has {size} bytes; at most {MAX_METADATA_BYTES} are allowed"

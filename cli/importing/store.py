@@ -1,0 +1,105 @@
+"""Stores an import through the API, exchange by exchange, at a limited rate."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from cli.importing.plan import Part, Ready
+from cli.importing.records import ImportedPreferences, ImportedThread, InvalidRecordError
+from hybrid_memory_client import InvalidRequest, MemoryClient, NotFound
+
+
+@dataclass(slots=True)
+class ImportResult:
+    """The result of an import so far.
+
+    Attributes:
+        done: The number of exchanges that were sent, in the file's order.
+        stored: The number of exchanges that are stored. Exchanges that were stored before count as well.
+        refused: The exchanges that the API refused.
+    """
+
+    done: int = 0
+    stored: int = 0
+    preferences: int = 0
+    refused: list[InvalidRecordError] = field(default_factory=list)
+
+
+class Importer:
+    """Stores the parts of a file.
+
+    Args:
+        api: Repeats failed requests.
+        rate: Maximum exchanges per second.
+        is_skipping: Whether to continue after an exchange that the API refuses.
+        result: Is kept up to date, so that it is known after an error.
+    """
+
+    def __init__(self, api: MemoryClient, rate: float, *, is_skipping: bool, result: ImportResult) -> None:
+        self._api = api
+        self._seconds = 1 / rate
+        self._is_skipping = is_skipping
+        self._result = result
+        self._documents: dict[str, tuple[str, ...]] = {}
+        self._next = time.monotonic()
+
+    def store(self, parts: Iterable[Part], first: int, advance: Callable[[int], None]) -> None:
+        """Store the parts, from the exchange with the number `first`, beginning with 1.
+
+        Raises:
+            MemoryClientError: The API did not respond, or refused an exchange.
+        """
+        for part in parts:
+            if isinstance(part, ImportedThread):
+                self._documents[part.thread_id] = part.document_ids
+            elif isinstance(part, ImportedPreferences):
+                self._store_preferences(part)
+            elif isinstance(part, Ready):
+                documents = part.exchange.document_ids or self._documents.pop(part.exchange.thread_id, ())
+                if self._result.done + 1 >= first:
+                    self._store_exchange(part, documents)
+                self._result.done += 1
+                advance(self._result.done)
+
+    def _store_exchange(self, part: Ready, documents: tuple[str, ...]) -> None:
+        self._wait()
+        exchange = part.exchange
+        try:
+            kept = self._api.invoked(
+                exchange.user_message,
+                exchange.assistant_message,
+                thread_id=exchange.thread_id,
+                user_id=exchange.user_id,
+                document_ids=documents,
+                exchange_id=part.exchange_id,
+                metadata=exchange.metadata,
+                created_at=part.created_at,
+            )
+        except (InvalidRequest, NotFound) as error:
+            refusal = InvalidRecordError(exchange.position, f"the API refused it: {error}")
+            self._result.refused.append(refusal)
+            if not self._is_skipping:
+                raise refusal from error
+            return
+        if kept.durability == "none":
+            reason = "it is not stored: it was deleted, or no store responded"
+            self._result.refused.append(InvalidRecordError(exchange.position, reason))
+        else:
+            self._result.stored += 1
+
+    def _store_preferences(self, part: ImportedPreferences) -> None:
+        """Set the preferences that the user does not have yet."""
+        existing = self._api.read_preferences(part.user_id)
+        missing = {name: value for name, value in part.preferences.items() if name not in existing}
+        if missing:
+            self._api.merge_preferences(part.user_id, missing)
+        self._result.preferences += len(missing)
+
+    def _wait(self) -> None:
+        """Wait until the rate allows the next request."""
+        now = time.monotonic()
+        if self._next > now:
+            time.sleep(self._next - now)
+        self._next = max(self._next, now) + self._seconds
