@@ -28,7 +28,7 @@ _NOT_CHANGED: Final = "Nothing was changed."
 @command
 def import_(  # noqa: PLR0913 - each argument is an option
     deployment: Deployment,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file.", exists=True, dir_okay=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file.")],
     *,
     file_format: Annotated[Format, typer.Option("--format", help="The tool that the file is from.")] = Format.jsonl,
     thread: Annotated[

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
-from shared.ids import is_time_ordered, path_id_error, timestamp_of
+from shared.ids import is_time_ordered, milliseconds_of, path_id_error, timestamp_of
 from shared.metadata import MAX_METADATA_BYTES, metadata_error, metadata_size
 from shared.models import MAX_TEXT_LENGTH
 from shared.texts import text_error
 
-_NAMESPACE: Final = UUID("6f0e3a1c-5a0c-5d0e-9a53-0f3f5b1f7a11")
+# Of the 74 bits of a UUIDv7 after its time, the first 20 number the exchanges of one millisecond.
+_DIGEST_BITS: Final = 54
+_MAX_NUMBER: Final = 1 << 20
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # The key of an exchange's metadata that holds messages of other roles.
 OTHERS_KEY: Final = "imported_messages"
@@ -114,37 +117,43 @@ class Defaults:
 class ExchangeIdentities:
     """Gives each exchange of an import its id and time.
 
-    The id is made from the source, the thread, the time and the texts, so that a repeated import, and the import of a
-    longer export, store each exchange once. Equal exchanges of one thread are numbered.
+    The id is a UUIDv7 of the exchange's time. Its other bits are made from the source, the thread and the texts, so
+    that a repeated import, and the import of a longer export, store each exchange once. A thread's exchanges of one
+    millisecond are numbered, because the API sorts them by their ids.
 
     Args:
         source: The format's name.
     """
 
     source: str
-    _counts: dict[UUID, int] = field(default_factory=dict)
+    _counts: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def identify(self, exchange: ImportedExchange) -> tuple[UUID, datetime]:
         """Return the exchange's id and time.
 
-        A UUIDv7 of the file is kept. Its own milliseconds sort the exchange, so they are its time if the two differ.
+        An id of the file is kept. The milliseconds of a UUIDv7 sort the exchange, so they are its time if the two
+        differ.
         """
-        known = exchange.exchange_id
+        known, milliseconds = exchange.exchange_id, _milliseconds(exchange.created_at)
         if known is not None:
-            is_same = not is_time_ordered(known) or _milliseconds(timestamp_of(known)) == _milliseconds(
-                exchange.created_at
-            )
+            is_same = not is_time_ordered(known) or milliseconds_of(known) == milliseconds
             return known, exchange.created_at if is_same else timestamp_of(known)
+        number = self._counts.get((exchange.thread_id, milliseconds), 0)
+        self._counts[exchange.thread_id, milliseconds] = number + 1
         texts = exchange.user_message, exchange.assistant_message
-        name = json.dumps([self.source, exchange.thread_id, exchange.created_at.isoformat(), *texts])
-        first = uuid5(_NAMESPACE, name)
-        number = self._counts.get(first, 0)
-        self._counts[first] = number + 1
-        return (uuid5(_NAMESPACE, f"{name} {number}") if number else first), exchange.created_at
+        name = json.dumps([self.source, exchange.thread_id, exchange.created_at.isoformat(), *texts, number])
+        digest = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> (64 - _DIGEST_BITS)
+        return _uuid7(milliseconds, number % _MAX_NUMBER << _DIGEST_BITS | digest), exchange.created_at
+
+
+def _uuid7(milliseconds: int, low: int) -> UUID:
+    """Return a UUIDv7 whose 74 bits after the time are `low`."""
+    rand_a, rand_b = low >> 62, low & ((1 << 62) - 1)
+    return UUID(int=milliseconds << 80 | 0x7 << 76 | rand_a << 64 | 0b10 << 62 | rand_b)
 
 
 def _milliseconds(time: datetime) -> int:
-    return int((time - _EPOCH).total_seconds() * 1000 + 1e-6)
+    return (time - _EPOCH) // timedelta(milliseconds=1)
 
 
 def check(exchange: ImportedExchange, now: datetime) -> None:

@@ -164,7 +164,12 @@ def test_open_starts_the_browser_on_a_terminal(monkeypatch: pytest.MonkeyPatch) 
     """On a terminal the browser opens the page, unless there is none or only the URL is wanted."""
     opened: list[str] = []
     monkeypatch.setattr("cli.open_page.is_terminal", lambda: True)
-    monkeypatch.setattr("webbrowser.open", lambda url: opened.append(url) or len(opened) == 1)
+
+    def open_once(url: str) -> bool:
+        opened.append(url)
+        return len(opened) == 1
+
+    monkeypatch.setattr("webbrowser.open", open_once)
     outputs = [
         CliRunner().invoke(app, ["open", *options, "--api-url", API_URL]).stdout for options in ([], ["--print"], [])
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import fields
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -94,6 +95,7 @@ def test_requests_have_the_described_method_and_path(description: dict[str, Any]
         "order": "desc",
         "tools": ["t"],
         "document_ids": ["d"],
+        "created_at": datetime(2026, 1, 1, tzinfo=UTC),
     }
     for name, (verb, path, operation) in _operations(description).items():
         client = ScriptedClient(MemoryClient, httpx.Response(418))
