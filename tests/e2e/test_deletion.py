@@ -8,6 +8,7 @@ import pytest
 from tests.e2e.memory_api import MemoryApi
 from tests.e2e.queues import Queues
 from tests.e2e.stores import Layers
+from tests.support.offline_answers import remembered
 
 
 def test_a_deleted_thread_is_in_no_layer(api: MemoryApi, layers: Layers, thread_id: str, user_id: str) -> None:
@@ -68,7 +69,7 @@ def test_a_deleted_threads_id_can_name_a_new_thread(
     stored = layers.wait_stored(thread_id, 4)
 
     assert "1234" not in first["response"] + second["response"]
-    assert "- user: Hello, new thread" in second["response"]
+    assert remembered(second["response"]) == ["Hello, new thread"]
     assert [row[1] for row in stored if row[0] == "user"] == ["Hello, new thread", "And again"]
     assert api.contents(thread_id) == layers.cached_contents(thread_id) == [row[1] for row in stored]
     assert api.thread(thread_id)["title"] == "Hello, new thread"
@@ -125,7 +126,7 @@ def test_a_deleted_users_id_can_name_a_new_user(api: MemoryApi, layers: Layers, 
     second = api.run("More words", thread_id=thread_id, user_id=user_id)
 
     assert "Old words" not in first["response"] + second["response"]
-    assert "- user: New words" in second["response"]
+    assert remembered(second["response"]) == ["New words"]
     layers.wait_stored(thread_id, 4)
     assert [item["thread_id"] for item in api.threads(user_id)["items"]] == [thread_id]
 

@@ -8,6 +8,7 @@ import pytest
 from tests.e2e.memory_api import MemoryApi, segment
 from tests.e2e.queues import Queues
 from tests.e2e.stores import Layers
+from tests.support.offline_answers import followed_preferences, remembered
 
 _KINDS = [
     pytest.param("a/b", id="slash"),
@@ -42,7 +43,7 @@ def test_a_thread_may_have_any_printable_id(api: MemoryApi, layers: Layers, queu
     response = api.run("Again", thread_id=thread_id, user_id=user_id)
 
     assert response["thread_id"] == thread_id
-    assert "- user: Hello" in response["response"]
+    assert "Hello" in remembered(response["response"])
     assert len(layers.cached(thread_id)) == 4
     layers.wait_stored(thread_id, 4)
     assert [item["thread_id"] for item in api.threads(user_id)["items"]] == [thread_id]
@@ -66,7 +67,8 @@ def test_a_user_may_have_any_printable_id(api: MemoryApi, layers: Layers, thread
     with layers.redis() as client:
         assert client.hgetall(f"user:{user_id}:preferences") == {"tone": "brief"}
     assert api.preferences(user_id) == {"tone": "brief"}
-    assert "- tone: brief" in api.run("Hello", thread_id=thread_id, user_id=user_id)["response"]
+    answer = api.run("Hello", thread_id=thread_id, user_id=user_id)["response"]
+    assert followed_preferences(answer) == ["tone: brief"]
     layers.wait_stored(thread_id, 2)
     assert [item["thread_id"] for item in api.threads(user_id)["items"]] == [thread_id]
     assert api.send("DELETE", f"/users/{segment(user_id)}").status_code == httpx.codes.NO_CONTENT

@@ -4,6 +4,7 @@ import httpx
 
 from tests.e2e.memory_api import MemoryApi
 from tests.e2e.stores import Layers
+from tests.support.offline_answers import followed_preferences
 
 _TABLE = "select key, value from user_preferences where user_id = %s order by key"
 
@@ -41,7 +42,7 @@ def test_deleted_preferences_are_in_no_layer(api: MemoryApi, layers: Layers, thr
     assert api.preferences(user_id) == {}
     assert layers.rows(_TABLE, user_id) == []
     assert layers.ttl(f"user:{user_id}:preferences") == -2
-    assert "I know no preferences" in api.run("Hello", thread_id=thread_id, user_id=user_id)["response"]
+    assert _followed(api, thread_id, user_id) == []
 
 
 def test_an_expired_hash_is_refilled(api: MemoryApi, layers: Layers, user_id: str) -> None:
@@ -60,13 +61,18 @@ def test_an_expired_hash_is_refilled(api: MemoryApi, layers: Layers, user_id: st
 def test_preferences_reach_the_agent_in_every_thread(api: MemoryApi, thread_id: str, user_id: str) -> None:
     """A change is in the next turn of every thread of the user."""
     api.put_preferences(user_id, {"tone": "brief"})
-    assert "- tone: brief" in api.run("Hello", thread_id=thread_id, user_id=user_id)["response"]
+    assert _followed(api, thread_id, user_id) == ["tone: brief"]
 
     api.put_preferences(user_id, {"tone": "long"})
 
-    assert "- tone: long" in api.run("Hello", thread_id=f"{thread_id}_2", user_id=user_id)["response"]
+    assert _followed(api, f"{thread_id}_2", user_id) == ["tone: long"]
 
 
 def test_an_unknown_user_has_no_preferences(api: MemoryApi, user_id: str) -> None:
     """An unknown user's preferences are an empty object, not an error."""
     assert api.preferences(user_id) == {}
+
+
+def _followed(api: MemoryApi, thread_id: str, user_id: str) -> list[str]:
+    """Return the preferences that the agent gets in a turn."""
+    return followed_preferences(api.run("Hello", thread_id=thread_id, user_id=user_id)["response"])

@@ -13,6 +13,7 @@ from tests.e2e.memory_api import MemoryApi
 from tests.e2e.servers import Servers
 from tests.e2e.stores import Layers
 from tests.e2e.waiting import eventually
+from tests.support.offline_answers import remembered
 
 pytestmark = pytest.mark.embedded("which delete the queue and deploy the stack again")
 # The event of the sync function's schedule, which the test sends itself.
@@ -48,7 +49,8 @@ def test_postgres_stores_the_exchange_while_the_queue_is_down(
     }
     assert [row[1] for row in layers.stored(thread_id) if row[0] == "user"] == ["Hello"]
     assert api.thread(thread_id)["document_ids"] == ["doc_1"]
-    assert "- user: Hello" in api.run("Again", thread_id=thread_id, user_id=user_id)["response"]
+    answer = api.run("Again", thread_id=thread_id, user_id=user_id)["response"]
+    assert "Hello" in remembered(answer)
     assert layers.stored_contents(thread_id) == layers.cached_contents(thread_id)
     assert api.call("GET", "/health") == {
         "status": "degraded",
@@ -89,7 +91,7 @@ def test_the_agent_answers_while_every_store_is_down(api: MemoryApi, servers: Se
     with servers.killed("valkey", "postgres"):
         response = api.run("Hello", thread_id=thread_id)
 
-    assert response["response"].startswith("You said: Hello")
+    assert remembered(response["response"]) == []
     assert (response["memory"]["source"], response["memory"]["durability"]) == ("none", "none")
     assert sorted(response["memory"]["degraded"]) == ["postgres", "queue", "redis"]
     assert response["memory"]["cached"] is False

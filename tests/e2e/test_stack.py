@@ -16,6 +16,7 @@ from tests.e2e.memory_api import MemoryApi
 from tests.e2e.other_stack import OtherStack, running
 from tests.e2e.stores import Layers
 from tests.e2e.waiting import eventually
+from tests.support.offline_answers import INTRODUCTION
 
 _SETTINGS = DEFAULT_SETTINGS | {
     "MEMORY__MAX_THREAD_MESSAGES": "2",
@@ -98,7 +99,7 @@ def test_the_agent_uses_the_model_of_the_settings(other: OtherStack, thread_id: 
     response = other.api.run("Hello", thread_id=thread_id)["response"]
 
     assert response
-    assert not response.startswith("You said:")
+    assert INTRODUCTION not in response
     assert other.api.invoking(thread_id=thread_id)["messages"][1]["content"] == response
 
 

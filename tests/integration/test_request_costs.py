@@ -175,8 +175,8 @@ CASES: Final = {
     ),
     "run, hit": _Case(
         lambda w: w.ask("/run", KNOWN, user_id="ana", prompt="q"),
-        open=Cost(284, 47, 2, 0, 1),
-        tokens=Cost(302, 49, 2, 0, 1),
+        open=Cost(296, 48, 2, 0, 1),
+        tokens=Cost(314, 50, 2, 0, 1),
     ),
     "invoked, hit": _Case(
         lambda w: w.ask("/invoked", KNOWN, **_SAID),

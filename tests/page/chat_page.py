@@ -98,7 +98,7 @@ class ChatPage:
         self.composer.press("Enter")
         expect(self.messages).to_have_count(before + 2)
         answer = self.messages.last
-        expect(answer).to_contain_text(f"You said: {text}")
+        expect(answer).to_contain_text("From our conversation I remember")
         return answer
 
     def block_turns(self) -> list[Route]:

@@ -38,7 +38,7 @@ def test_the_badge_names_the_layer(
     chat.send_message("My name is Ada Lovelace.")
     expect(chat.status).to_have_text(re.compile(r"Answered in .*Memory: No memory yet\.$"))
     answer = chat.send_message("What is my name?")
-    expect(answer).to_contain_text("user: My name is Ada Lovelace.")
+    expect(answer).to_contain_text("“My name is Ada Lovelace.")
     assert _badges(chat) == ["No memory yet", "Remembered from Redis"]
     chat.wait_drained()
 
@@ -51,7 +51,7 @@ def test_the_badge_names_the_layer(
     with layers.redis() as client:
         client.flushall()
     answer = chat.send_message("And after a flush?")
-    expect(answer).to_contain_text("user: My name is Ada Lovelace.")
+    expect(answer).to_contain_text("“My name is Ada Lovelace.")
     assert _badges(chat)[-1] == "Remembered from PostgreSQL"
     expect(chat.status).to_contain_text("Memory: Remembered from PostgreSQL.")
     chat.wait_drained()
@@ -59,7 +59,7 @@ def test_the_badge_names_the_layer(
 
     with servers.frozen("valkey"):
         answer = chat.send_message("And without Redis?")
-        expect(answer).to_contain_text("user: My name is Ada Lovelace.")
+        expect(answer).to_contain_text("“My name is Ada Lovelace.")
         assert _badges(chat)[-1] == "Redis down, answered from PostgreSQL"
         expect(chat.status).to_contain_text("Redis down, answered from PostgreSQL")
         stores = chat.inspector.get_by_role("list", name="Stores")
@@ -72,7 +72,7 @@ def test_the_badge_names_the_layer(
 
     expect(stores.get_by_role("listitem").filter(has_text="Redis")).to_contain_text("ok")
     answer = chat.send_message("And back again?")
-    expect(answer).to_contain_text("user: And without Redis?")
+    expect(answer).to_contain_text("“And without Redis?")
     assert "down" not in _badges(chat)[-1]
 
 
@@ -83,12 +83,12 @@ def test_without_redis_the_history_comes_from_postgresql(chat: ChatPage, servers
     chat.wait_drained()
     with servers.killed("valkey"):
         answer = chat.send_message("What is my name?")
-        expect(answer).to_contain_text("user: My name is Ada Lovelace.")
+        expect(answer).to_contain_text("“My name is Ada Lovelace.")
         assert _badges(chat)[-1] == "Redis down, answered from PostgreSQL"
         expect(chat.status).to_contain_text("Redis down, answered from PostgreSQL")
         chat.page.reload()
         expect(chat.messages).to_have_count(4)
-        expect(chat.messages.last).to_contain_text("You said: What is my name?")
+        expect(chat.messages.last).to_contain_text("Your name is Ada Lovelace.")
     chat.wait_drained()
 
 

@@ -39,7 +39,7 @@ def test_switching_threads_during_a_request(chat: ChatPage, api: MemoryApi) -> N
 
     chat.threads.get_by_role("button", name=re.compile("^This is the second thread")).click()
     expect(chat.messages).to_have_count(4)
-    expect(chat.messages.last).to_contain_text("You said: Asked in the second thread.")
+    expect(chat.messages.last).to_contain_text("Noted: “Asked in the second thread.”")
     expect(chat.conversation).not_to_contain_text("Asked in the first thread.")
     assert chat.thread_id == second
 
@@ -156,7 +156,7 @@ def test_preferences_are_edited_in_place(chat: ChatPage, api: MemoryApi) -> None
     tone.fill("warm")
     with chat.page.expect_response(lambda answer: answer.request.method == "PATCH" and answer.ok):
         tone.press("Enter")
-    expect(chat.send_message("How do I like it?")).to_contain_text("- tone: warm")
+    expect(chat.send_message("How do I like it?")).to_contain_text("tone: warm")
     assert api.preferences(chat.user_id) == {"tone": "warm"}
     panel.get_by_role("button", name="Remove tone").click()
     expect(panel).to_contain_text("Nothing yet.")

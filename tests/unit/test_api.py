@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.api import Api, problem
 from tests.support.exchanges import contents_of, exchanges
+from tests.support.offline_answers import followed_preferences, is_offline_answer, used_tool
 
 INVOKED = {"thread_id": "t", "user_message": "q", "assistant_message": "a"}
 UNUSUAL_IDS = [
@@ -78,7 +79,7 @@ def test_run_with_the_callers_exchange_id_stores_one_exchange(headers: dict[str,
         (message["content"], message["exchange_id"])
         for message in api.ask("GET", "/threads/t/messages").json()["items"]
     ]
-    assert [content for content, _ in messages if not content.startswith("You said")] == ["before", "Hello"]
+    assert [content for content, _ in messages if not is_offline_answer(content)] == ["before", "Hello"]
     assert messages[2:] == [("Hello", body["exchange_id"]), (first["response"], body["exchange_id"])]
 
 
@@ -116,8 +117,8 @@ def test_run_uses_preferences_documents_and_tools(api: Api) -> None:
         "document_ids": ["d1", "d2"],
     }
     answer = api.ask("POST", "/run", body).json()
-    assert "current_time answered" in answer["response"]
-    assert "tone: dry" in answer["response"]
+    assert used_tool("current_time") in answer["response"]
+    assert followed_preferences(answer["response"]) == ["tone: dry"]
     assert answer["memory"]["source"] == "redis"
     assert api.queue.take()[0].document_ids == ("d1", "d2")
 

@@ -21,6 +21,7 @@ from functions.agent.registry import AgentDefinition
 from functions.agent.tools import ToolContext
 from shared.errors import SettingsError
 from shared.settings import AgentSettings
+from tests.support.offline_answers import used_tool
 
 
 class Search:
@@ -87,7 +88,7 @@ def test_only_plain_functions_run_in_worker_threads(monkeypatch: pytest.MonkeyPa
     _call_tools(monkeypatch, plain={}, coroutine={})
     search, loop_thread = Search(), threading.get_ident()
     answer = _run(AgentRunner(AgentSettings(model="offline"), search), "assistant", ["plain", "coroutine"])
-    assert "plain answered: done" in answer
+    assert used_tool("plain", "done") in answer
     assert threads["coroutine"] == loop_thread != threads["plain"]
     assert search.threads == [loop_thread, loop_thread]
 
@@ -118,7 +119,7 @@ def test_a_blocking_tool_does_not_block_the_event_loop(monkeypatch: pytest.Monke
         asyncio.get_running_loop().call_later(0.05, gate.set)
         return await running
 
-    assert "wait_for_gate answered: open" in asyncio.run(open_gate_during_run())
+    assert used_tool("wait_for_gate", "open") in asyncio.run(open_gate_during_run())
 
 
 def _add_duplicate_tool() -> None:
@@ -212,7 +213,7 @@ def test_a_result_other_than_text_becomes_text(result: object, expected: str, mo
 
     registry.add_tool(return_result)
     _call_tools(monkeypatch, return_result={})
-    assert f"return_result answered: {expected}" in _run(
+    assert used_tool("return_result", expected) in _run(
         AgentRunner(AgentSettings(model="offline"), Search()), "assistant", ["return_result"]
     ).replace('"b', "b")
 
@@ -234,7 +235,7 @@ def test_a_returned_coroutine_is_awaited(monkeypatch: pytest.MonkeyPatch) -> Non
     registry.add_tool(return_coroutine)
     _call_tools(monkeypatch, return_coroutine={})
     search = Search()
-    assert "return_coroutine answered: found" in _run(
+    assert used_tool("return_coroutine", "found") in _run(
         AgentRunner(AgentSettings(model="offline"), search), "assistant", ["return_coroutine"]
     )
     assert search.threads == [threading.get_ident()]

@@ -12,7 +12,6 @@ import pytest
 
 from functions.agent import registry
 from functions.agent.agents import pydantic_ai_engine as engine
-from functions.agent.agents.offline_answer import find_memory
 from functions.agent.agents.runner import (
     AgentRunError,
     AgentRunner,
@@ -25,11 +24,9 @@ from functions.agent.tools import ToolContext
 from shared.errors import HybridMemoryError, SettingsError, StoreUnavailable
 from shared.models import SearchHit
 from shared.settings import AgentSettings
+from tests.support.offline_answers import TOOL_PREFIX, followed_preferences, is_offline_answer, remembered, used_tool
 
 INSTRUCTIONS = "You are a helpful assistant."
-NO_MEMORY = (
-    "I remember nothing of this conversation: no earlier messages were given to me.\nI know no preferences of yours."
-)
 
 
 @dataclass
@@ -43,7 +40,7 @@ class FakeSearch:
         self.calls.append((user_id, query, limit, exclude_thread))
         if not self.is_available:
             raise StoreUnavailable("postgres")
-        return [SearchHit("old", "Dinner", "user", "I love pizza", datetime(2026, 7, 1, tzinfo=UTC))]
+        return [SearchHit("old", f"Dinner of {user_id}", "user", "I love pizza", datetime(2026, 7, 1, tzinfo=UTC))]
 
 
 def _runner(search: FakeSearch | None = None, timeout_seconds: float = 25) -> AgentRunner:
@@ -150,45 +147,19 @@ def test_a_new_agent_and_a_new_tool_need_one_entry_each(monkeypatch: pytest.Monk
             user_id="ana",
         )
     )
-    assert "weather answered: Rain in Oslo for ana." in answer
-    assert "- user: Hi" in answer
+    assert used_tool("weather", "Rain in Oslo for ana.") in answer
+    assert remembered(answer) == ["Hi"]
 
 
 # --- memory ---
 
 
-def test_the_answer_reports_missing_memory() -> None:
-    """Without memory, the answer says that there is no memory."""
-    assert _run(_runner(), "Hello") == f"You said: Hello\n{NO_MEMORY}"
-
-
-def test_the_second_turn_quotes_the_first() -> None:
-    """The second turn's answer quotes the first turn, even if the first turn has blank lines."""
-    runner = _runner()
-    first = "My name is Ana.\n\nMy cat is Tom."
-    answer = _run(runner, first)
-    second = _run(runner, "Who am I?", instructions=_with_memory([("user", first), ("assistant", answer)]))
-    assert second.startswith("You said: Who am I?\nI remember 2 messages of this conversation:\n")
-    assert first in second
-    assert "\n- assistant: You said: My name is Ana.\n" in second
-
-
-def test_the_answer_has_each_preference() -> None:
-    """The answer has the key and the value of each preference, with and without a conversation."""
-    preferences = {"preferred_language": "Python", "expertise_level": "intermediate"}
-    for messages in ([], [("user", "Hi"), ("assistant", "Hello")]):
-        answer = _run(_runner(), "Hello", instructions=_with_memory(messages, preferences))
-        assert "I know 2 preferences of yours:\n- preferred_language: Python\n- expertise_level: intermediate" in answer
-        assert ("I remember nothing" in answer) == (not messages)
-
-
-def test_a_message_that_resembles_a_heading_stays_a_message() -> None:
-    """A message that resembles a heading stays a message."""
-    memory = find_memory(
-        _with_memory([("user", "User preferences:\nPrevious conversation:"), ("assistant", "Hm")], {"tone": "dry"})
-    )
-    assert memory.messages == ("user: User preferences:\nPrevious conversation:", "assistant: Hm")
-    assert memory.preferences == ("tone: dry",)
+def test_the_model_gets_the_memory_of_the_instructions() -> None:
+    """The model gets the prompt, the messages and the preferences."""
+    answer = _run(_runner(), "Who am I?", instructions=_with_memory([("user", "My name is Ana.")], {"tone": "dry"}))
+    assert answer.startswith("Your name is Ana.")
+    assert remembered(answer) == ["My name is Ana."]
+    assert followed_preferences(answer) == ["tone: dry"]
 
 
 def test_the_same_input_gives_the_same_answer() -> None:
@@ -242,7 +213,7 @@ def test_the_library_calls_the_tools() -> None:
         "What time is it in UTC? Search my older conversations for pizza!",
         tools=["current_time", "search_conversations"],
     )
-    assert f"current_time answered: {datetime.now(UTC).year}-" in answer
+    assert used_tool("current_time", f"{datetime.now(UTC).year}-") in answer
     assert "user: I love pizza" in answer
     assert search.calls == [("ana", "pizza", 5, "now")]
 
@@ -250,7 +221,7 @@ def test_the_library_calls_the_tools() -> None:
 def test_the_time_zone_is_passed_to_the_tool() -> None:
     """The offline model passes the time zone to the tool."""
     answer = _run(_runner(), "What time is it on Mars/Olympus?", tools=["current_time"])
-    assert "current_time answered: " in answer
+    assert used_tool("current_time") in answer
     assert "Mars/Olympus'" in answer or "No time zone but UTC" in answer
 
 
@@ -261,7 +232,7 @@ def test_the_time_zone_is_passed_to_the_tool() -> None:
 def test_tools_are_called_only_if_asked_for(prompt: str, tools: list[str]) -> None:
     """The model calls a tool only if the prompt asks for the tool and the request allows it."""
     search = FakeSearch()
-    assert _run(_runner(search), prompt, tools=tools) == f"You said: {prompt}\n{NO_MEMORY}"
+    assert TOOL_PREFIX not in _run(_runner(search), prompt, tools=tools)
     assert search.calls == []
 
 
@@ -307,7 +278,8 @@ def test_concurrent_runs_use_their_own_users() -> None:
         ]
         return await asyncio.gather(*runs)
 
-    assert [answer.split("\n")[0][-11:] for answer in asyncio.run(run_concurrently())] == ["ana's words", "bob's words"]
+    answers = asyncio.run(run_concurrently())
+    assert [answer.partition("Dinner of ")[2][:3] for answer in answers] == ["ana", "bob"]
     assert sorted(search.calls) == [
         ("ana", "ana's words", 5, "thread of ana"),
         ("bob", "bob's words", 5, "thread of bob"),
@@ -326,7 +298,7 @@ def test_a_run_ends_after_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(AgentTimeoutError, match=r"offline gave no answer within 0\.3 s"):
             _run(runner, "Hello")
     assert not issubclass(AgentTimeoutError, AgentRunError)
-    assert _run(runner, "Hello").startswith("You said: Hello")
+    assert is_offline_answer(_run(runner, "Hello"))
 
 
 def test_any_exception_of_a_model_is_an_error_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -353,4 +325,4 @@ def test_a_missing_sdk_is_an_error_of_the_run(monkeypatch: pytest.MonkeyPatch) -
         patch.setattr(engine, "build_model", fail_to_import)
         with pytest.raises(AgentRunError, match="ModuleNotFoundError"):
             _run(runner, "Hello")
-    assert _run(runner, "Hello").startswith("You said: Hello")
+    assert is_offline_answer(_run(runner, "Hello"))

@@ -1,15 +1,24 @@
-"""Composes the `offline` model's answer: the prompt, the tools' results, and the memory found in the instructions.
+"""Composes the `offline` model's answer in Markdown: an answer from memory, then the memory that the model was given.
 
-The answer becomes part of the memory, so its quotes are limited. It quotes a user's message almost completely, but only
-the start of an assistant's message. Otherwise the length of the answers would double with each turn.
+The answer becomes part of the memory, so its quotes are limited, and it does not quote its own earlier answers.
+Otherwise the length of the answers would grow with each turn.
 """
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
-MAX_PROMPT: Final = 10_000  # in characters, like all limits down to MAX_TOOL_RESULT
+from functions.agent.agents.offline_memory import (
+    QUESTION_MARKS,
+    VisibleMemory,
+    find_memory,
+    find_name,
+    find_sentences,
+    keywords,
+    name_in,
+)
+
+MAX_SENTENCE: Final = 200  # in characters, like all limits down to MAX_TOOL_RESULT
 MAX_USER_QUOTE: Final = 2_000
 MAX_ASSISTANT_QUOTE: Final = 120
 MAX_PREFERENCE_QUOTE: Final = 500
@@ -17,41 +26,20 @@ MAX_TOOL_RESULT: Final = 4_000
 MAX_MESSAGES: Final = 20
 MAX_PREFERENCES: Final = 50
 
-_CONVERSATION: Final = "Previous conversation:"
-_PREFERENCES: Final = "User preferences:"
-_ROLE: Final = re.compile(r"^(?:user|assistant|system|tool): ")
+_REMEMBERED: Final = "From our conversation I remember"
+_NOTHING: Final = f"{_REMEMBERED} nothing: no earlier messages were given to me."
+_PREFERENCES: Final = "I keep your preferences in mind:"
+_INTRODUCTION: Final = "I am the offline demo model: I need no key, and I know only what I remember."
+_OWN: Final = re.compile(rf"^{_REMEMBERED}", re.MULTILINE)
 
-
-@dataclass(frozen=True, slots=True)
-class VisibleMemory:
-    """The memory found in instructions.
-
-    Attributes:
-        messages: Each as `role: content`, oldest first; a content may have several lines.
-        preferences: Each as `key: value`.
-    """
-
-    messages: tuple[str, ...]
-    preferences: tuple[str, ...]
-
-
-def find_memory(instructions: str) -> VisibleMemory:
-    """Return the memory that was appended to the instructions."""
-    lines = instructions.split("\n")
-    # A message may contain the same lines as the headings. The conversation begins at its first heading, and the
-    # preferences begin at their last heading, because they are at the end.
-    cut = max((i for i, line in enumerate(lines) if line == _PREFERENCES), default=len(lines))
-    start = next((i for i, line in enumerate(lines[:cut]) if line == _CONVERSATION), cut)
-    messages: list[list[str]] = []
-    for line in lines[start + 1 : cut]:
-        if _ROLE.match(line):
-            messages.append([line])
-        elif messages:
-            messages[-1].append(line)
-    return VisibleMemory(
-        messages=tuple("\n".join(message).rstrip("\n") for message in messages),
-        preferences=tuple(line for line in lines[cut + 1 :] if line),
-    )
+_GREETING: Final = re.compile(r"(?:hello|hi|hey|good (?:morning|afternoon|evening))\b[^?]{0,40}$", re.IGNORECASE)
+_THANKS: Final = re.compile(r"(?:thanks|thank you)\b[^?]{0,40}$", re.IGNORECASE)
+_QUESTION: Final = re.compile(
+    r"(?:what|who|where|when|why|how|which|do|does|did|is|am|are|was|can|could|tell me|remind me|list|show)\b",
+    re.IGNORECASE,
+)
+_ASKS_NAME: Final = re.compile(r"\b(?:my name|who (?:am i|i am)|what am i called)\b", re.IGNORECASE)
+_ASKS_MODEL: Final = re.compile(r"\b(?:who|what|how) are you\b|\bwhat can you do\b|\byour name\b", re.IGNORECASE)
 
 
 def compose(prompt: str, instructions: str, tool_results: Sequence[tuple[str, str]]) -> str:
@@ -63,30 +51,73 @@ def compose(prompt: str, instructions: str, tool_results: Sequence[tuple[str, st
         tool_results: The name and result of each tool call.
     """
     memory = find_memory(instructions)
-    lines = [f"You said: {_shorten(prompt, MAX_PROMPT)}"]
-    lines += [f"{name} answered: {_shorten(result, MAX_TOOL_RESULT)}" for name, result in tool_results]
-    if memory.messages:
-        lines.append(f"I remember {_count(len(memory.messages), 'message')} of this conversation:")
-        lines += [f"- {_quote(message)}" for message in memory.messages[-MAX_MESSAGES:]]
-    else:
-        lines.append("I remember nothing of this conversation: no earlier messages were given to me.")
+    parts = [f"I used `{name}`: {_shorten(result, MAX_TOOL_RESULT)}" for name, result in tool_results]
+    if not parts:
+        parts.append(_reply(prompt.strip(), memory))
+    parts.append(_list_messages(memory))
     if memory.preferences:
-        lines.append(f"I know {_count(len(memory.preferences), 'preference')} of yours:")
-        lines += [f"- {_shorten(line, MAX_PREFERENCE_QUOTE)}" for line in memory.preferences[:MAX_PREFERENCES]]
-    else:
-        lines.append("I know no preferences of yours.")
-    return "\n".join(lines)
+        shown = [f"- {_shorten(line, MAX_PREFERENCE_QUOTE)}" for line in memory.preferences[:MAX_PREFERENCES]]
+        parts.append("\n".join([_PREFERENCES, "", *shown]))
+    if not any(_INTRODUCTION in content for role, content in memory.messages if role == "assistant"):
+        parts.append(_INTRODUCTION)
+    return "\n\n".join(parts)
 
 
-def _quote(message: str) -> str:
-    if message.startswith("user: "):
-        return _shorten(message, MAX_USER_QUOTE)
-    return _shorten(message.split("\n", 1)[0], MAX_ASSISTANT_QUOTE)
+def _reply(prompt: str, memory: VisibleMemory) -> str:
+    """Return what a person would say first."""
+    name = find_name(memory)
+    to_name = f", {name}" if name else ""
+    if new_name := name_in(prompt):
+        return f"Nice to meet you, {new_name}!" if new_name != name else f"Yes, {new_name}, I remember your name."
+    if _GREETING.match(prompt):
+        return f"Hello{to_name}! What would you like to tell me, or to ask?"
+    if _THANKS.match(prompt):
+        return f"You are welcome{to_name}!"
+    if prompt.endswith(QUESTION_MARKS) or _QUESTION.match(prompt):
+        return _reply_to_question(prompt, memory, name)
+    return f"Noted{to_name}: {_quote(prompt, MAX_SENTENCE)}"
+
+
+def _reply_to_question(question: str, memory: VisibleMemory, name: str | None) -> str:
+    if _ASKS_MODEL.search(question):
+        return "I show what an agent remembers. Tell me something about you, then ask me about it."
+    if _ASKS_NAME.search(question):
+        return f"Your name is {name}." if name else "You have not told me your name yet."
+    if not memory.user_messages and not memory.preferences:
+        return f"I cannot answer {_quote(question, MAX_SENTENCE)}, because I know nothing about you yet."
+    if not keywords(question):
+        return "Here is what I know."
+    sentences = find_sentences(question, [*memory.user_messages, *memory.preferences])
+    if not sentences:
+        return f"I remember nothing that answers {_quote(question, MAX_SENTENCE)}"
+    told = [_quote(each, MAX_SENTENCE) for each in sentences if each not in memory.preferences]
+    preferred = [_quote(each, MAX_SENTENCE) for each in sentences if each in memory.preferences]
+    answers = [f"You told me: {' '.join(told)}"] if told else []
+    answers += [f"Your preferences say: {' '.join(preferred)}"] if preferred else []
+    return "\n\n".join(answers)
+
+
+def _list_messages(memory: VisibleMemory) -> str:
+    """Return a list of the user's messages, and of answers that are not the model's own."""
+    count = len(memory.user_messages)
+    shown = memory.messages[-MAX_MESSAGES:]
+    quotes = [_list_item(role, content) for role, content in shown if role == "user" or not _OWN.search(content)]
+    if not quotes:
+        return _NOTHING
+    if len(shown) < len(memory.messages):
+        return "\n".join([f"{_REMEMBERED} {count} messages of yours. The latest:", "", *quotes])
+    return "\n".join([f"{_REMEMBERED}:", "", *quotes])
+
+
+def _list_item(role: str, content: str) -> str:
+    if role == "user":
+        return f"- {_quote(content, MAX_USER_QUOTE)}"
+    return f"- I answered: {_quote(content.split(chr(10), 1)[0], MAX_ASSISTANT_QUOTE)}"
+
+
+def _quote(text: str, length: int) -> str:
+    return f"“{_shorten(text, length)}”"
 
 
 def _shorten(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -128,7 +128,7 @@ function Welcome() {
     <div className="welcome">
       <p>Tell the agent something about you, then ask about it.</p>
       <p className="hint">
-        Each answer shows where its memory came from. This demo agent runs offline and repeats what it remembers.
+        Each answer shows where its memory came from. This demo agent runs offline and answers only from what it remembers.
       </p>
     </div>
   );
