@@ -8,6 +8,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from infra.local.announcement import shown_path
+from infra.local.console import Console
 from infra.local.environment import isolate
 from infra.local.launch import PR_SET_PDEATHSIG
 
@@ -26,11 +28,12 @@ def main() -> int:
     # Until the supervisor handles signals there is nothing to stop.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os._exit(0))
-    print("Loading ...", flush=True)
+    console = Console()
+    console.echo(f"Starting the local stack in {shown_path(arguments.state_dir)}:")
+    with console.step("Libraries"):
+        from infra.local.supervisor import Supervisor  # noqa: PLC0415 - importing the libraries takes a moment
 
-    from infra.local.supervisor import Supervisor  # noqa: PLC0415 - importing the libraries takes a moment
-
-    code = Supervisor(arguments.state_dir).run()
+    code = Supervisor(arguments.state_dir, console).run()
     with suppress(OSError):
         sys.stdout.flush()
     return code

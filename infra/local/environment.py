@@ -8,6 +8,7 @@ from dotenv import dotenv_values
 
 from infra.local import LocalStackError
 
+USUAL_PORTS = {"postgres": 5432, "valkey": 6379, "emulator": 4566}
 REGION = "us-east-1"
 ACCESS_KEY = "test"
 # All settings of the project, and variables that model providers and OpenTelemetry read themselves.

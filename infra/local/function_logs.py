@@ -1,27 +1,12 @@
 """Follows the functions' log file and prints its lines."""
 
-import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from infra.local.log_lines import readable
+
 PAUSE_SECONDS = 0.2
-
-
-def readable(line: str) -> str:
-    """Return a log line in readable form.
-
-    A request's line is shortened, because the page sends a request every few seconds.
-    """
-    name, _, written = line.partition(" | ")
-    if '"message":"request"' not in written:
-        return line
-    try:
-        fields = json.loads(written)
-        parts = [fields["method"], fields.get("route") or "-", fields["status"], f"{fields['milliseconds']} ms"]
-        return f"{name} | {' '.join(map(str, parts))} {fields['correlation_id']}"
-    except (ValueError, KeyError, TypeError):
-        return line
 
 
 class LogFollower:
@@ -58,6 +43,7 @@ class LogFollower:
                 position += len(chunk)
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
-                    self._show(readable(line.decode(errors="replace")))
+                    if (text := readable(line.decode(errors="replace"))) is not None:
+                        self._show(text)
             if last:
                 return

@@ -5,8 +5,9 @@ import time
 import traceback
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
+from io import StringIO
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,15 +15,15 @@ from typing import Self
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.local import PROJECT_ROOT, LocalStackError
+from infra.local.console import Console
 from infra.local.deploy import Deployer, Deployment
-from infra.local.environment import REGION, read_settings
+from infra.local.environment import REGION, USUAL_PORTS, read_settings
 from infra.local.processes import kill_all, leftovers
 from infra.local.servers import PostgresServer, ValkeyServer
 from infra.local.servers.child import ChildServer
 from infra.local.servers.emulator import EmulatorServer
 from infra.local.state_directory import StateDirectory
 
-USUAL_PORTS = {"postgres": 5432, "valkey": 6379, "emulator": 4566}
 WARM_SECONDS = 30
 REWARM_SECONDS = 3
 DRAIN_SECONDS = 5
@@ -30,24 +31,20 @@ DYING_SECONDS = 3
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def _silent(_: str) -> None:
-    """Print nothing."""
-
-
 class Stack:
     """PostgreSQL, Valkey and the emulator with the template deployed, in one state directory."""
 
     def __init__(
-        self, state_dir: Path, settings: Mapping[str, str] | None = None, echo: Callable[[str], None] = _silent
+        self, state_dir: Path, settings: Mapping[str, str] | None = None, console: Console | None = None
     ) -> None:
         self.state = StateDirectory(state_dir)
         self._settings = dict(read_settings(PROJECT_ROOT, os.environ) if settings is None else settings)
-        self._say = echo
-        self._memory = self.state.load()
-        self._api_id = str(self._memory["api_id"])
+        self._console = console or Console(output=StringIO())
+        memory = self.state.load()
+        self._api_id = str(memory["api_id"])
         # A server tries its usual port first and the last used port next, so that it returns to the usual one if that
         # is free.
-        preferred = {name: (port, self._memory.get(name)) for name, port in USUAL_PORTS.items()}
+        preferred = {name: (port, memory.get(name)) for name, port in USUAL_PORTS.items()}
         path = self.state.path
         self.postgres = PostgresServer(path / "postgres", preferred=preferred["postgres"])
         self.valkey = ValkeyServer(path / "valkey", preferred=preferred["valkey"])
@@ -71,31 +68,21 @@ class Stack:
             LocalStackError: A step failed; the message names it. `stop` cleans up.
         """
         self.state.acquire()
-        self._say(f"Starting the local stack in {self.state.path}")
         self._clear_crashed()
         self.emulator.function_log.write_bytes(b"")
-        self._step("PostgreSQL", lambda: self.start_server("postgres"))
-        self._step("database migrations", self._migrate)
-        self._step("Valkey", lambda: self.start_server("valkey"))
-        self._step("AWS emulator", lambda: self.start_server("emulator"))
-        self._step("template.yaml on the emulator", self._deploy)
-        self._step("first answer of the agent function", self._warm)
+        with self._console.step("PostgreSQL"):
+            self.postgres.start()
+            self._migrate()
+        with self._console.step("Redis (Valkey)"):
+            self.valkey.start()
+        with self._console.step("AWS emulator"):
+            self.emulator.start()
+        with self._console.step("Functions"):
+            self._deploy()
+            self._warm()
         ports = {name: server.port for name, server in self.servers.items()}
         self.state.save({"api_id": self._api_id, **ports})
         self.publish()
-
-    def start_server(self, name: str) -> None:
-        """Start a server. Print a line if it now uses another port, or its usual port again.
-
-        Raises:
-            LocalStackError: It does not start.
-        """
-        server, usual, last = self.servers[name], USUAL_PORTS[name], self._memory.get(name)
-        server.start()
-        if server.port != usual:
-            self._say(f"  Port {usual} is taken: {server.name} uses {server.port} instead.")
-        elif last not in {None, usual}:
-            self._say(f"  Port {usual} is free again: {server.name} uses it instead of {last}.")
 
     def revive(self, name: str) -> None:
         """Restart a server that died; the emulator's restart includes a new deployment.
@@ -140,12 +127,6 @@ class Stack:
             self.state.withdraw()
             if self.deployment is not None and self.emulator.is_running():
                 self._drain(self.deployment)
-
-    def _step(self, name: str, action: Callable[[], None]) -> None:
-        started = time.monotonic()
-        self._say(f"  {name} ...")
-        action()
-        self._say(f"  {name}: ready ({time.monotonic() - started:.1f} s)")
 
     def _clear_crashed(self) -> None:
         """Wait until the kernel has ended the servers of a killed supervisor."""
@@ -196,7 +177,7 @@ class Stack:
                     return
             time.sleep(0.1)
         count = "Exchanges" if queued is None else f"{queued} exchange(s)"
-        self._say(f"{count} may still have been queued; what PostgreSQL has not taken is lost with the queue.")
+        self._console.echo(f"{count} may still have been queued; what PostgreSQL has not taken is lost with the queue.")
 
     def _deployed(self) -> Deployment:
         if self.deployment is None:

@@ -2,15 +2,17 @@
 
 import os
 import signal
-import sys
 import threading
 import time
 import traceback
-from contextlib import suppress
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 
+from functions.agent.agents.model_name import OFFLINE
 from infra.local import PROJECT_ROOT, LocalStackError
+from infra.local.announcement import announce
+from infra.local.console import Console
 from infra.local.environment import read_settings
 from infra.local.function_logs import LogFollower
 from infra.local.processes import adopt_orphans, dead_children, reap_adopted
@@ -19,7 +21,6 @@ from infra.local.stack import Stack
 WATCH_SECONDS = 0.1
 TIDY_SECONDS = 2
 REVIVALS = 10
-METRICS = '| {"_aws":'
 REVIVAL_PAUSE_SECONDS = 0.5
 
 
@@ -30,11 +31,12 @@ class _StopRequested(BaseException):
 class Supervisor:
     """Runs one stack in the foreground until a signal stops it."""
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, console: Console) -> None:
         self._state_dir = state_dir
+        self.echo = console.echo
+        self._console = console
         self._phase = "starting"
         self._asked = threading.Event()
-        self._printing = threading.Lock()
 
     def run(self) -> int:
         """Start the stack, watch it, stop it.
@@ -46,8 +48,8 @@ class Supervisor:
         adopt_orphans()
         try:
             settings = self._read_settings()
-            stack = Stack(self._state_dir, settings, self.echo)
-            return self._run(stack)
+            stack = Stack(self._state_dir, settings, self._console)
+            return self._run(stack, settings)
         except _StopRequested:
             return 0
         except LocalStackError as error:
@@ -56,23 +58,13 @@ class Supervisor:
             self.echo(self._unexpected(error), error=True)
         return 1
 
-    def echo(self, text: str, *, error: bool = False) -> None:
-        """Print a line; a closed pipe is not a failure."""
-        with self._printing, suppress(OSError):
-            print(text, file=sys.stderr if error else sys.stdout, flush=True)
-
-    def _show(self, line: str) -> None:
-        """Print a line of the functions' logs. Metrics, which are for CloudWatch, stay in the file."""
-        if METRICS not in line:
-            self.echo(line)
-
-    def _run(self, stack: Stack) -> int:
-        logs = LogFollower(stack.emulator.function_log, self._show)
+    def _run(self, stack: Stack, settings: Mapping[str, str]) -> int:
+        logs = LogFollower(stack.emulator.function_log, self.echo)
         try:
             stack.start()
             self._phase = "running"
+            self._announce(stack, settings)
             logs.start()
-            self._announce(stack)
             self._watch(stack)
         finally:
             self._phase = "stopping"
@@ -154,25 +146,17 @@ class Supervisor:
             return f"The local stack failed: {error!r}."
         return f"The local stack failed: {error!r}; see {log}."
 
-    def _announce(self, stack: Stack) -> None:
+    def _announce(self, stack: Stack, settings: Mapping[str, str]) -> None:
         deployment = stack.deployment
         if deployment is None:
             return
-        api = deployment.api_url
-        post = f"curl -s -X POST {api}/run -H 'Content-Type: application/json' -d"
         self.echo(
-            f"""
-The page: {api}/
-The API:  {api}
-Try it:
-  {post} '{{"prompt": "My name is Ada.", "thread_id": "demo", "user_id": "ada"}}'
-  {post} '{{"prompt": "What is my name?", "thread_id": "demo", "user_id": "ada"}}'
-  curl -s -X PUT {api}/users/ada/preferences -H 'Content-Type: application/json' -d '{{"tone": "brief"}}' """
-            f"""&& curl -s {api}/users/ada/preferences
-
-AWS endpoint {stack.emulator.url}   Redis {stack.valkey.url}
-PostgreSQL   {stack.postgres.url}
-The data lies in {stack.state.path}, every address in {stack.state.stack_file}.
-Logs of the functions follow; Ctrl-C stops everything.
-"""
+            announce(
+                deployment.api_url,
+                model=settings.get("AGENT__MODEL") or OFFLINE,
+                needs_token=settings.get("AUTH__MODE") == "jwt",
+                ports={name: server.port for name, server in stack.servers.items()},
+                stack_file=stack.state.stack_file,
+                valkey_pid=stack.valkey.pid,
+            )
         )

@@ -1,9 +1,11 @@
 """`make run` publishes addresses, passes settings to the functions, restarts servers, and keeps the data."""
 
 import json
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
@@ -69,13 +71,21 @@ def test_stack_json_has_every_address(stack: StackProcess, api: MemoryApi, layer
     assert layers.rows("select 1") == [(1,)]
 
 
-def test_the_printed_commands_work(stack: StackProcess, api: MemoryApi) -> None:
-    """The output has the API's URL, three curl lines, and the data directory."""
+def test_the_output_names_what_runs_and_three_things_to_try(stack: StackProcess, api: MemoryApi) -> None:
+    """The output has the addresses and three things to try, in short lines, without a password."""
     printed = stack.log.read_text()
+    start = printed.partition("Ctrl-C stops everything")[0]
+    password = urlsplit(stack.info["database_url"]).password
 
-    assert printed.count("curl -s -X") == 3
-    assert str(api.http.base_url).rstrip("/") in printed
-    assert str(stack.state_dir) in printed
+    assert password
+    assert password not in printed
+    assert str(api.http.base_url).rstrip("/") in start
+    assert "offline, a built-in demo" in start
+    for url in ("database_url", "redis_url", "endpoint_url"):
+        assert f"127.0.0.1:{urlsplit(stack.info[url]).port}, " in start
+    assert re.findall(r"^  (\d)\. ", start, re.MULTILINE) == ["1", "2", "3"]
+    for name in ("PostgreSQL", "Redis (Valkey)", "AWS emulator", "Functions"):
+        assert re.search(rf"^  {re.escape(name)} +\d+\.\d s$", start, re.MULTILINE)
 
 
 def test_settings_reach_the_functions(other: OtherStack, thread_id: str, user_id: str) -> None:

@@ -1,0 +1,71 @@
+"""The text of `make run` when the stack runs: what runs where, three things to try, and how to stop it."""
+
+import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from functions.agent.agents.model_name import OFFLINE
+from infra.local.environment import USUAL_PORTS
+
+_NAMES = {"postgres": "PostgreSQL", "valkey": "Redis (Valkey)", "emulator": "AWS emulator"}
+
+
+def announce(
+    api_url: str,
+    *,
+    model: str,
+    needs_token: bool,
+    ports: Mapping[str, int],
+    stack_file: Path,
+    valkey_pid: int,
+) -> str:
+    """Return the text, for a terminal of 80 columns. It contains no password; that is in `stack.json`.
+
+    Args:
+        api_url: The API's URL.
+        model: The value of `AGENT__MODEL`.
+        needs_token: Whether requests need a bearer token.
+        ports: The port of each server, by its name in `stack.json`.
+        stack_file: The path of `stack.json`.
+        valkey_pid: Valkey's process id.
+    """
+    rows = [("Page", f"{api_url}/"), ("API", api_url), ("Model", _describe_model(model))]
+    if needs_token:
+        rows.append(("Sign-in", "requests need a bearer token (AUTH__MODE=jwt)"))
+    rows += [(_NAMES[name], _describe_port(port, USUAL_PORTS[name])) for name, port in ports.items()]
+    rows.append(("All addresses", shown_path(stack_file)))
+    running = "\n".join(f"  {name:<16}{text}" for name, text in rows)
+    token = ' -H "Authorization: Bearer $TOKEN"' if needs_token else ""
+    return f"""
+What runs:
+{running}
+
+Three things to try:
+  1. Open the page, and tell the agent something about you.
+  2. Do the same in another terminal:
+     API={api_url}
+     curl -s $API/run{token} -d '{{"prompt": "My name is Ada.", "thread_id": "demo"}}'
+     curl -s $API/run{token} -d '{{"prompt": "What is my name?", "thread_id": "demo"}}'
+  3. Break it: kill Valkey, and ask again. The answer comes from PostgreSQL.
+     kill -9 {valkey_pid}
+
+Ctrl-C stops everything and keeps the data. The functions' logs follow.
+"""
+
+
+def shown_path(path: Path) -> str:
+    """Return a path, relative to the working directory if it is below it, quoted for a shell."""
+    absolute, directory = path.resolve(), Path.cwd()
+    shown = absolute.relative_to(directory) if absolute.is_relative_to(directory) else absolute
+    return shlex.quote(os.fspath(shown))
+
+
+def _describe_model(model: str) -> str:
+    if model == OFFLINE:
+        return "offline, a built-in demo without a key (AGENT__MODEL chooses)"
+    return f"{model} (AGENT__MODEL)"
+
+
+def _describe_port(port: int, usual: int) -> str:
+    return f"127.0.0.1:{port}, the usual port" if port == usual else f"127.0.0.1:{port}, because {usual} is taken"
