@@ -19,7 +19,7 @@ INSTALL = $(BIN)/uv pip install --python $(BIN)/python --require-hashes --compil
 INSTALL_PROJECT = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline -e .
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test test-unit test-page test-artifacts test-sam-local audit test-localstack test-localstack-core test-react test-clients test-packages sbom clients-types lint docs bench bench-deletion bench-slow-postgres cost chaos build lock version clean
+.PHONY: help run check test test-unit test-page test-artifacts test-sam-local audit test-localstack test-localstack-core test-react test-clients test-packages packages sbom clients-types lint docs bench bench-deletion bench-slow-postgres cost chaos build lock version clean
 .PHONY: check-templates build-AgentFunction build-SyncFunction build-MigrateFunction build-ReleaseStamp build-PlacesStamp build-OriginsStamp
 
 help: ## List the targets
@@ -69,6 +69,13 @@ clients-types: $(VENV)/.stamp-dev $(REACT)/node_modules/.stamp ## Generate the R
 
 test-packages: $(VENV)/.stamp-dev .venv-packages/.stamp ## Build, check and install the packages as in a release (needs Node)
 	@$(BIN)/python -m pytest tests/packages
+
+packages: sbom $(REACT)/node_modules/.stamp ## Build the packages of a release into dist/ (needs Node)
+	@rm -rf dist/python dist/npm && mkdir -p dist/npm
+	@for folder in . clients/python; do $(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python \
+	  --out-dir dist/python $$folder || exit 1; done
+	@cd $(REACT) && npm pack --silent --pack-destination "$(CURDIR)/dist/npm" >/dev/null
+	@ls dist/python dist/npm
 
 sbom: $(VENV)/.stamp-dev .venv-packages/.stamp ## Write the software bills of materials into dist/ (needs npm)
 	@$(BIN)/python -m infra.build.sbom
@@ -152,6 +159,11 @@ $(VENV)/.stamp-dev: $(VENV)/.stamp-venv requirements/dev.txt pyproject.toml
 	@$(INSTALL) -r requirements/dev.txt
 	@$(INSTALL_PROJECT)
 	@touch $(VENV)/.stamp-local $@
+
+# Only the release workflow needs this.
+$(VENV)/.stamp-publish: $(VENV)/.stamp-venv requirements/publish.txt
+	@$(INSTALL) --quiet -r requirements/publish.txt
+	@touch $@
 
 # A separate environment, because the SAM CLI and the emulator need different versions of the same packages.
 .venv-build/.stamp: $(VENV)/.stamp-venv requirements/build.txt
@@ -237,7 +249,7 @@ lock: $(VENV)/.stamp-venv ## Pin the newest versions, with hashes, in requiremen
 	$(COMPILE) --upgrade requirements/dev.in -o requirements/dev.txt
 	for name in local agent sync migrate deploy; do \
 	  $(COMPILE) --upgrade requirements/$$name.in -c requirements/dev.txt -o requirements/$$name.txt || exit 1; done
-	for name in build check packages runtime bootstrap; do \
+	for name in build check packages publish runtime bootstrap; do \
 	  $(COMPILE) --upgrade requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 	for name in $(CLIENTS); do $(COMPILE) --upgrade clients/python/requirements/$$name.in \
 	  -o clients/python/requirements/$$name.txt || exit 1; done
