@@ -66,7 +66,8 @@ def _passes(name: str, environment: dict[str, str]) -> bool:
     print(f"--- {name}", flush=True)  # noqa: T201 - for the person who typed the command
     tests = ["-m", "pytest", "-q", f"tests/test_{module}.py", "tests/test_examples.py"]
     files = [f"src/hybrid_memory_client/{module}.py", f"tests/test_{module}.py"]
-    examples = [str(path) for path in (PROJECT_ROOT / "examples").glob(f"{module}_*.py")]
+    folder = PROJECT_ROOT / "examples"
+    examples = [str(path) for path in (*folder.glob(f"{module}_*.py"), *folder.glob(f"{name}-*/*.py"))]
     types = [
         "-m",
         "mypy",

@@ -45,6 +45,7 @@ REASONS = {
     "builds packages, as `make test-packages` does": 1,
     "publishes a release": 2,
     "needs a model": 2,
+    "needs LangGraph": 1,
     "starts or tests a stack itself, as CI does": 3,
     "needs Docker": 3,
     "needs the AWS CLI": 1,

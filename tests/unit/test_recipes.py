@@ -41,3 +41,8 @@ def test_the_recipe_of_tools_shows_both_ways() -> None:
 def test_the_recipe_of_an_agent_shows_the_example() -> None:
     """The recipe shows the file that `tests/e2e/test_recipe_streaming.py` runs."""
     assert _shown_files(RECIPES / "your-own-agent.md").keys() == {"examples/fastapi-streaming/app.py"}
+
+
+def test_the_recipe_of_langgraph_shows_the_example() -> None:
+    """The recipe shows the file that the client's tests run in two processes."""
+    assert _shown_files(RECIPES / "langgraph.md").keys() == {"examples/langgraph-memory/remember.py"}

@@ -35,6 +35,24 @@ def test_an_example_runs(name: str, expected: str) -> None:
     assert expected in result.stdout
 
 
+@pytest.mark.skipif(importlib.util.find_spec("langgraph") is None, reason="needs LangGraph")
+def test_the_graph_of_the_recipe_remembers_in_the_next_process(user_id: str, thread_id: str) -> None:
+    """A second process knows the first process's message and preference. Another user's thread has neither."""
+
+    def run(user: str, thread: str, prompt: str) -> str:
+        script = EXAMPLES / "langgraph-memory" / "remember.py"
+        result = subprocess.run(
+            [sys.executable, script, user, thread, prompt], capture_output=True, text=True, check=False
+        )
+        assert result.returncode == 0, result.stderr
+        return result.stdout.strip()
+
+    first = "Your first message was 'I prefer short answers.'. You prefer short answers."
+    assert run(user_id, thread_id, "I prefer short answers.") == first
+    assert run(user_id, thread_id, "What do I prefer?") == first
+    assert run(f"{user_id}-2", f"{thread_id}-2", "Hi") == "Your first message was 'Hi'. You prefer nothing."
+
+
 def test_every_example_is_run() -> None:
     """Every example is tested: `client.py` in its own environment, and `plugin.py` by the service's tests."""
     assert {path.name for path in EXAMPLES.glob("*.py")} == {"client.py", "plugin.py", *(name for name, _ in OUTPUT)}
