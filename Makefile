@@ -5,6 +5,8 @@ STATE_DIR ?= .local
 VENV := .venv
 BIN := $(VENV)/bin
 REACT := clients/react
+# The apps of the recipes. They install a copy of the built React client.
+EXAMPLES := nextjs vite
 # The environments of the Python client's tests: one without a framework, and one for each supported framework.
 CLIENTS := core agent-framework langgraph openai-agents pydantic-ai strands
 HOST_ARCH := $(subst aarch64,arm64,$(shell uname -m))
@@ -80,7 +82,7 @@ packages: sbom $(REACT)/node_modules/.stamp ## Build the packages of a release i
 sbom: $(VENV)/.stamp-dev .venv-packages/.stamp ## Write the software bills of materials into dist/ (needs npm)
 	@$(BIN)/python -m infra.build.sbom
 
-test-page: $(VENV)/.stamp-dev ## Test the page in Chromium against the embedded stack (IMAGES=docs/images updates the pictures)
+test-page: $(VENV)/.stamp-dev $(EXAMPLES:%=examples/%/node_modules/.stamp) ## Test the page and the example apps in Chromium against the embedded stack (IMAGES=docs/images updates the pictures)
 	@$(BIN)/python -m infra.build.page --required
 	@cd clients/page && npm run --silent check
 	@IMAGES="$(IMAGES)" $(BIN)/python -m pytest tests/page
@@ -214,6 +216,15 @@ $(REACT)/node_modules/.stamp: $(addprefix $(REACT)/,package.json package-lock.js
 	@$(BIN)/uv pip install --quiet --python .venv-packages/bin/python --require-hashes -r requirements/packages.txt
 	@touch $@
 
+$(REACT)/node_modules/.built: $(REACT)/node_modules/.stamp $(REACT)/tsconfig.build.json $(wildcard $(REACT)/src/*.ts)
+	@cd $(REACT) && npm run --silent build
+	@touch $@
+
+examples/%/node_modules/.stamp: $(REACT)/node_modules/.built examples/%/package.json examples/%/package-lock.json
+	@echo "Installing what the app in examples/$* needs ..."
+	@cd examples/$* && npm ci --silent
+	@touch $@
+
 # A separate environment, because checkov needs other versions of packages that the other environments contain.
 .venv-check/.stamp: $(VENV)/.stamp-venv requirements/check.txt
 	@echo "Installing checkov ..."
@@ -260,4 +271,5 @@ clean: ## Remove installed packages and build results; keep the data in .local
 	rm -rf $(VENV) .venv-build .venv-check .venv-localstack .venv-clients .venv-packages dist .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage coverage.xml htmlcov
 	rm -rf $(REACT)/node_modules $(REACT)/dist $(REACT)/tests/react-18/node_modules
 	rm -rf clients/page/node_modules functions/agent/http/static/built
+	rm -rf $(foreach app,$(EXAMPLES),examples/$(app)/node_modules examples/$(app)/dist examples/$(app)/.next)
 	find . -name __pycache__ -prune -exec rm -rf {} +

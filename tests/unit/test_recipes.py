@@ -24,6 +24,16 @@ def test_a_recipe_shows_its_files_unchanged(page: Path) -> None:
         assert content == (ROOT / name).read_text(), f"{page.name} shows another version of {name}"
 
 
+@pytest.mark.parametrize("name", ["nextjs", "vite"])
+def test_the_recipe_of_an_app_shows_its_code(name: str) -> None:
+    """The recipe shows all code of the app. Its lock file names no registry."""
+    app = ROOT / "examples" / name
+    code = [path for folder in ("app", "src") for path in (app / folder).rglob("*.ts*")]
+    assert {str(path.relative_to(ROOT)) for path in code} <= _shown_files(RECIPES / f"{name}.md").keys()
+    resolved = re.findall(r'"resolved": "(.+)"', (app / "package-lock.json").read_text())
+    assert resolved == ["file:../../clients/react"]
+
+
 def test_the_index_lists_every_recipe() -> None:
     """The index has one row for each recipe, and the documentation's index links the recipes."""
     rows = re.findall(r"^\| \[[^\]]+\]\(([\w-]+\.md)\) \| \S.+ \|$", (RECIPES / "README.md").read_text(), re.MULTILINE)

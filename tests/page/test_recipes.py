@@ -1,0 +1,111 @@
+"""The apps in `examples/nextjs` and `examples/vite` build, and chat with a stack that asks for tokens."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from infra.local.client import StackProcess
+from tests.e2e.conftest import DEFAULT_SETTINGS
+from tests.support.issuer import Issuer
+
+pytestmark = pytest.mark.embedded(reason="starts a stack of its own")
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+BUILD_SECONDS = 240
+QUIET = {"CI": "1", "NO_COLOR": "1", "NEXT_TELEMETRY_DISABLED": "1"}
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[Issuer]:
+    """Return an issuer of tokens."""
+    with Issuer() as created:
+        yield created
+
+
+@pytest.fixture(scope="module")
+def api_url(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the API's URL in a stack with authentication."""
+    with StackProcess(tmp_path_factory.mktemp("guarded"), env={**DEFAULT_SETTINGS, **issuer.environment()}) as stack:
+        yield stack.info["api_url"]
+
+
+def _build(app: str, **settings: str) -> None:
+    built = subprocess.run(
+        ["npm", "run", "build"],
+        cwd=EXAMPLES / app,
+        env={**os.environ, **QUIET, **settings},
+        capture_output=True,
+        text=True,
+        timeout=BUILD_SECONDS,
+        check=False,
+    )
+    assert built.returncode == 0, f"{built.stdout[-3000:]}{built.stderr[-3000:]}"
+
+
+@contextmanager
+def _serving(app: str, program: str, *words: str, settings: Mapping[str, str]) -> Iterator[str]:
+    """Run the server of a built app on a free port, and return its URL."""
+    command = ["node", f"node_modules/{program}", *words, "--port", "0"]
+    with subprocess.Popen(
+        command, cwd=EXAMPLES / app, env={**os.environ, **QUIET, **settings}, stdout=subprocess.PIPE, text=True
+    ) as server:
+        try:
+            assert server.stdout is not None
+            lines: list[str] = []
+            for line in server.stdout:
+                lines.append(line)
+                if found := re.search(r"http://127\.0\.0\.1:(\d+)", line):
+                    yield found[0]
+                    break
+            else:
+                pytest.fail("".join(lines))
+        finally:
+            server.send_signal(signal.SIGTERM)
+
+
+def _chat(page: Page, url: str, token: str) -> None:
+    """Send a message, and read it again after a reload. Each request has the user's token."""
+    sent: list[str | None] = []
+    page.on("request", lambda request: sent.append(request.headers.get("authorization")))
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(url)
+    page.get_by_label("Message").fill("My name is Ada.")
+    page.get_by_role("button", name="Send").click()
+    conversation = page.get_by_role("log", name="Conversation")
+    expect(conversation).to_contain_text("assistant: You said: My name is Ada.")
+    page.reload()
+    expect(conversation).to_contain_text("user: My name is Ada.")
+    assert f"Bearer {token}" in sent
+    assert errors == []
+
+
+def test_the_next_app_gets_its_token_from_the_server(context: BrowserContext, api_url: str, issuer: Issuer) -> None:
+    """The production build of the Next.js app sends the token that its server holds."""
+    _build("nextjs")
+    user = f"user_{uuid4().hex[:12]}"
+    settings = {"MEMORY_API": api_url, "MEMORY_USER": user, "MEMORY_TOKEN": issuer.token(user)}
+    with _serving("nextjs", "next/dist/bin/next", "start", "--hostname", "127.0.0.1", settings=settings) as url:
+        _chat(context.new_page(), url, settings["MEMORY_TOKEN"])
+
+
+def test_the_vite_app_sends_the_token_of_the_browsers_session(
+    context: BrowserContext, api_url: str, issuer: Issuer
+) -> None:
+    """The production build of the Vite app sends the token of the signed-in user."""
+    _build("vite", VITE_MEMORY_API=api_url)
+    user = f"user_{uuid4().hex[:12]}"
+    session = {"user": user, "token": issuer.token(user)}
+    context.add_init_script(f"Object.assign(sessionStorage, {json.dumps(session)})")
+    with _serving("vite", "vite/bin/vite.js", "preview", "--host", "127.0.0.1", settings={}) as url:
+        _chat(context.new_page(), url, session["token"])
