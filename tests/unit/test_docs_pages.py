@@ -52,7 +52,7 @@ REASONS = {
     "needs the AWS CLI": 1,
     "needs redis-cli": 1,
     "needs redis-cli, psql and jq": 1,
-    "needs an AWS account": 5,
+    "needs an AWS account": 6,
     "needs a deployment that asks for tokens": 1,
 }
 _COMMAND_LINE = re.compile(
