@@ -118,7 +118,7 @@ bench-deletion: $(VENV)/.stamp-dev ## Measure deletions beside many other rows (
 bench-slow-postgres: $(VENV)/.stamp-dev ## Measure the drain into a PostgreSQL that runs 1, 1/2, 1/4, 1/8 of the time
 	@$(BIN)/python -m tests.bench.slow_postgres
 
-cost: $(VENV)/.stamp-dev ## Measure the resources of a turn, and generate docs/cost.md
+cost: $(VENV)/.stamp-dev ## Measure the resources of a turn, and generate docs/cost.md and the sizing recipe
 	@$(BIN)/python -m tests.cost
 
 chaos: $(VENV)/.stamp-dev ## Break the stack at random under load, and count lost exchanges (SECONDS=600 EXCHANGES= SEED=)

@@ -1,4 +1,4 @@
-"""`python -m tests.cost` measures, and rewrites the measured part of docs/cost.md."""
+"""`python -m tests.cost` measures, and rewrites the measured parts of docs/cost.md and docs/recipes/sizing.md."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from typing import Any, Final
 
 from tests.cost.measure import Units, measure, to_json
 from tests.cost.report import per_million, per_month, table
-from tests.cost.sizing import sizing
+from tests.cost.sizing import COST_PAGE, ROOT, printed_figures, sizing
 
-ROOT: Final = Path(__file__).parents[2]
-_PAGE: Final = ROOT / "docs" / "cost.md"
+_SIZING_PAGE: Final = ROOT / "docs" / "recipes" / "sizing.md"
 _BEGIN, _END = "<!-- measured -->", "<!-- end of what is measured -->"
 
 
@@ -29,12 +28,17 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as state:
         units = measure(Path(state), options.turns, assumptions["turn"])
     sys.stdout.write(f"{to_json(units)}\n")
-    page = _PAGE.read_text()
-    text_before, _, rest = page.partition(_BEGIN)
-    _, _, text_after = rest.partition(_END)
-    _PAGE.write_text(f"{text_before}{_BEGIN}\n\n{measured_part(units, assumptions)}\n\n{_END}{text_after}")
-    sys.stdout.write(f"{_PAGE.relative_to(ROOT)} is written.\n")
+    _rewrite(COST_PAGE, measured_part(units, assumptions))
+    _rewrite(_SIZING_PAGE, sizing(printed_figures(COST_PAGE.read_text()), assumptions))
     return 0
+
+
+def _rewrite(page: Path, part: str) -> None:
+    """Replace the measured part of a page."""
+    text_before, _, rest = page.read_text().partition(_BEGIN)
+    _, _, text_after = rest.partition(_END)
+    page.write_text(f"{text_before}{_BEGIN}\n\n{part}\n\n{_END}{text_after}")
+    sys.stdout.write(f"{page.relative_to(ROOT)} is written.\n")
 
 
 def measured_part(units: Units, assumptions: dict[str, Any]) -> str:
@@ -64,7 +68,6 @@ def measured_part(units: Units, assumptions: dict[str, Any]) -> str:
         table(per_month(assumptions, production=True), "a month of `prod`"),
         "\n`dev`, as in samconfig.toml:\n",
         table(per_month(assumptions, production=False), "a month of `dev`"),
-        f"\n### Required sizes\n\n{sizing(units, assumptions)}",
     ]
     return "\n".join(parts)
 

@@ -10,7 +10,7 @@ import pytest
 from tests.cost.__main__ import measured_part
 from tests.cost.measure import Units
 from tests.cost.report import Line, per_million, per_month, table
-from tests.cost.sizing import cached_threads, capacity_for, node_for, sizing
+from tests.cost.sizing import Figures, cached_threads, capacity_for, main, node_for, printed_figures, sizing
 
 _ROOT = Path(__file__).parents[2]
 _ASSUMPTIONS = tomllib.loads((_ROOT / "tests" / "cost" / "assumptions.toml").read_text())
@@ -29,6 +29,7 @@ _UNITS = Units(
     postgres_ms=5,
     log_bytes=1000,
 )
+_FIGURES = Figures(thread_bytes=30_000, window_bytes=90_000, postgres_ms=5)
 
 
 def test_the_cost_of_a_million_turns_is_units_times_price() -> None:
@@ -87,15 +88,44 @@ def test_redis_has_memory_for_all_cached_threads() -> None:
 def test_postgresql_has_capacity_for_the_turns_cpu_time() -> None:
     """The size of PostgreSQL is the turns' CPU time per second, rounded up to half an ACU, with a minimum."""
     sizes = {"cores_per_acu": 0.25, "busy_share": 0.5}
-    assert capacity_for(100, _UNITS, sizes) == 4
-    assert capacity_for(101, _UNITS, sizes) == 4.5
-    assert capacity_for(0.1, _UNITS, sizes) == 0.5
+    assert capacity_for(100, _FIGURES, sizes) == 4
+    assert capacity_for(101, _FIGURES, sizes) == 4.5
+    assert capacity_for(0.1, _FIGURES, sizes) == 0.5
 
 
 def test_the_sizing_table_names_the_default_rate_limit() -> None:
-    """The sizing table names the template's default limit of requests per second. A turn has two requests."""
+    """The sizing recipe names the template's default limit of requests per second. A turn has two requests."""
     template = (_ROOT / "template.yaml").read_text()
     limit = template.partition("  ApiRateLimit:")[2].partition("Default: ")[2].split()[0]
-    text = sizing(_UNITS, _ASSUMPTIONS)
+    text = (_ROOT / "docs" / "recipes" / "sizing.md").read_text()
     assert f"{limit} requests a second" in text
     assert f"| {int(limit) // 2} | {limit} |" in text
+
+
+def test_the_recipe_has_the_sizes_of_the_measured_figures() -> None:
+    """The recipe's table is computed from the figures of the cost page, so the two pages cannot differ."""
+    page = (_ROOT / "docs" / "recipes" / "sizing.md").read_text()
+    part = page.partition("<!-- measured -->")[2].partition("<!-- end of what is measured -->")[0]
+    figures = printed_figures((_ROOT / "docs" / "cost.md").read_text())
+    assert part.strip() == sizing(figures, _ASSUMPTIONS).strip(), "run `make cost`"
+    assert figures.window_bytes > figures.thread_bytes > 1000
+    with pytest.raises(ValueError, match="Redis memory of a measured thread"):
+        printed_figures("")
+
+
+def test_the_command_computes_the_sizes_of_a_load(capsys: pytest.CaptureFixture[str]) -> None:
+    """The command has the table's sizes for the table's loads, and other sizes for other threads."""
+    load = ["--turns-per-second", "20", "--ttl-hours", "6"]
+    main(load)
+    printed = capsys.readouterr().out
+    row = next(
+        line
+        for line in sizing(printed_figures((_ROOT / "docs" / "cost.md").read_text()), _ASSUMPTIONS).splitlines()
+        if line.startswith("| 20 |")
+    )
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    node, _, memory = cells[3].partition(" (")
+    assert printed.startswith(f"CacheNodeType={node}: 43,200 threads with {memory.removesuffix(')')}\n")
+    assert printed.endswith(f"ACU: {cells[5]}\nApiRateLimit={cells[1]}\n")
+    main([*load, "--turns-per-thread", "1", "--bytes-per-thread", "1e9"])
+    assert capsys.readouterr().out.startswith("CacheNodeType=none: 432,000 threads with ")
