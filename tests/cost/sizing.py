@@ -25,11 +25,11 @@ _TEXT_BEFORE: Final = """\
 Threads of {turns} turns, with {thread_bytes} bytes each in Redis and {postgres_ms} ms of PostgreSQL's CPU time a turn:
 """
 _TEXT_AFTER: Final = """
-- A thread with a full window ({window} exchanges) takes {window_bytes} bytes, {times} times as much. If your threads are
-  that long, multiply the memory by that factor.
+- A thread with a full window ({window} exchanges) takes {window_bytes} bytes, {times} times as much. If your threads
+  are that long, multiply the memory by that factor.
 - `prod`'s cache.t4g.small is full at {max_turns} turns a second with a time to live of 24 hours.
-- Threads use {share} of a node's memory, because ElastiCache reserves a quarter and the alarm `CacheMemory` fires at 80%
-  of the rest. An ACU has {cores} of a core, and its target utilization is {busy}."""
+- Threads use {share} of a node's memory, because ElastiCache reserves a quarter and the alarm `CacheMemory` fires at
+  80% of the rest. An ACU has {cores} of a core, and its target utilization is {busy}."""
 
 
 @dataclass(frozen=True, slots=True)
