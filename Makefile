@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 REACT := clients/react
 # The apps of the recipes. They install a copy of the built React client.
 EXAMPLES := nextjs vite
+SITE := infra/site
 # The environments of the Python client's tests: one without a framework, and one for each supported framework.
 CLIENTS := core agent-framework langgraph openai-agents pydantic-ai strands
 HOST_ARCH := $(subst aarch64,arm64,$(shell uname -m))
@@ -21,7 +22,7 @@ INSTALL = $(BIN)/uv pip install --python $(BIN)/python --require-hashes --compil
 INSTALL_PROJECT = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline -e .
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test test-unit test-page test-artifacts test-sam-local audit test-localstack test-localstack-core test-react test-clients test-packages packages sbom clients-types lint docs bench bench-deletion bench-slow-postgres cost chaos build lock version clean
+.PHONY: help run check test test-unit test-page test-artifacts test-sam-local audit test-localstack test-localstack-core test-react test-clients test-packages packages sbom clients-types lint docs docs-site test-docs-site bench bench-deletion bench-slow-postgres cost chaos build lock version clean
 .PHONY: check-templates build-AgentFunction build-SyncFunction build-MigrateFunction build-ReleaseStamp build-PlacesStamp build-OriginsStamp
 
 help: ## List the targets
@@ -98,6 +99,17 @@ lint: $(VENV)/.stamp-dev ## Check style, types, imports, templates and the depen
 docs: $(VENV)/.stamp-dev ## Generate the references in docs/ from the API and the command line
 	@$(BIN)/python -m scripts.api_reference
 	@$(BIN)/python -m scripts.command_reference
+
+# Warnings fail the build, among them a link that leads nowhere.
+docs-site: .venv-docs/.stamp $(SITE)/node_modules/.stamp ## Build the documentation's site in .site
+	@rm -rf .site
+	@.venv-docs/bin/python -m sphinx --conf-dir $(SITE) --doctree-dir .site/.doctrees --jobs auto --quiet \
+	  --fail-on-warning . .site
+	@rm -rf .site/.doctrees .site/.buildinfo
+	@echo "The site is in .site: open .site/index.html"
+
+test-docs-site: docs-site $(VENV)/.stamp-dev ## Build the documentation's site, and test it in Chromium without a network
+	@$(BIN)/python -m pytest tests/site
 
 audit: $(VENV)/.stamp-dev .venv-build/.stamp ## Check the pinned packages for known vulnerabilities
 	@$(BIN)/python -m infra.build.audit
@@ -192,6 +204,19 @@ $(VENV)/.stamp-publish: $(VENV)/.stamp-venv requirements/publish.txt
 	  -r requirements/localstack.txt
 	@touch $@
 
+# A separate environment, because only the site's build needs Sphinx.
+.venv-docs/.stamp: $(VENV)/.stamp-venv requirements/docs.txt
+	@echo "Installing what builds the documentation's site ..."
+	@$(PYTHON) -m venv .venv-docs
+	@$(BIN)/uv pip install --quiet --python .venv-docs/bin/python --require-hashes -r requirements/docs.txt
+	@touch $@
+
+# Mermaid, which draws the site's diagrams.
+$(SITE)/node_modules/.stamp: $(SITE)/package.json $(SITE)/package-lock.json
+	@command -v npm >/dev/null || { echo "npm was not found: install Node 20.19 or newer." >&2; exit 1; }
+	@cd $(SITE) && npm ci --silent --ignore-scripts
+	@touch $@
+
 # One environment per framework, because the frameworks may need different versions of the same packages.
 .venv-clients/%/.stamp: $(VENV)/.stamp-venv clients/python/requirements/%.txt
 	@echo "Installing what the Python client is tested with: $* ..."
@@ -260,7 +285,7 @@ lock: $(VENV)/.stamp-venv ## Pin the newest versions, with hashes, in requiremen
 	$(COMPILE) --upgrade requirements/dev.in -o requirements/dev.txt
 	for name in local agent sync migrate deploy; do \
 	  $(COMPILE) --upgrade requirements/$$name.in -c requirements/dev.txt -o requirements/$$name.txt || exit 1; done
-	for name in build check packages publish runtime bootstrap; do \
+	for name in build check docs packages publish runtime bootstrap; do \
 	  $(COMPILE) --upgrade requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 	for name in $(CLIENTS); do $(COMPILE) --upgrade clients/python/requirements/$$name.in \
 	  -o clients/python/requirements/$$name.txt || exit 1; done
@@ -268,8 +293,8 @@ lock: $(VENV)/.stamp-venv ## Pin the newest versions, with hashes, in requiremen
 	  requirements/localstack.in -o requirements/localstack.txt
 
 clean: ## Remove installed packages and build results; keep the data in .local
-	rm -rf $(VENV) .venv-build .venv-check .venv-localstack .venv-clients .venv-packages dist .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage coverage.xml htmlcov
-	rm -rf $(REACT)/node_modules $(REACT)/dist $(REACT)/tests/react-18/node_modules
+	rm -rf $(VENV) .venv-build .venv-check .venv-docs .venv-localstack .venv-clients .venv-packages dist .aws-sam .site .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage coverage.xml htmlcov
+	rm -rf $(SITE)/node_modules $(REACT)/node_modules $(REACT)/dist $(REACT)/tests/react-18/node_modules
 	rm -rf clients/page/node_modules functions/agent/http/static/built
 	rm -rf $(foreach app,$(EXAMPLES),examples/$(app)/node_modules examples/$(app)/dist examples/$(app)/.next)
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -106,10 +106,11 @@ def test_all_parts_run_until_one_fails(clone: Path) -> None:
     (clone / "make").write_text(make.replace("audit", "never"))
     code, calls = _run(clone)
     assert code == 0
-    targets = ["lint", "check-templates", "audit", "test", "test-react", "test-page", "test-clients", "test-packages"]
-    targets += ["test-localstack-core", "build BYTECODE=required PAGE=required", "test-artifacts", "test-sam-local"]
-    assert calls[3:] == [*(f"make CI=true {target}" for target in targets[:9]), ".ci/smoke CI=true "] + [
-        f"make CI=true {target}" for target in targets[9:]
+    targets = ["lint", "check-templates", "audit", "test", "test-react", "test-page", "test-docs-site", "test-clients"]
+    targets += ["test-packages", "test-localstack-core", "build BYTECODE=required PAGE=required"]
+    targets += ["test-artifacts", "test-sam-local"]
+    assert calls[3:] == [*(f"make CI=true {target}" for target in targets[:10]), ".ci/smoke CI=true "] + [
+        f"make CI=true {target}" for target in targets[10:]
     ]
 
 

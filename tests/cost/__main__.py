@@ -60,11 +60,11 @@ def measured_part(units: Units, assumptions: dict[str, Any]) -> str:
     ]
     day, region = assumptions["day"], assumptions["region"]
     parts = [
-        f"### Resources per turn\n\nMeasured over {units.turns:,} sequential turns, {machine}.\n",
+        f"## Resources per turn\n\nMeasured over {units.turns:,} sequential turns, {machine}.\n",
         "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts)]),
-        f"\n### Cost of a million turns\n\nPrices of {region}, {day}.\n",
+        f"\n## Cost of a million turns\n\nPrices of {region}, {day}.\n",
         table(per_million(units, assumptions), "a million turns"),
-        "\n### Cost of an idle month\n\n`prod`, as in samconfig.toml:\n",
+        "\n## Cost of an idle month\n\n`prod`, as in samconfig.toml:\n",
         table(per_month(assumptions, production=True), "a month of `prod`"),
         "\n`dev`, as in samconfig.toml:\n",
         table(per_month(assumptions, production=False), "a month of `dev`"),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ViewportSize, expect
 
 from functions.agent.http.page_routes import _FOLDER
 from tests.e2e.conftest import (  # noqa: F401 - the same stack, with the same readers and faults
@@ -24,19 +23,9 @@ from tests.e2e.conftest import (  # noqa: F401 - the same stack, with the same r
 )
 from tests.e2e.deployment import Deployment
 from tests.page.chat_page import ChatPage
+from tests.support.browser import missing, run_chromium
 
 ROOT = Path(__file__).resolve().parents[2]
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-# Run as root in a container without a screen, and send no requests to other servers.
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 DESKTOP: ViewportSize = {"width": 1360, "height": 860}
 OpenPage = Callable[..., ChatPage]
 # The timeout is generous. It is not a performance limit.
@@ -48,28 +37,17 @@ def pytest_ignore_collect(config: pytest.Config) -> bool | None:
     return None if any("tests/page" in argument for argument in config.args) else True
 
 
-def _missing(what: str) -> None:
-    if os.environ.get("CI"):
-        pytest.fail(what)
-    pytest.skip(what)
-
-
 def require_built_page() -> None:
     """Fail with a message if the page is not built."""
     if not (_FOLDER / "built" / "index.html").is_file():
-        _missing("The page is not built (python -m infra.build.page).")
+        missing("The page is not built (python -m infra.build.page).")
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Return a headless Chromium."""
-    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if path is None:
-        _missing("There is no Chromium (on Debian: apt install chromium).")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield browser
-        browser.close()
+    with run_chromium() as chromium:
+        yield chromium
 
 
 @pytest.fixture(scope="session")

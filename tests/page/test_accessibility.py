@@ -8,25 +8,16 @@ from collections.abc import Callable
 from uuid import uuid4
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Route, expect
 
 from tests.e2e.memory_api import MemoryApi
 from tests.page.chat_page import ChatPage
 from tests.page.conftest import OpenPage
+from tests.support.browser import axe_violations, overflows
 
 PHONE_WIDTH = 390
 SIZES = {"desktop": (1360, 860), "tablet": (900, 800), "phone": (PHONE_WIDTH, 844)}
 MAX_TABS = 60
-
-
-def _axe_violations(chat: ChatPage) -> list[str]:
-    found = Axe().run(chat.page).response["violations"]
-    return [f"{each['id']}: {node['target']} {node['failureSummary']}" for each in found for node in each["nodes"]]
-
-
-def _overflows(chat: ChatPage) -> bool:
-    return bool(chat.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -40,23 +31,23 @@ def test_axe_finds_no_violation(chat: ChatPage, size: str, scheme: str) -> None:
     width, height = SIZES[size]
     chat.page.set_viewport_size({"width": width, "height": height})
     chat.wait_until_loaded()
-    assert not _axe_violations(chat)
-    assert not _overflows(chat)
+    assert not axe_violations(chat.page)
+    assert not overflows(chat.page)
     for view in [] if size == "desktop" else ["Threads"] if size == "tablet" else ["Threads", "Memory"]:
         chat.show_part(view)
-        assert not _axe_violations(chat), view
-        assert not _overflows(chat), view
+        assert not axe_violations(chat.page), view
+        assert not overflows(chat.page), view
     if size != "desktop":
         chat.show_part("Chat")
     chat.page.get_by_role("button", name="Delete", exact=True).click()
-    assert not _axe_violations(chat)
+    assert not axe_violations(chat.page)
     chat.page.keyboard.press("Escape")
     chat.page.route("**/run", lambda route: route.abort())
     chat.composer.fill("Into the void.")
     chat.composer.press("Enter")
     expect(chat.alert).to_be_visible()
-    assert not _axe_violations(chat)
-    assert not _overflows(chat)
+    assert not axe_violations(chat.page)
+    assert not overflows(chat.page)
 
 
 @pytest.mark.parametrize("width", [320, PHONE_WIDTH])
@@ -69,7 +60,7 @@ def test_a_phone_shows_one_part(open_page: OpenPage, width: int, screenshot: Cal
     chat.page.set_viewport_size({"width": width, "height": 844})
     chat.send_message("I keep a lighthouse.")
     chat.send_message("What do I keep?")
-    assert not _overflows(chat)
+    assert not overflows(chat.page)
     if width == PHONE_WIDTH:
         screenshot(chat, "page-phone")
     chat.page.get_by_role("button", name="Rename").click()
@@ -78,12 +69,12 @@ def test_a_phone_shows_one_part(open_page: OpenPage, width: int, screenshot: Cal
     chat.show_part("Memory")
     expect(chat.inspector).to_be_in_viewport()
     expect(chat.composer).to_be_hidden()
-    assert not _overflows(chat)
+    assert not overflows(chat.page)
     if width == PHONE_WIDTH:
         screenshot(chat, "page-phone-memory")
     chat.show_part("Threads")
     expect(chat.inspector).to_be_hidden()
-    assert not _overflows(chat)
+    assert not overflows(chat.page)
     chat.threads.get_by_role("listitem").first.get_by_role("button").click()
     expect(chat.composer).to_be_in_viewport()
     expect(chat.composer).to_be_focused()
@@ -293,7 +284,7 @@ def test_the_page_requires_a_token(context: BrowserContext, page_url: str) -> No
     chat.page.goto(page_url)
     token = chat.page.get_by_label("Bearer token")
     expect(token).to_be_focused()
-    assert not _axe_violations(chat)
+    assert not axe_violations(chat.page)
     chat.page.keyboard.press("Escape")
     token.fill("wrong")
     token.press("Enter")

@@ -1,0 +1,1 @@
+"""The documentation's site, which Sphinx builds from the same Markdown files that GitHub shows."""
