@@ -83,7 +83,7 @@ def _chat(page: Page, url: str, token: str) -> None:
     page.get_by_label("Message").fill("My name is Ada.")
     page.get_by_role("button", name="Send").click()
     conversation = page.get_by_role("log", name="Conversation")
-    expect(conversation).to_contain_text("assistant: From our conversation I remember")
+    expect(conversation).to_contain_text("From our conversation I remember")
     page.reload()
     expect(conversation).to_contain_text("user: My name is Ada.")
     assert f"Bearer {token}" in sent

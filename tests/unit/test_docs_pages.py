@@ -47,12 +47,12 @@ REASONS = {
     "publishes a release": 2,
     "needs a model": 2,
     "needs LangGraph": 1,
-    "starts or tests a stack itself, as CI does": 3,
+    "starts or tests a stack itself, as CI does": 4,
     "needs Docker": 3,
     "needs the AWS CLI": 1,
     "needs redis-cli": 1,
     "needs redis-cli, psql and jq": 1,
-    "needs an AWS account": 6,
+    "needs an AWS account": 8,
     "needs a deployment that asks for tokens": 1,
 }
 _COMMAND_LINE = re.compile(
