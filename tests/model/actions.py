@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from hypothesis import note
 
 from shared.errors import ExchangeNotFound, IdempotencyConflict, StoreUnavailable, ThreadNotFound
 from shared.idempotency import keyed_request_scope
-from shared.ids import ExchangeIds, is_time_ordered, milliseconds_of
+from shared.ids import ExchangeIds, is_time_ordered, milliseconds_of, timestamp_of
 from shared.memory.exchanges import Exchanges
 from shared.memory.memory import Memory
 from shared.memory.threads import Threads
@@ -126,13 +127,15 @@ class Actions:
         for action in actions:
             self.run_action(action, process, thread)
 
-    def run_action(self, action: str, process: int, thread: str) -> None:
+    def run_action(self, action: str, process: int, thread: str) -> None:  # noqa: C901 - one branch for each action
         """Run one action of another process, without a fault."""
         note(f"   meanwhile: {action} by {process}")
         if action == "drain":
             self.deliver(list(self.world.queue.waiting), is_killed=False)
         elif action == "turn":
             self.store(self.load_context(process, thread), None)
+        elif action == "import":
+            self.import_exchange(process, thread, None, -1)
         elif action == "recall":
             self.load_context(process, thread)
         elif action == "evict":
@@ -162,32 +165,46 @@ class Actions:
         is_deletion_unknown = "postgres" in recall.degraded and not is_deletion_cached
         return StartedTurn(turn, thread, memory, listed, self.deletion_losses, is_deletion_unknown)
 
-    def store(self, started: StartedTurn, chosen_id: UUID | None) -> tuple[Entry, str]:
-        """Store a turn's exchange, check its position, and return its entry and text."""
+    def store(
+        self, started: StartedTurn, chosen_id: UUID | None, created_at: datetime | None = None
+    ) -> tuple[Entry, str]:
+        """Store a turn's exchange or an import, check a turn's position, and return its entry and text."""
         is_repeated_id = (
             any(entry.chosen_id == chosen_id for entry in self.ledger.of_thread(started.thread)) if chosen_id else False
         )
         entry, text = self.ledger.add_text(started.thread, chosen_id, started.memory)
         outer, self.entry_being_stored = self.entry_being_stored, entry
         try:
-            receipt = started.turn.append(f"u {text}", f"a {text}", exchange_id=chosen_id)
+            receipt = started.turn.append(f"u {text}", f"a {text}", exchange_id=chosen_id, created_at=created_at)
         finally:
             self.entry_being_stored = outer
         note(f"   {text} {receipt}")
         entry.record_append(receipt)
+        has_callers_order = created_at is not None or bool(chosen_id and is_time_ordered(chosen_id))
         if receipt.durability != "none":
-            self.allow_loss_by_deletion(
-                entry, started, text, has_callers_time=bool(chosen_id and is_time_ordered(chosen_id))
-            )
-        if is_repeated_id or receipt.durability == "none" or (chosen_id and is_time_ordered(chosen_id)):
+            # A deletion does not include an import that was accepted later, whatever its time.
+            has_callers_time = has_callers_order and created_at is None
+            self.allow_loss_by_deletion(entry, started, text, has_callers_time=has_callers_time)
+        if is_repeated_id or receipt.durability == "none" or has_callers_order:
             return entry, text
-        order = self.world.order_of(text)
+        order = self.world.exchange_of(text).order
         if not self.world.faults.failed_stores and not self.world.faults.down:
             self.check_id_time(order, text)
-        late = [one for one in started.listed if one.order >= order]
+        late = [one for one in started.listed if one.order >= order and not self.world.is_import(one.text)]
         if late:
             report_violation("Causal", f"{text} with order key {order} is older than {late}, which its turn had loaded")
         return entry, text
+
+    def import_exchange(self, process: int, thread: str, chosen_id: UUID | None, hours: int) -> None:
+        """Import an exchange of some hours ago; with 0 it is a few seconds ahead. A UUIDv7 has its own time."""
+        created_at = datetime.now(UTC).replace(minute=0, second=0) + timedelta(hours=hours)
+        if hours == 0:
+            created_at = datetime.now(UTC) + timedelta(seconds=5)
+        if chosen_id is not None and is_time_ordered(chosen_id):
+            created_at = timestamp_of(chosen_id)
+        memory = self.world.memories[process]
+        turn = Turn(memory, thread, self.user(thread))
+        self.store(StartedTurn(turn, thread, memory, [], self.deletion_losses), chosen_id, created_at)
 
     def check_id_time(self, order: UUID, text: str) -> None:
         """Check the time of an id that was created while all stores responded.
@@ -211,7 +228,7 @@ class Actions:
         )
         if entry.outcome == "live" and (has_callers_time or may_not_know_deletion):
             cutoffs = self.world.cutoffs([started.thread], [self.user(started.thread) or ""])
-            if str(self.world.order_of(text)) <= max(cutoffs.values(), default=""):
+            if str(self.world.exchange_of(text).acceptance) <= max(cutoffs.values(), default=""):
                 entry.outcome = "unsure"
         if entry.outcome == "live" and self.world.is_exchange_deleted(started.thread, entry.exchange_id):
             entry.outcome = "unsure"
@@ -233,9 +250,12 @@ class Actions:
                     entry.is_missing_in_cache, entry.queued_text = False, None
 
     def has_future_order_key(self, entry: Entry) -> bool:
-        """Return whether the entry's order key is after the current time."""
-        orders = [e.order for e in self.world.sent if e.user_message[2:] in entry.texts and e.thread_id == entry.thread]
-        return any(milliseconds_of(order) > time.time() * 1000 for order in orders)
+        """Return whether the entry's acceptance key is after the current time."""
+        return any(milliseconds_of(key) > time.time() * 1000 for key in self._acceptance_keys(entry))
+
+    def _acceptance_keys(self, entry: Entry) -> list[UUID]:
+        sent = (each for each in self.world.sent if each.thread_id == entry.thread)
+        return [each.acceptance for each in sent if each.user_message[2:] in entry.texts]
 
     def outbox(self) -> str:
         """Return the contents of L1's outbox."""
@@ -339,14 +359,14 @@ class Actions:
             self.ledger.record_deletion(entries_before, threads, is_complete=True, concurrent=concurrent)
         for entry in self.ledger.entries:
             if entry not in entries_before and entry.thread in threads and self._is_before_cutoff(entry):
-                # This exchange was stored during the deletion, and its order key is before the cutoff.
+                # This exchange was stored during the deletion, and its acceptance key is before the cutoff.
                 entry.outcome = "erased" if is_complete and entry is not concurrent else "unsure"
 
     def _is_before_cutoff(self, entry: Entry) -> bool:
-        """Return whether the exchange's order key is up to the cutoff of its thread or its user in PostgreSQL."""
+        """Return whether the exchange's acceptance key is up to the cutoff of its thread or its user in PostgreSQL."""
         cutoffs = self.world.cutoffs([entry.thread], [self.user(entry.thread) or ""])
-        orders = [e.order for e in self.world.sent if e.user_message[2:] in entry.texts and e.thread_id == entry.thread]
-        return bool(orders) and str(orders[-1]) <= max(cutoffs.values(), default="")
+        keys = self._acceptance_keys(entry)
+        return bool(keys) and str(keys[-1]) <= max(cutoffs.values(), default="")
 
     def entry(self, thread: str, number: int) -> Entry | None:
         """Return an exchange of a thread, or None if the thread has no exchange."""

@@ -25,7 +25,9 @@ faults = st.none() | st.builds(
     st.sampled_from(["before", "after", "part", "twice", "refused"]),
     st.integers(1, 6),
 )
-actions = st.sampled_from(["drain", "turn", "recall", "evict", "restart", "delete", "replace", "remove", "sweep"])
+actions = st.sampled_from(
+    ["drain", "turn", "recall", "evict", "restart", "delete", "replace", "remove", "sweep", "import"]
+)
 interruptions = st.one_of(st.none(), st.none(), st.tuples(st.integers(0, 6), st.lists(actions, min_size=1, max_size=2)))
 # With None, the product creates the id. Otherwise the caller chooses one of few ids, so that ids repeat.
 id_kinds = st.one_of(
@@ -82,6 +84,22 @@ class MemoryMachine(RuleBasedStateMachine):
                 ),
                 self.actions.chosen_id(kind),
             )
+
+    @rule(
+        process=processes,
+        number=threads,
+        kind=id_kinds,
+        hours=st.sampled_from([-3, -2, -1, -1, 0]),
+        fault=faults,
+        meanwhile=interruptions,
+    )
+    def import_exchange(
+        self, process: int, number: int, kind: Name, hours: int, fault: Fault | None, meanwhile: Meanwhile
+    ) -> None:
+        """Import an exchange."""
+        thread = self.actions.thread(number)
+        with self.actions.during(process, thread, fault, meanwhile):
+            self.actions.import_exchange(process, thread, self.actions.chosen_id(kind), hours)
 
     @rule(
         chosen=st.lists(st.integers(0, 9), max_size=5, unique=True),

@@ -1,10 +1,11 @@
 """A search for violations of the guarantees on real PostgreSQL and Valkey, with all faults in any order.
 
-A state machine (hypothesis) runs processes whose clocks differ by five seconds. It loads and stores turns, drains,
-redelivers, sweeps, evicts, deletes, replaces processes and empties Redis. It sets the clock of a process, of Redis or
-of PostgreSQL wrong by days. It fails both stores over behind their addresses. Any store may fail before, after or
-halfway through any call. Another process may act between any two calls. After every step, a read-only process reads
-every thread. When everything is drained and swept ("at rest"), all guarantees must hold without exceptions.
+A state machine (hypothesis) runs processes whose clocks differ by five seconds. It loads and stores turns, imports
+exchanges, drains, redelivers, sweeps, evicts, deletes, replaces processes and empties Redis. It sets the clock of a
+process, of Redis or of PostgreSQL wrong by days. It fails both stores over behind their addresses. Any store may fail
+before, after or halfway through any call. Another process may act between any two calls. After every step, a read-only
+process reads every thread. When everything is drained and swept ("at rest"), all guarantees must hold without
+exceptions.
 
 Any design with two stores and a queue has these limits. Each entry says how a caller detects the limit:
 

@@ -254,9 +254,13 @@ class World:
             found[str(key)] = str(read(key)) if read else str(key)
         return found
 
-    def order_of(self, text: str) -> UUID:
-        """Return the order key of the last exchange with this text."""
-        return next(each.order for each in reversed(self.sent) if each.user_message == f"u {text}")
+    def exchange_of(self, text: str) -> Exchange:
+        """Return the last exchange with this text."""
+        return next(each for each in reversed(self.sent) if each.user_message == f"u {text}")
+
+    def is_import(self, text: str) -> bool:
+        """Return whether an exchange with this text was imported."""
+        return any(each.accepted_at is not None for each in self.sent if each.user_message == f"u {text}")
 
     def close(self) -> None:
         """Close every connection."""
