@@ -145,6 +145,9 @@ class Callers:
         exchange_id = planned.exchange_id(began)
         if exchange_id is not None:
             body["exchange_id"] = str(exchange_id)
+        created_at = planned.created_at(began)
+        if created_at is not None:
+            body["created_at"] = created_at
         return self._post(caller, "invoked", planned.thread_id, planned.user_id, body)
 
     def _post(

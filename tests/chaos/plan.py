@@ -6,10 +6,11 @@ import itertools
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final, Literal
 from uuid import UUID
 
-IdSource = Literal["service", "uuid4", "uuid7", "key", "run"]
+IdSource = Literal["service", "uuid4", "uuid7", "import", "key", "run"]
 FaultKind = Literal[
     "valkey killed",
     "valkey frozen",
@@ -37,7 +38,16 @@ FaultKind = Literal[
 ]
 
 # The percentage of turns for each way to create an exchange's id. `run` and `key` call `/run`, the others `/invoked`.
-_ID_SOURCE_PERCENTAGES: Final[dict[IdSource, int]] = {"service": 70, "uuid4": 12, "uuid7": 12, "key": 4, "run": 2}
+_ID_SOURCE_PERCENTAGES: Final[dict[IdSource, int]] = {
+    "service": 66,
+    "uuid4": 12,
+    "uuid7": 12,
+    "import": 4,
+    "key": 4,
+    "run": 2,
+}
+# An import's time is up to this many milliseconds ago.
+_IMPORT_MS: Final = 600_000
 _READ_SHARE: Final = 0.25
 _COPY_SHARE: Final = 0.4
 _FAULT_WEIGHTS: Final[dict[FaultKind, int]] = {
@@ -118,10 +128,21 @@ class PlannedTurn:
         """
         if self.id_source == "uuid4":
             return UUID(int=self.randomness, version=4)
-        if self.id_source == "uuid7":
+        if self.id_source in {"uuid7", "import"}:
             rest = UUID(int=self.randomness, version=4).int & ((1 << 80) - 1) & ~(0xF << 76)
-            return UUID(int=int(now * 1000) << 80 | 7 << 76 | rest)
+            return UUID(int=(int(now * 1000) - self._milliseconds_ago) << 80 | 7 << 76 | rest)
         return None
+
+    def created_at(self, now: float) -> str | None:
+        """Return the time of an import that is sent at `now`, or None. Repeated requests have the same time."""
+        if self.id_source != "import":
+            return None
+        seconds, milliseconds = divmod(int(now * 1000) - self._milliseconds_ago, 1000)
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{milliseconds:03}Z"
+
+    @property
+    def _milliseconds_ago(self) -> int:
+        return self.randomness % _IMPORT_MS if self.id_source == "import" else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +208,8 @@ class Plan:
             id_source = draw.choices(list(_ID_SOURCE_PERCENTAGES), list(_ID_SOURCE_PERCENTAGES.values()))[0]
             thread = draw.randrange(self.threads)
             label = f"c{caller}n{number}"
-            is_repeated = id_source == "key" or (id_source in {"uuid4", "uuid7"} and draw.random() < _COPY_SHARE)
+            has_callers_id = id_source in {"uuid4", "uuid7", "import"}
+            is_repeated = id_source == "key" or (has_callers_id and draw.random() < _COPY_SHARE)
             reads_first = draw.random() < _READ_SHARE
             yield _plan_turn(draw, label, thread, id_source, reads_first=reads_first, copies=2 if is_repeated else 1)
 
@@ -204,7 +226,14 @@ class Plan:
             is_user = number % _DELETED_USER_INTERVAL == 0 and len(owned) > 0
             thread_numbers = [draw.choice(owned) if is_user else thread for _ in range(5)]
             turn_before, *turns_during, turn_after = (
-                _plan_turn(draw, f"d{number}n{index}", thread_number, "service", reads_first=True)
+                # Some imports have a time before the deletion and are sent after it, so they must stay.
+                _plan_turn(
+                    draw,
+                    f"d{number}n{index}",
+                    thread_number,
+                    "import" if (number + index) % 3 == 0 else "service",
+                    reads_first=True,
+                )
                 for index, thread_number in enumerate(thread_numbers)
             )
             yield Deletion(

@@ -197,7 +197,7 @@ class Judge:
         responses = turn.answered
         if turn.planned.id_source == "key":
             distinct = {(response.exchange_id, str(response.answer["response"])) for response in responses}
-        elif turn.planned.id_source in {"uuid4", "uuid7"}:
+        elif turn.planned.id_source in {"uuid4", "uuid7", "import"}:
             distinct = {(response.exchange_id, "") for response in responses}
         else:
             return
@@ -247,9 +247,9 @@ def _must_sort_after(first: Turn, second: Turn) -> bool:
     """Return whether the second exchange must sort after the first exchange.
 
     It must if the second turn began with `/invoking`, or if the service created both ids from the time. It need not if
-    the caller created the second UUIDv7.
+    the caller created the second UUIDv7. Imports sort by their own times.
     """
-    if second.planned.id_source == "uuid7":
+    if second.planned.id_source == "uuid7" or "import" in {first.planned.id_source, second.planned.id_source}:
         return False
     if second.recall is not None and second.recall.is_answered:
         return True

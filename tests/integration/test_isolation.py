@@ -6,7 +6,8 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, cast
 from uuid import uuid4
@@ -337,6 +338,36 @@ def _run_concurrently(actions: dict[str, Callable[[], int]]) -> dict[str, int]:
     for racer in racers:
         racer.join()
     return results
+
+
+def test_an_import_does_not_take_over_a_thread(
+    world: World, make_world: Callable[[], World], redis_client: redis.Redis
+) -> None:
+    """A user cannot import into another user's thread, stored, queued or deleted, whatever the import's time."""
+    body = {"user_message": "eve's question", "assistant_message": "eve's answer", "created_at": "2001-02-03T04:05:06Z"}
+    assert world.say("ana", "queued") == 202
+    for thread_id in (THREAD, "queued"):
+        for each in (world, make_world()):
+            answer = each.app.ask("POST", "/invoked", {**body, "thread_id": thread_id}, headers=each.bearer("eve"))
+            assert answer.status_code == 404
+        # The drain refuses it, too, even if it was accepted before the thread had an owner in this process' view.
+        imported = replace(exchange(1, thread_id, "eve"), created_at=datetime(2001, 2, 3, tzinfo=UTC))
+        world.queue.send(replace(imported, accepted_at=datetime.now(UTC)))
+    assert world.drain() == ["eve", "eve"]
+    redis_client.flushall()
+    for thread_id in (THREAD, "queued"):
+        thread = world.app.ask("GET", f"/threads/{thread_id}", headers=world.bearer("ana")).json()
+        assert (thread["thread_id"], thread["message_count"]) == (thread_id, 4 if thread_id == THREAD else 2)
+        answer = world.app.ask("POST", "/invoking", {"thread_id": thread_id}, headers=world.bearer("ana"))
+        assert "eve" not in answer.text
+    # After the deletion the thread is free, and an import makes its user the owner.
+    assert world.app.ask("DELETE", f"/threads/{THREAD}", headers=world.bearer("ana")).status_code == 204
+    answer = world.app.ask("POST", "/invoked", {**body, "thread_id": THREAD}, headers=world.bearer("eve"))
+    assert answer.status_code == 202
+    assert world.say("ana") == 404
+    assert world.drain() == []
+    messages = world.app.ask("POST", "/invoking", {"thread_id": THREAD}, headers=world.bearer("eve")).json()["messages"]
+    assert [each["content"] for each in messages] == ["eve's question", "eve's answer"]
 
 
 @pytest.mark.parametrize("lost", ["nothing", "redis", "redis down"])

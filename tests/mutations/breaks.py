@@ -9,6 +9,7 @@ _MINIMAL: Final = "tests/model/test_minimal.py"
 _CACHE: Final = "tests/integration/test_redis_cache.py"
 _CUTOFF: Final = "tests/integration/test_deletion_by_cutoff.py"
 _GENERATIONS: Final = "tests/integration/test_generations.py"
+_IMPORTS: Final = "tests/integration/test_imports.py"
 _MERGE: Final = "tests/integration/test_merge_properties.py"
 _OWNERS: Final = "tests/integration/test_listed_owner.py"
 _INDEX: Final = "user_threads_key(user_id)"
@@ -493,5 +494,37 @@ BREAKS: Final = (
         "elseif name == 'asked' or cutoff ~= '' then\n",
         "elseif name == 'asked' then\n",
         (f"{_OWNERS}::test_a_late_append_of_a_former_owner_is_not_shown",),
+    ),
+    Break(
+        "8 Erased",
+        "the drain compares an import's time with a deletion",
+        "shared/stores/postgres/sql/store.sql",
+        "t.cutoff is null or coalesce(i.acceptance::uuid, i.order_key) > t.cutoff",
+        "t.cutoff is null or i.order_key > t.cutoff",
+        (f"{_IMPORTS}::test_a_deletion_includes_what_was_accepted_before_it",),
+    ),
+    Break(
+        "8 Erased",
+        "the merge script compares an import's time with a deletion",
+        "shared/stores/redis/merge.lua",
+        "    return accepted <= cutoff_time\n",
+        "    return order <= cutoff\n",
+        (f"{_IMPORTS}::test_the_sweep_keeps_an_import_after_a_deletion",),
+    ),
+    Break(
+        "5 Causal",
+        "later turns sort after an import that is ahead of the clock",
+        "shared/memory/turn.py",
+        "        if not is_import:\n            memory.observe(",
+        "        if True:\n            memory.observe(",
+        ("tests/unit/test_imports.py::test_an_import_does_not_raise_the_floor_of_later_ids",),
+    ),
+    Break(
+        "2 Same",
+        "an import with an early time takes over a thread",
+        "shared/stores/postgres/sql/store.sql",
+        "        coalesce(s.accepted_at, s.created_at) as first_accepted_at,\n",
+        "        s.created_at as first_accepted_at,\n",
+        (f"{_IMPORTS}::test_the_first_accepted_exchange_names_the_thread",),
     ),
 )

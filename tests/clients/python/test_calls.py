@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +13,7 @@ import pytest
 from hybrid_memory_client import (
     ApiError,
     AsyncMemoryClient,
+    CannotBeKept,
     Conflict,
     ConnectionFailed,
     HistoryDegraded,
@@ -104,6 +105,32 @@ def test_an_exchange_uses_the_callers_id(make_client: MakeClient) -> None:
     client = make_client(success(INVOKED_RESPONSE, 202))
     client.invoked("q", "a", thread_id="t", exchange_id=UUID(int=5))
     assert client.bodies()[0]["exchange_id"] == str(UUID(int=5))
+
+
+def test_an_import_has_an_id_of_its_time(make_client: MakeClient) -> None:
+    """All attempts of an import have one id, a UUIDv7 of its millisecond, and ids of equal times increase."""
+    created_at = datetime(2020, 5, 6, 9, 8, 9, 123_456, timezone(timedelta(hours=2)))
+    client = make_client(httpx.ReadError("gone"), *[success(INVOKED_RESPONSE, 202)] * 3)
+    for _ in range(2):
+        client.invoked("q", "a", thread_id="t", created_at=created_at)
+    client.invoked("q", "a", thread_id="t", created_at=created_at, exchange_id=UUID(int=5))
+    first, repeated, second, own = client.bodies()
+    assert first == repeated
+    assert first["created_at"] == "2020-05-06T09:08:09.123456+02:00"
+    for body in (first, second):
+        made = UUID(body["exchange_id"])
+        assert (made.version, made.int >> 80) == (7, int(created_at.timestamp() * 1000))
+    assert first["exchange_id"] < second["exchange_id"]
+    assert own["exchange_id"] == str(UUID(int=5))
+    assert client.new_id().int >> 80 > int(created_at.timestamp() * 1000)
+
+
+def test_an_import_needs_a_time_zone(make_client: MakeClient) -> None:
+    """A time without a time zone is ambiguous, so nothing is sent."""
+    client = make_client()
+    with pytest.raises(CannotBeKept, match="time zone"):
+        client.invoked("q", "a", thread_id="t", created_at=datetime(2020, 5, 6))  # noqa: DTZ001 - the tested case
+    assert client.requests == []
 
 
 def test_the_client_waits_for_a_run_elsewhere(make_client: MakeClient) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from hybrid_memory_client import _calls as calls
 from hybrid_memory_client._async_sender import AsyncSender
@@ -127,7 +127,7 @@ class AsyncMemoryClient(AsyncSender):
         metadata: Mapping[str, Any] | None = None,
         created_at: datetime | None = None,
     ) -> Kept:
-        """Store an exchange. Call it after your own agent has run.
+        """Store an exchange. Call it after your own agent has run, or with `created_at` to import an exchange.
 
         Args:
             user_message: The user's message.
@@ -137,14 +137,14 @@ class AsyncMemoryClient(AsyncSender):
             document_ids: Attached to the thread.
             exchange_id: The exchange's id. Two calls with the same id store one exchange. Generated if None.
             metadata: A JSON object stored with the texts, at most 100,000 bytes, e.g. tool calls.
-            created_at: When an imported exchange took place, in the past and with a time zone. By default, now.
+            created_at: When an imported exchange took place, in the past and with a time zone. By default, now. Imports
+                with equal times keep the order of the calls.
         """
         turn = user_message, assistant_message, thread_id, user_id, document_ids
         try:
             id_ = exchange_id
             if id_ is None:
-                # The client's own ids have the current time, which does not fit an exchange of the past.
-                id_ = self.new_id() if created_at is None else uuid4()
+                id_ = self.new_id() if created_at is None else self.new_import_id(created_at)
             return await self._send(calls.invoked(*turn, id_, metadata, created_at))
         except InvalidRequest as error:
             if exchange_id is not None or created_at is not None or not calls.is_future_id(error):

@@ -13,6 +13,8 @@ from typing import Final
 from uuid import UUID
 
 _RANDOM_BITS: Final = 74
+# The other 52 bits are the microseconds at which the import was sent.
+_IMPORT_RANDOM_BITS: Final = 22
 _VERSION_AND_VARIANT: Final = (0x7 << 76) | (0b10 << 62)
 _LOW_62: Final = (1 << 62) - 1
 # The service rejects ids from more than 10 s ahead.
@@ -42,6 +44,7 @@ class ExchangeIds:
         self._clock = clock
         self._lock = threading.Lock()
         self._last = 0
+        self._last_import = 0
         self._offset = 0.0
 
     def new(self) -> UUID:
@@ -53,6 +56,17 @@ class ExchangeIds:
                 new_id = make_uuid7((self._last >> 80) + 1, randomness)
             self._last = new_id.int
         return new_id
+
+    def for_import(self, created_at: datetime) -> UUID:
+        """Return a new id of the millisecond of `created_at`, which does not affect `new`.
+
+        Ids for equal times increase with each call.
+        """
+        epoch = datetime.fromtimestamp(0, UTC)
+        with self._lock:
+            self._last_import = max(int((self._clock() + self._offset) * 1e6), self._last_import + 1)
+            randomness = self._last_import << _IMPORT_RANDOM_BITS | secrets.randbits(_IMPORT_RANDOM_BITS)
+        return make_uuid7((created_at.astimezone(UTC) - epoch) // (datetime.resolution * 1000), randomness)
 
     def observe(self, exchange_ids: Iterable[UUID | None]) -> None:
         """Make later ids sort after these, except after ids from the future."""

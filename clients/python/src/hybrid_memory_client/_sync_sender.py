@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from types import TracebackType
+from datetime import datetime
 from typing import Any, Self, TypeVar
 from uuid import UUID
 
@@ -59,6 +60,10 @@ class Sender:
     def new_id(self) -> UUID:
         """Return an exchange id that sorts after all ids that this process has generated or read."""
         return self._ids.new()
+
+    def new_import_id(self, created_at: datetime) -> UUID:
+        """Return an exchange id for an import of this time."""
+        return self._ids.for_import(created_at)
 
     def _send(self, call: Call[_Result]) -> _Result:
         retries = Retries(self._retry, call.method, call.waits_for_first)
