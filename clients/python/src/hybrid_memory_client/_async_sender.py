@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import TracebackType
 from datetime import datetime
+from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import UUID
 

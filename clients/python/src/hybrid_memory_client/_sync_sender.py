@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from types import TracebackType
 from datetime import datetime
+from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import UUID
 
