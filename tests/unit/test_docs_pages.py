@@ -110,7 +110,7 @@ def test_every_example_in_a_commands_help_is_valid() -> None:
     examples = re.findall(r"^    (hybrid-memory .+)$", page, re.MULTILINE)
     assert len(examples) > 30
     for example in examples:
-        _parse(typer.main.get_command(cli), shlex.split(re.split(r" [|>] ", example)[0])[1:])
+        _parse(typer.main.get_command(cli), shlex.split(re.split(r" [|<>] ", example)[0])[1:])
 
 
 def _parse(command: Any, words: list[str]) -> None:
