@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -70,6 +71,7 @@ def tail(
         for _ in user_follower.poll():
             pass  # these messages existed before the command
         reader = _Reader(deployment, user_follower.poll, user_follower, has_thread_names=True)
+    warn(styled("Following new messages. Ctrl-C ends it.", "quiet", sys.stderr))
     reader.follow(interval, as_json=as_json)
 
 

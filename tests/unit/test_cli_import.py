@@ -172,7 +172,7 @@ def test_exchanges_of_one_millisecond_keep_their_order() -> None:
 def test_the_ids_of_an_export_are_kept(tmp_path: Path) -> None:
     """Exported messages keep their exchange. A UUIDv7 of another millisecond sets the time."""
     known = UUID(int=(int(datetime(2024, 5, 1, 10, tzinfo=UTC).timestamp() * 1000) + 7) << 80 | 7 << 76 | 1 << 63)
-    fields = {"exchange_id": str(known), "metadata": {"a": 1}}
+    fields: dict[str, Any] = {"exchange_id": str(known), "metadata": {"a": 1}}
     lines = [
         {"kind": "preferences", "user_id": "ada", "preferences": {"tone": "brief"}},
         {"kind": "thread", "thread_id": "t", "user_id": "ada", "document_ids": ["d"], "title": "x"},
