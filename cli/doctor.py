@@ -19,6 +19,8 @@ from cli.deployment import Deployment
 from cli.diagnostics import Finding, State
 from cli.options import AsJson
 from cli.output import (
+    STYLES,
+    Role,
     console,
     echo,
     endpoints_as_json,
@@ -36,12 +38,12 @@ _ENDPOINTS: Final = ("api_url", "redis_url", "database_url", "queue_url", "dlq_u
 _NO_RESPONSE_ADVICE: Final = (
     "A server listens, but rejects the connection or does not respond. Check its log, the password and TLS."
 )
-_MARKS: Final[dict[State, tuple[str, str]]] = {
-    "ok": ("ok", "green"),
-    "warning": ("WARNING", "yellow"),
-    "fault": ("FAULT", "red"),
-    "unreachable": ("UNREACHABLE", "red"),
-    "skipped": ("skipped", "dim"),
+_MARKS: Final[dict[State, tuple[str, Role]]] = {
+    "ok": ("ok", "ok"),
+    "warning": ("WARNING", "warning"),
+    "fault": ("FAULT", "error"),
+    "unreachable": ("UNREACHABLE", "error"),
+    "skipped": ("skipped", "quiet"),
 }
 
 
@@ -141,12 +143,13 @@ def print_findings(findings: list[Finding], states: Counter[State]) -> None:
     """Print each finding, its recommended fix, and the number of findings."""
     if is_terminal():
         table = Table(box=None, header_style="bold", pad_edge=False)
-        for column in ("", "check", "found", "what to do"):
+        for column in ("", "check", "found"):
             table.add_column(column, overflow="fold")
         for each in findings:
-            mark, style = _MARKS[each.state]
-            cells = (each.check, each.found, each.advice or "")
-            table.add_row(Text(mark, style), *(Text(printable(cell)) for cell in cells))
+            mark, role = _MARKS[each.state]
+            table.add_row(Text(mark, STYLES[role]), *(Text(printable(cell)) for cell in (each.check, each.found)))
+            if each.advice:
+                table.add_row("", "", Text(printable(each.advice), "bold"))
         console().print(table)
     else:
         rows = [(_MARKS[each.state][0], each.check, each.found) for each in findings]
