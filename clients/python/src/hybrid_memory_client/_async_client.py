@@ -162,9 +162,8 @@ class AsyncMemoryClient(AsyncSender):
         metadata: Mapping[str, Any] | None = None,
     ) -> Kept:
         """Replace an exchange's texts and metadata."""
-        return await self._send(
-            calls.replace_exchange(thread_id, exchange_id, user_message, assistant_message, metadata)
-        )
+        texts = user_message, assistant_message
+        return await self._send(calls.replace_exchange(thread_id, exchange_id, *texts, metadata))
 
     async def delete_exchange(self, thread_id: str, exchange_id: UUID | str) -> None:
         """Remove an exchange from its thread."""
