@@ -23,7 +23,7 @@ def is_past_draining(age: float, uptime: float) -> bool:
 
 
 def is_drained(queue: ExchangeQueue) -> bool:
-    """Return whether the queue is empty, waiting a moment for it.
+    """Wait up to `MAX_WAIT_SECONDS` until the queue is empty, and return whether it is.
 
     Raises:
         StoreUnavailable: SQS did not respond.

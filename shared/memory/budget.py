@@ -80,7 +80,7 @@ class SelectedMemory:
 
 
 def select(messages: Sequence[Message], preferences: Mapping[str, str], limits: Limits) -> Selection:
-    """Return a selection within the limits: preferences by name, then the newest exchanges. All are complete."""
+    """Return a selection within the limits: preferences by name, then the newest exchanges. None is cut."""
     chosen_preferences, tokens = _fitting_preferences(preferences, limits.tokens)
     exchanges = _exchanges(messages)
     newest: Sequence[list[Fields]] = exchanges[-limits.exchanges :] if limits.exchanges is not None else exchanges

@@ -44,7 +44,7 @@ def make_durable(
         raise ThreadNotFound(exchange.thread_id)
     if stored.tombstoned:
         return "tombstoned", exchange
-    # A repeated exchange keeps the position and the texts of the first one.
+    # A repeated exchange keeps the position and the texts of the first request.
     return "postgres", next(iter(stored.effective), exchange)
 
 

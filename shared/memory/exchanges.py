@@ -28,7 +28,7 @@ class _Copies:
     """An exchange in Redis and in this process.
 
     Attributes:
-        exchange: The highest revision; None if neither has the exchange.
+        exchange: The highest revision; None if neither Redis nor this process has the exchange.
         in_redis: Redis' highest revision. While PostgreSQL is down, only Redis knows deletions.
         redis_error: The error if Redis did not respond; otherwise None.
     """

@@ -28,7 +28,7 @@ def read_cache(memory: Memory, thread_id: str | None, user_id: str | None, degra
 def load_preferences(
     memory: Memory, user_id: str, cached: CacheRead | None, degraded: list[str]
 ) -> tuple[dict[str, str], Source]:
-    """Return a user's preferences from Redis if it has them, otherwise from PostgreSQL, and refill Redis."""
+    """Return a user's preferences from Redis if it has all of them, otherwise from PostgreSQL, and refill Redis."""
     redis_data = cached or CacheRead()
     if redis_data.has_all_preferences:
         return redis_data.preferences, "redis"

@@ -22,7 +22,7 @@ def merge_messages(
     added: dict[UUID, Exchange] = {}
     for exchange in stored:
         cached_revision = revisions.get(exchange.exchange_id, -1)
-        # If both have the same revision, L2's is used, because it comes first in `stored`.
+        # If L1 has the same revision, the text of `stored` is used, in which L2's exchanges come first.
         is_newer = exchange.revision > cached_revision or exchange.revision == cached_revision > 0
         if is_newer and exchange.revision > _revision_of(added.get(exchange.exchange_id)):
             added[exchange.exchange_id] = exchange

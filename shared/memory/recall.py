@@ -26,7 +26,7 @@ class History:
         cutoff: The thread's cutoff.
         user_cutoff: The cutoff of the turn's user.
         deleted: The deleted exchanges of the thread.
-        user_id: The turn's user; for a trusted caller the thread's owner.
+        user_id: The turn's user; with the access `service`, the thread's owner.
         has_owner: Whether the thread has an owner; if not, the turn claims the thread before an append.
         has_claimed_ownership: Whether this turn has claimed the thread.
     """

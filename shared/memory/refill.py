@@ -101,7 +101,10 @@ def _read_archive(
 
 
 def _without_archive(memory: Memory, redis_data: CacheRead, user_id: str | None) -> History:
-    """Return Redis' data that is certainly not deleted. Exchanges of this process or an older Redis may be deleted."""
+    """Return Redis' data that is certainly not deleted.
+
+    The exchanges that this process remembers, and those of a Redis that was restored from older data, may be deleted.
+    """
     listed = [each for each in redis_data.messages if redis_data.can_trust(each.acceptance_time)]
     undrained = [each for each in redis_data.undrained if redis_data.can_trust(each.acceptance_time)]
     messages = merge_messages(listed, undrained, redis_data.cutoff, memory.settings)

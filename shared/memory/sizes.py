@@ -40,7 +40,7 @@ def fits_as_json(body: bytes) -> bool:
 
 
 def fit_to_event(items: Iterable[_Item], to_json: Callable[[_Item], object], max_bytes: int = MAX_BYTES) -> int:
-    """Return how many of the first items are small enough together."""
+    """Return how many of the first items have at most `max_bytes` in total."""
     total = count = 0
     for item in items:
         total += size_in_event(to_json(item))

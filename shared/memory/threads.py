@@ -29,7 +29,7 @@ class Page(Generic[_Item]):
 
     Attributes:
         next_cursor: The start of the next page; None on the last page.
-        degraded: Layers that did not respond; `items` lacks the messages that only they have.
+        degraded: Layers that did not respond; `items` lacks the messages that only these layers have.
     """
 
     items: list[_Item]
@@ -44,7 +44,7 @@ class Threads:
         self._memory = memory
 
     def get(self, thread_id: str, owner: str | None = None) -> Thread:
-        """Return a thread including undrained exchanges, if L1 responds; with `owner`, only that user's.
+        """Return a thread; with `owner`, only that user's. If L1 responds, undrained exchanges are included.
 
         Raises:
             ThreadNotFound: Neither layer has it, or it belongs to another user.
@@ -94,7 +94,7 @@ class Threads:
     def messages(
         self, thread_id: str, limit: int, cursor: str | None, *, descending: bool, owner: str | None = None
     ) -> Page[Message]:
-        """Return a page of a thread's messages, L1's undrained ones included; with `owner`, only that user's.
+        """Return a page of a thread's messages, including L1's undrained ones; with `owner`, only that user's.
 
         Raises:
             InvalidCursor: The cursor does not belong to this list.
@@ -160,7 +160,7 @@ class Threads:
         raise ThreadNotFound(thread_id)
 
     def rename(self, thread_id: str, title: str, owner: str | None = None) -> Thread:
-        """Set a thread's title permanently, after storing it if it is undrained; with `owner`, only that user's.
+        """Set a title permanently; with `owner`, only of that user's thread. An undrained thread is stored first.
 
         Raises:
             ThreadNotFound: Neither layer has it, or it belongs to another user.
@@ -214,7 +214,7 @@ class Threads:
 
         Raises:
             ThreadNotFound: It does not exist, or has another owner.
-            StoreUnavailable: No layer can tell.
+            StoreUnavailable: No layer that responded knows the owner.
         """
         try:
             cached = self._memory.cache.peek(thread_id)

@@ -38,7 +38,7 @@ _MAX_REMEMBERED: Final = 8_000
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The facts.
+    """The facts about both vocabularies.
 
     Attributes:
         words: For a lowercase word its tokens after a space and alone, and the same two with a capital.

@@ -18,10 +18,10 @@ class Users:
         self._memory = memory
 
     def preferences(self, user_id: str) -> dict[str, str]:
-        """Return all preferences; while PostgreSQL does not respond, L1's if it has them.
+        """Return all preferences from PostgreSQL, or from L1 if PostgreSQL does not respond.
 
         Raises:
-            StoreUnavailable: PostgreSQL did not respond, and L1 does not have them.
+            StoreUnavailable: PostgreSQL did not respond, and L1 does not have all preferences.
         """
         # Only turns refill Redis, so this read does not change it.
         try:
@@ -76,8 +76,9 @@ class Users:
             self._memory.cache.forget_index(user_id, cutoff)
 
     def _forget_stored(self, user_id: str, extra_threads: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
-        # A clock ahead of this one may have created exchanges that only L1 has, so the cutoff must be after them. A
-        # process' ids increase, so its last id is after all exchanges that L1 and this process have of the threads.
+        # A process whose clock is ahead of this one's may have created exchanges that only L1 has, so the cutoff must
+        # be after them. A process' ids increase, so its last id is after all exchanges that L1 and this process have of
+        # the threads.
         newest_orders = self._memory.cache.newest(extra_threads) if extra_threads else {}
         cutoff = self._memory.new_cutoff()
         for thread_id in extra_threads:

@@ -11,7 +11,7 @@ from uuid import UUID
 from shared.cutoffs import is_deleted
 from shared.models import Exchange, ExchangeTexts, Message, SearchHit, Thread
 
-# The sweep writes a heartbeat once a minute; a longer gap means that it or PostgreSQL was down.
+# The sweep writes a heartbeat once a minute. A gap above this limit means that the sweep or PostgreSQL was down.
 MAX_HEARTBEAT_GAP_SECONDS: Final = 100
 # A tombstone must outlive every queued copy. A message can live 14 days in the dead-letter queue, and as long again
 # after each move.
@@ -26,7 +26,8 @@ class ThreadOwner:
 
     Attributes:
         is_known: Whether the thread has an owner. An owner whose `user_id` is None is anonymous.
-        cutoff: The order key of the thread's last deletion; None if it was never deleted. The owner is valid after it.
+        cutoff: The order key of the thread's last deletion; None if it was never deleted. The owner owns only the
+            exchanges after it.
     """
 
     is_known: bool
@@ -68,8 +69,8 @@ class StoreResult:
     Attributes:
         stored: The number of new exchanges.
         duplicates: The number of exchanges that L2 already had.
-        tombstoned: The number of exchanges that were dropped because of a newer deletion.
-        effective: L2's version of every exchange of the batch that L2 now has.
+        tombstoned: The number of exchanges that were dropped because a deletion includes them.
+        effective: Every exchange of the batch that L2 now has, as L2 stores it.
         rejected_owner: Exchanges refused because the thread belongs to another user.
     """
 
@@ -136,7 +137,7 @@ class Archive(Protocol):
         ...
 
     def try_store(self) -> None:
-        """Store a test exchange and roll it back. If this succeeds, an earlier refusal was caused by the record.
+        """Store a test exchange and roll it back. If this succeeds, the refused exchange itself caused the refusal.
 
         Raises:
             StoreUnavailable: PostgreSQL also refuses the test exchange.
@@ -192,7 +193,7 @@ class Archive(Protocol):
         descending: bool,
         owner: str | None = None,
     ) -> list[Message]:
-        """Return a page of messages in thread order; with `owner`, only if the thread belongs to that user."""
+        """Return a page of messages in thread order or in reverse; with `owner`, only if the thread is that user's."""
         ...
 
     def rename(self, thread_id: str, title: str, owner: str | None = None) -> Thread | None:
@@ -276,7 +277,7 @@ class Archive(Protocol):
         ...
 
     def count_messages(self) -> int:
-        """Count the messages of some threads of an older release; return the number of threads, 0 if none is left."""
+        """Count the messages of some threads without a count; return the number of threads, 0 if none is left."""
         ...
 
     def purge(self, table: PurgedTable) -> int:
@@ -312,7 +313,7 @@ class Archive(Protocol):
         ...
 
     def search(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> list[SearchHit]:
-        """Return the user's newest messages that contain the query's words."""
+        """Return the user's messages that contain any of the query's words, those with the most matches first."""
         ...
 
     def ping(self) -> None:

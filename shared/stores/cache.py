@@ -27,7 +27,7 @@ class CacheState:
         has_outbox: Whether the outbox has entries. It is False if the list is sealed.
         suspect_until: If L1 was restored from older data, a deletion may be missing for exchanges that were accepted
             before this time, unless the list is sealed. None if L1 has all deletions.
-        refuses_writes: Whether L1 answers reads but refuses writes. It then lacks newer data.
+        refuses_writes: Whether L1 answers reads but refuses writes. It then lacks later writes.
     """
 
     clock: float | None = None
@@ -137,11 +137,11 @@ class Cache(Protocol):
         ...
 
     def merge_stored(self, exchanges: Sequence[Exchange]) -> list[str]:
-        """Merge newly stored exchanges into existing lists; return the threads whose list is not sealed."""
+        """Merge newly stored exchanges into existing lists; return the threads whose list carries a token."""
         ...
 
     def merge_later(self, exchange: Exchange) -> None:
-        """Merge stored exchanges with the next successful call; nothing is sent now."""
+        """Record that a stored exchange must be merged before the next call; nothing is sent now."""
         ...
 
     def set_preferences(self, user_id: str, preferences: Mapping[str, str]) -> None:
@@ -168,7 +168,7 @@ class CacheEraser(Protocol):
     """Deletions in L1. Methods raise `StoreUnavailable` if L1 does not respond."""
 
     def newest(self, thread_ids: Sequence[str]) -> dict[str, UUID]:
-        """Return the order key of each thread's newest exchange. Threads that Redis does not have are missing."""
+        """Return the acceptance key of each thread's newest exchange. Threads that Redis does not have are missing."""
         ...
 
     def threads_of(self, user_id: str) -> list[str]:

@@ -263,7 +263,7 @@ class InMemoryCache(InMemoryOutbox):
         return [name for name in names if token_of(self.lists.get(name, []))]
 
     def merge_later(self, exchange: Exchange) -> None:
-        """Merge stored exchanges with the next successful call."""
+        """Record that a stored exchange must be merged before the next call."""
         self._missed.append((exchange, True))
 
     def set_preferences(self, user_id: str, preferences: Mapping[str, str]) -> None:

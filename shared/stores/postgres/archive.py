@@ -42,7 +42,7 @@ _CHANGED_ONLY_IN_POSTGRES: Final = (
     "the preferences are changed in PostgreSQL, but the cache may have the old ones until the next sweep. "
     "Repeat the request to update the cache at once"
 )
-# The maximum number of attempts to store a batch with threads of a deleted user. Before each retry, they are detached.
+# The maximum number of attempts to store a batch with threads of a deleted user. Each retry first detaches them.
 _MAX_TRIES: Final = 3
 _STORED = sql("stored")
 
@@ -178,7 +178,7 @@ class PostgresArchive:
         return self._erasure.erase_rows()
 
     def count_messages(self) -> int:
-        """Count the messages of some threads of an older release; return the number of threads, 0 if none is left."""
+        """Count the messages of some threads without a count; return the number of threads, 0 if none is left."""
         return self._purge.count_messages()
 
     def purge(self, table: PurgedTable) -> int:
@@ -215,7 +215,7 @@ class PostgresArchive:
         return self._connection.run(work)
 
     def remove_deleted(self) -> int:
-        """Remove rows of some deleted exchanges that an older release stored again; return the number of threads."""
+        """Remove rows of some deleted exchanges that an earlier release stored again; return the number of threads."""
         return self._purge.remove_deleted()
 
     def deleted_exchanges(self, thread_id: str, exchange_ids: Sequence[UUID]) -> set[UUID]:
@@ -263,7 +263,7 @@ class PostgresArchive:
         self._connection.run(lambda c: clear_invalidation(c, invalidation))
 
     def search(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> list[SearchHit]:
-        """Return the user's messages that contain any of the query's words of three letters or more, best first."""
+        """Return the user's messages that contain words of the query, most matches first; see `Archive.search`."""
         return self._connection.run(
             lambda c: search_messages(c, user_id, query, limit=limit, exclude_thread=exclude_thread),
             is_one_statement=True,

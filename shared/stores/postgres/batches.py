@@ -68,7 +68,7 @@ def store_batch(exchanges: Sequence[Exchange]) -> Callable[[_Connection], StoreR
 
 
 def stored_exchanges(connection: _Connection, exchanges: Sequence[Exchange]) -> list[Exchange]:
-    """Return L2's version of these exchanges."""
+    """Return these exchanges as L2 stores them."""
     if not exchanges:
         return []
     values = {

@@ -66,7 +66,7 @@ class PostgresErasure:
         return deletion["existed"], deletion["cutoff"]
 
     def forget_user(self, user_id: str, cutoff: UUID, extra_threads: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
-        """Delete a user, the threads in `extra_threads`, and the user's first other threads and rows."""
+        """Delete a user, the threads in `extra_threads`, and the first of the user's other threads and rows."""
 
         def hide(connection: _Connection) -> UUID:
             lock_exclusive(connection, [], [user_id])
@@ -167,7 +167,7 @@ def _detach(
 
 
 def _end_erasure(connection: _Connection, user_id: str) -> None:
-    """Delete the record of a user's deletion if no older row of the user is left. The caller holds the global lock."""
+    """Delete the record of a user's deletion if no row from before it is left. The caller holds the global lock."""
     connection.execute(_END, {"user_id": user_id})
 
 

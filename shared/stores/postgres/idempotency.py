@@ -59,7 +59,7 @@ def _acquire(connection: psycopg.Connection[DictRow], key: str, body_hash: str, 
 
 
 def _try_acquiring(connection: psycopg.Connection[DictRow]) -> object:
-    # The key is random, so that two processes do not wait for each other.
+    # The key is random, so that two concurrent probes do not wait for the same row.
     return _acquire(connection, f"trial:{uuid4()}", "", UUID(int=0))
 
 

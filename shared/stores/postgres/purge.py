@@ -50,7 +50,7 @@ class PostgresPurge:
         self._last: dict[str, Any] = _FIRST_POSITION
 
     def remove_deleted(self) -> int:
-        """Check the next ones of the last day's deleted exchanges; see `Archive.remove_deleted`."""
+        """Check the next of the exchanges that were deleted in the last day; see `Archive.remove_deleted`."""
 
         def work(connection: _Connection) -> tuple[int, dict[str, Any]]:
             checked = connection.execute(_STORED_AGAIN, {**self._last, "rows": _ROWS}).fetchone() or {}

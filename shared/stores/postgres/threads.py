@@ -84,7 +84,7 @@ def rename_thread(connection: _Connection, thread_id: str, title: str) -> Thread
 def search_messages(
     connection: _Connection, user_id: str, query: str, *, limit: int, exclude_thread: str | None
 ) -> list[SearchHit]:
-    """Return a user's messages that contain any of the query's words of three letters or more, best first."""
+    """Return a user's messages that contain any of the query's words of three letters or more, most matches first."""
     words = sorted({word.lower() for word in re.findall(r"\w{3,}", query)})[:_MAX_WORDS]
     patterns = ["%" + word.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%" for word in words]
     values = {"user_id": user_id, "patterns": patterns, "rows": limit, "exclude_thread": exclude_thread}

@@ -1,4 +1,4 @@
-"""A process' Redis client with timeouts. It connects at the first call. While Redis is down, calls fail at once."""
+"""A process' Redis client with timeouts. It connects at the first call. Calls to a Redis that is down do not wait."""
 
 from __future__ import annotations
 

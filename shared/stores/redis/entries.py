@@ -24,7 +24,8 @@ OWN_ENTRY: Final = re.compile(
     rb'\{"exchange_id":"([0-9a-f-]{36})","order":"([0-9a-f-]{36})","created_at":"([0-9TZ:.-]{27})"'
     rb'(?:,"revision":([0-9]{1,10}))?(?:,"accepted_at":"([0-9TZ:.-]{27})")?'
 )
-# The same beginning with a zero in place of each hexadecimal digit. `decode_list` compares all entries with it at once.
+# The same beginning with a zero in place of each hexadecimal digit. `decode_list` compares all entries with it in one
+# step.
 _DIGITS: Final = bytes.maketrans(b"0123456789abcdef", b"0" * 16)
 _HEAD: Final = (
     b'{"exchange_id":"00000000-0000-0000-0000-000000000000","order":"00000000-0000-0000-0000-000000000000",'

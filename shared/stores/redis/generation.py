@@ -127,6 +127,7 @@ def fields_after_server_change(
     if identity is not None:
         fields["identity"] = identity
     if is_older:
-        # The later of the two clocks is used, so that every deleted exchange was accepted before this time.
+        # The later time of Redis' and this process's clock is used, so that every deleted exchange was accepted before
+        # this time.
         fields["suspect"] = generation_name(max(clock, time.time()) + MAX_AHEAD)
     return fields

@@ -19,7 +19,7 @@ _DELETE_OWN: Final = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.cal
 
 
 class RedisKeys:
-    """Stores keys in L1. The lease is the time to live; a second Redis key stores the exchange id for longer."""
+    """Stores keys in L1. The lease is the time to live; a second key, which lives longer, stores the exchange id."""
 
     stores_exchange_keys = False
 
@@ -42,7 +42,7 @@ class RedisKeys:
             )
         )
         if isinstance(set_reply, Exception) and isinstance(stored_record, bytes):
-            # Redis refuses writes, but returned an older key.
+            # Redis refuses writes, but returned a key that it had stored before.
             set_reply = exchange_reply = None
         require([set_reply, stored_record, exchange_reply, exchange, now, epoch, outbox])
         fields = orjson.loads(stored_record or record)
@@ -50,7 +50,7 @@ class RedisKeys:
             # The first request with the key determines the exchange's id, even after its lease.
             fields = orjson.loads(exchange)
         read, clock = read_epoch(epoch), clock_of(now)
-        # If Redis has evicted keys, this one may be among them.
+        # If Redis has evicted keys, this key may be among them.
         has_evicted = isinstance(stats, dict) and int(stats["evicted_keys"]) != read.evictions
         # If Redis' clock was set ahead, keys have expired too early.
         is_clock_unchanged = read.is_clock_unchanged(clock)

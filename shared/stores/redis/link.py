@@ -104,8 +104,8 @@ class CacheLink:
     def _recover(self, failed_at: float) -> bool:
         """Return whether Redis accepts writes again; if so, start a generation.
 
-        One process starts it for all processes: if a generation has started since this process' last failure, no other
-        one is needed.
+        One process starts it for all processes: if a generation has started since this process' last failure, this
+        process starts none.
         """
         probed, now, epoch_reply = self._send(lambda pipe: queue_commands(pipe, PROBE_WRITE, ("TIME",), READ_EPOCH))
         if isinstance(probed, Exception):

@@ -205,8 +205,8 @@ class ThreadLists:
                 ("EXPIRE", preferences_key(user_id), user_ttl),
                 ("EXPIRE", preferences_seal_key(user_id), user_ttl),
             )
-        # These reads come after all writes, so that a concurrent deletion or drain either finds the writes, or is found
-        # here.
+        # These reads come after all writes: either a concurrent deletion or drain finds the writes, or these reads find
+        # the deletion or drain.
         after += (("GET", tombstone_key(thread_id)), ("SISMEMBER", deleted_key(thread_id), exchange_id))
         if user_id is not None:
             after.append(("GET", user_tombstone_key(user_id)))

@@ -56,7 +56,7 @@ class QueueAccess:
         """Return a boto3 client with short timeouts, without connecting.
 
         Raises:
-            StoreUnavailable: boto3 cannot create one, e.g. because the region is unknown.
+            StoreUnavailable: boto3 cannot create a client, e.g. because the region is unknown.
         """
         import boto3  # noqa: PLC0415 - for operators; the function's inspector brings its client
 
@@ -102,10 +102,10 @@ class QueueAdmin:
         return queue_emulator.peek(self.access.endpoint_url, self.url)
 
     def peek(self, limit: int, is_wanted: Callable[[QueuedMessage], bool] | None = None) -> list[QueuedMessage]:
-        """Return up to `limit` messages, or only the first wanted one.
+        """Return up to `limit` messages, or only the first one that `is_wanted` accepts.
 
-        If messages must be received, they are hidden meanwhile and released at the end, and their receive count rises
-        by one.
+        If messages must be received, other receivers do not see them until the end of the call, and their receive count
+        rises by one.
         """
         messages = self.peek_without_receiving()
         if messages is None:
@@ -120,7 +120,7 @@ class QueueAdmin:
             while len(received) < limit:
                 batch = self.receive(min(_BATCH, limit - len(received)), hide_seconds=_PEEK_SECONDS)
                 # If a batch has only known messages, the search took longer than messages stay hidden, and has seen
-                # them all.
+                # every message.
                 new_messages = [message for message in batch if message.message_id not in received]
                 received.update((message.message_id, message) for message in batch)
                 if not new_messages or (is_last is not None and any(map(is_last, new_messages))):
@@ -143,7 +143,7 @@ class QueueAdmin:
         return [_queued_message(message) for message in answer.get("Messages", [])]
 
     def release(self, messages: Sequence[QueuedMessage]) -> None:
-        """Make received messages visible again. Failures are ignored, because they become visible by themselves."""
+        """Make received messages visible again. Failures are ignored: SQS makes the messages visible later."""
         with suppress(StoreUnavailable), translated_errors():
             for start in range(0, len(messages), _BATCH):
                 entries: Any = [
@@ -175,7 +175,7 @@ class QueueAdmin:
             self.client.delete_message(QueueUrl=self.url, ReceiptHandle=message.receipt or "")
 
     def purge(self) -> None:
-        """Delete every message. AWS takes up to a minute for it, and refuses a second purge within that."""
+        """Delete every message. AWS takes up to a minute, and refuses a second purge within this minute."""
         with translated_errors():
             self.client.purge_queue(QueueUrl=self.url)
 

@@ -19,7 +19,7 @@ _PERIOD: Final = timedelta(minutes=5)
 def oldest_age(queue: QueueAdmin, depth: QueueDepth) -> tuple[float, datetime] | None:
     """Return the age in seconds and the time of that reading, or None if it is unknown.
 
-    The emulator reports it at once; CloudWatch reports it minutes late, if the caller may read it.
+    The emulator reports the current age. CloudWatch reports the age minutes late, if the caller may read the metric.
     """
     now = datetime.now(UTC)
     if depth.total == 0:

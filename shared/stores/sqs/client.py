@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 class _SqsLoader(Loader):
     def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002 - botocore's signature
-        """Return only SQS. botocore would look into the folders of all services, twice, for each new client."""
+        """Return only SQS. botocore's loader would search the folders of all services twice for each client."""
         return ["sqs"]
 
 
 def sqs_client() -> SQSClient:
-    """Return a client with short timeouts: a request waits for it, and an exchange can be stored elsewhere.
+    """Return a client with short timeouts: a request waits for SQS, and other stores can take the exchange.
 
     It is the same client as boto3's. Only boto3's own imports (resources, the transfers of S3) are left out.
     """

@@ -1,4 +1,4 @@
-"""The inspector's view of a queue: its depth, and the oldest message's age if that is cheap."""
+"""The inspector's view of a queue: its depth, and from an emulator also the oldest message's age."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SqsInspector:
         self._admin = QueueAdmin(url, QueueAccess(endpoint_url), client)
 
     def waiting(self) -> QueueCounts:
-        """Count its messages.
+        """Count the queue's messages.
 
         AWS reports the oldest message's age only through CloudWatch, minutes late; an emulator is read directly.
 

@@ -43,5 +43,5 @@ class QueueDepth:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """The number of all messages."""
         return self.visible + self.in_flight + self.delayed

@@ -62,13 +62,13 @@ class SqsQueue:
     """Sends exchanges; the event source mapping receives them.
 
     Attributes:
-        breaker: The circuit breaker of sending. A failure of another request does not stop messages from being sent.
+        breaker: The circuit breaker of sending. If a request other than a send fails, messages are still sent.
     """
 
     def __init__(self, settings: SyncSettings, client: SQSClient | None = None) -> None:
         self._url = settings.queue_url
         self._client = client or lazy_sqs_client()
-        # SQS is further away than Redis: a healthy one responds within tens of milliseconds.
+        # SQS responds later than Redis does: a healthy SQS within tens of milliseconds.
         self.breaker = CircuitBreaker("queue", self._probe_sending, grace=0.1)
         self._counts = CircuitBreaker("queue", self._probe, grace=0.1)
         self._checks = CircuitBreaker("queue", self._probe_all, grace=0.1)
