@@ -42,8 +42,6 @@ REASONS = {
     "needs a stack with this page's plugins": 1,
     "installs a package into .venv": 1,
     "installs a command for the user": 1,
-    "changes files of the clone": 1,
-    "builds packages, as `make test-packages` does": 1,
     "publishes a release": 2,
     "needs a model": 2,
     "needs LangGraph": 1,
