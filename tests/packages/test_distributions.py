@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import tarfile
 import zipfile
 from email.parser import HeaderParser
@@ -36,6 +37,15 @@ def test_both_packages_are_built(built: Path) -> None:
     files = {path.name for path in built.iterdir() if path.name != ".gitignore"}
     endings = (".tar.gz", "-py3-none-any.whl")
     assert files == {f"{name}-{__version__}{ending}" for name in NAMES for ending in endings}
+
+
+def test_the_same_files_give_the_same_bytes(built: Path, clone: Path, tmp_path: Path) -> None:
+    """A build in another folder gives the same bytes, so a published file can be compared with its source."""
+    shutil.copytree(clone, tmp_path / "copy")
+    for package in (tmp_path / "copy", tmp_path / "copy" / "clients" / "python"):
+        run(UV, "build", "--quiet", "--out-dir", tmp_path / "built", cwd=package)
+    first, second = ({path.name: path.read_bytes() for path in each.iterdir()} for each in (built, tmp_path / "built"))
+    assert first == second
 
 
 def test_package_indexes_accept_the_packages(built: Path) -> None:
