@@ -7,9 +7,19 @@ import json
 import os
 import sys
 from collections import defaultdict
+from datetime import UTC, datetime
+from uuid import UUID
 
 import httpx
 import redis
+
+
+def time_of(exchange_id: str) -> str | None:
+    """Return the time in a UUIDv7, whose millisecond the API requires; None for another id."""
+    if exchange_id[14] != "7":
+        return None
+    return datetime.fromtimestamp((UUID(exchange_id).int >> 80) / 1000, UTC).isoformat()
+
 
 redis_url, api_url = sys.argv[1:]
 token = os.environ.get("HYBRID_MEMORY_TOKEN")
@@ -27,7 +37,7 @@ with redis.Redis.from_url(redis_url, decode_responses=True) as cache, httpx.Clie
                 "thread_id": key.removeprefix("thread:").removesuffix(":messages"),
                 "user_id": messages["user"].get("user_id"),
                 "exchange_id": exchange_id,
-                "created_at": messages["user"]["created_at"],
+                "created_at": time_of(exchange_id) or messages["user"]["created_at"],
                 "user_message": messages["user"]["content"],
                 "assistant_message": messages["assistant"]["content"],
                 "metadata": messages["user"].get("metadata"),
