@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -32,20 +33,20 @@ def announce(
     """
     rows = [("Page", f"{api_url}/"), ("API", api_url), ("Model", _describe_model(model))]
     if needs_token:
-        rows.append(("Sign-in", "requests need a bearer token (AUTH__MODE=jwt)"))
+        rows.append(("Sign-in", "requests need a token in HYBRID_MEMORY_TOKEN (AUTH__MODE=jwt)"))
     rows += [(_NAMES[name], _describe_port(port, USUAL_PORTS[name])) for name, port in ports.items()]
     rows.append(("All addresses", shown_path(stack_file)))
     running = "\n".join(f"  {name:<16}{text}" for name, text in rows)
-    token = ' -H "Authorization: Bearer $TOKEN"' if needs_token else ""
+    token = ' -H "Authorization: Bearer $HYBRID_MEMORY_TOKEN"' if needs_token else ""
     return f"""
 What runs:
 {running}
 
 Three things to try:
   1. Open the page, and tell the agent something about you.
-  2. Do the same in another terminal:
+  2. Talk to it in another terminal (Ctrl-D ends the chat), or use curl:
+     {_chat_command(stack_file.parent)}
      API={api_url}
-     curl -s $API/run{token} -d '{{"prompt": "My name is Ada.", "thread_id": "demo"}}'
      curl -s $API/run{token} -d '{{"prompt": "What is my name?", "thread_id": "demo"}}'
   3. Break it: kill Valkey, and ask again. The answer comes from PostgreSQL.
      kill -9 {valkey_pid}
@@ -56,9 +57,15 @@ Ctrl-C stops everything and keeps the data. The functions' logs follow.
 
 def shown_path(path: Path) -> str:
     """Return a path, relative to the working directory if it is below it, quoted for a shell."""
-    absolute, directory = path.resolve(), Path.cwd()
+    absolute, directory = Path(os.path.abspath(path)), Path.cwd()  # noqa: PTH100 - `resolve` would follow links
     shown = absolute.relative_to(directory) if absolute.is_relative_to(directory) else absolute
     return shlex.quote(os.fspath(shown))
+
+
+def _chat_command(state_dir: Path) -> str:
+    command = f"{shown_path(Path(sys.executable).with_name('hybrid-memory'))} chat --thread demo"
+    # The command line finds this directory itself.
+    return command if shown_path(state_dir) == ".local" else f"{command} --state-dir {shown_path(state_dir)}"
 
 
 def _describe_model(model: str) -> str:

@@ -207,8 +207,8 @@ CASES: Final = {
     ),
     "run, new thread": _Case(
         lambda w: w.ask("/run", NEW, user_id=w.newcomer, prompt="q"),
-        open=Cost(389, 59, 5, 4, 1),
-        tokens=Cost(401, 62, 4, 2, 1),
+        open=Cost(400, 60, 5, 4, 1),
+        tokens=Cost(413, 63, 4, 2, 1),
     ),
     "invoked, new thread": _Case(
         lambda w: w.ask("/invoked", NEW, **_SAID),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from io import StringIO
 from pathlib import Path
 
@@ -12,6 +13,11 @@ from infra.local.console import Console
 from infra.local.environment import USUAL_PORTS
 
 _URL = "http://127.0.0.1:31999/_aws/execute-api/1a2b3c4d/local"
+
+
+@pytest.fixture(autouse=True)
+def _usual_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(Path.cwd() / ".venv" / "bin" / "python"))
 
 
 class Terminal(StringIO):
@@ -30,13 +36,19 @@ class Closed(StringIO):
         raise BrokenPipeError(text)
 
 
-def _announce(model: str = "offline", *, needs_token: bool = False, ports: dict[str, int] | None = None) -> str:
+def _announce(
+    model: str = "offline",
+    *,
+    needs_token: bool = False,
+    ports: dict[str, int] | None = None,
+    state_dir: Path = Path(".local"),
+) -> str:
     return announce(
         _URL,
         model=model,
         needs_token=needs_token,
         ports=ports or USUAL_PORTS,
-        stack_file=Path.cwd() / ".local" / "stack.json",
+        stack_file=Path.cwd() / state_dir / "stack.json",
         valkey_pid=1_234_567,
     )
 
@@ -79,17 +91,11 @@ def test_a_closed_pipe_is_no_failure() -> None:
         pass
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        _announce(),
-        _announce("bedrock:anthropic.claude-3-haiku-20240307-v1:0"),
-        _announce(ports={name: port + 20_000 for name, port in USUAL_PORTS.items()}),
-    ],
-)
-def test_the_announcement_fits_a_terminal(text: str) -> None:
-    """No line is longer than 80 characters."""
-    assert max(map(len, text.splitlines())) <= 80
+def test_the_announcement_fits_a_terminal() -> None:
+    """No line is longer than 80 characters, with usual and other ports and with a long name of a model."""
+    others = {name: port + 20_000 for name, port in USUAL_PORTS.items()}
+    for text in (_announce(), _announce("bedrock:anthropic.claude-3-haiku-20240307-v1:0"), _announce(ports=others)):
+        assert max(map(len, text.splitlines())) <= 80
 
 
 def test_the_announcement_says_what_runs() -> None:
@@ -105,15 +111,21 @@ def test_the_announcement_says_what_runs() -> None:
     assert "  Model           ollama:llama3 (AGENT__MODEL)\n" in _announce("ollama:llama3")
 
 
+def test_the_chat_finds_the_stack(tmp_path: Path) -> None:
+    """The suggested command names the state directory unless it is the usual one."""
+    assert "     .venv/bin/hybrid-memory chat --thread demo\n" in _announce()
+    assert f" chat --thread demo --state-dir {tmp_path}\n" in _announce(state_dir=tmp_path)
+
+
 def test_requests_with_tokens_are_suggested_with_a_token() -> None:
     """If requests need a token, the announcement says so, and its commands have one."""
     text = _announce(needs_token=True)
-    assert "  Sign-in         requests need a bearer token (AUTH__MODE=jwt)\n" in text
-    assert text.count('-H "Authorization: Bearer $TOKEN"') == 2
+    assert "  Sign-in         requests need a token in HYBRID_MEMORY_TOKEN (AUTH__MODE=jwt)\n" in text
+    assert '-H "Authorization: Bearer $HYBRID_MEMORY_TOKEN"' in text
 
 
 def test_a_path_below_the_working_directory_is_relative(tmp_path: Path) -> None:
     """A path below the working directory is relative. Another path is absolute and quoted."""
     assert shown_path(Path.cwd() / ".local") == ".local"
     assert shown_path(Path(".local/stack.json")) == ".local/stack.json"
-    assert shown_path(tmp_path / "with space") == f"'{tmp_path.resolve()}/with space'"
+    assert shown_path(tmp_path / "with space") == f"'{tmp_path}/with space'"
