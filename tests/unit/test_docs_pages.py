@@ -50,7 +50,7 @@ REASONS = {
     "needs the AWS CLI": 1,
     "needs redis-cli": 1,
     "needs redis-cli, psql and jq": 1,
-    "needs an AWS account": 8,
+    "needs an AWS account": 9,
     "needs a deployment that asks for tokens": 1,
 }
 _COMMAND_LINE = re.compile(
