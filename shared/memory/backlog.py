@@ -18,7 +18,7 @@ MAX_DRAIN_AGE: Final = 150.0
 
 
 def is_past_draining(age: float, uptime: float) -> bool:
-    """Return whether an exchange accepted `age` seconds ago is drained, given the stores' uptime."""
+    """Return whether an exchange accepted `age` seconds ago is drained; `uptime` is PostgreSQL's and the sweep's."""
     return age >= MAX_DRAIN_AGE and uptime > MAX_DRAIN_AGE
 
 

@@ -129,7 +129,7 @@ class Idempotency:
 
         Raises:
             IdempotencyConflict: The first request is still running (409), or had another body (422).
-            StoreUnavailable: No layer can tell whether the key is new, so the request might run a second time.
+            StoreUnavailable: No layer that responded shows whether the key is new, so the request might run twice.
         """
         return self.acquire_hashed(hashlib.sha256(orjson.dumps([scope, key])).hexdigest(), body, exchange_id)
 

@@ -14,8 +14,8 @@ from shared.stores.cache import CacheState
 def may_lack_undrained(state: CacheState, uptime: float) -> bool:
     """Return whether Redis may have lost an exchange that is still undrained.
 
-    This is impossible if Redis never lost anything, or if all stores have been up since for longer than an exchange
-    waits.
+    This is impossible if Redis never lost anything. It is also impossible if the loss is longer ago than an exchange
+    waits, and PostgreSQL and the sweep have been up for that long.
     """
     age = state.seconds_since_loss()
     return age is None or not (age == math.inf or is_past_draining(age, uptime))
@@ -24,7 +24,7 @@ def may_lack_undrained(state: CacheState, uptime: float) -> bool:
 def is_queue_drained(memory: Memory, state: CacheState, degraded: list[str]) -> bool:
     """Return whether the queue is empty, so that PostgreSQL has everything that Redis may have lost.
 
-    Wait a moment for the drain. Record the loss if no other process has recorded it.
+    Wait up to half a second for the drain. Record the loss if no other process has recorded it.
 
     Raises:
         StoreUnavailable: PostgreSQL did not respond.

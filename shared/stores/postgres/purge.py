@@ -75,7 +75,7 @@ class PostgresPurge:
         return self._connection.run(lambda c: c.execute(statement, {"age": age, "rows": _ROWS}).rowcount)
 
     def count_messages(self) -> int:
-        """Count the messages of some conversations of an older release; return the number of conversations."""
+        """Count the messages of some conversations without a count; return the number of conversations."""
 
         def work(connection: _Connection) -> int:
             # Lock the rows before the statement that counts, so that it sees all committed messages.
