@@ -17,7 +17,7 @@ _DIAGRAMS = 7
 _PAGES = {
     "": "h1",
     "docs/model.html": "pre.mermaid svg",
-    "docs/configuration.html": "table",
+    "docs/comparison.html": "table",
     "search.html?q=seal": "#search-results li",
 }
 

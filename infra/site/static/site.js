@@ -49,6 +49,7 @@ function markAllScrollable() {
 }
 
 for (const caption of document.querySelectorAll('p.caption[role=heading]')) caption.setAttribute('aria-level', '2');
+for (const cell of document.querySelectorAll('th')) if (!cell.textContent.trim()) cell.setAttribute('role', 'cell');
 document.querySelector('aside.sidebar-drawer')?.setAttribute('aria-label', 'Pages');
 document.querySelector('aside.toc-drawer')?.setAttribute('aria-label', 'On this page');
 // Browsers have a clipboard in secure contexts only.
