@@ -17,6 +17,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from infra.local.client import StackProcess
 from tests.e2e.conftest import DEFAULT_SETTINGS
+from tests.support.browser import missing
 from tests.support.issuer import Issuer
 
 pytestmark = pytest.mark.embedded(reason="starts a stack of its own")
@@ -40,6 +41,8 @@ def api_url(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def _build(app: str, **settings: str) -> None:
+    if not (EXAMPLES / app / "node_modules" / ".stamp").is_file():
+        missing(f"The packages of {app} are not installed (make examples/{app}/node_modules/.stamp).")
     built = subprocess.run(
         ["npm", "run", "build"],
         cwd=EXAMPLES / app,
