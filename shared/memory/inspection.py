@@ -160,7 +160,7 @@ class _StoredRows:
     def __init__(self, rows: list[Message] | None, limit: int) -> None:
         self._has_rows = rows is not None
         self._revisions = {row.exchange_id: row.revision for row in rows or []}
-        # If the page is full, older rows are unknown.
+        # If the page is full, rows before the page are unknown.
         self._oldest_order = rows[-1].order if rows is not None and len(rows) >= limit else None
 
     def has(self, exchange_id: UUID, order: UUID | None, revision: int, *, is_undrained: bool) -> bool:

@@ -224,6 +224,6 @@ class Memory:
         self.accepted.remove_exchange(thread_id, exchange_id)
 
     def retry(self, send: Callable[[Exchange], object]) -> None:
-        """Send exchanges that only the outbox has to the store that accepted a newer one. Failed exchanges stay."""
+        """Send exchanges that only the outbox has to the store that has just accepted an exchange. Failed ones stay."""
         with suppress(StoreUnavailable, TooLargeForQueue):
             self.accepted.retry(send)

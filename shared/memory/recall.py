@@ -93,7 +93,7 @@ def rewind(memory: Memory, thread_id: str, exchange_id: UUID, recall: Recall) ->
     earlier = [message for message in recall.messages if message.order is not None and message.order < order]
     degraded = list(recall.degraded)
     if not is_in_window or len(recall.messages) >= max_messages:
-        # The window ends at the thread's end and not at this exchange, so older messages may be missing.
+        # The window ends at the thread's end and not at this exchange, so messages before the window may be missing.
         try:
             stored = memory.archive.messages(thread_id, max_messages, MessagePosition(order, 0), descending=True)
         except StoreUnavailable as error:

@@ -1,4 +1,4 @@
-"""The protocol of the drain's attempt counters. They show which messages ended an earlier process."""
+"""The protocol of the drain's attempt counters. They show which messages may have ended a process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class Attempts(Protocol):
     """Counters of unfinished attempts by message id. Methods raise `StoreUnavailable`."""
 
     def note(self, message_ids: Sequence[str]) -> list[int | None]:
-        """Record that an attempt to store these messages together starts.
+        """Record the start of an attempt to store these messages in one batch.
 
         Returns for each message how many earlier attempts to store it alone are unfinished; None if no earlier attempt
         is recorded.

@@ -28,7 +28,7 @@ def oldest_invalidations(connection: _Connection, limit: int) -> list[Invalidati
 
 
 def clear_invalidation(connection: _Connection, invalidation: Invalidation) -> None:
-    """Delete a record, unless it was written again meanwhile."""
+    """Delete a record, unless it was written again since it was read."""
     connection.execute(
         "delete from cache_repairs where kind = %s and id = %s and noted_at = %s",
         (invalidation.kind, invalidation.id, invalidation.noted_at),

@@ -30,7 +30,7 @@ _DEFAULTS: Final = {
     # With another value, the triggers of foreign keys do not run, and foreign keys delete nothing. Only a superuser may
     # reset this setting; PostgreSQL refuses the transaction of any other role.
     "session_replication_role": "origin",
-    # Since PostgreSQL 17, this setting limits all statements of a transaction together.
+    # Since PostgreSQL 17, this setting limits the duration of a whole transaction.
     "transaction_timeout": "0",
 }
 # The settings apply to one transaction, because behind RDS Proxy or PgBouncer the next transaction may use another

@@ -82,7 +82,7 @@ class RedisKeys:
             self._connection.call(
                 lambda pipe: (
                     pipe.set(_name(key), record, ex=ANSWER_SECONDS),
-                    # The exchange's id expires together with the response. After that the key is new.
+                    # The exchange's id expires at the same time as the response. After that the key is new.
                     pipe.set(_exchange_name(key), record_of_id, ex=ANSWER_SECONDS),
                 )
             )

@@ -122,7 +122,7 @@ class ListWriter(CacheLink):
         if window.cutoff is not None:
             queue_tombstone(pipe, tombstone_key(thread_id), window.cutoff)
         self._lists.queue_deleted(pipe, thread_id, window.deleted)
-        # A Redis that was restored from older data may contain exchanges that were deleted since.
+        # A Redis that was restored from older data may contain exchanges that were deleted after that data was saved.
         removed = [*drained, *(each for each in undrained if window.has_deleted(each.exchange_id, each.acceptance))]
         if removed:
             pipe.hdel(undrained_key(thread_id), *(undrained_field(each.exchange_id, each.revision) for each in removed))

@@ -18,7 +18,7 @@ _DIRECT: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def peek(endpoint_url: str | None, queue_url: str) -> list[QueuedMessage] | None:
-    """Return the queue's messages, oldest first, or None if the endpoint is not such an emulator."""
+    """Return the queue's messages, oldest first, or None if the endpoint is not the local emulator."""
     if endpoint_url is None:
         return None
     try:
