@@ -68,8 +68,8 @@ def try_changing(connection: _Connection) -> object:
 
 def publish_preferences(connection: _Connection, user_id: str, update_cache: Callable[[dict[str, str]], bool]) -> None:
     """Call `update_cache` with a user's committed preferences, and delete the record if it returns True."""
-    # L1 is updated after the commit, so that it never has values that L2 lacks. The lock is held until then, so that L1
-    # gets the newest values.
+    # L1 is updated after the commit, so that it never has values that L2 lacks. The lock is held during the update, so
+    # that L1 gets the newest values.
     lock_preferences(connection, user_id)
     if update_cache(_preferences(connection, user_id)):
         connection.execute("delete from cache_repairs where kind = 'user' and id = %s", (user_id,))
