@@ -15,6 +15,7 @@ from cli.dead_letters import describe, matches_id
 from cli.deployment import Deployment
 from cli.options import AsJson, Yes
 from cli.output import (
+    count_of,
     echo,
     endpoints_as_json,
     print_endpoints,
@@ -63,7 +64,8 @@ def list_(
     print_endpoints(deployment)
     with paged(deployment):
         _print_list(items)
-        echo(f"{len(items)} of {depth.total} dead letters{as_of(iso_time(now), is_exact=deployment.is_verbose)}.")
+        total = count_of(depth.total, "dead letter")
+        echo(f"{len(items)} of {total}{as_of(iso_time(now), is_exact=deployment.is_verbose)}.")
 
 
 def _print_list(items: list[dict[str, Any]]) -> None:

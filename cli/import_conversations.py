@@ -17,7 +17,17 @@ from cli.importing.plan import Format, Plan, read_parts
 from cli.importing.records import Defaults, InvalidRecordError, NotImported
 from cli.importing.store import Importer, ImportResult
 from cli.options import AsJson, Yes
-from cli.output import echo, endpoints_as_json, print_endpoints, print_json, print_table, printable, progress, warn
+from cli.output import (
+    count_of,
+    echo,
+    endpoints_as_json,
+    print_endpoints,
+    print_json,
+    print_table,
+    printable,
+    progress,
+    warn,
+)
 from cli.times import iso_time
 from hybrid_memory_client import MemoryClientError
 
@@ -98,7 +108,8 @@ def import_(  # noqa: PLR0913 - each argument is an option
         print_endpoints(deployment)
         _print_problems(plan.invalid)
         _print_not_imported(plan.not_imported)
-        echo(f"Stored {result.stored} exchanges of {len(plan.threads)} threads, and {result.preferences} preferences.")
+        stored = f"{count_of(result.stored, 'exchange')} of {count_of(len(plan.threads), 'thread')}"
+        echo(f"Stored {stored}, and {count_of(result.preferences, 'preference')}.")
     _print_problems(result.refused)
     if result.refused:
         raise typer.Exit(PROBLEM_FOUND)

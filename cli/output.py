@@ -67,6 +67,11 @@ def warn(text: str) -> None:
     typer.echo(text, err=True)
 
 
+def count_of(number: int, noun: str) -> str:
+    """Return a number with its noun, e.g. `1 thread` or `2 threads`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def styled(text: str, role: Role, stream: TextIO | None = None) -> str:
     """Return the text in its role's color; unchanged unless the stream (by default stdout) is a terminal.
 

@@ -17,7 +17,17 @@ from cli.arguments import ThreadId, ThreadIds
 from cli.command import UNREACHABLE, command, group
 from cli.deployment import Deployment
 from cli.options import AsJson, Output, Yes
-from cli.output import echo, endpoints_as_json, print_endpoints, print_json, print_table, printable, styled, warn
+from cli.output import (
+    count_of,
+    echo,
+    endpoints_as_json,
+    print_endpoints,
+    print_json,
+    print_table,
+    printable,
+    styled,
+    warn,
+)
 from cli.pager import paged
 from cli.times import time_text
 from hybrid_memory_client import InvalidRequest, MemoryClient, Message, Thread
@@ -67,7 +77,7 @@ def list_(
     with paged(deployment):
         if items:
             print_table(COLUMNS, [thread_row(item, is_exact=deployment.is_verbose) for item in items])
-        echo(f"{len(items)} threads{'. More exist: use --all' if is_more else ''}.")
+        echo(f"{count_of(len(items), 'thread')}{'. More exist: use --all' if is_more else ''}.")
 
 
 def thread_row(thread: Thread, *, is_exact: bool) -> tuple[object, ...]:
@@ -190,7 +200,7 @@ def finish_export(
     if output is not None and as_json:
         print_json({**summary, "output": str(output), "sources": endpoints_as_json(deployment.used_endpoints)})
     else:
-        warn(f"Exported {result.threads} threads with {result.messages} messages.")
+        warn(f"Exported {count_of(result.threads, 'thread')} with {count_of(result.messages, 'message')}.")
     if result.deleted_threads:
         warn(f"{result.deleted_threads} threads were deleted during the export.")
     exit_if_degraded(sorted(result.degraded))
@@ -225,6 +235,6 @@ def delete(deployment: Deployment, threads: ThreadIds, *, yes: Yes = False, as_j
         return
     print_endpoints(deployment)
     print_table(COLUMNS, [thread_row(item, is_exact=deployment.is_verbose) for item in existing])
-    echo(f"{'Deleted' if yes else 'Would delete'} {len(existing)} threads permanently.")
+    echo(f"{'Deleted' if yes else 'Would delete'} {count_of(len(existing), 'thread')} permanently.")
     if not yes:
         echo("Nothing was changed. Repeat with --yes to do it.")

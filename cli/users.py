@@ -16,6 +16,7 @@ from cli.command import PROBLEM_FOUND, UNREACHABLE, command, format_store_error,
 from cli.deployment import Deployment
 from cli.options import AsJson, Output, Yes
 from cli.output import (
+    count_of,
     echo,
     endpoints_as_json,
     print_endpoints,
@@ -80,7 +81,8 @@ def show(deployment: Deployment, user: UserId, *, as_json: AsJson = False) -> No
         return
     print_endpoints(deployment)
     with paged(deployment):
-        echo(f"{printable(user)}: {threads} threads with {messages} messages, {len(preferences)} preferences.")
+        totals = f"{count_of(threads, 'thread')} with {count_of(messages, 'message')}"
+        echo(f"{printable(user)}: {totals}, {count_of(len(preferences), 'preference')}.")
         if erasing:
             echo(_ERASING_NOTE.format(erasing))
         if preferences:

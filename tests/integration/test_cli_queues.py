@@ -405,7 +405,7 @@ def test_the_installed_command_finds_the_stack_in_a_parent_directory(queues: tup
     result = subprocess.run(
         [SCRIPT, "dlq", "list"], cwd=below, env=environment, capture_output=True, text=True, timeout=30, check=True
     )
-    assert "1 of 1 dead letters" in result.stdout
+    assert "1 of 1 dead letter." in result.stdout
     assert "\x1b" not in result.stdout
     assert result.stderr == ""
 

@@ -67,7 +67,7 @@ def test_an_export_is_complete_without_undrained_exchanges(run: Run) -> None:
         {"kind": "thread", **THREAD},
         {"kind": "message", "thread_id": "t", **MESSAGE},
     ]
-    assert result.stderr == "Exported 1 threads with 1 messages.\n"
+    assert result.stderr == "Exported 1 thread with 1 message.\n"
 
 
 @pytest.mark.parametrize("undrained", [{"location": "queue", "in_flight": 2}, {"location": "outbox", "visible": 2}])

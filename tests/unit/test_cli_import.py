@@ -329,7 +329,7 @@ def test_exchanges_are_stored_with_their_dates(api: FakeApi, tmp_path: Path) -> 
     ]
     file = _write(tmp_path, *lines)
     result = _import(file, "--yes")
-    assert (result.exit_code, result.stdout) == (0, "Stored 2 exchanges of 1 threads, and 1 preferences.\n")
+    assert (result.exit_code, result.stdout) == (0, "Stored 2 exchanges of 1 thread, and 1 preference.\n")
     assert api.preferences == {"tone": "long", "city": "Paris"}
     first, second = api.bodies
     assert first | {"exchange_id": 0} == {
