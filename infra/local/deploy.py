@@ -35,6 +35,8 @@ PARAMETERS = {
     "MEMORY__MAX_THREAD_MESSAGES": "MaxThreadMessages",
     "MEMORY__MAX_CONTEXT_TOKENS": "MaxContextTokens",
     "AGENT__MODEL": "AgentModel",
+    "AGENT__PLUGINS": "AgentPlugins",
+    "AGENT__ENTRY_POINTS": "AgentEntryPoints",
     "AGENT__BASE_PATH": "BasePath",
     "AGENT__CORS_ORIGINS": "CorsOrigins",
     "AUTH__MODE": "AuthMode",
