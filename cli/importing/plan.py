@@ -66,6 +66,8 @@ def read_parts(file: Path, file_format: Format, defaults: Defaults) -> Iterator[
     """
     identities = ExchangeIdentities(file_format)
     now = datetime.now(UTC)
+    if file.exists() and not file.is_file():
+        raise SettingsError(f"{file} is no regular file: an import reads its file twice.")
     try:
         for item in pair_messages(_READERS[file_format](file, defaults)):
             if not isinstance(item, ImportedExchange):

@@ -49,7 +49,8 @@ class Importer:
         """Store the parts, from the exchange with the number `first`, beginning with 1.
 
         Raises:
-            MemoryClientError: The API did not respond, or refused an exchange.
+            InvalidRecordError: The API refused an exchange, or no store responded.
+            MemoryClientError: The API did not respond.
         """
         for part in parts:
             if isinstance(part, ImportedThread):
@@ -83,11 +84,13 @@ class Importer:
             if not self._is_skipping:
                 raise refusal from error
             return
-        if kept.durability == "none":
-            reason = "it is not stored: it was deleted, or no store responded"
-            self._result.refused.append(InvalidRecordError(exchange.position, reason))
-        else:
+        if kept.durability != "none":
             self._result.stored += 1
+            return
+        reason = "it is not stored, because no store responded" if kept.degraded else "it was deleted before"
+        self._result.refused.append(InvalidRecordError(exchange.position, reason))
+        if kept.degraded:
+            raise self._result.refused[-1]
 
     def _store_preferences(self, part: ImportedPreferences) -> None:
         """Set the preferences that the user does not have yet."""

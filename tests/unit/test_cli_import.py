@@ -375,6 +375,17 @@ def test_a_refused_exchange_stops_the_import(api: FakeApi, tmp_path: Path) -> No
     assert [each["position"] for each in answer["refused"]] == ["chats:2", "chats:3"]
 
 
+def test_an_outage_of_all_stores_stops_the_import(api: FakeApi, tmp_path: Path) -> None:
+    """If no store takes an exchange, the command stops, also if it skips invalid records."""
+    fields = {"exchange_id": None, "durability": "none", "cached": False, "degraded": ["redis", "postgres", "queue"]}
+    api.answers["two"] = httpx.Response(202, json=fields)
+    file = _write(tmp_path, *(_message("user", text) for text in ("one", "two", "three")))
+    result = _import(file, "--yes", "--skip-invalid")
+    assert (result.exit_code, len(api.bodies)) == (1, 1)
+    assert "chats:2: it is not stored, because no store responded" in result.stderr
+    assert "Continue with --from 2" in result.stderr
+
+
 def test_an_outage_says_where_to_continue(api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the API does not respond, the exit code is 3, and the message has the number to continue with."""
     monkeypatch.setattr("hybrid_memory_client._sync_sender.time.sleep", lambda _: None)
@@ -395,7 +406,7 @@ def test_the_rate_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert timedelta(seconds=1) < timedelta(seconds=slept[0]) <= timedelta(seconds=2)
 
 
-@pytest.mark.parametrize(("name", "words"), [("missing", "No such file"), (".", "directory")])
+@pytest.mark.parametrize(("name", "words"), [("missing", "No such file"), (".", "no regular file")])
 def test_a_file_that_cannot_be_read_is_a_usage_error(name: str, words: str, tmp_path: Path) -> None:
     """A missing file and a directory have exit code 2."""
     result = _import(tmp_path / name, "--api-url", "https://api.example")
