@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -189,9 +188,6 @@ def test_output_fits_the_terminal(
     environment = {**cli.environment(), "PAGER": "cat"}
     run = run_on_terminal(command, environment, columns=columns, directory=tmp_path)
     shown = "\n".join(line.rstrip() for line in run.text.splitlines())
-    if path := os.environ.get("SHOW_TERMINALS"):
-        with Path(path).open("a") as file:
-            file.write(f"\n=== {words} at {columns} ({run.code})\n{shown}\n")
     assert run.code in {0, 1}, shown
     assert "Traceback" not in shown
     if words in _WITH_TABLES:
