@@ -157,7 +157,7 @@ class Exchange:
     @property
     def acceptance(self) -> UUID:
         """The acceptance key, which cutoffs are compared with."""
-        return acceptance_key(self.order, self.accepted_at)
+        return self.order if self.accepted_at is None else acceptance_key(self.order, self.accepted_at)
 
     @property
     def acceptance_time(self) -> datetime:
@@ -195,7 +195,7 @@ class Exchange:
         SQS refuses U+FFFE and U+FFFF in a body (SendMessage, "Unicode characters"), so these two are escaped.
         """
         record: dict[str, Any] = {
-            "version": self._wire_version,
+            "version": REVISED_WIRE_VERSION if self.revision else WIRE_VERSION,
             "exchange_id": str(self.exchange_id),
             "thread_id": self.thread_id,
             "user_id": self.user_id,
@@ -209,19 +209,13 @@ class Exchange:
         if self.revision:
             record["revision"] = self.revision
         if self.accepted_at is not None:
-            record["accepted_at"] = format_time(self.accepted_at)
+            record |= {"version": IMPORT_WIRE_VERSION, "accepted_at": format_time(self.accepted_at)}
         if self.keyed is not None:
             record["idempotency"] = self.keyed.to_json()
         if has_request_id and self.request_id is not None:
             record["request_id"] = self.request_id
         body = orjson.dumps(record).decode()
         return body.replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
-
-    @property
-    def _wire_version(self) -> int:
-        if self.accepted_at is not None:
-            return IMPORT_WIRE_VERSION
-        return REVISED_WIRE_VERSION if self.revision else WIRE_VERSION
 
     @classmethod
     def from_wire(cls, body: str | bytes) -> Self:

@@ -166,7 +166,10 @@ class Turn:
             new_id = exchange_id or memory.import_id(created_at, accepted_at)
         else:
             new_id = exchange_id or memory.new_id(thread_id)
-            created_at = self._acceptance_time(thread_id, exchange_id)
+            if exchange_id is None:
+                created_at = datetime.fromtimestamp(memory.now(), UTC)
+            else:
+                created_at = memory.acceptance_time(thread_id, exchange_id)
         exchange = Exchange(
             exchange_id=new_id,
             thread_id=thread_id,
@@ -184,12 +187,6 @@ class Turn:
             # The caller's id has a time before the deletion, so the drain would not store the exchange.
             return AppendResult(exchange_id, "none", cached=False)
         return self._store(exchange, has_caller_id=exchange_id is not None)
-
-    def _acceptance_time(self, thread_id: str, exchange_id: UUID | None) -> datetime:
-        memory = self._memory
-        if exchange_id is not None:
-            return memory.acceptance_time(thread_id, exchange_id)
-        return datetime.fromtimestamp(memory.now(), UTC)
 
     def _store(self, exchange: Exchange, *, has_caller_id: bool, is_retry: bool = False) -> AppendResult:
         memory, degraded = self._memory, list[str]()

@@ -141,7 +141,9 @@ def test_a_deletion_includes_what_was_accepted_before_it(
     assert _shown(process()) == []
 
 
-def test_the_sweep_keeps_an_import_after_a_deletion(process: MakeMemory, queue: InMemoryQueue) -> None:
+def test_the_sweep_keeps_an_import_after_a_deletion(
+    process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
+) -> None:
     """A repeated deletion in Redis, as the sweep sends it, removes only what was accepted before it."""
     memory = process()
     _append(memory, 1, _past(1))
@@ -151,6 +153,7 @@ def test_the_sweep_keeps_an_import_after_a_deletion(process: MakeMemory, queue: 
     _append(memory, 2, _past(2))
     _shown(memory)
     memory.cache.forget_threads({"t": cutoff})
+    assert redis_client.llen("thread:t:messages") == 2
     memory.cache.recheck_thread("t", memory.archive.window("t", 50))
     assert _shown(process()) == contents_of(2)
     _drain(memory, queue)

@@ -84,7 +84,14 @@ class List:
         """Run `merge.lua` and return its result."""
         arguments = [part for exchange in exchanges for part in script_arguments(exchange)]
         gone = ",".join(str(exchange_id) for exchange_id in deleted)
-        head: list[str | int] = [ttl, most, " ".join(refill or ()), cutoff_argument(cutoff), gone, int(is_stored)]
+        head: list[str | int] = [
+            ttl,
+            most,
+            " ".join(refill or ()),
+            cutoff_argument(cutoff) if cutoff else "",
+            gone,
+            int(is_stored),
+        ]
         reply: int = self._merge(keys=[KEY], args=[*head, *arguments])
         assert reply in {-1, len(without_placeholder(self.entries()))}
         return reply

@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from shared.cutoffs import is_reached
 from shared.ids import id_error, timestamp_of
 from shared.models import Exchange, format_time
 from shared.settings import MemorySettings
@@ -46,10 +45,8 @@ def order_of(reply: bytes | None) -> UUID | None:
         return None
 
 
-def cutoff_argument(cutoff: UUID | None) -> str:
+def cutoff_argument(cutoff: UUID) -> str:
     """Return a cutoff for `merge.lua`: the key, and the last microsecond that it includes, for imports."""
-    if cutoff is None:
-        return ""
     return f"{cutoff} {format_time(timestamp_of(cutoff))[: -len('000Z')]}999Z"
 
 
@@ -122,9 +119,7 @@ class Append:
         is_deleted = replies.pop()
         thread_cutoff = order_of(replies.pop())
         acceptance = self.exchange.acceptance
-        cutoffs = [
-            cutoff for cutoff in (thread_cutoff, user_cutoff) if cutoff is not None and is_reached(acceptance, cutoff)
-        ]
+        cutoffs = [cutoff for cutoff in (thread_cutoff, user_cutoff) if cutoff is not None and cutoff >= acceptance]
         if thread_cutoff is not None and self.after is not None and thread_cutoff > self.after:
             cutoffs.append(thread_cutoff)
         if is_deleted:
@@ -172,7 +167,7 @@ class ThreadLists:
             ttl,
             self._memory.max_thread_messages * 2,
             " ".join(refill or ()),
-            cutoff_argument(cutoff),
+            "" if cutoff is None else cutoff_argument(cutoff),
             ",".join(str(exchange_id) for exchange_id in deleted),
             int(is_stored),
         ]

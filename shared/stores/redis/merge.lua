@@ -22,11 +22,14 @@ local key = KEYS[1]
 local ttl = tonumber(ARGV[1])
 local max_length = tonumber(ARGV[2])
 local token, seal, generation = string.match(ARGV[3], '^(%x+) (%a+) (%S+)$')
-local cutoff, cutoff_time = string.match(ARGV[4], '^(%S*) ?(%S*)$')
+local cutoff, cutoff_time = ARGV[4], ''
 local deleted = ARGV[5]
 local is_stored = ARGV[6] == '1'
 local is_deletion = cutoff ~= '' or deleted ~= ''
 local EXCHANGES = 7
+if cutoff ~= '' then
+  cutoff, cutoff_time = string.match(cutoff, '^(%S+) (%S+)$')
+end
 
 -- A key of another type is deleted, because Redis is only a cache.
 local head = redis.pcall('LINDEX', key, 0)
@@ -44,26 +47,6 @@ local function parse(entry)
   if id and #id == 36 and #order == 36 and #created == 27 then
     return id, order, created, tonumber(string.match(entry, '^,"revision":(%d+)', rest) or 0)
   end
-end
-
--- Returns when an import was accepted, as its entry says; nil for any other entry.
-local function parse_acceptance(entry)
-  local rest = string.match(entry, '^{"exchange_id":"[0-9a-f-]+","order":"[0-9a-f-]+","created_at":"[0-9TZ:.-]+"()')
-  rest = rest and string.match(entry, '^,"revision":%d+()', rest) or rest
-  local accepted = rest and string.match(entry, '^,"accepted_at":"([0-9TZ:.-]+)"', rest)
-  return accepted and #accepted == 27 and accepted or nil
-end
-
--- Returns whether the deletion includes an exchange.
-local function is_reached(order, entry)
-  if cutoff == '' then
-    return false
-  end
-  local accepted = parse_acceptance(entry)
-  if accepted then
-    return accepted <= cutoff_time
-  end
-  return order <= cutoff
 end
 
 local bare_head, name, value = split_ending(head)
@@ -111,6 +94,26 @@ if #ARGV == EXCHANGES + 4 and not token and not is_deletion then
     end
     return finish(length - start)
   end
+end
+
+-- Returns when an import was accepted, as its entry says; nil for any other entry.
+local function parse_acceptance(entry)
+  local rest = string.match(entry, '^{"exchange_id":"[0-9a-f-]+","order":"[0-9a-f-]+","created_at":"[0-9TZ:.-]+"()')
+  rest = rest and string.match(entry, '^,"revision":%d+()', rest) or rest
+  local accepted = rest and string.match(entry, '^,"accepted_at":"([0-9TZ:.-]+)"', rest)
+  return accepted and #accepted == 27 and accepted or nil
+end
+
+-- Returns whether the deletion includes an exchange.
+local function is_reached(order, entry)
+  if cutoff == '' then
+    return false
+  end
+  local accepted = parse_acceptance(entry)
+  if accepted then
+    return accepted <= cutoff_time
+  end
+  return order <= cutoff
 end
 
 -- Returns whether a new exchange replaces the known one with its id. The highest revision wins, then the one that was
