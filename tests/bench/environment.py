@@ -13,7 +13,7 @@ _SETTINGS = ("REDIS__", "MEMORY__", "AGENT__", "AUTH__", "DATABASE__", "SYNC__",
 def separate_cores(*servers: int) -> None:
     """Assign one core to this process and the others to the servers.
 
-    Waking a sleeping core takes longer than a small reply. Without pinning, the floor varies by a factor of four
+    Waking a sleeping core takes longer than a small reply. Without pinning, the time of bare servers varies fourfold
     between runs. With one core, or on a system without pinning, this function does nothing.
     """
     if sys.platform != "linux":

@@ -1,4 +1,4 @@
-"""The tests kill servers. They check each row of the seed's degradation table and the recovery without a restart."""
+"""The tests kill servers and check the answers during each outage, and the recovery without a restart."""
 
 from __future__ import annotations
 

@@ -52,8 +52,8 @@ async function read(context: ChatContext, thread: Thread, side: 'newest' | 'olde
       messages.unshift(...page.items.map(messageOf).reverse());
       for (const layer of page.degraded) degraded.add(layer);
       cursor = page.next_cursor;
-      // Read until the pages join the loaded messages, so that there is no gap.
       if (page.items.length === 0) break;
+      // Read until the pages join the loaded messages, so that there is no gap.
     } while (side === 'newest' && cursor !== null && !thread.isContiguous(messages));
     thread.mergeServer(messages, side, { cursor, degraded: [...degraded] });
   } catch (caught) {

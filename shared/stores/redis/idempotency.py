@@ -55,7 +55,7 @@ class RedisKeys:
         # If Redis' clock was set ahead, keys have expired too early.
         is_clock_unchanged = read.is_clock_unchanged(clock)
         if read.lost_at is not None and not is_clock_unchanged:
-            # Delete `began`, so that other processes see the loss even if the clock is right again when they read.
+            # Delete `began`. Without it, other processes see the loss even if the clock is right again when they read.
             require(self._connection.call(lambda pipe: pipe.hdel(EPOCH, "began")))
         is_same_server = read.lost_at is not None and is_clock_unchanged and read.is_valid_on(self._connection.identity)
         return KeyState(
@@ -96,7 +96,10 @@ class RedisKeys:
 
 
 def _age(epoch: Epoch, clock: float) -> float:
-    """Return the seconds since Redis was last emptied or replaced; an eviction does not count."""
+    """Return the seconds since Redis was last emptied or replaced.
+
+    An eviction changes `lost_at` but starts no generation, so the earlier of the two times counts.
+    """
     lost_at = clock if epoch.lost_at is None else epoch.lost_at
     return clock - min(lost_at, float(epoch.generation or lost_at))
 
@@ -104,7 +107,8 @@ def _age(epoch: Epoch, clock: float) -> float:
 def _has_all_keys(epoch: Epoch, clock: float) -> bool:
     """Return whether Redis has every key of the last `ANSWER_SECONDS`.
 
-    Redis lacks the keys from an outage, and every outage starts a generation.
+    Redis lacks the keys of requests that ran in an outage. Every outage starts a generation, so no key is missing if
+    the generation and the last loss are old enough.
     """
     if epoch.is_first:
         return True

@@ -16,7 +16,7 @@ URL = "http://memory"
 
 
 class FakeService:
-    """A service that keeps the first exchange with an id and the position of a replaced exchange, as the real one does.
+    """Like the real service, it ignores a second exchange with an id, and a replaced exchange keeps its position.
 
     Attributes:
         exchanges: The stored request bodies, by exchange id.

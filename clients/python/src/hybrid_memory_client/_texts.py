@@ -1,4 +1,4 @@
-"""An item's texts for other readers, and references from an item to the exchange's texts."""
+"""The texts that a framework's item shows to readers without the framework, and references to these texts."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def find_reserved_key(value: Any) -> str | None:
 
 
 def insert_references(value: Any, texts: ExchangeTexts) -> Any:
-    """Return an item whose long texts are replaced by references to equal texts of the exchange."""
+    """Return the item with a reference instead of each long text that one of the exchange's texts contains."""
     if isinstance(value, str) and len(value) > _MAX_INLINE_LENGTH:
         for side, text in (("user", texts.user), ("assistant", texts.assistant)):
             start = text.find(value)
