@@ -1,6 +1,6 @@
 """Generates the synchronous modules from the asynchronous ones: `python clients/python/unasync.py`.
 
-A test checks that they match.
+A test checks that the generated modules are up to date.
 """
 
 from __future__ import annotations

@@ -16,7 +16,9 @@ class ToolCall:
 
 
 class Script:
-    """Returns one output per turn. After the last output, it returns a text with the number of messages in the request.
+    """Returns one output for each request to the model, and after the last output a text.
+
+    The text contains the number of messages in the request.
 
     Args:
         outputs: The outputs: texts, tool calls, or exceptions to raise.

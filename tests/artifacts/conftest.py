@@ -1,4 +1,4 @@
-"""Fixtures provide the built artifacts, an interpreter that can run them, and a stack whose servers they use."""
+"""Fixtures for the built artifacts, an interpreter that can run them, and a stack whose servers the artifacts use."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def runtime_python() -> Path:
 
 @pytest.fixture(scope="session")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """Return a running stack with extra queues for the tests. The stack's function drains the stack's own queue."""
+    """Return a running stack with extra queues for the tests, because the stack's function drains the stack's queue."""
     with StackProcess(tmp_path_factory.mktemp("stack"), env=DEFAULT_SETTINGS) as stack:
         running = from_stack(stack.info)
         aws = connect(running.endpoint_url, running.region)

@@ -60,7 +60,7 @@ def test_a_second_build_has_equal_bytes(artifacts: dict[str, Path], function: st
 def test_libraries_are_built_for_the_other_architecture(
     artifacts: dict[str, Path], function: str, tmp_path: Path
 ) -> None:
-    """Every library in the artifact is built for that architecture, and its size is within the limit."""
+    """Every library in the artifact is built for the other architecture. The artifact's size is within the limit."""
     other = next(name for name in PLATFORMS if _ELF_MACHINES[name] != _machine(artifacts[function]))
     _build(function, tmp_path, other)
 
@@ -86,7 +86,7 @@ def test_the_artifact_has_no_unwanted_files(artifacts: dict[str, Path], function
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_the_artifact_has_the_licences(artifacts: dict[str, Path], function: str) -> None:
-    """The artifact has the project's licence, and the agent function's page has those of its packages."""
+    """The artifact has the project's licence, and the agent function's page has the licences of the page's packages."""
     for name in ("LICENSE", "NOTICE"):
         assert (artifacts[function] / name).read_bytes() == (ROOT / name).read_bytes()
     page = artifacts[function] / "functions" / "agent" / "http" / "static" / "built"
@@ -95,7 +95,7 @@ def test_the_artifact_has_the_licences(artifacts: dict[str, Path], function: str
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_every_module_is_compiled(artifacts: dict[str, Path], runtime_python: Path, function: str) -> None:
-    """Each module is present once, as unchecked bytecode of the runtime's version."""
+    """Each module is unchecked bytecode of the runtime's version. Only the project and some packages have sources."""
     magic = subprocess.run(
         [runtime_python, "-c", "import importlib.util, sys; sys.stdout.buffer.write(importlib.util.MAGIC_NUMBER)"],
         check=True,

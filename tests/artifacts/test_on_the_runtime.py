@@ -95,7 +95,7 @@ def test_the_documentation_page_is_in_the_artifact(agent: Invocable) -> None:
 
 
 def test_a_tool_is_called(agent: Invocable) -> None:
-    """The agent library's tools work without its source."""
+    """Tools work, although the artifact has no source files of the agent library."""
     answer = agent.invoke({"action": "run", "prompt": "What time is it in Europe/Paris?", "tools": ["current_time"]})
 
     assert "Europe/Paris" in answer["response"]

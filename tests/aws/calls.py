@@ -11,7 +11,7 @@ from botocore import xform_name
 
 ROOT: Final = Path(__file__).parents[2]
 _PROJECT_PACKAGES: Final = ("functions", "infra", "shared")
-# Each batch action requires the permission for a single action.
+# Each batch action requires the permission for the action on one message.
 _SINGLE_ACTIONS: Final = {
     "SendMessageBatch": "SendMessage",
     "ChangeMessageVisibilityBatch": "ChangeMessageVisibility",
@@ -22,7 +22,11 @@ _TOKEN_ACTIONS: Final = {"database_token": "rds-db:connect", "cache_token": "ela
 _COMMAND_LINE_MODULES: Final = {
     ROOT / "shared" / "stores" / "sqs" / name for name in ("admin.py", "age.py", "emulator.py")
 }
-"""The modules of the command line's queue actions. The agent function counts messages with them. A test covers this."""
+"""The modules of the command line's queue actions.
+
+The agent function uses these modules only to count messages, so it needs none of their other actions.
+A test covers this.
+"""
 
 # The actions of other services' clients. pydantic-ai calls Converse without streaming.
 _CLIENT_ACTIONS: Final = {"bedrock-runtime": "bedrock:InvokeModel", "secretsmanager": "secretsmanager:GetSecretValue"}

@@ -1,4 +1,4 @@
-"""An upload of the template and its nested stacks, as `sam package` does.
+"""Uploads the template and its nested stacks, as `sam package` does.
 
 In the template, the URL of each uploaded file replaces the file's local path.
 """

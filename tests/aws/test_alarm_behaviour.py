@@ -22,7 +22,7 @@ _ALARM: Final[dict[str, Any]] = yaml_parse((Path(__file__).parents[2] / "infra" 
 
 @pytest.fixture
 def issuer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Issuer]:
-    """Return an issuer of tokens that a function with this name accepts."""
+    """Run an issuer of tokens, and set the service's name that the alarm's dimension contains."""
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", _SERVICE)
     with Issuer() as running:
         yield running

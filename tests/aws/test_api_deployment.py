@@ -63,7 +63,7 @@ def test_other_parameters_keep_the_deployment() -> None:
 
 
 def test_the_policy_allows_every_call() -> None:
-    """The policy that contains the values allows every call. Keys and tokens are checked elsewhere."""
+    """The API's policy, which contains parameters' values, allows every call. Keys and tokens are checked elsewhere."""
     policy = transform(Stage="prod")["Resources"]["Api"]["Properties"]["Body"]["x-amazon-apigateway-policy"]
     (statement,) = policy["Statement"]
     assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Allow", "*", "execute-api:Invoke")

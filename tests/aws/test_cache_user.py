@@ -18,7 +18,7 @@ from shared.stores.redis.connection import RedisConnection
 from tests.support.exchanges import exchange
 
 _ROOT: Final = Path(__file__).parents[2]
-# This directory does not contain the command line's own commands, which an operator sends as another user.
+# Other Redis commands of the project's command line are not in this directory. An operator sends them as another user.
 _STORE: Final = _ROOT / "shared" / "stores" / "redis"
 _COMMAND_NAMES: Final = {"delete": "del"}
 # Commands that the client sends at each connection and probe.

@@ -16,7 +16,7 @@ _TEMPLATE: Final = nested("deploy-roles")["Resources"]
 _DEPLOY: Final = _TEMPLATE["DeployRole"]
 _STACK: Final = _TEMPLATE["StackRole"]
 _NESTED: Final = sorted(path.stem for path in (ROOT / "infra" / "aws").glob("*.yaml") if path.stem != "deploy-roles")
-# The service that creates a type's resources, if its name differs. CloudFormation runs a custom resource with Lambda.
+# The service that creates a resource, if its type does not name the service. Lambda runs custom resources.
 _SERVICES: Final = {"Custom": "lambda"}
 
 
@@ -29,7 +29,10 @@ def _workflow() -> dict[Any, Any]:
 
 
 def test_only_the_workflows_environment_may_sign_in() -> None:
-    """The role accepts only a token for AWS of a job in the repository's environment, without a wildcard."""
+    """The role accepts only tokens of jobs in one environment of the repository, and only tokens for AWS.
+
+    The condition has no wildcard.
+    """
     (statement,) = _DEPLOY["Properties"]["AssumeRolePolicyDocument"]["Statement"]
     issuer = "token.actions.githubusercontent.com"
     assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
@@ -61,7 +64,7 @@ def test_the_workflow_signs_in_without_a_stored_key() -> None:
 
 
 def test_the_workflows_role_only_deploys() -> None:
-    """The workflow's role can deploy one stack and upload below its name. Only CloudFormation gets the other role."""
+    """The workflow's role has actions of three services only. It can pass the stack's role only to CloudFormation."""
     assert {action.partition(":")[0] for action in _actions(_DEPLOY)} == {"cloudformation", "iam", "s3"}
     passing = [statement for statement in statements(_DEPLOY) if "iam:PassRole" in statement["Action"]]
     assert [(statement["Action"], statement["Resource"], statement["Condition"]) for statement in passing] == [
@@ -76,7 +79,7 @@ def test_the_workflows_role_only_deploys() -> None:
 
 
 def test_every_action_exists() -> None:
-    """AWS knows each action, and each pattern of actions matches one."""
+    """AWS knows each action, and each pattern matches at least one action."""
     known = json.loads((files("cfnlint") / "data" / "AdditionalSpecs" / "Policies.json").read_text())
     unknown = []
     for action in sorted(_actions(_DEPLOY) | _actions(_STACK)):
@@ -112,7 +115,7 @@ def test_cloudformation_may_pass_every_role_to_its_service() -> None:
 
 
 def test_cloudformation_changes_only_roles_of_the_stack() -> None:
-    """Each action on roles is limited to names that begin with the stack's, or to roles of services."""
+    """Each action on roles is limited to roles with the stack's name as prefix, and to AWS services' own roles."""
     limited = {
         "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/${StackName}-*",
         "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/aws-service-role/*",

@@ -76,7 +76,7 @@ class Emulator:
 
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """Run the emulator, and a PostgreSQL with only the roles that RDS has."""
+    """Run the emulator, and a PostgreSQL with the roles that a cluster on AWS has."""
     state = tmp_path_factory.mktemp("aws")
     with PostgresServer(state / "postgres") as postgres:
         _prepare_as_aurora(postgres)
@@ -182,9 +182,9 @@ def _environment(emulator: Emulator, function: str) -> dict[str, str]:
 
 
 def test_the_stamp_is_published(emulator: Emulator, outputs: dict[str, str]) -> None:
-    """The version of the alias has the stamp in its description and in its environment.
+    """The description of the alias's version and the function's environment contain the same stamp.
 
-    The stamp has each layer's name and number.
+    The stamp identifies the function's settings. It has the names and version numbers of three layers.
     """
     live = emulator.client("lambda").get_function_configuration(
         FunctionName=outputs["AgentFunctionName"], Qualifier="live"

@@ -105,7 +105,7 @@ def test_a_secret_is_not_shown(name: str) -> None:
     ],
 )
 def test_the_database_is_protected_from_deletion(parameters: dict[str, str], protected: str) -> None:
-    """The stage or the parameter decides on the protection. A deletion leaves a snapshot."""
+    """The parameter decides on the protection. Without it, the stage decides. A deletion leaves a snapshot."""
     evaluated = EvaluatedTemplate(_AWS_ACCOUNT, **parameters)
     database = evaluated.evaluate(evaluated.template["Resources"]["DatabaseStack"]["Properties"]["Parameters"])
     assert database["DeletionProtection"] == protected
@@ -125,7 +125,7 @@ def test_the_function_gets_the_plugins_and_their_layer() -> None:
 
 
 def test_the_drain_cannot_trigger_itself() -> None:
-    """The drain sends nothing to its own trigger, so Lambda's recursion detection does not apply."""
+    """The drain sends nothing to the queue that triggers it, so Lambda's recursion detection does not apply."""
     evaluated = EvaluatedTemplate(_AWS_ACCOUNT, Stage="prod")
     allowed = statements(evaluated.evaluate(evaluated.template["Resources"]["SyncRole"]))
     sends = [statement["Resource"] for statement in allowed if "sqs:SendMessage" in statement["Action"]]

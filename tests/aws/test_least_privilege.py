@@ -61,7 +61,7 @@ _HANDLERS: Final = {
 # These actions are in shared code that the function imports but does not use.
 _UNUSED_ACTIONS: Final = {
     "AgentFunction": set[str](),
-    # The class with the client's factory also sends messages and reads the queue's depth.
+    # The function imports the class that creates the SQS client. That class also reads the queue's depth.
     "SyncFunction": {"sqs:GetQueueAttributes"},
     "MigrateFunction": set[str](),
 }

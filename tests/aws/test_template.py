@@ -15,7 +15,8 @@ from tests.aws.policies import statements
 _AWS_ACCOUNT: Final = "111122223333"
 _EMULATOR_ACCOUNTS: Final = ("000000000000", "123456789012", "AWS::AccountId")
 _SUBNETS: Final = {"SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1"}
-# The stamp has SecretsRevision in place of these parameters, because a stamp must not contain secrets.
+# The stamp identifies the settings of a published version. It has SecretsRevision in place of these parameters, because
+# a stamp must not contain secrets.
 _SECRET_PARAMETERS: Final = {"RedisPassword", "DatabaseUrl", "OtelHeaders"}
 # This parameter belongs to the function, not to a version.
 _FUNCTION_PARAMETERS: Final = {"AgentConcurrency"}
@@ -110,7 +111,7 @@ def test_the_stamp_is_in_the_function_and_in_its_version() -> None:
     """The function and its version contain the stamp.
 
     Lambda publishes no version of an unchanged function. CloudFormation publishes no version with an unchanged
-    description.
+    description. Both must therefore change if a setting changes.
     """
     template = EvaluatedTemplate(_AWS_ACCOUNT).template
     release = template["Resources"]["ReleaseStack"]["Properties"]["Parameters"]["Stamp"]

@@ -1,4 +1,7 @@
-"""The cases of the benchmark: append, read, hydrate, store, and a whole invocation."""
+"""The cases of the benchmark: append, read, hydrate (read from PostgreSQL), store, and a whole invocation.
+
+The floor of a case is the part of its work that a bare server does.
+"""
 
 from __future__ import annotations
 
@@ -178,7 +181,7 @@ class Benchmark:
                 name=f"`invoking` through the handler, {kind}",
                 floor_name="raw socket: LRANGE, HGETALL; json.dumps",
                 floor=floor,
-                # The first read seals the list, which changes the length of an entry.
+                # Measured each time, because the first read seals the list, which changes the length of an entry.
                 floor_input=lambda: self._bare.measure_reply(request),
                 work=lambda _: handle(event, _Context()),
                 repetitions=600,

@@ -89,7 +89,7 @@ class Benchmark:
         return seconds
 
     def user(self, user_id: str) -> tuple[float, list[float]]:
-        """Return the seconds of a user's deletion and of each step after it."""
+        """Return the seconds until the response to a user's deletion, and the seconds of each later step."""
         response_seconds = _seconds_of(lambda: self._archive.forget_user(user_id, _ids.new(), []))
         steps = []
         while True:

@@ -1,4 +1,4 @@
-"""Measures the minimum cost of the bare servers: bytes on a socket, and SQL on a plain connection."""
+"""Floors of the benchmarks: the bare servers' part of the work, as bytes on a socket or SQL on a plain connection."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ class Benchmark:
         )
 
     def server_part(self) -> list[str]:
-        """Return the server's time for the script of an append, and for all of its commands."""
+        """Return the server's time for the script of an append, and for all commands of the append."""
         lines = []
         id_makers: dict[str, Callable[[], UUID | None]] = {"time-ordered": lambda: None, "random": uuid.uuid4}
         for name, make_id in id_makers.items():

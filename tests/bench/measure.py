@@ -1,4 +1,4 @@
-"""Times a piece of work and its floor alternately, so that other load affects both equally."""
+"""Times a piece of work and its floor (the bare server's part) alternately, so that other load affects both equally."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Case:
     Attributes:
         floor: The bare server's part of the work, called with the result of `floor_input`.
         work: The project's code, called with the result of `work_input`. Creating the input is not timed.
-        repetitions: The number of measurements of each.
+        repetitions: The number of measurements of the floor, and of the work.
     """
 
     name: str

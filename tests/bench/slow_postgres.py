@@ -111,7 +111,7 @@ def measure(server: PostgresServer, url: str, part: int, *, seconds: float, batc
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure each share and compare it with the proportional share of the full rate."""
+    """Measure the rate for each fraction of PostgreSQL's time; compare it with the same fraction of the full rate."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--parts", type=int, nargs="+", default=[1, 2, 4, 8])
     parser.add_argument("--seconds", type=float, default=15.0)

@@ -26,7 +26,7 @@ _COUNT_ATTRIBUTES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """The numbers of undrained exchanges in the queue and in the outbox, and of invalidations."""
+    """The numbers of undrained exchanges in the queue and in the outbox, and of caches that still miss a change."""
 
     queued: int
     outbox: int

@@ -23,7 +23,7 @@ class Callers:
     """A fixed number of concurrent callers. They log all responses.
 
     Args:
-        rate: Turns per second of all callers together. A late caller does not wait.
+        rate: The sum of all callers' turns per second. A caller that is late takes its next turn without a pause.
     """
 
     def __init__(self, api_url: str, plan: Plan, journal: Journal, *, number: int, rate: float) -> None:

@@ -1,4 +1,4 @@
-"""Sets the clocks of the functions' processes, and with libfaketime also of Valkey's replica, wrong by days."""
+"""Sets clocks wrong by days: the clocks of the functions' processes, and with libfaketime that of Valkey's replica."""
 
 from __future__ import annotations
 

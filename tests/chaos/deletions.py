@@ -33,7 +33,7 @@ class Deletions:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop after the current deletion. The deletion is repeated until it succeeds."""
+        """Stop after the current deletion, which is repeated until it succeeds or has failed too often."""
         self._stopped.set()
         if self._thread.ident is not None:
             self._thread.join()
@@ -85,7 +85,7 @@ class Deletions:
 def _is_done(request: Request, attempts: int) -> bool:
     """Return whether the deletion is complete.
 
-    The first request may have deleted the rows, and Redis may have lost the list by itself. A repetition then finds
-    nothing.
+    The first request may have deleted the rows, and Redis may have lost the list by itself. A repeated request then
+    finds nothing, so its 404 also means that the deletion is complete.
     """
     return request.status == _DELETED or (request.status == _NOT_FOUND and attempts > 1)

@@ -60,7 +60,8 @@ class Deliveries:
         )
         messages = response.get("Messages", [])
         if any(int(message["Attributes"]["ApproximateReceiveCount"]) > _MAX_RECEIVES for message in messages):
-            # The drain needs the remaining receives. Make the messages visible, and receive nothing for a while.
+            # SQS limits the receives of a message, and the drain needs the remaining receives. Make the messages
+            # visible, and receive nothing for a while.
             for message in messages:
                 self._sqs.change_message_visibility(
                     QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0

@@ -122,7 +122,10 @@ class Turn:
 
 @dataclass(slots=True)
 class LoggedDeletion:
-    """The deletion of a thread or a user. It includes all exchanges that were sent before it succeeded.
+    """The deletion of a thread or a user.
+
+    It must remove each exchange whose response came before the deletion began. It may remove each exchange that was
+    sent before the deletion succeeded.
 
     Attributes:
         user_id: The user, if all threads of the user were deleted.

@@ -79,7 +79,7 @@ class Postgres:
         shutil.copytree(self._standby.data_dir, next_data_dir)
         pid = self._targets.pid("postgres")
         self._targets.kill(self._targets.tree("postgres"))
-        # The files are replaced at once, because the supervisor restarts the server with them.
+        # The files are replaced immediately, because the supervisor restarts the server with them.
         self._data_dir.rename(self._data_dir.with_name("postgres-old"))
         next_data_dir.rename(self._data_dir)
         self._targets.wait_restarted("postgres", pid)

@@ -35,7 +35,11 @@ class DeletionIndex:
         return any(each.ended >= turn.sent for each in self.by_thread.get(turn.planned.thread_id, []))
 
     def deleted_at(self, turn: Turn) -> float | None:
-        """Return the earliest time at which a deletion succeeded that started after all responses of the turn."""
+        """Return the time from which a turn's exchange must be deleted, or None.
+
+        Only a deletion that started after all responses of the turn must include the exchange. The earliest success of
+        such a deletion counts.
+        """
         if any(request.is_unknown for request in turn.requests):
             # The server may have executed the request at any time after its caller's timeout.
             return None

@@ -49,7 +49,7 @@ class Size:
     Attributes:
         seconds: The minimum duration of the faults.
         exchanges: The minimum number of accepted exchanges. The run ends after twice `seconds` in any case.
-        invokes_sweep: Whether to invoke the sweep after the callers instead of waiting up to a minute.
+        invokes_sweep: Whether to invoke the sweep when the callers have finished, instead of waiting up to a minute.
     """
 
     seconds: float

@@ -1,4 +1,4 @@
-"""The processes and the queue for fault injection. Each fault looks them up again."""
+"""The processes and the queue for fault injection. Each fault looks the processes up again."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Targets:
         return int(self._stack.info["pids"][server])
 
     def tree(self, server: Server) -> list[psutil.Process]:
-        """Return a server's processes. The parent is first, so that a killed parent cannot replace its children."""
+        """Return a server's processes. The parent is first, so it is killed first and cannot replace its children."""
         with suppress(psutil.NoSuchProcess):
             first = psutil.Process(self.pid(server))
             return [first, *([] if server == "emulator" else first.children(recursive=True))]

@@ -1,4 +1,4 @@
-"""The verdict checks each exchange's response against the stores (guarantees 1, 2 and 6)."""
+"""Checks each exchange's responses against the stores (guarantees 1, 2 and 6)."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Verdict:
     """The result of the checks. Each list has one sentence for each deviation.
 
     Attributes:
-        outbox_lost: Exchanges with durability `redis` whose Valkey was killed before the sweep.
-        keys_lost: Keys of requests during an outage of PostgreSQL. Only a Valkey that was killed had them.
+        outbox_lost: Exchanges with durability `redis` that Valkey may have lost before the sweep.
+        keys_lost: Keys that only Valkey had, because PostgreSQL did not respond, and that Valkey may have lost.
         incomplete: Responses that lack stored exchanges without reporting a degraded layer.
         returned: Deleted exchanges that are stored or in a later response.
-        unknown_stored: Turns without a response whose exchange is stored.
-        unknown_missing: Turns without a response whose exchange is not stored.
+        unknown_stored: The number of turns without a response, but with a stored exchange.
+        unknown_missing: The number of turns without a response and without a stored exchange.
     """
 
     lost: list[str] = field(default_factory=list)
@@ -175,7 +175,7 @@ class Judge:
         )
 
     def _is_key_lost(self, turn: Turn) -> bool:
-        """Return whether the key and its exchange were only in a Valkey that was killed later."""
+        """Return whether the key and its exchange may have been only in Valkey, which may have lost them later."""
         responses = sorted(turn.answered, key=lambda request: request.sent)
         if turn.planned.id_source != "key" or len(responses) < len(("first", "second")):
             return False
@@ -246,8 +246,9 @@ class Judge:
 def _must_sort_after(first: Turn, second: Turn) -> bool:
     """Return whether the second exchange must sort after the first exchange.
 
-    It must if the second turn began with `/invoking`, or if the service created both ids from the time. It need not if
-    the caller created the second UUIDv7. Imports sort by their own times.
+    Imports sort by their own times, and a caller's UUIDv7 sorts by the caller's time. The result is therefore false if
+    either exchange is an import, or if the caller created the second id as a UUIDv7. Otherwise it is true if the second
+    turn began with a successful `/invoking`, or if the service created both ids from the time.
     """
     if second.planned.id_source == "uuid7" or "import" in {first.planned.id_source, second.planned.id_source}:
         return False

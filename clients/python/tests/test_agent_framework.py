@@ -1,4 +1,4 @@
-"""Microsoft Agent Framework's agents with the client's providers, compared with its own in-process history."""
+"""Microsoft Agent Framework's agents with the client's providers, compared with the framework's in-process history."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def weather(city: str) -> str:
 
 
 def _plain(messages: list[Message]) -> list[Any]:
-    """Return messages without generated ids and source notes."""
+    """Return the role, author and contents of each message, without generated ids."""
     shown = []
     for each in (message.to_dict() for message in messages):
         contents = [{key: value for key, value in content.items() if key != "id"} for content in each["contents"]]
@@ -133,7 +133,8 @@ def test_a_repeated_conversation_is_stored_once(
                 stored = await HybridHistoryProvider(memory).get_messages(thread_id)
                 assert len(stored) == 2 * number
             assert [message.text for message in stored] == [message.text for message in conversation]
-            # The caller passes only the end of the conversation, then twice the same messages without the conversation.
+            # The caller passes only the end of the conversation. Then it passes the same pair of messages twice,
+            # without the conversation.
             conversation = [*conversation[-2:], Message("user", ["Bye"])]
             await agent.run(conversation, session=agent.create_session(session_id=thread_id))
             for _ in range(2):

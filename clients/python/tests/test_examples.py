@@ -23,7 +23,7 @@ INSTALLED = [(name, text) for (name, needs), text in OUTPUT.items() if importlib
 
 @pytest.mark.parametrize(("name", "expected"), INSTALLED, ids=[name for name, _ in INSTALLED])
 def test_an_example_runs(name: str, expected: str) -> None:
-    """The example prints its memory's contents."""
+    """The example ends without an error and prints what the agent got from the memory."""
     result = subprocess.run(
         [sys.executable, EXAMPLES / name],
         env={**os.environ, "OPENAI_AGENTS_DISABLE_TRACING": "1"},
@@ -54,5 +54,5 @@ def test_the_graph_of_the_recipe_remembers_in_the_next_process(user_id: str, thr
 
 
 def test_every_example_is_run() -> None:
-    """Every example is tested: `client.py` in its own environment, and `plugin.py` by the service's tests."""
+    """Every example is tested: `client.py` in its own environment, `plugin.py` by the service's tests, others here."""
     assert {path.name for path in EXAMPLES.glob("*.py")} == {"client.py", "plugin.py", *(name for name, _ in OUTPUT)}

@@ -28,7 +28,7 @@ VALUES: list[dict[str, Any]] = [
 
 
 def test_values_are_returned_unchanged(client: MemoryClient, user_id: str) -> None:
-    """Values are returned as by the framework's own store."""
+    """The store returns the same values as the framework's own store."""
     store, framework_store = PreferencesStore(client), InMemoryStore()
     namespace = ("preferences", user_id)
     for each in (store, framework_store):
@@ -86,7 +86,8 @@ def test_filters(client: MemoryClient, user_id: str) -> None:
 def test_filters_of_texts_and_nested_values(client: MemoryClient, user_id: str) -> None:
     """Filters have the same results as in the framework's own store.
 
-    Only the framework's own store fails for a text that is not a number.
+    There is one difference: if a text that is not a number is compared with a number, the framework's own store fails,
+    and this store finds no match.
     """
     store, framework_store, namespace = PreferencesStore(client), InMemoryStore(), ("preferences", user_id)
     values: dict[str, dict[str, Any]] = {

@@ -1,4 +1,4 @@
-"""The OpenAI Agents SDK's runner with a session in the memory, compared with its own SQLite session."""
+"""The OpenAI Agents SDK's runner with a session in the memory, compared with the SDK's own SQLite session."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OUTPUT: Any = {"type": "function_call_output", "call_id": "c1", "output": "Sun ð
 
 
 def output(value: object) -> Any:
-    """Return the item with another value."""
+    """Return the tool's output item with another value."""
     return {**OUTPUT, "output": value}
 
 

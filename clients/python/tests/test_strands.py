@@ -1,4 +1,4 @@
-"""Strands' agents with sessions in the memory, compared with its own file sessions."""
+"""Strands' agents with sessions in the memory, compared with Strands' own file sessions."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _group(number: int) -> Any:
 
 
 def test_reading_a_long_session_needs_one_request(url: str, thread_id: str) -> None:
-    """The session is in the thread's first exchange; the agents' states follow."""
+    """The session needs one request, because it is in the first exchange. An agent's newest state needs another one."""
     requests: list[httpx.Request] = []
     with (
         httpx.Client(event_hooks={"request": [requests.append]}) as http,
@@ -140,7 +140,7 @@ def test_reading_a_long_session_needs_one_request(url: str, thread_id: str) -> N
 
 
 def test_messages(repository: HybridSessionRepository, client: MemoryClient, thread_id: str) -> None:
-    """Messages are returned in the order of their numbers, in pages, per agent, including bytes."""
+    """An agent's messages are returned in the order of their numbers, in pages, including bytes."""
     picture = {"image": {"format": "png", "source": {"bytes": b"\x00\x01\xff"}}}
     messages = [_message(0, {"text": "What is it?"}, picture), _message(1, {"text": "Noise."}, role="assistant")]
     for each in messages:

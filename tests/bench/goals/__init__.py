@@ -1,1 +1,1 @@
-"""The speed goals are measured side by side in one run, with client and servers on one core."""
+"""All speed goals are measured in one run, with the client and the servers on one core."""

@@ -1,8 +1,8 @@
-"""Measures reads after a failover of Redis that has lost nothing: each list is compared with PostgreSQL once.
+"""Measures reads after a failover in which Redis loses nothing. Each list is then compared with PostgreSQL once.
 
-Several processes of the agent function are simulated by threads, each with its own connections. A read is a turn's
-recall. Only a read compares a list. A comparison causes one query. In the first 150 seconds it causes two queries,
-because it also checks the queue.
+Several processes of the agent function are simulated by Python threads, each with its own connections. A read is a
+turn's recall, which loads the memory. The first read of a list compares the list, with one query. In the first 150
+seconds it needs two queries, because it also checks the queue.
 """
 
 from __future__ import annotations

@@ -102,7 +102,10 @@ def alternate(times: int, *calls: Callable[[], object], between: Callable[[], ob
 
 
 def compare(name: str, cost: float, reference_name: str, reference: float, goal: Goal | None) -> Figure:
-    """Return a line from two times in microseconds. The goal applies to the time, the ratio, or its inverse."""
+    """Return a line from two times in microseconds.
+
+    The goal applies to the time, the ratio, or the inverse of the ratio, as its unit says.
+    """
     ratio = cost / reference
     value = ratio if goal is None or goal.unit == "x" else cost if goal.unit == "us" else reference / cost
     return Figure(name, microseconds(cost), f"{reference_name}: {microseconds(reference)}", ratio, value, goal)

@@ -1,4 +1,4 @@
-"""Each function's import time in a new process is compared with importing its packages."""
+"""Each function's import time in a new process is compared with the import time of its packages."""
 
 from __future__ import annotations
 

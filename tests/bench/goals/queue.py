@@ -1,4 +1,4 @@
-"""Measures the CPU time of the client's thread for sending an exchange to SQS. The server responds at once."""
+"""Measures the CPU time of the client's thread for sending an exchange to SQS. The server responds immediately."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def _hydrate(system: BenchSystem, length: int) -> Iterator[Figure]:
     floors, plain, works = [], [], []
     for number in range(system.sizes.repetitions):
         thread_id = f"{user}-{number * 7919 % threads + 1}"
-        # Read the thread once before, so that neither measured query reads it from disk.
+        # Read the thread once before, so that no measured query reads it from disk.
         system.archive.window(thread_id, WINDOW)
         read = system.cache.read(thread_id, None)
         window_arguments = window_parameters(thread_id, WINDOW)

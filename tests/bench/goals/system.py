@@ -25,14 +25,15 @@ from shared.stores.redis.connection import RedisConnection
 from shared.testing import InMemoryQueue
 from tests.support.exchanges import refill
 
-# The number of exchanges. A list then has 100 messages.
+# The number of exchanges in the window. A full list therefore has 100 messages.
 WINDOW: Final = 50
 USER: Final = "bench-user"
 PREFERENCES: Final = {f"preference_{number}": f"value {number}" for number in range(10)}
 LENGTHS: Final = (200, 800)
 _WORDS: Final = "How do I keep a list sorted while I insert into it? Use bisect.insort. "
 
-# After an id from the future, the next id is a millisecond later.
+# An id that is generated after an id from the future is one millisecond later. With a longer step, the next exchange is
+# newer than both.
 _STEP: Final = timedelta(milliseconds=2)
 
 Event = dict[str, Any]
@@ -68,7 +69,7 @@ def _text(length: int) -> str:
 
 
 class InstantSqsClient:
-    """An SQS client whose queue responds at once, in this process."""
+    """An SQS client that responds immediately, without a server."""
 
     def send_message(self, **_: object) -> dict[str, str]:
         """Accept a message."""
@@ -146,7 +147,7 @@ class BenchSystem:
         refill(self.cache, thread_id, Window(exchanges, is_all=is_all))
 
     def invoke(self, event: Event) -> Event:
-        """Invoke the agent function with an event. The function's queue responds at once."""
+        """Invoke the agent function with an event. The function's queue responds immediately."""
         if self._handle is None:
             with patch("shared.stores.sqs.client.sqs_client", InstantSqsClient):
                 # Imported here, because the module reads the environment that this run has just set.

@@ -1,4 +1,4 @@
-"""A turn reads a window and appends to it: in the store, by direct invocation, and by a REST event."""
+"""Measures the two steps of a turn, a read of the window and an append to it, in the store and through the function."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _reads(system: BenchSystem, client: redis.Redis, bare_redis: BareRedis, leng
     reply_bytes = 0
 
     def measure_reply() -> None:
-        # The first read seals the list, which changes the length of an entry.
+        # Measured each time, because the first read seals the list, which changes the length of an entry.
         nonlocal reply_bytes
         reply_bytes = bare_redis.measure_reply(request)
 
@@ -101,8 +101,8 @@ def _appends(system: BenchSystem, client: redis.Redis, length: int) -> Iterator[
 
     def prepare() -> None:
         client.delete(f"thread:{thread_id}:pending")
-        # Each exchange has its own millisecond. So its order key is newer than the tail's, like that of a user's
-        # exchange.
+        # Each exchange has its own millisecond. Its order key is therefore higher than the order key of the list's last
+        # exchange, as usual in a conversation.
         ordered.append(system.newer_exchange(thread_id, length))
         random.append(system.newer_exchange(thread_id, length, is_random=True))
 

@@ -16,7 +16,7 @@ URL = "http://memory"
 
 
 class FakeService:
-    """Like the real service, it ignores a second exchange with an id, and a replaced exchange keeps its position.
+    """The fake service. It ignores a second exchange with the same id, and a replaced exchange keeps its position.
 
     Attributes:
         exchanges: The stored request bodies, by exchange id.

@@ -1,4 +1,4 @@
-"""A client of either kind that gets prepared responses."""
+"""A synchronous or asynchronous client that gets prepared responses."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from tests.clients.python.scripted_client import ScriptedClient, problem
 
 
 def nested_object(depth: int) -> dict[str, Any]:
-    """Return objects in objects."""
+    """Return an object with this many levels."""
     value: dict[str, Any] = {}
     for _ in range(depth - 1):
         value = {"a": value}

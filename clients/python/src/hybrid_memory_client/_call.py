@@ -24,7 +24,8 @@ class Call(Generic[_Result]):
     Attributes:
         parse: Parses a successful response.
         waits_for_first: Whether a 409 means that this same call is still running.
-        is_deletion: Whether a 404 means that an earlier attempt deleted the resource, if that attempt may have arrived.
+        is_deletion: Whether the call deletes a resource. If an earlier attempt may have arrived, a 404 then means that
+            this attempt deleted the resource.
     """
 
     method: str
@@ -47,7 +48,7 @@ class Call(Generic[_Result]):
                 raise CannotBeKept(f"{name}: {reason}")
         if self.body is None:
             return None
-        # The body's own object is one level above its fields.
+        # The limit is for a value of a field. The body is one level above its fields.
         if reason := json_error(self.body, MAX_DEPTH + 1):
             raise CannotBeKept(reason)
         return json.dumps(self.body, ensure_ascii=False, separators=(",", ":")).encode()
@@ -56,7 +57,7 @@ class Call(Generic[_Result]):
         """Parse the response.
 
         Raises:
-            ApiError: The API refused, or failed.
+            ApiError: The API refused the request, or failed.
             NotThisApi: The response is not from this API.
         """
         if not response.is_success:

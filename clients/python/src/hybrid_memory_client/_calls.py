@@ -46,7 +46,7 @@ def normalize_base_url(url: str) -> str:
     """Return the URL without its trailing slash.
 
     Raises:
-        ValueError: It is not an http or https URL.
+        ValueError: It is not an http or https URL, has a query or a fragment, or ends with the name of a route.
     """
     try:
         parts = urlsplit(url)
@@ -79,7 +79,7 @@ def run(
     """`POST /run`. All attempts have the same key.
 
     Raises:
-        CannotBeKept: The key has characters that a header cannot contain.
+        CannotBeKept: The key has characters that a header cannot contain, or spaces at its ends.
     """
     if not isinstance(idempotency_key, str) or not _KEY_PATTERN.fullmatch(idempotency_key):
         raise CannotBeKept("idempotency_key: must be printable ASCII characters, without spaces at its ends")
@@ -138,7 +138,10 @@ def invoked(
 
 
 def is_future_id(error: InvalidRequest) -> bool:
-    """Return whether the service rejected the exchange's id as too far in the future."""
+    """Return whether the service rejected the exchange's id.
+
+    It rejects an id that this client generated only if the id is too far in the future.
+    """
     return any(each.field == "exchange_id" for each in error.errors)
 
 

@@ -38,7 +38,7 @@ class Connections:
         return self._http
 
     def close(self) -> None:
-        """Close the pool, except one that the caller passed in."""
+        """Close the pool, unless the caller passed it in."""
         if self._is_own:
             self._http.close()
 
@@ -77,7 +77,7 @@ class AsyncConnections:
         return http
 
     async def aclose(self) -> None:
-        """Close the running loop's pool, except one that the caller passed in; other pools close with their loops."""
+        """Close the running loop's pool, unless the caller passed it in. Other pools close with their loops."""
         with self._lock:
             pool = self._pools.get(_running_loop())
         if pool is not None:
@@ -103,7 +103,7 @@ async def _lifetime(http: httpx.AsyncClient, owner: weakref.ref[AsyncConnections
 
 
 def _close_later(loop: object, lifetime: _Lifetime) -> None:
-    """Close the pool of a client that was garbage-collected; its loop may run in another thread."""
+    """Close the pool of a client that was garbage-collected. The pool's loop may run in another thread."""
     if isinstance(loop, asyncio.AbstractEventLoop) and not loop.is_closed():
         loop.call_soon_threadsafe(lambda: loop.create_task(_close(lifetime)))
 

@@ -17,7 +17,7 @@ _RANDOM_BITS: Final = 74
 _IMPORT_RANDOM_BITS: Final = 22
 _VERSION_AND_VARIANT: Final = (0x7 << 76) | (0b10 << 62)
 _LOW_62: Final = (1 << 62) - 1
-# The service rejects ids from more than 10 s ahead.
+# The service rejects ids whose time is more than 10 s in the future.
 _MAX_AHEAD_MS: Final = 9_000
 _VERSION: Final = 7
 
@@ -28,7 +28,7 @@ def make_uuid7(milliseconds: int, randomness: int) -> UUID:
 
 
 def is_time_ordered(exchange_id: UUID) -> bool:
-    """Return whether the id is a UUIDv7, judged by the version digit only, as the service does."""
+    """Return whether the id is a UUIDv7. As in the service, only the version digit decides."""
     return exchange_id.int >> 76 & 0xF == _VERSION
 
 
@@ -58,7 +58,7 @@ class ExchangeIds:
         return new_id
 
     def for_import(self, created_at: datetime) -> UUID:
-        """Return a new id of the millisecond of `created_at`, which does not affect `new`.
+        """Return a new id with the millisecond of `created_at`. Later ids of `new` do not depend on this id.
 
         Ids for equal times increase with each call.
         """
@@ -69,7 +69,7 @@ class ExchangeIds:
         return make_uuid7((created_at.astimezone(UTC) - epoch) // (datetime.resolution * 1000), randomness)
 
     def observe(self, exchange_ids: Iterable[UUID | None]) -> None:
-        """Make later ids sort after these, except after ids from the future."""
+        """Make later ids sort after these ids. An id whose time is more than 9 s in the future is ignored."""
         with self._lock:
             most = self._now_ms() + _MAX_AHEAD_MS
             numbers = [
@@ -96,7 +96,7 @@ class ExchangeIds:
         with self._lock:
             self._offset = max(least, min(most, 0.0))
             if self._last >> 80 > self._now_ms() + _MAX_AHEAD_MS:
-                # A clock that ran ahead generated this id. The service would reject its successors.
+                # The clock was ahead when it generated this id. The service would reject the ids after it.
                 self._last = 0
 
     def now(self) -> float:

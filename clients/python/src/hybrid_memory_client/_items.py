@@ -1,8 +1,9 @@
-"""Stores a framework's own items in exchanges: texts for all readers, and the complete items in the metadata.
+"""Stores an agent framework's own items in exchanges: texts for all readers, and the complete items in the metadata.
 
-One exchange holds a turn: the user's message, the tool calls and their results, and the answer. A long text that occurs
-both in an item and in the exchange's texts is stored once: the item refers to the text. An item that is too large for
-one exchange is stored in parts, in exchanges of their own, and the turn refers to them.
+An item is a message, a tool call or its result. One exchange holds the items of a turn: the user's message, the tool
+calls and their results, and the answer. A long text that occurs both in an item and in the exchange's texts is stored
+once: the item refers to the text. An item that is too large for one exchange is stored in parts. Each part has its own
+exchange, and the turn refers to the parts.
 
 In the metadata, `kind` and `steps` are for every reader of the thread. The value under the framework's name is for its
 adapter only:
@@ -26,7 +27,7 @@ from hybrid_memory_client._texts import PARTS, ExchangeTexts, ToolStep, find_res
 from hybrid_memory_client._validation import json_error
 from hybrid_memory_client.errors import CannotBeKept
 
-# The service accepts 100,000 bytes; the rest is for the metadata around the items.
+# The service accepts 100,000 bytes of metadata. The difference is a reserve.
 _MAX_BYTES: Final = 99_000
 # Larger items are stored in parts, which leaves space for the rest of the turn.
 _MAX_ITEM_BYTES: Final = 64_000
@@ -112,7 +113,7 @@ def validate_item(item: Any) -> Any:
     """Return the item after a round trip through JSON.
 
     Raises:
-        CannotBeKept: The round trip changed the item.
+        CannotBeKept: The item is not JSON, the round trip changed it, or it has a reserved key.
     """
     if reason := json_error(item, _MAX_DEPTH):
         raise CannotBeKept(f"an item is not JSON that the memory can store: {reason}")
@@ -219,7 +220,7 @@ def _join_texts(texts: Sequence[str]) -> str:
 
 
 def _limit_steps(steps: Sequence[ToolStep]) -> list[dict[str, str]]:
-    """Return as many steps as fit. They are for display only; the items are complete."""
+    """Return as many steps as the limit allows. Steps are for display only; the stored items are complete."""
     shown: list[dict[str, str]] = []
     for step in steps:
         shown.append(step.to_json())

@@ -70,11 +70,11 @@ class ItemReader:
     _retracted: set[str] = field(default_factory=set)
     _seen: set[str] = field(default_factory=set)
     _parts: dict[str, dict[int, str]] = field(default_factory=dict)
-    # Older versions store only the number of retracted items. This is the number still to skip.
+    # Older versions of this package stored only the number of retracted items. This many items must still be skipped.
     _retracted_count: int = 0
 
     def add_message(self, message: Message) -> list[StoredExchange]:
-        """Add the next message, in either order; return the exchanges that are now complete."""
+        """Add the next message, oldest first or newest first; return the exchanges that are now complete."""
         complete = []
         if self._messages and (message.exchange_id is None or message.exchange_id != self._messages[0].exchange_id):
             complete += self.finish()
@@ -147,11 +147,11 @@ class ItemReader:
 
 
 def require_complete(degraded: Sequence[str], *, allow_degraded: bool) -> None:
-    """Check the layers that did not respond for a page.
+    """Check that a page is complete, by the layers that did not respond.
 
     If only PostgreSQL is down, the API returns a page only if Redis has all of it. If only Redis is down, the page
-    lacks at most undrained exchanges. If both are down, or the queue is known to hold exchanges, the newest ones may be
-    missing.
+    lacks at most undrained exchanges. If both are down, or the queue is known to hold exchanges, the newest exchanges
+    may be missing.
 
     Raises:
         HistoryDegraded: The page may lack messages.

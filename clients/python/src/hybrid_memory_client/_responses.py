@@ -10,13 +10,13 @@ from hybrid_memory_client.errors import ApiError, NotThisApi, RefusedByGateway, 
 from hybrid_memory_client.retries import retry_after
 
 _FIRST_SERVER_ERROR: Final = 500
-# A gateway or proxy in front of the API may send these statuses itself; 413 and 429 with any body.
+# A gateway or proxy in front of the API may send these statuses itself, with any body.
 _LIMIT_STATUSES: Final = frozenset({413, 429})
 _FORBIDDEN: Final = 403
 _AUTH_STATUSES: Final = frozenset({401, _FORBIDDEN})
 # API Gateway's message for a route or stage that does not exist.
 _NO_ROUTE_MESSAGE: Final = "Missing Authentication Token"
-# The service's detail for a route that does not exist. For a missing thread the detail is longer.
+# The service's detail for a route that does not exist. For a missing thread, the service sends another detail.
 _NO_ROUTE_DETAILS: Final = {404: "Not Found", 405: "Method Not Allowed"}
 
 

@@ -21,18 +21,19 @@ class MemoryClient(Sender):
     Every call is retried after a lost connection, 429, 502, 503 and 504. A retry never repeats an effect: all attempts
     of `run` have the same `Idempotency-Key`, and all attempts of `invoked` the same `exchange_id`.
 
-    All methods raise `ApiError` (or a subclass) for a problem, `ConnectionFailed` without a response, `NotThisApi` if
-    another server responds at the URL, and `CannotBeKept` for invalid values, before a request is sent.
+    All methods raise `ApiError` (or a subclass) if the API responds with an error, `ConnectionFailed` if there is no
+    response, and `NotThisApi` if another server responds at the URL. For invalid values they raise `CannotBeKept`
+    before a request is sent.
 
     Args:
         base_url: The API's URL, including the stage, e.g. `https://….execute-api.eu-central-1.amazonaws.com/prod`.
         auth: A bearer token, any `httpx.Auth`, or a function that returns a token.
-            It is called again after a 401.
+            The client calls the function again after a 401.
         timeout: The timeout of each attempt: seconds, or an `httpx.Timeout`.
         retry: The number of retries and the delays between them.
         headers: Sent with every request.
         http_client: The caller's `httpx.Client`, with its timeout, proxies and certificates. The caller closes
-            this client. By default, proxies in the environment are ignored.
+            this client. Without this argument, proxies in the environment are ignored.
     """
 
     # --- turns ---
@@ -60,15 +61,15 @@ class MemoryClient(Sender):
         Args:
             prompt: The user's message.
             agent_name: The name of an agent; the service's default if None.
-            instructions: Replace the service's default instructions; the memory is appended.
+            instructions: Used instead of the service's default instructions; the service appends the memory's context.
             tools: Names of registered tools for this run.
             thread_id: Without it there is no history.
             user_id: Without it there are no preferences.
             document_ids: Attached to the thread.
-            exchange_id: The exchange's id, so that it can be found even if the response is lost.
+            exchange_id: The exchange's id. With it, you can find the exchange even if the response is lost.
             metadata: A JSON object stored with the texts, at most 100,000 bytes.
-            replaces: The id of an exchange of the thread. The agent gets the history before it, and the new exchange
-                takes over its position and id.
+            replaces: The id of an exchange of the thread. The agent gets the history before that exchange, and the new
+                exchange takes over its position and id.
             max_context_tokens: Limits the context from the memory, within the service's own limit.
             idempotency_key: Identifies the turn. Two calls with the same key within a day are one run with one answer.
                 Generated if None.
@@ -137,7 +138,7 @@ class MemoryClient(Sender):
             document_ids: Attached to the thread.
             exchange_id: The exchange's id. Two calls with the same id store one exchange. Generated if None.
             metadata: A JSON object stored with the texts, at most 100,000 bytes, e.g. tool calls.
-            created_at: When an imported exchange took place, in the past and with a time zone. By default, now. Imports
+            created_at: The time of an imported exchange, in the past and with a time zone. The default is now. Imports
                 with equal times keep the order of the calls.
         """
         turn = user_message, assistant_message, thread_id, user_id, document_ids
@@ -149,7 +150,7 @@ class MemoryClient(Sender):
         except InvalidRequest as error:
             if exchange_id is not None or created_at is not None or not calls.is_future_id(error):
                 raise
-            # The response's `Date` has corrected the clock.
+            # The `Date` of the failed response has corrected the clock, so a new id is no longer in the future.
             return self._send(calls.invoked(*turn, self.new_id(), metadata, None))
 
     def replace_exchange(
@@ -195,7 +196,7 @@ class MemoryClient(Sender):
     def read_messages(
         self, thread_id: str, *, limit: int | None = None, cursor: str | None = None, order: Order = "asc"
     ) -> Page[Message]:
-        """Return a page of a thread's messages, from PostgreSQL and the undrained ones in Redis."""
+        """Return a page of a thread's messages: those in PostgreSQL, and those in Redis that are not drained yet."""
         page = self._send(calls.read_messages(thread_id, limit, cursor, order))
         self._ids.observe(message.exchange_id for message in page.items)
         return page

@@ -28,8 +28,9 @@ _FIRST_PAGE, _LAST_PAGE = 2, 200
 
 
 class Journal:
-    """A thread as a list of items. A turn is one exchange; each call adds items to it until the next user message.
+    """A thread as a list of an agent framework's items: messages, tool calls and their results.
 
+    A turn is one exchange. Each call of `append` adds items to this exchange until the next user message.
     Items are stored when `append` returns; nothing is buffered.
 
     Args:
@@ -67,8 +68,8 @@ class Journal:
 
         Raises:
             CannotBeKept: An item is invalid or too large; none was stored.
-            NotKept: No store accepted the items, or only the first `items_kept` are stored. Each exchange has a group
-                of items; the cause is the error of the first group that failed.
+            NotKept: No store accepted the items, or only the first `items_kept` items are stored. The items are stored
+                in groups, each in one exchange. The cause is the error of the first group that failed.
         """
         new = make_records(items)
         if not new:
@@ -95,11 +96,11 @@ class Journal:
         self._turns.put(self._framework, self.thread_id, OpenTurn(exchange_id, newest, draft.records))
 
     def _extend(self, turn: OpenTurn, new: list[ItemRecord]) -> bool:
-        """Add items to an exchange of this process; return whether they are stored.
+        """Add items to an exchange of this process by replacing the exchange; return whether the items are stored.
 
         The exchange must be the thread's newest, so that the items keep their order. If the replacement fails, the
-        caller stores the items in a new exchange. If only the response to the replacement was lost, readers skip the
-        duplicates.
+        caller stores the items in a new exchange. If the replacement succeeds but its response is lost, the items are
+        stored twice, and readers skip the duplicates.
         """
         draft = make_draft(self._framework, [*turn.records, *new])
         return draft is not None and self._replace(turn, draft, new)

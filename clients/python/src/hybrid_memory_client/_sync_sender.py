@@ -95,7 +95,7 @@ class Sender:
         try:
             response = http.send(request, auth=httpx.USE_CLIENT_DEFAULT if self._auth is None else self._auth)
         except httpx.LocalProtocolError as error:
-            # The library's own message repeats the header, which may be the token.
+            # The message of httpx repeats the header, which may contain the token.
             if is_invalid_header(error):
                 raise CannotBeKept("a header is invalid in HTTP: check the token and `headers`") from None
             raise ConnectionFailed(f"{call.method} {self.base_url}: {error}") from error

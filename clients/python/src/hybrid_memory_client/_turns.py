@@ -1,4 +1,4 @@
-"""The open turns of a process: the exchange that holds a thread's newest items."""
+"""The open turns of a process. An open turn is the exchange to which a thread's next items are added."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class OpenTurn:
     """An exchange that this process stored, with its items.
 
     Attributes:
-        newest_id: The thread's newest exchange known to this process: this one, or one that holds parts of its items.
+        newest_id: The id of the thread's newest exchange that this process knows: this exchange, or an exchange that
+            holds parts of its items.
     """
 
     exchange_id: UUID
@@ -28,7 +29,10 @@ class OpenTurn:
     records: tuple[ItemRecord, ...]
 
     def accepts(self, new: list[ItemRecord]) -> bool:
-        """Return whether more items belong to this turn. A further user message begins the next turn."""
+        """Return whether new items belong to this turn.
+
+        A user message begins the next turn if this turn has a user message or an answer.
+        """
         starts_turn = any(each.texts.starts_turn for each in new)
         return not (starts_turn and any(each.texts.starts_turn or each.texts.assistant for each in self.records))
 
@@ -69,12 +73,12 @@ class OpenTurns:
             self._stored.put((framework, thread_id), max(stored_id, exchange_id))
 
     def newest_stored(self, framework: str, thread_id: str) -> UUID | None:
-        """Return the newest exchange that was stored."""
+        """Return the id of the newest exchange that was stored."""
         with self._lock:
             return self._stored.get((framework, thread_id))
 
     def forget(self, framework: str, thread_id: str) -> None:
-        """Remove a deleted thread's turn."""
+        """Remove a deleted thread's open turn and the id of its newest exchange."""
         with self._lock:
             self._open.pop((framework, thread_id), None)
             self._stored.pop((framework, thread_id), None)

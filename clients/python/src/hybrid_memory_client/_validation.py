@@ -12,7 +12,7 @@ _MAX_PATH_LENGTH: Final = 100
 
 
 def text_error(value: str) -> str | None:
-    """Return why a text cannot be stored in PostgreSQL or JSON, or None."""
+    """Return why a text cannot be stored in PostgreSQL or JSON; None if it can be stored."""
     if "\x00" in value:
         return "must not contain NUL characters"
     try:
@@ -23,7 +23,7 @@ def text_error(value: str) -> str | None:
 
 
 def json_error(value: object, max_depth: int = MAX_DEPTH) -> str | None:
-    """Return why a value cannot be stored as JSON, and where in the value, or None.
+    """Return the path of an invalid part of a value and why JSON cannot hold it; None if all parts are valid.
 
     The check is iterative and visits each container once per level, so it also works for deep and circular values.
     """

@@ -38,9 +38,9 @@ class HybridHistoryProvider(HistoryProvider):
     are not lost.
 
     Reading raises `HistoryDegraded` if a layer does not respond and messages may be missing. Storing raises `NotKept`
-    if no store accepted the messages, and `CannotBeKept` for a message that JSON would change. Like the framework, the
-    provider does not store raw provider objects. It stores that a tool raised an exception, but not the exception's
-    text.
+    if no store accepted the messages, and `CannotBeKept` for a message that JSON would change. Like the framework, this
+    class does not store the raw objects of a model's provider. It stores that a tool raised an exception, but not the
+    exception's text.
 
     Args:
         client: A client of the deployment.
@@ -91,7 +91,7 @@ class HybridHistoryProvider(HistoryProvider):
         state: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Store messages: a run as one exchange, or as several if it is too large for one."""
+        """Store messages: a run as one exchange, or as several exchanges if it is too large for one."""
         await _store(self._client, session_id, self._user_id, messages, self._on_refused)
 
 
@@ -101,12 +101,11 @@ class HybridContextProvider(ContextProvider):
     Args:
         client: A client of the deployment.
         user_id: The user whose preferences are added.
-        history: Whether the conversation in the session's thread is added too, and each run stored as its next
-            exchange. Use it for an agent without a history provider. Tool calls are stored, and a
-            `HybridHistoryProvider` can read them.
+        history: Whether the conversation in the session's thread is added too. Each run is then stored as the thread's
+            next exchange, with its tool calls, which a `HybridHistoryProvider` can read. Set it for an agent without a
+            history provider.
         source_id: The provider's name in the framework.
-        allow_degraded: If a layer that may hold the history did not respond, continue instead of raising
-            `HistoryDegraded`.
+        allow_degraded: Continue even if preferences or exchanges may be missing, instead of raising `HistoryDegraded`.
         on_refused: Returns a replacement for a message that cannot be stored; None skips the message.
     """
 
@@ -138,7 +137,8 @@ class HybridContextProvider(ContextProvider):
         """Add the memory's context to the instructions."""
         thread_id = context.session_id if self._history else None
         memory = await self._client.invoking(thread_id=thread_id, user_id=self._user_id)
-        # PostgreSQL has all but the undrained exchanges. Without it, preferences and exchanges may be missing.
+        # PostgreSQL has everything except undrained exchanges. If it does not respond, preferences and exchanges may be
+        # missing.
         missing = [layer for layer in memory.degraded if layer == "postgres" or (self._history and layer != "redis")]
         if missing and not self._allow_degraded:
             raise HistoryDegraded(memory.degraded)
@@ -229,7 +229,7 @@ def _to_dict(message: Message) -> dict[str, Any]:
     item: dict[str, Any] = message.to_dict()
     for content in item.get("contents", []):
         for annotation in content.get("annotations", []):
-            # Raw provider objects are not stored.
+            # The raw objects of a model's provider are not stored.
             annotation.pop(_RAW, None)
     # The framework silently omits values that it cannot serialise.
     if _stored_values(Message.from_dict(item)) != _stored_values(message):

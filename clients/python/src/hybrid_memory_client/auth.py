@@ -16,8 +16,9 @@ class BearerAuth(httpx.Auth):
     """Sends `Authorization: Bearer …`.
 
     Args:
-        source: Returns a token, or in an `AsyncMemoryClient` an awaitable of one. It is called before the first request
-            and after a 401, at most once for each request. It may cache tokens, but should return fresh ones if it can.
+        source: A function that returns a token; for an `AsyncMemoryClient`, it may return an awaitable of a token. It
+            is called before the first request and after a 401, at most once for each request. The function may cache
+            tokens, but after a 401 it should return a new token if it can.
     """
 
     def __init__(self, source: TokenSource) -> None:

@@ -40,7 +40,7 @@ class FieldError:
     """An invalid field of a request.
 
     Attributes:
-        field: The field's name, with dots into nested objects.
+        field: The field's name. Dots separate the names of nested objects.
         place: `body`, `query`, `path` or `header`.
         detail: Why it is invalid.
     """
@@ -138,8 +138,8 @@ class NotKept(MemoryClientError):
     """No store accepted the exchange (`durability` is `none`). Without this error the loss would go unnoticed.
 
     Attributes:
-        items_kept: How many items of the call are stored nevertheless: the first items, if they needed more
-            than one exchange. Omit them when you repeat the call; otherwise they are stored twice.
+        items_kept: How many of the call's first items are stored nevertheless; above 0 only if the items needed more
+            than one exchange. Omit the stored items when you repeat the call; otherwise they are stored twice.
     """
 
     def __init__(self, message: str, *, items_kept: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""The responses of the inspector's routes and of the status, as frozen dataclasses."""
+"""The responses of `GET /threads/{thread_id}/layers` and `GET /status`, as frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ListedMessage:
     """A message in Redis' list; `preview` is the beginning of its text.
 
     Attributes:
-        is_drained: Whether PostgreSQL has it; None if that is unknown.
+        is_drained: Whether PostgreSQL has the message; None if that is unknown.
     """
 
     role: str
@@ -85,7 +85,7 @@ class Layers:
 
     Attributes:
         undrained: Number of exchanges that PostgreSQL does not have yet.
-        lag_seconds: How far PostgreSQL is behind; None if that is unknown.
+        lag_seconds: The age of the oldest undrained exchange; 0 if there is none, None if a layer did not respond.
         as_of: The time of this reading.
     """
 

@@ -43,9 +43,9 @@ class PreferencesStore(BaseStore):
     `{"value": "brief"}` is the preference `brief`, which other clients see as plain text. Any other JSON object is
     stored as JSON text. Both are returned as they were put. The items' times are unknown, so they are 1970.
 
-    Unsupported requests are refused: other namespaces and values that are not JSON (`CannotBeKept`); lists of
-    namespaces, semantic searches and searches over all users (`NotImplementedError`). Without PostgreSQL and Redis,
-    reading raises `Unavailable` instead of returning an empty store.
+    Unsupported requests raise an error. Any other namespace, and any value that is not JSON, raises `CannotBeKept`. A
+    list of namespaces, a semantic search and a search over all users raise `NotImplementedError`. If neither PostgreSQL
+    nor Redis responds, reading raises `Unavailable` instead of returning an empty store.
 
     Args:
         client: A client of the deployment.
@@ -147,7 +147,7 @@ class ThreadMessageHistory(BaseChatMessageHistory):
         return messages_from_dict(self._journal.read(self._limit))
 
     def add_messages(self, messages: Sequence[BaseMessage]) -> None:
-        """Store messages: in the exchange of their turn, or in several if they are too large for one.
+        """Store messages: in the exchange of their turn, or in several exchanges if they are too large for one.
 
         Raises:
             CannotBeKept: JSON would change a message.
@@ -188,7 +188,10 @@ def _item_fields(namespace: tuple[str, ...], key: str, text: str) -> dict[str, A
 
 
 def _matches(value: Any, conditions: Any) -> bool:
-    """Compare as the framework's own store does; a non-numeric value is neither greater nor less."""
+    """Return whether a value meets the conditions, as in the framework's own store.
+
+    A value that is not a number is neither greater nor less than any number.
+    """
     if isinstance(conditions, dict):
         if any(key.startswith("$") for key in conditions):
             return all(_compare(operator, value, other) for operator, other in conditions.items())

@@ -23,7 +23,7 @@ class Message:
         content: The text.
         exchange_id: None for a message that another program put into the cache.
         created_at: When the exchange was accepted, with its time zone; None if `exchange_id` is None.
-        metadata: The exchange's metadata, with the user's message; None if there is none.
+        metadata: The exchange's metadata, which only the user's message has; None if there is none.
         revision: How often the exchange's texts were replaced.
         raw: The API's JSON, including fields that this version of the client does not know.
     """
@@ -130,7 +130,7 @@ class MemoryReport:
 
     @classmethod
     def from_json(cls, body: Json) -> Self:
-        """Parse the API's JSON. A replayed response of an older version has no counts."""
+        """Parse the API's JSON. A response that an older version of the service stored for replay has no counts."""
         counts = body.get("context_tokens", 0), body.get("omitted_exchanges", 0)
         return cls(body["source"], tuple(body["degraded"]), body["durability"], body["cached"], *counts)
 

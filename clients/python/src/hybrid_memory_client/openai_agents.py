@@ -26,18 +26,18 @@ class HybridMemorySession(SessionABC):
     are the messages of the user and the assistant, which other readers of the thread see. Exchanges of other programs
     are returned as messages.
 
-    Only deleting a thread removes its items. `pop_item` therefore stores a retraction that names the newest item: this
-    class no longer returns the item, but its text stays visible to other readers. Concurrent callers each get a
-    different item. `clear_session` deletes the thread.
+    Items are removed only when their thread is deleted. `pop_item` therefore stores a retraction that names the newest
+    item: this class no longer returns the item, but its text stays visible to other readers. Concurrent callers each
+    get a different item. `clear_session` deletes the thread.
 
     Methods raise the client's errors: `HistoryDegraded` if a layer does not respond and items may be missing, `NotKept`
-    if no store accepted them, `CannotBeKept` for values that cannot be stored.
+    if no store accepted the items, `CannotBeKept` for values that cannot be stored.
 
     Args:
         session_id: The thread.
         client: A client of the deployment.
         user_id: The thread's owner.
-        session_settings: May limit the number of items to return; also as a dictionary.
+        session_settings: The SDK's settings, as an object or a dictionary. They may limit the number of returned items.
         allow_degraded: Continue even if items may be missing; `degraded` then names the layers.
         on_refused: Returns a replacement for an item that cannot be stored; None skips the item.
     """
@@ -72,7 +72,7 @@ class HybridMemorySession(SessionABC):
         return cast("list[TResponseInputItem]", await self._journal.read(resolved_limit))
 
     async def add_items(self, items: list[TResponseInputItem]) -> None:
-        """Store items: in the exchange of their turn, or in several if they are too large for one."""
+        """Store items: in the exchange of their turn, or in several exchanges if they are too large for one."""
         await self._journal.append(items_from_objects(items, _to_item, self._on_refused))
 
     async def pop_item(self) -> TResponseInputItem | None:

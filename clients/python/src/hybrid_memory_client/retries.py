@@ -23,9 +23,9 @@ class RetryPolicy:
         attempts: Attempts of one call, including the first; 1 turns retries off.
         first_delay: Maximum seconds before the second attempt; doubled before each further attempt.
         most_delay: Maximum delay that the client chooses.
-        most_seconds: The last attempt starts at most this long after the first. Together with the timeout, this limits
-            a call. It also limits waiting for a run that another request started (409); such waits do not count as
-            attempts.
+        most_seconds: Maximum seconds between the starts of the first and the last attempt. Together with the timeout,
+            this limits the duration of a call. It also limits the wait for a run that another request started (409);
+            such waits do not count as attempts.
         methods: The HTTP methods that are retried; None for all, because a retry never repeats an effect.
     """
 

@@ -38,9 +38,9 @@ class HybridSessionRepository(SessionRepository):
     calls and their results, and the answer, with texts for other readers. The session and the agents' states are stored
     in the exchanges' metadata whenever they change. Agents do not see exchanges of other programs.
 
-    A changed message, such as a redaction by a guardrail, replaces the older version in the open turn of this process.
-    Otherwise it is stored as a newer version, which takes precedence, but **the redacted text stays in the memory** for
-    other readers. Delete the thread to remove it.
+    A changed message, such as a redaction by a guardrail, replaces the older version if this process still adds items
+    to the exchange that holds it. Otherwise the changed message is stored in addition. Agents then read only the newer
+    version, but **the redacted text stays in the memory** for other readers. Delete the thread to remove the text.
 
     Methods raise the client's errors. An outage is never reported as a missing session.
 
@@ -116,7 +116,7 @@ class HybridSessionRepository(SessionRepository):
 
     def read_session(self, session_id: str, **kwargs: Any) -> Session | None:
         """Return a session, or None."""
-        # A session never changes, and it is in the oldest exchange, so the oldest are read first.
+        # A session never changes, and it is in the oldest exchange, so the oldest exchanges are read first.
         for thread_id in (session_id, session_id + _OLD_SUFFIX):
             for exchange in self._journal(thread_id).read_exchanges(order="asc", page_size=_FIRST_PAGE):
                 for item in exchange.items():
