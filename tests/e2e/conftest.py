@@ -120,7 +120,7 @@ def queues(aws: Aws, deployment: Deployment) -> Queues:
 def drained(queues: Queues) -> None:
     """Wait until earlier tests' messages are drained.
 
-    Otherwise, after a loss in Redis, a turn would report the queue as degraded.
+    While messages are queued, a turn after a loss in Redis would report the queue as degraded.
     """
     queues.wait_empty()
 

@@ -83,7 +83,7 @@ def test_a_thread_belongs_to_its_owner(guarded: OtherStack, issuer: Issuer) -> N
         context = guarded.api.call("POST", "/invoking", json={"thread_id": thread_id}, headers=ana)
         return "redis" not in context["degraded"]
 
-    # A deletion that Redis misses returns 503, and the function probes Redis once a second.
+    # A deletion that Redis misses would return a 503. Wait until the function has found Redis again.
     eventually(is_redis_up)
     check_owner()
     assert guarded.layers.stored_contents(thread_id) == ["secret", "secret"]

@@ -31,7 +31,7 @@ def cli(deployment: Deployment, tmp_path: Path) -> CommandLine:
 
 
 def test_the_agent_remembers_a_chat(cli: CommandLine, layers: Layers, thread_id: str, user_id: str) -> None:
-    """A message is answered with the memory of the one before, and both are stored."""
+    """The answer to the second message uses the memory of the first message. Both exchanges are stored."""
     options = ("--thread", thread_id, "--user", user_id)
     first = cli.run("chat", "My name is Ada.", *options)
     assert first.stdout.strip()
@@ -129,7 +129,7 @@ def test_an_export_can_be_imported(
         after = _messages(cli, thread_id)
         assert [_without_time(message) for message in after] == [_without_time(each) for each in before[thread_id]]
         for old, new in zip(before[thread_id], after, strict=True):
-            # The milliseconds of the id, which can be later than the time of acceptance.
+            # The import takes the time from the id, whose millisecond can differ from the exported time.
             assert abs(datetime.fromisoformat(old["created_at"]) - datetime.fromisoformat(new["created_at"])) < _MOMENT
         assert cli.json("threads", "show", thread_id)["document_ids"] == ["a.pdf"]
     assert cli.json("prefs", "get", user_id)["preferences"] == {"tone": "brief"}
@@ -163,7 +163,7 @@ _WITH_TABLES = {
 
 @pytest.fixture
 def dead_letter(cli: CommandLine, aws: Aws, deployment: Deployment) -> Iterator[None]:
-    """Let the dead-letter queue have a message."""
+    """Send a message to the dead-letter queue."""
     aws.sqs.send_message(QueueUrl=deployment.dlq_url, MessageBody='{"thread_id": "a thread of a dead letter"}')
     yield
     cli.run("dlq", "purge", "--yes")

@@ -25,7 +25,7 @@ def stack_name(aws: Aws) -> Iterator[str]:
 
 @pytest.fixture
 def artifacts(stack: StackProcess | None, tmp_path: Path) -> dict[str, bytes]:
-    """Return the functions' artifacts. For the emulator they have the code without its dependencies."""
+    """Return the functions' artifacts. For the emulator, an artifact is the project's code without its dependencies."""
     if stack is not None:
         return dict.fromkeys(FUNCTIONS, make_bundle().content)
     return {name: build(name, tmp_path / name) for name in FUNCTIONS}

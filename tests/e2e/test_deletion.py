@@ -60,7 +60,7 @@ def test_a_thread_that_is_only_in_the_queue_can_be_deleted(
 def test_a_deleted_threads_id_can_name_a_new_thread(
     api: MemoryApi, layers: Layers, queues: Queues, thread_id: str
 ) -> None:
-    """An exchange right after a deletion begins a new thread without the old one's history."""
+    """An exchange right after a deletion begins a new thread, without the deleted thread's history."""
     with queues.paused_drain():
         api.run("My secret is 1234", thread_id=thread_id)
         api.delete_thread(thread_id)

@@ -86,7 +86,7 @@ def test_the_status_counts_the_queues_and_the_outbox(api: MemoryApi) -> None:
 
 
 def test_an_exchange_is_in_both_layers_after_the_drain(api: MemoryApi, thread_id: str) -> None:
-    """The exchange is in Redis at once, and soon in both layers."""
+    """The exchange is in Redis before the response. After the drain, it is in both layers."""
     api.invoked("Hello", "Hi", thread_id=thread_id)
     path = f"/threads/{thread_id}/layers"
 

@@ -98,7 +98,7 @@ def test_every_command_of_a_page_prints_the_documented_output(
 
 @pytest.mark.embedded("which start and stop stacks of their own")
 def test_the_python_of_the_readme_works(directory: Path) -> None:
-    """The README's Python runs as it stands, in the project's directory, and prints what was said."""
+    """The README's Python runs unchanged in the project's directory, and prints the previous conversation."""
     (block,) = (block for block in blocks(ROOT / "README.md") if block.kind == "python")
     run = subprocess.run(
         [sys.executable, "-c", block.body], cwd=directory, capture_output=True, text=True, timeout=SECONDS, check=False

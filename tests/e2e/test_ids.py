@@ -26,7 +26,7 @@ _KINDS = [
     pytest.param("Zoë-名前-🧠", id="unicode"),
     pytest.param("שלום", id="right-to-left"),
 ]
-# The longest id in the longest UTF-8 fits into its row, its key and its URL.
+# An id has at most 255 characters, and `_unique` adds 33. A 🧠 has four bytes in UTF-8, the maximum of a character.
 _LONGEST = "🧠" * (255 - 33)
 
 

@@ -12,13 +12,13 @@ from tests.e2e.stores import Layers
 from tests.e2e.waiting import eventually
 from tests.support.offline_answers import followed_preferences, remembered
 
-# The driver waits at least two seconds for a connection, and a turn may need two responses.
+# The driver waits at least two seconds for a connection, and a turn may wait for two responses of PostgreSQL.
 _TIMEOUT = 2.0
 
 
 @pytest.fixture
 def stored_thread(api: MemoryApi, layers: Layers, thread_id: str, user_id: str) -> tuple[str, str]:
-    """Return a thread and a user that are in both layers, with Redis serving them."""
+    """Return a thread and a user that are in both layers. Redis already serves them."""
     # After the previous test's outage, a process may not have noticed yet that PostgreSQL responds again.
     eventually(lambda: api.send("PUT", f"/users/{user_id}/preferences", json={"tone": "brief"}).is_success)
     api.run("before the outage", thread_id=thread_id, user_id=user_id)

@@ -72,7 +72,7 @@ def test_a_run_repeated_with_its_key_returns_the_first_answer(client: MemoryClie
 
 
 def test_metadata_is_equal_in_both_layers(client: MemoryClient, layers: Layers, thread_id: str, user_id: str) -> None:
-    """Redis, PostgreSQL and both together return equal metadata."""
+    """The metadata is the same with a list in Redis and, after the list's loss, from PostgreSQL."""
     metadata: dict[str, object] = {
         "tool_calls": [{"name": "weather", "arguments": {"city": "Köln 🎉", "days": 3.0}}],
         "b": None,

@@ -105,7 +105,7 @@ def test_settings_reach_the_functions(other: OtherStack, thread_id: str, user_id
 
 
 def test_the_agent_uses_the_model_of_the_settings(other: OtherStack, thread_id: str) -> None:
-    """The emulator's Bedrock Converse replaces the offline model. The memory contains its answer."""
+    """The emulator's Bedrock Converse replaces the offline model. The memory contains the emulator's answer."""
     response = other.api.run("Hello", thread_id=thread_id)["response"]
 
     assert response

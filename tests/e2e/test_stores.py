@@ -92,7 +92,7 @@ def test_an_expired_list_is_refilled(api: MemoryApi, layers: Layers, thread_id: 
 
 
 def test_an_expired_list_and_a_new_exchange_hide_no_history(api: MemoryApi, layers: Layers, thread_id: str) -> None:
-    """An exchange right after an expiry does not hide the older exchanges."""
+    """An exchange right after the list's expiry does not hide the exchanges from before the expiry."""
     api.invoked("old question", "old answer", thread_id=thread_id)
     layers.wait_stored(thread_id, 2)
     layers.delete_cached(f"thread:{thread_id}:messages")
@@ -105,7 +105,7 @@ def test_an_expired_list_and_a_new_exchange_hide_no_history(api: MemoryApi, laye
 
 
 def test_entries_of_another_writer_are_read(api: MemoryApi, layers: Layers, thread_id: str) -> None:
-    """Entries with only a role and a content, as the seed writes them, are part of the history."""
+    """Entries with only a role and a content, as the specification's code writes them, are part of the history."""
     with layers.redis() as client:
         client.rpush(f"thread:{thread_id}:messages", '{"role": "user", "content": "from elsewhere"}')
 

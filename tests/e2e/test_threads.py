@@ -114,7 +114,7 @@ def test_a_page_has_50_messages_by_default(api: MemoryApi, layers: Layers, threa
 
 
 def test_messages_added_meanwhile_are_on_later_pages(api: MemoryApi, thread_id: str) -> None:
-    """Later messages are on later pages, without duplicates or losses."""
+    """Messages that are added after the first page was read are on later pages, without duplicates or losses."""
     for number in range(3):
         api.invoked(f"question {number}", f"answer {number}", thread_id=thread_id)
     first = api.messages(thread_id, limit=4)

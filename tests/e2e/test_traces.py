@@ -14,7 +14,7 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
 def test_a_trace_leads_from_the_gateway_to_the_drain(tmp_path: Path, thread_id: str) -> None:
-    """The message continues the caller's trace, and the batch that stores it links to it."""
+    """The message continues the caller's trace. The drain stores the message in a batch that links to this trace."""
     with (
         Collector() as collector,
         running(tmp_path, {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_SERVICE_NAME": "demo"}) as stack,

@@ -46,7 +46,7 @@ def test_a_second_turn_is_served_by_redis(api: MemoryApi, thread_id: str) -> Non
 
 
 def test_the_context_has_the_seeds_format(api: MemoryApi, thread_id: str, user_id: str) -> None:
-    """The context is conversation, blank line and preferences, exactly in the seed's format."""
+    """The context is the conversation, a blank line and the preferences, exactly in the specification's format."""
     api.put_preferences(user_id, {"preferred_language": "Python", "expertise_level": "intermediate"})
     first = api.invoked("Hello", "Hi there! How can I help?", thread_id=thread_id, user_id=user_id)
     second = api.invoked(

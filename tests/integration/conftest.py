@@ -41,7 +41,8 @@ def load(queues: Queues, database_url: str, valkey: ValkeyServer, monkeypatch: p
         return loaded[-1]
 
     yield load
-    # A cold start switches the collector off, which stays off if the start fails, and keeps its objects from it.
+    # A cold start turns the garbage collector off and freezes the start's objects. If the start fails, the collector
+    # stays off.
     gc.enable()
     gc.unfreeze()
     for module in loaded:

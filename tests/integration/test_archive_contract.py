@@ -78,7 +78,7 @@ def test_thread_returns_a_thread_with_its_documents_or_none(archive: Archive) ->
 
 
 def test_a_deletion_returns_the_cutoff_and_whether_the_thread_existed(archive: Archive) -> None:
-    """A deletion returns whether the thread existed, and the cutoff. It never replaces a later cutoff."""
+    """A deletion returns whether the thread existed, and the cutoff. An earlier cutoff does not replace a later one."""
     created = exchanges(3)
     archive.store(created[:2])
     assert archive.forget_thread("t", created[0].order) == (True, created[1].order)
@@ -91,7 +91,7 @@ def test_a_deletion_returns_the_cutoff_and_whether_the_thread_existed(archive: A
 def test_a_window_names_the_owner(archive: Archive) -> None:
     """`window` and `owner` return the same owner of a thread.
 
-    This holds for a claimed, a stored, a deleted and an unknown thread.
+    The thread may be claimed (L2 has its owner), stored, deleted or unknown.
     """
     archive.store([exchange(0, "stored", "ana"), exchange(1, "both", "ana"), exchange(2, "nobodys")])
     archive.claim_ownership("both", "ana")
@@ -104,7 +104,7 @@ def test_a_window_names_the_owner(archive: Archive) -> None:
 
 
 def test_a_users_deletion_deletes_the_users_data_only(archive: Archive) -> None:
-    """A user's deletion deletes the preferences and all threads, also those in L1 only. It keeps other users' data."""
+    """A deletion deletes the user's preferences and threads, including threads in L1 only. Other users' data stays."""
     created = [exchange(0, "t1", "ana"), exchange(1, "t2", "bob"), exchange(2, "t1", "bob")]
     archive.store(created)
     archive.change_preferences("ana", {"a": "1"}, replace=True, update_cache=_done)
@@ -150,7 +150,10 @@ def test_preferences_are_set_changed_removed_and_replaced(archive: Archive) -> N
 
 
 def test_each_invalidation_is_returned_until_it_is_cleared(archive: Archive) -> None:
-    """L2 returns each invalidation once. An invalidation that is recorded again before it is cleared stays."""
+    """An invalidation records that L1 needs an update. L2 returns each invalidation once.
+
+    An invalidation that is recorded a second time stays, if only its first record is cleared.
+    """
     archive.log_invalidations("thread", ["b", "a", "a"])
     archive.log_invalidations("user", ["a"])
     recorded = archive.invalidations(9)
@@ -164,7 +167,7 @@ def test_each_invalidation_is_returned_until_it_is_cleared(archive: Archive) -> 
 
 
 def test_log_empty_cache_returns_true_only_for_the_first_epoch(archive: Archive) -> None:
-    """`log_empty_cache` returns true only for the first epoch that L2 records."""
+    """`log_empty_cache` records that L1 was found empty. It returns true only the first time."""
     assert [archive.log_empty_cache() for _ in range(3)] == [True, False, False]
 
 

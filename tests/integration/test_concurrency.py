@@ -161,7 +161,7 @@ def test_a_deletion_does_not_wait_for_drains_of_other_threads(
 def test_writes_wait_for_the_global_lock_of_the_previous_release(
     real_archive: MakeArchive, database_url: str, database: psycopg.Connection
 ) -> None:
-    """The previous release's deletions use one global lock. Small writes also acquire it while that release may run."""
+    """The previous release's deletions use a global lock. While that release may run, small writes also acquire it."""
     archive = real_archive(timeout_ms=20_000)
     database.execute("insert into lock_transition values (now() + interval '1 day')")
     completed = threading.Event()

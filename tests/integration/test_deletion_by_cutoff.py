@@ -58,7 +58,7 @@ def test_an_exchange_accepted_during_a_deletion_stays(
 
 
 def test_the_deleters_own_later_exchange_stays(process: MakeMemory, redis_client: redis.Redis) -> None:
-    """The process that deletes a thread also remembers the thread's exchanges after the cutoff."""
+    """A process deletes a thread and then accepts an exchange of the thread. The process remembers this exchange."""
     memory = process()
     _append(memory, 0)
     Threads(memory).delete("t")
@@ -72,7 +72,7 @@ def test_a_thread_written_to_after_the_users_deletion_stays_in_the_index(process
     """The user's next deletion finds the thread in Redis' index, although PostgreSQL does not have the thread yet."""
     memory = process()
     _append(memory, 0)
-    # If a thread gets an exchange in the deletion's millisecond, the thread stays in the index.
+    # Wait for the next millisecond. A thread with an exchange of the deletion's millisecond would stay in the index.
     time.sleep(0.002)
     Users(memory).forget("ana")
     assert memory.cache.threads_of("ana") == []
@@ -207,7 +207,8 @@ def test_a_users_deletion_that_redis_refused_is_completed_by_repeating_it(
 ) -> None:
     """A full Redis executes deletions of keys and refuses writes.
 
-    The index must therefore keep each thread until the thread is deleted.
+    The index of the user's threads must therefore list a thread until Redis has deleted the thread. Otherwise the
+    repeated deletion would not find it.
     """
     first, second = process(), process()
     _append(first, 0)
@@ -228,7 +229,7 @@ def test_a_users_deletion_that_redis_refused_is_completed_by_repeating_it(
 def test_the_sweep_completes_a_users_deletion_in_threads_that_only_redis_knows(
     process: MakeMemory, redis_client: redis.Redis
 ) -> None:
-    """PostgreSQL has deleted a user. The sweep removes the user's exchanges from the list and the undrained hash."""
+    """PostgreSQL has deleted a user. The sweep removes the user's listed and undrained exchanges from Redis."""
     memory = process()
     _append(memory, 0)
     cutoff = memory.new_id("t")
@@ -242,7 +243,7 @@ def test_the_sweep_completes_a_users_deletion_in_threads_that_only_redis_knows(
 
 
 def test_restored_exchanges_are_removed_by_the_next_turn(process: MakeMemory, redis_client: redis.Redis) -> None:
-    """A restored undrained hash has the old text of an exchange that was drained and replaced. A turn removes it."""
+    """Redis restores the old text of a drained and replaced exchange as undrained. A turn removes this text."""
     memory = process()
     _append(memory, 0)
     (stored,) = memory.recent("t")

@@ -1,4 +1,4 @@
-"""A deletion of any size takes effect at once. The sweep then deletes the rows in steps, together with other work."""
+"""A deletion of any size takes effect immediately. The sweep then deletes the rows in steps and does its other work."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def test_exchanges_that_a_user_stores_during_the_deletion_stay(
 
 @pytest.mark.usefixtures("small_steps")
 def test_another_user_may_claim_a_deleted_thread_at_once(archive: PostgresArchive) -> None:
-    """A deleted thread has no owner, even before its rows are deleted. The next user to claim it gets a new thread."""
+    """A deleted thread has no owner, even before its rows are deleted. The next user of its id owns a new thread."""
     names = _fill(archive, 7)
     archive.forget_user("ana", ExchangeIds().new(), [])
     for name in names:
@@ -228,7 +228,7 @@ def test_a_deleted_threads_id_may_be_used_again_at_once(archive: PostgresArchive
 
 @pytest.mark.usefixtures("small_steps")
 def test_a_redelivered_exchange_with_an_id_ahead_of_the_clock_stays_deleted(archive: PostgresArchive) -> None:
-    """A redelivered exchange of a deleted user's thread stays deleted, although its id is newer than the deletion."""
+    """A redelivered exchange of a deleted user stays deleted, although the time in its id is after the deletion."""
     ahead = exchange(1, "ana-0", "ana", exchange_id=ExchangeIds().new(now=MOMENT.timestamp() + 10**8))
     archive.store([ahead])
     _fill(archive, 6)
@@ -422,7 +422,7 @@ def test_each_sweep_deletes_some_old_rows(
 
 
 def test_postgresql_maintains_message_counts(archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """PostgreSQL maintains each thread's count. The sweep counts the messages of threads from an older release."""
+    """PostgreSQL maintains each thread's message count. The sweep sets counts that an older release left empty."""
     created = [exchange(number, f"t{number % 2}", "ana") for number in range(6)]
     archive.store(created)
     archive.store([*created, exchange(9, "t0", "ana")])

@@ -1,4 +1,7 @@
-"""The tests replace and delete single exchanges on real servers, with outages and concurrent changes."""
+"""The tests replace and delete single exchanges on real servers, with outages and concurrent changes.
+
+An exchange's revision is the number of its replacements.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +98,7 @@ def test_the_highest_revision_wins_in_redis(real_cache: MakeCache) -> None:
 
 
 def test_postgresqls_text_of_a_revision_stays(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """Two processes gave different texts the same revision while PostgreSQL was down. PostgreSQL's text wins."""
+    """While PostgreSQL was down, two processes made two texts of one revision. The text that PostgreSQL stored wins."""
     created = exchange(1)
     one, other = _revised(created, 1), created.revised(NEW, 1)
     for steps in ((True, False), (False, True)):
@@ -281,7 +284,7 @@ def test_a_late_append_of_a_deleted_exchange_leaves_no_data(real_cache: MakeCach
 
 
 def test_a_merge_during_a_deletion_adds_no_deleted_exchange(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """A merge of data from before a deletion adds nothing. If a list has a deleted exchange, readers do not see it."""
+    """A merge adds no deleted exchange to a list. If a list still has a deleted exchange, readers do not see it."""
     cache, created = real_cache(), exchanges(3)
     first_read = cache.read("t", None)
     for each in created:

@@ -79,7 +79,7 @@ def test_processes_use_a_standby_only_after_its_promotion(
                     use()
         proxy.redirect_to(primary.port)
         for number, archive in enumerate(archives.values()):
-            # A connection with `any` was open to the standby. Its circuit breaker stays open for a second.
+            # A connection with `any` has failed at the standby. Its circuit breaker stays open for a second.
             until(lambda archive=archive: _responds(archive))  # type: ignore[misc]
             assert archive.store([exchange(10 + number)]).stored == 1
             assert len(archive.window("t", 99).exchanges) == 5 + number

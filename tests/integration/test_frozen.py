@@ -200,7 +200,7 @@ def test_a_redis_that_refuses_writes_delays_one_request(
 def test_a_queue_that_refuses_messages_delays_one_request(
     process: MakeProcess, real_queue: SqsQueue, queues: Queues, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The queue answers attribute requests and refuses messages. Only a new message shows the recovery."""
+    """The queue answers attribute requests and refuses messages. Only a message that it accepts shows the recovery."""
     memory = process(real_queue)
     attempts = _attempts(real_queue.breaker, monkeypatch)
     send = real_queue._client.send_message

@@ -203,7 +203,7 @@ def test_a_thread_whose_deletion_redis_refused_is_not_shown(
 def test_threads_of_a_user_whose_deletion_redis_refused_are_not_shown(
     process: MakeMemory, refuse: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Redis refuses a user's deletion. Even before it is repeated, no reader sees the user's undrained thread."""
+    """Redis refuses a user's deletion. No reader sees the user's undrained thread, even before a retry."""
     monkeypatch.setattr("shared.stores.redis.reader._PROBE_INTERVAL_SECONDS", 0.0)
     memory, other = process(), process()
     _append(memory, 0)
@@ -400,7 +400,7 @@ def test_a_seal_of_the_last_generation_is_rejected(
 def test_a_new_generation_is_later_although_redis_clock_was_set(
     redis_client: redis.Redis, real_cache: Callable[..., RedisCache], days: int
 ) -> None:
-    """A failed write starts a new generation. It is later than the last one, even if Redis' clock was set."""
+    """A failed write starts a generation that is later than the previous generation, even if Redis' clock was set."""
     cache = real_cache()
     refill(cache, "t", Window([exchange(0)], is_all=True))
     before = f"{time.time() + days * 86_400:.6f}"
@@ -418,7 +418,7 @@ def test_a_new_generation_is_later_although_redis_clock_was_set(
 def test_readers_detect_keys_that_expired_by_a_wrong_clock(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
 ) -> None:
-    """Redis' clock is set forward. Keys expire, also those of undrained exchanges.
+    """Redis' clock is set forward, so keys expire, including the keys of undrained exchanges.
 
     After the clock is corrected, readers detect the loss.
     """
@@ -428,7 +428,7 @@ def test_readers_detect_keys_that_expired_by_a_wrong_clock(
     for number, days in enumerate((-5, 5)):
         _append(memory, number)
         redis_client.delete("thread:t:messages", "thread:t:pending")
-        # Simulate a difference of days between Redis' clock now and Redis' clock when the epoch was noted.
+        # Simulate that Redis' clock was set by days. `offset` is how far the clock was ahead when it was last compared.
         redis_client.hset("memory:epoch", "offset", days * 86_400)
         reader = process()
         for _ in range(2):
@@ -446,7 +446,7 @@ def test_a_generation_of_a_server_with_a_slow_clock_is_later(
 ) -> None:
     """A new server's clock is behind. Its generation is still later than the previous server's generation.
 
-    `suspect_until` is close to the current time. Exchanges that were accepted before this time may be deleted.
+    Redis may lack the deletions of exchanges that were accepted before `suspect_until`. This time is about now.
     """
     redis_client.hset("memory:epoch", mapping={"doubt": f"{time.time() + 2 * 86_400:.6f}", "identity": "another"})
     found = real_cache().read("t", None)
@@ -465,7 +465,7 @@ def lose_between_round_trips(
 ) -> Callable[[], None]:
     """Make Redis lose data directly before the next request for undrained exchanges.
 
-    Redis is emptied while its connections stay, or it restarts with older data of the same epoch.
+    Redis is emptied while its connections stay, or it restarts with older data of the same generation.
     """
     ask = ReadCommands.add_undrained
 

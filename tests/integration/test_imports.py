@@ -1,4 +1,4 @@
-"""Imports: exchanges with a time in the past, on real PostgreSQL and Valkey."""
+"""The tests import exchanges, whose time the caller gives, on real PostgreSQL and Valkey."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _past(days: int) -> datetime:
 
 
 def _drain(memory: Memory, queue: InMemoryQueue) -> list[Exchange]:
-    """Store everything in the queue, and return it."""
+    """Store the queued exchanges in both layers, and return these exchanges."""
     queued = queue.take()
     _store(memory, queued)
     return queued
@@ -66,7 +66,10 @@ def _stored(memory: Memory) -> list[str]:
 def test_imports_stand_at_their_times(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis, state: str
 ) -> None:
-    """Imports before, between and after turns stand at their times, whether the list is sealed or not, and drained."""
+    """Imports and turns are in the order of their times.
+
+    This is true with a sealed list, without a list, and after the drain.
+    """
     memory = process()
     _append(memory, 2, _past(2))
     _append(memory, 5)
@@ -89,7 +92,7 @@ def test_imports_stand_at_their_times(
 
 @pytest.mark.parametrize("is_drained", [False, True])
 def test_the_window_has_the_newest_exchanges(process: MakeMemory, queue: InMemoryQueue, *, is_drained: bool) -> None:
-    """An import before, inside and after a full window leaves the window at the newest exchanges in time."""
+    """After an import with any time, a full window still has the exchanges with the latest times."""
     memory = process(max_thread_messages=3)
     for number in (3, 5, 7):
         _append(memory, number, _past(number))
@@ -110,11 +113,14 @@ def test_the_window_has_the_newest_exchanges(process: MakeMemory, queue: InMemor
 def test_a_deletion_includes_what_was_accepted_before_it(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis, what: str, *, is_drained: bool
 ) -> None:
-    """A deletion removes earlier imports, also from the queue. A later import stays, although its time is earlier."""
+    """A deletion removes all imports that were accepted before it, also from the queue.
+
+    An import that is accepted after the deletion stays, although its own time is before the deletion.
+    """
     memory = process()
     _append(memory, 1, _past(1))
     _append(memory, 2)
-    # An import's time may be slightly ahead, and so be after the deletion.
+    # An import's time may be a few seconds ahead of the clock. This time is after the deletion.
     _append(memory, 3, datetime.now(UTC) + timedelta(seconds=5))
     redelivered = _drain(memory, queue) if is_drained else queue.take()
     if what == "thread":
@@ -132,7 +138,7 @@ def test_a_deletion_includes_what_was_accepted_before_it(
     assert (_shown(process()), _stored(memory)) == (contents_of(4), ["q4"])
     redis_client.flushall()
     assert _shown(process()) == contents_of(4)
-    # A second deletion includes the second import.
+    # A second deletion includes the import after the first deletion.
     redis_client.flushall()
     if what == "thread":
         Threads(memory).delete("t")
@@ -144,7 +150,7 @@ def test_a_deletion_includes_what_was_accepted_before_it(
 def test_the_sweep_keeps_an_import_after_a_deletion(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
 ) -> None:
-    """A repeated deletion in Redis, as the sweep sends it, removes only what was accepted before it."""
+    """The sweep repeats a deletion in Redis. It removes no import that was accepted after the first deletion."""
     memory = process()
     _append(memory, 1, _past(1))
     Threads(memory).delete("t")
@@ -161,7 +167,7 @@ def test_the_sweep_keeps_an_import_after_a_deletion(
 
 
 def test_a_deleted_import_stays_deleted(process: MakeMemory, queue: InMemoryQueue) -> None:
-    """After an import was deleted, its id is never stored again, and the other exchanges stay."""
+    """After the deletion of an import, no store accepts its id again. The other exchanges stay."""
     memory = process()
     name = _append(memory, 1, _past(1))
     _append(memory, 2, _past(2))
@@ -175,7 +181,7 @@ def test_a_deleted_import_stays_deleted(process: MakeMemory, queue: InMemoryQueu
 
 
 def test_a_replaced_import_keeps_its_place(process: MakeMemory, queue: InMemoryQueue) -> None:
-    """A replaced import keeps its time, and a deletion from before its acceptance does not include it."""
+    """A replaced import keeps its time. A deletion before the import's acceptance does not include the import."""
     memory = process()
     _append(memory, 0)
     Threads(memory).delete("t")
@@ -192,7 +198,7 @@ def test_a_replaced_import_keeps_its_place(process: MakeMemory, queue: InMemoryQ
 def test_an_import_never_replaces_a_stored_exchange(
     process: MakeMemory, queue: InMemoryQueue, name: UUID, first: str, *, is_drained: bool
 ) -> None:
-    """The exchange that was accepted first keeps an id, whatever the times, in both layers."""
+    """Of two exchanges with one id, both layers have the exchange that was accepted first, for any times."""
     memory = process()
     _append(memory, 1, _past(0) if first == "import" else None, exchange_id=name)
     if is_drained:
@@ -200,7 +206,7 @@ def test_an_import_never_replaces_a_stored_exchange(
     second_time = PAST if is_time_ordered(name) else _past(-3)
     _append(process(), 2, second_time, exchange_id=name)
     assert _shown(process()) == contents_of(1)
-    # The queue may deliver the second one first.
+    # The queue may deliver the second exchange before the first exchange.
     for each in reversed(queue.take()):
         _store(memory, [each])
     assert (_shown(process()), _stored(memory)) == (contents_of(1), ["q1"])
@@ -211,7 +217,7 @@ def test_an_import_never_replaces_a_stored_exchange(
 def test_the_first_accepted_exchange_names_the_thread(
     process: MakeMemory, queue: InMemoryQueue, order: tuple[int, ...], *, is_one_batch: bool
 ) -> None:
-    """The owner and the title are those of the exchange accepted first, in any order of the drain."""
+    """The exchange that was accepted first sets the thread's owner and title, in any order of the drain."""
     memory = process()
     _append(memory, "first", _past(5), user="ana")
     _append(memory, "turn", user="bob")
@@ -227,7 +233,7 @@ def test_the_first_accepted_exchange_names_the_thread(
 
 
 def test_a_turn_accepted_before_an_import_names_the_thread(process: MakeMemory, queue: InMemoryQueue) -> None:
-    """A turn that was accepted before an import, and is drained after it, has the thread's owner and title."""
+    """A turn is accepted before an import and drained after it. The turn sets the thread's owner and title."""
     memory = process()
     _append(memory, "turn", user="ana")
     _append(memory, "import", _past(1), user="bob")
@@ -243,7 +249,7 @@ def test_a_turn_accepted_before_an_import_names_the_thread(process: MakeMemory, 
 
 
 def test_equal_times_keep_the_order_of_acceptance(process: MakeMemory, queue: InMemoryQueue) -> None:
-    """Imports of one millisecond stand in the order in which they came, from several processes."""
+    """Imports with the same time are in the order of their acceptance, even from several processes."""
     memories = [process(), process()]
     for number in range(20):
         name = _append(memories[number % 2], number, PAST)
@@ -255,7 +261,7 @@ def test_equal_times_keep_the_order_of_acceptance(process: MakeMemory, queue: In
 
 
 def test_imports_do_not_affect_the_order_of_turns(process: MakeMemory) -> None:
-    """A turn need not sort after an import that is slightly ahead of the clock."""
+    """An import's time may be slightly ahead of the clock. A later turn still gets the current time."""
     memory = process()
     ahead = datetime.now(UTC) + timedelta(seconds=9)
     _append(memory, 2, ahead)
@@ -268,7 +274,7 @@ def test_imports_do_not_affect_the_order_of_turns(process: MakeMemory) -> None:
 def test_an_import_while_the_queue_is_down(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
 ) -> None:
-    """PostgreSQL stores an import directly, also after a deletion with a later cutoff."""
+    """PostgreSQL stores an import directly, even if the thread's cutoff is later than the import's time."""
     memory = process()
     _append(memory, 0)
     Threads(memory).delete("t")

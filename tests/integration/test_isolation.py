@@ -91,7 +91,7 @@ class World:
         thread_id: str = THREAD,
         named: str | None = None,
     ) -> httpx.Response:
-        """Send a request of a route about a thread. The request names the user if the route has a place for a user."""
+        """Send a request of a route about a thread. If the route has a field for a user, the request names `named`."""
         return self.app.ask(
             sample.method,
             sample.path(thread_id, user_id),
@@ -350,7 +350,7 @@ def test_an_import_does_not_take_over_a_thread(
         for each in (world, make_world()):
             answer = each.app.ask("POST", "/invoked", {**body, "thread_id": thread_id}, headers=each.bearer("eve"))
             assert answer.status_code == 404
-        # The drain refuses it, too, even if it was accepted before the thread had an owner in this process' view.
+        # The drain refuses the import, too, even if a process accepted it before it knew the thread's owner.
         imported = replace(exchange(1, thread_id, "eve"), created_at=datetime(2001, 2, 3, tzinfo=UTC))
         world.queue.send(replace(imported, accepted_at=datetime.now(UTC)))
     assert world.drain() == ["eve", "eve"]

@@ -1,4 +1,7 @@
-"""The key stores in Redis, PostgreSQL and memory have the same contract."""
+"""The key stores in Redis, PostgreSQL and memory have the same contract.
+
+A lease is the time for which a request holds its idempotency key.
+"""
 
 from __future__ import annotations
 
@@ -152,7 +155,7 @@ def test_a_lease_from_the_future_can_be_acquired(in_postgres: PostgresKeys, data
 
 
 def test_an_emptied_redis_may_have_lost_keys(in_redis: RedisKeys, redis_client: redis.Redis) -> None:
-    """An emptied Redis may have lost keys that clients repeat. A new Redis has lost no keys."""
+    """An emptied Redis may have lost keys of requests that clients repeat. A new Redis has lost no keys."""
     assert not in_redis.acquire("k", "body", A).has_all_keys
     now = time.time()
     epoch: dict[Any, Any] = {"began": f"{now:.6f}", "identity": in_redis._connection.identity or "", "doubt": "1.5"}

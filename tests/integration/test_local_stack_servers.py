@@ -50,7 +50,7 @@ def test_postgres_recovers_after_a_kill(tmp_path: Path) -> None:
 
 
 def test_a_frozen_postgres_responds_after_the_thaw(tmp_path: Path) -> None:
-    """A frozen PostgreSQL accepts no connection. It responds after the thaw. It can be stopped while it is frozen."""
+    """A frozen PostgreSQL accepts no connection. It responds again after the thaw. A stop also ends a frozen server."""
     with PostgresServer(tmp_path / "postgres") as server:
         _write(server)
         server.freeze()
@@ -107,7 +107,7 @@ def test_a_free_port_replaces_a_used_port(tmp_path: Path) -> None:
 
 
 def test_a_replaced_port_stays_until_the_usual_one_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If the usual port is taken, the server uses another one, and the same one until the usual port is free."""
+    """If the usual port is taken, each start of the server uses the same other port, until the usual port is free."""
     used: list[int] = []
 
     def start() -> None:

@@ -66,7 +66,7 @@ class List:
             self._client.rpush(KEY, *entries)
 
     def add_token(self, most: int, generation: str, token: str = TOKEN) -> list[bytes]:
-        """Run `read.lua` and return the list's entries. An unsealed list gets a token."""
+        """Run `read.lua` and return the list's entries. An unsealed list gets a token, which a refill must have."""
         self._read(keys=[KEY], args=[most, generation, token, 900])
         return self.entries()[-most:]
 
@@ -208,7 +208,7 @@ def test_the_order_of_merges_does_not_matter(
 def test_two_versions_have_the_same_winner_in_any_order(
     real: List, created: list[Exchange], random_generator: random.Random
 ) -> None:
-    """Two versions of an exchange have the same winner in any order, even if the winner has another position."""
+    """Of two versions of an exchange, any order of merges keeps the same version, even if their positions differ."""
     results = []
     for attempt in range(3):
         real.begin()

@@ -160,7 +160,7 @@ def test_a_newer_schema_is_not_changed(url: str, cloudformation: CloudFormation)
 
 
 def test_a_release_with_another_schema_than_the_templates_fails(url: str, cloudformation: CloudFormation) -> None:
-    """The template requires another schema than the code has. The migration fails and changes nothing."""
+    """The template requires a schema that differs from the code's schema. The migration fails and changes nothing."""
     answer = cloudformation.ask("Create", "0000")
     assert answer["Status"] == "FAILED"
     assert f"the template requires schema 0000, but this code has {_NEWEST}" in answer["Reason"]

@@ -74,7 +74,8 @@ def test_models_and_migrations_agree(database_url: str) -> None:
 def test_a_second_runner_waits_for_the_first_runner(new_database: Callable[..., str]) -> None:
     """A second runner waits for the first runner. It holds no snapshot while it waits, so it blocks no index build."""
     url = new_database()
-    # Alembic's context is global, so this connection's lock replaces the first runner.
+    # One process cannot run two migrations, because Alembic's context is global. This connection holds the first
+    # runner's lock instead.
     with psycopg.connect(url, autocommit=True) as first, ThreadPoolExecutor() as pool:
         first.execute("select pg_advisory_lock(7215001)")
         second = pool.submit(migrations.upgrade, url)

@@ -35,7 +35,7 @@ def _run_turn(memory: Memory, *numbers: int) -> None:
 def test_an_expired_list_is_refilled_from_l2(
     process: MakeProcess, redis_client: redis.Redis, queue: InMemoryQueue
 ) -> None:
-    """L2 refills an expired list. An exchange that was appended before does not count as the whole thread."""
+    """L2 refills an expired list. An exchange that is appended before the refill does not count as the whole thread."""
     memory, other = process(), process()
     _run_turn(memory, 0, 1)
     memory.archive.store(queue.take())
@@ -49,7 +49,7 @@ def test_an_expired_list_is_refilled_from_l2(
 def test_exchanges_of_an_evicted_list_are_shown_before_the_drain(
     process: MakeProcess, redis_client: redis.Redis
 ) -> None:
-    """Redis evicts a list before the drain. Every process still sees its exchanges in the undrained hash."""
+    """Redis evicts a list before the drain. Every process still finds the exchanges in Redis' undrained hash."""
     memory = process()
     _run_turn(memory, 0, 1)
     redis_client.delete(LIST)
@@ -60,7 +60,7 @@ def test_exchanges_of_an_evicted_list_are_shown_before_the_drain(
 def test_the_accepting_process_shows_its_exchanges_after_an_eviction(
     process: MakeProcess, redis_client: redis.Redis
 ) -> None:
-    """Redis evicts the list and the undrained hash. The process that accepted the exchange has it in memory."""
+    """Redis evicts the list and the undrained exchanges. The process that accepted an exchange has it in memory."""
     memory = process()
     _run_turn(memory, 0, 1)
     redis_client.delete(LIST, "thread:t:pending", "thread:t:claim")
@@ -139,7 +139,10 @@ def test_both_layers_have_the_same_preferences(
 
 
 def test_a_changed_window_size_hides_no_exchange(process: MakeProcess, queue: InMemoryQueue) -> None:
-    """The window's size changes. No reader sees more than its window, and a shorter list does not count as complete."""
+    """The window's size changes. No reader sees more than its own window.
+
+    A list of a smaller window does not count as complete for a larger window.
+    """
     memory = process()
     _run_turn(memory, *range(8))
     memory.archive.store(queue.take())
@@ -151,7 +154,7 @@ def test_a_changed_window_size_hides_no_exchange(process: MakeProcess, queue: In
 
 
 def test_a_repetition_in_postgresql_keeps_its_first_position(process: MakeProcess) -> None:
-    """The queue is down and a caller repeats an id. Redis gets the text that PostgreSQL has under this id."""
+    """The queue is down, and a caller repeats an old exchange's id. The exchange keeps its place before the window."""
     queue, name = InMemoryQueue(), uuid4()
     memory = process(queue, max_thread_messages=2)
     Turn(memory, "t", None).append("q0", "a0", exchange_id=name)

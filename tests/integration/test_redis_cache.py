@@ -105,14 +105,14 @@ def test_a_short_list_is_complete_only_with_a_seal(real_cache: MakeCache, redis_
 
 
 def test_a_part_of_a_long_thread_is_not_complete(real_cache: MakeCache) -> None:
-    """L2 has older exchanges than its window. A list of two such exchanges is not complete."""
+    """L2's thread is longer than the window. A list of the window's two exchanges is not the complete thread."""
     cache = real_cache()
     refill(cache, "t", Window(exchanges(2), is_all=False))
     assert _read(cache) == (contents_of(0, 1), False)
 
 
 def test_the_first_exchange_of_a_new_thread_makes_a_complete_list(real_cache: MakeCache) -> None:
-    """The list is complete if any process has found the thread empty in L2 before."""
+    """The list is complete if, before this exchange, any process has found the thread empty in L2."""
     one, other = real_cache(), real_cache()
     refill(one, "t", NOTHING)
     one.append(exchange(0), is_drained=False)
@@ -227,7 +227,7 @@ def test_a_users_deletion_deletes_preferences_and_index(real_cache: MakeCache, r
     for each in (exchange(0, "t1", "ana"), exchange(1, "t2", "ana"), exchange(2, "t3", "bob")):
         cache.append(each, is_drained=False)
     assert sorted(cache.threads_of("ana")) == ["t1", "t2"]
-    # A deletion has millisecond precision. If a thread gets an exchange in this millisecond, it stays in the index.
+    # Wait for the next millisecond. A thread with an exchange of the deletion's millisecond would stay in the index.
     time.sleep(0.002)
     late = exchange(3, "t1", "ana")
     cutoff = _cutoff([late])
@@ -274,7 +274,7 @@ def test_a_hash_is_replaced_completely(real_cache: MakeCache, redis_client: redi
 
 
 def test_entries_of_the_seeds_code_come_first(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """Entries of the seed's own code have no order key. Readers see them before entries with an order key."""
+    """Entries of the specification's own code have no order key. Readers see them before entries with an order key."""
     redis_client.rpush(LIST, json.dumps({"role": "user", "content": "Hi"}), "no json")
     cache = real_cache()
     cache.append(exchange(0), is_drained=False)

@@ -63,7 +63,10 @@ def _check(outcome: DrainResult, queues: Queues, database: psycopg.Connection, d
 def test_records_refused_with_any_sqlstate_are_dead_lettered(
     drain: Drain, real_queue: SqsQueue, queues: Queues, database: psycopg.Connection
 ) -> None:
-    """Every second record is refused with another SQLSTATE. Its dead letter has the reason. The others are stored."""
+    """Every second record is refused, each with its own SQLSTATE. Its dead letter has the reason.
+
+    The other records are stored.
+    """
     database.execute(
         (
             "create function refuse() returns trigger language plpgsql as $$"
@@ -103,7 +106,10 @@ def test_a_row_refused_by_any_trigger_is_dead_lettered(
     table: str,
     condition: str,
 ) -> None:
-    """A trigger refuses a row before or after its insert, in either table, and also the drain's own test row."""
+    """A trigger refuses one exchange's row before or after the insert, in either table.
+
+    One of the triggers also refuses the test row that the drain inserts.
+    """
     database.execute(_RAISING.format(condition=condition, state=state, when=when, table=table).encode())
     _check(run(), queues, database, f"{state}: not this one")
 

@@ -167,7 +167,7 @@ def counted_process(
 
 
 CASES: Final = {
-    # The list is sealed.
+    # A hit: the thread's list is sealed.
     "invoking, hit": _Case(
         lambda w: w.ask("/invoking", KNOWN, user_id="ana"),
         open=Cost(155, 31, 1, 0, 0),
@@ -195,10 +195,10 @@ CASES: Final = {
         tokens=Cost(122, 26, 1, 0, 0),
     ),
     # The thread is new. Without authentication the user is new too.
-    # A second round trip to Redis reads the undrained exchanges and the losses of Redis. A sealed list does
-    # not need them, so the first round trip does not read them: this would slow down each hit.
-    # A new user takes one more round trip to Redis and three to PostgreSQL (begin; lock and read; commit). PostgreSQL's
-    # lock is held while the preferences are written to Redis, so that no older preferences overwrite a change. The
+    # A second round trip to Redis reads the undrained exchanges and the losses of Redis. A hit does not need these
+    # values. If the first round trip read them, each hit would be slower.
+    # A new user takes one more round trip to Redis and three to PostgreSQL (begin; lock and read; commit). PostgreSQL
+    # holds the lock until the preferences are in Redis. Otherwise they could overwrite later preferences. The
     # window's statement cannot hold this lock, because its transaction ends in the same round trip.
     "invoking, new thread": _Case(
         lambda w: w.ask("/invoking", NEW, user_id=w.newcomer),

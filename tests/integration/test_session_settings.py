@@ -148,7 +148,7 @@ def test_no_single_setting_changes_a_result(
 def test_all_settings_together_change_no_result(
     alter: Alter, connection: PostgresConnection, new_database: Callable[..., str]
 ) -> None:
-    """All settings together do not change the results of the operations."""
+    """If all settings are changed at the same time, the operations' results stay the same."""
     for setting, value in _SETTINGS.items():
         alter(setting, value)
     plain = PostgresConnection(DatabaseSettings(url=new_database("migrated"), timeout_ms=10_000))

@@ -54,7 +54,7 @@ def requirements(tmp_path: Path) -> Path:
 def test_the_audit_fails_if_it_finds_a_vulnerability(
     pip_audit: Callable[..., tuple[Path, Path]], requirements: Path, capfd: pytest.CaptureFixture[str], code: int
 ) -> None:
-    """If the index has vulnerability data, the audit checks the requirement files. A vulnerability fails it.
+    """If the index has vulnerability data, the audit checks the requirement files. A vulnerability makes it fail.
 
     It does not check `localstack.txt`, whose packages are old on purpose and only run in tests.
     """

@@ -19,7 +19,7 @@ _MISSING_TABLE = StatementRefused("42P01: no such table", is_about_a_row=False)
 
 
 class FaultyArchive(InMemoryArchive):
-    """L2 that refuses some exchanges, takes time for each, and aborts statements that exceed its timeout.
+    """L2 that refuses some exchanges, takes time for each exchange, and aborts statements that exceed its timeout.
 
     Attributes:
         errors: The error for a batch that contains a text.

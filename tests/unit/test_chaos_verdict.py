@@ -108,7 +108,7 @@ def test_exchanges_during_a_deletion_are_shown_if_stored() -> None:
 def test_each_round_of_faults_begins_with_refused_writes_and_has_every_kind() -> None:
     """The faults of a run come in rounds, and each round has every kind of fault.
 
-    Refused writes come first, and an older Redis comes third.
+    Refused writes come first, and a Redis with older data comes third.
     """
     faults = Plan(1, 200).faults()
     first_round = [next(faults).kind for _ in FAULT_KINDS]
@@ -118,7 +118,7 @@ def test_each_round_of_faults_begins_with_refused_writes_and_has_every_kind() ->
 
 
 def test_an_outbox_may_be_lost_with_its_redis_before_the_sweep() -> None:
-    """An exchange of a lost outbox is not a violation if its Redis was lost before the next sweep.
+    """If Redis loses the outbox before the next sweep, the loss of an exchange in the outbox is not a violation.
 
     A deleted exchange does not count as lost.
     """

@@ -112,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    """Serve an API that repeats what it is sent."""
+    """Serve an API whose answers repeat the prompt."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -122,7 +122,7 @@ def url() -> Iterator[str]:
 
 
 def _chat(url: str, typed: list[str], directory: Path) -> tuple[int, str]:
-    """Talk to the API on a terminal: type one of these texts at each prompt."""
+    """Run `chat` on a terminal and type the next text at each prompt. Return the exit code and the output."""
     command = [sys.executable, "-c", "from cli.main import app; app()", "chat", "--thread", "demo", "--api-url", url]
     environment = {"PYTHONPATH": f"{ROOT}:{ROOT}/clients/python/src", "XDG_STATE_HOME": str(directory), "NO_COLOR": "1"}
     run = run_on_terminal(command, environment, typed=[("> ", keys) for keys in typed], directory=directory)
@@ -130,7 +130,7 @@ def _chat(url: str, typed: list[str], directory: Path) -> tuple[int, str]:
 
 
 def test_a_conversation_goes_on_until_ctrl_d(url: str, tmp_path: Path) -> None:
-    """Each line is a message, also after an error. The arrow keys bring back messages of the last conversation."""
+    """Each line is a message, also after an error. The arrow keys repeat messages of the previous conversation."""
     code, shown = _chat(url, ["first\n", "\n", "refuse\n", "second\n", "\x04"], tmp_path)
     assert code == 0
     assert "Ctrl-D ends the conversation." in shown
@@ -147,7 +147,7 @@ def test_a_conversation_goes_on_until_ctrl_d(url: str, tmp_path: Path) -> None:
 
 
 def test_a_conversation_needs_no_history_file(url: str, tmp_path: Path) -> None:
-    """A history that cannot be written does not matter."""
+    """The conversation works even if the history file cannot be written."""
     (tmp_path / "hybrid-memory").write_text("in the way")
     assert _chat(url, ["first\n", "\x04"], tmp_path)[0] == 0
 
@@ -161,7 +161,7 @@ def test_open_prints_the_url_without_a_terminal() -> None:
 
 
 def test_open_starts_the_browser_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a terminal the browser opens the page, unless there is none or only the URL is wanted."""
+    """On a terminal, `open` opens a browser. With `--print`, or if no browser opens, it only prints the URL."""
     opened: list[str] = []
     monkeypatch.setattr("cli.open_page.is_terminal", lambda: True)
 

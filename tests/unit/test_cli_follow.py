@@ -31,7 +31,7 @@ class FakeThreads:
         self.requests: list[str] = []
 
     def add(self, thread_id: str, number: int, minutes: float) -> None:
-        """Store an exchange at its place."""
+        """Store an exchange, and sort the thread's messages by time."""
         time = (START + timedelta(minutes=minutes)).isoformat()
         fields = {"exchange_id": str(UUID(int=number)), "created_at": time}
         messages = self.threads.setdefault(thread_id, [])
@@ -77,13 +77,13 @@ def api(threads: FakeThreads) -> MemoryClient:
 
 
 def _numbers(messages: list[Message]) -> list[int]:
-    """Return the exchanges' numbers, and check that each has its two messages in order."""
+    """Return the exchanges' numbers, and check that each exchange has two messages in order."""
     assert [message.role for message in messages] == ["user", "assistant"] * (len(messages) // 2)
     return [message.exchange_id.int for message in messages[::2] if message.exchange_id]
 
 
 def test_each_message_is_returned_once(api: MemoryClient, threads: FakeThreads) -> None:
-    """New messages are returned in order, also if they fill several pages."""
+    """New messages are returned in order, even if they fill several pages."""
     threads.add("t", 0, 0)
     follower = ThreadFollower(api, "t")
     assert _numbers(follower.poll()) == [0]
@@ -95,7 +95,7 @@ def test_each_message_is_returned_once(api: MemoryClient, threads: FakeThreads) 
 
 
 def test_a_poll_reads_only_the_newest_pages(api: MemoryClient, threads: FakeThreads) -> None:
-    """The length of a thread's history does not matter."""
+    """A poll of a long thread reads at most two pages."""
     for number in range(100):
         threads.add("t", number, 60 * number)
     follower = ThreadFollower(api, "t")
@@ -107,7 +107,10 @@ def test_a_poll_reads_only_the_newest_pages(api: MemoryClient, threads: FakeThre
 
 
 def test_a_message_that_becomes_visible_late_is_returned(api: MemoryClient, threads: FakeThreads) -> None:
-    """An exchange may become visible after newer ones, for ten minutes. An imported one with an old date is not new."""
+    """An exchange that becomes visible within ten minutes after a newer exchange is returned.
+
+    An import with an old date does not count as a new exchange.
+    """
     threads.add("t", 0, 0)
     follower = ThreadFollower(api, "t")
     follower.poll()
@@ -119,7 +122,7 @@ def test_a_message_that_becomes_visible_late_is_returned(api: MemoryClient, thre
 
 
 def test_an_outage_and_a_degraded_reading_miss_nothing(api: MemoryClient, threads: FakeThreads) -> None:
-    """Messages of an outage are returned after it, also those that a degraded reading did not have."""
+    """Messages of an outage are returned after the outage, including messages that a degraded page did not have."""
     threads.add("t", 0, 0)
     follower = ThreadFollower(api, "t")
     follower.poll()
@@ -159,7 +162,7 @@ def test_a_user_is_followed_across_threads(api: MemoryClient, threads: FakeThrea
 
 
 def test_a_user_without_threads_can_be_followed(api: MemoryClient, threads: FakeThreads) -> None:
-    """The first thread of a user is new."""
+    """If a user has no threads yet, the first thread's messages are returned as new."""
     follower = UserFollower(api, "ada")
     assert _user_numbers(follower) == []
     threads.add("a", 1, 0)
@@ -167,7 +170,7 @@ def test_a_user_without_threads_can_be_followed(api: MemoryClient, threads: Fake
 
 
 def test_tail_prints_lines_and_reports_outages_once(monkeypatch: pytest.MonkeyPatch, threads: FakeThreads) -> None:
-    """With `--json`, each message is one line as in an export. An outage is reported at its begin and its end."""
+    """With `--json`, each message is one line, as in an export. An outage is reported once when it begins and ends."""
     threads.add("t", 0, 0)
     threads.add("t", 1, 1)
     steps = iter(["down", "down", "up", "end"])

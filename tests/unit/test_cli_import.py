@@ -58,7 +58,10 @@ def _message(role: str, content: object, thread_id: str = "t", **fields: object)
     ],
 )
 def test_roles_are_paired(roles: str, expected: list[Texts], tmp_path: Path) -> None:
-    """A user's message and the next answer are an exchange. A message without its counterpart is one as well."""
+    """A user's message and the next answer are one exchange.
+
+    A message without a counterpart becomes an exchange whose other text is empty.
+    """
     names = {"u": "user", "a": "assistant", "s": "system", "t": "tool"}
     lines = [_message(names[role], f"{role}{number}") for number, role in enumerate(roles)]
     parts = _parts(_write(tmp_path, *lines))
@@ -70,7 +73,7 @@ def test_roles_are_paired(roles: str, expected: list[Texts], tmp_path: Path) -> 
 
 
 def test_a_thread_with_only_system_messages_is_reported(tmp_path: Path) -> None:
-    """A message that belongs to no exchange is not dropped silently."""
+    """If a message belongs to no exchange, the command reports it."""
     assert _problems(_parts(_write(tmp_path, _message("system", "s")))) == [
         "chats:1: a message of the role system has no message of the user or the assistant after it"
     ]
@@ -85,7 +88,7 @@ def test_threads_can_be_interleaved(tmp_path: Path) -> None:
 
 
 def test_invalid_lines_have_their_places(tmp_path: Path) -> None:
-    """Each invalid line is reported with its file, line and reason; the others are read."""
+    """Each invalid line is reported with its file, line and reason. The other lines are read."""
     lines: list[object] = [
         _message("user", "fine"),
         "{not json",
@@ -147,7 +150,10 @@ def test_times_have_several_formats(value: object, expected: str, tmp_path: Path
 
 
 def test_ids_are_the_same_in_every_import(tmp_path: Path) -> None:
-    """A repeated import, and the import of a longer export, have the same ids. Equal exchanges have different ones."""
+    """If an exchange is imported again, even from a longer export, its id is the same as before.
+
+    Exchanges with equal texts have different ids.
+    """
     lines = [_message("user", "again"), _message("assistant", "yes")] * 3
     ids = [part.exchange_id for part in _parts(_write(tmp_path, *lines))]
     assert len(set(ids)) == 3
@@ -157,7 +163,7 @@ def test_ids_are_the_same_in_every_import(tmp_path: Path) -> None:
 
 
 def test_exchanges_of_one_millisecond_keep_their_order() -> None:
-    """The ids are UUIDv7s of the exchange's time that count up, because the API sorts equal times by them."""
+    """The ids are UUIDv7s of the exchange's time and increase, because the API sorts equal times by the ids."""
     identities = ExchangeIdentities("jsonl")
     time = datetime(2024, 5, 1, 10, 0, 0, 123_456, UTC)
     exchanges = [ImportedExchange("f:1", "t", None, f"q{number}", "a", time) for number in range(300)]
@@ -170,7 +176,7 @@ def test_exchanges_of_one_millisecond_keep_their_order() -> None:
 
 
 def test_the_ids_of_an_export_are_kept(tmp_path: Path) -> None:
-    """Exported messages keep their exchange. A UUIDv7 of another millisecond sets the time."""
+    """Exported messages keep their exchange's id. If the id is a UUIDv7, the time gets the id's millisecond."""
     known = UUID(int=(int(datetime(2024, 5, 1, 10, tzinfo=UTC).timestamp() * 1000) + 7) << 80 | 7 << 76 | 1 << 63)
     fields: dict[str, Any] = {"exchange_id": str(known), "metadata": {"a": 1}}
     lines = [
@@ -208,7 +214,10 @@ ZEP_SESSION = {
 
 
 def test_zep_threads_are_read(tmp_path: Path) -> None:
-    """Threads of Zep are read in any order of their messages, with the senders' names; a summary is reported."""
+    """Threads of Zep are read in any order of their messages, with the senders' names.
+
+    A summary is reported and not imported.
+    """
     parts = _parts(_write(tmp_path, [ZEP, ZEP_SESSION]), "zep")
     first, second = (part for part in parts if isinstance(part, Ready))
     (summary,) = (part for part in parts if isinstance(part, NotImported))
@@ -219,7 +228,7 @@ def test_zep_threads_are_read(tmp_path: Path) -> None:
 
 
 def test_a_zep_response_needs_a_thread(tmp_path: Path) -> None:
-    """A response of Zep's API does not have its thread's id, so an option gives it."""
+    """A response of Zep's API does not contain the thread's id, so the user gives the id with `--thread`."""
     file = _write(tmp_path, {name: value for name, value in ZEP.items() if name != "thread_id"})
     assert "give --thread" in _problems(_parts(file, "zep"))[0]
     (part,) = _parts(file, "zep", thread_id="given")
@@ -227,7 +236,7 @@ def test_a_zep_response_needs_a_thread(tmp_path: Path) -> None:
 
 
 def test_working_memory_is_read(tmp_path: Path) -> None:
-    """Sessions of Redis Agent Memory Server are read, one document a line; what is no message is reported."""
+    """Each line is a session of Redis Agent Memory Server. Its messages are read. Its other parts are reported."""
     session = {
         "session_id": "s",
         "user_id": "ada",
@@ -248,7 +257,10 @@ def test_working_memory_is_read(tmp_path: Path) -> None:
 
 
 def test_mem0_histories_are_read(tmp_path: Path) -> None:
-    """A turn that led to several statements is imported once. A statement without its messages is reported."""
+    """If mem0 made several statements from one turn, the turn is imported once.
+
+    A statement without the messages of its turn is reported.
+    """
     turn = [{"role": "user", "content": "I eat no nuts"}, {"role": "assistant", "content": "Noted"}]
     entry = {"id": "h", "memory_id": "m", "input": turn, "event": "ADD", "user_id": "alex", "new_memory": "No nuts"}
     entries = [
@@ -267,7 +279,7 @@ def test_mem0_histories_are_read(tmp_path: Path) -> None:
 
 
 def test_mem0s_table_of_messages_is_read(tmp_path: Path) -> None:
-    """The rows of the open-source version's table have the user and the run in their scope."""
+    """In the table of mem0's open-source version, the scope of each row names the user and the run."""
     row = {"session_scope": "run_id=r%261&user_id=alex", "created_at": "2024-05-01T10:00:00.000001+00:00", "name": None}
     rows = [{**row, "role": "user", "content": "Hi"}, {**row, "role": "assistant", "content": "Hello"}]
     (part,) = _parts(_write(tmp_path, rows), "mem0")
@@ -309,7 +321,7 @@ def _import(file: Path, *options: str) -> Result:
 
 
 def test_a_preview_stores_nothing(api: FakeApi, tmp_path: Path) -> None:
-    """Without `--yes`, the command counts what the file contains."""
+    """Without `--yes`, the command only counts what the file contains."""
     file = _write(tmp_path, _message("user", "q", user_id="ada"), _message("assistant", "a"), _message("user", "lone"))
     result = _import(file)
     assert (result.exit_code, api.bodies) == (0, [])
@@ -361,7 +373,10 @@ def test_an_invalid_file_changes_nothing(api: FakeApi, tmp_path: Path) -> None:
 
 
 def test_a_refused_exchange_stops_the_import(api: FakeApi, tmp_path: Path) -> None:
-    """An exchange that the API refuses is reported with its place. The rest is imported only on request."""
+    """If the API refuses an exchange, the command reports its file and line, and stops.
+
+    With `--skip-invalid`, the command imports the exchanges after it.
+    """
     api.answers["bad"] = problem(422, detail="created_at: no", errors=[])
     api.answers["deleted"] = httpx.Response(202, json={"exchange_id": None, "durability": "none", "cached": False})
     file = _write(tmp_path, *(_message("user", text) for text in ("one", "bad", "deleted", "two")))
@@ -376,7 +391,7 @@ def test_a_refused_exchange_stops_the_import(api: FakeApi, tmp_path: Path) -> No
 
 
 def test_an_outage_of_all_stores_stops_the_import(api: FakeApi, tmp_path: Path) -> None:
-    """If no store takes an exchange, the command stops, also if it skips invalid records."""
+    """If no store accepts an exchange, the command stops, even with `--skip-invalid`."""
     fields = {"exchange_id": None, "durability": "none", "cached": False, "degraded": ["redis", "postgres", "queue"]}
     api.answers["two"] = httpx.Response(202, json=fields)
     file = _write(tmp_path, *(_message("user", text) for text in ("one", "two", "three")))
@@ -387,7 +402,7 @@ def test_an_outage_of_all_stores_stops_the_import(api: FakeApi, tmp_path: Path) 
 
 
 def test_an_outage_says_where_to_continue(api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If the API does not respond, the exit code is 3, and the message has the number to continue with."""
+    """If the API does not respond, the exit code is 3. The message has the number of the next exchange to import."""
     monkeypatch.setattr("hybrid_memory_client._sync_sender.time.sleep", lambda _: None)
     api.answers["two"] = problem(503)
     result = _import(_write(tmp_path, _message("user", "one"), _message("user", "two")), "--yes")

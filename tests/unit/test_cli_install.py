@@ -19,7 +19,7 @@ NAMES = {"dotenv": "python-dotenv", "pydantic_settings": "pydantic-settings"}
 
 
 def _imports(file: Path) -> set[str]:
-    """Return the modules that a file imports at runtime, without those for type checks."""
+    """Return the modules that a file imports at runtime, without imports that only type checks need."""
     tree = ast.parse(file.read_text())
     type_checking = {
         id(node)

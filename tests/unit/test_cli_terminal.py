@@ -1,4 +1,4 @@
-"""The command line on a terminal: width, colors, human times and the pager."""
+"""The command line on a terminal: width, colors, readable times and the pager."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ UUID = "01a20403-af8b-76fb-9bf9-0bc8b1328586"
     ],
 )
 def test_times_are_told_as_people_say_them(age: timedelta, text: str) -> None:
-    """A time is an age, for a month; then a date. A time in the future is exact, because a clock is wrong."""
+    """A time is printed as an age up to a month, and then as a date.
+
+    A time in the future is printed exactly, because it shows that a clock is wrong.
+    """
     value = (NOW - age).isoformat().replace("+00:00", "Z")
     assert time_text(value, is_exact=False, now=NOW) == text
     assert time_text(value, is_exact=True, now=NOW) == value
@@ -132,7 +135,7 @@ def test_colors_are_only_for_terminals_that_want_them(variables: dict[str, str],
 
 
 def test_help_groups_options_and_commands() -> None:
-    """The help of a command has the command's own options first and those that name the deployment last."""
+    """A command's help lists the command's own options first, and the options that name the deployment last."""
     text = CliRunner().invoke(app, ["threads", "list", "--help"]).output
     headings = [line for line in text.splitlines() if line.endswith(":") and not line.startswith(" ")]
     assert headings == ["Options:", "Output:", "Deployment:"]

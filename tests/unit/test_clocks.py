@@ -54,7 +54,7 @@ def test_ids_of_a_correct_clock_are_accepted(
 ) -> None:
     """The service accepts ids of a caller with a correct clock, even if one of its own clocks is wrong.
 
-    The service refuses ids of tomorrow.
+    The service refuses an id that is half a day ahead.
     """
 
     def wrong_clock() -> float:
@@ -148,7 +148,7 @@ def test_a_clock_may_be_set_during_a_turn(memory: Callable[..., Memory], days: f
 def test_a_deletion_waits_for_postgres_if_two_clocks_differ(
     memory: Callable[..., Memory], archive: InMemoryArchive, days: float, *, is_user: bool
 ) -> None:
-    """A deletion never takes its cutoff from a clock that no other clock confirms, because no cutoff is taken back."""
+    """A cutoff cannot be undone, so a deletion never takes its cutoff from a clock that no other clock confirms."""
     right, wrong = memory(), memory(clock=lambda: time.time() + days * DAY)
     Turn(right, "t", "ada").append("q0", "a0")
     deletion: Callable[[], None] = (

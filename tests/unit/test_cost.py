@@ -114,7 +114,7 @@ def test_the_recipe_has_the_sizes_of_the_measured_figures() -> None:
 
 
 def test_the_command_computes_the_sizes_of_a_load(capsys: pytest.CaptureFixture[str]) -> None:
-    """The command has the table's sizes for the table's loads, and other sizes for other threads."""
+    """For a load of the table, the command prints the table's sizes. For other threads, it prints other sizes."""
     load = ["--turns-per-second", "20", "--ttl-hours", "6"]
     main(load)
     printed = capsys.readouterr().out

@@ -103,7 +103,7 @@ def test_other_events_have_their_level_and_fields() -> None:
     ],
 )
 def test_other_lines_are_shown_as_they_are(line: str, shown: str | None) -> None:
-    """A line that is no event of the project is shown as it is, after its function."""
+    """A line that is no event of the project is shown unchanged, after the function's name."""
     assert readable(line) == (f"         agent {line[16:]}" if shown is None else shown)
 
 

@@ -51,14 +51,14 @@ def _invoked(api: Api, **fields: object) -> Any:
     ],
 )
 def test_an_invalid_time_is_refused(api: Api, created_at: object) -> None:
-    """Only an ISO 8601 time with a time zone from 1970 on is valid; the problem names the field."""
+    """Only an ISO 8601 time from 1970 on, with a time zone, is valid. The problem names the field."""
     problem(_invoked(api, created_at=created_at), 422, "created_at")
     assert api.is_untouched()
 
 
 @pytest.mark.parametrize("seconds", [MAX_AHEAD + 5, 86_400, 10 * 366 * 86_400])
 def test_a_time_in_the_future_is_refused(api: Api, seconds: float) -> None:
-    """A time further ahead than an id may be is refused, also without a thread."""
+    """The API refuses a time that is further ahead of the clock than the limit for ids, also without a thread."""
     ahead = datetime.fromtimestamp(time.time() + seconds, UTC).isoformat()
     for body in ({"created_at": ahead}, {"created_at": ahead, "thread_id": None}):
         problem(_invoked(api, **body), 422, "created_at")
@@ -66,7 +66,7 @@ def test_a_time_in_the_future_is_refused(api: Api, seconds: float) -> None:
 
 
 def test_a_uuid7_of_another_millisecond_is_refused(api: Api) -> None:
-    """A given UUIDv7 has the millisecond of the given time. Other UUIDs have no time."""
+    """If the request has a time and a UUIDv7, both must have the same millisecond. Other UUIDs have no time."""
     for milliseconds in (-1, 1, 60_000):
         other = (PAST + timedelta(milliseconds=milliseconds)).isoformat()
         problem(_invoked(api, created_at=other, exchange_id=str(PAST_ID)), 422, "created_at")
@@ -77,7 +77,7 @@ def test_a_uuid7_of_another_millisecond_is_refused(api: Api) -> None:
 
 
 def test_an_import_has_its_time_and_an_id_of_that_time(api: Api) -> None:
-    """The id is a UUIDv7 of the given millisecond, and the time is returned as it was given, in UTC."""
+    """The id is a UUIDv7 of the given millisecond. The API returns the given time unchanged, in UTC."""
     response = _invoked(api, created_at="2020-05-06T09:08:09.123456+02:00")
     name = UUID(response.json()["exchange_id"])
     assert (response.status_code, name.version, timestamp_of(name)) == (202, 7, PAST.replace(microsecond=123_000))
@@ -90,27 +90,27 @@ def test_an_import_has_its_time_and_an_id_of_that_time(api: Api) -> None:
 
 
 def test_null_is_no_import(api: Api) -> None:
-    """An exchange whose `created_at` is null takes place now, and has the message of version 1."""
+    """If `created_at` is null, the exchange gets the current time, and its queue message has version 1."""
     assert _invoked(api, created_at=None).status_code == 202
     (body,) = map(orjson.loads, api.queue.bodies)
     assert (body["version"], "accepted_at" in body) == (1, False)
 
 
 def test_ids_of_equal_times_increase() -> None:
-    """Ids for one time increase, even if the clock is set back, and do not affect the other ids."""
+    """Ids of imports with one time increase, even if the clock is set back. They do not affect the ids of turns."""
     ids, now = ExchangeIds(), datetime.now(UTC)
     made = [ids.for_import(PAST, now - timedelta(milliseconds=number)) for number in range(100)]
     assert made == sorted(set(made))
     assert {(name.version, milliseconds_of(name)) for name in made} == {(7, milliseconds_of(PAST_ID))}
     ahead = ids.for_import(now + timedelta(seconds=9), now)
     assert ids.new(now=now.timestamp()) < ahead
-    # A clock that was years ahead does not determine later ids.
+    # After a clock was years ahead, later ids still increase.
     ids.for_import(PAST, now + timedelta(days=900))
     assert ids.for_import(PAST, now + timedelta(seconds=1)) < ids.for_import(PAST, now + timedelta(seconds=2))
 
 
 def test_a_cutoff_of_the_same_millisecond_includes_an_import() -> None:
-    """An import is compared by the millisecond of its acceptance."""
+    """A cutoff includes an import that was accepted in the cutoff's millisecond, but no later import."""
     accepted_at = datetime(2026, 1, 2, 3, 4, 5, 678_999, tzinfo=UTC)
     key = acceptance_key(PAST_ID, accepted_at)
     ids = ExchangeIds()
@@ -120,7 +120,10 @@ def test_a_cutoff_of_the_same_millisecond_includes_an_import() -> None:
 
 
 def test_an_import_needs_its_time_of_acceptance_on_the_wire() -> None:
-    """A message of the imports' version without a time of acceptance is unknown, and an invalid one is refused."""
+    """A queue message of an import without a time of acceptance has an unknown version.
+
+    An invalid time of acceptance is refused.
+    """
     body = orjson.loads(exchange().to_wire()) | {"version": IMPORT_WIRE_VERSION}
     with pytest.raises(InvalidRecord, match="unknown_version"):
         Exchange.from_wire(orjson.dumps(body))
@@ -130,7 +133,7 @@ def test_an_import_needs_its_time_of_acceptance_on_the_wire() -> None:
 
 
 def test_an_import_does_not_raise_the_floor_of_later_ids(memory: Callable[..., Memory]) -> None:
-    """Neither an import nor a window that ends with one moves the ids of later turns."""
+    """After an import with a time ahead of the clock, the ids of later turns still have the current time."""
     process, ahead = memory(), datetime.now(UTC) + timedelta(seconds=9)
     Turn(process, "t", "ana").append("q2", "a2", created_at=ahead)
     other = memory()
@@ -142,11 +145,11 @@ def test_an_import_does_not_raise_the_floor_of_later_ids(memory: Callable[..., M
 def test_a_deletion_includes_an_import_of_a_clock_that_is_ahead(
     memory: Callable[..., Memory], queue: InMemoryQueue
 ) -> None:
-    """A thread's deletion includes an import that only Redis has, accepted by a clock that is ahead."""
+    """A deletion includes an import that L2 does not have yet, even if the accepting process' clock is ahead."""
     ahead = memory(clock=lambda: time.time() + 60)
     Turn(ahead, "t", "ana").append("q", "a", created_at=PAST)
     deleter = memory()
-    # Both machines' clocks are used, because Redis' clock cannot be read.
+    # Redis' clock cannot be read, so the deletion uses the clocks of both machines.
     Threads(deleter).delete("t")
     assert deleter.archive.store(queue.take()).stored == 0
     assert texts(Turn(memory(), "t", "ana").recall().messages) == []

@@ -1,4 +1,4 @@
-"""The project has one licence everywhere, and those of its runtime dependencies are compatible with it."""
+"""The project has one licence everywhere, and its runtime dependencies have compatible licences."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ POLICY: dict[str, Any] = {
 
 
 def test_each_package_has_the_whole_licence() -> None:
-    """The text is the official one, in the repository and in each package that is published."""
+    """The repository and each published package contain the licence's official text."""
     for folder in (".", "clients/python", "clients/react"):
         assert hashlib.sha256((ROOT / folder / "LICENSE").read_bytes()).hexdigest() == OFFICIAL, folder
 
@@ -41,7 +41,7 @@ def test_each_manifest_names_the_licence() -> None:
 
 
 def test_every_runtime_dependency_has_a_compatible_licence(capsys: pytest.CaptureFixture[str]) -> None:
-    """The check passes, and it includes drivers, the command line's packages and the page's bundle."""
+    """The check passes. It includes the drivers, the command line's packages and the page's bundle."""
     policy = tomllib.loads(licences.POLICY.read_text())
     found = licences.python_licences(policy) | licences.page_licences()
     assert {"alembic", "psycopg", "redis", "typer", "react-dom", "scheduler"} <= {*found}
@@ -50,7 +50,7 @@ def test_every_runtime_dependency_has_a_compatible_licence(capsys: pytest.Captur
 
 
 def test_the_notices_of_shipped_packages_are_repeated() -> None:
-    """NOTICE repeats the notice of each package of the artifacts that has one."""
+    """If a package of the artifacts has a notice, NOTICE repeats this notice."""
     shipped = [(ROOT / "requirements" / f"{name}.txt").read_text() for name in ("agent", "sync", "migrate")]
     names = {name for text in shipped for name in re.findall(r"^([a-z0-9-]+)==", text, re.MULTILINE)}
     packages = [package for name in names for package in metadata.Distribution.discover(name=name)]
@@ -81,7 +81,7 @@ def test_each_exception_has_a_reason() -> None:
     ],
 )
 def test_an_expression_is_evaluated(expression: str, allowed: bool) -> None:  # noqa: FBT001 - a case's value
-    """`OR` needs one allowed licence, and `AND` needs all. An exception to a licence is another licence."""
+    """`OR` needs one allowed licence, `AND` only allowed licences. A licence `WITH` an exception is another licence."""
     assert licences.is_allowed(expression, POLICY["allowed"]) == allowed
 
 
@@ -96,7 +96,7 @@ def test_an_expression_is_evaluated(expression: str, allowed: bool) -> None:  # 
     ],
 )
 def test_an_incompatible_licence_is_refused(name: str, licence: str | None, problem: str) -> None:
-    """An incompatible or unknown licence is a problem. An exception holds for its own package and licence."""
+    """An incompatible or unknown licence is a problem. An exception holds only for the package and licence it names."""
     good = {"driver": "LGPL-3.0-only", "library": "MIT"}
     assert list(licences.find_problems(good, POLICY)) == []
     assert list(licences.find_problems(good | {name: licence}, POLICY)) == [problem]
@@ -127,7 +127,7 @@ def test_the_check_fails_on_an_incompatible_licence(
 def test_a_package_declares_its_licence(
     monkeypatch: pytest.MonkeyPatch, fields: dict[str, list[str]] | None, expected: str | None
 ) -> None:
-    """The expression comes before the text, which comes before the classifiers, of which each must be known."""
+    """The check reads the licence expression, else the text, else the classifiers. It must know each classifier."""
 
     def read(name: str) -> SimpleNamespace:
         if fields is None:

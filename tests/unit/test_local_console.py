@@ -1,4 +1,4 @@
-"""`make run` prints one line for each step of its start, and what runs in lines that fit a terminal."""
+"""`make run` prints one line for each step of its start. Then it lists what runs, in lines that fit a terminal."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Terminal(StringIO):
     """A terminal that records what is written."""
 
     def isatty(self) -> bool:
-        """Return that this is a terminal."""
+        """Return True, as a terminal does."""
         return True
 
 
@@ -54,7 +54,7 @@ def _announce(
 
 
 def test_a_pipe_gets_one_line_for_each_step() -> None:
-    """In a pipe, a step is one plain line. A failed step has none, because its error follows."""
+    """In a pipe, a step is one plain line. A failed step has no line, because its error follows."""
     output = StringIO()
     console = Console(output)
     with console.step("PostgreSQL"):
@@ -99,7 +99,7 @@ def test_the_announcement_fits_a_terminal() -> None:
 
 
 def test_the_announcement_says_what_runs() -> None:
-    """The announcement names the addresses, the model, the ports and whether they are the usual ones."""
+    """The announcement names the addresses, the model and the ports. It says whether each port is the usual port."""
     text = _announce(ports=USUAL_PORTS | {"valkey": 20_001})
     assert f"  Page            {_URL}/\n  API             {_URL}\n" in text
     assert "  Model           offline, a built-in demo without a key (AGENT__MODEL chooses)\n" in text
@@ -118,7 +118,7 @@ def test_the_chat_finds_the_stack(tmp_path: Path) -> None:
 
 
 def test_requests_with_tokens_are_suggested_with_a_token() -> None:
-    """If requests need a token, the announcement says so, and its commands have one."""
+    """If requests need a token, the announcement says so, and its commands contain a token."""
     text = _announce(needs_token=True)
     assert "  Sign-in         requests need a token in HYBRID_MEMORY_TOKEN (AUTH__MODE=jwt)\n" in text
     assert '-H "Authorization: Bearer $HYBRID_MEMORY_TOKEN"' in text

@@ -97,7 +97,10 @@ def test_the_model_introduces_itself_once() -> None:
 
 
 def test_answers_of_other_agents_are_quoted_but_not_the_own_ones() -> None:
-    """An answer that another agent gave is quoted shortly. The own answers are not, because they repeat messages."""
+    """The first line of another agent's answer is quoted.
+
+    The offline model does not quote its own answers, because they repeat messages.
+    """
     own = _answer("I like tea.")
     messages = [("user", "Hi"), ("assistant", "Good day!\nMore."), ("user", "I like tea."), ("assistant", own)]
     assert remembered(_answer("And?", messages)) == ["Hi", "Good day!", "I like tea."]
@@ -139,12 +142,12 @@ def test_a_message_that_resembles_a_heading_stays_a_message() -> None:
     ],
 )
 def test_names_are_found(text: str, name: str | None) -> None:
-    """A name is found in the scripts of the world, and other words are no names."""
+    """A name is found in each of several scripts. Other words do not count as names."""
     assert name_in(text) == name
 
 
 def test_the_latest_name_is_used_and_then_a_preference() -> None:
-    """A message's name has priority over a preference, which may have been set long ago."""
+    """A name in a message has priority over a name in the preferences, because a preference may be old."""
     preferences = {"name": "Ada"}
     assert find_name(find_memory(_instructions([], preferences))) == "Ada"
     assert find_name(find_memory(_instructions([("user", "Call me Eve.")], preferences))) == "Eve"
@@ -159,7 +162,7 @@ def test_a_tools_result_is_the_answer() -> None:
 
 
 def test_the_newest_messages_of_a_long_conversation_are_listed() -> None:
-    """The answer lists the newest messages and says how many there are."""
+    """The answer lists the newest messages and says how many messages the conversation has."""
     prompts = [f"Fact {number}." for number in range(40)]
     answers = _talk(prompts)
     assert remembered(answers[-1]) == prompts[29:39]

@@ -27,7 +27,7 @@ class _FakeSqsClient:
 
 
 def test_a_refusal_after_an_outage_closes_the_circuit() -> None:
-    """A refusal of the message that was sent during the freeze counts as a response and closes the circuit."""
+    """SQS refuses the message that was sent during the freeze. The refusal is a response, so it closes the circuit."""
     sqs = _FakeSqsClient()
     queue = SqsQueue(SyncSettings(queue_url="http://q"), cast("Any", sqs))
     large, small = exchange(1), exchange(2, thread_id="small")

@@ -122,7 +122,7 @@ def test_undrained_and_stored_exchanges_are_merged(
 
 
 def test_foreign_entries_are_shown_first(memory: MakeMemory, cache: InMemoryCache, archive: InMemoryArchive) -> None:
-    """Entries of another program have no order key. They are shown first, and do not count as complete."""
+    """Entries of another program have no order key and are shown first. They do not make a list complete."""
     cache.lists["t"] = [b'{"role":"user","content":"theirs"}']
     archive.store(exchanges(1))
     recall = _load_memory(memory())
@@ -147,7 +147,7 @@ def test_an_unreadable_entry_is_omitted(
 
 
 def test_the_first_read_shows_a_queued_exchange(memory: MakeMemory, queue: InMemoryQueue) -> None:
-    """The first read shows a queued exchange at once, even if the queue is not empty."""
+    """The first read already shows a queued exchange, although the queue is not empty."""
     process = memory()
     Turn(process, "t", None).append("q0", "a0")
     _load_memory(process, None, "ana")

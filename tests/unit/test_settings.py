@@ -110,7 +110,7 @@ def test_an_empty_value_counts_as_absent(name: str, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_queue_name_instead_of_a_url_from_sam_local(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`sam local` sets the dead-letter queue's URL to the queue's name. The settings treat the name as no URL."""
+    """`sam local` sets the dead-letter queue's URL to the queue's name. The settings ignore this value."""
     assert "  ExchangeDeadLetterQueue:\n" in (ROOT / "template.yaml").read_text()
     monkeypatch.setenv("SYNC__QUEUE_URL", "http://sqs/q")
     monkeypatch.setenv("SYNC__DLQ_URL", "ExchangeDeadLetterQueue")

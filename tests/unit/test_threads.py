@@ -61,9 +61,9 @@ def test_every_message_is_on_one_page(
 def test_undrained_exchanges_may_be_between_drained_ones(
     threads: Threads, cache: InMemoryCache, archive: InMemoryArchive
 ) -> None:
-    """Pages have the right order, even if undrained exchanges are between drained ones.
+    """Pages have the right order, even if undrained exchanges are between drained exchanges.
 
-    A later drain may finish earlier and cause this.
+    This happens if the drain of later exchanges finishes first.
     """
     created = exchanges(6)
     archive.store(created[::2])
@@ -119,7 +119,7 @@ def test_an_unknown_thread_is_an_error(threads: Threads) -> None:
 
 
 def test_foreign_entries_make_no_thread(threads: Threads, cache: InMemoryCache) -> None:
-    """Entries of another program have no order key, so no page has them, and they do not make a thread."""
+    """Entries of another program have no order key. No page has them. Such entries alone do not make a thread."""
     cache.lists["t"] = [b'{"role":"user","content":"theirs"}']
     with pytest.raises(ThreadNotFound):
         threads.get("t")
@@ -218,7 +218,7 @@ def test_a_deletion_removes_the_thread_from_all_stores(
 def test_a_deletion_includes_exchanges_of_a_fast_clock(
     threads: Threads, memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
-    """The deletion's cutoff is at least the newest known exchange, even if that exchange's clock is ahead."""
+    """The cutoff is at least the order key of the newest known exchange, even if the clock of this key is ahead."""
     Turn(memory(clock=lambda: time.time() + 3_600), "t", None).append("q", "a")
     threads.delete("t")
     assert archive.store(queue.take()).tombstoned == 1

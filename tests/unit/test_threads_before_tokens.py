@@ -1,4 +1,7 @@
-"""The tests turn on tokens in a stage that ran without tokens. Users then see only certain older threads."""
+"""The tests turn on tokens in a stage that ran without tokens.
+
+A user then sees an earlier thread only if all known exchanges of the thread name this user.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +75,7 @@ def test_only_owner_and_operators_see_a_thread(
 ) -> None:
     """A thread with one user is visible to this user and to operators.
 
-    A thread with several users is hidden from all users and operators.
+    A thread without a user is visible to operators only. A thread with several users is visible to no caller.
     """
     process = add_exchanges(users)
     if is_emptied:
@@ -87,9 +90,9 @@ def test_only_owner_and_operators_see_a_thread(
 def test_a_list_may_belong_to_a_later_user_until_it_expires(
     add_exchanges: Callable[[Sequence[str | None]], Memory], cache: InMemoryCache
 ) -> None:
-    """A list with only a later user's exchanges counts as this user's until the list expires.
+    """A thread has two users, and its list has only the later user's exchanges.
 
-    After Redis is emptied, both users lose access.
+    The thread counts as the later user's until the list expires. After Redis is emptied, neither user sees the thread.
     """
     process = add_exchanges(["ana", "bob", "bob"])
     assert (_count_messages(process, "ana"), _count_messages(process, "bob")) == (None, 4)

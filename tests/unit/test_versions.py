@@ -1,4 +1,4 @@
-"""The version has one source, pyproject.toml; all copies agree with it, and one command changes them."""
+"""The version's source is pyproject.toml. All copies have the same version, and one command changes all of them."""
 
 from __future__ import annotations
 
@@ -66,14 +66,14 @@ def test_one_command_sets_the_version(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["0.2", "v0.2.0", "0.2.0rc1", "0.2.0-rc.1", "0.02.0", "", "0.2.0\n"])
 def test_a_version_is_three_numbers(text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """The command refuses other versions, which Python and npm do not both read in the same way."""
+    """The command refuses versions of other forms, because Python and npm read them differently."""
     with pytest.raises(SystemExit):
         version.main([text])
     assert "give three numbers, such as 0.2.0" in capsys.readouterr().err
 
 
 def test_requests_name_the_version() -> None:
-    """The clients' requests have a User-Agent with the version. A caller's own HTTP client keeps its own."""
+    """The clients' requests have a User-Agent with the version. A caller's own HTTP client keeps its own User-Agent."""
     expected = f"hybrid-memory-client/{VERSION}"
     assert Connections(None, 1).current().headers["User-Agent"] == expected
     own = httpx.Client(headers={"User-Agent": "own"})

@@ -61,7 +61,7 @@ def before_add_examples(context: HookContext, examples: list[Case[Any]]) -> None
 def map_query(context: HookContext, query: dict[str, Any] | None) -> dict[str, Any] | None:  # noqa: ARG001 - the hook's signature
     """Drop half of the generated cursors.
 
-    All of them are invalid, so the other fields of the request would never be validated.
+    All generated cursors are invalid. The API does not read the other fields of a request with an invalid cursor.
     """
     if query and isinstance(query.get("cursor"), str) and len(query["cursor"]) % 2 == 0:
         return {name: value for name, value in query.items() if name != "cursor"}
@@ -79,8 +79,8 @@ def filter_failure(
     if isinstance(failure, RejectedPositiveData):
         return not any(text in response.text for text in _REFUSALS_OUTSIDE_THE_SCHEMA)
     if isinstance(failure, UnsupportedMethodResponse | AllowHeaderMismatch):
-        # API Gateway itself responds to methods without a resource. Also, an id may end like a route: a request about
-        # the messages of thread `a` may be about the thread `a/messages`.
+        # API Gateway, not the API, responds to a method that no route has. An id may also end like a route: the path
+        # of the messages of thread `a` may be the path of the thread with the id `a/messages`.
         is_routed = case.method in _METHODS or isinstance(failure, AllowHeaderMismatch)
         return is_routed and not case.path.startswith("/threads/{thread_id}/")
     return True
