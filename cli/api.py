@@ -25,7 +25,7 @@ PAGE_SIZE: Final = 200
 _LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
 # API Gateway returns an error after 29 seconds.
 _TIMEOUT: Final = httpx.Timeout(35, connect=5)
-# Only reads are retried. After a lost response to a change, the user decides whether to repeat it.
+# Only reads are retried. After a lost response to a change, the user decides whether to repeat the change.
 _RETRY: Final = RetryPolicy(attempts=3, first_delay=0.5, methods=frozenset({"GET"}))
 # An import may repeat its changes, because every exchange has its id.
 IMPORT_RETRY: Final = RetryPolicy(attempts=8, first_delay=0.5, most_delay=10, most_seconds=120)

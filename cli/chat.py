@@ -170,7 +170,7 @@ def _print(result: RunResult) -> None:
         return
     from rich.markdown import Markdown  # noqa: PLC0415 - the parser is imported only for an answer on a terminal
 
-    # A link shows its address, because a message could hide another one behind its text.
+    # The address of a link is printed, because the link's text could show a different address.
     console().print(Markdown(printable(result.response), hyperlinks=False))
     is_bad = result.memory.durability == "none" or bool(result.memory.degraded)
     warn(styled(format_badge(result.memory), "warning" if is_bad else "quiet", sys.stderr))

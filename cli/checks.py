@@ -20,7 +20,7 @@ from shared import __version__
 from shared.errors import SettingsError, StoreUnavailable
 
 OLDEST_PYTHON: Final = (3, 11)
-# Every append uses GETDEL, a command of Redis 6.2.
+# An append of a user's exchange uses ZADD with the option GT, which Redis has since version 6.2.
 OLDEST_REDIS: Final = (6, 2)
 OLDEST_POSTGRES: Final = 150_000
 _PORTS: Final = {"http": 80, "https": 443, "redis": 6379, "rediss": 6379, "postgresql": 5432, "postgres": 5432}

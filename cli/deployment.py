@@ -135,8 +135,8 @@ class Deployment:
     def belongs_to_deployment_of(self, name: str, other: str) -> bool:
         """Return whether the address `name` is known and belongs to the deployment of the address `other`.
 
-        An address from an option always does. An address from a local stack does not if `other` comes from an option
-        or the environment.
+        It does in these cases: it is an option, `other` is unknown, or both have the same source. An address from the
+        environment also does if `other` is an option.
         """
         source, other_source = self.source_of(name), self.source_of(other)
         if source is None:

@@ -1,4 +1,4 @@
-"""Follows threads: returns each new message once, however often the API is polled or unreachable."""
+"""Follows threads: returns each new message once, even if the API is polled often or is unreachable for a while."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from uuid import UUID
 from cli.api import PAGE_SIZE
 from hybrid_memory_client import MemoryClient, Message, NotFound
 
-# An exchange can become visible later than newer ones: SQS redelivers it after 90 s, and servers' clocks differ.
+# An exchange can become visible after exchanges with later times, because SQS redelivers it after 90 s and servers'
+# clocks differ.
 _OVERLAP: Final = timedelta(minutes=10)
 
 
@@ -22,7 +23,8 @@ class ThreadFollower:
     API's own: this machine's clock does not matter.
 
     Attributes:
-        degraded: Layers that did not respond to the last reading. The floor stays while messages may be missing.
+        degraded: Layers that did not respond to the last reading. The floor does not move while messages may be
+            missing.
     """
 
     def __init__(self, api: MemoryClient, thread_id: str, floor: datetime | None = None) -> None:
@@ -60,7 +62,7 @@ class ThreadFollower:
         floor = self._floor
         for page in self._api.iter_message_pages(self._thread_id, page_size=PAGE_SIZE, order="desc"):
             degraded |= dict.fromkeys(page.degraded)
-            # Messages of other programs in the cache have no id, so they cannot be told apart.
+            # Messages of other programs in the cache have no id, so they cannot be distinguished.
             times = [message.created_at for message in page if message.exchange_id and message.created_at]
             messages += [message for message in page if message.exchange_id and message.created_at]
             if floor is None and times:

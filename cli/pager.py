@@ -19,7 +19,7 @@ from cli.deployment import Deployment
 from cli.output import is_terminal
 
 _DEFAULT: Final = "less"
-# As in git: end at once if the text fits, show colors, leave the text on the screen.
+# The same options as in git: end immediately if the text fits, show colors, leave the text on the screen.
 _LESS: Final = "FRX"
 _COLORS: Final = re.compile("\x1b\\[[0-9;]*m")
 

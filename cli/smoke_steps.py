@@ -1,4 +1,4 @@
-"""The steps of the smoke test. Each step sends one request; the last one deletes the test's thread."""
+"""The steps of the smoke test, which write a thread, read it, wait for the drain, and delete it."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ _HOUR: Final = 3_600
 _DAY: Final = 86_400
 _JUST_NOW: Final = 10
 _UNITS: Final = ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min"), (1, "s"))
-# Older times are shown as dates.
+# Times that are at least this many days ago are shown as dates.
 _MAX_DAYS: Final = 30
 
 

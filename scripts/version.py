@@ -24,7 +24,7 @@ COPIES: Final = {
     "clients/page/package.json": (_JSON, 1),
     "clients/page/package-lock.json": (_JSON, 2),
 }
-"""Each file with the version: the pattern of its line, and the number of lines, which come before similar lines."""
+"""For each file: the pattern of the version's line, and how many of the first matching lines contain the version."""
 
 
 def read_versions(root: Path = ROOT) -> dict[str, list[str]]:

@@ -1,7 +1,7 @@
-"""The reach of a deletion, equal in every store and layer.
+"""The rule that decides which exchanges a deletion includes. Every store and layer uses the same rule.
 
-A cutoff is the acceptance key up to which the exchanges of a thread or user are deleted: the order key, except for
-imports (see `shared.ids.acceptance_key`).
+A cutoff is the acceptance key up to which the exchanges of a thread or user are deleted. An exchange's acceptance key
+is its order key, except for imports (see `shared.ids.acceptance_key`).
 """
 
 from __future__ import annotations

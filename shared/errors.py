@@ -40,7 +40,7 @@ class StoreUnavailable(HybridMemoryError):  # noqa: N818 - named after the state
 
 
 class StoreBusy(StoreUnavailable):
-    """A layer responds but aborted the work, because it took too long or conflicted with another transaction."""
+    """A layer responded but aborted the work, because the work took too long or conflicted with another transaction."""
 
     state = "could not finish this now"
 
@@ -49,8 +49,8 @@ class StatementRefused(StoreUnavailable):
     """PostgreSQL refuses a statement, because of one row or for a reason that concerns every row.
 
     Attributes:
-        detail: Its SQLSTATE and message, without data.
-        is_about_a_row: Whether triggers, checks and values of rows cause this SQLSTATE.
+        detail: The error's SQLSTATE and message, without data.
+        is_about_a_row: Whether a trigger, a check or a row's value may have caused the error.
     """
 
     state = "refused this"
@@ -63,7 +63,7 @@ class StatementRefused(StoreUnavailable):
 
 @contextmanager
 def add_outcome(outcome: str) -> Iterator[None]:
-    """Add an outcome to errors of the block that have none."""
+    """Add an outcome to each error that the `with` block raises without one."""
     try:
         yield
     except HybridMemoryError as error:
@@ -72,7 +72,7 @@ def add_outcome(outcome: str) -> Iterator[None]:
 
 
 def add_half_deleted_outcome(kind: str) -> AbstractContextManager[None]:
-    """Add to errors of the block that the data is deleted from PostgreSQL, but perhaps not from Redis."""
+    """Add an outcome to errors of the `with` block: the data is deleted from PostgreSQL, but perhaps not from Redis."""
     return add_outcome(
         f"the deletion is not complete: the {kind} is deleted from PostgreSQL and may still be in the cache. "
         "Repeat the request to complete it"

@@ -40,7 +40,7 @@ def is_time_ordered(exchange_id: UUID) -> bool:
 
 
 def order_key(exchange_id: UUID, created_at: datetime) -> UUID:
-    """Return the key that sorts an exchange in its thread. PostgreSQL computes the same in `messages.order_key`.
+    """Return the key that sorts an exchange in its thread. PostgreSQL computes the same key in `messages.order_key`.
 
     Args:
         exchange_id: Any UUID.
@@ -55,8 +55,9 @@ def order_key(exchange_id: UUID, created_at: datetime) -> UUID:
 def acceptance_key(order: UUID, accepted_at: datetime | None) -> UUID:
     """Return the key that a deletion's cutoff is compared with.
 
-    It is the order key, except for an import: an import's order key has the time that the caller gave, so its
-    acceptance key has the millisecond of its acceptance, followed by zeros. A cutoff of that millisecond includes it.
+    The key is the order key, except for an import. An import's order key contains the time that the caller gave. So its
+    acceptance key contains the millisecond of its acceptance instead, followed by zeros. A cutoff of that millisecond
+    includes the import.
 
     Args:
         order: The exchange's order key.
@@ -78,11 +79,11 @@ _LAST_MILLISECOND = 253_402_300_799_999  # 48 bits exceed the last year of a dat
 
 
 class ExchangeIds:
-    """Generates increasing ids: within a process, and above any order key that the caller passes.
+    """Generates ids that increase within a process and sort after any order key that the caller passes.
 
-    Every id is greater than the previous ones, even if the clock was set back by less than a day, and greater than
-    `after`, even if a clock that runs ahead created that key. If the clock's time is too early, the id gets the next
-    millisecond.
+    An id is greater than the process' previous ids, even if the clock was set back by less than a day. It is also
+    greater than `after`, even if a clock that runs ahead created `after`. If the clock's time is too early for this,
+    the id's time is one millisecond after the greatest of these keys.
     """
 
     def __init__(self) -> None:
@@ -118,7 +119,8 @@ class ExchangeIds:
         epoch = datetime(1970, 1, 1, tzinfo=UTC)
         with self._lock:
             last = (accepted_at - epoch) // _MICROSECOND
-            # The clock may have been set back, but a clock that was far ahead must not determine all later ids.
+            # If the clock was set back, continue from the last value. If the last value is more than a day ahead, a
+            # wrong clock created it, so do not continue from it.
             if last <= self._last_import <= last + _DAY * 1000:
                 last = self._last_import + 1
             self._last_import = last

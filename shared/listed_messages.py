@@ -1,4 +1,4 @@
-"""The messages of a Redis list, parsed as JSON at once and converted to `Message` on access."""
+"""The messages of a Redis list. Entries are parsed as JSON first, and converted to `Message` only on access."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ListedMessages(Sequence[Message]):
     Attributes:
         fields: The entries as JSON objects with `role` and `content`. The project's own entries also have
             `exchange_id`, `order` and `created_at`, in the format that `merge.lua` compares, and imports have
-            `accepted_at`; foreign entries have none of these.
+            `accepted_at`; foreign entries, which other programs wrote, have none of these.
     """
 
     __slots__ = ("_messages", "fields")
@@ -78,7 +78,7 @@ class ListedMessages(Sequence[Message]):
         return type(self)([each for each in self.fields if each.get("exchange_id") in own])
 
     def owners(self) -> set[str | None]:
-        """Return the owners of the exchanges; none if an entry is foreign or an exchange lacks its user message."""
+        """Return the exchanges' users; an empty set if an entry is foreign or an exchange lacks its user message."""
         users = {each["exchange_id"]: each.get("user_id") for each in self.fields if _is_user_message(each)}
         return set(users.values()) if all(each.get("exchange_id") in users for each in self.fields) else set()
 

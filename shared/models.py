@@ -124,8 +124,8 @@ class Exchange:
         exchange_id: Identifies the exchange in its thread.
         created_at: When the exchange was accepted, in UTC; the caller's time for an import.
         metadata: The caller's metadata as JSON text in the format of `encode_metadata`.
-        revision: How often its texts were replaced. Of two with one id the higher revision wins, then the one that was
-            accepted first.
+        revision: How often the texts were replaced. If two exchanges have the same id, the one with the higher revision
+            is stored; if their revisions are equal, the one that was accepted first.
         request_id: The id of the request, for logs only. In the queue it is a message attribute.
         keyed: The request's idempotency key, which PostgreSQL learns when the exchange is stored.
         accepted_at: When an import was accepted, in UTC; None for any other exchange.
@@ -151,7 +151,7 @@ class Exchange:
 
     @property
     def key(self) -> tuple[str, UUID]:
-        """Identifies this exchange globally: a copied conversation may repeat the original's ids."""
+        """The thread id and the exchange id. Only the pair is unique: a copied conversation may repeat exchange ids."""
         return self.thread_id, self.exchange_id
 
     @property
@@ -190,7 +190,7 @@ class Exchange:
         )
 
     def to_wire(self, *, has_request_id: bool = False) -> str:
-        """Return the SQS message body; with `has_request_id` in the outbox' format, which has no attributes.
+        """Return the SQS message body; with `has_request_id`, including the request id, as in the outbox.
 
         SQS refuses U+FFFE and U+FFFF in a body (SendMessage, "Unicode characters"), so these two are escaped.
         """

@@ -40,7 +40,7 @@ def read_documents(file: Path) -> Iterator[Fields | InvalidRecordError]:
     try:
         value = json.loads(data)
     except (ValueError, RecursionError):
-        # Objects on several lines each begin a line; any other text is reported line by line.
+        # The file may have one object per line. For other text, each line is reported as an error.
         yield from read_lines(file)
         return
     if isinstance(value, list):

@@ -37,7 +37,7 @@ def read_jsonl(file: Path, defaults: Defaults) -> Iterator[Item]:
 
 
 class _Reader:
-    """Remembers what a line says about the lines after it: a thread's user and last time."""
+    """Reads lines, and remembers each thread's user and last time, because later lines may omit them."""
 
     def __init__(self, defaults: Defaults) -> None:
         self._defaults = defaults
@@ -61,7 +61,7 @@ class _Reader:
         return ImportedThread(fields.position, thread_id, _documents(fields))
 
     def _place(self, fields: Fields) -> tuple[str, str | None, datetime]:
-        """Return a record's thread, user and time. A message without a time has that of the message before it."""
+        """Return a record's thread, user and time. A missing time is that of the thread's previous record."""
         thread_id = fields.optional_text("thread_id") or self._defaults.thread_id or fields.text("thread_id")
         user_id = fields.optional_text("user_id") or self._users.get(thread_id) or self._defaults.user_id
         self._times[thread_id] = time = fields.time(default=self._times.get(thread_id))

@@ -1,4 +1,4 @@
-"""Reads mem0's conversations: histories of memories, with the messages behind them, or its table of messages."""
+"""Reads mem0's conversations: histories of memories, which contain the messages, or its table of messages."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def read_mem0(file: Path, defaults: Defaults) -> Iterator[Item]:
                 raise fields.invalid("has neither input nor role and content")
         except InvalidRecordError as error:
             yield error
-    # The oldest turn first; turns of one time keep the file's order.
+    # The oldest turn is first. Turns with equal times keep the file's order.
     for (thread_id, user_id, _), (time, fields) in sorted(turns.items(), key=lambda turn: turn[1][0]):
         yield from _messages(fields, thread_id, user_id, time)
 

@@ -37,11 +37,11 @@ class _Open:
 
 
 def pair_messages(items: Iterable[Item]) -> Iterator[Paired]:
-    """Yield exchanges, in the order in which they become complete. Everything else passes through.
+    """Yield exchanges, in the order in which they become complete. Other items are yielded unchanged.
 
     A user's message begins an exchange, and the assistant's next message completes it. If one of the two is missing,
-    the other one is an exchange with an empty text. A message of another role (`system`, `tool`) becomes metadata of
-    the exchange at its place. Messages with the id of an exchange belong together.
+    the other one becomes an exchange whose second text is empty. A message of another role (`system`, `tool`) becomes
+    metadata of the exchange in which it occurs. Messages with different exchange ids never form one exchange.
     """
     threads: dict[str, _Open] = {}
     for item in items:
@@ -80,7 +80,7 @@ def _add(current: _Open, message: ImportedMessage) -> None:
 
 
 def _add_metadata(current: _Open, message: ImportedMessage) -> None:
-    """Add a message's metadata. Those of the answer have a key of their own if the user's message has some too."""
+    """Add a message's metadata. The answer's are under the key `assistant` if the user's message has some too."""
     if not message.metadata:
         return
     if current.metadata and message.role == "assistant":

@@ -15,7 +15,8 @@ from shared.metadata import MAX_METADATA_BYTES, metadata_error, metadata_size
 from shared.models import MAX_TEXT_LENGTH
 from shared.texts import text_error
 
-# Of the 74 bits of a UUIDv7 after its time, the first 20 number the exchanges of one millisecond.
+# A UUIDv7 has 74 bits after its time. The first 20 bits number the exchanges of one millisecond, and the other 54 bits
+# are a digest.
 _DIGEST_BITS: Final = 54
 _MAX_NUMBER: Final = 1 << 20
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -131,8 +132,8 @@ class ExchangeIdentities:
     def identify(self, exchange: ImportedExchange) -> tuple[UUID, datetime]:
         """Return the exchange's id and time.
 
-        An id of the file is kept. The milliseconds of a UUIDv7 sort the exchange, so they are its time if the two
-        differ.
+        An id in the file is returned unchanged. If it is a UUIDv7 whose milliseconds differ from the exchange's time,
+        the time of the UUIDv7 is returned, because it sorts the exchange.
         """
         known, milliseconds = exchange.exchange_id, _milliseconds(exchange.created_at)
         if known is not None:

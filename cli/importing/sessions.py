@@ -16,8 +16,8 @@ _OTHER_ROLES = {"ai": "assistant", "human": "user"}
 def read_zep(file: Path, defaults: Defaults) -> Iterator[Item]:
     """Yield the messages of Zep's threads.
 
-    A document is a response of `GET /threads/{thread_id}/messages`, with or without `thread_id`. Sessions of Zep's
-    older API have `session_id`, and messages with `role_type`.
+    A document is a response of `GET /threads/{thread_id}/messages`, with or without `thread_id`. Sessions of an earlier
+    version of Zep's API have `session_id`, and messages with `role_type`.
 
     Raises:
         OSError: The file cannot be read.
@@ -74,13 +74,13 @@ def _messages(document: Fields, values: list[object], thread_id: str, user_id: s
             messages.append(ImportedMessage(fields.position, thread_id, user_id, role, content, time, metadata or None))
         except InvalidRecordError as error:
             yield error
-    # Some routes return the newest message first. Equal times keep their order.
+    # Some routes return the newest message first. Messages with equal times keep their order.
     if messages and messages[0].created_at > messages[-1].created_at:
         messages.reverse()
     yield from sorted(messages, key=lambda message: message.created_at)
 
 
 def _first_time(document: Fields) -> datetime | None:
-    """Return the conversation's own time, for messages without one before them."""
+    """Return the conversation's own time, which the first messages get if they have no time."""
     name = next((name for name in ("created_at", "thread_created_at") if document.has(name)), None)
     return None if name is None else document.time(name)

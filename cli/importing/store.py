@@ -17,7 +17,7 @@ class ImportResult:
 
     Attributes:
         done: The number of exchanges that were sent, in the file's order.
-        stored: The number of exchanges that are stored. Exchanges that were stored before count as well.
+        stored: The number of exchanges that are stored. It includes exchanges that an earlier import stored.
         refused: The exchanges that the API refused.
     """
 
@@ -31,10 +31,10 @@ class Importer:
     """Stores the parts of a file.
 
     Args:
-        api: Repeats failed requests.
+        api: A client that repeats failed requests.
         rate: Maximum exchanges per second.
         is_skipping: Whether to continue after an exchange that the API refuses.
-        result: Is kept up to date, so that it is known after an error.
+        result: Updated after each request, so that it is correct after an error.
     """
 
     def __init__(self, api: MemoryClient, rate: float, *, is_skipping: bool, result: ImportResult) -> None:
@@ -46,7 +46,7 @@ class Importer:
         self._next = time.monotonic()
 
     def store(self, parts: Iterable[Part], first: int, advance: Callable[[int], None]) -> None:
-        """Store the parts, from the exchange with the number `first`, beginning with 1.
+        """Store the parts, beginning with the exchange number `first`. The numbers begin with 1.
 
         Raises:
             InvalidRecordError: The API refused an exchange, or no store responded.

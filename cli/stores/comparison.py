@@ -23,8 +23,8 @@ class Difference:
 
     Attributes:
         kind: `not_stored` (only Redis has the exchange), `missing` (only PostgreSQL has it), `content` (another role,
-            text or metadata), `order`, `duplicate` (twice in the list), `unreadable` (an entry that is not an
-            exchange's).
+            text or metadata), `order`, `duplicate` (twice in the list), `unreadable` (an entry that belongs to no
+            exchange).
         detail: A few words, never message text.
     """
 
@@ -70,7 +70,7 @@ def compare(
         stored: The messages in L2, oldest first, including some before the list's oldest if there are any.
         now: The current time, for ages.
         grace: How long only one layer may have an exchange.
-        generation: Redis' current generation; a seal of an earlier one is invalid.
+        generation: Redis' current generation; a seal of an earlier generation is invalid.
     """
     comparison = _ThreadComparison(
         thread_id, now, grace, Comparison(is_partial=bool(entries) and not is_first(entries[0], generation))

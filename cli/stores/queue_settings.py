@@ -15,7 +15,7 @@ class QueueSetup:
 
     Attributes:
         dead_letter_arn: The queue for messages that were received too often; None without a redrive policy.
-        max_receives: The maximum number of receives before that; None without a redrive policy.
+        max_receives: The maximum number of receives before SQS moves a message there; None without a redrive policy.
     """
 
     arn: str

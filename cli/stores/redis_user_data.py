@@ -30,7 +30,7 @@ class RedisUserData:
         return int(count or 0)
 
     def messages(self, thread_ids: Sequence[str]) -> tuple[int, int]:
-        """Return the number of threads with a list, and the number of their messages, including undrained ones."""
+        """Return the number of threads with a list or undrained exchanges, and the number of their messages."""
         lists = messages = 0
         for start in range(0, len(thread_ids), _BATCH_SIZE):
             chunk = thread_ids[start : start + _BATCH_SIZE]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gc
 
-# A cold start creates objects that live as long as the process. A collection in between would find nothing, and all of
-# them together take a quarter of a cold start.
+# A cold start creates objects that live as long as the process. Garbage collections during the cold start would free
+# nothing, and would take a quarter of its time.
 gc.disable()
 
 import asyncio
@@ -149,7 +149,7 @@ _http = Mangum(
     custom_handlers=SOURCES,
     text_mime_types=_TEXT_TYPES,
 )
-# Later collections skip the objects of the cold start.
+# Later garbage collections skip the objects of the cold start.
 gc.freeze()
 gc.enable()
 

@@ -54,7 +54,7 @@ class AgentMetrics:
         self._counts[name] += count
 
     def flush(self) -> None:
-        """Write the counts of this invocation and the state of each circuit breaker. Write nothing without counts."""
+        """Write the counts of this invocation and the state of each circuit breaker. Without counts, write nothing."""
         if not self._counts:
             return
         for layer, breaker in self._breakers.items():

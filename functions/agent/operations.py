@@ -56,7 +56,8 @@ class RunResult:
 
     Attributes:
         is_replayed: Whether it is the stored response of an earlier request with the same key.
-        seconds: The durations of the turn's parts: `recall`, `claim` (of the idempotency key), `agent` and `keep`.
+        seconds: The durations of the turn's parts: `recall`, `claim` (acquiring the idempotency key), `agent`, and
+            `keep` (storing the exchange).
     """
 
     answer: dict[str, Any]
@@ -113,7 +114,8 @@ class Operations:
         # exchanges.
         recall = turn.recall()
         timer.record("recall")
-        # Absent fields are not part of the request's fingerprint, so that a release with new fields accepts older keys.
+        # Absent fields are not part of the request's fingerprint, so that a release with new fields accepts keys that
+        # an earlier release stored.
         absent = {name for name in ("metadata", "replaces", "max_context_tokens") if getattr(request, name) is None}
         body = orjson.dumps(request.model_dump(exclude=absent), option=orjson.OPT_SORT_KEYS)
         new_id = self._memory.new_id(request.thread_id or "")
@@ -165,7 +167,7 @@ class Operations:
         return answer
 
     def _with_memory(self, answer: dict[str, Any], request: RunRequest, turn: Turn) -> dict[str, Any]:
-        """Return a response from the exchange in PostgreSQL, with a new memory report."""
+        """Return the response that PostgreSQL restored from its exchange, with a new memory report."""
         appended = AppendResult(UUID(answer["exchange_id"]), "postgres", cached=turn.recall().source == "redis")
         memory = memory_json(
             turn.recall(), appended, SelectedMemory(turn.recall(), self._max_context_tokens(request)).selection
@@ -314,6 +316,6 @@ def _exchange_id_of(lease: KeyLease, answer: dict[str, Any]) -> UUID:
 def _order_of(lease: KeyLease, answer: dict[str, Any]) -> UUID:
     """Return the order key that decides whether a response is older than a deletion."""
     exchange_id = _exchange_id_of(lease, answer)
-    # If the exchange's id has no time, its order key is from the time of the response. The lease's id is older, because
-    # the key was acquired before the response.
+    # If the exchange's id contains no time, its order key contains the time of the response. Then the lease's id is
+    # returned, whose time is earlier, because the key was acquired before the response.
     return exchange_id if is_time_ordered(exchange_id) else lease.exchange_id

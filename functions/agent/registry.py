@@ -27,8 +27,8 @@ class AgentDefinition:
     """An agent, independent of the library that runs it.
 
     Attributes:
-        instructions: Standing instructions, placed before the request's; '' if there are none.
-        tools: Names of the agent's own tools, in addition to the request's.
+        instructions: Instructions that precede the instructions of each request; '' if there are none.
+        tools: Names of the agent's own tools. A request may name more tools.
     """
 
     name: str

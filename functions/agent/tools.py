@@ -1,7 +1,7 @@
 """The built-in tools of agents: functions that return text and raise no exceptions.
 
 A failing tool returns a sentence, so that the model can continue and the user gets an answer. The `ToolContext` limits
-a tool's access to one user's data. The model cannot read or change it.
+a tool's access to one user's data. The model cannot read or change the context.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Stores a batch. An invalid record does not block others, and no record is refused for an error of PostgreSQL."""
+"""Stores a batch. An invalid record does not block others, and no record is refused because PostgreSQL itself fails."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ _logger = logging.getLogger(__name__)
 # The maximum batch of SQS.
 _MAX_BATCH: Final = 10_000
 # A part that takes too long is split into ten parts. Halving would need ten timeouts to get from a thousand records to
-# one, and an invocation has time for three.
+# one, and an invocation has time for only three timeouts.
 _SLOW_BATCH_PARTS: Final = 10
-# After a transaction that took less time, the next one can be twice as large and still end before the drain's timeout.
+# After a transaction that took less time than this, the next transaction can be twice as large and still end before the
+# drain's timeout.
 _FAST_SECONDS: Final = 1.0
-# A rejected record may be retried for this time after the last transaction of the batch.
+# Refused records may be retried until this many seconds after the batch's deadline.
 _RETRY_SECONDS: Final = 1.0
 
 
@@ -64,7 +65,7 @@ class BatchStore:
         self._size = _MAX_BATCH
 
     def store(self, exchanges: Sequence[Exchange], seconds: float) -> BatchResult:
-        """Store a batch. Start the first transaction at once, and no other one after `seconds`."""
+        """Store a batch. Start the first transaction immediately, and no further transaction after `seconds`."""
         result = BatchResult()
         deadline = self._clock() + seconds
         refused: list[tuple[Exchange, Exception]] = []

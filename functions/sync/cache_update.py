@@ -33,7 +33,8 @@ class CacheUpdate:
             )
             return False, self._log_invalidations({exchange.thread_id for exchange in result.effective})
         # The order key of an id that is not a UUIDv7 is made from `created_at`. If such an exchange was accepted twice,
-        # its position in Redis may differ from that in PostgreSQL, and it may have removed another from the window.
+        # its position in Redis may differ from that in PostgreSQL, and it may have removed another exchange from the
+        # window.
         moved = {each.thread_id for each in result.effective if not is_time_ordered(each.exchange_id)}
         if result.duplicates and moved and not self._log_invalidations(moved):
             return True, False

@@ -25,17 +25,18 @@ _logger = logging.getLogger(__name__)
 _FIRST_BACKOFF: Final = 2
 _MAX_BACKOFF: Final = 60
 # SQS moves a message to the dead-letter queue after a thousand receives. The queue's retention is four days. To need
-# fewer than a thousand receives in four days, the drain retries less often after three and a half hours.
+# fewer than a thousand receives in four days, the drain retries less often after 240 receives, which take about three
+# and a half hours.
 _LONG_OUTAGE_RECEIVES: Final = 240
 _LONG_BACKOFF: Final = 600
 # Jitter, so that batches that failed at the same time are not redelivered at the same time.
 _MIN_JITTER: Final = 0.8
-# An exchange from a later time is invalid. No clock is this far ahead, and the exchange would always be the last one of
-# its thread.
+# An exchange whose time is ahead by more than this is invalid. No clock is this far ahead, and the exchange would
+# always be the last one of its thread.
 _MAX_AHEAD_SECONDS: Final = 366 * 86_400.0
 # CloudWatch accepts 256 KiB per line; an id has at most 128 characters.
 _IDS_PER_LINE: Final = 1_000
-# The time limit if the function's own is unknown.
+# The time limit if the function's remaining time is unknown.
 _SECONDS: Final = 8.0
 
 
@@ -60,9 +61,9 @@ class DrainResult:
     """The result of draining a batch.
 
     Attributes:
-        erased: Exchanges that were dropped because they are deleted.
+        tombstoned: The number of exchanges that were dropped because they are deleted.
         failed: Ids of the messages that stay in the queue.
-        finished: Request ids of the other messages.
+        finished: Request ids of the messages whose exchanges were stored or dropped.
         dead: The number of dead letters by reason.
         is_cache_behind: Whether Redis could not be updated.
         newest: The newest stored exchange.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gc
 
-# A cold start creates objects that live as long as the process. A collection in between would find nothing, and all of
-# them together take a quarter of a cold start.
+# A cold start creates objects that live as long as the process. Garbage collections during the cold start would free
+# nothing, and would take a quarter of its time.
 gc.disable()
 
 from dataclasses import asdict
@@ -57,7 +57,8 @@ def compose(tracer: Tracer | None = None) -> tuple[Drain, Sweep, float]:
     memory_settings = load(MemorySettings)
     database = load(DatabaseSettings)
     timeout = database.drain_timeout_ms / 1000
-    # A slow PostgreSQL is not down. The drain sends smaller batches, and an overloaded server needs time to recover.
+    # A timeout does not open the circuit, because a slow PostgreSQL is not down: after a timeout, the drain sends
+    # smaller batches. An overloaded server needs time to recover.
     postgres = PostgresConnection(database, Limits(timeout, grace=timeout / 2, timeout_opens_circuit=False))
     archive = PostgresArchive(postgres)
     redis = RedisConnection(load(RedisSettings))
@@ -75,7 +76,7 @@ def compose(tracer: Tracer | None = None) -> tuple[Drain, Sweep, float]:
 
 tracer = start_tracing("hybrid-memory-sync")
 drain, sweep, reserved_seconds = compose(tracer)
-# Later collections skip the objects of the cold start.
+# Later garbage collections skip the objects of the cold start.
 gc.freeze()
 gc.enable()
 

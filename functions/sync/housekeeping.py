@@ -46,7 +46,7 @@ class Housekeeping:
         return _repeat(self._archive.erase_rows, deadline)
 
     def count(self, deadline: float) -> int:
-        """Count the messages of threads of an older release; return the number of threads."""
+        """Count the messages of threads that an earlier release stored; return the number of threads."""
         return _repeat(self._archive.count_messages, deadline)
 
     def purge(self, deadline: float) -> int:

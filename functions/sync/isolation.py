@@ -1,4 +1,4 @@
-"""Finds the record that ends the process by its memory, its duration or a crash. Code cannot catch such an end.
+"""Finds the record that ends the process: it needs too much memory or time, or causes a crash. No code can catch this.
 
 If the process ends, SQS redelivers the batch. Messages with unfinished attempts are then stored one by one, beginning
 with the fewest attempts, so that all other records are stored. The record that ends the process is the one with three

@@ -22,7 +22,7 @@ _PIP_AUDIT: Final = _ROOT / ".venv-build" / "bin" / "pip-audit"
 
 
 def main(pip_audit: Path = _PIP_AUDIT, *requirements: Path) -> int:
-    """Audit the requirement files. Return the exit code; 0 if the index does not report vulnerabilities.
+    """Audit the requirement files. Return the exit code, which is 0 if the index cannot report vulnerabilities.
 
     Args:
         pip_audit: The path of pip-audit.

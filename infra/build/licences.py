@@ -39,7 +39,7 @@ def main() -> int:
 
 
 def python_licences(policy: Mapping[str, Any]) -> dict[str, str | None]:
-    """Return the licence of each Python package; None if it declares no known one."""
+    """Return the licence of each Python package; None if the package declares no known licence."""
     texts = [(ROOT / "requirements" / f"{name}.txt").read_text() for name in REQUIREMENTS]
     names = sorted({match[1] for text in texts for match in _PIN.finditer(text)})
     return {name: installed_licence(name, policy) for name in names}
@@ -72,7 +72,7 @@ def find_problems(licences: Mapping[str, str | None], policy: Mapping[str, Any])
 
 
 def installed_licence(name: str, policy: Mapping[str, Any]) -> str | None:
-    """Return the licence that a package declares, as an SPDX expression; None if it declares no known one."""
+    """Return the licence that a package declares, as an SPDX expression; None if it declares no known licence."""
     try:
         package = metadata.metadata(name)
     except metadata.PackageNotFoundError:

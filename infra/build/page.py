@@ -1,8 +1,8 @@
 """Builds the page in clients/page with Node.js if its sources have changed.
 
 `python -m infra.build.page` does not fail without Node.js, because all other parts work without the page. With
-`--required` it fails if it cannot build the page. It imports only the standard library, because it also runs before any
-package is installed.
+`--required` it fails if it cannot build the page. This module imports only the standard library, because it also runs
+before any package is installed.
 """
 
 import argparse

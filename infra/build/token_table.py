@@ -84,7 +84,7 @@ def _pairs(common: set[str]) -> list[str]:
 
 
 def _characters(common: set[str]) -> list[str]:
-    """Return the characters that are one token each, whatever precedes them."""
+    """Return the characters that are one token each, independent of the preceding character."""
     single = sorted(each for each in common if len(each) == 1 and not each.isascii())
     before = [chr(code) for code in range(1, 128) if chr(code) != " "]
     longer_after: Counter[str] = Counter()

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final
 
 PROJECT_ROOT: Final = Path(__file__).resolve().parents[2]
-"""The project's directory, relative to this package, so that a copy of the project runs its own code."""
+"""The project's directory. It is found relative to this package, so that a copy of the project runs its own code."""
 
 
 class LocalStackError(Exception):

@@ -126,8 +126,8 @@ def with_checked_delay(send: Callable[..., T]) -> Callable[..., T]:
 def lock_queues() -> None:
     """Make the API's thread use the lock of the event source mappings' threads.
 
-    Both replace a queue's list of messages with a shorter one. Without a common lock, a message that the other thread
-    appended in between would be lost.
+    Both kinds of threads replace a queue's list of messages with a shorter list. Without a common lock, a message that
+    another thread appended in between would be lost.
     """
     lock = sqs._queues_lock = threading.RLock()
     for name in ("_expire_retained", "_dlq_sweep", "_collect_msgs"):
@@ -139,7 +139,7 @@ def lock_queues() -> None:
 
 
 def with_few_workers(execute: Callable[..., Any]) -> Callable[..., Any]:
-    """Return an execute function that runs at most `WORKERS` invocations of a function at once; others wait."""
+    """Return an execute function that runs at most `WORKERS` invocations of a function concurrently; others wait."""
     turns: defaultdict[str, threading.Semaphore] = defaultdict(lambda: threading.Semaphore(WORKERS))
     lock = threading.Lock()
 

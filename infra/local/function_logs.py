@@ -10,7 +10,7 @@ PAUSE_SECONDS = 0.2
 
 
 class LogFollower:
-    """Calls `show` in a thread with every line appended to a file, in the form of `readable`."""
+    """Calls `show` in a thread with each line that is appended to a file, after `readable` has shortened the line."""
 
     def __init__(self, path: Path, show: Callable[[str], None]) -> None:
         self._path = path

@@ -21,7 +21,7 @@ class Identity:
     """A user that runs a server.
 
     `kind` is `same` (the current user), `namespace` (another user inside a user namespace, the current one outside),
-    `capable` (another user that keeps root's access to files) or `user` (another user without more rights).
+    `capable` (another user that keeps root's access to files) or `user` (another user without additional rights).
     """
 
     kind: str = "same"

@@ -36,7 +36,7 @@ def _check(result: int) -> None:
 
 
 def enter_user_namespace(libc: ctypes.CDLL, uid: int, gid: int) -> None:
-    """Become `uid` in a new user namespace. Outside it the user is unchanged, so the files keep their owner."""
+    """Become `uid` in a new user namespace. Outside of it the user is unchanged, so the files keep their owner."""
     outer_uid, outer_gid = os.geteuid(), os.getegid()
     _check(libc.unshare(CLONE_NEWUSER))
     for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {outer_uid} 1"), ("gid_map", f"{gid} {outer_gid} 1")):
@@ -65,7 +65,7 @@ def drop_to(libc: ctypes.CDLL, uid: int, gid: int, *, keep_access: bool) -> None
 
 
 def die_with_parent(libc: ctypes.CDLL, parent: int) -> None:
-    """Request SIGKILL for the parent's end. Call this last, because a change of user clears the request."""
+    """Request a SIGKILL when the parent ends. Call this last, because a change of user clears the request."""
     _check(libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0))
     if os.getppid() != parent:
         os._exit(EXIT_CANNOT_BECOME)  # the parent ended before the call

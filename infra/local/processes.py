@@ -68,7 +68,7 @@ def is_free(port: int) -> bool:
 
 
 def free_port(*preferred: int | None) -> int:
-    """Return the first free preferred port, otherwise another free one.
+    """Return the first free preferred port, otherwise another free port.
 
     Raises:
         LocalStackError: No free port was found.
@@ -83,7 +83,7 @@ def free_port(*preferred: int | None) -> int:
 
 
 def listens(process: subprocess.Popen[bytes], port: int) -> bool:
-    """Return whether this process, and no other, listens on the port."""
+    """Return whether `process` itself listens on the port."""
     try:
         connections = psutil.Process(process.pid).net_connections("tcp")
     except psutil.Error:

@@ -84,7 +84,7 @@ class Supervisor:
                 reap_adopted(set(dead_children()) - stack.pids())
                 tidied = time.monotonic()
             for name, server in stack.servers.items():
-                # A frozen server is not restarted, because it may continue. A killed one is.
+                # A frozen server is not restarted, because it may continue. A killed server is restarted.
                 if server.is_running() or self._asked.is_set():
                     continue
                 started = time.monotonic()

@@ -204,7 +204,7 @@ class Erasure(Base):
 class LockTransition(Base):
     """The time until which processes of the previous release may run; at most one row.
 
-    They use one lock for all deletions.
+    Those processes use one lock for all deletions.
     """
 
     __tablename__ = "lock_transition"
@@ -213,7 +213,7 @@ class LockTransition(Base):
 
 
 class IdempotencyKey(Base):
-    """A caller's idempotency key, as a hash, with its claimant and, after the response, the response."""
+    """A caller's idempotency key, as a hash, with the exchange's id and, after the request, the response."""
 
     __tablename__ = "idempotency_keys"
 
@@ -244,7 +244,7 @@ class CacheRepair(Base):
 
 
 class CacheEpoch(Base):
-    """A time at which Redis was found empty; the first is its first use."""
+    """A time at which Redis was found empty. The first row is the first use of Redis."""
 
     __tablename__ = "cache_epochs"
 

@@ -27,7 +27,8 @@ myst_heading_anchors = 6
 myst_enable_extensions = ["html_image"]
 smartquotes = False
 highlight_language = "text"
-# Sessions on the console show quotes over several lines and outputs with `…`, which are highlighted as far as they go.
+# Console examples contain quotes over several lines and outputs with `…`. Sphinx cannot highlight them completely, and
+# would warn.
 suppress_warnings = ["misc.highlighting_failure"]
 
 html_theme = "furo"

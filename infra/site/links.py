@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 REPOSITORY = "https://github.com/hybrid-memory/hybrid-memory"
-# Before Sphinx copies the files that pages link to, which it does at the default priority of 500.
+# This priority runs the handler before Sphinx copies the files that pages link to, which has the default priority of
+# 500.
 _FIRST = 100
 
 

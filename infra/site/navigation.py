@@ -23,7 +23,7 @@ _PAGE = re.compile(r"^\|.*?\[([^\]]+)\]\(([^)#]+)\.md\) \|")
 
 
 def _groups(index: str, text: str) -> dict[str, dict[str, str]]:
-    """Return the titles of the pages in an index's tables, by the group in whose rows they are, and by page."""
+    """Return the titles of the pages in an index's tables, first by the group above the page's row, then by page."""
     groups: dict[str, dict[str, str]] = {"": {}}
     for line in text.splitlines():
         if group := _GROUP.match(line):

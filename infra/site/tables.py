@@ -1,4 +1,4 @@
-"""Tables without a heading: GitHub needs the empty first row, and a screen reader would read empty headings."""
+"""Removes empty headings of tables: GitHub needs an empty first row, but a screen reader would read empty headings."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ _RETRY_BATCH: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class _Accepted:
-    """An exchange of this process.
+    """An exchange that this process accepted.
 
     Attributes:
         accepted_at: Unix seconds of this machine's clock.
@@ -35,8 +35,8 @@ class AcceptedExchanges:
     """The newest exchanges, limited in age, number and size.
 
     Attributes:
-        undurable: The keys of exchanges that only the outbox has, oldest first. The sweep stores the outbox,
-            too; PostgreSQL stores each id once.
+        undurable: The keys of exchanges that only the outbox has, oldest first. The sweep also stores the outbox. An
+            exchange may be sent twice, because PostgreSQL stores each id once.
     """
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class AcceptedExchanges:
         ]
 
     def retry(self, send: Callable[[Exchange], object]) -> None:
-        """Send some of the oldest exchanges that only the outbox has to a durable store. A limit keeps the delay short.
+        """Send some of the oldest `undurable` exchanges to a durable store. A limit keeps the delay short.
 
         Raises:
             Exception: The error of `send`. Exchanges that were not sent stay here.

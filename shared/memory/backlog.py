@@ -18,7 +18,10 @@ MAX_DRAIN_AGE: Final = 150.0
 
 
 def is_past_draining(age: float, uptime: float) -> bool:
-    """Return whether an exchange accepted `age` seconds ago is drained; `uptime` is PostgreSQL's and the sweep's."""
+    """Return whether an exchange that was accepted `age` seconds ago must be drained by now.
+
+    `uptime` says for how many seconds PostgreSQL and the sweep have been up.
+    """
     return age >= MAX_DRAIN_AGE and uptime > MAX_DRAIN_AGE
 
 
@@ -46,7 +49,8 @@ class Backlog:
     def is_stored(self, age: float = math.inf) -> bool:
         """Return whether all exchanges accepted `age` seconds ago or earlier are stored.
 
-        This holds if PostgreSQL and the sweep were up for longer than a message waits, or if the queue is empty.
+        They are stored if both `age` and the uptime of PostgreSQL and the sweep exceed the longest time that a message
+        waits. They are also stored if the queue is empty.
         """
         try:
             is_past = age >= MAX_DRAIN_AGE and is_past_draining(age, self._archive.uptime_seconds())

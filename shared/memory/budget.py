@@ -17,7 +17,8 @@ from shared.memory.token_count import count_tokens
 from shared.metadata import metadata_size
 from shared.models import Message
 
-# A response contains each text twice. This limit assumes each character's longest form and leaves a fifth for the rest.
+# A response contains each text twice. This limit assumes the longest encoding of each character, and leaves a fifth of
+# the response for other fields.
 _MAX_UNCHECKED_CHARACTERS: Final = MAX_BYTES // 30
 
 
@@ -80,7 +81,7 @@ class SelectedMemory:
 
 
 def select(messages: Sequence[Message], preferences: Mapping[str, str], limits: Limits) -> Selection:
-    """Return a selection within the limits: preferences by name, then the newest exchanges. None is cut."""
+    """Return a selection within the limits: first whole preferences by name, then whole exchanges, newest first."""
     chosen_preferences, tokens = _fitting_preferences(preferences, limits.tokens)
     exchanges = _exchanges(messages)
     newest: Sequence[list[Fields]] = exchanges[-limits.exchanges :] if limits.exchanges is not None else exchanges
@@ -107,7 +108,7 @@ def _exchanges(messages: Sequence[Message]) -> list[list[Fields]]:
 
 
 def _fitting_preferences(preferences: Mapping[str, str], max_tokens: int) -> tuple[dict[str, str], int]:
-    """Return the first complete preferences by name, and the number of tokens of their part of the context."""
+    """Return the preferences that fit, in the order of their names, and the number of tokens of their text."""
     chosen: dict[str, str] = {}
     total, next_total = 0, count_tokens("User preferences:\n")
     for name in sorted(preferences):

@@ -1,4 +1,4 @@
-"""The text that memory adds to an agent's instructions (the seed's *Context Injection*)."""
+"""The text that memory adds to an agent's instructions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def conversation(lines: str) -> str:
 def preferences_text(preferences: Mapping[str, str]) -> str:
     """Return `User preferences:` and a line for each preference, or ''.
 
-    Sorted by name, so that both layers give equal texts.
+    The preferences are sorted by name, so that data from either layer gives the same text.
     """
     if not preferences:
         return ""

@@ -34,7 +34,7 @@ class Deletion:
 
 
 def deleted_with_users(cached: CacheRead, cutoffs: Mapping[str, UUID]) -> frozenset[UUID]:
-    """Return Redis' exchanges that deletions of their users include, even if Redis does not have these deletions."""
+    """Return the ids of Redis' exchanges that were deleted with their user, even if Redis lost the user's deletion."""
     messages = [(each.exchange_id, each.acceptance, each.user_id) for each in cached.messages]
     undrained = [(each.exchange_id, each.acceptance, each.user_id) for each in cached.undrained]
     return frozenset(

@@ -17,9 +17,10 @@ _logger = logging.getLogger(__name__)
 def make_durable(
     memory: Memory, exchange: Exchange, degraded: list[str]
 ) -> tuple[Durability | Literal["tombstoned"], Exchange]:
-    """Return which store has the exchange, and PostgreSQL's exchange with this id if PostgreSQL was called.
+    """Store an exchange durably; return the store that has it, and the exchange as that store has it.
 
-    The result is `tombstoned` if PostgreSQL has a later deletion.
+    Instead of a store, the first result is `none` if no store accepted the exchange, and `tombstoned` if a deletion in
+    PostgreSQL includes it. If PostgreSQL already had an exchange with this id, the second result is that exchange.
 
     Raises:
         ThreadNotFound: PostgreSQL was called, and the thread belongs to another user.
@@ -49,7 +50,7 @@ def make_durable(
 
 
 def cutoff_in_archive(memory: Memory, exchange: Exchange) -> UUID | None:
-    """Return the cutoff of PostgreSQL's deletion that includes an exchange."""
+    """Return PostgreSQL's highest cutoff of an exchange's thread and user; None without a deletion."""
     users = [] if exchange.user_id is None else [exchange.user_id]
     window = memory.archive.window(exchange.thread_id, 1, users)
     cutoffs = [window.cutoff, *window.user_cutoffs.values()]

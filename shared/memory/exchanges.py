@@ -29,7 +29,8 @@ class _Copies:
 
     Attributes:
         exchange: The highest revision; None if neither Redis nor this process has the exchange.
-        in_redis: Redis' highest revision. While PostgreSQL is down, only Redis knows deletions.
+        in_redis: The highest revision in Redis. While PostgreSQL is down, only this revision is used, because only
+            Redis then shows which exchanges are deleted.
         redis_error: The error if Redis did not respond; otherwise None.
     """
 
@@ -150,8 +151,8 @@ class Exchanges:
         try:
             outcome = archive.delete_exchange(thread_id, exchange_id, owner)
             if outcome == "unknown" and copies.exchange is not None:
-                # An undrained exchange is stored before it is deleted, so that its thread stays, as with every deletion
-                # of an exchange.
+                # An undrained exchange is stored before it is deleted, because the deletion of an exchange must not
+                # remove its thread.
                 archive.store([copies.exchange])
                 outcome = archive.delete_exchange(thread_id, exchange_id, owner)
         except ThreadNotFound as error:
@@ -204,8 +205,8 @@ class Exchanges:
                 and owner in {None, each.user_id}
                 and not is_deleted(exchange_id, each.acceptance, cached.deleted, cached.cutoff)
             )
-            # `max` returns the first exchange with the highest revision. Complete exchanges precede those without
-            # documents.
+            # If several exchanges have the highest revision, `max` returns the first one. So exchanges from the list,
+            # which lack their documents, come last.
             return max(revisions, key=lambda each: each.revision, default=None)
 
         listed = _listed(thread_id, exchange_id, cached.messages)

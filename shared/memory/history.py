@@ -58,7 +58,7 @@ def load_history(
     """Return a thread's window; `cached` is Redis' data, or None if it did not respond.
 
     Raises:
-        ThreadNotFound: The thread must be this user's, and belongs to another.
+        ThreadNotFound: The thread must belong to this user, but belongs to another user.
         StoreUnavailable: The turn needs the thread's owner, and no store that has it responded.
     """
     if cached is None or not cached.is_sealed:
@@ -69,8 +69,8 @@ def load_history(
         if access == "service" and len(owners) == 1:
             (owner,) = owners
         if owners != {owner}:
-            # Redis is read again even if the list belongs to another user, so that the response time equals a missing
-            # thread's.
+            # Redis is read again even if the list belongs to another user, so that the response takes as long as for a
+            # missing thread.
             try:
                 cached = memory.cache.peek(thread_id)
             except StoreUnavailable as error:

@@ -1,9 +1,9 @@
 """Idempotency keys: a repeated request has one exchange and one response, even if it is sent concurrently.
 
-A request acquires its key in each layer that responds, so that either layer alone can detect a repetition. The layer
-stores the exchange's id with the key: if a process ends between storing the exchange and storing the response, a
-repeated request takes over this id, so there is one exchange. The exchange also carries the key, so PostgreSQL has the
-key once the exchange is stored, even if it was down when the request came.
+A request acquires its key in each layer that responds, so that either layer alone can detect a repetition. Each layer
+stores the exchange's id with the key. If a process ends after it stored the exchange and before it stored the response,
+a repeated request uses the same id, so that only one exchange exists. The exchange also carries the key. So PostgreSQL
+has the key after the exchange is stored, even if PostgreSQL was down during the request.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ class _Lease(NamedTuple):
 
 
 class _MissedAnswers:
-    """Responses that a layer missed. The layer gets them when it responds again; the other layer may lose its copy."""
+    """Responses that a layer missed.
+
+    The layer gets them when it responds again, because the other layer may lose its copy.
+    """
 
     def __init__(self) -> None:
         self._answers: OrderedDict[tuple[int, str], tuple[KeyStore, _Answer]] = OrderedDict()
@@ -140,7 +143,7 @@ class Idempotency:
         try:
             return self._acquire(keyed, exchange_id, leases)
         except (IdempotencyConflict, StoreUnavailable):
-            # Release the key, because the lease would refuse the next repetition.
+            # Release the key, because its lease would refuse the next request with this key.
             _release(leases, hashed)
             raise
 

@@ -138,7 +138,10 @@ class Inspection:
         )
 
     def _not_stored(self, undrained: list[Exchange], errors: list[StoreUnavailable]) -> list[Exchange]:
-        """Return L1's undrained exchanges without those that L2 has, because an append may be slower than its drain."""
+        """Return L1's undrained exchanges that L2 does not have.
+
+        L2 has some of them if the drain was faster than the append to L1.
+        """
         stored = _result_of(lambda: self._memory.archive.stored(undrained), errors) if undrained else None
         drained = drained_among(undrained, stored or [])
         return [each for each in undrained if each not in drained]

@@ -23,10 +23,12 @@ from shared.stores.archive import Archive
 from shared.stores.cache import CacheLayer, CacheRead
 from shared.stores.queue import ExchangeQueue
 
+# The maximum number of threads whose floor this process remembers. A thread's floor is its latest order key, and new
+# exchanges sort after it.
 _MAX_FLOORS: Final = 10_000
 # The minimum time between two reads of PostgreSQL's clock.
 _ARCHIVE_CLOCK_SECONDS: Final = 60.0
-# If this machine's clock and the elapsed time differ by more seconds than this, the clock was set.
+# If this machine's clock and the monotonic clock drift apart by more seconds than this, this machine's clock was set.
 _MAX_DRIFT: Final = 1.0
 
 
@@ -82,7 +84,7 @@ class Memory:
             self._floors.popitem(last=False)
 
     def _first_skewed_order(self) -> UUID:
-        """Return the first order key that only a wrong clock creates."""
+        """Return the lowest order key that is so far in the future that only a wrong clock can have created it."""
         return UUID(int=int((self.now() + MAX_SKEW) * 1000) + 1 << 80)
 
     def _floor(self, thread_id: str) -> UUID | None:
@@ -100,8 +102,8 @@ class Memory:
     def set_clock(self, shared: float | None) -> None:
         """Adopt the time of Redis' clock, which all processes share.
 
-        If Redis' clock differs much from this machine's, one of them is wrong. The median of these two and PostgreSQL's
-        clock is then used.
+        If Redis' clock differs much from this machine's, one of them is wrong. Then the median of three clocks is used:
+        Redis', this machine's and PostgreSQL's.
         """
         if shared is None:
             return
@@ -143,8 +145,9 @@ class Memory:
         """Return the cutoff of a deletion that starts now.
 
         Raises:
-            StoreUnavailable: Two clocks differ, and PostgreSQL did not respond with its own. A wrong cutoff would keep
-                exchanges, or delete exchanges of the following days.
+            StoreUnavailable: Redis' clock and this machine's differ, and PostgreSQL, whose clock decides, did not
+                respond. A cutoff that is too early would keep exchanges; a cutoff that is too late would delete
+                exchanges of the following days.
         """
         self._refresh_clock()
         if self._is_time_uncertain:
@@ -168,7 +171,8 @@ class Memory:
     def _latest_client_time(self) -> float:
         """Return the latest time that a caller's clock may have."""
         local, now = self._clock(), self.now()
-        # If two clocks differ slightly, the caller may use either.
+        # If Redis' clock and this machine's differ only slightly, the caller may have used either, so the later one
+        # counts.
         return (now if abs(now - local) > MAX_DIFFERENCE else max(now, local)) + self._max_behind
 
     def _refresh_clock(self) -> None:
@@ -183,11 +187,16 @@ class Memory:
 
     def with_new_id(self, exchange: Exchange) -> Exchange:
         """Return the exchange with a new id."""
-        # The id may be ahead of the clock, so that it sorts after another clock's ids. The time is never ahead.
+        # The id's time may be ahead of the clock, so that the id sorts after ids that another machine's clock created.
+        # The creation time is never ahead of the clock.
         return exchange.with_id(self.new_id(exchange.thread_id), datetime.fromtimestamp(self.now(), UTC))
 
     def acceptance_time(self, thread_id: str, exchange_id: UUID) -> datetime:
-        """Return the time of acceptance for a caller's exchange, which is after the thread's known exchanges."""
+        """Return the time of acceptance for an exchange with a caller's id.
+
+        If the id is not a UUIDv7, this time determines the exchange's order, so it is after the thread's known
+        exchanges.
+        """
         self._refresh_clock()
         now = datetime.fromtimestamp(self.now(), UTC)
         floor = self._floor(thread_id)
@@ -204,7 +213,7 @@ class Memory:
         return timestamp_of(floor) + timedelta(milliseconds=1)
 
     def import_id(self, created_at: datetime, accepted_at: datetime) -> UUID:
-        """Return a new id for an import, which sorts by its time."""
+        """Return a new id for an import. The id sorts by `created_at`."""
         return self._ids.for_import(created_at, accepted_at)
 
     def remember(self, exchange: Exchange, *, is_durable: bool = True) -> None:
@@ -224,6 +233,6 @@ class Memory:
         self.accepted.remove_exchange(thread_id, exchange_id)
 
     def retry(self, send: Callable[[Exchange], object]) -> None:
-        """Send exchanges that only the outbox has to the store that has just accepted an exchange. Failed ones stay."""
+        """Send the exchanges that only the outbox has. The store of `send` has just accepted one. Failed ones stay."""
         with suppress(StoreUnavailable, TooLargeForQueue):
             self.accepted.retry(send)

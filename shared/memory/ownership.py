@@ -41,7 +41,7 @@ def first_owner(cached: CacheRead, window: Window) -> ThreadOwner:
     """Return the recorded owner of a thread, or else the user of the exchange that was accepted first.
 
     Earlier releases did not record owners. Exchanges that PostgreSQL has deleted do not count, because Redis may have
-    been restored from an older copy.
+    been restored from a copy that was made before the deletion.
     """
     stored_owner, deleted_ids = window.owner, deleted_with_users(cached, window.user_cutoffs)
     user_messages: list[Message | Exchange] = [each for each in cached.messages if each.role == "user"]

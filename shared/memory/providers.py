@@ -1,4 +1,4 @@
-"""The two providers of the seed's pattern: `invoking()` before the agent runs, `invoked()` after."""
+"""The two memory providers of a turn. A host calls `invoking()` before the agent runs, and `invoked()` after it."""
 
 from __future__ import annotations
 

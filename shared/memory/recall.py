@@ -18,7 +18,7 @@ from shared.stores.archive import MessagePosition
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A turn's state of its thread.
+    """The state of a turn's thread.
 
     Attributes:
         messages: The window, oldest first.
@@ -93,7 +93,8 @@ def rewind(memory: Memory, thread_id: str, exchange_id: UUID, recall: Recall) ->
     earlier = [message for message in recall.messages if message.order is not None and message.order < order]
     degraded = list(recall.degraded)
     if not is_in_window or len(recall.messages) >= max_messages:
-        # The window ends at the thread's end and not at this exchange, so messages before the window may be missing.
+        # The window ends with the thread's newest exchange and not with this exchange, so it may lack messages that
+        # come before this exchange.
         try:
             stored = memory.archive.messages(thread_id, max_messages, MessagePosition(order, 0), descending=True)
         except StoreUnavailable as error:

@@ -87,7 +87,7 @@ def load_from_archive(
 def _read_archive(
     memory: Memory, thread_id: str, users: Collection[str | None], cached: CacheRead | None, degraded: list[str]
 ) -> tuple[Window, bool]:
-    """Return PostgreSQL's window, and whether exchanges that Redis may have lost are all drained."""
+    """Return PostgreSQL's window, and whether all exchanges that Redis may have lost are drained."""
     max_exchanges, names = memory.settings.max_thread_messages, sorted(user for user in users if user is not None)
     window = memory.archive.window(thread_id, max_exchanges, names)
     if cached is None or cached.is_sealed or cached.state.refuses_writes:
@@ -103,7 +103,8 @@ def _read_archive(
 def _without_archive(memory: Memory, redis_data: CacheRead, user_id: str | None) -> History:
     """Return Redis' data that is certainly not deleted.
 
-    The exchanges that this process remembers, and those of a Redis that was restored from older data, may be deleted.
+    Two kinds of exchanges may be deleted and are left out: those that only this process remembers, and those in a Redis
+    that was restored from an old copy.
     """
     listed = [each for each in redis_data.messages if redis_data.can_trust(each.acceptance_time)]
     undrained = [each for each in redis_data.undrained if redis_data.can_trust(each.acceptance_time)]
@@ -132,9 +133,10 @@ def _foreign_in(redis_data: CacheRead, own: CacheRead) -> list[Message | Exchang
 def _split_accepted(
     memory: Memory, accepted: list[Exchange], redis_data: CacheRead, window: Window, degraded: list[str]
 ) -> tuple[list[Exchange], list[Exchange]] | None:
-    """Return the accepted exchanges that PostgreSQL does not have yet, and Redis' undrained ones that it has.
+    """Return the accepted exchanges that PostgreSQL lacks, and Redis' undrained exchanges that PostgreSQL has.
 
-    Deleted exchanges are left out. The result is None if the rows before PostgreSQL's window are unknown.
+    Deleted exchanges are left out. The result is None if the rows before PostgreSQL's window are needed and PostgreSQL
+    does not respond.
     """
     revisions = {exchange.exchange_id: exchange.revision for exchange in window.exchanges}
     newer: dict[UUID, Exchange] = {}
@@ -145,8 +147,8 @@ def _split_accepted(
             revisions[exchange.exchange_id] = exchange.revision
             newer[exchange.exchange_id] = exchange
     first = window.exchanges[0].order if window.exchanges else None
-    # A repeated id may belong to an exchange before the window, and the repetition has that exchange's position. A
-    # replaced exchange keeps its position.
+    # An accepted exchange may belong before the window: a repeated exchange has the position of the first one with its
+    # id, and a replaced exchange keeps its position.
     may_be_older = [
         e
         for e in newer.values()

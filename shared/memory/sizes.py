@@ -14,10 +14,10 @@ from typing import Final, TypeVar
 import orjson
 
 _MAX_EVENT_BYTES: Final = 6_291_556
-# Reserved for the status, the headers, and the fields beside the lists.
+# Reserved for the status, the headers, and the fields that are not lists.
 _RESERVED_BYTES: Final = 50_000
 MAX_BYTES: Final = _MAX_EVENT_BYTES - _RESERVED_BYTES
-# In the event, a character beyond the basic plane or a control character takes this many bytes.
+# In the event, a character takes at most this many bytes: as many as a character beyond the basic plane.
 _MAX_BYTES_PER_CHARACTER: Final = 12
 _Item = TypeVar("_Item")
 

@@ -6,7 +6,7 @@ The bound holds for the vocabularies `cl100k_base` and `o200k_base`. It is based
 - A byte pair encoding never leaves two adjacent tokens whose concatenation is in its vocabulary. If all pairs of n
   letters are in the vocabulary, at most 2n/3 tokens (rounded up) begin in them. At most one token begins in up to 79
   spaces or 10 line ends.
-- A word of the table that both encodings split off has the number of tokens in the table.
+- If both encodings treat a word of the table as a separate piece, the table has the word's number of tokens.
 - Digits are grouped by three. Other text has at most one token per byte, or one per character of `characters`.
 """
 
@@ -41,8 +41,9 @@ class Table:
     """The facts about both vocabularies.
 
     Attributes:
-        words: For a lowercase word its tokens after a space and alone, and the same two with a capital.
-        pairs: Two letters that are one token.
+        words: Four numbers of tokens for a lowercase word: after a space, alone, and both again with a capital first
+            letter.
+        pairs: Pairs of letters that are one token.
         marks: Punctuation that is one token, with a preceding space or following line ends.
         joints: Characters that add at most two tokens to a directly following word.
         separators: Punctuation and symbols beyond ASCII that are one token.

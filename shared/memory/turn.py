@@ -142,7 +142,7 @@ class Turn:
         metadata: str | None = None,
         created_at: datetime | None = None,
     ) -> AppendResult:
-        """Store the exchange in the queue, otherwise in L2, otherwise in L1's outbox; and in L1's list.
+        """Store the exchange in the queue, otherwise in L2, otherwise in L1's outbox; also add it to L1's list.
 
         `exchange_id` is the caller's id, under which only one exchange is stored; by default an id is generated.
         `metadata` is JSON text in the format of `encode_metadata`. An import has the caller's time `created_at`, in
@@ -263,8 +263,8 @@ class Turn:
     ) -> CacheAppendResult:
         """Append on the condition that the thread was not deleted since its owner was read.
 
-        After a deletion the thread may have another owner. If it still has this owner, the exchange is the new thread's
-        first.
+        After a deletion another user may own the thread. If this user still owns it, the exchange is the first one of a
+        new conversation.
         """
         memory, is_drained, in_outbox = self._memory, durability == "postgres", durability == "none"
         if self._access == "open":

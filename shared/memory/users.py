@@ -76,9 +76,9 @@ class Users:
             self._memory.cache.forget_index(user_id, cutoff)
 
     def _forget_stored(self, user_id: str, extra_threads: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
-        # A process whose clock is ahead of this one's may have created exchanges that only L1 has, so the cutoff must
-        # be after them. A process' ids increase, so its last id is after all exchanges that L1 and this process have of
-        # the threads.
+        # Another process, whose clock is ahead of this process' clock, may have created exchanges that only L1 has. The
+        # cutoff must be after these exchanges. The ids of this process increase, so the last cutoff below is after all
+        # exchanges of the threads that L1 and this process have.
         newest_orders = self._memory.cache.newest(extra_threads) if extra_threads else {}
         cutoff = self._memory.new_cutoff()
         for thread_id in extra_threads:

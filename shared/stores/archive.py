@@ -137,7 +137,7 @@ class Archive(Protocol):
         ...
 
     def try_store(self) -> None:
-        """Store a test exchange and roll it back. If this succeeds, the refused exchange itself caused the refusal.
+        """Store a test exchange and roll it back. If this succeeds, a refused exchange itself caused its refusal.
 
         Raises:
             StoreUnavailable: PostgreSQL also refuses the test exchange.
@@ -167,7 +167,7 @@ class Archive(Protocol):
         """Set preferences, remove those whose value is None, and return all.
 
         `update_cache` is called with all preferences before another writer can change them. It returns whether it has
-        updated L1; if not, the record stays that L1 needs an update.
+        updated L1; if it has not, the record that L1 needs an update stays.
 
         Raises:
             TooManyPreferences: The preferences would exceed a limit; nothing is changed.
@@ -259,8 +259,9 @@ class Archive(Protocol):
     def forget_user(self, user_id: str, cutoff: UUID, extra_threads: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
         """Delete the user's threads, those in `extra_threads`, and the preferences, and record that L1 needs an update.
 
-        Returns the user's cutoff, and the cutoffs of `extra_threads` and of the other threads of the first step. From
-        now on, readers find none of the user's threads. `hidden_threads` returns the threads of the next steps.
+        A deletion runs in steps, and this call is the first step. It returns the user's cutoff, and the cutoffs of the
+        threads of this step, including those in `extra_threads`. From now on, readers find none of the user's threads.
+        `hidden_threads` returns the threads of the next steps.
         """
         ...
 

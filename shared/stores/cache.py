@@ -25,8 +25,8 @@ class CacheState:
             only if the list is not sealed.
         evictions: The number of keys that L1 has evicted, for `record_loss`; None if the read does not include it.
         has_outbox: Whether the outbox has entries. It is False if the list is sealed.
-        suspect_until: If L1 was restored from older data, a deletion may be missing for exchanges that were accepted
-            before this time, unless the list is sealed. None if L1 has all deletions.
+        suspect_until: If L1 was restored from an old copy, it may lack deletions. So an exchange that was accepted
+            before this time may be deleted, unless the list is sealed. None if L1 has all deletions.
         refuses_writes: Whether L1 answers reads but refuses writes. It then lacks later writes.
     """
 

@@ -21,7 +21,7 @@ class KeyState:
         lease_id: Identifies this call's lease, for `release`.
         answer: The response's JSON, if there is one.
         has_all_keys: Whether the layer still has all keys that it ever stored.
-        age: For how many seconds it has lost no key except by eviction. An evicted key that PostgreSQL lacks was
+        age: For how many seconds the layer has lost no key except by eviction. An evicted key that PostgreSQL lacks was
             recorded while PostgreSQL was down.
         may_be_in_outbox: Whether the key's exchange may be in the layer's outbox.
     """

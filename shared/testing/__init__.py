@@ -1,8 +1,9 @@
 """In-memory stores, for tests of this project and of programs that use it.
 
-They implement the protocols of `shared/stores` without a server: no time to live, no network, one process. Each has
-`is_down`, which makes every call raise `StoreUnavailable` like the real store, and `calls`, the names of the called
-methods. No artifact contains them, and no module of an artifact imports them.
+The stores implement the protocols of `shared/stores` without a server: data has no time to live, no network is used,
+and only one process sees the data. Each store has `is_down`, which makes every call raise `StoreUnavailable` like the
+real store, and `calls`, the names of the called methods. No artifact contains them, and no module of an artifact
+imports them.
 """
 
 from shared.testing.archive import InMemoryArchive

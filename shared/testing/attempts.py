@@ -21,7 +21,7 @@ class InMemoryAttempts(InMemoryStore):
         self.counts: dict[str, int] = {}
 
     def note(self, message_ids: Sequence[str]) -> list[int | None]:
-        """Record an attempt on these messages, and return each one's state."""
+        """Record an attempt on these messages, and return each message's number of unfinished attempts, or None."""
         self.record_call("note")
         values = [self.counts.get(message_id) for message_id in message_ids]
         for message_id in message_ids:

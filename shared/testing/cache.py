@@ -273,7 +273,7 @@ class InMemoryCache(InMemoryOutbox):
         self._preferences_in[user_id] = self.generation
 
     def newest(self, thread_ids: Sequence[str]) -> dict[str, UUID]:
-        """Return the order key of each thread's newest exchange."""
+        """Return the acceptance key of each thread's newest exchange."""
         self.record_call("newest")
         found: dict[str, UUID] = {}
         for thread_id in thread_ids:

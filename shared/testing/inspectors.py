@@ -35,7 +35,7 @@ class InMemoryCacheInspector:
 
 
 class InMemoryQueueInspector:
-    """Counts the messages of the in-memory queue. A message's sent time is its exchange's time of acceptance."""
+    """Counts the messages of the in-memory queue. A message's sent time is its exchange's `created_at`."""
 
     def __init__(self, queue: InMemoryQueue) -> None:
         self._queue = queue

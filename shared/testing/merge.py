@@ -1,4 +1,4 @@
-"""`read.lua` and `merge.lua` in Python. Tests compare both, and the in-memory cache uses this module."""
+"""`read.lua` and `merge.lua` in Python. Tests compare the scripts with this module, and the in-memory cache uses it."""
 
 from __future__ import annotations
 
@@ -54,9 +54,10 @@ def merge(
         exchanges: The exchanges to merge.
         max_messages: Maximum number of messages.
         refill: A token, `first` or `whole`, and a generation.
-        cutoff: Entries up to this order key are dropped.
+        cutoff: Entries up to this acceptance key are dropped, and so are foreign entries.
         deleted: Exchanges whose entries are dropped.
-        is_stored: Whether these are PostgreSQL's exchanges, which win over others with the same revision.
+        is_stored: Whether these are PostgreSQL's exchanges. They also replace entries with the same revision and time
+            of acceptance.
     """
     if refill is not None and token_of(entries) != refill[0]:
         return None
@@ -114,7 +115,7 @@ def _merged_entries(
             others.append(without_ending(entry))
             continue
         exchange_id, order, created_at, revision, accepted_at = (part.decode() for part in head.groups(b""))
-        # The highest revision sorts first, then the one that was accepted first.
+        # The highest revision sorts first. Among equal revisions, the exchange that was accepted first sorts first.
         rank = -int(revision or 0), accepted_at or created_at
         acceptance = str(acceptance_key(UUID(order), datetime.fromisoformat(accepted_at))) if accepted_at else order
         pairs.setdefault(exchange_id, (order, rank, [], acceptance))[2].append(without_ending(entry))
@@ -134,7 +135,7 @@ def _merged_entries(
 
 
 def _is_newest(entries: Sequence[bytes], exchanges: Sequence[Exchange]) -> bool:
-    """Return whether this is one new exchange that sorts after all others."""
+    """Return whether `exchanges` is one new exchange that sorts after all exchanges of the list."""
     if len(exchanges) != 1:
         return False
     exchange_entries = without_placeholder(entries)

@@ -172,7 +172,7 @@ def _link(value: str) -> Link | None:
 
 
 def _operation(method: Callable[..., object]) -> str:
-    """Return the calling public method of a store; `method` belongs to the store's connection."""
+    """Return the name of the store's public method that called `method`, which belongs to the store's connection."""
     frame = sys._getframe(2)  # noqa: SLF001 - like `logging` and `warnings` find their callers
     for _ in range(_MAX_FRAMES):
         name = frame.f_code.co_name

@@ -27,7 +27,7 @@ _REQUEST_STATUSES: Final = frozenset(
         HTTPStatus.BAD_REQUEST,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         HTTPStatus.UNPROCESSABLE_ENTITY,
-        # llama.cpp and Ollama use this error type.
+        # llama.cpp and Ollama return this status for a context that is too long.
         HTTPStatus.INTERNAL_SERVER_ERROR,
     }
 )

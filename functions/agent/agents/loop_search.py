@@ -32,7 +32,7 @@ class EventLoopSearch:
             return self._search(user_id, query, limit=limit, exclude_thread=exclude_thread)
 
         if asyncio._get_running_loop() is self._loop:  # noqa: SLF001 - `get_running_loop` would raise an error in a worker thread
-            # This thread runs the event loop, so it cannot wait for the loop. The caller is a coroutine that a plain
-            # function returned.
+            # This thread runs the event loop, so it cannot wait for the loop. This happens if a plain function of a
+            # tool returned a coroutine.
             return self._search(user_id, query, limit=limit, exclude_thread=exclude_thread)
         return asyncio.run_coroutine_threadsafe(search(), self._loop).result()

@@ -42,7 +42,7 @@ def build_model(model: ModelName, timeout_seconds: float) -> Model:
 
 
 def _build_openai(name: str) -> Model:
-    # Chat Completions, not Responses, because OpenAI-compatible endpoints support it.
+    # Use the Chat Completions API instead of the Responses API, because OpenAI-compatible endpoints support it.
     from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.openai import OpenAIProvider
 
@@ -63,8 +63,8 @@ def _build_bedrock(name: str, timeout_seconds: float) -> Model:
     from pydantic_ai.models.bedrock import BedrockConverseModel
     from pydantic_ai.providers.bedrock import BedrockProvider
 
-    # botocore blocks a thread until it gives up, by default after five attempts of 60 s each. With this limit an
-    # abandoned call ends before the next one.
+    # botocore blocks a thread until it gives up, by default after five attempts of 60 s each. With this limit, an
+    # abandoned call ends before the process' next call.
     config = Config(
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
         read_timeout=timeout_seconds,

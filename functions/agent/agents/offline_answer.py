@@ -64,7 +64,7 @@ def compose(prompt: str, instructions: str, tool_results: Sequence[tuple[str, st
 
 
 def _reply(prompt: str, memory: VisibleMemory) -> str:
-    """Return what a person would say first."""
+    """Return the first part of the answer, in the words of a person."""
     name = find_name(memory)
     to_name = f", {name}" if name else ""
     if new_name := name_in(prompt):
@@ -98,7 +98,7 @@ def _reply_to_question(question: str, memory: VisibleMemory, name: str | None) -
 
 
 def _list_messages(memory: VisibleMemory) -> str:
-    """Return a list of the user's messages, and of answers that are not the model's own."""
+    """Return a list of the user's messages, and of the answers that another model wrote."""
     count = len(memory.user_messages)
     shown = memory.messages[-MAX_MESSAGES:]
     quotes = [_list_item(role, content) for role, content in shown if role == "user" or not _OWN.search(content)]

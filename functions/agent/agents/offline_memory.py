@@ -82,7 +82,7 @@ def find_memory(instructions: str) -> VisibleMemory:
 
 
 def find_name(memory: VisibleMemory) -> str | None:
-    """Return the user's name: the last one that the user told, or otherwise that of a preference."""
+    """Return the user's name: the last one in the user's messages, otherwise one in the preferences."""
     for message in reversed(memory.user_messages):
         if name := name_in(message):
             return name
@@ -103,7 +103,7 @@ def name_in(text: str) -> str | None:
 
 
 def keywords(text: str) -> frozenset[str]:
-    """Return the stems of a text's words, without words that every text may have."""
+    """Return the stems of a text's words, without stop words, which any text may contain."""
     words = {word.lower() for word in _WORD.findall(text[:_READ_LENGTH])}
     return frozenset(_stem(word) for word in words - _STOP_WORDS)
 

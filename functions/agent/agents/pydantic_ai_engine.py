@@ -24,7 +24,7 @@ _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 
 class Engine:
-    """Holds what all runs reuse: the model with its connections, the agents, and the tool schemas.
+    """The objects that all runs reuse: the model with its connections, the agents, and the tool schemas.
 
     Args:
         model: The model to run.

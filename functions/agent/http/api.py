@@ -63,7 +63,7 @@ def server_timing(seconds: dict[str, float]) -> str:
 
 
 def _allowed_methods(app: FastAPI, request: Request) -> str:
-    """Return all methods of a path. The router returns only those of the first route, and each method is a route."""
+    """Return all methods of a path. The router returns only those of one route, and each method is a separate route."""
     methods = {
         method
         for route in app.routes

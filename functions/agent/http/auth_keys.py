@@ -49,7 +49,8 @@ class SigningKeys:
         """Return the key with this id and algorithm; None if the issuer has none.
 
         Raises:
-            SigningKeysUnavailable: The key is unknown here, and the issuer did not respond.
+            SigningKeysUnavailable: The issuer did not respond, and the key is unknown here or the known keys are too
+                old.
         """
         now = self._clock()
         if now - self._fetched_at > _REFRESH_SECONDS:

@@ -1,4 +1,4 @@
-"""Checks of requests that not all event sources do: valid UTF-8, the body's size, and no repeated query names."""
+"""Checks each request's UTF-8, body size and query names, because some event sources do not check them."""
 
 from __future__ import annotations
 

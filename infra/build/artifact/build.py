@@ -111,7 +111,7 @@ def _copy_project(function: str, directory: Path) -> None:
 def _normalise(directory: Path) -> None:
     """Set the same time and mode on all files.
 
-    A zip stores both, and the time and umask of a build must not change it.
+    A zip stores both. So the time and the umask of a build do not change the zip.
     """
     for path in (directory, *directory.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)

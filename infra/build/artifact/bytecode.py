@@ -39,8 +39,8 @@ def compile_modules(directory: Path, python: Path, with_source: Collection[str])
 
 
 def _compile(python: Path, directory: Path, entries: list[Path], options: list[str]) -> None:
-    # One process, in a fixed order, with one hash seed: a module's bytecode may depend on the modules compiled before
-    # it.
+    # All modules are compiled in one process, in a fixed order, with one hash seed, because a module's bytecode may
+    # depend on the modules compiled before it.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     command = [str(python), "-S", "-s", "-B", "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash"]
     command += [*options, "-s", str(directory), "-p", _TASK_ROOT, *map(str, entries)]

@@ -1,8 +1,8 @@
 """Selects the files of installed packages that go into an artifact.
 
-A function needs modules, data and licences. Removed are files that no running function needs (tests, types, documents),
-and large parts of packages that no function can reach. The tests run the built artifacts with every kind of model, so
-they would detect a part that is needed after all.
+A function needs modules, data and licences. This module removes files that no running function needs (tests, types,
+documents), and large parts of packages that no function can reach. The tests run the built artifacts with every kind of
+model, so they fail if a function needs a removed part.
 """
 
 import shutil
@@ -42,7 +42,7 @@ _UNUSED: Final = (
     "aws_lambda_powertools/utilities/idempotency",
     "aws_lambda_powertools/utilities/kafka",
     "aws_lambda_powertools/utilities/parser",
-    # It generates bindings; the generated code needs only `_cffi_backend`.
+    # cffi generates bindings; the generated code needs only `_cffi_backend`.
     "cffi",
     "pycparser",
     # Google's interfaces, which one package of OpenTelemetry requires but does not import.

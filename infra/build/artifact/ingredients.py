@@ -1,7 +1,8 @@
 """Optional ingredients of an artifact: bytecode needs the runtime's Python, and the page needs Node.js.
 
-A machine may lack either, and an artifact works without both. A switch controls each one. `artifact.json` lists the
-ingredients of an artifact, and a build prints missing ones to standard output, which `sam build` shows.
+A machine may lack Python, Node.js or both, and an artifact works without these ingredients. A switch controls each
+ingredient. `artifact.json` lists the ingredients of an artifact, and a build prints missing ones to standard output,
+which `sam build` shows.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ Switch = Literal["auto", "required", "off"]
 BYTECODE: Final = "BYTECODE"
 PAGE: Final = "PAGE"
 
-# All inputs of a release's bytes except the page's sources, which have their own fingerprint.
+# The inputs of a release's bytes, including the sources of the page.
 _SOURCES: Final = (
     "LICENSE",
     "Makefile",
@@ -54,7 +55,7 @@ class Ingredients:
 
     Attributes:
         python: The interpreter that compiles the modules; None for no bytecode.
-        python_version: Its version, such as `3.13.2`.
+        python_version: The interpreter's version, such as `3.13.2`.
         page: Whether the page is built from the current sources.
         warnings: For each missing ingredient, the effect and the fix.
     """

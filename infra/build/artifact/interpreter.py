@@ -17,7 +17,8 @@ _PROBE: Final = "import sys; print('{}.{}'.format(*sys.version_info))"
 def find_python(version: str, environment: Mapping[str, str] = os.environ) -> Path | None:
     """Return an interpreter of `version` (such as `3.13`) that runs, or None.
 
-    The candidates in order: `RUNTIME_PYTHON`, the running interpreter, `python3.13` on the path, pyenv's versions.
+    The candidates are, in this order: `RUNTIME_PYTHON`, the running interpreter, `python3.13` on the path, pyenv's
+    versions.
 
     Raises:
         ValueError: `RUNTIME_PYTHON` names another version.
@@ -36,7 +37,7 @@ def _candidates(version: str, environment: Mapping[str, str]) -> Iterator[Path]:
     if executable := shutil.which(f"python{version}", path=environment.get("PATH")):
         yield Path(executable)
     root = Path(environment.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    # The newest patch release first, compared as numbers, because 3.13.10 is newer than 3.13.9.
+    # The newest patch release is first. The releases are compared as numbers, because 3.13.10 is newer than 3.13.9.
     installed = [path for path in root.glob(f"versions/{version}.*") if path.name.rpartition(".")[2].isdigit()]
     for path in sorted(installed, key=lambda path: int(path.name.rpartition(".")[2]), reverse=True):
         yield path / "bin" / f"python{version}"

@@ -1,7 +1,7 @@
 """`python -m infra.local.compose.deploy`: migrates the database, builds the functions, deploys to LocalStack.
 
-Runs in the `deploy` service of docker-compose.yml. AWS_ENDPOINT_URL, REDIS__* and DATABASE__URL contain the addresses
-inside the compose network, which the functions' containers use too.
+This module runs in the `deploy` service of docker-compose.yml. AWS_ENDPOINT_URL, REDIS__* and DATABASE__URL contain the
+addresses inside the compose network, which the functions' containers use too.
 """
 
 import io

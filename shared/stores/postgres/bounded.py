@@ -52,7 +52,7 @@ class BoundedConnection(psycopg.Connection[DictRow]):
     def execute_together(
         self, statements: Sequence[tuple[Any, Params | None]], **options: Any
     ) -> psycopg.Cursor[DictRow]:
-        """Run statements in their own transaction and one round trip; return the last one's result."""
+        """Run statements as one transaction in one round trip; return the last statement's result."""
         begin, set_settings = self.begin_statements
         settings_cursor: psycopg.Cursor[DictRow] | None = None
         try:

@@ -160,7 +160,8 @@ class PostgresConnection:
             is_one_statement: Whether `work` runs a single statement, which saves the round trips of begin and commit.
             is_trial: Whether a timeout of this call does not open the circuit.
             breaker: The circuit breaker for timeouts of this work; None for the connection's own. Work on tables that
-                `check` does not use needs its own, so that a lock on such a table stops only this work.
+                `check` does not use needs a separate circuit breaker, so that a lock on such a table stops only this
+                work.
 
         Raises:
             StoreUnavailable: No server that accepts writes responded.

@@ -1,10 +1,10 @@
 """Locks between writes and deletions of threads, held until the transaction ends.
 
 A write locks its threads and users in shared mode, and a deletion locks them in exclusive mode. So an exchange that is
-stored during its thread's deletion is either deleted with the thread, or stored when the tombstone is visible.
-PostgreSQL's lock table is small, so a large batch takes one global lock instead of many locks. Every deletion takes the
-global lock, too. All transactions take locks in the same order, so that they cannot deadlock. Even a large deletion
-holds its locks only while it changes a few rows.
+stored during its thread's deletion is either deleted with the thread, or the write finds the tombstone. PostgreSQL's
+lock table is small, so a large batch takes one global lock instead of many locks. Every deletion takes the global lock,
+too. All transactions take locks in the same order, so that they cannot deadlock. Even a large deletion holds its locks
+only while it changes a few rows.
 """
 
 from __future__ import annotations

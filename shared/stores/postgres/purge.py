@@ -26,7 +26,7 @@ _MAX_AGES: Final[dict[PurgedTable, tuple[str, int]]] = {
     # The last row of this table stays, because it shows that a Redis existed before.
     "cache_epochs": ("began_at", TOMBSTONE_SECONDS),
 }
-# The next call deletes the rows that another transaction has locked.
+# A call skips rows that another transaction has locked. The next call deletes them.
 _PURGE: Final = """
 delete from {table} where ctid = any(array(
     select ctid from {table} where {time} < now() - make_interval(secs => %(age)s) {condition}

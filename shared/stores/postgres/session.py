@@ -66,7 +66,8 @@ class Limits:
         With `has_schema`, the connection's URL sets the schema, and the statements do not change it.
 
         PostgreSQL's limit is a quarter shorter than the client's: PostgreSQL then ends a slow statement, and the
-        connection stays usable. The limit for locks is even shorter, so that its error shows that a lock caused it.
+        connection stays usable. The limit for waiting for a lock is shorter than the limit for a statement, so that the
+        error shows that a lock caused the delay.
         """
         milliseconds = round(self.seconds * 1000)
         settings = _DEFAULTS | {

@@ -8,7 +8,8 @@ from typing import Final
 from shared.stores.redis.connection import RedisConnection, require
 from shared.stores.redis.names import ATTEMPTS
 
-# Much longer than the visibility timeout of a message whose process ended.
+# The counters' time to live. It is much longer than the visibility timeout, after which SQS delivers a message of an
+# ended process again.
 _SECONDS: Final = 86_400
 
 

@@ -27,7 +27,8 @@ from shared.stores.redis.scripts import SHA_OF
 _logger = logging.getLogger(__name__)
 # Exceptions that mean that the connection failed. The error of a refused command is that command's reply instead.
 _OUTAGES: Final = (redis.ConnectionError, redis.TimeoutError, redis.ResponseError)
-# Errors of a server that is not, or no longer, the right one, or that has lost this session's sign-in or scripts.
+# Errors of a wrong server, e.g. one that is no longer the primary, or of a server that has lost this session's sign-in
+# or scripts.
 _WRONG_SERVER: Final = (
     redis.exceptions.ReadOnlyError,
     redis.exceptions.MasterDownError,
@@ -92,7 +93,8 @@ class RedisConnection:
     Attributes:
         identity: The server and the history of its data (`run_id` and `master_replid` of INFO), which change after a
             restart and a failover behind the same name. None if the server does not report them.
-        connects: The number of connections so far. It shows a caller a new connection if the identity is unknown.
+        connects: The number of connections so far. If the identity is unknown, a caller detects a new connection by
+            this number.
     """
 
     def __init__(self, settings: RedisSettings) -> None:

@@ -24,8 +24,8 @@ OWN_ENTRY: Final = re.compile(
     rb'\{"exchange_id":"([0-9a-f-]{36})","order":"([0-9a-f-]{36})","created_at":"([0-9TZ:.-]{27})"'
     rb'(?:,"revision":([0-9]{1,10}))?(?:,"accepted_at":"([0-9TZ:.-]{27})")?'
 )
-# The same beginning with a zero in place of each hexadecimal digit. `decode_list` compares all entries with it in one
-# step.
+# `_DIGITS` replaces each hexadecimal digit with a zero, and `_HEAD` is an entry's beginning after this replacement.
+# `decode_list` compares all entries with `_HEAD` in one step.
 _DIGITS: Final = bytes.maketrans(b"0123456789abcdef", b"0" * 16)
 _HEAD: Final = (
     b'{"exchange_id":"00000000-0000-0000-0000-000000000000","order":"00000000-0000-0000-0000-000000000000",'
@@ -33,13 +33,14 @@ _HEAD: Final = (
 ).translate(_DIGITS)
 _TEXT_FIELDS: Final = ("exchange_id", "order", "created_at", "role", "content")
 _head_of: Final = itemgetter(slice(len(_HEAD)))
-# The ending of a list's first entry: a seal with its generation, or the token of a reader that reads PostgreSQL.
-# Earlier releases wrote `true` in place of a generation.
+# The ending of a list's first entry: a seal with its generation, or `asked` with the token of a reader that reads
+# PostgreSQL. The seal is `first` if the list begins with the thread's first exchange, and `whole` if it has the whole
+# window. Earlier releases wrote `true` in place of a generation.
 _ENDING: Final = re.compile(rb',"(first|whole|asked)":"?([0-9a-z.]{1,40})"?\}\Z')
 _ENDING_BYTES: Final = 80
 _GENERATION: Final = re.compile(r"[0-9.]+")
-# The entry of a list without exchanges. It carries the seal or the token. For the previous release it is an unreadable
-# exchange, older than all others: that release does not return it, and reads PostgreSQL.
+# The entry of a list without exchanges. It carries the seal or the token. The previous release cannot read this entry,
+# which sorts before all others: that release does not return it, and reads PostgreSQL instead.
 _NIL: Final = UUID(int=0)
 PLACEHOLDER: Final = (
     f'{{"exchange_id":"{_NIL}","order":"{_NIL}","created_at":"1970-01-01T00:00:00.000000Z",'
@@ -175,7 +176,7 @@ def without_placeholder(entries: Sequence[bytes]) -> Sequence[bytes]:
 
 
 def is_first(entry: bytes, generation: str | None) -> bool:
-    """Return whether the entry is sealed in this generation as its thread's first."""
+    """Return whether the entry has a seal of this generation that says that it is its thread's first entry."""
     return generation is not None and seal_of(entry) == ("first", generation)
 
 

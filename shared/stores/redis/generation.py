@@ -1,9 +1,9 @@
 """Generations: the periods in which Redis has missed no write.
 
 The seal of a list or of a user's preferences names the generation in which PostgreSQL confirmed that they are complete.
-It is valid only in that generation. A generation ends when Redis may have lost a write: another server responds under
-the same name (after a restart from a snapshot, or a failover), Redis is empty, or a process saw a write fail. After
-that, the first reader of each key compares the key with PostgreSQL, and seals it for all readers.
+The seal is valid only in that generation. A generation ends when Redis may have lost a write: another server responds
+under the same name (after a restart from a snapshot, or a failover), Redis is empty, or a process saw a write fail.
+After that, the first reader of each key compares the key with PostgreSQL, and seals it for all readers.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def parse_number(reply: bytes | None) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """The content of `memory:epoch`.
+    """The content of the key `memory:epoch`: the current generation and the last loss.
 
     Attributes:
         generation: The generation's name; None if there is none.

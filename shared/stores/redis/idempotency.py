@@ -19,7 +19,7 @@ _DELETE_OWN: Final = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.cal
 
 
 class RedisKeys:
-    """Stores keys in L1. The lease is the time to live; a second key, which lives longer, stores the exchange id."""
+    """Stores keys in L1. The time to live is the lease. A second Redis key, which lives longer, has the exchange id."""
 
     stores_exchange_keys = False
 
@@ -47,7 +47,7 @@ class RedisKeys:
         require([set_reply, stored_record, exchange_reply, exchange, now, epoch, outbox])
         fields = orjson.loads(stored_record or record)
         if fields["answer"] is None and exchange:
-            # The first request with the key determines the exchange's id, even after its lease.
+            # The first request with the key determines the exchange's id, even after that request's lease has ended.
             fields = orjson.loads(exchange)
         read, clock = read_epoch(epoch), clock_of(now)
         # If Redis has evicted keys, this key may be among them.

@@ -29,7 +29,8 @@ from shared.stores.redis.names import (
 )
 from shared.stores.redis.scripts import MERGE, REMOVE_ENTRIES, SET_TOMBSTONE
 
-# Longer than a message can be in the queue (4 days) and then in the dead-letter queue (14 days).
+# The time to live of the records of deleted exchanges. It is longer than a message can be in the queue (4 days) and
+# then in the dead-letter queue (14 days).
 _DELETED_SECONDS: Final = 21 * 86_400
 _TOMBSTONE_SECONDS: Final = 4 * 86_400
 # The queue's retention period. Exchanges stay in the undrained hash at least as long.

@@ -73,7 +73,8 @@ class ReadCommands:
     def add_thread(self, thread_id: str, max_messages: int, token: tuple[str, str] | None) -> None:
         """Add reads of a thread's newest messages and its tombstones.
 
-        `token` is a generation and a token. A list that is not sealed in this generation gets the token first.
+        `token` is a generation and a token. A list that is not sealed in this generation gets the token before its
+        messages are read.
         """
         key = messages_key(thread_id)
         if token is not None:

@@ -32,8 +32,8 @@ class ListReader(CacheLink):
     def read(self, thread_id: str | None, user_id: str | None) -> CacheRead:
         """Read a thread's window and a user's preferences in one round trip.
 
-        An unsealed list gets a token, which `refill` needs. A second round trip is needed for an unsealed list, if a
-        generation must start first, or if this process does not know the current generation yet.
+        An unsealed list gets a token, which `refill` needs. Three cases need a second round trip: the list is unsealed,
+        a generation must start first, or this process does not know the current generation yet.
         """
         if thread_id is None and user_id is None:
             return CacheRead()
@@ -61,8 +61,8 @@ class ListReader(CacheLink):
     def peek(self, thread_id: str | None, user_id: str | None = None) -> CacheRead:
         """Read a thread's window and a user's preferences; give no list a token, and start no generation.
 
-        The result has no token, because the undrained exchanges are read before the list, so that a refill could miss
-        an exchange.
+        The result has no token, because the undrained exchanges are read before the list. A refill with such a token
+        could miss an exchange that is appended in between.
         """
         commands = ReadCommands()
         if thread_id is not None:

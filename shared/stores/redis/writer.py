@@ -26,7 +26,8 @@ from shared.stores.redis.names import (
     undrained_key,
 )
 
-# Longer than the maximum time between the queueing of an exchange and its append.
+# The time to live of the records of drained exchanges. It is longer than the maximum time between the queueing of an
+# exchange and its append.
 _DRAINED_SECONDS: Final = 900
 
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient  # a development package
     from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
-# SQS accepts 1 MiB including attributes; the rest is for the ids of request and trace and the dead-letter attributes.
+# SQS accepts 1 MiB including attributes. The subtracted bytes are for the attributes: the ids of request and trace, and
+# the dead-letter attributes.
 _MAX_BYTES: Final = 1_048_576 - 4_096
 _COUNTS: Final[
     list[
@@ -68,7 +69,7 @@ class SqsQueue:
     def __init__(self, settings: SyncSettings, client: SQSClient | None = None) -> None:
         self._url = settings.queue_url
         self._client = client or lazy_sqs_client()
-        # SQS responds later than Redis does: a healthy SQS within tens of milliseconds.
+        # A healthy SQS responds within tens of milliseconds, which is slower than Redis.
         self.breaker = CircuitBreaker("queue", self._probe_sending, grace=0.1)
         self._counts = CircuitBreaker("queue", self._probe, grace=0.1)
         self._checks = CircuitBreaker("queue", self._probe_all, grace=0.1)
