@@ -72,7 +72,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
 
 @pytest.fixture(autouse=True, scope="session")
 def _share_file_loader() -> Iterator[None]:
-    """Share botocore's file loader between all sessions, because each would otherwise read the files again."""
+    """Share botocore's file loader between all sessions, because each session would otherwise read the files again."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("botocore.session.create_loader", functools.cache(create_loader))
         yield
@@ -133,7 +133,7 @@ def operations(
 
 @pytest.fixture(scope="session")
 def open_app() -> tuple[FastAPI, Current]:
-    """Return the application without authentication, and its operations. Tests use `api`."""
+    """Return the application without authentication, and its operations. Tests use `api` instead."""
     current = Current()
     return create_app(cast("Operations", current)), current
 
@@ -157,7 +157,7 @@ def api(
 
 @pytest.fixture(scope="session")
 def running_issuer() -> Iterator[Issuer]:
-    """Start an issuer of tokens with its JWK set. Tests use `issuer`."""
+    """Start an issuer of tokens with its JWK set. Tests use `issuer` instead."""
     with Issuer() as running:
         yield running
 
@@ -171,7 +171,7 @@ def issuer(running_issuer: Issuer) -> Issuer:
 
 @pytest.fixture(scope="session")
 def guarded_app() -> tuple[FastAPI, Current, Current]:
-    """Return the application with authentication, its operations and its token verifier. Tests use `guarded_api`."""
+    """Return the application with authentication, its operations and its verifier. Tests use `guarded_api` instead."""
     current, verifier = Current(), Current()
     return create_app(cast("Operations", current), Guard(cast("TokenVerifier", verifier))), current, verifier
 
@@ -196,7 +196,7 @@ def guarded_api(
 
 @pytest.fixture(scope="session")
 def running_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """Start PostgreSQL with a migrated template database. Tests use `postgres`."""
+    """Start PostgreSQL with a migrated template database. Tests use `postgres` instead."""
     directory = in_memory(tmp_path_factory.mktemp("postgres"))
     with directory as path, PostgresServer(path / "data") as server:
         with admin(server) as connection:
@@ -211,7 +211,7 @@ def running_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postg
 
 @pytest.fixture(scope="session")
 def running_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
-    """Start Valkey. Tests use `valkey`."""
+    """Start Valkey. Tests use `valkey` instead."""
     with ValkeyServer(tmp_path_factory.mktemp("valkey") / "data") as server:
         yield server
 
@@ -316,7 +316,7 @@ def real_archive(database_url: str) -> Iterator[Callable[..., PostgresArchive]]:
 
 @pytest.fixture(scope="session")
 def running_sqs() -> Iterator[SqsServer]:
-    """Start moto's SQS on a socket. Tests use `sqs`."""
+    """Start moto's SQS on a socket. Tests use `sqs` instead."""
     with SqsServer() as server:
         yield server
 

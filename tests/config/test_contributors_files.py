@@ -56,7 +56,7 @@ def test_the_workflows_are_safe() -> None:
 
 
 def test_every_action_is_pinned_to_a_commit() -> None:
-    """Each action is pinned to a commit, with its version beside it, and in every workflow to the same one."""
+    """Each action is pinned to a commit, with its version as a comment. All workflows use the same commit."""
     uses = [line.strip(" -") for path in _WORKFLOWS for line in path.read_text().splitlines() if "uses:" in line]
     assert uses
     assert [

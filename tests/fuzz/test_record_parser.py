@@ -69,7 +69,7 @@ def test_random_bytes_are_parsed_or_refused(body: bytes) -> None:
 @random_input.fuzz
 @given(strategies.exchanges(), random_input.any_text, random_input.values)
 def test_unknown_fields_change_nothing(exchange: Exchange, name: str, value: Any) -> None:
-    """The parser ignores an unknown field with any value, as a later version may add it."""
+    """The parser ignores an unknown field with any value, because a later version may add the field."""
     record = json.loads(exchange.to_wire())
     if name in record:
         return

@@ -64,7 +64,7 @@ class StartedTurn:
 
 
 class Actions:
-    """Runs actions on the system under test, and records in the ledger what the callers know."""
+    """Runs actions on the system under test, and records in the ledger what the callers know about each exchange."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -74,7 +74,7 @@ class Actions:
         # The number of times that Redis has lost deletions.
         self.deletion_losses = 0
         self.has_passed = True
-        # The exchange and the text of the answered request, for each key.
+        # The exchange and the text of the answered request, for each idempotency key.
         self.answered: dict[str, tuple[Entry, str]] = {}
         self._chosen_ids: dict[tuple[str, int], UUID] = {}
         world.reset()
@@ -168,7 +168,7 @@ class Actions:
     def store(
         self, started: StartedTurn, chosen_id: UUID | None, created_at: datetime | None = None
     ) -> tuple[Entry, str]:
-        """Store a turn's exchange or an import, check a turn's position, and return its entry and text."""
+        """Store a turn's exchange or an import, and return its entry and text. Check the order of a turn's exchange."""
         is_repeated_id = (
             any(entry.chosen_id == chosen_id for entry in self.ledger.of_thread(started.thread)) if chosen_id else False
         )
@@ -182,7 +182,7 @@ class Actions:
         entry.record_append(receipt)
         has_callers_order = created_at is not None or bool(chosen_id and is_time_ordered(chosen_id))
         if receipt.durability != "none":
-            # A deletion does not include an import that was accepted later, whatever its time.
+            # A deletion does not include an import that was accepted after it, even if the import's time is before it.
             has_callers_time = has_callers_order and created_at is None
             self.allow_loss_by_deletion(entry, started, text, has_callers_time=has_callers_time)
         if is_repeated_id or receipt.durability == "none" or has_callers_order:
@@ -196,7 +196,10 @@ class Actions:
         return entry, text
 
     def import_exchange(self, process: int, thread: str, chosen_id: UUID | None, hours: int) -> None:
-        """Import an exchange of some hours ago; with 0 it is a few seconds ahead. A UUIDv7 has its own time."""
+        """Import an exchange whose time is `hours` from now, or a few seconds from now if `hours` is 0.
+
+        If the id is a UUIDv7, the exchange has the time of the id instead.
+        """
         created_at = datetime.now(UTC).replace(minute=0, second=0) + timedelta(hours=hours)
         if hours == 0:
             created_at = datetime.now(UTC) + timedelta(seconds=5)
@@ -209,17 +212,18 @@ class Actions:
     def check_id_time(self, order: UUID, text: str) -> None:
         """Check the time of an id that was created while all stores responded.
 
-        The time must be the current time, even if one of the three clocks is wrong.
+        The time must be near the current time, even if one of the three clocks is wrong.
         """
         ahead = milliseconds_of(order) / 1000 - time.time()
         if not -60 < ahead < _MAX_SECONDS_AHEAD:
             report_violation("Causal", f"{text} has a time {ahead:.0f} s ahead, although two of three clocks are right")
 
     def allow_loss_by_deletion(self, entry: Entry, started: StartedTurn, text: str, *, has_callers_time: bool) -> None:
-        """Record that an earlier deletion may remove this exchange.
+        """Set the outcome to `unsure` if an earlier deletion may remove this exchange.
 
-        Either the caller's id has a time before the deletion, or the process could not know the deletion and its clock
-        was behind.
+        A deletion of the thread or the user may remove it if its acceptance key is not after the cutoff. This happens
+        if the caller's id has a time before the deletion, or if the process did not know the deletion. A deletion of
+        the exchange itself also removes it.
         """
         may_not_know_deletion = (
             "redis" in self.world.faults.failed_stores
@@ -250,7 +254,7 @@ class Actions:
                     entry.is_missing_in_cache, entry.queued_text = False, None
 
     def has_future_order_key(self, entry: Entry) -> bool:
-        """Return whether the entry's acceptance key is after the current time."""
+        """Return whether the entry's acceptance key, which a cutoff is compared with, is after the current time."""
         return any(milliseconds_of(key) > time.time() * 1000 for key in self._acceptance_keys(entry))
 
     def _acceptance_keys(self, entry: Entry) -> list[UUID]:
@@ -363,7 +367,7 @@ class Actions:
                 entry.outcome = "erased" if is_complete and entry is not concurrent else "unsure"
 
     def _is_before_cutoff(self, entry: Entry) -> bool:
-        """Return whether the exchange's acceptance key is up to the cutoff of its thread or its user in PostgreSQL."""
+        """Return whether the exchange's acceptance key is not after its thread's or its user's cutoff in PostgreSQL."""
         cutoffs = self.world.cutoffs([entry.thread], [self.user(entry.thread) or ""])
         keys = self._acceptance_keys(entry)
         return bool(keys) and str(keys[-1]) <= max(cutoffs.values(), default="")
@@ -420,7 +424,7 @@ class Actions:
             exchanges.delete(entry.thread, entry.exchange_id)
         except ExchangeNotFound:
             note("   not found")
-            # The process has retried the deletion after a lost response, so the exchange may already be deleted.
+            # The process may have retried the deletion after a lost response, so the exchange may already be deleted.
             cutoffs = self.world.cutoffs([entry.thread], [self.user(entry.thread) or ""])
             is_done = bool(cutoffs) or self.world.is_exchange_deleted(entry.thread, entry.exchange_id)
             if was_live and was_visible and not is_done:
@@ -436,9 +440,9 @@ class Actions:
             self.world.queue.redrive(sqs_message)
 
     def drain_everything(self) -> None:
-        """Drain and sweep everything, and check the guarantees at rest."""
+        """Drain and sweep everything. Then check the guarantees that hold at rest, when nothing is left to drain."""
         for memory in self.world.memories:
-            # A process whose exchanges were only in a lost outbox sends them to the queue.
+            # During this call, a process whose exchanges were only in a lost outbox sends them to the queue.
             Turn(memory, self.thread(0), None).recall()
         for _ in range(20):
             self.redrive()

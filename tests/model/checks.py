@@ -71,7 +71,7 @@ class Expectation:
 def check_context(
     world: World, ledger: Ledger, thread: str, recall: Recall, reader: Memory | None, expected: Expectation
 ) -> list[ListedExchange]:
-    """Check that a context fulfils the guarantees *Erased*, *Idempotent* and *Same* order.
+    """Check that a context fulfils the guarantees *Erased* and *Idempotent*, and the order that *Same* requires.
 
     If no layer is degraded, the context must also fulfil *Whole* and *Replaced*.
     """
@@ -104,7 +104,7 @@ def check_context(
 
 
 def check_stored(ledger: Ledger, rows: Iterable[MessageRow]) -> None:
-    """Check that L2's contents fulfil the guarantees *Erased*, *Replaced* and *Idempotent*. They hold at any time."""
+    """Check that L2's contents fulfil *Erased*, *Replaced* and *Idempotent*, guarantees that hold at any time."""
     seen: dict[tuple[Entry, int], str] = {}
     for row in rows:
         text = row.content[2:]

@@ -40,7 +40,7 @@ class Fault:
 
     Attributes:
         nth: The number of the operation's call to the store, from 0.
-        commands: How many commands of a pipeline a `part` executes.
+        commands: For the kind `part`, how many commands of the pipeline Redis executes.
     """
 
     store: Store

@@ -81,7 +81,7 @@ class Entry:
         self.last_process, self.is_accepted, self.is_lost_by_cache = last_process, True, False
 
     def record_rest(self, stored: set[str]) -> None:
-        """Record the text that PostgreSQL has at rest."""
+        """Record the text that PostgreSQL has when everything is drained."""
         self.is_text_unknown, self.queued_text, self.is_replacement_stored = False, None, True
         self.replaced_texts = self.texts - stored if self.replacements else set()
 

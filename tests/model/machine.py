@@ -137,7 +137,7 @@ class MemoryMachine(RuleBasedStateMachine):
             self.world.client.delete(
                 *(f"thread:{thread}:{kind}" for kind in ("pending", "claim", "tombstone", "deleted"))
             )
-            # After an eviction, Redis' counter differs from the recorded value.
+            # After an eviction, Redis' counter differs from the recorded value. Here the recorded value is lowered.
             if not self.world.is_refusing:
                 self.world.client.hincrby("memory:epoch", "evictions", -1)
             self.actions.deletion_losses += 1

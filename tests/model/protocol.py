@@ -1,8 +1,8 @@
 """An explicit-state model of one thread's list in Redis. It visits every interleaving of readers, writers and losses.
 
-A command of Redis is atomic, and a pipeline is not. PostgreSQL's window is one statement, and so is a deletion. An
-exchange is a number, which is also its order key. Exchanges may arrive late and in any order. The list has the newest
-exchanges.
+A command of Redis is atomic, and a pipeline is not. In PostgreSQL, reading the window is one statement, and a deletion
+is one statement. An exchange is a number, which is also its order key. Exchanges may arrive late and in any order. The
+list has the newest exchanges.
 
 Texts, users, revisions and clocks are not part of this model. The model-based test on real servers covers them.
 """
@@ -22,6 +22,8 @@ NONE: Final[Exchanges] = frozenset()
 @dataclass(frozen=True, slots=True)
 class CachedList:
     """A list: its exchanges, and the seal or token of its first entry.
+
+    A reader marks a list without a valid seal with its token. It refills the list only if the token is still there.
 
     Attributes:
         seal: The generation of the seal; 0 without a seal.
@@ -296,7 +298,7 @@ class Model:
                 else:
                     yield replace(world, accepted=world.accepted | appended), replace(process, step="end")
             case _:
-                # Redis refused the process' append. This step is the process' next call.
+                # Redis refused the process' append. This step is the process' next call, which repeats the append.
                 new_generation = world.generations + 1
                 after = replace(
                     redis,
@@ -382,7 +384,7 @@ class Model:
         return self.append_exchange(world, process)
 
     def losses(self, world: World) -> Iterator[World]:
-        """Return the states after each loss that Redis may have now."""
+        """Yield the state after each loss of data that can happen in Redis now."""
         redis = world.redis
         if world.evictions and redis.cached is not None:
             after = replace(world, evictions=world.evictions - 1)
@@ -401,7 +403,7 @@ class Model:
             yield replace(world, redis=back, saved=None, snapshots=world.snapshots - 1)
 
     def time_passes(self, world: World) -> Iterator[World]:
-        """Return the state after all stores were up long enough for the drain of the messages of a loss."""
+        """Yield the state in which a loss is over: all messages that were queued at its time are drained."""
         is_drained = not world.queued_at_loss & world.queue
         if world.may_have_lost and (is_drained or not self.rules.loss_lasts_until_drained):
             yield replace(world, may_have_lost=False, queued_at_loss=NONE)

@@ -138,4 +138,4 @@ class FaultlessQueue:
         return len(self._queue.waiting)
 
     def ping(self) -> None:
-        """Return at once, because this queue is always up."""
+        """Return immediately, because this queue is always up."""

@@ -2,9 +2,9 @@
 
 A state machine (hypothesis) runs processes whose clocks differ by five seconds. It loads and stores turns, imports
 exchanges, drains, redelivers, sweeps, evicts, deletes, replaces processes and empties Redis. It sets the clock of a
-process, of Redis or of PostgreSQL wrong by days. It fails both stores over behind their addresses. Any store may fail
-before, after or halfway through any call. Another process may act between any two calls. After every step, a read-only
-process reads every thread. When everything is drained and swept ("at rest"), all guarantees must hold without
+process, of Redis or of PostgreSQL wrong by days. It fails both stores over to servers at the same addresses. Any store
+may fail before, after or halfway through any call. Another process may act between any two calls. After every step, a
+read-only process reads every thread. When everything is drained and swept ("at rest"), all guarantees must hold without
 exceptions.
 
 Any design with two stores and a queue has these limits. Each entry says how a caller detects the limit:
@@ -17,8 +17,8 @@ Any design with two stores and a queue has these limits. Each entry says how a c
 - **Redis emptied or evicted, and PostgreSQL down.** A process shows no exchanges, not even its own, because another
   process may have deleted them. `degraded` has `postgres`.
 - **Both stores down.** A process shows no exchanges, and `degraded` has both stores.
-- **Redis down or emptied, and a clock behind.** A process whose clock is behind does not know a deletion. An exchange
-  that it stores shortly after the deletion may count as older than the deletion.
+- **Redis down or emptied, and a clock behind.** A process whose clock is behind does not know a deletion. If it stores
+  an exchange shortly after the deletion, the exchange may count as older than the deletion.
 - **A clock wrong by days, and another clock unknown.** The process dates its exchanges by its own clock. While all
   stores respond, the process uses the two of the three clocks that agree.
 - **A key whose exchange is in no store.** No store accepted the exchange, its outbox is lost, or it is a dead letter.
@@ -27,9 +27,9 @@ Any design with two stores and a queue has these limits. Each entry says how a c
   it is redriven. The queue never dead-letters a valid message by itself.
 - **A list and its undrained hash evicted together** before the drain. `degraded` has `queue` until the queue was empty.
 - **The outbox** (`durability: redis`). It is lost with its Redis, unless the process that filled it still runs.
-- **An id from the future** that is only in the queue, from a caller or generated after such an id. A deletion includes
-  exchanges up to the current time and up to the newest exchange in Redis and PostgreSQL. It does not include this
-  exchange.
+- **An id from the future** whose exchange is only in the queue. A caller chose the id, or it was generated after such
+  an id. A deletion includes exchanges up to the current time and up to the newest exchange in Redis and PostgreSQL. It
+  does not include this exchange.
 - **A caller's id from before a deletion.** The exchange's time is before the deletion, so the exchange is rejected or
   removed. `durability` is `none` if a responding layer has the deletion.
 """

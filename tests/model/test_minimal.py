@@ -78,7 +78,7 @@ def test_a_full_list_with_a_gap_is_not_complete(real_cache: MakeCache) -> None:
 
 
 def test_a_full_list_stays_complete(real_cache: MakeCache) -> None:
-    """The list keeps its seal when its first entry leaves the window, and when an older exchange arrives late."""
+    """The list keeps its seal when its first entry leaves the window, or an exchange before the window arrives."""
     cache, given = real_cache(**SMALL_WINDOW), exchanges(6)
     refill(cache, "t", EMPTY_WINDOW)
     for each in given[1:]:
@@ -155,7 +155,7 @@ def test_after_an_eviction_reads_report_the_queue_until_the_drain(
 
 
 def test_reads_work_without_the_permission_for_info(process: MakeMemory, redis_client: redis.Redis) -> None:
-    """A Redis user may not run INFO. Reads then work as if Redis had evicted no key."""
+    """The Redis user has no permission for INFO. Reads then work as if Redis had evicted no key."""
     process().cache.record_loss()
     redis_client.acl_setuser("default", enabled=True, commands=["-info"])
     try:
@@ -217,7 +217,7 @@ def test_an_exchange_in_the_outbox_is_also_in_the_list(real_cache: MakeCache) ->
 def test_an_exchange_after_a_deletion_ahead_of_the_clock_stays(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
 ) -> None:
-    """A deletion's cutoff is ahead of the clock, and L1 has lost it. An exchange that is stored later stays."""
+    """A deletion's cutoff is ahead of the clock, and L1 has lost the deletion. An exchange stored after it stays."""
     memory = process()
     _store(memory, 1, ExchangeIds().new(now=time.time() + 60), "ana")
     Users(memory).forget("ana")

@@ -36,10 +36,10 @@ _examples = itertools.count(1)
 
 
 class ReadOnlyArchive(PostgresArchive):
-    """L2 for read-only processes. It records no epoch."""
+    """L2 for read-only processes. It does not record that Redis was found empty."""
 
     def log_empty_cache(self) -> bool:
-        """Return whether no epoch is recorded yet."""
+        """Return whether no empty Redis was recorded yet."""
         row = self._connection.run(lambda c: c.execute("select not exists (select from cache_epochs) as is").fetchone())
         return bool(row and row["is"])
 
@@ -92,7 +92,7 @@ class World:
         memories: The memory of each process of the agent function.
         prefix: The prefix of all thread and user ids of this example.
         is_refusing: Whether Redis refuses writes while it answers reads.
-        was_restored: Whether Redis was restored since the last rest.
+        was_restored: Whether Redis was restored since everything was last drained and checked.
         sent: Every exchange that a process tried to send.
     """
 

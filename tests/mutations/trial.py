@@ -1,4 +1,4 @@
-"""A copy of the project to which breaks are applied. The tests of a break must fail in the copy."""
+"""A copy of the project to which breaks, changes that violate a guarantee, are applied. A test must then fail there."""
 
 from __future__ import annotations
 

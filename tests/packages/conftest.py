@@ -1,4 +1,4 @@
-"""Fixtures provide a clean clone, the packages that are built in it, and the command line that is installed from it."""
+"""Fixtures for a clean clone, the packages that are built in it, and the command line installed from the clone."""
 
 from __future__ import annotations
 

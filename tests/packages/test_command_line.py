@@ -72,9 +72,9 @@ def test_it_operates_a_stack(installed: Path, stack: StackProcess, tmp_path: Pat
 
 
 def test_it_does_not_disturb_other_packages(built: Path, tmp_path: Path) -> None:
-    """In one environment with the client and with modules of the same names, the command and both packages work.
+    """The command line shares an environment with the client and with modules that are named like its own packages.
 
-    The client has another version, and its removal leaves the command line unchanged.
+    The command, those modules and a client of another version all work. The command also works without the client.
     """
     run(UV, "venv", "--quiet", tmp_path / "env")
     bin_folder = tmp_path / "env" / "bin"

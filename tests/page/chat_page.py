@@ -1,4 +1,4 @@
-"""Actions of a user on the page. They find elements by text and role, not by structure."""
+"""Actions of a user on the page. The actions find elements by text and role, not by structure."""
 
 from __future__ import annotations
 

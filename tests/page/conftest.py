@@ -98,7 +98,7 @@ def chat(open_page: OpenPage) -> ChatPage:
 
 @pytest.fixture
 def screenshot() -> Callable[[ChatPage, str], None]:
-    """Take screenshots for the documents if `IMAGES` is set. Their times and ids vary."""
+    """Take screenshots for the documents if `IMAGES` is set. The times and ids in the screenshots vary."""
     folder = os.environ.get("IMAGES")
 
     def save_screenshot(page: ChatPage, name: str) -> None:

@@ -155,7 +155,7 @@ def test_announcements_for_screen_readers(chat: ChatPage) -> None:
 
 
 def test_an_unsent_message_is_not_lost(chat: ChatPage) -> None:
-    """If a message is not sent, an alert shows the reason. The text stays and can be sent again with one key."""
+    """If a message is not sent, an alert shows the reason. The text stays, and one button sends it again."""
     chat.page.route("**/run", lambda route: route.abort())
     chat.composer.fill("Do not lose this.")
     chat.composer.press("Enter")

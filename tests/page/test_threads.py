@@ -164,7 +164,7 @@ def test_preferences_are_edited_in_place(chat: ChatPage, api: MemoryApi) -> None
 
 
 def test_a_late_response_does_not_revert_a_preference(chat: ChatPage, api: MemoryApi) -> None:
-    """The page ignores a response from before the change, and reads the preferences again at once."""
+    """The page ignores a response from before the change, and then reads the preferences again immediately."""
     api.put_preferences(chat.user_id, {"tone": "brief"})
     chat.page.reload()
     tone = chat.panel(re.compile("^What the agent knows about")).get_by_label("tone", exact=True)

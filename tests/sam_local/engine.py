@@ -62,7 +62,7 @@ class Engine:
                 [
                     *("dockerd", "--host", self.host, "--pidfile", str(self._directory / "dockerd.pid")),
                     *("--data-root", str(self._directory / "data"), "--exec-root", str(self._directory / "exec")),
-                    # The engine's proxy publishes ports. Containers can reach only this machine.
+                    # Without iptables, the engine's proxy publishes ports, and containers can reach only this machine.
                     "--iptables=false",
                 ],
                 stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""The site has every page, and no link in it leads nowhere."""
+"""The site has every page, and each of its links leads to something that exists."""
 
 from __future__ import annotations
 

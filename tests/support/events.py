@@ -72,7 +72,7 @@ def _version_2_event(
 def balancer(
     method: str, path: str, *, headers: dict[str, Any] | None = None, query: str = "", body: Any = None
 ) -> dict[str, Any]:
-    """Return an event of a load balancer with multi-value headers, without decoding."""
+    """Return an event of a load balancer with multi-value headers. Path and query are as sent."""
     pairs = [pair.partition("=")[::2] for pair in query.split("&") if pair]
     return {
         "requestContext": {"elb": {"targetGroupArn": "arn"}},

@@ -1,4 +1,4 @@
-"""Reads the answers of the `offline` model: which memory was the model given?"""
+"""Reads the answers of the `offline` model, which show the memory that the model was given."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def documented_settings(provider: str) -> dict[str, str]:
 
 
 def local_settings(provider: str, issuer: Issuer) -> dict[str, str]:
-    """Return the same settings for a local issuer: only the host differs, and the address of the keys."""
+    """Return the documented settings for a local issuer. Only the host in the addresses of issuer and keys differs."""
     documented = documented_settings(provider)
     addresses = {name: issuer.url + urlsplit(documented[name]).path for name in ("AUTH__ISSUER", "AUTH__JWKS_URL")}
     return {"AUTH__MODE": "jwt", **documented, **addresses}

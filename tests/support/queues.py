@@ -58,7 +58,7 @@ class Queues:
         return [Exchange.from_wire(record["body"]) for record in records]
 
     def dead(self, visibility: int = 0) -> list[tuple[str, dict[str, str]]]:
-        """Return body and attributes of up to ten dead letters, and hide them for some time."""
+        """Return body and attributes of up to ten dead letters, and hide them for `visibility` seconds."""
         return [
             (message["Body"], {name: value["StringValue"] for name, value in message["MessageAttributes"].items()})
             for message in self._receive(self.dlq_url, visibility)

@@ -58,7 +58,7 @@ def colliding_exchanges(draw: st.DrawFn, *, may_move: bool = False) -> Exchange:
     revision = draw(st.sampled_from([0, 0, 0, 1, 2]))
     accepted_at = draw(st.none() | st.sampled_from([3, 7, 2_503, 4_003]).map(lambda us: START + us * MICROSECOND))
     if accepted_at is not None and (may_move or exchange_id.version == 7):
-        # Two imports with the same id and time of acceptance are the same, so they have the same time.
+        # Two imports with the same id and time of acceptance are one import, so they have the same creation time.
         created_at = START - timedelta(microseconds=accepted_at.microsecond)
     # The time of acceptance determines the text, so that two exchanges with the same id, time and revision are equal.
     text = f"{exchange_id} {(accepted_at or created_at).microsecond} {accepted_at is None} {revision}"

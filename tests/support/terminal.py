@@ -63,7 +63,7 @@ def run_on_terminal(
     reader = threading.Thread(target=_read_all, args=(controller, output))
     reader.start()
     streams = {"stdin": terminal, "stdout": terminal, "stderr": terminal}
-    # The variables would take precedence over the terminal's size.
+    # COLUMNS and LINES would take precedence over the terminal's size.
     own = {name: value for name, value in environment.items() if name not in {"COLUMNS", "LINES"}}
     process = subprocess.Popen(command, env={"TERM": "xterm", **own}, cwd=directory, start_new_session=True, **streams)  # type: ignore[call-overload]
     try:

@@ -95,7 +95,7 @@ class Agent(Function):
     """The agent function."""
 
     def store_exchange(self, thread_id: str, text: str, user_id: str | None = None, **fields: Any) -> dict[str, Any]:
-        """Store an exchange with the texts `text` and its echo."""
+        """Store an exchange whose assistant message is the user's message after `re `."""
         exchange = {"thread_id": thread_id, "user_id": user_id, "user_message": text, "assistant_message": f"re {text}"}
         response: dict[str, Any] = self.invoke({"action": "invoked", **exchange, **fields})
         return response

@@ -1,4 +1,4 @@
-"""All guarantees hold while both releases run together, after the upgrade, and after a rollback.
+"""All guarantees hold while both releases run at the same time, after the upgrade, and after a rollback.
 
 Each release's agent function runs with each release's sync function, on one schema, one Redis and one queue.
 """
@@ -42,7 +42,7 @@ def _check(releases: Releases, rows: psycopg.Connection, thread_id: str, user_id
 def test_processes_of_the_previous_release_work_with_the_new_schema(
     start_releases: Callable[[str], Releases], old_database: str
 ) -> None:
-    """The migrations only add, so processes of the previous release keep working."""
+    """The migrations only add to the schema, so processes of the previous release keep working."""
     releases = start_releases(old_database)
     agent, sync = releases.agent("previous"), releases.sync("previous")
     agent.store_exchange("t", "one", "ana")

@@ -57,7 +57,7 @@ def message(number: int) -> dict[str, Any]:
 
 @pytest.fixture(params=[MemoryClient, AsyncMemoryClient])
 def make_client(request: pytest.FixtureRequest) -> MakeClient:
-    """Create a client of either kind with prepared responses."""
+    """Return a function that creates a synchronous or asynchronous client with prepared responses."""
 
     def create(*answers: Prepared, **options: Any) -> ScriptedClient:
         return ScriptedClient(request.param, *answers, **options)
@@ -158,13 +158,13 @@ def test_a_response_that_cannot_be_decoded_is_unexpected(make_client: MakeClient
 
 
 def test_other_conflicts_are_raised(make_client: MakeClient) -> None:
-    """The client raises a 409 to other calls, because only a run's 409 means that the same call is still running."""
+    """A 409 to any other call is an error, because only a run's 409 means that the same call is still running."""
     with pytest.raises(Conflict):
         make_client(problem(409, "0"), success(THREAD_RESPONSE)).rename_thread("t", "x")
 
 
 def test_the_last_failure_is_raised(make_client: MakeClient) -> None:
-    """The client raises the failure after the policy's number of attempts."""
+    """After the policy's number of attempts, the client raises the last failure."""
     client = make_client(*[problem(503, "0")] * 9, retry=RetryPolicy(attempts=3))
     with pytest.raises(Unavailable):
         client.read_thread("t")
@@ -189,9 +189,9 @@ def test_a_retried_deletion_that_finds_nothing_has_succeeded(make_client: MakeCl
     "failure", [httpx.ConnectError("refused"), httpx.ConnectTimeout("x"), httpx.PoolTimeout("x"), problem(429, "0")]
 )
 def test_a_404_after_a_refused_connection_is_an_error(make_client: MakeClient, failure: Prepared) -> None:
-    """A 404 is an error if no earlier attempt had a connection, because no attempt can have deleted the thread.
+    """If each earlier attempt had no connection or got a 429, none can have deleted the thread, so a 404 is an error.
 
-    If an earlier attempt had a connection, the deletion may have succeeded.
+    After an attempt with a connection but without a response, the deletion may have succeeded.
     """
     with pytest.raises(NotFound):
         make_client(failure, problem(404)).delete_thread("t")
@@ -381,7 +381,7 @@ def test_all_pages_of_messages_are_read(make_client: MakeClient) -> None:
 
 
 def test_all_pages_of_threads_are_read(make_client: MakeClient) -> None:
-    """The client reads threads to the last page, even if a page between is empty."""
+    """The client reads threads to the last page, even if an earlier page is empty."""
     client = make_client(
         success({"items": [], "next_cursor": "c"}), success({"items": [THREAD_RESPONSE], "next_cursor": None})
     )

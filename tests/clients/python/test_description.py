@@ -52,7 +52,7 @@ def _operations(description: dict[str, Any]) -> dict[str, tuple[str, str, dict[s
 
 
 def _inputs(description: dict[str, Any], operation: dict[str, Any]) -> tuple[set[str], set[str], bool]:
-    """Return the names of an operation's arguments, the required ones, and whether its body is any object."""
+    """Return the names of all arguments and of the required arguments, and whether the body may be any object."""
     names, required, is_open = set(), set(), False
     for each in operation.get("parameters", []):
         name = HEADERS.get(each["name"], each["name"])

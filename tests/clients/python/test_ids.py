@@ -91,7 +91,7 @@ def test_clients_of_one_deployment_share_their_ids() -> None:
 
 @given(st.uuids(), st.integers(0, 10_000), st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1)))  # noqa: DTZ001 - hypothesis requires naive ones
 def test_id_after_sorts_directly_after_the_exchange(exchange_id: UUID, number: int, moment: datetime) -> None:
-    """`id_after` always returns the same UUIDv7 for the same exchange. The exchange's id may have any version."""
+    """`id_after` always returns the same UUIDv7 for an exchange and a number. The exchange's id can be any UUID."""
     created_at = moment.replace(tzinfo=UTC)
     generated = id_after(exchange_id, created_at, number)
     assert generated == id_after(exchange_id, created_at, number) != id_after(exchange_id, created_at, number + 1)
@@ -102,6 +102,6 @@ def test_id_after_sorts_directly_after_the_exchange(exchange_id: UUID, number: i
 
 
 def test_ids_increase_across_clients() -> None:
-    """Clients of one deployment share the clock in a process, even after a client is closed."""
+    """The ids for one deployment increase in a process, whichever client generates them."""
     generated = [ids_for("http://one.example").new() for _ in range(100)]
     assert generated == sorted(generated)

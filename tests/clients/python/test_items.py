@@ -1,4 +1,4 @@
-"""The reader returns items from exchanges of any kind and number, with or without retractions."""
+"""The reader returns a framework's items from exchanges of any kind and number, with or without retractions."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ retractions = st.just(None)
 
 
 def _make_exchanges(items_with_texts: list[tuple[Any, ExchangeTexts]]) -> list[ExchangeDraft]:
-    """Return the exchanges of one call. Parts follow the exchange that refers to them."""
+    """Return the exchanges of one `append`. Parts follow the exchange that refers to them."""
     exchanges: list[ExchangeDraft] = []
     for draft in make_drafts(FRAMEWORK, make_records(items_with_texts)):
         exchanges += [draft, *(part for record in draft.records for part in make_part_drafts(FRAMEWORK, record))]
@@ -239,7 +239,7 @@ def test_an_exchange_of_another_program_has_no_items() -> None:
 def test_a_page_without_one_layer_is_complete() -> None:
     """A page has all drained exchanges while one layer is down.
 
-    Some exchanges may be missing while both are down, or while exchanges are queued.
+    Some exchanges may be missing while both layers are down, or while exchanges are queued.
     """
     require_complete([], allow_degraded=False)
     require_complete(["postgres"], allow_degraded=False)

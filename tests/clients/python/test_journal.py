@@ -1,4 +1,4 @@
-"""A journal stores and retracts items, and reports the items that it could not store."""
+"""A journal (a thread as a list of items) stores and retracts items, and reports the items that it could not store."""
 
 from __future__ import annotations
 
