@@ -16,7 +16,7 @@ _NO_VALUE: Final = {"Ref": "AWS::NoValue"}
 
 
 class _ManagedPolicies:
-    """The managed policies that SAM could attach. A test detects an attached policy."""
+    """The managed policies that SAM could attach to a role. A test fails if a role has such a policy."""
 
     def load(self) -> dict[str, str]:
         return {name: f"arn:aws:iam::aws:policy/service-role/{name}" for name in _MANAGED}

@@ -36,7 +36,7 @@ def _written_metrics() -> set[str]:
 
 @pytest.mark.parametrize("name", _ALARMS)
 def test_the_alarms_metric_is_written(name: str) -> None:
-    """The code writes each of the alarm's own metrics under the name that the alarm uses."""
+    """The code writes the project's metrics of the alarm under the names that the alarm uses."""
     own_metrics = {metric["MetricName"] for metric in _metrics(_ALARMS[name]) if metric["Namespace"] == "HybridMemory"}
     assert own_metrics <= _written_metrics()
 

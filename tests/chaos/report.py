@@ -80,7 +80,7 @@ class RunReport:
         }
 
     def _durability(self, requests: Sequence[Request]) -> str:
-        """Return the durability in the responses to an exchange's requests; if they differ, the first in the list."""
+        """Return the durability in an exchange's responses; if they differ, the one that is first in `DURABILITIES`."""
         result = {request.durability for request in requests}
         return next(name for name in DURABILITIES if name in result)
 

@@ -1,4 +1,4 @@
-"""Checks deletions and the responses of `/invoking` (guarantees 3, 4 and 8)."""
+"""Checks deletions and the responses of `/invoking` (guarantees 3, 4 and 8 of docs/guarantees.md)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class DeletionIndex:
         return any(each.ended >= turn.sent for each in self.by_thread.get(turn.planned.thread_id, []))
 
     def deleted_at(self, turn: Turn) -> float | None:
-        """Return the time from which a turn's exchange must be deleted, or None.
+        """Return the time from which a turn's exchange must be deleted; None if no deletion must include it.
 
         Only a deletion that started after all responses of the turn must include the exchange. The earliest success of
         such a deletion counts.

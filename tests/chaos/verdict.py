@@ -1,4 +1,4 @@
-"""Checks each exchange's responses against the stores (guarantees 1, 2 and 6)."""
+"""Checks each exchange's responses against the stores (guarantees 1, 2 and 6 of docs/guarantees.md)."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def test_all_parts_run_until_one_fails(clone: Path) -> None:
 
 
 def test_only_named_parts_run(clone: Path) -> None:
-    """Only the named parts run. With an unknown name, none does."""
+    """Only the named parts run. If a name is unknown, no part runs."""
     assert _run(clone, "test", "lint") == (0, ["make CI=true test", "make CI=true lint"])
     (clone / "calls").unlink()
     assert _run(clone, "lint", "tests") == (2, [])

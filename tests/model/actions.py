@@ -182,7 +182,7 @@ class Actions:
         entry.record_append(receipt)
         has_callers_order = created_at is not None or bool(chosen_id and is_time_ordered(chosen_id))
         if receipt.durability != "none":
-            # A deletion does not include an import that was accepted after it, even if the import's time is before it.
+            # A deletion does not include an import that was accepted later, even if the import's own time is earlier.
             has_callers_time = has_callers_order and created_at is None
             self.allow_loss_by_deletion(entry, started, text, has_callers_time=has_callers_time)
         if is_repeated_id or receipt.durability == "none" or has_callers_order:
@@ -212,7 +212,7 @@ class Actions:
     def check_id_time(self, order: UUID, text: str) -> None:
         """Check the time of an id that was created while all stores responded.
 
-        The time must be near the current time, even if one of the three clocks is wrong.
+        The time must be near the current time, even if one of the three clocks (process, Redis, PostgreSQL) is wrong.
         """
         ahead = milliseconds_of(order) / 1000 - time.time()
         if not -60 < ahead < _MAX_SECONDS_AHEAD:

@@ -1,4 +1,4 @@
-"""Each check tests a guarantee. A failing check names the guarantee."""
+"""Each check tests a guarantee. A failing check names the guarantee. "At rest" means that everything is drained."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ Any design with two stores and a queue has these limits. Each entry says how a c
 - **Redis down or emptied, and a clock behind.** A process whose clock is behind does not know a deletion. If it stores
   an exchange shortly after the deletion, the exchange may count as older than the deletion.
 - **A clock wrong by days, and another clock unknown.** The process dates its exchanges by its own clock. While all
-  stores respond, the process uses the two of the three clocks that agree.
+  stores respond, the process compares its clock with the clocks of Redis and PostgreSQL, and uses the two that agree.
 - **A key whose exchange is in no store.** No store accepted the exchange, its outbox is lost, or it is a dead letter.
   The key's request may run again.
 - **The dead-letter queue.** If Redis has lost an exchange and the exchange is a dead letter, no process shows it until

@@ -116,7 +116,7 @@ def test_a_tools_result_is_stored_as_json(client: MemoryClient, thread_id: str, 
 
 @pytest.mark.parametrize("returned", [float("nan"), [1, float("inf")], {"a": (float("-inf"),)}])
 def test_nan_is_refused(client: MemoryClient, thread_id: str, returned: Any) -> None:
-    """NaN and infinity would otherwise be stored as None."""
+    """NaN and infinity are refused. JSON would turn them into null."""
     result = _agent_with_tool_result(returned).run_sync("How much is it?")
     with pytest.raises(CannotBeKept, match="NaN"):
         MessageHistory(client, thread_id).save(result.new_messages())
