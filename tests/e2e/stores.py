@@ -37,7 +37,7 @@ class Layers:
         """Return a thread's cached entries."""
         with self.redis() as client:
             entries = [json.loads(entry) for entry in client.lrange(f"thread:{thread_id}:messages", 0, -1)]
-            # An empty list may contain a placeholder entry.
+            # A list without messages may have a placeholder entry with the role `system`.
             return [entry for entry in entries if entry["role"] != "system"]
 
     def cached_contents(self, thread_id: str) -> list[str]:

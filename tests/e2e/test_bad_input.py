@@ -168,7 +168,7 @@ def test_invalid_input_returns_a_problem_that_names_the_field(api: MemoryApi, in
 
 
 def test_invalid_input_stores_nothing(api: MemoryApi, layers: Layers, queues: Queues) -> None:
-    """After every invalid request neither layer contains any of its data."""
+    """After all invalid requests, neither layer contains data of these requests."""
     for invalid in _INVALID_REQUESTS.values():
         assert _send(api, invalid).is_client_error
     queues.wait_empty()

@@ -108,7 +108,10 @@ def _store(deployment: Deployment, created: list[Any]) -> None:
 def test_an_export_has_each_message_once_while_exchanges_are_added(
     cli: CommandLine, deployment: Deployment, api: MemoryApi, layers: Layers, thread_id: str, tmp_path: Path
 ) -> None:
-    """Each message is exported exactly once, in order. Messages that are added meanwhile are exported at most once."""
+    """Each message is exported exactly once, in order.
+
+    A message that is added during the export is exported at most once.
+    """
     created = exchanges(2_000, thread_id)
     _store(deployment, created)
     added: list[str] = []

@@ -43,7 +43,7 @@ def test_the_agent_remembers_a_chat(cli: CommandLine, layers: Layers, thread_id:
 
 
 def test_tail_prints_messages_as_they_are_accepted(cli: CommandLine, api: MemoryApi, thread_id: str) -> None:
-    """Existing messages are printed first, then each new one once, in order."""
+    """Existing messages are printed first. Then each new message is printed once, in order."""
     api.invoked("q0", "a0", thread_id=thread_id)
     command = cli.command("tail", thread_id, "--json", "--interval", "0.2")
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=cli.environment(), encoding="utf-8") as process:
@@ -110,7 +110,7 @@ def _without_time(message: dict[str, Any]) -> dict[str, Any]:
 def test_an_export_can_be_imported(
     cli: CommandLine, api: MemoryApi, layers: Layers, queues: Queues, user_id: str, tmp_path: Path
 ) -> None:
-    """An exported user that was deleted comes back with the same threads, messages, documents and preferences."""
+    """A user is exported, deleted and imported. Threads, messages, documents and preferences are the same as before."""
     threads = [f"{user_id}-{number}" for number in range(2)]
     api.put_preferences(user_id, {"tone": "brief"})
     for thread_id in threads:
@@ -191,7 +191,7 @@ def test_output_fits_the_terminal(
     assert run.code in {0, 1}, shown
     assert "Traceback" not in shown
     if words in _WITH_TABLES:
-        # Sentences below a table wrap in the terminal itself.
+        # The terminal itself wraps the sentences below a table. Only the lines of tables are checked.
         tables = [line for line in shown.splitlines() if re.search(r"\S {2,}\S", line)]
         assert max(map(cell_len, tables)) <= columns, shown
     if words.startswith("threads"):

@@ -95,7 +95,7 @@ def test_a_redelivered_message_does_not_restore_a_thread(
 def test_all_data_of_a_deleted_user_is_deleted(
     api: MemoryApi, layers: Layers, queues: Queues, thread_id: str, user_id: str
 ) -> None:
-    """Every thread and preference of the user is deleted, including queued exchanges; another user's data stays."""
+    """Every thread and preference of the user is deleted, including queued exchanges. Another user's data stays."""
     drained, waiting, other = f"{thread_id}_1", f"{thread_id}_2", f"{thread_id}_3"
     api.put_preferences(user_id, {"tone": "brief"})
     api.invoked("drained", "1", thread_id=drained, user_id=user_id)

@@ -94,7 +94,7 @@ def test_the_api_event_gets_a_response_for_api_gateway(functions: Functions) -> 
 
 @pytest.mark.parametrize("make", [_rest_event, _http_event])
 def test_rest_and_http_api_events_reach_the_same_routes(functions: Functions, thread_id: str, make: Any) -> None:
-    """Events of REST and HTTP APIs reach the same routes: POST, GET, an encoded id, a problem, a deletion."""
+    """Events of REST and HTTP APIs reach the same routes, with encoded ids, invalid bodies and deletions."""
     # An HTTP API cannot distinguish a slash in an id from a slash in the path.
     thread = f"{thread_id}/é" if make is _rest_event else f"{thread_id}%2F é"
     encoded = quote(thread, safe="")
@@ -121,7 +121,7 @@ def test_the_stage_of_an_http_api_is_not_part_of_the_route(functions: Functions)
 
 
 def test_a_body_that_is_not_utf_8_is_refused(functions: Functions) -> None:
-    """A binary body that is not UTF-8 is not JSON."""
+    """A binary body that is not UTF-8 is refused, because it is not JSON."""
     event = _rest_event("POST", "/run") | {"isBase64Encoded": True}
     event["body"] = base64.b64encode(b'{"prompt": "\xff\xfe"}').decode()
 

@@ -65,7 +65,7 @@ def test_the_first_text_stays(api: MemoryApi, layers: Layers, queues: Queues, th
 
 
 def test_a_message_delivered_twice_is_stored_once(layers: Layers, queues: Queues, thread_id: str) -> None:
-    """A standard queue may deliver a message twice, in one batch or in two."""
+    """A standard queue may deliver a message twice, in one batch or in two batches. The drain stores it once."""
     body = json.dumps(
         {
             "version": 1,

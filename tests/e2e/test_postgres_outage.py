@@ -43,7 +43,7 @@ def test_redis_serves_turns_while_postgres_is_down(
 ) -> None:
     """Redis serves a cached thread normally.
 
-    Its exchanges wait in the queue. They are stored afterwards, in order, each once.
+    The thread's exchanges wait in the queue. After the outage, each exchange is stored once, in order.
     """
     thread_id, _ = stored_thread
     with getattr(servers, fault)("postgres"):

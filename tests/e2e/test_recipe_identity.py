@@ -40,7 +40,7 @@ def written(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str
 
 
 def test_the_first_call_works_with_each_provider(written: dict[str, str], tmp_path: Path) -> None:
-    """A user's thread exists for the user and the operator only, and a call without a token is a 401."""
+    """Only the user and the operator can read the user's thread. A call without a token returns a 401."""
     settings = {name: value for name, value in written.items() if name.startswith("AUTH__")}
     commands = [command for block in blocks(PAGE) if block.reason == REASON for command in block.commands]
     assert len(commands) > 5

@@ -104,7 +104,7 @@ def test_a_reader_disconnects_after_the_first_token(
     *,
     stops: bool,
 ) -> None:
-    """The model's whole answer is stored once, even if the agent's process is asked to stop meanwhile."""
+    """The model's whole answer is stored once, even if the agent's process gets a SIGTERM before the answer ends."""
     model.pause_after = 1
     with _agent(deployment, model, tmp_path / "log") as (client, process):
         with client.stream("POST", "/chat", json=_question(thread_id, user_id)) as response:

@@ -83,7 +83,7 @@ def test_redriven_dead_letters_are_stored(
 ) -> None:
     """The drain stores redriven dead letters that are valid now, in order.
 
-    An invalid one becomes a dead letter again, with its reason and request id.
+    A dead letter that is still invalid becomes a dead letter again, with its reason and request id.
     """
     bad = f"{thread_id} is not JSON"
     bodies = [_body(thread_id, f"question {number}") for number in range(12)]

@@ -27,7 +27,7 @@ def test_the_list_has_json_objects_oldest_first(api: MemoryApi, layers: Layers, 
 def test_the_list_has_the_window_and_the_table_has_all_exchanges(
     api: MemoryApi, layers: Layers, thread_id: str
 ) -> None:
-    """Of 60 exchanges Redis has the newest 50 and PostgreSQL all, in order."""
+    """A thread has 60 exchanges. Redis has the newest 50 exchanges, and PostgreSQL has all of them, in order."""
     everything = [text for number in range(60) for text in (f"question {number}", f"answer {number}")]
     for question, answer in zip(everything[::2], everything[1::2], strict=True):
         api.invoked(question, answer, thread_id=thread_id)
@@ -76,7 +76,7 @@ def test_documents_are_attached_to_the_thread(api: MemoryApi, layers: Layers, th
 
 
 def test_an_expired_list_is_refilled(api: MemoryApi, layers: Layers, thread_id: str) -> None:
-    """PostgreSQL serves the history after an expiry, and Redis serves the next turn."""
+    """After the list's expiry, PostgreSQL serves the history. Redis serves the next turn."""
     api.invoked("Hello", "Hi", thread_id=thread_id)
     layers.wait_stored(thread_id, 2)
     layers.delete_cached(f"thread:{thread_id}:messages")

@@ -79,7 +79,7 @@ def test_the_context_has_the_seeds_format(api: MemoryApi, thread_id: str, user_i
 
 
 def test_absent_parts_leave_no_blank_lines(api: MemoryApi, thread_id: str, user_id: str) -> None:
-    """A context with one part consists of that part. Without any part it is empty."""
+    """If the memory has only one part, the context is this part. Without any memory, the context is empty."""
     assert api.invoking(thread_id=thread_id, user_id=user_id)["context"] == ""
     api.put_preferences(user_id, {"tone": "brief"})
     assert api.invoking(thread_id=thread_id, user_id=user_id)["context"] == "User preferences:\ntone: brief"
@@ -125,7 +125,7 @@ def test_without_a_user_no_preferences_are_used(api: MemoryApi, layers: Layers, 
 
 
 def test_two_threads_and_two_users_have_separate_memories(api: MemoryApi, thread_id: str, user_id: str) -> None:
-    """Interleaved turns of two users have only their own thread and preferences."""
+    """Two users take turns in two threads. Each turn has only its own thread and its own user's preferences."""
     other_thread, other_user = f"{thread_id}_2", f"{user_id}_2"
     api.put_preferences(user_id, {"colour": "red"})
     api.put_preferences(other_user, {"colour": "blue"})

@@ -122,7 +122,7 @@ def test_a_users_deletion_deletes_the_users_data_only(archive: Archive) -> None:
 def test_preferences_are_set_changed_removed_and_replaced(archive: Archive) -> None:
     """A caller can set, change, remove and replace preferences.
 
-    L2 publishes the stored preferences. If the publication fails, L2 records an invalidation.
+    After each change, L2 passes the stored preferences to L1. If this fails, L2 records an invalidation.
     """
     seen: list[dict[str, str]] = []
 

@@ -95,7 +95,7 @@ def test_a_redis_that_refuses_the_connection_counts_as_down(valkey: ValkeyServer
 def test_closed_postgres_connections_are_replaced(
     real_archive: Callable[..., PostgresArchive], postgres: PostgresServer
 ) -> None:
-    """Each method connects again if it finds its connection closed."""
+    """If PostgreSQL has closed the connection, each method connects again."""
     archive = real_archive()
     archive.ping()
     for number in range(3):

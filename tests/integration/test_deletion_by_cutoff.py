@@ -148,7 +148,7 @@ def test_a_read_only_request_writes_nothing(
 def test_an_append_after_the_drain_adds_no_undrained_exchange(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The drain is faster than the append to Redis, so the append does not mark the exchange as undrained."""
+    """The drain stores an exchange before the append reaches Redis. The append does not mark it as undrained."""
     memory, drainer = process(), process()
     send = queue.send
 

@@ -107,7 +107,7 @@ def test_the_drain_records_invalidations_while_redis_is_down(
 def test_a_redelivery_after_a_deletion_stores_nothing(
     process: MakeProcess, real_queue: SqsQueue, drain: Callable[[], list[str]], queues: Queues
 ) -> None:
-    """SQS delivers a deleted thread's messages again. The drain stores none. A later thread with this id is empty."""
+    """SQS delivers a deleted thread's message again. The drain never stores it, even if the thread's id is reused."""
     memory = process(real_queue)
     Turn(memory, "t", "ana").append("q0", "a0")
     (record,) = queues.receive(0)

@@ -166,7 +166,7 @@ def test_a_users_deletion_hides_all_data_of_the_user_at_once(
 def test_exchanges_that_a_user_stores_during_the_deletion_stay(
     archive: PostgresArchive, database: psycopg.Connection
 ) -> None:
-    """The user writes to old, new and claimed threads during the deletion. Readers see only these later exchanges."""
+    """During the deletion, the user writes to deleted and to new threads. Readers see only these later exchanges."""
     names = _fill(archive, 7)
     archive.forget_user("ana", ExchangeIds().new(), [])
     later = [exchange(1, name, "ana", exchange_id=ExchangeIds().new()) for name in [*names, "new"]]
@@ -211,7 +211,7 @@ def test_another_user_may_claim_a_deleted_thread_at_once(archive: PostgresArchiv
 
 @pytest.mark.usefixtures("small_steps")
 def test_a_deleted_threads_id_may_be_used_again_at_once(archive: PostgresArchive) -> None:
-    """A deleted thread's id is used again at once. The rows of the old and of the new thread are separate."""
+    """A deleted thread's id is used again immediately. The rows of the deleted and of the new thread are separate."""
     ids = ExchangeIds()
     for number in range(3):
         archive.store([exchange(each, exchange_id=ids.new()) for each in range(10)])
@@ -238,7 +238,7 @@ def test_a_redelivered_exchange_with_an_id_ahead_of_the_clock_stays_deleted(arch
 
 @pytest.mark.usefixtures("small_steps")
 def test_a_second_deletion_includes_later_exchanges(archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """The second deletion also hides the exchanges that were stored after the first deletion."""
+    """A second deletion also hides the exchanges that were stored after the first deletion."""
     names = _fill(archive, 7)
     archive.forget_user("ana", ExchangeIds().new(), [])
     archive.store([exchange(1, name, "ana", exchange_id=ExchangeIds().new()) for name in names])
@@ -276,7 +276,7 @@ class _DiedError(Exception):
 def test_a_deletion_interrupted_at_any_statement_is_finished(
     archive: PostgresArchive, database: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, statements: int
 ) -> None:
-    """A process dies at any statement of a deletion. After the first transaction, another process finishes the work."""
+    """A process dies at any statement of a deletion. After the first commit, another process finishes the deletion."""
     names = _fill(archive, 5)
     remaining, execute = statements, psycopg.Connection.execute
 

@@ -77,7 +77,7 @@ def _revised(created: Exchange, revision: int) -> Exchange:
 
 @pytest.mark.parametrize("first", [0, 1])
 def test_the_highest_revision_wins_in_postgresql(real_archive: MakeArchive, first: int) -> None:
-    """The highest revision wins in any order and in any batches. The exchange keeps its position and time."""
+    """PostgreSQL keeps the highest revision, for any order and any batches. The exchange's position and time stay."""
     archive, created = real_archive(), exchange(1)
     revised = [created, _revised(created, 1), _revised(created, 2)]
     archive.store(revised[first:])
@@ -87,7 +87,7 @@ def test_the_highest_revision_wins_in_postgresql(real_archive: MakeArchive, firs
 
 
 def test_the_highest_revision_wins_in_redis(real_cache: MakeCache) -> None:
-    """The highest revision wins in any order of the merges."""
+    """Redis keeps the highest revision, in any order of the merges."""
     cache, created = real_cache(), exchange(1)
     cache.read("t", None)
     cache.append(_revised(created, 2), is_drained=True)
@@ -134,7 +134,7 @@ def test_a_replacement_stays_undrained_after_the_drain_of_the_first_text(
 def test_a_queued_old_text_is_not_restored(
     process: MakeProcess, queue: InMemoryQueue, redis_client: redis.Redis, database: psycopg.Connection
 ) -> None:
-    """The old text stays replaced after deliveries, redrives, refills, and reads by other processes."""
+    """The old text does not return after deliveries, redrives, refills, and reads by other processes."""
     memory, other = process(), process()
     ids = _append_exchanges(memory)
     letters = list(queue.bodies)
@@ -187,7 +187,7 @@ def test_a_refill_with_a_stale_window_keeps_the_new_text(real_cache: MakeCache) 
 def test_a_replacement_that_redis_missed_is_shown(
     process: MakeProcess, queue: InMemoryQueue, valkey: ValkeyServer, redis_client: redis.Redis
 ) -> None:
-    """Redis missed a replacement. Readers see the new text. The sweep replaces the old text in Redis' list."""
+    """Redis missed a replacement and lists the old text. Readers see the new text. The sweep updates the list."""
     memory, other = process(), process()
     ids = _append_exchanges(memory)
     _drain(memory, queue)
@@ -209,7 +209,7 @@ def test_a_replacement_that_redis_missed_is_shown(
 def test_the_sweep_updates_lists_that_missed_a_change(
     process: MakeProcess, queue: InMemoryQueue, redis_client: redis.Redis, real_archive: MakeArchive
 ) -> None:
-    """Two processes replace and delete an exchange and die before they update Redis. The sweep updates the list."""
+    """Two processes replace and delete exchanges, and end before they update Redis. The sweep updates the list."""
     memory = process()
     ids = _append_exchanges(memory)
     _drain(memory, queue)
@@ -274,7 +274,7 @@ def test_a_deleted_exchange_is_never_restored(
 
 
 def test_a_late_append_of_a_deleted_exchange_leaves_no_data(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """The append reads the tombstone in the same round trip and leaves no data of the deleted exchange."""
+    """A late append reads the tombstone in its own round trip, and leaves no data of the deleted exchange."""
     cache, created = real_cache(), exchanges(2)
     cache.read("t", None)
     cache.append(created[0], is_drained=False)
@@ -314,7 +314,7 @@ def test_a_refill_after_a_concurrent_deletion_changes_nothing(real_cache: MakeCa
 
 @pytest.mark.parametrize("deleted_number", [0, 1, 2])
 def test_only_a_list_with_the_whole_thread_keeps_its_seal(real_cache: MakeCache, deleted_number: int) -> None:
-    """After the deletion of an exchange, a list with a whole thread keeps its seal. Any other list loses its seal."""
+    """After the deletion of an exchange, only a list with the whole thread keeps its seal."""
     created, kept = exchanges(3), [number for number in range(3) if number != deleted_number]
     whole, window = real_cache(), real_cache(max_thread_messages=3)
     refill(whole, "t", Window(created, is_all=True))
@@ -366,7 +366,7 @@ def test_the_sweep_removes_an_exchange_that_an_older_release_stored_again(
 def test_a_deletion_deletes_only_its_own_threads_response(
     process: MakeProcess, database: psycopg.Connection, database_url: str
 ) -> None:
-    """Two threads have an exchange with the same id. A deletion in one thread keeps the other thread's response."""
+    """Two threads have an exchange with one id. Its deletion in one thread keeps the other thread's stored response."""
     memory, connection = process(), PostgresConnection(DatabaseSettings(url=database_url))
     keys = Idempotency([PostgresKeys(connection)], Backlog(InMemoryQueue(), InMemoryArchive()))
     exchange_id = _append_exchanges(memory, 1)[0]
@@ -384,7 +384,7 @@ def test_a_deletion_deletes_only_its_own_threads_response(
 def test_both_layers_are_equal_after_concurrent_changes(
     process: MakeProcess, queue: InMemoryQueue, redis_client: redis.Redis, database: psycopg.Connection
 ) -> None:
-    """Both layers have the same exchanges after concurrent replacements, deletions, drains, refills and losses."""
+    """After concurrent replacements, deletions, drains, refills and losses, both layers have the same exchanges."""
     memories = [process() for _ in range(4)]
     ids, lock = _append_exchanges(memories[0], 8), threading.Lock()
     random_generator = random.Random(7)  # noqa: S311 - no secret depends on it

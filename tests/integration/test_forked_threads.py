@@ -29,7 +29,7 @@ def _raise_unavailable(*_: object) -> Any:
 
 
 def test_a_process_remembers_the_exchanges_of_both_threads() -> None:
-    """A process remembers the recent exchanges of both threads, and sends both exchanges that only the outbox has."""
+    """A process remembers the recent exchanges of both threads. It retries both exchanges that only the outbox has."""
     original, copy = _exchanges_with_one_id()
     accepted, sent = AcceptedExchanges(), list[Exchange]()
     for each in (original, copy):

@@ -249,7 +249,7 @@ def second_valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
 def processes_behind_proxy(
     valkey: ValkeyServer, queue: InMemoryQueue, real_archive: Callable[..., PostgresArchive]
 ) -> Iterator[tuple[CountingProxy, Callable[[], Memory]]]:
-    """Return a host name of the first server, and a factory of processes that connect to it."""
+    """Return a proxy to the first server, and a factory of processes that connect to this proxy."""
     created: list[RedisConnection] = []
     with CountingProxy(valkey.port) as proxy:
 
@@ -331,7 +331,7 @@ def _until(condition: Callable[[], bool]) -> None:
 def test_a_new_connection_to_an_unknown_server_starts_a_generation(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis
 ) -> None:
-    """Redis hides its identity. A second connection may lead to another server, so it starts a new generation."""
+    """Redis hides its identity. A new connection may lead to another server, so it starts a new generation."""
     redis_client.acl_setuser("default", enabled=True, commands=["-info"])
     try:
         memory = process()
@@ -380,7 +380,7 @@ def _acquire(keys: Idempotency, key: str) -> Any:
 def test_a_seal_of_the_last_generation_is_rejected(
     real_cache: Callable[..., RedisCache], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One process' failed call starts a new generation. Other processes then reject the last generation's seals."""
+    """A failed call of one process starts a new generation. All processes then reject the previous seals."""
     one, other, created = real_cache(), real_cache(), exchange(0)
     refill(one, "t", Window([created], is_all=True))
     assert one.read("t", None).is_sealed
@@ -446,7 +446,7 @@ def test_a_generation_of_a_server_with_a_slow_clock_is_later(
 ) -> None:
     """A new server's clock is behind. Its generation is still later than the previous server's generation.
 
-    Redis may lack the deletions of exchanges that were accepted before `suspect_until`. This time is about now.
+    Redis may lack the deletions of exchanges that were accepted before `suspect_until`, here about the current time.
     """
     redis_client.hset("memory:epoch", mapping={"doubt": f"{time.time() + 2 * 86_400:.6f}", "identity": "another"})
     found = real_cache().read("t", None)
@@ -465,7 +465,7 @@ def lose_between_round_trips(
 ) -> Callable[[], None]:
     """Make Redis lose data directly before the next request for undrained exchanges.
 
-    Redis is emptied while its connections stay, or it restarts with older data of the same generation.
+    Redis is emptied while its connections stay open, or it restarts with older data of the same generation.
     """
     ask = ReadCommands.add_undrained
 

@@ -1,4 +1,4 @@
-"""The tests import exchanges, whose time the caller gives, on real PostgreSQL and Valkey."""
+"""The tests import exchanges on real PostgreSQL and Valkey. The caller of an import gives the exchange's time."""
 
 from __future__ import annotations
 

@@ -393,9 +393,9 @@ def test_the_owner_is_known_before_the_first_drain(
 
 
 def test_a_turn_fails_if_its_thread_gets_another_owner_meanwhile(world: World, make_world: Callable[[], World]) -> None:
-    """During a turn, the user deletes the thread and another user claims it.
+    """During a turn, the user deletes the thread, and another user becomes the owner of a thread with the same id.
 
-    The turn returns a 404, and the drain refuses its exchange.
+    The turn fails, because its thread does not exist. The drain refuses the turn's exchange.
     """
     turn = Turn(world.memory, THREAD, "ana", "own")
     assert len(turn.recall().messages) == 4
@@ -413,7 +413,7 @@ def test_a_turn_fails_if_its_thread_gets_another_owner_meanwhile(world: World, m
 
 
 def test_a_deleted_thread_has_no_owner(world: World) -> None:
-    """Any user may claim a deleted thread's id. The next owner sees none of the old contents."""
+    """Any user may become the owner of a deleted thread's id. The next owner sees none of the deleted contents."""
     assert world.app.ask("DELETE", f"/threads/{THREAD}", headers=world.bearer("ana")).status_code == 204
     assert world.say("bob", text="bobs") == 202
     assert world.say("ana") == 404
@@ -423,7 +423,7 @@ def test_a_deleted_thread_has_no_owner(world: World) -> None:
 
 
 def test_a_deleted_users_threads_have_no_owner(world: World) -> None:
-    """Any user may claim a deleted user's threads, stored or queued. Other users' threads stay."""
+    """Any user may become the owner of a deleted user's thread ids, stored or queued. Other users' threads stay."""
     assert world.say("ana", "new") == 202
     assert world.say("bob", "bobs", "bobs") == 202
     assert world.say("ana", "bobs") == 404
@@ -436,7 +436,7 @@ def test_a_deleted_users_threads_have_no_owner(world: World) -> None:
 
 
 def test_a_thread_without_a_claim_belongs_to_its_first_user(world: World, make_world: Callable[[], World]) -> None:
-    """A thread without a claim belongs to the user of its first exchange, drained or queued."""
+    """If no owner is recorded, a thread belongs to the user of its first exchange, drained or queued."""
     memory = world.memory
     memory.archive.store([exchange(1, "drained", "ana")])
     for thread_id, user in (("queued", "ana"), ("nobodys", None)):
@@ -450,7 +450,7 @@ def test_a_thread_without_a_claim_belongs_to_its_first_user(world: World, make_w
 
 
 def test_another_users_entry_in_redis_is_not_shown(world: World, redis_client: redis.Redis) -> None:
-    """A process has left another user's exchange in a list. No response shows it, and the owner's turn removes it."""
+    """A list has another user's exchange. No response shows this exchange, and the owner's turn removes it."""
     stray = exchange(9, THREAD, "bob")
     world.memory.cache.append(stray, is_drained=False)
     ana = world.bearer("ana")

@@ -1,4 +1,7 @@
-"""Only Redis had an idempotency key. The exchange contains the key, so PostgreSQL has the key after the drain."""
+"""Only Redis had an idempotency key. The exchange contains the key, so PostgreSQL has the key after the drain.
+
+A lease is the time for which a request holds its key.
+"""
 
 from __future__ import annotations
 
@@ -146,7 +149,7 @@ def test_another_body_leaves_no_lease(world: World) -> None:
 def test_a_repeated_request_whose_exchange_was_deleted_returns_422(
     world: World, what: str, *, is_drained: bool
 ) -> None:
-    """A repeated request returns a 422, because its exchange was deleted. The stored response has none of its text."""
+    """A repeated request returns a 422, because its exchange was deleted. The stored response has no text."""
     first = _run(world.process(AWAY)).answer
     world.redis.flushall()
     if is_drained:
@@ -230,7 +233,7 @@ def test_a_repeated_request_fails_if_its_response_is_in_no_reachable_layer(
 
 
 def test_new_keys_run_after_an_eviction_that_postgresql_covers(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PostgreSQL was up long enough to have all evicted keys. New keys run although the queue has messages."""
+    """PostgreSQL was up long enough to have all evicted keys. Requests with new keys run while messages are queued."""
     monkeypatch.setattr(PostgresArchive, "uptime_seconds", lambda _: 1e6)
     _run(world.process(AWAY))
     long_ago = int(time.time()) - 200

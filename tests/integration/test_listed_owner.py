@@ -108,7 +108,7 @@ def test_an_owners_turn_during_the_deletion_starts_a_new_thread(memory: Memory, 
 def test_a_late_append_of_a_former_owner_is_not_shown(
     memory: Memory, process: MakeProcess, redis_client: redis.Redis
 ) -> None:
-    """A user deletes a thread and another user claims it in PostgreSQL.
+    """A user deletes a thread, and PostgreSQL records another user as the owner of its id.
 
     Redis gets a late append of the former owner before it gets the deletion.
 
@@ -154,7 +154,7 @@ def test_an_append_fails_if_the_thread_was_deleted_since_the_read(real_cache: Ca
 def test_restored_exchanges_do_not_prevent_another_claim(
     memory: Memory, process: MakeProcess, redis_client: redis.Redis, *, is_of_user: bool
 ) -> None:
-    """PostgreSQL has deleted the thread or its owner. Exchanges that Redis restores do not prevent another claim."""
+    """The thread or its owner was deleted, and Redis restores exchanges. Another user can still become the owner."""
     queue = cast("InMemoryQueue", memory.queue)
     memory.archive.store(queue.take())
     listed = redis_client.lrange("thread:t:messages", 0, -1)

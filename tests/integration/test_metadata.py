@@ -89,7 +89,7 @@ def test_the_metadata_of_the_earliest_version_wins(
     redis_client: redis.Redis,
     database: psycopg.Connection,
 ) -> None:
-    """The earliest version of an exchange wins. Its metadata wins too, even if this version has none."""
+    """The layers keep the earliest version of an exchange and its metadata, even if this version has no metadata."""
     archive, cache = real_archive(), real_cache()
     late, other = exchange(), exchange()
     cache.read("t", None)

@@ -138,7 +138,7 @@ def test_a_turn_without_a_thread_or_a_user_is_no_error(warm: Memory) -> None:
 
 
 def test_preferences_that_redis_missed_are_not_stale(warm: Memory, valkey: ValkeyServer, process: MakeProcess) -> None:
-    """Redis misses a change of preferences. It returns with old preferences, which no reader sees."""
+    """Redis misses a change of preferences. After the outage, Redis has the old preferences, which no reader sees."""
     valkey.freeze()
     assert Users(warm).merge("ana", {"tone": "kind"}) == {"tone": "kind"}
     valkey.thaw()

@@ -1,4 +1,4 @@
-"""Users with the same name in two tenants do not see each other, with the settings of the recipe."""
+"""With the recipe's settings, users with the same name in two tenants do not see each other's data."""
 
 from __future__ import annotations
 
@@ -123,14 +123,14 @@ def test_idempotency_keys_are_separate(tenants: Tenants) -> None:
 
 
 def test_a_token_without_the_claim_is_refused(tenants: Tenants, issuer: Issuer) -> None:
-    """A token whose user is only in `sub` is a 401."""
+    """A request with a token whose user is only in `sub` returns a 401."""
     answer = tenants.api.ask("GET", "/threads", headers=bearer(issuer.token("ana")))
     assert answer.status_code == 401
     assert "memory_user" in answer.text
 
 
 def test_a_departed_tenants_user_is_deleted_alone(tenants: Tenants) -> None:
-    """Deleting a user does not touch the user with the same name in another tenant."""
+    """The deletion of a user deletes no data of the user with the same name in another tenant."""
     for tenant in TEXTS:
         assert tenants.store(tenant, f"{tenant}:ana:1") == 202
     tenants.drain()

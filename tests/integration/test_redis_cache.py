@@ -58,7 +58,7 @@ def test_the_hash_has_the_contracts_format(real_cache: MakeCache, redis_client: 
 
 
 def test_expiry_times_are_settings(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """The settings define the expiry. Each turn extends it. A drain does not extend it."""
+    """The settings define the time to live. Each turn renews it. A drain does not renew it."""
     cache = real_cache(thread_ttl_hours=2, user_ttl_days=3)
     cache.set_preferences("ana", {"tone": "dry"})
     first = exchange(0, user_id="ana")
@@ -91,7 +91,7 @@ def test_the_list_has_the_newest_hundred_messages(real_cache: MakeCache, redis_c
 
 
 def test_a_short_list_is_complete_only_with_a_seal(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """The list has expired. A new exchange is only in the undrained hash and does not count as the whole thread."""
+    """The list has expired. A new exchange is only in the hash of undrained exchanges. It is not the whole thread."""
     cache = real_cache()
     refill(cache, "t", _whole(exchanges(2)))
     assert _read(cache) == (contents_of(0, 1), True)
@@ -220,7 +220,10 @@ def test_l2_restores_a_tombstone_in_l1(real_cache: MakeCache) -> None:
 
 
 def test_a_users_deletion_deletes_preferences_and_index(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """A user's deletion deletes preferences and index, rejects late exchanges, and returns the user's threads."""
+    """A user's deletion deletes the preferences and the index of threads, and returns these threads.
+
+    L1 rejects exchanges from before the deletion that arrive later.
+    """
     cache = real_cache()
     cache.set_preferences("ana", {"tone": "dry"})
     cache.set_preferences("bob", {})
@@ -344,7 +347,7 @@ def test_reading_a_list_for_inspection_sets_no_token(real_cache: MakeCache) -> N
 
 
 def test_a_loss_is_reported_until_it_is_recorded(real_cache: MakeCache, redis_client: redis.Redis) -> None:
-    """L1 has lost data by emptying or eviction. Its reads report the loss until `record_loss` records it."""
+    """L1 was emptied or has evicted data. Its reads report this loss until `record_loss` records it."""
     cache = real_cache()
     for _ in range(2):
         read = cache.read("t", None)

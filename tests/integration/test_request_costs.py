@@ -198,7 +198,7 @@ CASES: Final = {
     # A second round trip to Redis reads the undrained exchanges and the losses of Redis. A hit does not need these
     # values. If the first round trip read them, each hit would be slower.
     # A new user takes one more round trip to Redis and three to PostgreSQL (begin; lock and read; commit). PostgreSQL
-    # holds the lock until the preferences are in Redis. Otherwise they could overwrite later preferences. The
+    # holds the lock until the preferences are in Redis. Otherwise, old preferences could replace later ones. The
     # window's statement cannot hold this lock, because its transaction ends in the same round trip.
     "invoking, new thread": _Case(
         lambda w: w.ask("/invoking", NEW, user_id=w.newcomer),

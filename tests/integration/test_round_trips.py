@@ -92,7 +92,7 @@ def test_invoking_is_one_round_trip(counted_memory: CountedMemory) -> None:
 
 
 def test_invoked_is_one_round_trip(counted_memory: CountedMemory) -> None:
-    """`invoked` takes one round trip to Redis. A thread's first exchange may take a second round trip."""
+    """`invoked` takes one round trip to Redis. Only for a thread's first exchange, it may take two."""
     _invoked(_loaded_turn(counted_memory.memory), 0)
     for number in range(1, 4):
         turn = _loaded_turn(counted_memory.memory)

@@ -110,7 +110,7 @@ def test_the_earlier_of_two_exchanges_in_a_batch_is_stored(
 
 @pytest.mark.parametrize("named", [uuid4(), ExchangeIds().new()])
 def test_the_earliest_wins_across_batches(named: UUID, archive: PostgresArchive, database: psycopg.Connection) -> None:
-    """Two batches have an exchange with the same id. The earlier exchange wins, as it does in Redis."""
+    """Two batches have an exchange with the same id. PostgreSQL keeps the earlier exchange, as Redis does."""
     late = exchange("late", exchange_id=named, created_at=MOMENT + timedelta(seconds=9))
     early = exchange("early", exchange_id=named, created_at=MOMENT)
     assert _counts(archive.store([late])) == (1, 0, 0)

@@ -80,7 +80,7 @@ def _only_span(collector: Collector, name: str) -> ReceivedSpan:
 def test_a_trace_leads_from_the_caller_to_the_drain(
     agent: ModuleType, load: Import, collector: Collector, queues: Queues, database: psycopg.Connection
 ) -> None:
-    """A request and its SQS message belong to the caller's trace. The batch has its own trace with a link."""
+    """A request and its SQS message belong to the caller's trace. The batch has its own trace and a link to them."""
     answer = agent.handler(_event("POST", "/invoked", _KEPT, {"traceparent": TRACEPARENT}), _context())
     assert answer["statusCode"] == 202
     request = _only_span(collector, "POST /invoked")
@@ -411,7 +411,7 @@ def test_a_frozen_collector_delays_one_request(
 def test_refused_spans_are_logged_once(
     agent: ModuleType, collector: Collector, queues: Queues, written: io.StringIO
 ) -> None:
-    """The collector refuses five requests' spans. Only one log line reports the refusal."""
+    """The collector refuses the spans of five requests. Only one log line reports this."""
     collector.status = 401
     for _ in range(5):
         assert agent.handler(_event("POST", "/invoked", _KEPT), _context())["statusCode"] == 202

@@ -145,7 +145,7 @@ def test_a_trigger_may_refuse_the_test_exchange_too(store: Callable[..., BatchRe
 def test_a_record_is_retried_before_a_refusal(
     store: Callable[..., BatchResult], archive: FaultyArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The store retries a record before a refusal. A privilege that is missing for a moment has no effect."""
+    """The store retries a record before a refusal. If a privilege is missing only briefly, the record is stored."""
     archive.errors = {"q0": _POLICY_ERROR}
     monkeypatch.setattr(archive, "try_store", archive.errors.clear)
     result = store(exchanges(1))

@@ -133,7 +133,7 @@ def test_a_failed_probe_is_repeated_after_an_interval(store: Store) -> None:
 
 
 def test_each_outage_opens_the_circuit_and_is_counted(store: Store) -> None:
-    """A second outage opens the circuit again and is counted. The first probe of an outage starts at once."""
+    """Each outage opens the circuit again and is counted. The first probe of an outage starts without a pause."""
     breaker = CircuitBreaker("redis", store.probe, probe_interval=3_600, grace=20)
     for outage in (1, 2, 3):
         _fail_once(breaker, store)

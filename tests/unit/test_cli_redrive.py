@@ -62,7 +62,7 @@ def _run(*words: str) -> Result:
 
 
 def test_listed_messages_are_visible_again(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """Listed messages are visible again at once. Their receive count is one higher."""
+    """Messages are visible again immediately after they are listed. Their receive count is one higher than before."""
     dead, _ = queues
     bodies = _send_messages(dead, 25)
     assert _bodies(dead) == sorted(bodies)
@@ -82,7 +82,7 @@ def test_a_search_returns_the_matching_message(queues: tuple[QueueAdmin, QueueAd
 
 
 def test_a_copy_sends_every_body_once(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """The copy sends every body once. The copy has no attributes of the message's last failure."""
+    """The command sends every body once. The sent messages have no attributes of the last failure."""
     dead, live = queues
     bodies = _send_messages(dead, 23)
     redrive = RedriveResult()

@@ -226,7 +226,7 @@ def test_a_turn_replaces_only_exchanges_of_its_thread(api: Api, exchange_ids: li
 
 
 def test_a_retried_replacing_turn_is_a_replay(api: Api, exchange_ids: list[str]) -> None:
-    """A retry of a replacing turn returns the first response, and there is only one revision.
+    """A retry of a replacing turn returns the first response. The exchange is replaced only once.
 
     After the deletion of the exchange, the retry returns a 422.
     """
@@ -250,9 +250,9 @@ def test_the_response_of_a_deleted_exchange_is_not_replayed(api: Api) -> None:
 
 
 def test_only_a_replacements_body_has_a_revision() -> None:
-    """Only a replacement has a revision and its own version of the body.
+    """Only a replacement's body has a revision (the number of replacements) and its own version number.
 
-    An earlier release's drain would otherwise store a replacement as a duplicate.
+    An earlier release's drain refuses this version. Otherwise it would store the replacement as a duplicate.
     """
     exchange = Exchange.from_wire(
         b'{"version":1,"exchange_id":"%s","thread_id":"t","user_id":null,"user_message":"q","assistant_message":"a",'

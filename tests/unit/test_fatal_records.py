@@ -182,7 +182,7 @@ def test_the_batch_stays_together_without_redis(system: FakeSystem) -> None:
 
 
 def test_attempts_are_counted_after_an_outage_of_redis(system: FakeSystem) -> None:
-    """If Redis goes down between attempts, the drain later continues with the remaining counters."""
+    """If Redis goes down between attempts, the drain later continues with the counters that Redis still has."""
     system.send(3)
     system.archive.fatal_texts = frozenset({_question(1)})
     for is_down in (False, False, False, True, False, True, False, False, False):
@@ -192,7 +192,7 @@ def test_attempts_are_counted_after_an_outage_of_redis(system: FakeSystem) -> No
 
 
 def test_a_marked_record_waits_for_the_dead_letter_queue(system: FakeSystem) -> None:
-    """If the dead-letter queue is down, the marked record waits and does not kill the process again.
+    """If the dead-letter queue is down, the record that killed the process waits. The drain does not try it again.
 
     The drain stores the other records.
     """
@@ -222,7 +222,7 @@ def test_attempts_during_an_outage_are_not_counted(system: FakeSystem) -> None:
 
 
 def test_a_busy_record_does_not_delay_the_others(system: FakeSystem) -> None:
-    """A busy record returns to the queue. The drain tries the other records first next time."""
+    """A busy record returns to the queue. At the next receive, the drain tries the other records first."""
     system.send(5)
     system.archive.fatal_texts = frozenset({_question(4)})
     system.archive.busy_texts = frozenset({_question(0)})

@@ -84,7 +84,7 @@ def test_a_request_that_stored_nothing_may_be_repeated(keys: Idempotency) -> Non
 
 
 def test_an_expired_lease_is_taken_over_with_its_exchange_id(keys: Idempotency, clock: FakeClock) -> None:
-    """After the lease of a process ends, another process takes over with the same exchange id."""
+    """After the lease of a process ends, another process acquires the key and gets the same exchange id."""
     first = _acquire(keys)
     clock.now += 41
     assert _acquire(keys).exchange_id == first.exchange_id

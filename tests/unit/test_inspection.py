@@ -86,7 +86,7 @@ def test_the_response_has_the_newest_messages(api: Api) -> None:
 
 
 def test_stored_exchanges_do_not_count_as_undrained(api: Api) -> None:
-    """A stored exchange does not count as undrained, even if Redis's undrained hash still has it."""
+    """A stored exchange does not count as undrained, even if Redis still lists it as undrained."""
     _append(api, "one", "two", "three")
     undrained = dict(api.cache.undrained["t"])
     _drain(api)

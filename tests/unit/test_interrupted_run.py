@@ -62,7 +62,7 @@ def interrupted_request(
 ) -> None:
     """Store the first request's exchange with the id of `DEAD`.
 
-    More exchanges than a window has are stored after it.
+    Then store sixty more exchanges. A window has fewer exchanges.
     """
 
     class Killed(BaseException):
@@ -91,7 +91,7 @@ def test_the_stored_answer_is_returned(operations: Operations) -> None:
 def test_the_exchange_id_stays_after_a_failure(
     operations: Operations, archive: InMemoryArchive, clock: FakeClock
 ) -> None:
-    """If a request takes over the key and fails, the key stays acquired. So only one exchange is stored."""
+    """If a retry acquires the key and fails, the key stays acquired. The next retry has the same exchange id."""
     exchange_of = archive.exchange
 
     def fail(*_: object) -> None:

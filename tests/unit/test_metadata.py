@@ -112,7 +112,7 @@ def test_metadata_at_the_limits_is_valid(api: Api, metadata: dict[str, Any]) -> 
 
 
 def test_a_retry_without_metadata_has_the_old_fingerprint(api: Api) -> None:
-    """A retry without metadata has the fingerprint from before the field existed.
+    """A retry without metadata has the same fingerprint as a request of a release without the field.
 
     A retry with metadata has another fingerprint.
     """

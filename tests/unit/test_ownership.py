@@ -33,7 +33,7 @@ def test_another_users_thread_causes_the_same_calls_as_a_missing_one(
 ) -> None:
     """The calls to the stores are the same for another user's thread and a missing thread.
 
-    This is true for a cached thread, a drained thread and a thread that is both.
+    This is true for a cached thread, a drained thread, and a thread that is cached and drained.
     """
     ana, bob = bearer(issuer.token("ana")), bearer(issuer.token("bob"))
     for thread_id in ("cached", "both"):

@@ -87,7 +87,10 @@ def test_other_records_have_no_request_id(record: object) -> None:
 
 
 def test_only_tasks_of_a_request_have_its_id() -> None:
-    """Tasks of a request have its id. Other code and the threads that a request starts have no id."""
+    """The tasks of a request have its id, also in `asyncio.to_thread`.
+
+    A new `threading.Thread` and code outside the request have no id.
+    """
 
     async def task() -> str | None:
         return await asyncio.create_task(asyncio.to_thread(current_request_id))

@@ -118,7 +118,7 @@ def test_a_deletion_removes_all_data_of_the_user(
 
 
 def test_a_slow_clock_deletes_newer_exchanges_too(users: Users, cache: InMemoryCache, archive: InMemoryArchive) -> None:
-    """If this process's clock is behind, exchanges with newer ids are deleted, too, in L1 and in the queue."""
+    """If this process's clock is behind, exchanges with ids ahead of it are deleted, too, in L1 and in the queue."""
     newer = exchange(0, "t", "ana", exchange_id=ExchangeIds().new(now=time.time() + 60))
     cache.append(newer, is_drained=False)
     users.forget("ana")
