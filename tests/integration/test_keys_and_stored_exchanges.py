@@ -149,7 +149,7 @@ def test_another_body_leaves_no_lease(world: World) -> None:
 def test_a_repeated_request_whose_exchange_was_deleted_returns_422(
     world: World, what: str, *, is_drained: bool
 ) -> None:
-    """A repeated request returns a 422, because its exchange was deleted. The stored response has no text."""
+    """A repeated request returns a 422, because its exchange was deleted. The stored response has no text of it."""
     first = _run(world.process(AWAY)).answer
     world.redis.flushall()
     if is_drained:

@@ -1,4 +1,7 @@
-"""A build has optional ingredients: a switch controls each, a warning reports a missing one, a record lists them."""
+"""A build has optional ingredients, such as bytecode and the page.
+
+A switch controls each ingredient, a warning reports a missing ingredient, and a record lists the ingredients.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +85,7 @@ def test_an_artifact_lists_its_ingredients(monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_stamp_depends_on_the_ingredients(monkeypatch: pytest.MonkeyPatch) -> None:
     """Builds with different ingredients have different stamps.
 
-    With equal stamps, the second build would not be published.
+    A build whose stamp equals the previous build's stamp is not published.
     """
     stamps = {
         release(_INSTALLED_PYTHON, architecture, {"BYTECODE": bytecode, "PAGE": "off"})

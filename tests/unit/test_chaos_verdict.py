@@ -40,7 +40,7 @@ def _judge(journal: Journal, *stored: str) -> Verdict:
 
 
 def test_a_response_without_a_known_exchange_is_a_violation() -> None:
-    """A response that lacks a known stored exchange and reports no degraded layer is a violation."""
+    """A response lacks a stored exchange that a caller knows of, and reports no degraded layer. This is a violation."""
     journal = Journal(turns=[_turn("x1", 1), _turn("x2", 3, exchange_ids=[])])
     assert _judge(journal, "x1", "x2").incomplete
 

@@ -67,7 +67,7 @@ def test_a_missing_exchange_is_a_difference() -> None:
 
 
 def test_an_old_exchange_only_in_redis_is_a_difference() -> None:
-    """An old exchange that only the list has is a difference, at any position."""
+    """If only the list has an exchange that is not recent, this is a difference, at any position."""
     created = _new_exchanges(4)
     for missing in range(4):
         result = _compare(_entries(created), [each for each in created if each is not created[missing]])

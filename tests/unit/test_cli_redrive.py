@@ -107,7 +107,7 @@ def test_a_copy_keeps_only_a_valid_request_id(queues: tuple[QueueAdmin, QueueAdm
 
 
 def test_no_message_is_moved_twice(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
-    """The command does not move a message a second time if the message fails again during the move."""
+    """If a moved message returns to the dead-letter queue during the redrive, the command does not move it again."""
     dead, _ = queues
     _send_messages(dead, 5)
     redrive = RedriveResult()
@@ -212,7 +212,7 @@ def test_redrive_with_copy_moves_all_dead_letters(queues: tuple[QueueAdmin, Queu
 def test_fewer_moved_messages_than_counted_are_reported(
     queues: tuple[QueueAdmin, QueueAdmin], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If another client receives dead letters during the redrive, the command moves the others.
+    """If another client receives some dead letters during the redrive, the command moves the other dead letters.
 
     The exit code is then 1, and a message reports the difference.
     """

@@ -117,7 +117,7 @@ def test_no_pager_prints_directly(pager: str) -> None:
 
 
 def test_a_pager_that_ends_early_is_no_error() -> None:
-    """A user who leaves the pager before the end sees no error."""
+    """If the user closes the pager before the end of the output, no error is printed."""
     run = _pages(100_000, PAGER="head -n 1")
     assert (run.code, run.text) == (0, "line 0\n")
 

@@ -102,7 +102,7 @@ def test_memory_is_reduced_at_most_five_times(runner: AgentRunner, engine: Short
 
 
 def test_the_accepted_length_is_remembered(runner: AgentRunner, engine: ShortContextEngine) -> None:
-    """The next turn starts with the accepted length; a long prompt reduces the memory's share."""
+    """The next turn starts with the length that the model accepted. A long prompt leaves less length to the memory."""
     memory = SelectedMemory(Recall(window(*["word " * 200] * 50), {}), 0)
     run_turn(runner, memory)
     attempts = len(engine.received)

@@ -85,7 +85,7 @@ def test_a_lost_list_is_degraded_without_postgresql(
 
 
 def test_a_new_thread_is_degraded_without_postgresql(memory: MakeMemory, archive: InMemoryArchive) -> None:
-    """The response is degraded, because only L2 knows whether the thread is new.
+    """Only L2 knows whether a thread is new. Without L2, the response is degraded.
 
     The process still remembers the exchanges that it has accepted.
     """

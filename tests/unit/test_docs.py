@@ -148,7 +148,7 @@ def _leaves(command: Any) -> list[str]:
 
 
 def test_decisions_are_numbered_and_listed() -> None:
-    """Each decision has a unique number in its file name and in its title, and the index lists the decision."""
+    """Each decision has a unique number, in its file name and in its title. The index lists each decision."""
     index = (ROOT / "docs" / "decisions" / "README.md").read_text()
     numbers = [int(path.name.partition("-")[0]) for path in DECISIONS]
     assert len(set(numbers)) == len(numbers)

@@ -233,7 +233,7 @@ def test_a_busy_record_does_not_delay_the_others(system: FakeSystem) -> None:
 
 
 def test_untried_records_wait_if_no_time_is_left(system: FakeSystem, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If no time is left, the untried records wait and stay marked."""
+    """If no time is left, the untried records wait, and their attempt counters stay."""
     system.send(4)
     system.archive.fatal_texts = frozenset({_question(3)})
     assert [system.drain() for _ in range(2)] == [False, False]

@@ -92,7 +92,7 @@ def test_a_closed_pipe_is_no_failure() -> None:
 
 
 def test_the_announcement_fits_a_terminal() -> None:
-    """No line is longer than 80 characters, with usual and other ports and with a long name of a model."""
+    """No line is longer than 80 characters, with the usual ports, with other ports, and with a long model name."""
     others = {name: port + 20_000 for name, port in USUAL_PORTS.items()}
     for text in (_announce(), _announce("bedrock:anthropic.claude-3-haiku-20240307-v1:0"), _announce(ports=others)):
         assert max(map(len, text.splitlines())) <= 80

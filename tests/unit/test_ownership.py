@@ -1,4 +1,4 @@
-"""The ownership check has a fixed cost, and another user's thread costs as much as a missing thread."""
+"""The ownership check has a fixed cost. A request for another user's thread costs as much as for a missing thread."""
 
 from __future__ import annotations
 

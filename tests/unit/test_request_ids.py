@@ -231,7 +231,7 @@ def test_request_ids_are_split_into_log_lines() -> None:
 def test_the_sweep_logs_request_ids_of_the_outbox(
     caplog: pytest.LogCaptureFixture, archive: InMemoryArchive, cache: InMemoryCache
 ) -> None:
-    """A dead letter of the outbox has the body of a queue message. The dead letter's attribute is the request id."""
+    """A dead letter of the outbox has the body of a queue message, and an attribute with the request id."""
     caplog.set_level(logging.INFO)
     archive.owners["t"] = "ana"
     dead_letters: list[tuple[str, str, str | None]] = []
