@@ -51,7 +51,7 @@ class CountingProxy:
         self._is_waiting = False
 
     def statements(self) -> list[bytes]:
-        """Return the statements sent to PostgreSQL since the last reset. The connection was idle at that reset."""
+        """Return the statements sent to PostgreSQL since the last reset, when the connection must be idle."""
         statements, rest = [], self.sent
         while rest:
             kind, length = rest[:1], struct.unpack("!i", rest[1:5])[0]

@@ -187,7 +187,7 @@ class AsyncJournal:
                 return newest[0].item
 
     async def _retract_item(self, candidate: StoredItem) -> bool:
-        """Retract an item; return whether no other caller retracted it first."""
+        """Retract an item; return whether this caller was the first to retract it."""
         if candidate.exchange.exchange_id is None:
             raise CannotBeKept("an item of an exchange without an id cannot be retracted")
         caller_id = secrets.token_hex(8)

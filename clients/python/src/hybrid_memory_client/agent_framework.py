@@ -201,7 +201,7 @@ def _without_stored(messages: list[Message], stored: list[Message]) -> list[Mess
 
     Args:
         messages: The conversation, or its end.
-        stored: The newest messages of the thread, up to the number of `messages`.
+        stored: The newest messages of the thread, at most as many as `messages`.
     """
     for start in range(len(messages) - len(stored) + 1):
         if _is_overlap(stored, messages[start : start + len(stored)]):
