@@ -41,7 +41,7 @@ def _count(database: psycopg.Connection, what: str) -> int:
 def test_a_batch_stored_by_several_connections_is_counted_once(
     real_archive: MakeArchive, database: psycopg.Connection
 ) -> None:
-    """Two connections store the same batch. Only one of them counts each exchange as new."""
+    """Three connections store the same batch. Each exchange counts as new for one connection only."""
     batch = [exchange(number, f"t{number % 7}") for number in range(200)]
     archives = [real_archive() for _ in range(3)]
     for archive in archives:
@@ -193,7 +193,7 @@ def _insert_by_hand(connection: psycopg.Connection, like: Exchange) -> Exchange:
 
 @pytest.mark.parametrize("changes", [30])
 def test_concurrent_preferences_end_equal_in_both_layers(changes: int, real_archive: MakeArchive) -> None:
-    """After concurrent changes, the last published preferences equal PostgreSQL's preferences."""
+    """After concurrent changes, the preferences that were passed to Redis last equal PostgreSQL's preferences."""
     published: list[dict[str, str]] = []
 
     def publish(found: dict[str, str]) -> bool:

@@ -62,7 +62,7 @@ def archive() -> FaultyArchive:
 
 @pytest.fixture
 def store(archive: FaultyArchive) -> Callable[..., BatchResult]:
-    """Return a function that stores a batch. Its clock is the clock that L2 advances."""
+    """Return a function that stores a batch. The store's clock is the clock that L2 advances."""
     batch_store = BatchStore(archive, clock=lambda: archive.now)
 
     def store(batch: Sequence[Exchange], seconds: float = 8.0) -> BatchResult:
@@ -196,7 +196,7 @@ def test_at_least_one_record_is_tried(store: Callable[..., BatchResult]) -> None
 
 
 def test_a_record_waits_if_it_is_too_slow_alone(store: Callable[..., BatchResult], archive: FaultyArchive) -> None:
-    """A record that is too slow even by itself waits, and the other records are stored."""
+    """If PostgreSQL is too busy for one record, this record waits, and the other records are stored."""
     archive.errors = {"q5": StoreBusy("postgres", "55P03: lock not available")}
     result = store(exchanges(256), 3_600.0)
     assert (result.merged().stored, _texts(result.waiting), result.refused) == (255, {"q5"}, [])

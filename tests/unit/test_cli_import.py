@@ -176,7 +176,7 @@ def test_exchanges_of_one_millisecond_keep_their_order() -> None:
 
 
 def test_the_ids_of_an_export_are_kept(tmp_path: Path) -> None:
-    """Exported messages keep their exchange's id. If the id is a UUIDv7, the time gets the id's millisecond."""
+    """Exported messages keep their exchange's id. If it is a UUIDv7, the import's time gets its millisecond."""
     known = UUID(int=(int(datetime(2024, 5, 1, 10, tzinfo=UTC).timestamp() * 1000) + 7) << 80 | 7 << 76 | 1 << 63)
     fields: dict[str, Any] = {"exchange_id": str(known), "metadata": {"a": 1}}
     lines = [
@@ -375,7 +375,7 @@ def test_an_invalid_file_changes_nothing(api: FakeApi, tmp_path: Path) -> None:
 def test_a_refused_exchange_stops_the_import(api: FakeApi, tmp_path: Path) -> None:
     """If the API refuses an exchange, the command reports its file and line, and stops.
 
-    With `--skip-invalid`, the command imports the exchanges after it.
+    With `--skip-invalid`, the command does not stop and imports the other exchanges.
     """
     api.answers["bad"] = problem(422, detail="created_at: no", errors=[])
     api.answers["deleted"] = httpx.Response(202, json={"exchange_id": None, "durability": "none", "cached": False})

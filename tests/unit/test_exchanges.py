@@ -151,7 +151,7 @@ def test_another_users_thread_is_not_found(guarded_api: Api, issuer: Issuer) -> 
 def test_the_queue_takes_replacements_without_postgresql(api: Api, exchange_ids: list[str]) -> None:
     """Without PostgreSQL, the queue takes the replacement of an exchange that Redis has.
 
-    A deletion returns a 503, and so does a change of any other exchange.
+    A deletion returns a 503. The replacement of an exchange that Redis does not have returns a 503, too.
     """
     _context(api)
     api.archive.is_down = True

@@ -61,7 +61,7 @@ def test_each_source_has_its_own_encoding(encoded: str, decoded: str) -> None:
 @pytest.mark.parametrize(("encoded", "decoded"), _PATHS[:-1])
 @pytest.mark.parametrize("base", ["/memory", "/memory/v1", "/threads", "/a%20b"])
 def test_a_domains_base_path_is_not_part_of_the_route(encoded: str, decoded: str, base: str) -> None:
-    """The base path is not part of the route. Some sources decode the path parameters, and others do not."""
+    """A domain's base path is not part of the route, for sources that decode the path parameters and for all others."""
     assert request_path(_rest(encoded, base, proxy=decoded[1:])) == encoded
     assert request_path(_rest(encoded, base, proxy=encoded[1:])) == encoded
     event = _http(unquote(base) + decoded, domain="api.example.com")
@@ -92,7 +92,7 @@ def test_the_stage_is_removed_once(path: str, stage: str, route: str) -> None:
 
 
 def test_paths_of_a_custom_domain_have_no_stage() -> None:
-    """The paths of a custom domain have no stage. So the API does not remove a segment that equals the stage's name."""
+    """The paths of a custom domain have no stage, so the API keeps a segment that equals the stage's name."""
     assert request_path(_http("/threads", "threads", "api.example.com")) == "/threads"
 
 

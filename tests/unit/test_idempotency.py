@@ -113,7 +113,7 @@ def test_one_layer_is_sufficient_for_a_key(failed_layer: int, keys: Idempotency,
 
 
 def test_a_request_is_refused_without_both_layers(keys: Idempotency, layers: list[InMemoryKeys]) -> None:
-    """If both layers are down, the API cannot know whether the key is repeated. It refuses the request."""
+    """If both layers are down, the API cannot know whether the key was used before. It refuses the request."""
     for layer in layers:
         layer.is_down = True
     with pytest.raises(StoreUnavailable):

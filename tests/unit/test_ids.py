@@ -56,7 +56,7 @@ def test_ids_are_sorted_after_the_clock_is_set_back() -> None:
 
 @pytest.mark.parametrize("lead", [timedelta(0), timedelta(seconds=5), timedelta(days=300)])
 def test_an_id_sorts_after_its_lower_bound(lead: timedelta) -> None:
-    """An id sorts after its lower bound. Later ids sort after the bound, too, if the bound is less than a day ahead."""
+    """An id sorts after its lower bound. Later ids do, too, if the bound is less than a day ahead of the clock."""
     now = 1_700_000_000.0
     lower_bound = ExchangeIds().new(now=now + lead.total_seconds())
     ids = ExchangeIds()
@@ -95,7 +95,7 @@ def test_a_version_7_id_is_its_own_order_key() -> None:
 
 
 def test_another_id_is_ordered_by_its_time_of_acceptance() -> None:
-    """In the order key of another id, the acceptance time in milliseconds replaces the first 48 bits.
+    """If an id is not a UUIDv7, the acceptance time in milliseconds replaces the first 48 bits in its order key.
 
     The other bits distinguish ids of one millisecond.
     """
@@ -107,7 +107,7 @@ def test_another_id_is_ordered_by_its_time_of_acceptance() -> None:
 
 
 def test_order_keys_of_other_ids_are_sorted_by_time() -> None:
-    """For any two ids, the id that is accepted a millisecond later has the later order key."""
+    """If two ids are no UUIDv7s, the id that is accepted a millisecond later has the higher order key."""
     start = datetime(2026, 1, 1, tzinfo=UTC)
     keys = [order_key(uuid4(), start + timedelta(milliseconds=step)) for step in range(200)]
     assert keys == sorted(keys)

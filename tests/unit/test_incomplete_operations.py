@@ -39,7 +39,7 @@ def test_an_incomplete_deletion_is_reported(
 def test_an_unknown_outcome_is_not_reported(
     memory: Callable[..., Memory], cache: InMemoryCache, archive: InMemoryArchive, layer: str, name: str
 ) -> None:
-    """If a layer does not respond before any change, the error reports no outcome."""
+    """If a layer fails to respond before anything was changed, the error reports no outcome."""
     del name
     (cache if layer == "redis" else archive).is_down = True
     operation = Users(memory()).forget if layer == "redis" else Threads(memory()).get

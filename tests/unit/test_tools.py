@@ -97,7 +97,7 @@ def test_there_is_no_search_without_a_user() -> None:
 
 @pytest.mark.parametrize("query", ["", "  ", "a\x00b", "\ud800"])
 def test_invalid_queries_are_not_searched(query: str) -> None:
-    """The tool does not pass on words that the store cannot search."""
+    """The tool does not call the search with words that the store cannot search."""
     search = FakeSearch([HIT])
     assert "without words" in search_conversations(_context(search), query)
     assert search.calls == []
