@@ -13,7 +13,7 @@ _MAX_LINES: Final = 1_000
 
 @contextmanager
 def history() -> Iterator[None]:
-    """Let `input` edit lines and offer earlier ones, and save them at the end.
+    """Let `input` edit lines and offer earlier lines, and save all lines at the end.
 
     A history that cannot be read or written does not end the conversation.
     """

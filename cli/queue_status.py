@@ -56,8 +56,8 @@ class Status:
         """The sync lag in seconds; None if it is unknown.
 
         It is the age of the oldest waiting exchange. If no exchange waits, it is newest accepted minus newest stored.
-        This difference would mislead while exchanges wait: it is zero if old exchanges are stuck and newer ones are
-        drained, and it is an hour for the first exchange after an hour of silence.
+        This difference would mislead while exchanges wait. It is zero if old exchanges are stuck and the newest ones
+        are drained. And it is an hour for the first exchange after an hour without exchanges.
         """
         if self.is_anything_waiting is None:
             return None

@@ -1,1 +1,1 @@
-"""The Lambda functions, each with one composition root: its `handler.py`."""
+"""The Lambda functions. The `handler.py` of each function reads the settings and creates the function's objects."""

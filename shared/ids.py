@@ -1,8 +1,8 @@
 """Exchange ids, the order of a thread's exchanges, and valid ids of threads, users and documents.
 
 An id generated here is a UUIDv7 (RFC 9562, section 5.7): 48 bits of Unix milliseconds followed by random bits, so that
-ids sort by time. A caller may use any UUID. A thread is therefore sorted by the *order key*: the id itself if it is a
-UUIDv7, otherwise the creation time in a UUIDv7's format, followed by the rest of the id.
+ids sort by time. A caller may use any UUID. A thread is therefore sorted by the *order key*. If the id is a UUIDv7, the
+order key is the id. Otherwise it is the creation time in a UUIDv7's format, followed by the rest of the id.
 """
 
 from __future__ import annotations

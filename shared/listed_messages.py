@@ -21,7 +21,7 @@ class ListedMessages(Sequence[Message]):
     Attributes:
         fields: The entries as JSON objects with `role` and `content`. The project's own entries also have
             `exchange_id`, `order` and `created_at`, in the format that `merge.lua` compares, and imports have
-            `accepted_at`; foreign entries, which other programs wrote, have none of these.
+            `accepted_at`. Foreign entries, which other programs wrote, have none of these.
     """
 
     __slots__ = ("_messages", "fields")

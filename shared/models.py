@@ -30,8 +30,8 @@ WIRE_VERSION: Final = 1
 # A message with a replaced exchange has its own version, so that an earlier release's drain refuses the message instead
 # of dropping it as a duplicate.
 REVISED_WIRE_VERSION: Final = 2
-# A message with an import has its own version, too: an earlier release's drain would compare its `created_at` with a
-# deletion, and drop an import that was accepted after the deletion.
+# A message with an import has its own version, too. An earlier release's drain would compare the import's `created_at`
+# with a deletion. So it would drop an import that was accepted after the deletion.
 IMPORT_WIRE_VERSION: Final = 3
 MAX_TEXT_LENGTH: Final = 200_000
 MAX_TITLE_LENGTH: Final = 80

@@ -1,4 +1,4 @@
-"""Finds unknown variables with a setting's prefix, e.g. misspelt ones, whose default would otherwise silently apply."""
+"""Finds unknown variables with a setting's prefix, e.g. misspelt names, which would otherwise have no effect."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Fields:
         """Return the first of these fields that has a value.
 
         Raises:
-            InvalidRecordError: None of them has one, or it is not text.
+            InvalidRecordError: None of the fields has a value, or the value is not text.
         """
         value = self.optional_text(*names)
         if value is None:

@@ -52,7 +52,7 @@ def read_mem0(file: Path, defaults: Defaults) -> Iterator[Item]:
 
 
 def _entries(file: Path) -> Iterator[Fields | InvalidRecordError]:
-    """Yield the entries of a file, also those inside a response's `results`, or inside arrays per memory."""
+    """Yield the entries of a file, also those inside a response's `results`."""
     for fields in read_documents(file):
         results = None if isinstance(fields, InvalidRecordError) else fields.values.get("results")
         if isinstance(fields, InvalidRecordError) or not isinstance(results, list):

@@ -39,9 +39,9 @@ class _Open:
 def pair_messages(items: Iterable[Item]) -> Iterator[Paired]:
     """Yield exchanges, in the order in which they become complete. Other items are yielded unchanged.
 
-    A user's message begins an exchange, and the assistant's next message completes it. If one of the two is missing,
-    the other one becomes an exchange whose second text is empty. A message of another role (`system`, `tool`) becomes
-    metadata of the exchange in which it occurs. Messages with different exchange ids never form one exchange.
+    A user's message begins an exchange, and the assistant's next message completes it. If one of these messages is
+    missing, the exchange has an empty text instead. A message of another role (`system`, `tool`) becomes metadata of
+    the exchange in which it occurs. Messages with different exchange ids never form one exchange.
     """
     threads: dict[str, _Open] = {}
     for item in items:
@@ -64,7 +64,7 @@ def _begins_next(current: _Open, message: ImportedMessage) -> bool:
         return True
     if message.role not in _ROLES:
         return False
-    # After an answer, the next message of either role begins an exchange; so does a second message of the user.
+    # After an answer, a message of either role begins the next exchange. A second message of the user begins it, too.
     return "assistant" in current.texts or message.role in current.texts
 
 

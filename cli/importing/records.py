@@ -44,7 +44,7 @@ class ImportedMessage:
 
     Attributes:
         position: Its place in the file, for errors.
-        exchange_id: The exchange that it belongs to; None if the file does not say so.
+        exchange_id: The exchange that the message belongs to; None if the file names none.
     """
 
     position: str
@@ -88,7 +88,7 @@ class ImportedPreferences:
 
 @dataclass(frozen=True, slots=True)
 class ImportedThread:
-    """A thread in an export of this project, which precedes its messages."""
+    """A thread in an export of this project. Its line precedes the lines of its messages."""
 
     position: str
     thread_id: str
@@ -118,8 +118,8 @@ class Defaults:
 class ExchangeIdentities:
     """Gives each exchange of an import its id and time.
 
-    The id is a UUIDv7 of the exchange's time. Its other bits are made from the source, the thread and the texts, so
-    that a repeated import, and the import of a longer export, store each exchange once. A thread's exchanges of one
+    The id is a UUIDv7 of the exchange's time. Its other bits are made from the source, the thread and the texts. So a
+    repeated import, or the import of a longer export, stores each exchange once. A thread's exchanges of one
     millisecond are numbered, because the API sorts them by their ids.
 
     Args:

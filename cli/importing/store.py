@@ -16,7 +16,7 @@ class ImportResult:
     """The result of an import so far.
 
     Attributes:
-        done: The number of exchanges that were sent, in the file's order.
+        done: The number of exchanges that were sent or skipped, in the file's order.
         stored: The number of exchanges that are stored. It includes exchanges that an earlier import stored.
         refused: The exchanges that the API refused.
     """

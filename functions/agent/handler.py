@@ -1,4 +1,4 @@
-"""The agent function's composition root and its handler, which responds to Lambda events."""
+"""The agent function's entry point. It reads the settings, creates the objects, and responds to Lambda events."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The agents and tools that a request may name.
 
-A deployment adds its own by plugins: see `plugins.py`.
+A deployment adds its own agents and tools by plugins: see `plugins.py`.
 """
 
 import inspect

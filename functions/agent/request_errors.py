@@ -1,4 +1,4 @@
-"""Errors of requests, which the HTTP half converts to problems."""
+"""Errors of requests, which the HTTP API converts to problems."""
 
 from collections.abc import Iterable
 from typing import Literal

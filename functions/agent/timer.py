@@ -17,7 +17,7 @@ class Timer:
         self._started = time.perf_counter()
 
     def record(self, part: str) -> None:
-        """Record the end of a part, or of a further section of it; the next part starts now."""
+        """Record the end of a part; the next part starts now. The durations of a repeated part are added."""
         now = time.perf_counter()
         self.seconds[part] = self.seconds.get(part, 0.0) + now - self._started
         self._started = now

@@ -29,7 +29,8 @@ _MAX_BACKOFF: Final = 60
 # and a half hours.
 _LONG_OUTAGE_RECEIVES: Final = 240
 _LONG_BACKOFF: Final = 600
-# Jitter, so that batches that failed at the same time are not redelivered at the same time.
+# The lowest random factor of a delay. With random delays, batches that failed at the same time are redelivered at
+# different times.
 _MIN_JITTER: Final = 0.8
 # An exchange whose time is ahead by more than this is invalid. No clock is this far ahead, and the exchange would
 # always be the last one of its thread.
@@ -86,7 +87,7 @@ class Drain:
         archive: L2.
         cache: L1.
         queue: The exchange queue and its dead-letter queue.
-        attempts: Counts attempts; None to store every batch together.
+        attempts: Counts attempts; None to store every batch as a whole.
         random: Random numbers from 0 to 1, for delays.
     """
 

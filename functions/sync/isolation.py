@@ -23,7 +23,7 @@ PROCESS_ENDED: Final = InvalidRecord(
 
 
 class Isolation:
-    """Counts the attempts to store a message. If Redis is down, it counts nothing, and a batch is stored together.
+    """Counts the attempts to store a message. If Redis is down, it counts nothing, and a batch is stored as a whole.
 
     Args:
         attempts: The store of counts; None to count nothing.
@@ -34,7 +34,7 @@ class Isolation:
         self._recorded_ids: set[str] = set()
 
     def split(self, messages: Sequence[SqsRecord]) -> tuple[list[SqsRecord], list[SqsRecord]]:
-        """Return the messages to store together, and the messages to store one by one, in the order to store them.
+        """Return the messages to store in one batch, and the messages to store one by one, in this order.
 
         A message gets an error if too many attempts to store it have ended the process. Only attempts on redelivered
         messages are recorded, so a first delivery needs no call.

@@ -26,9 +26,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-# The order key of `shared.ids.order_key` as a generated column, so that it always matches the row's id and time: the id
-# if it is a UUIDv7, otherwise the milliseconds of `created_at` in its first 48 bits. Every function in it is immutable,
-# as PostgreSQL requires.
+# The order key of `shared.ids.order_key` as a generated column, so that it always matches the row's id and time. It is
+# the id if the id is a UUIDv7, otherwise the id with the milliseconds of `created_at` in its first 48 bits. Every
+# function in it is immutable, as PostgreSQL requires.
 ORDER_KEY: Final = """\
 case when substr(exchange_id::text, 15, 1) = '7' then exchange_id
 else (lpad(to_hex(floor(extract(epoch from created_at at time zone 'UTC') * 1000)::bigint), 12, '0')
@@ -40,7 +40,7 @@ class Base(DeclarativeBase):
 
 
 class Conversation(Base):
-    """A thread. Its user and title are those of the exchange that was accepted first."""
+    """A thread. Its user and, unless it was renamed, its title are from the exchange that was accepted first."""
 
     __tablename__ = "conversations"
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 REPOSITORY = "https://github.com/hybrid-memory/hybrid-memory"
-# This priority runs the handler before Sphinx copies the files that pages link to, which has the default priority of
-# 500.
+# This priority runs the handler before Sphinx's own handler with the default priority 500, which copies the files that
+# pages link to.
 _FIRST = 100
 
 

@@ -35,8 +35,8 @@ class AcceptedExchanges:
     """The newest exchanges, limited in age, number and size.
 
     Attributes:
-        undurable: The keys of exchanges that only the outbox has, oldest first. The sweep also stores the outbox. An
-            exchange may be sent twice, because PostgreSQL stores each id once.
+        undurable: The keys of exchanges that only the outbox has, oldest first. The sweep also stores the outbox. If
+            both send an exchange, PostgreSQL stores it once.
     """
 
     def __init__(self) -> None:

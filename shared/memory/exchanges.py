@@ -90,7 +90,7 @@ class Exchanges:
                 archive.store([copies.exchange])
                 replacement = archive.replace_exchange(thread_id, exchange_id, texts, above=above, owner=owner)
         except ThreadNotFound as error:
-            # The backlog is checked as for a missing exchange, so that the response time does not differ.
+            # The backlog is checked, so that the response takes as long as for a missing exchange.
             self._may_be_queued(copies)
             raise ExchangeNotFound(str(exchange_id)) from error
         if replacement is None:
@@ -156,7 +156,7 @@ class Exchanges:
                 archive.store([copies.exchange])
                 outcome = archive.delete_exchange(thread_id, exchange_id, owner)
         except ThreadNotFound as error:
-            # The backlog is checked as for a missing exchange, so that the response time does not differ.
+            # The backlog is checked, so that the response takes as long as for a missing exchange.
             self._may_be_queued(copies)
             raise ExchangeNotFound(str(exchange_id)) from error
         if outcome == "unknown":

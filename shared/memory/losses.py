@@ -14,8 +14,8 @@ from shared.stores.cache import CacheState
 def may_lack_undrained(state: CacheState, uptime: float) -> bool:
     """Return whether Redis may have lost an exchange that is still undrained.
 
-    This is impossible if Redis never lost anything. It is also impossible if, since the loss, more time has passed than
-    an exchange waits in the queue, and PostgreSQL and the sweep have been up for that time.
+    This is impossible if Redis never lost anything. It is also impossible if two conditions hold: the last loss is
+    longer ago than an exchange waits in the queue, and PostgreSQL and the sweep have been up for longer than this wait.
     """
     age = state.seconds_since_loss()
     return age is None or not (age == math.inf or is_past_draining(age, uptime))

@@ -103,8 +103,8 @@ def _read_archive(
 def _without_archive(memory: Memory, redis_data: CacheRead, user_id: str | None) -> History:
     """Return Redis' data that is certainly not deleted.
 
-    Two kinds of exchanges may be deleted and are left out: those that only this process remembers, and those in a Redis
-    that was restored from an old copy.
+    Exchanges that only this process remembers may be deleted, so they are left out. Exchanges in a Redis that was
+    restored from an old copy are left out for the same reason.
     """
     listed = [each for each in redis_data.messages if redis_data.can_trust(each.acceptance_time)]
     undrained = [each for each in redis_data.undrained if redis_data.can_trust(each.acceptance_time)]
@@ -147,8 +147,8 @@ def _split_accepted(
             revisions[exchange.exchange_id] = exchange.revision
             newer[exchange.exchange_id] = exchange
     first = window.exchanges[0].order if window.exchanges else None
-    # An accepted exchange may belong before the window: a repeated exchange has the position of the first one with its
-    # id, and a replaced exchange keeps its position.
+    # An accepted exchange may belong before the window. A repeated exchange has the position of the first exchange with
+    # its id, and a replaced exchange keeps its position.
     may_be_older = [
         e
         for e in newer.values()

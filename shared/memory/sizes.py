@@ -1,8 +1,7 @@
 """Size limits of responses, and the sizes of texts in them.
 
 Lambda refuses a response of more than 6,291,556 bytes. The runtime writes the response as an event that contains the
-body's JSON as a string, so quotes are escaped twice, and some runtimes write a non-ASCII character as six or twelve
-bytes.
+body's JSON as a string, so quotes are escaped twice. Some runtimes write a non-ASCII character as six or twelve bytes.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ def size_in_event(content: object) -> int:
 
 
 def fits(content: object) -> bool:
-    """Return whether a response is small enough, also as the result of a direct invocation."""
+    """Return whether a response is small enough, for HTTP and for a direct invocation."""
     return fits_as_json(orjson.dumps(content))
 
 

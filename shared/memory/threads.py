@@ -55,8 +55,8 @@ class Threads:
             with suppress(StoreUnavailable):
                 return _with_undrained(stored, self._undrained_exchanges(thread_id, owner))
             return stored
-        # Another user's thread takes the same steps as a thread that is not stored, so that the response time does not
-        # differ.
+        # For another user's thread, the steps are the same as for a thread that is not stored, so that both responses
+        # take equally long.
         cached = self._read(thread_id, owner)
         exchanges = self._cached_exchanges(thread_id, cached, owner) if stored is None else []
         if not exchanges:
@@ -169,7 +169,7 @@ class Threads:
         try:
             renamed = self._memory.archive.rename(thread_id, title, owner)
         except ThreadNotFound:
-            # Redis is read as for a missing thread, so that the response time does not differ.
+            # Redis is read, so that the response takes as long as for a missing thread.
             self._read(thread_id, owner)
             raise
         if renamed is None:

@@ -24,8 +24,8 @@ TABLE: Final = "token_table.json"
 _SPACES: Final = " \t\n\v\f\r"
 _ASCII_MARKS: Final = "".join(chr(c) for c in range(128) if not chr(c).isalnum() and chr(c) not in _SPACES)
 _SEGMENTS: Final = re.compile("[A-Za-z]+|[0-9]+")
-# Contractions. Both encodings split them off, even from the beginning of a word. One encoding joins them to the
-# preceding word.
+# Contractions, such as `'s`. One encoding splits them off, even from the beginning of a word after an apostrophe. The
+# other encoding joins them to the preceding word.
 _CONTRACTION: Final = re.compile("(?:[sdmt]|ll|ve|re)", re.IGNORECASE)
 _DIGITS_OF_A_TOKEN: Final = 3
 _LINE_ENDS_OF_A_TOKEN: Final = 10

@@ -70,7 +70,7 @@ class Turn:
         """Return history and preferences: from L1 in one round trip, from L2 if L1 is incomplete.
 
         Raises:
-            ThreadNotFound: The thread must be this user's, and belongs to another.
+            ThreadNotFound: The thread must belong to this user, but belongs to another user.
             StoreUnavailable: The turn needs the thread's owner, and no store that has it responded.
         """
         if self._recalled is not None:
@@ -149,7 +149,7 @@ class Turn:
         UTC.
 
         Raises:
-            ThreadNotFound: The thread must be this user's, and belongs to another.
+            ThreadNotFound: The thread must belong to this user, but belongs to another user.
             StoreUnavailable: The turn needs the thread's owner, and no store that has it responded.
         """
         if self.thread_id is None:

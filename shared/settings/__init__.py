@@ -1,4 +1,4 @@
-"""Settings, one class per concern, which only the composition roots read from the environment (and `.env`)."""
+"""Settings, one class per concern. Only a program's entry point reads them from the environment (and `.env`)."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from shared.unknown_settings import unknown_settings
 
 def config(prefix: str) -> SettingsConfigDict:
     """Return the sources of settings: variables with the prefix, and `.env`."""
-    # A class is built at its first use, because no function uses all of them.
+    # A class is built at its first use, because no function uses all classes.
     return SettingsConfigDict(env_prefix=prefix, env_file=".env", extra="ignore", defer_build=True)
 
 

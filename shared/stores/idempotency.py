@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 from uuid import UUID
 
-# The lease of a key without a response, which is longer than a function runs.
+# The seconds for which a request holds a key without a response. They are more than the time that a function runs.
 LEASE_SECONDS: Final = 40
 # The time for which a key's response is stored.
 ANSWER_SECONDS: Final = 86_400
@@ -21,8 +21,8 @@ class KeyState:
         lease_id: Identifies this call's lease, for `release`.
         answer: The response's JSON, if there is one.
         has_all_keys: Whether the layer still has all keys that it ever stored.
-        age: For how many seconds the layer has lost no key except by eviction. An evicted key that PostgreSQL lacks was
-            recorded while PostgreSQL was down.
+        age: For how many seconds the layer has lost no key except by eviction. PostgreSQL has an evicted key, too,
+            unless PostgreSQL was down when the key was recorded.
         may_be_in_outbox: Whether the key's exchange may be in the layer's outbox.
     """
 

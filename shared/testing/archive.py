@@ -241,7 +241,7 @@ class InMemoryArchive(InMemoryStore):
         return cutoff, cutoffs
 
     def hidden_threads(self) -> HiddenThreads | None:
-        """Return None, because a deletion removes everything at once."""
+        """Return None, because a deletion removes everything immediately."""
         self.record_call("hidden_threads")
         return None
 

@@ -34,7 +34,8 @@ _MAX_FRAMES: Final = 6
 class Tracer:
     """Creates spans, and exports them in `flush`.
 
-    A span never contains an exception's text, which may quote a message. `error.type` has its class.
+    A span never contains an exception's text, which may quote a message. The attribute `error.type` contains the
+    exception's class.
 
     Args:
         service: The service's name, unless `OTEL_SERVICE_NAME` or `OTEL_RESOURCE_ATTRIBUTES` sets one.

@@ -1,1 +1,1 @@
-"""The agent half: models, and the run of an agent with its tools."""
+"""The agent function's models, and the run of an agent with its tools."""

@@ -1,1 +1,1 @@
-"""The HTTP half: parses events, validates and routes requests, turns errors into problems, and serves the page."""
+"""The HTTP API: parses events, validates and routes requests, turns errors into problems, and serves the page."""

@@ -79,7 +79,7 @@ def _with_user(request: _Turn, caller: Caller) -> _Turn:
     return request if user_id == request.user_id else request.model_copy(update={"user_id": user_id})
 
 
-# A coroutine, because FastAPI would run a plain function in a thread.
+# This function is a coroutine, because FastAPI would run a plain function in a thread.
 async def _authorized_user(user_id: UserPath, caller: RequestCaller) -> str:
     caller.resolve_user(user_id, "path")
     return user_id

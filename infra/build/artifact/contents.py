@@ -32,7 +32,7 @@ _UNUSED: Final = (
     ".lock",
     # The second of two documentation pages; `/docs` is the first.
     "fastapi_offline/static/redoc.standalone.js",
-    # Another kind of API with its own page, and tools that this project does not use.
+    # A second API framework with its own page, and tools. This project uses neither.
     "aws_lambda_powertools/event_handler",
     "aws_lambda_powertools/utilities/auth_alpha",
     "aws_lambda_powertools/utilities/circuit_breaker",

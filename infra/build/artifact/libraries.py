@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 _MAGIC: Final = b"\x7fELF\x02\x01"  # 64 bits, little endian: both architectures
-# Positions in the header: the segment table's offset, entry size and count, and the same values of the section table,
-# which are set to zero.
+# Positions in the header: the offset of the segment table, its entry size and count, and the same for the section
+# table. The offset and the count of the section table are set to zero.
 _SEGMENTS_AT: Final = 32
 _SEGMENTS: Final = 54
 _SECTIONS_AT: Final = 40

@@ -91,8 +91,8 @@ class RedisConnection:
     """Sends pipelines. A pipeline is one round trip, not a transaction: its keys may be on different nodes.
 
     Attributes:
-        identity: The server and the history of its data (`run_id` and `master_replid` of INFO), which change after a
-            restart and a failover behind the same name. None if the server does not report them.
+        identity: The ids of the server and of its data's history (`run_id` and `master_replid` of INFO). They change
+            after a restart, and after a failover behind the same name. None if the server does not report them.
         connects: The number of connections so far. If the identity is unknown, a caller detects a new connection by
             this number.
     """
@@ -158,8 +158,8 @@ class RedisConnection:
         """Send the commands that `fill` queues in one round trip and return the replies.
 
         The reply of a refused command is an exception. If a reply reports a wrong server or a lost session, all
-        commands are sent once more on a new connection, because after a failover the same name leads to another server.
-        So `fill` may be called twice.
+        commands are sent once more on a new connection. After a failover, the same name leads to another server. So
+        `fill` may be called twice.
 
         Raises:
             StoreUnavailable: Redis did not respond.

@@ -176,7 +176,7 @@ def without_placeholder(entries: Sequence[bytes]) -> Sequence[bytes]:
 
 
 def is_first(entry: bytes, generation: str | None) -> bool:
-    """Return whether the entry has a seal of this generation that says that it is its thread's first entry."""
+    """Return whether the entry has the seal `first` with this generation."""
     return generation is not None and seal_of(entry) == ("first", generation)
 
 

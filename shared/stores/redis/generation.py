@@ -1,9 +1,10 @@
 """Generations: the periods in which Redis has missed no write.
 
 The seal of a list or of a user's preferences names the generation in which PostgreSQL confirmed that they are complete.
-The seal is valid only in that generation. A generation ends when Redis may have lost a write: another server responds
-under the same name (after a restart from a snapshot, or a failover), Redis is empty, or a process saw a write fail.
-After that, the first reader of each key compares the key with PostgreSQL, and seals it for all readers.
+The seal is valid only in that generation. A generation ends when Redis may have lost a write. There are three cases:
+another server responds under the same name (after a restart from a snapshot, or a failover), Redis is empty, or a
+process saw a write fail. In the next generation, the first reader of each key compares the key with PostgreSQL, and
+seals it for all readers.
 """
 
 from __future__ import annotations

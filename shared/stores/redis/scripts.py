@@ -6,7 +6,7 @@ from typing import Final
 
 
 def _script(name: str) -> str:
-    """Return a script without comments and indentation, because a server without a cache gets it with each call."""
+    """Return a script without comments and indentation. A server without a script cache gets it with each call."""
     lines = (line.strip() for line in (Path(__file__).parent / name).read_text().splitlines())
     return "\n".join(line for line in lines if line and not line.startswith("--"))
 

@@ -50,7 +50,8 @@ class ListWriter(CacheLink):
                 self._remember_unmerged(replace(append, after=None))
             raise
         if replies is None:
-            # The sweep stores the exchange from the outbox. The list gets it then, or before this process' next call.
+            # The sweep stores the exchange from the outbox. The list gets the exchange then, or before this process'
+            # next call.
             self._remember_unmerged(replace(append, in_outbox=False, after=None))
             return CacheAppendResult(is_cached=False, is_in_outbox=True)
         outcome = append.parse_replies(replies)
@@ -123,7 +124,7 @@ class ListWriter(CacheLink):
         if window.cutoff is not None:
             queue_tombstone(pipe, tombstone_key(thread_id), window.cutoff)
         self._lists.queue_deleted(pipe, thread_id, window.deleted)
-        # A Redis that was restored from older data may contain exchanges that were deleted after that data was saved.
+        # A Redis that was restored from an old copy may contain exchanges that were deleted after the copy was made.
         removed = [*drained, *(each for each in undrained if window.has_deleted(each.exchange_id, each.acceptance))]
         if removed:
             pipe.hdel(undrained_key(thread_id), *(undrained_field(each.exchange_id, each.revision) for each in removed))
