@@ -127,7 +127,7 @@ class Exchange:
         revision: How often the texts were replaced. If two exchanges have the same id, the one with the higher revision
             is stored; if their revisions are equal, the one that was accepted first.
         request_id: The id of the request, for logs only. In the queue it is a message attribute.
-        keyed: The request's idempotency key, which PostgreSQL learns when the exchange is stored.
+        keyed: The request's idempotency key, which PostgreSQL stores together with the exchange.
         accepted_at: When an import was accepted, in UTC; None for any other exchange.
         order: The order key, computed once.
     """

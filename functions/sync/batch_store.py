@@ -54,9 +54,9 @@ class BatchResult:
 class BatchStore:
     """Stores batches. One instance per process remembers how many records PostgreSQL can store in one transaction.
 
-    A part that PostgreSQL refuses is halved until each refused record is found. The halves are stored after all other
-    parts. A part that takes too long is split into tenths, and later parts have that size. The size doubles while
-    PostgreSQL is fast.
+    A part of a batch that PostgreSQL refuses is halved until each refused record is found. The halves are stored after
+    all other parts. A part that takes too long is split into tenths, and later parts have that size. The size doubles
+    while PostgreSQL is fast.
     """
 
     def __init__(self, archive: Archive, clock: Callable[[], float] = time.monotonic) -> None:

@@ -193,7 +193,8 @@ class Drain:
                 # SQS is down, and each other message would only wait for its timeout.
                 is_sqs_down = True
             if is_sqs_down:
-                # The message stays in the queue. SQS redelivers it, and moves it itself after too many receives.
+                # The message stays in the queue. SQS redelivers it, and after too many receives, SQS itself moves it to
+                # the dead-letter queue.
                 outcome.failed.append(message.message_id)
                 _log(logging.WARNING, "message not sent to the dead-letter queue", message, error)
                 continue
@@ -203,7 +204,7 @@ class Drain:
     def _wait(self, waiting: Sequence[SqsRecord], outcome: DrainResult) -> None:
         """Leave messages in the queue, with a delay that grows with each receive."""
         outcome.failed.extend(message.message_id for message in waiting)
-        # All messages get the same random factor, so that SQS redelivers them together.
+        # All messages get the same random factor, so that SQS redelivers them at the same time.
         jitter = _MIN_JITTER + (1 - _MIN_JITTER) * self._random()
         by_delay: dict[int, list[SqsRecord]] = {}
         for message in waiting:

@@ -34,7 +34,7 @@ class Isolation:
         self._recorded_ids: set[str] = set()
 
     def split(self, messages: Sequence[SqsRecord]) -> tuple[list[SqsRecord], list[SqsRecord]]:
-        """Return the messages to store in one batch, and the messages to store one by one, in this order.
+        """Return the messages to store in one batch, and those to store one by one, fewest attempts first.
 
         A message gets an error if too many attempts to store it have ended the process. Only attempts on redelivered
         messages are recorded, so a first delivery needs no call.

@@ -1,4 +1,4 @@
-"""The scheduled sweep: drains the outbox, updates stale caches, deletes rows of deletions and expired rows."""
+"""The scheduled sweep: drains the outbox, updates stale caches, and deletes rows of deleted data and expired rows."""
 
 from __future__ import annotations
 

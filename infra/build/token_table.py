@@ -1,6 +1,6 @@
 """Writes `shared/memory/token_table.json` from two vocabularies: `python -m infra.build.token_table`.
 
-It takes a few minutes.
+The script takes a few minutes.
 
 It checks every assumption of `shared/memory/token_count.py`, and leaves out entries that violate one.
 """

@@ -2,8 +2,8 @@
 
 The patches depend on the pinned version:
 - the function gets a REST API's path percent-encoded, as on AWS, so that `a%2Fb` stays one segment;
-- a stage's URL without a trailing slash redirects to the one with it. On AWS the function does that, but here
-  the function cannot distinguish the two URLs;
+- a stage's URL without a trailing slash redirects to the URL with a slash. On AWS the function does that, but here the
+  function cannot distinguish the two URLs;
 - an SQS event source fills batches up to its BatchSize, not only up to ten;
 - only one thread at a time changes a queue, so that a message sent while a batch is deleted is not lost;
 - an invalid delay is refused, as by SQS, because `/health` tests the queue with a message that SQS refuses;
@@ -66,7 +66,7 @@ def with_encoded_paths(inner: Asgi) -> Asgi:
 
 
 def with_finished_stages(inner: Asgi) -> Asgi:
-    """Return an application that redirects a stage's URL without a trailing slash to the one with it."""
+    """Return an application that redirects a stage's URL without a trailing slash to the URL with a slash."""
 
     async def application(scope: Scope, receive: Any, send: Any) -> None:
         if scope["type"] == "http" and scope["method"] == "GET" and (stage := BARE_STAGE.fullmatch(scope["path"])):

@@ -195,7 +195,7 @@ class Turn:
         if durability == "none" and appended.is_in_outbox:
             durability = "redis"
         if durability == "none":
-            # The reasons are not logged here, because each store has logged its own.
+            # The reasons are not logged here, because each store has logged its reason.
             _logger.error("no store accepted an exchange", extra={"exchange_id": str(exchange.exchange_id)})
             return AppendResult(exchange.exchange_id, "none", cached=False, degraded=degraded)
         is_import = exchange.accepted_at is not None

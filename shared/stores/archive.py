@@ -41,7 +41,7 @@ class Window:
 
     Attributes:
         exchanges: Oldest first, at most the requested number.
-        is_all: Whether the thread has no older exchanges.
+        is_all: Whether the thread has no exchanges before these.
         cutoff: The order key of the thread's last deletion; None if it was never deleted.
         deleted: The most recently deleted exchanges of the thread.
         owner: The thread's owner.
@@ -116,7 +116,7 @@ class MessagePosition:
 
 
 class Archive(Protocol):
-    """L2: PostgreSQL. Every method raises `StoreUnavailable` if it does not respond."""
+    """L2: PostgreSQL. Every method raises `StoreUnavailable` if PostgreSQL does not respond."""
 
     def window(self, thread_id: str, limit: int, users: Collection[str] = ()) -> Window:
         """Return the newest `limit` exchanges, the thread's owner, and the cutoffs of the deleted users in `users`."""
@@ -131,7 +131,8 @@ class Archive(Protocol):
 
         Raises:
             InvalidRecord: PostgreSQL refuses the data of an exchange.
-            StatementRefused: PostgreSQL refuses the statement for another reason, because of one exchange or of all.
+            StatementRefused: PostgreSQL refuses the statement for another reason, which may concern one exchange or all
+                of them.
             StoreBusy: The statement took too long.
         """
         ...
@@ -239,8 +240,8 @@ class Archive(Protocol):
     def remove_deleted(self) -> int:
         """Remove rows of deleted exchanges that a previous release stored again; return the number of threads.
 
-        Each call checks the next few thousand of the last day's deleted exchanges. After the last one, it starts again
-        with the first one. For each thread it records that L1 needs an update.
+        Each call checks the next few thousand of the last day's deleted exchanges. After the last of these exchanges,
+        the next call starts again with the first. For each changed thread, a call records that L1 needs an update.
         """
         ...
 

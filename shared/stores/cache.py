@@ -21,8 +21,8 @@ class CacheState:
         clock: The current time by the clock that all processes share.
         generation: The current generation; None if L1 may have missed writes, so that no seal is valid.
         lost_at: The last time at which L1 may have lost data: it was emptied, it evicted keys, or its clock was set.
-            -inf if this is the first L1. None if `record_loss` was not called since the loss. A read checks evictions
-            only if the list is not sealed.
+            -inf if this is the deployment's first Redis, which has lost nothing. None if `record_loss` was not called
+            since the loss. A read checks evictions only if the list is not sealed.
         evictions: The number of keys that L1 has evicted, for `record_loss`; None if the read does not include it.
         has_outbox: Whether the outbox has entries. It is False if the list is sealed.
         suspect_until: If L1 was restored from an old copy, it may lack deletions. So an exchange that was accepted
@@ -54,7 +54,7 @@ class CacheRead:
         is_sealed: Whether `messages` is sealed: no exchange of the window is missing.
         token: The token for `refill`, which the list carries while it is not sealed; None if it carries none.
         undrained: The thread's undrained exchanges that L1 has. `read` omits them if the list is sealed, because the
-            list contains them; `peek` does not.
+            list contains them. `peek` never omits them.
         cutoff: The order key of the thread's last deletion; None if L1 has none.
         deleted: The deleted exchanges of the thread, as far as L1 has them.
         preferences: The user's hash.

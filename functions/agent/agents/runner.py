@@ -42,11 +42,11 @@ class MemorySource(Protocol):
 class AgentRunner:
     """Runs agents on the configured model. The first run loads the model, and later runs reuse it.
 
-    A runner belongs to one event loop, because the model's connections do.
+    A runner belongs to one event loop, because the model's connections belong to one loop.
 
     Args:
         settings: The model and its timeout.
-        search: Searches a user's older conversations, for the search tool.
+        search: Searches a user's other conversations, for the search tool.
         tracer: Creates spans of the model's requests; None if tracing is off.
 
     Raises:
@@ -93,7 +93,7 @@ class AgentRunner:
             prompt: The user's message.
             memory: The turn's memory. It is shortened if the model rejects the context as too long.
             thread_id: The current conversation, which a search excludes.
-            user_id: The user whose older conversations may be searched; None if unknown.
+            user_id: The user whose other conversations may be searched; None if unknown.
 
         Raises:
             UnknownAgentError: No such agent.

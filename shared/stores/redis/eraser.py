@@ -30,8 +30,8 @@ class ListEraser(CacheLink):
     def forget_threads(self, cutoffs: Mapping[str, UUID]) -> None:
         """Write the tombstones, then remove the exchanges up to each cutoff.
 
-        A concurrent merge finds the tombstone, or the removal finds the merged exchange. Exchanges after the cutoff
-        stay, because they belong to a new conversation.
+        Either a concurrent merge finds the tombstone, or the removal finds the merged exchange. Exchanges after the
+        cutoff stay, because they belong to a new conversation.
         """
         self._drop_unmerged(lambda exchange: is_reached(exchange.acceptance, cutoffs.get(exchange.thread_id)))
         names = list(cutoffs)
@@ -53,7 +53,7 @@ class ListEraser(CacheLink):
     def forget_exchanges(self, thread_id: str, exchange_ids: Collection[UUID]) -> None:
         """Record the ids as deleted, then remove the exchanges.
 
-        A concurrent merge finds the record, or the removal finds the merged exchange.
+        Either a concurrent merge finds the record, or the removal finds the merged exchange.
         """
 
         def fill(pipe: Pipeline) -> None:

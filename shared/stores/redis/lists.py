@@ -33,7 +33,7 @@ from shared.stores.redis.scripts import MERGE, REMOVE_ENTRIES, SET_TOMBSTONE
 # then in the dead-letter queue (14 days).
 _DELETED_SECONDS: Final = 21 * 86_400
 _TOMBSTONE_SECONDS: Final = 4 * 86_400
-# The queue's retention period. Exchanges stay in the undrained hash at least as long.
+# The queue's retention period. Exchanges stay in the undrained hash for at least this time.
 _UNDRAINED_SECONDS: Final = 4 * 86_400
 _MAX_FIELDS: Final = 100
 
@@ -86,8 +86,9 @@ class AppendOutcome:
     """The result of an append.
 
     Attributes:
-        cutoff: The order key of the newest deletion that includes the exchange; None if no deletion includes it.
-        thread_cutoff: The order key of the thread's deletion if it includes the exchange, else None.
+        cutoff: The order key of the newest deletion that includes the exchange or is later than `Append.after`; None if
+            there is no such deletion.
+        thread_cutoff: The order key of the thread's deletion if it is one of these deletions, else None.
         was_drained: Whether the drain stored the exchange before the append.
     """
 
@@ -104,7 +105,7 @@ class Append:
         is_drained: Whether L2 has the exchange, so that it is not added to the undrained hash.
         in_outbox: Whether the exchange is added to the outbox, because neither the queue nor L2 has it.
         after: The order key of the last deletion of the thread that the caller knows. The append is undone if the
-            thread was deleted since. None for no condition.
+            thread was deleted after that deletion. None for no condition.
     """
 
     exchange: Exchange

@@ -49,9 +49,9 @@ class ReadCommands:
         self._commands |= {"probe": PROBE_WRITE, "replication": ("INFO", "replication")}
 
     def add_generation_start(self, epoch_fields: Mapping[Any, Any]) -> None:
-        """Add the write of a new epoch with these fields."""
+        """Add the write of the key `memory:epoch` with these fields, which starts a generation."""
         fields = [text for item in epoch_fields.items() for text in item]
-        # Redis may have lost data, so no field of the old epoch is valid.
+        # Redis may have lost data, so no old field of this key is valid.
         self._commands |= {"epoch_removed": ("DEL", EPOCH), "epoch_written": ("HSET", EPOCH, *fields)}
 
     def add_unsealed_reads(self, thread_id: str) -> None:
@@ -67,7 +67,7 @@ class ReadCommands:
         self._commands["undrained"] = ("HVALS", undrained_key(thread_id))
 
     def add_state(self) -> None:
-        """Add reads of Redis' clock and of the epoch."""
+        """Add reads of Redis' clock and of `memory:epoch`, which names the current generation."""
         self._commands |= {"time": ("TIME",), "epoch": READ_EPOCH}
 
     def add_thread(self, thread_id: str, max_messages: int, token: tuple[str, str] | None) -> None:

@@ -82,7 +82,7 @@ class ListReader(CacheLink):
         return self._read_once(commands, thread_id, user_id, generation, has_rest=True).read()
 
     def _read_epoch_on_new_connection(self) -> Epoch:
-        """Read the epoch on a new connection. Connecting also reads the server's identity."""
+        """Read the key `memory:epoch` on a new connection. Connecting also reads the server's identity."""
         self._connection.disconnect()
         return read_epoch(self._call(lambda pipe: queue_commands(pipe, READ_EPOCH), is_read=True)[0])
 
