@@ -19,8 +19,8 @@ class ThreadFollower:
     """Returns the new messages of a thread.
 
     Each poll reads from the newest message back to the *floor*: ten minutes before the newest message of the last
-    complete reading. So a message may be accepted out of order, and a reading may fail, without a gap. Times are the
-    API's own: this machine's clock does not matter.
+    complete reading. So no message is missed if messages are accepted out of order, or if a reading fails. Times are
+    the API's own: this machine's clock does not matter.
 
     Attributes:
         degraded: Layers that did not respond to the last reading. The floor does not move while messages may be

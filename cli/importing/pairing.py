@@ -80,7 +80,7 @@ def _add(current: _Open, message: ImportedMessage) -> None:
 
 
 def _add_metadata(current: _Open, message: ImportedMessage) -> None:
-    """Add a message's metadata. The answer's are under the key `assistant` if the user's message has some too."""
+    """Add a message's metadata. If the user's message has metadata, the key `assistant` contains the answer's."""
     if not message.metadata:
         return
     if current.metadata and message.role == "assistant":

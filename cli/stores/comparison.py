@@ -11,7 +11,7 @@ from uuid import UUID
 from shared.models import Message
 from shared.stores.redis.entries import decode, is_first, without_placeholder
 
-# Order keys that are less and greater than all keys of exchanges.
+# An order key that is less than the keys of all exchanges, and one that is greater.
 _LOWEST_ORDER: Final = UUID(int=0)
 _HIGHEST_ORDER: Final = UUID(int=(1 << 128) - 1)
 Kind = Literal["not_stored", "missing", "content", "order", "duplicate", "unreadable"]
@@ -62,12 +62,12 @@ def compare(
     """Compare a thread's list in L1 with the thread's newest messages in L2.
 
     Both must have the same exchanges in the same order with the same texts and metadata. The comparison begins at the
-    list's oldest exchange, or at the thread's first exchange if the list is sealed as complete.
+    list's oldest exchange, or at the thread's first exchange if the list's seal says that the list begins there.
 
     Args:
         thread_id: The thread, named in the differences.
         entries: The complete list, oldest first.
-        stored: The messages in L2, oldest first, including some before the list's oldest if there are any.
+        stored: The messages in L2, oldest first, including some from before the list's oldest message, if they exist.
         now: The current time, for ages.
         grace: How long only one layer may have an exchange.
         generation: Redis' current generation; a seal of an earlier generation is invalid.

@@ -171,7 +171,7 @@ class Exchanges:
             raise ExchangeNotFound(str(exchange_id))
 
     def _require_known(self, thread_id: str, exchange_id: UUID, owner: str | None, copies: _Copies) -> None:
-        """Raise an error if this caller's exchange may exist although neither PostgreSQL nor Redis has it."""
+        """Raise an error if the exchange may be queued for this caller although neither PostgreSQL nor Redis has it."""
         if not self._may_be_queued(copies):
             return
         if owner is not None:
