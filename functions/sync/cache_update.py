@@ -23,7 +23,8 @@ class CacheUpdate:
         """Merge stored exchanges into existing lists of L1.
 
         Returns:
-            Whether L1 is updated now; and whether its update is certain, now or by the sweep.
+            Two values: whether L1 is updated now, and whether L1 is updated for certain, either now or later by the
+            sweep.
         """
         try:
             unsealed = self._cache.merge_stored(result.effective)

@@ -246,8 +246,8 @@ def backoff(receives: int) -> int:
 def _read(message: SqsRecord) -> Exchange:
     """Return the message's exchange.
 
-    An id may be from a clock that was days ahead, and the exchange is stored even then. The limit is relative to the
-    later of SQS's clock and this machine's clock, because this machine's clock may be behind.
+    An exchange is stored even if a clock that was days ahead created its id. The limit is relative to the later time of
+    SQS's clock and this machine's clock, because this machine's clock may be behind.
 
     Raises:
         InvalidRecord: It can never be stored.

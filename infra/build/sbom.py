@@ -50,7 +50,7 @@ def python_bill(name: str, requirements: str, kind: str) -> dict[str, Any]:
     """
     command = [str(_TOOL), "requirements", "--pyproject", "pyproject.toml", "--mc-type", kind]
     command += ["--output-reproducible", "--no-validate"]  # the tests validate all bills
-    # A requirement file does not say which package requires which. The tool warns about this.
+    # A requirement file does not contain the dependencies between packages. The tool warns about this.
     environment = os.environ | {"PYTHONWARNINGS": "ignore::UserWarning"}
     bill = _run([*command, requirements], ROOT, environment)
     # The functions are parts of one project, and the client declares its version in its code.

@@ -93,8 +93,8 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
 ) -> FastAPI:
     """Return the application. Without a guard, it requires no tokens.
 
-    The routes do not declare their responses, because only the OpenAPI description needs the response models. It adds
-    them when it is requested.
+    The routes do not declare their responses, because only the OpenAPI description needs the response models. They are
+    added when a client requests the description.
 
     Every route is `async` and calls the stores synchronously. A process serves one request at a time, so a thread pool
     would only add costs.

@@ -90,8 +90,8 @@ _UNUSED: Final = (
     "pydantic_ai/models/xai.py",
     "pydantic_ai/realtime",
     "pydantic_ai/ui",
-    # All of the SDK but Chat Completions, which is the only part in use: assistants, voice, training, account
-    # administration.
+    # Parts of the SDK that this project does not use, because it uses only Chat Completions: assistants, voice,
+    # training, account administration.
     "openai/lib/beta",
     "openai/lib/browser.py",
     "openai/lib/computer.py",

@@ -126,7 +126,7 @@ def execute_as_text(connection: psycopg.Connection[DictRow], query: bytes, param
 
 
 def _translate_begin_error(error: psycopg.Error) -> Exception:
-    """Translate an error of a transaction's begin. No record can have caused it, because no data was sent before."""
+    """Translate an error at the begin of a transaction. No record caused it, because no data was sent before."""
     if isinstance(error, psycopg.errors.FeatureNotSupported):
         # A standby refuses to begin a writing transaction.
         return WrongServer()
