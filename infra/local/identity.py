@@ -34,7 +34,7 @@ class Identity:
         return os.geteuid() if self.kind in {"same", "namespace"} else self.uid
 
     def command(self, program: list[str], *, parent: int = 0, must_write: Path | None = None) -> list[str]:
-        """Return the command line that runs `program` as this user and ends it with process `parent`."""
+        """Return a command line that runs `program` as this user. The program is killed when process `parent` ends."""
         launcher = [sys.executable, "-I", "-S", str(LAUNCHER), "--parent", str(parent), "--as", self.kind]
         launcher += ["--uid", str(self.uid), "--gid", str(self.gid)]
         if must_write is not None:

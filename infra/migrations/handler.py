@@ -30,7 +30,7 @@ _PAUSE_SECONDS: Final = 3
 # The time reserved for sending the reason of a failure. Without a response, CloudFormation waits until its own timeout.
 _RESPONSE_SECONDS: Final = 30
 _MAX_REASON: Final = 1000
-# Two settings: the functions' user ('' for the owner), and whether to create this user. Existing databases get no user.
+# Two settings: the functions' user ('' for the owner), and whether to create it: not in an operator's own database.
 _USER: Final = "MIGRATION__FUNCTION_USER"
 _MAKES_USER: Final = "MIGRATION__MAKES_USER"
 

@@ -34,7 +34,7 @@ def trace_sends(tracer: Tracer, send: Callable[..., Any], queue_url: str) -> Non
 
 
 def trace_queue_calls(tracer: Tracer, queue_url: str | None, *methods: Callable[..., Any]) -> None:
-    """Create a span for every call to a queue that sends no exchange."""
+    """Create a span for each queue call that does not send an exchange."""
     for method in methods:
         tracer.wrap(method, f"{method.__name__} {queue_name(queue_url)}", queue_attributes(queue_name(queue_url)))
 

@@ -1,6 +1,6 @@
-"""A start of LocalStack's own code on 127.0.0.1, with functions in processes instead of containers.
+"""Starts LocalStack on 127.0.0.1, with each function in a process instead of a container.
 
-The program runs in `.venv-localstack`, which contains LocalStack, with the environment of `tests/localstack/server.py`.
+It runs with the Python of `.venv-localstack`. `tests/localstack/server.py` sets its environment variables.
 """
 
 from functools import partial
