@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,9 @@ REASON = "needs tokens of each provider, which its own test has"
 def written(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
     """Run the page's local issuer, and return the variables that it writes."""
     command = [sys.executable, "-m", "tests.support.provider_tokens", request.param, "--to", str(tmp_path / "identity")]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as issuer:
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as issuer, ExitStack() as cleanup:
+        # Without this, an issuer that a failed fixture leaves behind would never end.
+        cleanup.callback(issuer.kill)
         assert issuer.stdout is not None
         assert "are written" in issuer.stdout.readline()
         files = [(tmp_path / "identity" / name).read_text() for name in ("settings.sh", "tokens.sh")]
@@ -35,8 +38,8 @@ def written(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str
         variables = {name: value for name, _, value in (each.partition("=") for each in assignments)}
         assert documented_settings(request.param).keys() <= variables.keys()
         yield variables
-        issuer.send_signal(signal.SIGINT)
-        assert issuer.wait(timeout=20) == 0
+        issuer.terminate()
+        assert issuer.wait(timeout=20) == -signal.SIGTERM
 
 
 def test_the_first_call_works_with_each_provider(written: dict[str, str], tmp_path: Path) -> None:
