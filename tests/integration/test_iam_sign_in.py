@@ -99,7 +99,7 @@ def test_missing_credentials_count_as_an_outage(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
     aws_tokens._session.cache_clear()
-    with pytest.raises(StoreUnavailable, match="redis did not answer: no AWS credentials"):
+    with pytest.raises(StoreUnavailable, match="redis did not answer: the process has no AWS credentials"):
         aws_tokens.cache_token("group", "user")
     aws_tokens._session.cache_clear()
 

@@ -190,7 +190,11 @@ class Actions:
         order = self.world.exchange_of(text).order
         if not self.world.faults.failed_stores and not self.world.faults.down:
             self.check_id_time(order, text)
-        late = [one for one in started.listed if one.order >= order and not self.world.is_import(one.text)]
+        late = [
+            one
+            for one in started.listed
+            if one.order >= order and not self.world.is_import(started.thread, one.exchange_id)
+        ]
         if late:
             report_violation("Causal", f"{text} with order key {order} is older than {late}, which its turn had loaded")
         return entry, text

@@ -258,9 +258,9 @@ class World:
         """Return the last exchange with this text."""
         return next(each for each in reversed(self.sent) if each.user_message == f"u {text}")
 
-    def is_import(self, text: str) -> bool:
-        """Return whether an exchange with this text was imported."""
-        return any(each.accepted_at is not None for each in self.sent if each.user_message == f"u {text}")
+    def is_import(self, thread: str, exchange_id: UUID) -> bool:
+        """Return whether the exchange was imported. It stays an import if its texts are replaced."""
+        return any(each.accepted_at is not None for each in self.sent if each.key == (thread, exchange_id))
 
     def close(self) -> None:
         """Close every connection."""

@@ -19,6 +19,7 @@ _REFUSALS_OUTSIDE_THE_SCHEMA: Final = (
     "must not be . or ..",
     "is not a cursor of this list",
     "is from the future",
+    "created_at: is ",  # not before 1970, in the past, and the millisecond of a UUIDv7
     "metadata: must ",
     "There is no agent",
     "There is no tool",
