@@ -20,6 +20,7 @@ from cli.output import (
     endpoints_as_json,
     print_endpoints,
     print_json,
+    print_preview_end,
     print_table,
     printable,
     progress,
@@ -166,7 +167,7 @@ def redrive(
         text = f"Would move {total} dead letters back to the exchange queue." if total else "There is nothing to move."
         _print(deployment, answer, text, as_json=as_json)
         if total and not as_json:
-            echo("Nothing was changed. Repeat with --yes to do it.")
+            print_preview_end()
         return
     result = RedriveResult()
     task = None if is_copy_forced else connect.start_move(dead, live, rate)
@@ -221,7 +222,7 @@ def purge(deployment: Deployment, *, yes: Yes = False, as_json: AsJson = False) 
     answer = {"preview": not yes, "total": total, "deleted": total if yes else 0, "is_approximate": True}
     _print(deployment, answer, f"{verb} about {total} dead letters permanently.", as_json=as_json)
     if not yes and not as_json:
-        echo("Nothing was changed. Repeat with --yes to do it.")
+        print_preview_end()
 
 
 def _print(deployment: Deployment, answer: dict[str, Any], text: str, *, as_json: bool) -> None:

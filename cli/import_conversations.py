@@ -23,6 +23,7 @@ from cli.output import (
     endpoints_as_json,
     print_endpoints,
     print_json,
+    print_preview_end,
     print_table,
     printable,
     progress,
@@ -32,7 +33,6 @@ from cli.times import iso_time
 from hybrid_memory_client import MemoryClientError
 
 _MAX_SHOWN: Final = 20
-_NOT_CHANGED: Final = "Nothing was changed."
 
 
 @command
@@ -121,10 +121,11 @@ def _sources(deployment: Deployment) -> dict[str, Any]:
 
 def _finish_preview(plan: Plan, *, is_refused: bool, yes: bool, as_json: bool) -> None:
     if is_refused:
-        warn(f"Error: {len(plan.invalid)} records are invalid. Correct them, or give --skip-invalid. {_NOT_CHANGED}")
+        invalid = f"Error: {len(plan.invalid)} records are invalid."
+        warn(f"{invalid} Correct them, or give --skip-invalid. Nothing was changed.")
         raise typer.Exit(PROBLEM_FOUND)
     if not yes and not as_json:
-        echo(f"{_NOT_CHANGED} Repeat with --yes to do it.")
+        print_preview_end()
 
 
 def _print_stop(result: ImportResult, plan: Plan) -> None:

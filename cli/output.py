@@ -67,6 +67,11 @@ def warn(text: str) -> None:
     typer.echo(text, err=True)
 
 
+def print_preview_end() -> None:
+    """Print how to run a command that has only shown what it would do."""
+    echo("Nothing was changed. Repeat with --yes to do it.")
+
+
 def count_of(number: int, noun: str) -> str:
     """Return a number with its noun, e.g. `1 thread` or `2 threads`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

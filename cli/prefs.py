@@ -13,7 +13,17 @@ from cli.arguments import UserId
 from cli.command import INVALID_USAGE, command, group
 from cli.deployment import Deployment
 from cli.options import AsJson, Yes
-from cli.output import count_of, echo, endpoints_as_json, print_endpoints, print_json, print_table, printable, warn
+from cli.output import (
+    count_of,
+    echo,
+    endpoints_as_json,
+    print_endpoints,
+    print_json,
+    print_preview_end,
+    print_table,
+    printable,
+    warn,
+)
 from cli.pager import paged
 
 app = group("Show and change a user's preferences.")
@@ -105,4 +115,4 @@ def _print(
             print_table(("name", "value"), sorted(preferences.items()))
         echo(f"{printable(user)} {'would have' if is_preview else 'has'} {count_of(len(preferences), 'preference')}.")
         if is_preview:
-            echo("Nothing was changed. Repeat with --yes to do it.")
+            print_preview_end()

@@ -23,6 +23,7 @@ from cli.output import (
     endpoints_as_json,
     print_endpoints,
     print_json,
+    print_preview_end,
     print_table,
     printable,
     styled,
@@ -237,4 +238,4 @@ def delete(deployment: Deployment, threads: ThreadIds, *, yes: Yes = False, as_j
     print_table(COLUMNS, [thread_row(item, is_exact=deployment.is_verbose) for item in existing])
     echo(f"{'Deleted' if yes else 'Would delete'} {count_of(len(existing), 'thread')} permanently.")
     if not yes:
-        echo("Nothing was changed. Repeat with --yes to do it.")
+        print_preview_end()

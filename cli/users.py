@@ -21,6 +21,7 @@ from cli.output import (
     endpoints_as_json,
     print_endpoints,
     print_json,
+    print_preview_end,
     print_table,
     printable,
     warn,
@@ -212,7 +213,7 @@ def _print(deployment: Deployment, answer: dict[str, Any], stores: dict[str, Any
     name = printable(answer["user_id"])
     if answer["preview"]:
         echo(f"Would delete all data of {name} permanently.")
-        echo("Nothing was changed. Repeat with --yes to do it.")
+        print_preview_end()
     else:
         echo(f"Deleted the data of {name}{as_of(answer['as_of'], is_exact=deployment.is_verbose)}.")
 

@@ -17,6 +17,9 @@ from uuid import UUID
 MAX_ID_LENGTH: Final = 255
 # RFC 3986, section 5.2.4; their encoded forms (%2e) count as well (URL standard, "double-dot URL path segment").
 _DOT_SEGMENTS: Final = frozenset({".", ".."})
+UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = datetime.resolution
+_MILLISECOND = timedelta(milliseconds=1)
 _RANDOM_BITS = 74
 # The other 52 bits are the microseconds of the acceptance, which fit until the year 2112.
 _IMPORT_RANDOM_BITS = 22
@@ -24,7 +27,8 @@ _DAY = 86_400_000
 _VERSION_AND_VARIANT = (0x7 << 76) | (0b10 << 62)
 
 
-def _compose(milliseconds: int, randomness: int) -> UUID:
+def compose_uuid7(milliseconds: int, randomness: int) -> UUID:
+    """Return the UUIDv7 of a time in Unix milliseconds. Its other 74 bits are `randomness`."""
     rand_a, rand_b = randomness >> 62, randomness & ((1 << 62) - 1)
     return UUID(int=milliseconds << 80 | _VERSION_AND_VARIANT | rand_a << 64 | rand_b)
 
@@ -32,6 +36,11 @@ def _compose(milliseconds: int, randomness: int) -> UUID:
 def milliseconds_of(order_key: UUID) -> int:
     """Return the Unix milliseconds in the first 48 bits of a UUIDv7 or an order key."""
     return order_key.int >> 80
+
+
+def unix_milliseconds(moment: datetime) -> int:
+    """Return the Unix milliseconds of a time, rounded down."""
+    return (moment - UNIX_EPOCH) // _MILLISECOND
 
 
 def is_time_ordered(exchange_id: UUID) -> bool:
@@ -48,8 +57,7 @@ def order_key(exchange_id: UUID, created_at: datetime) -> UUID:
     """
     if is_time_ordered(exchange_id):
         return exchange_id
-    microseconds = (created_at - datetime(1970, 1, 1, tzinfo=UTC)) // _MICROSECOND
-    return UUID(int=(microseconds // 1000) << 80 | exchange_id.int & ((1 << 80) - 1))
+    return UUID(int=unix_milliseconds(created_at) << 80 | exchange_id.int & ((1 << 80) - 1))
 
 
 def acceptance_key(order: UUID, accepted_at: datetime | None) -> UUID:
@@ -65,7 +73,7 @@ def acceptance_key(order: UUID, accepted_at: datetime | None) -> UUID:
     """
     if accepted_at is None:
         return order
-    return first_key_of((accepted_at - datetime(1970, 1, 1, tzinfo=UTC)) // _MILLISECOND)
+    return first_key_of(unix_milliseconds(accepted_at))
 
 
 def first_key_of(milliseconds: int) -> UUID:
@@ -73,8 +81,6 @@ def first_key_of(milliseconds: int) -> UUID:
     return UUID(int=milliseconds << 80)
 
 
-_MICROSECOND = datetime.resolution
-_MILLISECOND = timedelta(milliseconds=1)
 _LAST_MILLISECOND = 253_402_300_799_999  # 48 bits exceed the last year of a datetime
 
 
@@ -104,9 +110,9 @@ class ExchangeIds:
                 # A wrong clock created the last id, so later ids must not continue from it.
                 self._last = 0
             floor = max(self._last, after.int if after else 0)
-            new_id = _compose(milliseconds, secrets.randbits(_RANDOM_BITS))
+            new_id = compose_uuid7(milliseconds, secrets.randbits(_RANDOM_BITS))
             if new_id.int <= floor:
-                new_id = _compose((floor >> 80) + 1, secrets.randbits(_RANDOM_BITS))
+                new_id = compose_uuid7((floor >> 80) + 1, secrets.randbits(_RANDOM_BITS))
             self._last = new_id.int
         return new_id
 
@@ -116,16 +122,15 @@ class ExchangeIds:
         The microseconds of the acceptance follow the milliseconds, so that imports with equal times sort in the order
         of their acceptance. Within a process these microseconds increase with every import.
         """
-        epoch = datetime(1970, 1, 1, tzinfo=UTC)
         with self._lock:
-            last = (accepted_at - epoch) // _MICROSECOND
+            last = (accepted_at - UNIX_EPOCH) // _MICROSECOND
             # If the clock was set back, continue from the last value. If the last value is more than a day ahead, a
             # wrong clock created it, so do not continue from it.
             if last <= self._last_import <= last + _DAY * 1000:
                 last = self._last_import + 1
             self._last_import = last
         randomness = last << _IMPORT_RANDOM_BITS | secrets.randbits(_IMPORT_RANDOM_BITS)
-        return _compose((created_at - epoch) // _MILLISECOND, randomness & ((1 << _RANDOM_BITS) - 1))
+        return compose_uuid7(unix_milliseconds(created_at), randomness & ((1 << _RANDOM_BITS) - 1))
 
 
 def timestamp_of(exchange_id: UUID) -> datetime:

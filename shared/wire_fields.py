@@ -7,12 +7,11 @@ from typing import Final
 from uuid import UUID
 
 from shared.errors import InvalidRecord
-from shared.ids import id_error
+from shared.ids import UNIX_EPOCH, id_error
 from shared.metadata import MAX_METADATA_BYTES, encode_metadata, metadata_error, metadata_size
 from shared.texts import text_error
 
 MAX_REVISION: Final = 2**31 - 1
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 WIRE_FIELDS: Final = (
     "exchange_id",
     "thread_id",
@@ -80,7 +79,7 @@ def parse_time(name: str, value: object) -> datetime:
         moment = moment.astimezone(UTC)
     except (OverflowError, ValueError) as error:
         raise InvalidRecord("invalid_field", f"{name} is out of range") from error
-    if moment < _EPOCH:
+    if moment < UNIX_EPOCH:
         # An order key cannot represent an earlier time.
         raise InvalidRecord("invalid_field", f"{name} is out of range")
     return moment

@@ -6,11 +6,19 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from shared.ids import is_time_ordered, milliseconds_of, path_id_error, timestamp_of
+from shared.ids import (
+    UNIX_EPOCH,
+    compose_uuid7,
+    is_time_ordered,
+    milliseconds_of,
+    path_id_error,
+    timestamp_of,
+    unix_milliseconds,
+)
 from shared.metadata import MAX_METADATA_BYTES, metadata_error, metadata_size
 from shared.models import MAX_TEXT_LENGTH
 from shared.texts import text_error
@@ -19,7 +27,6 @@ from shared.texts import text_error
 # are a digest.
 _DIGEST_BITS: Final = 54
 _MAX_NUMBER: Final = 1 << 20
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # The key of an exchange's metadata that holds messages of other roles.
 OTHERS_KEY: Final = "imported_messages"
 
@@ -135,7 +142,7 @@ class ExchangeIdentities:
         An id in the file is returned unchanged. If it is a UUIDv7 whose milliseconds differ from the exchange's time,
         the time of the UUIDv7 is returned, because it sorts the exchange.
         """
-        known, milliseconds = exchange.exchange_id, _milliseconds(exchange.created_at)
+        known, milliseconds = exchange.exchange_id, unix_milliseconds(exchange.created_at)
         if known is not None:
             is_same = not is_time_ordered(known) or milliseconds_of(known) == milliseconds
             return known, exchange.created_at if is_same else timestamp_of(known)
@@ -144,17 +151,7 @@ class ExchangeIdentities:
         texts = exchange.user_message, exchange.assistant_message
         name = json.dumps([self.source, exchange.thread_id, exchange.created_at.isoformat(), *texts, number])
         digest = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> (64 - _DIGEST_BITS)
-        return _uuid7(milliseconds, number % _MAX_NUMBER << _DIGEST_BITS | digest), exchange.created_at
-
-
-def _uuid7(milliseconds: int, low: int) -> UUID:
-    """Return a UUIDv7 whose 74 bits after the time are `low`."""
-    rand_a, rand_b = low >> 62, low & ((1 << 62) - 1)
-    return UUID(int=milliseconds << 80 | 0x7 << 76 | rand_a << 64 | 0b10 << 62 | rand_b)
-
-
-def _milliseconds(time: datetime) -> int:
-    return (time - _EPOCH) // timedelta(milliseconds=1)
+        return compose_uuid7(milliseconds, number % _MAX_NUMBER << _DIGEST_BITS | digest), exchange.created_at
 
 
 def check(exchange: ImportedExchange, now: datetime) -> None:
@@ -176,7 +173,7 @@ def _reasons(exchange: ImportedExchange, now: datetime) -> Iterator[str]:
             yield f"the {name}'s message {error}"
         if len(text) > MAX_TEXT_LENGTH:
             yield f"the {name}'s message has {len(text)} characters; at most {MAX_TEXT_LENGTH} are allowed"
-    if not _EPOCH <= exchange.created_at <= now:
+    if not UNIX_EPOCH <= exchange.created_at <= now:
         yield f"created_at {exchange.created_at.isoformat()} must be in the past, and not before 1970"
     if exchange.metadata is not None:
         if error := metadata_error(exchange.metadata):

@@ -191,26 +191,22 @@ class Memory:
         # The creation time is never ahead of the clock.
         return exchange.with_id(self.new_id(exchange.thread_id), datetime.fromtimestamp(self.now(), UTC))
 
-    def acceptance_time(self, thread_id: str, exchange_id: UUID) -> datetime:
-        """Return the time of acceptance for an exchange with a caller's id.
+    def acceptance_time(self, thread_id: str, exchange_id: UUID | None = None) -> datetime:
+        """Return the time of acceptance for an exchange.
 
-        If the id is not a UUIDv7, this time determines the exchange's order, so it is after the thread's known
-        exchanges.
+        It is after the thread's known exchanges and deletions. With a caller's UUIDv7 it is the current time, because
+        the time in the id decides the order and which deletions include the exchange.
+
+        Args:
+            thread_id: The exchange's thread.
+            exchange_id: The caller's id; None for an import, whose id has another time.
         """
         self._refresh_clock()
         now = datetime.fromtimestamp(self.now(), UTC)
         floor = self._floor(thread_id)
-        if is_time_ordered(exchange_id) or floor is None:
+        if floor is None or (exchange_id is not None and is_time_ordered(exchange_id)):
             return now
         return max(now, timestamp_of(floor) + timedelta(milliseconds=1))
-
-    def import_time(self, thread_id: str) -> datetime:
-        """Return the time of acceptance for an import, which is after the thread's known deletions."""
-        self._refresh_clock()
-        now, floor = self.now(), self._floor(thread_id)
-        if floor is None or milliseconds_of(floor) < int(now * 1000):
-            return datetime.fromtimestamp(now, UTC)
-        return timestamp_of(floor) + timedelta(milliseconds=1)
 
     def import_id(self, created_at: datetime, accepted_at: datetime) -> UUID:
         """Return a new id for an import. The id sorts by `created_at`."""

@@ -161,7 +161,7 @@ class Turn:
             self._load_history(thread_id, read_cache(memory, thread_id, None, []), [])
         if self._access != "open" and not self._history.has_owner:
             self._claim_ownership()
-        accepted_at = None if created_at is None else memory.import_time(thread_id)
+        accepted_at = None if created_at is None else memory.acceptance_time(thread_id)
         if created_at is not None and accepted_at is not None:
             new_id = exchange_id or memory.import_id(created_at, accepted_at)
         else:
@@ -208,7 +208,7 @@ class Turn:
             if self._access != "open":
                 self._claim_ownership()
             if is_import:
-                exchange = replace(exchange, accepted_at=memory.import_time(exchange.thread_id))
+                exchange = replace(exchange, accepted_at=memory.acceptance_time(exchange.thread_id))
             elif has_caller_id:
                 accepted_at = memory.acceptance_time(exchange.thread_id, exchange.exchange_id)
                 exchange = exchange.with_id(exchange.exchange_id, accepted_at)

@@ -13,7 +13,6 @@ MAX_RETRIES: Final = 1
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
 OLLAMA_DEFAULT_URL: Final = "http://localhost:11434/v1"
 
-# ruff: noqa: PLC0415 - importing a provider's SDK takes up to half a second of CPU, so only the configured one is
 # ruff: noqa: PLC0415 - importing a provider's SDK takes up to half a second of CPU; only the configured one is needed
 
 
