@@ -26,6 +26,7 @@ from shared.stores.redis.connection import RedisConnection
 from tests.bench.floors import APPEND_SCRIPT, BareRedis, command, copy_messages, window_parameters
 from tests.bench.measure import Case
 from tests.support.exchanges import refill
+from tests.support.lambda_context import LambdaContext
 
 WINDOW: Final = 50
 BATCH: Final = 1_000
@@ -51,16 +52,6 @@ class Servers:
 
     redis_port: int
     database_url: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Context:
-    """The Lambda context of an invocation."""
-
-    aws_request_id: str = "bench"
-    function_name: str = "bench"
-    memory_limit_in_mb: int = 1024
-    invoked_function_arn: str = "arn:aws:lambda:us-east-1:000000000000:function:bench"
 
 
 class Benchmark:
@@ -167,7 +158,7 @@ class Benchmark:
             "body": json.dumps(body),
             "isBase64Encoded": False,
         }
-        answer = handle(direct, _Context())
+        answer = handle(direct, LambdaContext())
         if len(answer["messages"]) != 2 * WINDOW or answer["source"] != "redis":
             raise RuntimeError("the invocation did not return the window from Redis")
         request = self._read_request()
@@ -183,7 +174,7 @@ class Benchmark:
                 floor=floor,
                 # Measured each time, because the first read seals the list, which changes the length of an entry.
                 floor_input=lambda: self._bare.measure_reply(request),
-                work=lambda _: handle(event, _Context()),
+                work=lambda _: handle(event, LambdaContext()),
                 repetitions=600,
             )
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import re
 import signal
 import stat
@@ -27,6 +25,7 @@ from tests.e2e.queues import Queues
 from tests.e2e.stores import Layers
 from tests.e2e.waiting import eventually
 from tests.support.exchanges import exchanges
+from tests.support.terminal import run_on_terminal
 
 
 @pytest.fixture
@@ -341,39 +340,9 @@ def test_commands_work_on_a_terminal_of_any_width(
     api.invoked("A title that is longer than most", "a", thread_id=user_id, user_id=user_id)
     layers.wait_stored(user_id, 2)
     words = [word.format(user=user_id) for word in words]
-    controller, terminal = pty.openpty()
-    output: list[bytes] = []
-    reader = threading.Thread(target=_read_all, args=(controller, output))
-    reader.start()
-    try:
-        code = os.waitstatus_to_exitcode(
-            _run_on(terminal, cli.command(*words), cli.environment(COLUMNS=columns, PAGER="cat"))
-        )
-    finally:
-        os.close(terminal)
-        reader.join(20)
-        os.close(controller)
-    shown = b"".join(output).decode()
-    assert code in ({0, 1} if words == ["doctor"] else {0}), shown
-    assert "Traceback" not in shown
-    assert len(shown) > 50
-
-
-def _read_all(terminal: int, output: list[bytes]) -> None:
-    while True:
-        try:
-            if not (data := os.read(terminal, 65536)):
-                return
-        except OSError:  # the other end is closed
-            return
-        output.append(data)
-
-
-def _run_on(terminal: int, command: list[str], environment: dict[str, str]) -> int:
-    pid = os.posix_spawn(
-        command[0],
-        command,
-        environment,
-        file_actions=[(os.POSIX_SPAWN_DUP2, terminal, number) for number in (0, 1, 2)],
-    )
-    return os.waitpid(pid, 0)[1]
+    environment = cli.environment(COLUMNS=columns, PAGER="cat")
+    run = run_on_terminal(cli.command(*words), environment, columns=None)
+    assert run.code in ({0, 1} if words == ["doctor"] else {0}), run.raw
+    assert "Traceback" not in run.raw
+    assert "\ufffd" not in run.raw, "the output is not UTF-8"
+    assert len(run.raw) > 50

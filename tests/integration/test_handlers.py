@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -15,24 +14,13 @@ import pytest
 from shared.errors import SettingsError
 from tests.support.exchanges import exchange
 from tests.support.issuer import Issuer
+from tests.support.lambda_context import LambdaContext
 from tests.support.offline_answers import remembered
 from tests.support.queues import Queues
 
+CONTEXT = LambdaContext()
+
 Import = Callable[[str], ModuleType]
-
-
-@dataclass
-class Context:
-    """The Lambda context of an invocation."""
-
-    function_name: str = "f"
-    memory_limit_in_mb: int = 512
-    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:f"
-    aws_request_id: str = "request-1"
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Return the remaining milliseconds of the invocation."""
-        return 15_000
 
 
 def _rest(method: str, path: str, body: object = None, **more: Any) -> dict[str, Any]:
@@ -79,7 +67,7 @@ def test_the_pages_url_without_a_slash_redirects(load: Import, sent: str, locati
     http = _http("GET", sent or "/")
     http["requestContext"]["stage"] = sent.strip("/") or "$default"
     for event in (rest, http):
-        answer = agent.handler(event, Context())
+        answer = agent.handler(event, CONTEXT)
         headers = {name.lower(): value for name, value in answer["headers"].items()} | {
             name.lower(): values[0] for name, values in answer.get("multiValueHeaders", {}).items()
         }
@@ -90,7 +78,7 @@ def test_the_pages_url_without_a_slash_redirects(load: Import, sent: str, locati
 def test_a_turn_reports_its_durations(load: Import) -> None:
     """The response's `Server-Timing` header has the durations of the turn's parts in milliseconds."""
     agent = load("functions.agent.handler")
-    answer = agent.handler(_rest("POST", "/run", {"prompt": "Hello", "thread_id": "t"}), Context())
+    answer = agent.handler(_rest("POST", "/run", {"prompt": "Hello", "thread_id": "t"}), CONTEXT)
     timing = (answer.get("headers") or {}).get("server-timing") or answer["multiValueHeaders"]["server-timing"][0]
     assert [part.split(";dur=")[0] for part in timing.split(", ")] == ["recall", "agent", "keep"]
     assert all(float(part.split(";dur=")[1]) >= 0 for part in timing.split(", "))
@@ -99,12 +87,12 @@ def test_a_turn_reports_its_durations(load: Import) -> None:
 def test_a_turn_passes_through_both_functions(load: Import, queues: Queues, database: psycopg.Connection) -> None:
     """A turn passes through both functions, from API Gateway to the tables."""
     agent, sync = load("functions.agent.handler"), load("functions.sync.handler")
-    answer = agent.handler(_rest("POST", "/run", {"prompt": "Hello", "thread_id": "t", "user_id": "u"}), Context())
+    answer = agent.handler(_rest("POST", "/run", {"prompt": "Hello", "thread_id": "t", "user_id": "u"}), CONTEXT)
     assert (answer["statusCode"], answer["isBase64Encoded"]) == (200, False)
     assert json.loads(answer["body"])["memory"]["durability"] == "queue"
-    assert sync.handler({"Records": queues.receive()}, Context()) == {"batchItemFailures": []}
+    assert sync.handler({"Records": queues.receive()}, CONTEXT) == {"batchItemFailures": []}
     assert database.execute("select content from messages where position = 0").fetchall() == [("Hello",)]
-    second = agent.handler(_http("POST", "/run", {"prompt": "And?", "thread_id": "t", "user_id": "u"}), Context())
+    second = agent.handler(_http("POST", "/run", {"prompt": "And?", "thread_id": "t", "user_id": "u"}), CONTEXT)
     assert remembered(json.loads(second["body"])["response"]) == ["Hello"]
 
 
@@ -113,7 +101,7 @@ def test_a_problem_has_the_gateways_request_id(make: Callable[..., dict[str, Any
     """A problem has the gateway's request id and the content type of problems. Its body is not encoded in base64."""
     agent = load("functions.agent.handler")
     event = make("GET", "/threads/nothing")
-    answer = agent.handler(event, Context())
+    answer = agent.handler(event, CONTEXT)
     result = json.loads(answer["body"])
     assert (answer["statusCode"], result["status"], answer["isBase64Encoded"]) == (404, 404, False)
     assert result["request_id"] == event["requestContext"]["requestId"]
@@ -125,8 +113,8 @@ def test_a_problem_has_the_gateways_request_id(make: Callable[..., dict[str, Any
 def test_an_encoded_id_is_one_path_segment(make: Callable[..., dict[str, Any]], load: Import) -> None:
     """An encoded id with a slash is one segment of the path."""
     agent = load("functions.agent.handler")
-    agent.handler({"action": "invoked", "thread_id": "a/b%", "user_message": "q", "assistant_message": "a"}, Context())
-    answer = agent.handler(make("GET", "/threads/a%2Fb%25/messages"), Context())
+    agent.handler({"action": "invoked", "thread_id": "a/b%", "user_message": "q", "assistant_message": "a"}, CONTEXT)
+    answer = agent.handler(make("GET", "/threads/a%2Fb%25/messages"), CONTEXT)
     assert [item["content"] for item in json.loads(answer["body"])["items"]] == ["q", "a"]
 
 
@@ -135,7 +123,7 @@ def test_a_page_of_this_machine_may_call_the_stage_local(make: Callable[..., dic
     """A page of this machine may call an API of the stage `local` by default."""
     event = make("OPTIONS", "/run")
     event["headers"] |= {"origin": "http://localhost:5173", "access-control-request-method": "POST"}
-    answer = load("functions.agent.handler").handler(event, Context())
+    answer = load("functions.agent.handler").handler(event, CONTEXT)
     assert answer["statusCode"] == 200
     assert answer["headers"]["access-control-allow-origin"] == "http://localhost:5173"
 
@@ -144,7 +132,7 @@ def test_a_page_of_this_machine_may_not_call_another_stage(guarded: ModuleType) 
     """A page of this machine may not call an API of another stage."""
     event = _rest("OPTIONS", "/run")
     event["headers"] |= {"origin": "http://localhost:5173", "access-control-request-method": "POST"}
-    answer = guarded.handler(event, Context())
+    answer = guarded.handler(event, CONTEXT)
     assert (answer["statusCode"], "access-control-allow-origin" in answer["headers"]) == (405, False)
 
 
@@ -152,31 +140,31 @@ def test_the_router_ignores_the_stage_in_the_path(load: Import) -> None:
     """If a path begins with the stage's name, the router ignores the stage."""
     event = _http("GET", "/prod/health")
     event["requestContext"]["stage"] = "prod"
-    assert load("functions.agent.handler").handler(event, Context())["statusCode"] == 200
+    assert load("functions.agent.handler").handler(event, CONTEXT)["statusCode"] == 200
 
 
 def test_a_body_over_the_size_limit_returns_413(load: Import) -> None:
     """For a body over the size limit, the API returns a 413."""
     agent = load("functions.agent.handler")
-    answer = agent.handler(_rest("POST", "/run", {"prompt": "x" * 5_000_001}), Context())
+    answer = agent.handler(_rest("POST", "/run", {"prompt": "x" * 5_000_001}), CONTEXT)
     assert (answer["statusCode"], json.loads(answer["body"])["status"]) == (413, 413)
 
 
 def test_a_missing_body_returns_400(load: Import) -> None:
     """For a missing body, the API returns a 400, as it does for a body that is not JSON."""
-    assert load("functions.agent.handler").handler(_rest("POST", "/run"), Context())["statusCode"] == 400
+    assert load("functions.agent.handler").handler(_rest("POST", "/run"), CONTEXT)["statusCode"] == 400
 
 
 def test_a_direct_invocation_returns_the_same_results_as_http(load: Import) -> None:
     """A direct invocation returns the same results as an HTTP request."""
     agent = load("functions.agent.handler")
     stored = agent.handler(
-        {"action": "invoked", "thread_id": "t", "user_message": "q", "assistant_message": "a"}, Context()
+        {"action": "invoked", "thread_id": "t", "user_message": "q", "assistant_message": "a"}, CONTEXT
     )
     assert stored.keys() == {"exchange_id", "durability", "cached"}
-    context = agent.handler({"action": "invoking", "thread_id": "t"}, Context())
+    context = agent.handler({"action": "invoking", "thread_id": "t"}, CONTEXT)
     assert context["context"] == "Previous conversation:\nuser: q\nassistant: a"
-    ran = agent.handler({"action": "run", "prompt": "Hello", "thread_id": "t"}, Context())
+    ran = agent.handler({"action": "run", "prompt": "Hello", "thread_id": "t"}, CONTEXT)
     assert "q" in remembered(ran["response"])
 
 
@@ -196,7 +184,7 @@ def test_a_direct_invocation_returns_the_same_results_as_http(load: Import) -> N
 )
 def test_an_invalid_direct_invocation_returns_a_problem(event: Any, status: int, field: str, load: Import) -> None:
     """An invalid direct invocation returns a problem object with the status and the invalid field."""
-    result = load("functions.agent.handler").handler(event, Context())
+    result = load("functions.agent.handler").handler(event, CONTEXT)
     assert (result["status"], result["errors"][0]["field"], result["request_id"]) == (status, field, "request-1")
 
 
@@ -233,7 +221,7 @@ def test_a_function_starts_without_its_servers(load: Import, monkeypatch: pytest
     """A function starts and answers a health check while none of its servers runs."""
     monkeypatch.setenv("REDIS__PORT", "1")
     monkeypatch.setenv("DATABASE__URL", "postgresql://memory@127.0.0.1:1/memory")
-    answer = load("functions.agent.handler").handler(_rest("GET", "/health"), Context())
+    answer = load("functions.agent.handler").handler(_rest("GET", "/health"), CONTEXT)
     assert json.loads(answer["body"])["status"] == "degraded"
 
 
@@ -242,22 +230,22 @@ def test_only_the_invalid_record_of_a_batch_is_dead_lettered(load: Import, queue
     sync = load("functions.sync.handler")
     for body in ("no json", exchange().to_wire()):
         queues.client.send_message(QueueUrl=queues.url, MessageBody=body)
-    assert sync.handler({"Records": queues.receive()}, Context()) == {"batchItemFailures": []}
+    assert sync.handler({"Records": queues.receive()}, CONTEXT) == {"batchItemFailures": []}
     assert [attributes["reason"] for _, attributes in queues.dead()] == ["not_json"]
 
 
 def test_a_scheduled_event_sweeps(load: Import) -> None:
     """A scheduled event runs the sweep. The result has the sweep's counts."""
-    swept = load("functions.sync.handler").handler({"source": "aws.events"}, Context())
+    swept = load("functions.sync.handler").handler({"source": "aws.events"}, CONTEXT)
     assert (swept["stored"], swept["skipped"]) == (0, [])
 
 
 def test_log_lines_contain_no_text(load: Import, capsys: pytest.CaptureFixture[str], queues: Queues) -> None:
     """Each log line is JSON and contains no text of an exchange."""
     agent, sync = load("functions.agent.handler"), load("functions.sync.handler")
-    agent.handler(_rest("POST", "/run", {"prompt": "very secret", "thread_id": "t"}), Context())
+    agent.handler(_rest("POST", "/run", {"prompt": "very secret", "thread_id": "t"}), CONTEXT)
     queues.client.send_message(QueueUrl=queues.url, MessageBody='{"user_message": "very secret"')
-    sync.handler({"Records": queues.receive()}, Context())
+    sync.handler({"Records": queues.receive()}, CONTEXT)
     written = capsys.readouterr()
     assert "secret" not in written.out + written.err
     for line in written.out.splitlines():
@@ -277,12 +265,12 @@ def test_a_token_is_accepted_from_each_kind_of_gateway(
     make: Callable[..., dict[str, Any]], guarded: ModuleType, issuer: Issuer
 ) -> None:
     """The function accepts a token from each kind of gateway. Without a token it returns a 401 with a challenge."""
-    refused = guarded.handler(make("GET", "/threads"), Context())
+    refused = guarded.handler(make("GET", "/threads"), CONTEXT)
     headers = {name.lower(): value for name, value in refused["headers"].items()}
     assert (refused["statusCode"], headers["www-authenticate"]) == (401, 'Bearer realm="hybrid-memory"')
     event = make("GET", "/threads")
     event["headers"] |= {"authorization": f"Bearer {issuer.token('ana')}"}
-    assert guarded.handler(event, Context())["statusCode"] == 200
+    assert guarded.handler(event, CONTEXT)["statusCode"] == 200
 
 
 @pytest.mark.parametrize(
@@ -300,15 +288,15 @@ def test_misplaced_tokens_are_refused(guarded: ModuleType, issuer: Issuer, given
     """The function refuses a request with two tokens, and a token outside of the `Authorization` header."""
     good, bad = issuer.token("ana"), issuer.token("bob", exp=1)
     text = json.dumps(given).replace("{good}", good).replace("{bad}", bad)
-    answer = guarded.handler(_rest("GET", "/threads", **json.loads(text)), Context())
+    answer = guarded.handler(_rest("GET", "/threads", **json.loads(text)), CONTEXT)
     assert answer["statusCode"] == 401
 
 
 def test_a_direct_invocation_needs_no_token(guarded: ModuleType) -> None:
     """A direct invocation acts for its `user_id`. Without a `user_id` it acts for the thread's owner."""
     event = {"action": "invoked", "thread_id": "t", "user_message": "q", "assistant_message": "a"}
-    assert guarded.handler({**event, "user_id": "ana"}, Context())["durability"] == "queue"
-    assert guarded.handler(event, Context())["durability"] == "queue"
-    assert guarded.handler({**event, "user_id": "bob"}, Context())["status"] == 404
-    context = guarded.handler({"action": "invoking", "thread_id": "t", "user_id": "ana"}, Context())
+    assert guarded.handler({**event, "user_id": "ana"}, CONTEXT)["durability"] == "queue"
+    assert guarded.handler(event, CONTEXT)["durability"] == "queue"
+    assert guarded.handler({**event, "user_id": "bob"}, CONTEXT)["status"] == 404
+    context = guarded.handler({"action": "invoking", "thread_id": "t", "user_id": "ana"}, CONTEXT)
     assert len(context["messages"]) == 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import psycopg
@@ -18,6 +18,7 @@ from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.postgres.connection import PostgresConnection
 from shared.stores.sqs.queue import SqsQueue
 from tests.support.exchanges import exchange
+from tests.support.lambda_context import LambdaContext
 from tests.support.queues import Queues
 from tests.support.servers import admin
 from tests.support.sqs_server import SqsServer
@@ -41,12 +42,7 @@ def health(load: Callable[[str], ModuleType]) -> Health:
         "isBase64Encoded": False,
         "requestContext": {"stage": "prod", "requestId": "r1", "path": "/prod/health", "resourcePath": "/{proxy+}"},
     }
-    context: Any = SimpleNamespace(
-        function_name="agent",
-        memory_limit_in_mb=512,
-        invoked_function_arn="arn:aws:lambda:us-east-1:000000000000:function:agent",
-        aws_request_id="r1",
-    )
+    context: Any = LambdaContext("r1")
 
     def ask() -> dict[str, str]:
         answer = agent.handler(event, context)

@@ -19,8 +19,11 @@ from infra.local.servers import ValkeyServer
 from shared.memory.turn import Turn
 from tests.support.counting import Calls, calls_of
 from tests.support.issuer import Issuer, bearer
+from tests.support.lambda_context import LambdaContext
 from tests.support.proxy import CountingProxy
 from tests.support.sqs_server import SqsServer
+
+CONTEXT = LambdaContext()
 
 KNOWN: Final = "known"
 NEW: Final = "new"
@@ -53,16 +56,6 @@ class Cost(NamedTuple):
 
 
 @dataclass
-class Context:
-    """The Lambda context of an invocation."""
-
-    function_name: str = "f"
-    memory_limit_in_mb: int = 512
-    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:f"
-    aws_request_id: str = "request-1"
-
-
-@dataclass
 class CountedProcess:
     """The agent function, with counters of its calls to the stores."""
 
@@ -91,7 +84,7 @@ class CountedProcess:
             "body": json.dumps(body),
             "isBase64Encoded": False,
         }
-        answer = self.function.handler(event, Context())
+        answer = self.function.handler(event, CONTEXT)
         assert answer["statusCode"] in {200, 202}, answer
         answered: dict[str, Any] = json.loads(answer["body"])
         assert not answered.get("degraded")
@@ -99,7 +92,7 @@ class CountedProcess:
 
     def invoke(self, action: str, thread_id: str, **fields: object) -> dict[str, Any]:
         """Invoke the function directly."""
-        answer: dict[str, Any] = self.function.handler({"action": action, "thread_id": thread_id, **fields}, Context())
+        answer: dict[str, Any] = self.function.handler({"action": action, "thread_id": thread_id, **fields}, CONTEXT)
         assert "status" not in answer, answer
         return answer
 

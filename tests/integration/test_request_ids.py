@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 from uuid import uuid4
@@ -16,25 +15,12 @@ from cli.redrive import RedriveResult, copy_messages
 from infra.local.servers import PostgresServer
 from shared.stores.sqs.admin import QueueAccess, QueueAdmin
 from tests.support.exchanges import exchange
+from tests.support.lambda_context import LambdaContext
 from tests.support.queues import Queues
 from tests.support.sqs_server import REGION, SqsServer
 
 Import = Callable[[str], ModuleType]
 _UNUSUAL_IDS = ["a\nb", "x" * 10_240, "\N{SNOWMAN}", "\x00", "Root=1-67891233-abcdef012345678912345678"]
-
-
-@dataclass
-class Context:
-    """A Lambda context with numbered invocations."""
-
-    aws_request_id: str
-    function_name: str = "f"
-    memory_limit_in_mb: int = 512
-    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:f"
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Return the remaining milliseconds of the invocation."""
-        return 15_000
 
 
 class Function:
@@ -49,7 +35,7 @@ class Function:
         named = str(uuid4())
         # Both functions share one log handler, because the test runs them in one process.
         self._module.logger.handlers[0].setStream(self._written)
-        return named, self._module.handler(event, Context(named))
+        return named, self._module.handler(event, LambdaContext(named))
 
     def ask(self, method: str, path: str, body: object = None, **more: Any) -> tuple[str, dict[str, Any]]:
         """Send a request. Return the gateway's request id, and the response with lowercase header names."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -16,9 +15,12 @@ import redis
 
 from infra.local.servers import PostgresServer, ValkeyServer
 from tests.support.issuer import OPERATOR, Issuer, bearer
+from tests.support.lambda_context import LambdaContext
 from tests.support.routes import SAMPLES
 from tests.support.servers import admin
 from tests.support.sqs_server import SqsServer
+
+CONTEXT = LambdaContext(remaining_milliseconds=30_000)
 
 Import = Callable[[str], ModuleType]
 MARKER = "zanzibar-marker"
@@ -44,20 +46,6 @@ HOSTILE = (
 )
 
 
-@dataclass
-class Context:
-    """The Lambda context of an invocation."""
-
-    function_name: str = "f"
-    memory_limit_in_mb: int = 512
-    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:f"
-    aws_request_id: str = "request-1"
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Return the remaining milliseconds of the invocation."""
-        return 30_000
-
-
 @pytest.fixture
 def agent(load: Import, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """Return the agent function with authentication."""
@@ -81,7 +69,7 @@ def _ask(
         "body": body if isinstance(body, str) else None if body is None else json.dumps(body),
         "isBase64Encoded": False,
     }
-    answer: dict[str, Any] = agent.handler(event, Context())
+    answer: dict[str, Any] = agent.handler(event, CONTEXT)
     return answer
 
 
@@ -136,9 +124,12 @@ def _send_marked_requests(agent: ModuleType, sync: ModuleType, issuer: Issuer) -
                 if answer["statusCode"] >= 400:
                     result.append(answer["body"])
     for action in ("run", "invoking", "invoked", MARKER):
-        agent.handler({"action": action, "prompt": MARKER, "user_message": MARKER, "thread_id": 1}, Context())
-    sync.handler({"Records": [_record(body) for body in _records()]}, Context())
-    sync.handler({"source": "aws.events"}, Context())
+        agent.handler(
+            {"action": action, "prompt": MARKER, "user_message": MARKER, "thread_id": 1},
+            CONTEXT,
+        )
+    sync.handler({"Records": [_record(body) for body in _records()]}, CONTEXT)
+    sync.handler({"source": "aws.events"}, CONTEXT)
     return result
 
 

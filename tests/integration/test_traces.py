@@ -21,6 +21,7 @@ from shared.errors import SettingsError
 from shared.tracing.start import start_tracing
 from tests.support.collector import Collector, ReceivedSpan
 from tests.support.exchanges import exchange
+from tests.support.lambda_context import LambdaContext
 from tests.support.queues import Queues
 
 Import = Callable[[str], ModuleType]
@@ -32,14 +33,7 @@ SERVER, CLIENT, PRODUCER, CONSUMER = 2, 3, 4, 5
 
 
 def _context(custom: object = None) -> Any:
-    return SimpleNamespace(
-        function_name="f",
-        memory_limit_in_mb=512,
-        invoked_function_arn="arn:aws:lambda:us-east-1:123456789012:function:f",
-        aws_request_id="invocation-1",
-        client_context=SimpleNamespace(custom=custom),
-        get_remaining_time_in_millis=lambda: 15_000,
-    )
+    return LambdaContext("invocation-1", client_context=SimpleNamespace(custom=custom))
 
 
 def _event(method: str, path: str, body: object = None, headers: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def run_on_terminal(
     command: Sequence[str],
     environment: Mapping[str, str],
     *,
-    columns: int = 80,
+    columns: int | None = 80,
     lines: int = 24,
     directory: Path | None = None,
     typed: Sequence[tuple[str, str]] = (),
@@ -52,19 +52,21 @@ def run_on_terminal(
     Args:
         command: The program and its arguments.
         environment: Its whole environment; `TERM` is `xterm` by default.
-        columns: The terminal's width.
+        columns: The terminal's width; None for a terminal without a size, so that `COLUMNS` applies.
         lines: The terminal's height.
         directory: The program's working directory.
         typed: Pairs of a text that the program prints, and of the keys to type after it.
     """
     controller, terminal = pty.openpty()
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+    own = dict(environment)
+    if columns is not None:
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        # COLUMNS and LINES would take precedence over the terminal's size.
+        own = {name: value for name, value in own.items() if name not in {"COLUMNS", "LINES"}}
     output: list[bytes] = []
     reader = threading.Thread(target=_read_all, args=(controller, output))
     reader.start()
     streams = {"stdin": terminal, "stdout": terminal, "stderr": terminal}
-    # COLUMNS and LINES would take precedence over the terminal's size.
-    own = {name: value for name, value in environment.items() if name not in {"COLUMNS", "LINES"}}
     process = subprocess.Popen(command, env={"TERM": "xterm", **own}, cwd=directory, start_new_session=True, **streams)  # type: ignore[call-overload]
     try:
         position = 0

@@ -24,6 +24,7 @@ from shared.stores.redis.cache import RedisCache
 from shared.stores.redis.connection import RedisConnection
 from shared.testing import InMemoryQueue
 from tests.support.exchanges import refill
+from tests.support.lambda_context import LambdaContext
 
 # The number of exchanges in the window. A full list therefore has 100 messages.
 WINDOW: Final = 50
@@ -78,16 +79,6 @@ class InstantSqsClient:
     def get_queue_attributes(self, **_: object) -> dict[str, dict[str, str]]:
         """Report an empty queue."""
         return {"Attributes": {}}
-
-
-@dataclass(frozen=True, slots=True)
-class _Context:
-    """The Lambda context of an invocation."""
-
-    aws_request_id: str = "bench"
-    function_name: str = "bench"
-    memory_limit_in_mb: int = 1024
-    invoked_function_arn: str = "arn:aws:lambda:us-east-1:000000000000:function:bench"
 
 
 class BenchSystem:
@@ -152,7 +143,7 @@ class BenchSystem:
             with patch("shared.stores.sqs.client.sqs_client", InstantSqsClient):
                 # Imported here, because the module reads the environment that this run has just set.
                 self._handle = importlib.import_module("functions.agent.handler").handler
-        return self._handle(event, _Context())
+        return self._handle(event, LambdaContext())
 
 
 def rest_event(path: str, body: dict[str, Any]) -> Event:
