@@ -12,12 +12,12 @@ import pytest
 
 from tests.artifacts.runtime_interface import Invocable
 from tests.e2e.deployment import Aws, Deployment
-from tests.e2e.fake_openai import ANSWER, fake_openai
 from tests.e2e.queues import Queues
 from tests.e2e.stores import Layers
 from tests.events.content import BATCH, DIRECT, POISON, RUN, THREAD
 from tests.support.collector import Collector
 from tests.support.issuer import Issuer
+from tests.support.model_server import ModelServer
 from tests.support.offline_answers import remembered
 
 _EVENTS = Path(__file__).parents[1] / "events"
@@ -105,12 +105,13 @@ def test_a_tool_is_called(agent: Invocable) -> None:
 
 def test_an_openai_model_answers(run: Callable[..., Invocable]) -> None:
     """The artifact contains all parts of the OpenAI client that a request to a model needs."""
-    with fake_openai() as (base_url, requests):
-        agent = run("agent", AGENT__MODEL="openai:some-model", OPENAI_BASE_URL=base_url, OPENAI_API_KEY="none")
+    with ModelServer() as server:
+        url = f"{server.url}/v1"
+        agent = run("agent", AGENT__MODEL="openai:some-model", OPENAI_BASE_URL=url, OPENAI_API_KEY="none")
         answer = agent.invoke(_event("agent-run.json") | {"thread_id": "conv_openai"})
 
-    assert answer["response"] == ANSWER
-    assert [request["model"] for request in requests] == ["some-model"]
+    assert answer["response"] == server.answer
+    assert [request.body["model"] for request in server.requests] == ["some-model"]
 
 
 def test_a_bedrock_model_answers(run: Callable[..., Invocable]) -> None:

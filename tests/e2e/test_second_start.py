@@ -6,8 +6,8 @@ import psutil
 import pytest
 
 from tests.e2e.conftest import DEFAULT_SETTINGS
-from tests.e2e.fake_openai import ANSWER, fake_openai
 from tests.e2e.other_stack import running
+from tests.support.model_server import ModelServer
 
 
 @pytest.mark.embedded("which start and stop other stacks")
@@ -23,16 +23,17 @@ def test_a_second_start_keeps_the_data(tmp_path: Path, thread_id: str, user_id: 
     assert not (tmp_path / "stack.json").exists()
     assert not any(psutil.pid_exists(pid) for pid in pids)
 
-    with fake_openai() as (url, requests):
+    with ModelServer() as server:
+        url = f"{server.url}/v1"
         model = {"AGENT__MODEL": "openai:any-model", "OPENAI_BASE_URL": url, "OPENAI_API_KEY": "a key"}
         with running(tmp_path, DEFAULT_SETTINGS | model) as second:
             assert second.api.contents(thread_id) == ["Hello", "Hi there! How can I help?"]
             assert second.layers.stored_contents(thread_id) == second.layers.cached_contents(thread_id)
             response = second.api.run("Tell me about Python", thread_id=thread_id, user_id=user_id)
 
-    assert response["response"] == ANSWER
-    assert requests[0]["model"] == "any-model"
-    assert requests[0]["messages"] == [
+    assert response["response"] == server.answer
+    assert server.requests[0].body["model"] == "any-model"
+    assert server.requests[0].body["messages"] == [
         {
             "role": "system",
             "content": (

@@ -93,12 +93,12 @@ def test_a_window_names_the_owner(archive: Archive) -> None:
 
     The thread may be claimed (L2 has its owner), stored, deleted or unknown.
     """
-    archive.store([exchange(0, "stored", "ana"), exchange(1, "both", "ana"), exchange(2, "nobodys")])
+    archive.store([exchange(0, "stored", "ana"), exchange(1, "both", "ana"), exchange(2, "unowned")])
     archive.claim_ownership("both", "ana")
     archive.claim_ownership("claimed", "bob")
     archive.claim_ownership("deleted", "bob")
     archive.forget_thread("deleted", exchange(3).order)
-    for thread_id in ("stored", "both", "nobodys", "claimed", "deleted", "unknown"):
+    for thread_id in ("stored", "both", "unowned", "claimed", "deleted", "unknown"):
         assert archive.window(thread_id, 5).owner == archive.owner(thread_id), thread_id
     assert archive.window("claimed", 5).owner.user_id == "bob"
 

@@ -79,7 +79,7 @@ def test_with_iam_authentication_the_password_is_a_token(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    iam_database_url = f"{urlsplit(database_url)._replace(netloc=f'somebody@127.0.0.1:{postgres.port}').geturl()}"
+    iam_database_url = f"{urlsplit(database_url)._replace(netloc=f'iam_user@127.0.0.1:{postgres.port}').geturl()}"
     url = make_url(_url(Deployment(CliOptions(database_url=iam_database_url))))
-    assert (url.drivername, url.username, url.host) == ("postgresql+psycopg", "somebody", "127.0.0.1")
-    assert "Action=connect&DBUser=somebody" in str(url.password)
+    assert (url.drivername, url.username, url.host) == ("postgresql+psycopg", "iam_user", "127.0.0.1")
+    assert "Action=connect&DBUser=iam_user" in str(url.password)

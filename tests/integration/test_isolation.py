@@ -439,13 +439,13 @@ def test_a_thread_without_a_claim_belongs_to_its_first_user(world: World, make_w
     """If no owner is recorded, a thread belongs to the user of its first exchange, drained or queued."""
     memory = world.memory
     memory.archive.store([exchange(1, "drained", "ana")])
-    for thread_id, user in (("queued", "ana"), ("nobodys", None)):
+    for thread_id, user in (("queued", "ana"), ("unowned", None)):
         Turn(memory, thread_id, user).append("q", "a")
     for each in (world, make_world()):
         for thread_id in ("drained", "queued"):
             assert each.say("bob", thread_id) == 404
             assert each.say("ana", thread_id) == 202
-        assert each.say("ana", "nobodys") == 404
+        assert each.say("ana", "unowned") == 404
     assert world.drain() == []
 
 

@@ -7,11 +7,12 @@ import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
+from tests.support.http_server import ServerInThread
 from tests.support.waiting import until
 
 
@@ -31,7 +32,7 @@ class ReceivedSpan:
     events: int = 0
 
 
-class Collector:
+class Collector(ServerInThread):
     """Receives spans at `/v1/traces`.
 
     Attributes:
@@ -64,10 +65,7 @@ class Collector:
             def log_message(self, *_: object) -> None:
                 """Log nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        super().__init__(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
 
     def _receive(self, path: str, headers: dict[str, str], body: bytes) -> None:
         assert path == "/v1/traces"
@@ -112,17 +110,11 @@ class Collector:
         """Respond again, also to requests that arrived meanwhile."""
         self._gate.set()
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.thaw()
-        self._server.shutdown()
-        self._thread.join(10)
-        self._server.server_close()
+        super().__exit__(kind, error, trace)
 
 
 def _attributes(pairs: Any) -> dict[str, Any]:

@@ -6,12 +6,10 @@ import base64
 import hashlib
 import hmac
 import json
-import threading
 import time
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -19,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from shared.settings import TokenSettings
+from tests.support.http_server import ServerInThread
 
 AUDIENCE: Final = "https://memory.example/api"
 OPERATOR: Final = "memory:operator"
@@ -32,7 +31,7 @@ def new_key(algorithm: str = "RS256", bits: int = 2048) -> PrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
 
 
-class Issuer:
+class Issuer(ServerInThread):
     """Signs tokens, and serves the keys for checking them.
 
     Attributes:
@@ -49,10 +48,9 @@ class Issuer:
         self.status = 200
         self.body: bytes | None = None
         self.delay = 0.0
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.issuer = self
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="issuer")
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        server = _Server(("127.0.0.1", 0), _Handler)
+        server.issuer = self
+        super().__init__(server)
 
     def settings(self) -> TokenSettings:
         """Return settings that accept the issuer's tokens."""
@@ -95,17 +93,6 @@ class Issuer:
         """Return a public key as text. An attack uses it as a secret."""
         return self.keys[kid].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
 
 def bearer(token: str) -> dict[str, str]:
     """Return the header that carries a token."""
@@ -141,7 +128,6 @@ def public_jwk(kid: str, key: PrivateKey) -> dict[str, Any]:
 
 class _Server(ThreadingHTTPServer):
     issuer: Issuer
-    daemon_threads = True
 
 
 class _Handler(BaseHTTPRequestHandler):

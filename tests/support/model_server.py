@@ -9,8 +9,10 @@ import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import unquote
+
+from tests.support.http_server import ServerInThread
 
 TOKENS = ("Hello", ", ", "Ada", ".")
 
@@ -25,38 +27,35 @@ class ModelRequest:
 
 
 @dataclass
-class ModelServer:
+class ModelServer(ServerInThread):
     """A server on a free port of 127.0.0.1.
 
     Attributes:
         requests: All requests.
         pause_after: A stream waits for `resumed` after this number of tokens.
         break_after: A stream's connection closes after this number of tokens.
+        answer: The text of a whole chat completion. A stream has `TOKENS`.
+        max_characters: Longer chat completions are refused, as OpenAI does.
         resumed: Set it to continue a stream.
     """
 
     requests: list[ModelRequest] = field(default_factory=list)
     pause_after: int | None = None
     break_after: int | None = None
+    answer: str = "".join(TOKENS)
+    max_characters: int | None = None
     resumed: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.model = self
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="model")
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+        server = _Server(("127.0.0.1", 0), _Handler)
+        server.model = self
+        super().__init__(server)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.resumed.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__exit__(kind, error, trace)
 
 
 class _Server(ThreadingHTTPServer):
@@ -81,11 +80,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(404)
         elif body.get("stream"):
             self._stream(body["model"])
+        elif (limit := self.server.model.max_characters) is not None and _length(body) > limit:
+            self._send("application/json", json.dumps(_TOO_LONG).encode(), 400)
         else:
-            self._send("application/json", json.dumps(_completion(body["model"])).encode())
+            completion = _completion(body["model"], self.server.model.answer)
+            self._send("application/json", json.dumps(completion).encode())
 
-    def _send(self, content_type: str, content: bytes) -> None:
-        self.send_response(200)
+    def _send(self, content_type: str, content: bytes, status: int = 200) -> None:
+        self.send_response(status)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
@@ -116,8 +118,21 @@ class _Handler(BaseHTTPRequestHandler):
         """Log nothing."""
 
 
-def _completion(model: str) -> dict[str, Any]:
-    message = {"role": "assistant", "content": "".join(TOKENS)}
+_TOO_LONG = {
+    "error": {
+        "message": "This model's maximum context length is exceeded. Please reduce the length of the messages.",
+        "type": "x",
+        "code": "context_length_exceeded",
+    }
+}
+
+
+def _length(body: dict[str, Any]) -> int:
+    return sum(len(str(message["content"])) for message in body["messages"])
+
+
+def _completion(model: str, answer: str) -> dict[str, Any]:
+    message = {"role": "assistant", "content": answer}
     return {
         "id": "chatcmpl-1",
         "object": "chat.completion",

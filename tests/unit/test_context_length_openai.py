@@ -15,7 +15,7 @@ from shared.memory.inspection import Inspection
 from shared.memory.memory import Memory
 from shared.settings import AgentSettings, MemorySettings
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
-from tests.e2e.fake_openai import fake_openai
+from tests.support.model_server import ModelServer
 
 ANSWER = "word " * 300
 
@@ -26,8 +26,8 @@ def test_sixty_turns_work_with_a_short_context(monkeypatch: pytest.MonkeyPatch) 
     The response reports the number of omitted exchanges.
     """
     memory = Memory(InMemoryCache(MemorySettings()), InMemoryArchive(), InMemoryQueue(), MemorySettings())
-    with fake_openai(ANSWER, max_characters=32_000) as (url, requests):
-        monkeypatch.setenv("OPENAI_BASE_URL", url)
+    with ModelServer(answer=ANSWER, max_characters=32_000) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
         monkeypatch.setenv("OPENAI_API_KEY", "none")
         runner = AgentRunner(AgentSettings(model="openai:short"), lambda *_, **__: [])
         keys = Idempotency([], Backlog(memory.queue, memory.archive))
@@ -40,11 +40,11 @@ def test_sixty_turns_work_with_a_short_context(monkeypatch: pytest.MonkeyPatch) 
                 omitted.append(answer["memory"]["omitted_exchanges"])
                 if number:
                     assert f"user: question {number - 1}\nassistant: word" in str(
-                        requests[-1]["messages"][0]["content"]
+                        server.requests[-1].body["messages"][0]["content"]
                     )
             return omitted
 
         omitted = asyncio.run(run_turns())
     assert omitted[0] == 0
     assert 30 <= omitted[-1] < 50
-    assert len(requests) < 70
+    assert len(server.requests) < 70

@@ -16,6 +16,7 @@ from functions.agent.agents.runner import AgentRunner
 from shared.errors import SettingsError
 from shared.settings import AgentSettings, load
 
+pytestmark = pytest.mark.usefixtures("restored_registry")
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "examples" / "plugin-package"
 Install = Callable[..., None]
@@ -29,15 +30,6 @@ def register():
     calls.append("register")
     add_tool(parcel)
 """
-
-
-@pytest.fixture(autouse=True)
-def _registry() -> Iterator[None]:
-    agents, tools = dict(registry.AGENTS), dict(registry.TOOLS)
-    yield
-    for registered, original in ((registry.AGENTS, agents), (registry.TOOLS, tools)):
-        registered.clear()
-        registered.update(original)  # type: ignore[arg-type]  # each with its own kind
 
 
 @pytest.fixture

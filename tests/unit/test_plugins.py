@@ -23,6 +23,8 @@ from shared.errors import SettingsError
 from shared.settings import AgentSettings
 from tests.support.offline_answers import used_tool
 
+pytestmark = pytest.mark.usefixtures("restored_registry")
+
 
 class Search:
     """A search that records the thread that calls it."""
@@ -34,15 +36,6 @@ class Search:
         """Find nothing."""
         self.threads.append(threading.get_ident())
         return []
-
-
-@pytest.fixture(autouse=True)
-def _registry() -> Iterator[None]:
-    agents, tools = dict(registry.AGENTS), dict(registry.TOOLS)
-    yield
-    for registered, original in ((registry.AGENTS, agents), (registry.TOOLS, tools)):
-        registered.clear()
-        registered.update(original)  # type: ignore[arg-type]  # each with its own kind
 
 
 def _run(runner: AgentRunner, agent: str, tools: list[str]) -> str:
