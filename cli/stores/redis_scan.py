@@ -12,7 +12,7 @@ from shared.errors import InvalidRecord
 from shared.models import Exchange
 from shared.stores.redis.connection import RedisConnection, require
 from shared.stores.redis.entries import decode
-from shared.stores.redis.generation import queue_epoch, read_epoch
+from shared.stores.redis.generation import parse_generation_record, queue_generation_read
 from shared.stores.redis.names import OUTBOX, messages_key, user_threads_key
 
 _LIST_PATTERN: Final = messages_key("*")
@@ -79,7 +79,7 @@ class RedisScan:
 
     def generation(self) -> str | None:
         """Return Redis' generation; None if there is none."""
-        return read_epoch(require(self._connection.call(queue_epoch))[0]).generation
+        return parse_generation_record(require(self._connection.call(queue_generation_read))[0]).generation
 
     def newest_accepted(self) -> NewestAccepted:
         """Find the newest exchange in the lists, the users' thread indexes and the outbox.

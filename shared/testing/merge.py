@@ -14,27 +14,27 @@ from shared.stores.redis.entries import (
     OWN_ENTRY,
     PLACEHOLDER,
     encode,
-    ending,
-    ending_of,
+    encode_seal_or_token,
     seal_of,
+    seal_or_token_of,
     token_of,
-    without_ending,
     without_placeholder,
+    without_seal_or_token,
 )
 
 _OBJECT: Final = re.compile(rb"\{.*[^\s{,]\}", re.DOTALL)
-_Ending = tuple[str, str] | None
+_SealOrToken = tuple[str, str] | None
 
 
 def add_token(entries: Sequence[bytes], max_messages: int, generation: str, token: str) -> list[bytes]:
     """Return a list after `read.lua`, which adds a token to an unsealed list."""
     if not entries:
-        return [PLACEHOLDER + ending("asked", token)]
+        return [PLACEHOLDER + encode_seal_or_token("asked", token)]
     sealed = seal_of(entries[0])
     covers_window = sealed is not None and (sealed[0] == "first" or len(entries) >= max_messages)
     if token_of(entries) or (covers_window and sealed is not None and float(sealed[1]) >= float(generation)):
         return list(entries)
-    return [_with_ending(entries[0], ("asked", token)), *entries[1:]]
+    return [_with_seal_or_token(entries[0], ("asked", token)), *entries[1:]]
 
 
 def merge(
@@ -47,15 +47,15 @@ def merge(
     deleted: Collection[UUID] = (),
     is_stored: bool = False,
 ) -> list[bytes] | None:
-    """Return a list after `merge.lua`; None for a refill whose token the list does not carry.
+    """Return a list after `merge.lua`; None for a refill if the list does not have its token.
 
     Args:
         entries: The list, oldest first.
         exchanges: The exchanges to merge.
         max_messages: Maximum number of messages.
-        refill: A token, `first` or `whole`, and a generation.
-        cutoff: Entries up to this acceptance key are dropped, and so are foreign entries.
-        deleted: Exchanges whose entries are dropped.
+        refill: The token that the list must have, the seal that replaces it (`first` or `whole`), and its generation.
+        cutoff: Entries up to this acceptance key are removed, and so are the entries of other programs.
+        deleted: Exchanges whose entries are removed.
         is_stored: Whether these are PostgreSQL's exchanges. They also replace entries with the same revision and time
             of acceptance.
     """
@@ -64,30 +64,33 @@ def merge(
     if not entries:
         return []
     is_deletion = cutoff is not None or bool(deleted)
-    head, seal = without_ending(entries[0]), ending_of(entries[0])
+    head, field = without_seal_or_token(entries[0]), seal_or_token_of(entries[0])
     if refill is None and not is_deletion and _is_newest(entries, exchanges):
         pushed = [*without_placeholder(entries), *encode(exchanges[0])]
         trimmed = pushed[-max_messages:]
-        if seal is not None and len(pushed) > max_messages:
-            return [_with_ending(trimmed[0], ("whole" if seal[0] == "first" else seal[0], seal[1])), *trimmed[1:]]
-        is_moved = seal is not None and entries[0] is not trimmed[0]
-        return [_with_ending(trimmed[0], seal), *trimmed[1:]] if is_moved else trimmed
+        if field is not None and len(pushed) > max_messages:
+            return [
+                _with_seal_or_token(trimmed[0], ("whole" if field[0] == "first" else field[0], field[1])),
+                *trimmed[1:],
+            ]
+        is_moved = field is not None and entries[0] is not trimmed[0]
+        return [_with_seal_or_token(trimmed[0], field), *trimmed[1:]] if is_moved else trimmed
     deleted_ids = {str(exchange_id) for exchange_id in deleted}
     others, own = _merged_entries(entries, exchanges, cutoff, deleted_ids, is_stored=is_stored)
     untrimmed = [*others, *own]
     merged = untrimmed[-max_messages:]
     if refill is not None:
-        seal = ("whole" if len(untrimmed) > max_messages else refill[1], refill[2])
-    elif seal is not None and (seal[0] == "asked" or cutoff is not None):
-        seal = None if is_deletion else seal
-    elif seal is not None and seal[0] == "first":
+        field = ("whole" if len(untrimmed) > max_messages else refill[1], refill[2])
+    elif field is not None and (field[0] == "asked" or cutoff is not None):
+        field = None if is_deletion else field
+    elif field is not None and field[0] == "first":
         is_all = not others or untrimmed[0] == head
-        seal = ("whole" if len(untrimmed) > max_messages else "first", seal[1]) if is_all else None
+        field = ("whole" if len(untrimmed) > max_messages else "first", field[1]) if is_all else None
     elif not merged or _comes_before(merged[0], head):
-        seal = None
+        field = None
     if not merged:
-        return [_with_ending(PLACEHOLDER + b"}", seal)] if seal and (refill or not is_deletion) else []
-    return [_with_ending(merged[0], seal), *merged[1:]]
+        return [_with_seal_or_token(PLACEHOLDER + b"}", field)] if field and (refill or not is_deletion) else []
+    return [_with_seal_or_token(merged[0], field), *merged[1:]]
 
 
 def _comes_before(entry: bytes, sealed: bytes) -> bool:
@@ -106,19 +109,19 @@ def _merged_entries(
     *,
     is_stored: bool,
 ) -> tuple[list[bytes], list[bytes]]:
-    """Return the foreign entries, and this project's entries in order."""
+    """Return the entries of other programs (foreign entries), and this project's entries in thread order."""
     others: list[bytes] = []
     pairs: dict[str, tuple[str, tuple[int, str], list[bytes], str]] = {}
     for entry in without_placeholder(entries):
         head = OWN_ENTRY.match(entry)
         if head is None:
-            others.append(without_ending(entry))
+            others.append(without_seal_or_token(entry))
             continue
         exchange_id, order, created_at, revision, accepted_at = (part.decode() for part in head.groups(b""))
         # The highest revision sorts first. Among equal revisions, the exchange that was accepted first sorts first.
         rank = -int(revision or 0), accepted_at or created_at
         acceptance = str(acceptance_key(UUID(order), datetime.fromisoformat(accepted_at))) if accepted_at else order
-        pairs.setdefault(exchange_id, (order, rank, [], acceptance))[2].append(without_ending(entry))
+        pairs.setdefault(exchange_id, (order, rank, [], acceptance))[2].append(without_seal_or_token(entry))
     for exchange in exchanges:
         exchange_id, rank = str(exchange.exchange_id), (-exchange.revision, format_time(exchange.acceptance_time))
         stored = pairs[exchange_id][1] if exchange_id in pairs else None
@@ -148,9 +151,9 @@ def _is_newest(entries: Sequence[bytes], exchanges: Sequence[Exchange]) -> bool:
     return str(exchanges[0].exchange_id) not in ids
 
 
-def _with_ending(entry: bytes, seal: _Ending) -> bytes:
-    exchange_entries = without_ending(entry)
-    return exchange_entries[:-1] + ending(*seal) if seal and _OBJECT.fullmatch(exchange_entries) else exchange_entries
+def _with_seal_or_token(entry: bytes, field: _SealOrToken) -> bytes:
+    plain = without_seal_or_token(entry)
+    return plain[:-1] + encode_seal_or_token(*field) if field and _OBJECT.fullmatch(plain) else plain
 
 
 def set_tombstone(tombstones: dict[str, UUID], name: str, cutoff: UUID) -> None:

@@ -24,7 +24,7 @@ from shared.stores.redis.cache import RedisCache
 from shared.stores.redis.entries import decode, decode_list, decode_undrained, encode, is_sealed
 from shared.stores.redis.generation import _FIELDS
 from shared.stores.redis.names import (
-    EPOCH,
+    GENERATION_KEY,
     OUTBOX,
     messages_key,
     preferences_key,
@@ -106,7 +106,7 @@ _KEYS = {
     preferences_key("u"): "hash",
     preferences_seal_key("u"): "string",
     user_threads_key("u"): "sorted set",
-    EPOCH: "hash",
+    GENERATION_KEY: "hash",
 }
 _KINDS = ["list", "hash", "set", "sorted set", "string", "nothing"]
 
@@ -124,7 +124,7 @@ def test_keys_may_have_any_value(cache: RedisCache, valkey: ValkeyServer, data: 
             kind = data.draw(st.just(_KEYS[key]) | st.sampled_from(_KINDS))
             contents = data.draw(st.lists(_entries() | _noise, max_size=4))
             _write(client, key, kind, contents)
-            if key == EPOCH and kind == "hash":
+            if key == GENERATION_KEY and kind == "hash":
                 for name in data.draw(st.lists(st.sampled_from(_FIELDS), unique=True)):
                     client.hset(key, name, data.draw(_noise))
 

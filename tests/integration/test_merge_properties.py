@@ -18,12 +18,12 @@ from shared.models import Exchange, Message
 from shared.stores.redis.entries import (
     PLACEHOLDER,
     decode,
-    ending,
+    encode_seal_or_token,
     is_first,
     script_arguments,
     token_of,
-    without_ending,
     without_placeholder,
+    without_seal_or_token,
 )
 from shared.stores.redis.lists import cutoff_argument
 from shared.stores.redis.scripts import MERGE, READ
@@ -32,7 +32,7 @@ from tests.support.exchanges import exchanges
 from tests.support.strategies import colliding_exchanges, colliding_ids, time_ordered
 
 TOKEN = "0f"
-ASKED = PLACEHOLDER + ending("asked", TOKEN)
+ASKED = PLACEHOLDER + encode_seal_or_token("asked", TOKEN)
 KEY = "list"
 FOREIGN = st.sampled_from(
     [
@@ -285,7 +285,7 @@ def test_a_refill_seals_a_list_with_its_token(
     assert real.merge(created, most, refill=(TOKEN, "first", "1.5")) == -1
     real.merge(later, most)
     entries = real.entries()
-    assert [without_ending(entry) for entry in entries[1:]] == entries[1:]
+    assert [without_seal_or_token(entry) for entry in entries[1:]] == entries[1:]
     assert token_of(entries) is None
     assert real.add_token(most, "1.5") == entries
     is_trimmed = len(_newest(created + later, NO_LIMIT)) > most

@@ -18,7 +18,7 @@ from shared.metadata import encode_metadata
 from shared.models import Exchange
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.redis.cache import RedisCache
-from shared.stores.redis.entries import decode, without_ending
+from shared.stores.redis.entries import decode, without_seal_or_token
 from shared.stores.sqs.queue import SqsQueue
 from tests.support import strategies
 from tests.support.exchanges import exchange
@@ -41,7 +41,7 @@ def _listed(client: redis.Redis) -> list[str | None]:
 
 
 def _bare(entry: bytes | str) -> bytes:
-    return without_ending(entry.encode() if isinstance(entry, str) else entry)
+    return without_seal_or_token(entry.encode() if isinstance(entry, str) else entry)
 
 
 def test_metadata_is_equal_in_lists_rows_and_refilled_lists(

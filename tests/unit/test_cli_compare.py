@@ -8,13 +8,13 @@ import pytest
 
 from cli.stores.comparison import Comparison, compare
 from shared.models import Exchange, Message
-from shared.stores.redis.entries import encode, ending
+from shared.stores.redis.entries import encode, encode_seal_or_token
 from tests.support.exchanges import MOMENT, exchange
 
 LATER = MOMENT + timedelta(hours=1)
 GRACE = timedelta(seconds=120)
 GENERATION = "1764000000.000000"
-SEALED_ENDING = ending("first", GENERATION)
+SEAL = encode_seal_or_token("first", GENERATION)
 
 
 def _new_exchanges(count: int, start: datetime = MOMENT) -> list[Exchange]:
@@ -28,7 +28,7 @@ def _new_exchanges(count: int, start: datetime = MOMENT) -> list[Exchange]:
 def _entries(exchanges: Sequence[Exchange], *, is_sealed: bool = False) -> list[bytes]:
     entries = [entry for each in exchanges for entry in encode(each)]
     if is_sealed and entries:
-        entries[0] = entries[0][:-1] + SEALED_ENDING
+        entries[0] = entries[0][:-1] + SEAL
     return entries
 
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.models import Exchange, Message
-from shared.stores.redis.entries import decode, decode_list, encode, ending
+from shared.stores.redis.entries import decode, decode_list, encode, encode_seal_or_token
 from tests.support import strategies
 from tests.support.exchanges import exchange
 
@@ -20,7 +20,7 @@ def test_a_list_and_its_entries_have_the_same_messages(exchanges: list[Exchange]
     """The parser of a list returns the same messages and the same JSON as the parser of one entry."""
     entries = [entry for each in exchanges for entry in encode(each)]
     if is_sealed and entries:
-        entries[0] = entries[0][:-1] + ending("first", "1.5")
+        entries[0] = entries[0][:-1] + encode_seal_or_token("first", "1.5")
     parsed = decode_list(entries)
     messages = [decode(entry) for entry in entries]
     assert list(parsed) == messages

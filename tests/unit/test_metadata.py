@@ -15,7 +15,15 @@ from cli.stores.comparison import compare
 from shared.errors import InvalidRecord
 from shared.metadata import decode_metadata, encode_metadata
 from shared.models import Exchange
-from shared.stores.redis.entries import decode, encode, ending, is_first, is_sealed, seal_of, without_ending
+from shared.stores.redis.entries import (
+    decode,
+    encode,
+    encode_seal_or_token,
+    is_first,
+    is_sealed,
+    seal_of,
+    without_seal_or_token,
+)
 from shared.testing.cache import InMemoryCache
 from tests.support import strategies
 from tests.support.api import Api, problem
@@ -156,12 +164,12 @@ def test_no_metadata_is_read_as_a_seal(metadata: str, user_id: str | None) -> No
     """Metadata that resembles a seal is not read as a seal. A sealed entry with such metadata is read correctly."""
     original = Exchange(UUID(int=7), "t", user_id, "q", "a", MOMENT, (), metadata)
     entry = encode(original)[0]
-    assert (seal_of(entry), without_ending(entry)) == (None, entry)
+    assert (seal_of(entry), without_seal_or_token(entry)) == (None, entry)
     assert not is_first(entry, "12.5")
     assert not is_sealed([entry], 1, "12.5")
     for seal in ("first", "whole"):
-        sealed_entry = entry[:-1] + ending(seal, "12.5")
-        assert (seal_of(sealed_entry), without_ending(sealed_entry)) == ((seal, "12.5"), entry)
+        sealed_entry = entry[:-1] + encode_seal_or_token(seal, "12.5")
+        assert (seal_of(sealed_entry), without_seal_or_token(sealed_entry)) == ((seal, "12.5"), entry)
         message = decode(sealed_entry)
         assert message is not None
         assert (message.metadata, message.user_id, message.content) == (metadata, user_id, "q")

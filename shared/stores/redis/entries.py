@@ -18,8 +18,8 @@ from shared.listed_messages import ListedMessages
 from shared.models import Exchange, Message, format_time
 
 _logger = logging.getLogger(__name__)
-# The beginning of an entry in this project's format: exchange id, order key, time, revision, and an import's time of
-# acceptance.
+# The beginning of an entry in this project's format: exchange id, order key, time, revision, and the time of acceptance
+# of an imported exchange.
 OWN_ENTRY: Final = re.compile(
     rb'\{"exchange_id":"([0-9a-f-]{36})","order":"([0-9a-f-]{36})","created_at":"([0-9TZ:.-]{27})"'
     rb'(?:,"revision":([0-9]{1,10}))?(?:,"accepted_at":"([0-9TZ:.-]{27})")?'
@@ -33,14 +33,14 @@ _HEAD: Final = (
 ).translate(_DIGITS)
 _TEXT_FIELDS: Final = ("exchange_id", "order", "created_at", "role", "content")
 _head_of: Final = itemgetter(slice(len(_HEAD)))
-# The ending of a list's first entry: a seal with its generation, or `asked` with the token of a reader that reads
-# PostgreSQL. The seal is `first` if the list begins with the thread's first exchange, and `whole` if it has the whole
-# window. Earlier releases wrote `true` in place of a generation.
-_ENDING: Final = re.compile(rb',"(first|whole|asked)":"?([0-9a-z.]{1,40})"?\}\Z')
-_ENDING_BYTES: Final = 80
+# The last field of a list's first entry may be a seal or a token. `first` and `whole` are seals; their value is a
+# generation. A list with `first` has all exchanges of its thread; a list with `whole` has the whole window. `asked` is
+# the token of a reader that asks PostgreSQL. Earlier releases wrote `true` in place of a generation.
+_SEAL_OR_TOKEN: Final = re.compile(rb',"(first|whole|asked)":"?([0-9a-z.]{1,40})"?\}\Z')
+_SEAL_OR_TOKEN_BYTES: Final = 80
 _GENERATION: Final = re.compile(r"[0-9.]+")
-# The entry of a list without exchanges. It carries the seal or the token. The previous release cannot read this entry,
-# which sorts before all others: that release does not return it, and reads PostgreSQL instead.
+# The only entry of a list without exchanges. The list needs it for the seal or the token. The previous release ignores
+# this entry and reads PostgreSQL.
 _NIL: Final = UUID(int=0)
 PLACEHOLDER: Final = (
     f'{{"exchange_id":"{_NIL}","order":"{_NIL}","created_at":"1970-01-01T00:00:00.000000Z",'
@@ -141,32 +141,32 @@ def _fields(entry: bytes) -> dict[str, Any] | None:
         return None
 
 
-def ending(name: str, value: str) -> bytes:
-    """Return the bytes of an ending: `first` or `whole` with a generation, or `asked` with a token."""
+def encode_seal_or_token(name: str, value: str) -> bytes:
+    """Return the last field of an entry: the seal `first` or `whole` with a generation, or `asked` with a token."""
     return f',"{name}":"{value}"}}'.encode()
 
 
-def ending_of(entry: bytes) -> tuple[str, str] | None:
-    """Return the name and value of an entry's ending; None without an ending."""
-    match = _ENDING.search(entry, max(0, len(entry) - _ENDING_BYTES))
+def seal_or_token_of(entry: bytes) -> tuple[str, str] | None:
+    """Return the name and value of the field with an entry's seal or token; None without that field."""
+    match = _SEAL_OR_TOKEN.search(entry, max(0, len(entry) - _SEAL_OR_TOKEN_BYTES))
     return (match[1].decode(), match[2].decode()) if match else None
 
 
 def seal_of(entry: bytes) -> tuple[str, str] | None:
-    """Return an entry's seal and its generation; None without a seal."""
-    seal = ending_of(entry)
+    """Return an entry's seal (`first` or `whole`) and its generation; None without a seal."""
+    seal = seal_or_token_of(entry)
     return seal if seal and seal[0] != "asked" and _GENERATION.fullmatch(seal[1]) else None
 
 
 def token_of(entries: Sequence[bytes]) -> str | None:
-    """Return the list's token; None if the list carries no token."""
-    ending = ending_of(entries[0]) if entries else None
-    return ending[1] if ending and ending[0] == "asked" else None
+    """Return the list's token; None if the list has no token."""
+    field = seal_or_token_of(entries[0]) if entries else None
+    return field[1] if field and field[0] == "asked" else None
 
 
-def without_ending(entry: bytes) -> bytes:
-    """Return the entry without its ending."""
-    match = _ENDING.search(entry, max(0, len(entry) - _ENDING_BYTES))
+def without_seal_or_token(entry: bytes) -> bytes:
+    """Return the entry without its seal or token."""
+    match = _SEAL_OR_TOKEN.search(entry, max(0, len(entry) - _SEAL_OR_TOKEN_BYTES))
     return entry[: match.start()] + b"}" if match else entry
 
 
@@ -184,7 +184,7 @@ def is_sealed(entries: Sequence[bytes], max_messages: int, generation: str | Non
     """Return whether a list is sealed in this generation, so that its newest `max_messages` messages are complete."""
     if not entries or generation is None:
         return False
-    seal = ending_of(entries[0])
+    seal = seal_or_token_of(entries[0])
     return seal == ("first", generation) or (len(entries) >= max_messages and seal == ("whole", generation))
 
 

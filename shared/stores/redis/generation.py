@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from shared.clocks import MAX_AHEAD, MAX_DIFFERENCE
 from shared.stores.redis.connection import Command, Pipeline, queue_commands
-from shared.stores.redis.names import EPOCH
+from shared.stores.redis.names import GENERATION_KEY
 
 # The field `doubt` contains the generation's name. Earlier releases wrote the time of Redis' last failure to it.
 _FIELDS: Final = ("doubt", "identity", "began", "evictions", "suspect", "offset")
@@ -28,17 +28,17 @@ _GENERATION: Final = re.compile(rb"[0-9]{1,20}(\.[0-9]{1,9})?")
 _NEVER: Final = 0.0
 # The minimum difference of two generations' names, in seconds.
 _STEP: Final = 0.001
-READ_EPOCH: Final[Command] = ("HMGET", EPOCH, *_FIELDS)
+READ_GENERATION: Final[Command] = ("HMGET", GENERATION_KEY, *_FIELDS)
 
 
 def parse_number(reply: bytes | None) -> float | None:
-    """Return a field's number; None for a value of another program."""
+    """Return a field's number; None for a value that another program wrote."""
     return float(reply) if reply and _NUMBER.fullmatch(reply) else None
 
 
 @dataclass(frozen=True, slots=True)
-class Epoch:
-    """The content of the key `memory:epoch`: the current generation and the last loss.
+class GenerationRecord:
+    """The content of the key `memory:epoch`: the current generation and the last loss of data.
 
     Attributes:
         generation: The generation's name; None if there is none.
@@ -67,19 +67,19 @@ class Epoch:
         return self.generation is not None and (identity is None or identity == self.identity)
 
 
-def queue_epoch(pipe: Pipeline) -> object:
-    """Queue a read of the epoch. `read_epoch` parses its reply."""
-    return queue_commands(pipe, READ_EPOCH)
+def queue_generation_read(pipe: Pipeline) -> object:
+    """Queue a read of the generation record. `parse_generation_record` parses the reply."""
+    return queue_commands(pipe, READ_GENERATION)
 
 
-def read_epoch(reply: Sequence[bytes | None] | None) -> Epoch:
-    """Return the epoch in a reply. A value of another program is ignored."""
+def parse_generation_record(reply: Sequence[bytes | None] | None) -> GenerationRecord:
+    """Return the record in a reply. A value that another program wrote counts as missing."""
     generation, identity, began, evictions, suspect, offset = reply or (None,) * len(_FIELDS)
     name = generation.decode() if generation and _GENERATION.fullmatch(generation) else None
     lost_at = parse_number(began)
     # Only the first generation has its own start as `began`; see `ListReader.record_loss`.
     is_first = name is not None and lost_at == float(name)
-    return Epoch(
+    return GenerationRecord(
         generation=name,
         identity=identity.decode("utf-8", "replace") if identity else None,
         lost_at=-math.inf if is_first or lost_at == _NEVER else lost_at,
@@ -98,13 +98,13 @@ def clock_offset(clock: float) -> float:
 def generation_name(clock: float, after: str | None = None) -> str:
     """Return the name of a generation that starts at this time of Redis' clock.
 
-    The name is greater than the previous generation's name, even if Redis' clock was set back, because scripts compare
-    the names.
+    Scripts compare the names. So the name is greater than that of the previous generation (`after`), even if Redis'
+    clock was set back.
     """
     return f"{clock if after is None else max(clock, float(after) + _STEP):.6f}"
 
 
-def fields_after_failed_write(last: Epoch, clock: float) -> dict[Any, Any]:
+def fields_after_failed_write(last: GenerationRecord, clock: float) -> dict[Any, Any]:
     """Return the fields of the generation that starts after a failed write. Redis still has its data."""
     fields: dict[Any, Any] = {"doubt": generation_name(clock, last.generation)}
     if last.is_first:
@@ -128,7 +128,7 @@ def fields_after_server_change(
     if identity is not None:
         fields["identity"] = identity
     if is_older:
-        # The later time of Redis' and this process's clock is used, so that every deleted exchange was accepted before
-        # this time.
+        # Every deleted exchange must have been accepted before this time. So the later time is used: that of Redis'
+        # clock or that of this process' clock.
         fields["suspect"] = generation_name(max(clock, time.time()) + MAX_AHEAD)
     return fields

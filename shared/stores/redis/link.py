@@ -23,9 +23,9 @@ from shared.stores.redis.connection import (
     require,
 )
 from shared.stores.redis.entries import decode_undrained, undrained_field
-from shared.stores.redis.generation import READ_EPOCH, fields_after_failed_write, read_epoch
+from shared.stores.redis.generation import READ_GENERATION, fields_after_failed_write, parse_generation_record
 from shared.stores.redis.lists import Append, AppendOutcome, ThreadLists
-from shared.stores.redis.names import EPOCH, undrained_key
+from shared.stores.redis.names import GENERATION_KEY, undrained_key
 from shared.stores.redis.read import clock_of
 
 _MAX_UNMERGED: Final = 500
@@ -107,19 +107,23 @@ class CacheLink:
         One process starts it for all processes: if a generation has started since this process' last failure, this
         process starts none.
         """
-        probed, now, epoch_reply = self._send(lambda pipe: queue_commands(pipe, PROBE_WRITE, ("TIME",), READ_EPOCH))
+        probed, now, record_reply = self._send(
+            lambda pipe: queue_commands(pipe, PROBE_WRITE, ("TIME",), READ_GENERATION)
+        )
         if isinstance(probed, Exception):
             self._failed_at = time.monotonic()
             return False
         self._require([now])
         clock = clock_of(now)
-        epoch = read_epoch(None if isinstance(epoch_reply, Exception) else epoch_reply)
-        last = epoch.generation
+        record = parse_generation_record(None if isinstance(record_reply, Exception) else record_reply)
+        last = record.generation
         # A generation's name is the time of its start. If that time is in the future, Redis' clock was set back, and
         # the start is unknown.
         has_started_since = last is not None and clock - (time.monotonic() - failed_at) < float(last) <= clock
         if last is not None and not has_started_since:
-            self._require(self._send(lambda pipe: pipe.hset(EPOCH, mapping=fields_after_failed_write(epoch, clock))))
+            self._require(
+                self._send(lambda pipe: pipe.hset(GENERATION_KEY, mapping=fields_after_failed_write(record, clock)))
+            )
         self._failed_at = None
         return True
 

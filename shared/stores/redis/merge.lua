@@ -1,22 +1,23 @@
--- Merges exchanges into a thread's list: one entry pair per exchange id, sorted by order key, and only the newest ones.
--- Merging is commutative, associative and idempotent, so every order and repetition of writes leads to the same list.
--- This script does not create a list. Only `read.lua` does, for a reader that then reads PostgreSQL.
+-- Merges exchanges into a thread's list. The list then has two entries per exchange id, sorted by order key, and only
+-- the newest exchanges. Writers may call this script in any order and repeatedly: the resulting list is the same. This
+-- script never creates a list. Only `read.lua` does.
 --
--- The list's first entry has one ending or none: a seal, or a token (see `read.lua`).
+-- The list's first entry may have a seal or a token: see `entries.lua` for the fields `first`, `whole` and `asked`.
 --
 -- KEYS[1]  the list
 -- ARGV[1]  the time to live in seconds; 0 does not change it
 -- ARGV[2]  the maximum number of messages
--- ARGV[3]  for a refill 'TOKEN first G' or 'TOKEN whole G', else ''. If the list carries this token, the merge completes
---          the list and seals it for generation G: 'first' if it has all exchanges of the thread, 'whole' if it has only
---          the newest ones. If the list does not carry the token, the script changes nothing.
--- ARGV[4]  the cutoff of a thread's deletion and the last microsecond that it includes, or ''. Entries up to the cutoff
---          are removed, imports that were accepted up to that time, and the token or seal
--- ARGV[5]  the ids of deleted exchanges, separated by commas, or ''. Their entries and the token are removed
--- ARGV[6]  '1' if PostgreSQL has these exchanges: they then win over others with the same revision and time of
+-- ARGV[3]  '' if the call is not a refill. For a refill 'TOKEN first G' or 'TOKEN whole G'. If the list has this token,
+--          the exchanges are merged, and the list gets the seal `first` or `whole` of generation G in place of the
+--          token. If the list does not have the token, the script changes nothing
+-- ARGV[4]  '' if the thread was not deleted. Otherwise the cutoff and the last microsecond that the deletion includes,
+--          separated by a space. The script removes exchanges up to the cutoff, imports that were accepted up to that
+--          microsecond, and the seal or token
+-- ARGV[5]  '' or the ids of deleted exchanges, separated by commas. The script removes their entries and the token
+-- ARGV[6]  '1' if PostgreSQL has these exchanges. They then replace entries with the same id, revision and time of
 --          acceptance
 -- ARGV[7…] five values per exchange: order key, exchange id, created_at, the user's entry, the assistant's entry
--- Returns the number of messages in the list; -1 for a refill whose token the list does not carry.
+-- Returns the number of messages in the list; -1 for a refill if the list does not have its token.
 
 local key = KEYS[1]
 local ttl = tonumber(ARGV[1])
@@ -31,7 +32,7 @@ if cutoff ~= '' then
   cutoff, cutoff_time = string.match(cutoff, '^(%S+) (%S+)$')
 end
 
--- A key of another type is deleted, because Redis is only a cache.
+-- The head is the list's first entry. A key of another type is deleted, because Redis is only a cache.
 local head = redis.pcall('LINDEX', key, 0)
 if type(head) ~= 'string' then
   if head then
@@ -40,7 +41,7 @@ if type(head) ~= 'string' then
   return token and -1 or 0
 end
 
--- Returns an entry's exchange id, order key, time and revision; nil for a foreign entry.
+-- Returns an entry's exchange id, order key, time and revision; nil for an entry that another program wrote.
 local function parse(entry)
   local id, order, created, rest =
     string.match(entry, '^{"exchange_id":"([0-9a-f-]+)","order":"([0-9a-f-]+)","created_at":"([0-9TZ:.-]+)"()')
@@ -49,12 +50,13 @@ local function parse(entry)
   end
 end
 
-local bare_head, name, value = split_ending(head)
-if token and not (name == 'asked' and value == token) then
+local bare_head, field, value = split_seal_or_token(head)
+if token and not (field == 'asked' and value == token) then
   return -1
 end
 local is_empty = string.sub(bare_head, 1, #PLACEHOLDER) == PLACEHOLDER
 
+-- Sets the time to live, and returns the list's length.
 local function finish(length)
   if ttl > 0 then
     redis.call('EXPIRE', key, ttl)
@@ -73,7 +75,7 @@ local function has_exchange(id)
   end
 end
 
--- The usual case: one exchange that is newer than all others.
+-- The usual case: one new exchange that sorts after all exchanges of the list.
 if #ARGV == EXCHANGES + 4 and not token and not is_deletion then
   local order, id = ARGV[EXCHANGES], ARGV[EXCHANGES + 1]
   local is_newest = is_empty and redis.call('LLEN', key) == 1
@@ -87,16 +89,18 @@ if #ARGV == EXCHANGES + 4 and not token and not is_deletion then
     local start = is_empty and 1 or math.max(0, length - max_length)
     if start > 0 then
       redis.call('LTRIM', key, start, -1)
-      if name then
-        local new_name = (name == 'first' and not is_empty) and 'whole' or name
-        redis.call('LSET', key, 0, with_ending(split_ending(redis.call('LINDEX', key, 0)), new_name, value))
+      if field then
+        -- The list no longer has all exchanges of the thread, so the seal `first` becomes `whole`.
+        local new_field = (field == 'first' and not is_empty) and 'whole' or field
+        local new_head = split_seal_or_token(redis.call('LINDEX', key, 0))
+        redis.call('LSET', key, 0, with_seal_or_token(new_head, new_field, value))
       end
     end
     return finish(length - start)
   end
 end
 
--- Returns when an import was accepted, as its entry says; nil for any other entry.
+-- Returns the time of acceptance in the entry of an imported exchange; nil for any other entry.
 local function parse_acceptance(entry)
   local rest = string.match(entry, '^{"exchange_id":"[0-9a-f-]+","order":"[0-9a-f-]+","created_at":"[0-9TZ:.-]+"()')
   rest = rest and string.match(entry, '^,"revision":%d+()', rest) or rest
@@ -104,8 +108,8 @@ local function parse_acceptance(entry)
   return accepted and #accepted == 27 and accepted or nil
 end
 
--- Returns whether the deletion includes an exchange.
-local function is_reached(order, entry)
+-- Returns whether the thread's deletion includes an exchange.
+local function cutoff_includes(order, entry)
   if cutoff == '' then
     return false
   end
@@ -116,68 +120,70 @@ local function is_reached(order, entry)
   return order <= cutoff
 end
 
--- Returns whether a new exchange replaces the known one with its id. The highest revision wins, then the one that was
--- accepted first, as in `store.sql`, so that both layers store the same exchange.
-local function replaces(created, revision, entry, known)
-  if not known.created or revision ~= known.revision then
-    return not known.created or revision > known.revision
+-- Returns whether a new exchange replaces the exchange with its id in the list (`listed`). The higher revision wins. If
+-- the revisions are equal, the exchange that was accepted first wins. `store.sql` has the same rule, so Redis and
+-- PostgreSQL have the same exchange.
+local function replaces(created, revision, entry, listed)
+  if not listed.created or revision ~= listed.revision then
+    return not listed.created or revision > listed.revision
   end
   local accepted = parse_acceptance(entry) or created
-  local known_accepted = parse_acceptance(known.entries[1]) or known.created
-  return accepted < known_accepted or (is_stored and accepted == known_accepted)
+  local listed_accepted = parse_acceptance(listed.entries[1]) or listed.created
+  return accepted < listed_accepted or (is_stored and accepted == listed_accepted)
 end
 
--- Returns the list's entries and the new ones in thread order, and the number of foreign entries.
+-- Returns the list's entries and the new ones in thread order, and the number of foreign entries, which another program
+-- wrote.
 local function merged_entries()
   local by_id = {}
-  local all = {}
-  local others = {}
+  local exchanges = {}
+  local foreign = {}
   for _, entry in ipairs(redis.call('LRANGE', key, 0, -1)) do
     local id, order, created, revision = parse(entry)
-    entry = split_ending(entry)
+    entry = split_seal_or_token(entry)
     if not id then
-      others[#others + 1] = entry
+      foreign[#foreign + 1] = entry
     elseif by_id[id] then
-      local known = by_id[id].entries
-      known[#known + 1] = entry
-    elseif id ~= NIL then
-      -- The first exchange replaces the placeholder.
+      local entries = by_id[id].entries
+      entries[#entries + 1] = entry
+    elseif id ~= ZERO_ID then
+      -- The placeholder is left out.
       by_id[id] = {id = id, order = order, created = created, revision = revision, entries = {entry}}
-      all[#all + 1] = by_id[id]
+      exchanges[#exchanges + 1] = by_id[id]
     end
   end
 
   for i = EXCHANGES, #ARGV, 5 do
     local order, id, created = ARGV[i], ARGV[i + 1], ARGV[i + 2]
     local _, _, _, revision = parse(ARGV[i + 3])
-    local known = by_id[id]
-    if not known then
-      known = {id = id}
-      by_id[id] = known
-      all[#all + 1] = known
+    local listed = by_id[id]
+    if not listed then
+      listed = {id = id}
+      by_id[id] = listed
+      exchanges[#exchanges + 1] = listed
     end
-    if replaces(created, revision, ARGV[i + 3], known) then
-      known.order, known.created, known.revision = order, created, revision
-      known.entries = {ARGV[i + 3], ARGV[i + 4]}
+    if replaces(created, revision, ARGV[i + 3], listed) then
+      listed.order, listed.created, listed.revision = order, created, revision
+      listed.entries = {ARGV[i + 3], ARGV[i + 4]}
     end
   end
 
-  table.sort(all, function(a, b)
+  table.sort(exchanges, function(a, b)
     if a.order == b.order then
       return a.id < b.id
     end
     return a.order < b.order
   end)
 
-  -- Foreign entries have no id. They stay unchanged, before all others.
-  local list = cutoff == '' and others or {}
+  -- Foreign entries have no order key, so they come before all exchanges. A thread's deletion removes them.
+  local list = cutoff == '' and foreign or {}
   local foreign_count = #list
   local deleted_ids = {}
   for id in string.gmatch(deleted, '[^,]+') do
     deleted_ids[id] = true
   end
-  for _, exchange in ipairs(all) do
-    if not is_reached(exchange.order, exchange.entries[1]) and not deleted_ids[exchange.id] then
+  for _, exchange in ipairs(exchanges) do
+    if not cutoff_includes(exchange.order, exchange.entries[1]) and not deleted_ids[exchange.id] then
       for _, entry in ipairs(exchange.entries) do
         list[#list + 1] = entry
       end
@@ -186,16 +192,16 @@ local function merged_entries()
   return list, foreign_count
 end
 
--- Returns the entries of a list that has no exchange yet; nil if the new exchanges are not in thread order or one of
--- them is deleted.
+-- Returns the new exchanges' entries for a list that has no exchange yet. Returns nil if `merged_entries` is needed:
+-- the new exchanges are not in thread order, two of them have the same id, or one of them is deleted.
 local function new_entries()
-  local list, known, newest = {}, {}, ''
+  local list, seen, newest = {}, {}, ''
   for i = EXCHANGES, #ARGV, 5 do
     local order, id = ARGV[i], ARGV[i + 1]
-    if order <= newest or is_reached(order, ARGV[i + 3]) or known[id] then
+    if order <= newest or cutoff_includes(order, ARGV[i + 3]) or seen[id] then
       return nil
     end
-    newest, known[id] = order, true
+    newest, seen[id] = order, true
     list[#list + 1] = ARGV[i + 3]
     list[#list + 1] = ARGV[i + 4]
   end
@@ -207,37 +213,40 @@ if not list then
   list, foreign_count = merged_entries()
 end
 
--- The list's length and its maximum are even without foreign entries, so both entries of an exchange are removed.
+-- Without foreign entries, the length and its maximum are even, so both entries of an exchange are removed or none.
 local start = math.max(1, #list - max_length + 1)
 if token then
-  name, value = (seal == 'first' and start > 1) and 'whole' or seal, generation
-elseif name == 'asked' or cutoff ~= '' then
-  -- Exchanges after the thread's deletion may belong to its previous or its next owner, so readers need PostgreSQL.
-  name = not is_deletion and name or nil
-elseif name == 'first' then
-  -- If the list had all exchanges of the thread, the merged list has all of them, too.
-  name = (foreign_count == 0 or list[1] == bare_head) and (start > 1 and 'whole' or 'first') or nil
-elseif name and list[start] ~= bare_head then
-  -- The seal stays valid if the list now begins at the sealed entry or after it. Exchanges before it may be missing.
+  field, value = (seal == 'first' and start > 1) and 'whole' or seal, generation
+elseif field == 'asked' or cutoff ~= '' then
+  -- Every deletion removes the token, and a thread's deletion also removes the seal: the exchanges after the cutoff may
+  -- belong to the previous or to the next owner, which only PostgreSQL can tell.
+  field = not is_deletion and field or nil
+elseif field == 'first' then
+  -- The list had all exchanges of the thread, so the merged list has all of them, except those that it just removed.
+  -- The seal ends if a foreign entry now comes before the sealed entry.
+  field = (foreign_count == 0 or list[1] == bare_head) and (start > 1 and 'whole' or 'first') or nil
+elseif field and list[start] ~= bare_head then
+  -- Exchanges before the sealed entry may be missing. So the seal `whole` stays only if the list does not begin before
+  -- that entry.
   local id, order = parse(list[start] or '')
   local sealed_id, sealed_order = parse(bare_head)
   if not id or not sealed_id or order < sealed_order or (order == sealed_order and id < sealed_id) then
-    name = nil
+    field = nil
   end
 end
 
 local remaining_ttl = redis.call('PTTL', key)
 redis.call('DEL', key)
 if #list == 0 then
-  if name and (token or not is_deletion) then
-    redis.call('RPUSH', key, with_ending(PLACEHOLDER .. '}', name, value))
+  if field and (token or not is_deletion) then
+    redis.call('RPUSH', key, with_seal_or_token(PLACEHOLDER .. '}', field, value))
     if remaining_ttl > 0 then
       redis.call('PEXPIRE', key, remaining_ttl)
     end
   end
   return 0
 end
-list[start] = with_ending(list[start], name, value)
+list[start] = with_seal_or_token(list[start], field, value)
 for from = start, #list, 500 do
   redis.call('RPUSH', key, unpack(list, from, math.min(from + 499, #list)))
 end

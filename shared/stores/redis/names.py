@@ -3,8 +3,9 @@
 from typing import Final
 
 OUTBOX: Final = "outbox:exchanges"
-# The current generation, and the time of Redis' last loss; see `generation.py`.
-EPOCH: Final = "memory:epoch"
+# The generation record: the current generation, and the last time at which Redis may have lost data; see
+# `generation.py`.
+GENERATION_KEY: Final = "memory:epoch"
 # The key of test writes.
 PROBE: Final = "memory:probe"
 # The counters of the drain's unfinished attempts.

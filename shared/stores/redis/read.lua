@@ -1,20 +1,21 @@
--- Prepares a thread's list for a reader, which reads the list with the next command. An unsealed list gets the reader's
--- token, which shows that a reader is reading PostgreSQL.
+-- Prepares a thread's list for a reader, which reads the list with the next command. If the list has no valid seal and
+-- no token, it gets the reader's token. The reader then asks PostgreSQL for the thread's exchanges.
 --
--- A refill (`merge.lua`) needs the token. The token is lost if the list is deleted, evicted or expires, and if an
--- exchange of the list is deleted. A merge of new exchanges does not remove the token. Only this script creates a missing
--- list, with one placeholder that carries the token.
+-- A refill (`merge.lua`) needs the token. The list loses its token if it is deleted or evicted, if it expires, or if
+-- one of its exchanges is deleted. A merge of new exchanges does not remove the token. If there is no list, this script
+-- creates one, whose only entry is a placeholder with the token. No other script creates a list.
 --
 -- KEYS[1]  the list
 -- ARGV[1]  the maximum number of messages of a read
--- ARGV[2]  the generation in which a seal is valid; a seal of a later generation is valid, too
+-- ARGV[2]  the reader's generation; the seals of this and of later generations are valid
 -- ARGV[3]  the reader's token
 -- ARGV[4]  the placeholder's time to live in seconds
 
 local key = KEYS[1]
 local max_length, generation, token, seconds = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4]
 
--- A server that refuses writes still answers reads. The list then gets no token, and no reader refills it.
+-- A server may refuse writes and still answer reads. `pcall` returns a refusal as a table. Without a token, no reader
+-- refills the list.
 local head = redis.pcall('LINDEX', key, 0)
 if type(head) == 'table' then
   local removed = redis.pcall('DEL', key)
@@ -31,13 +32,14 @@ if not head then
   return
 end
 
-local bare_head, name, value = split_ending(head)
-local is_complete = name == 'first' or (name == 'whole' and redis.call('LLEN', key) >= max_length)
-local sealed = is_complete and string.match(value, '^[0-9.]+$')
-if name == 'asked' or (sealed and tonumber(sealed) and tonumber(sealed) >= generation) then
+local bare_head, field, value = split_seal_or_token(head)
+-- A list with the seal `whole` is complete only if it has as many messages as a read returns.
+local is_complete = field == 'first' or (field == 'whole' and redis.call('LLEN', key) >= max_length)
+local sealed_in = is_complete and string.match(value, '^[0-9.]+$')
+if field == 'asked' or (sealed_in and tonumber(sealed_in) and tonumber(sealed_in) >= generation) then
   return
 end
-local with_token = with_ending(bare_head, 'asked', token)
+local with_token = with_seal_or_token(bare_head, 'asked', token)
 if with_token ~= bare_head then
   redis.pcall('LSET', key, 0, with_token)
 end

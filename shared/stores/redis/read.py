@@ -13,10 +13,10 @@ from shared.models import Exchange
 from shared.stores.cache import CacheRead, CacheState
 from shared.stores.redis.connection import PROBE_WRITE, Command, Pipeline, queue_commands
 from shared.stores.redis.entries import decode_list, decode_undrained, is_sealed, token_of, without_placeholder
-from shared.stores.redis.generation import READ_EPOCH, Epoch
+from shared.stores.redis.generation import READ_GENERATION, GenerationRecord
 from shared.stores.redis.lists import newest_revisions, order_of, uuids_of
 from shared.stores.redis.names import (
-    EPOCH,
+    GENERATION_KEY,
     OUTBOX,
     deleted_key,
     messages_key,
@@ -48,14 +48,17 @@ class ReadCommands:
         """Add a test write and the replication state."""
         self._commands |= {"probe": PROBE_WRITE, "replication": ("INFO", "replication")}
 
-    def add_generation_start(self, epoch_fields: Mapping[Any, Any]) -> None:
-        """Add the write of the key `memory:epoch` with these fields, which starts a generation."""
-        fields = [text for item in epoch_fields.items() for text in item]
-        # Redis may have lost data, so no old field of this key is valid.
-        self._commands |= {"epoch_removed": ("DEL", EPOCH), "epoch_written": ("HSET", EPOCH, *fields)}
+    def add_generation_start(self, record_fields: Mapping[Any, Any]) -> None:
+        """Add the write of the generation record with these fields, which starts a generation."""
+        fields = [text for item in record_fields.items() for text in item]
+        # Redis may have lost data, so no old field of the record is valid.
+        self._commands |= {
+            "record_removed": ("DEL", GENERATION_KEY),
+            "record_written": ("HSET", GENERATION_KEY, *fields),
+        }
 
     def add_unsealed_reads(self, thread_id: str) -> None:
-        """Add the reads that an unsealed list needs: the undrained exchanges, and whether Redis may have lost some.
+        """Add the reads that an unsealed list needs: the undrained exchanges, and whether Redis may have lost keys.
 
         Add them after the read of the list, so that the replies include an exchange that is appended in between.
         """
@@ -67,8 +70,8 @@ class ReadCommands:
         self._commands["undrained"] = ("HVALS", undrained_key(thread_id))
 
     def add_state(self) -> None:
-        """Add reads of Redis' clock and of `memory:epoch`, which names the current generation."""
-        self._commands |= {"time": ("TIME",), "epoch": READ_EPOCH}
+        """Add reads of Redis' clock and of the generation record."""
+        self._commands |= {"time": ("TIME",), "record": READ_GENERATION}
 
     def add_thread(self, thread_id: str, max_messages: int, token: tuple[str, str] | None) -> None:
         """Add reads of a thread's newest messages and its tombstones.
@@ -78,7 +81,7 @@ class ReadCommands:
         """
         key = messages_key(thread_id)
         if token is not None:
-            self._commands["asked"] = ("EVAL", READ, 1, key, max_messages, *token, _PLACEHOLDER_SECONDS)
+            self._commands["add_token"] = ("EVAL", READ, 1, key, max_messages, *token, _PLACEHOLDER_SECONDS)
         self._commands |= {
             "messages": ("LRANGE", key, -max_messages, -1),
             "tombstone": ("GET", tombstone_key(thread_id)),
@@ -113,13 +116,15 @@ class ReadReply:
 
     Attributes:
         replies: The replies by command name.
+        record: The generation record.
         generation: The current generation; None if it has ended.
         thread_id: The thread; '' if no thread was read.
         max_messages: The list's maximum number of messages.
+        refuses_writes: Whether Redis refuses writes.
     """
 
     replies: dict[str, Any]
-    epoch: Epoch
+    record: GenerationRecord
     generation: str | None
     thread_id: str
     max_messages: int
@@ -130,7 +135,7 @@ class ReadReply:
         return dataclasses.replace(self, replies=self.replies | replies)
 
     def read(self) -> CacheRead:
-        """Parse the replies. A list or preferences with a seal of another generation do not count as sealed."""
+        """Parse the replies. Only a seal of the current generation is valid."""
         replies, state = self.replies, self._state()
         listed: list[bytes] = replies.get("messages") or []
         entries = without_placeholder(listed)
@@ -155,13 +160,13 @@ class ReadReply:
 
     def _state(self) -> CacheState:
         """Return the state of Redis."""
-        epoch, stats = self.epoch, self.replies.get("stats")
+        record, stats = self.record, self.replies.get("stats")
         clock = clock_of(self.replies["time"])
         generation = None if self.refuses_writes else self.generation
         evictions = None if stats is None else int(stats["evicted_keys"])
-        lost_at = epoch.lost_at
-        if self.generation is None or evictions not in {None, epoch.evictions} or not epoch.is_clock_unchanged(clock):
-            # Redis may have lost keys since the recorded loss.
+        lost_at = record.lost_at
+        if self.generation is None or evictions not in {None, record.evictions} or not record.is_clock_unchanged(clock):
+            # Redis may have lost more keys since the loss that the record names.
             lost_at = None
         return CacheState(
             clock,
@@ -169,7 +174,7 @@ class ReadReply:
             lost_at,
             evictions,
             has_outbox=bool(self.replies.get("outbox")),
-            suspect_until=clock if generation is None else epoch.suspect_until,
+            suspect_until=clock if generation is None else record.suspect_until,
             refuses_writes=self.refuses_writes,
         )
 

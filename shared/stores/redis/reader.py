@@ -11,15 +11,15 @@ from typing import Any, Final
 from shared.stores.cache import CacheRead
 from shared.stores.redis.connection import ignore_wrongtype, queue_commands
 from shared.stores.redis.generation import (
-    READ_EPOCH,
-    Epoch,
+    READ_GENERATION,
+    GenerationRecord,
     clock_offset,
     fields_after_server_change,
     generation_name,
-    read_epoch,
+    parse_generation_record,
 )
 from shared.stores.redis.link import CacheLink
-from shared.stores.redis.names import EPOCH
+from shared.stores.redis.names import GENERATION_KEY
 from shared.stores.redis.read import OPTIONAL_REPLIES, ReadCommands, ReadReply, clock_of
 
 # The minimum number of seconds between two reads with a test write.
@@ -51,7 +51,7 @@ class ListReader(CacheLink):
                 return cached
             commands = ReadCommands()
             commands.add_unsealed_reads(thread_id)
-            replies = self._read_rest(commands, reply.epoch.generation)
+            replies = self._read_rest(commands, reply.record.generation)
             if replies is not None:
                 return reply.with_replies(replies).read()
         elif generation is not None:
@@ -72,19 +72,19 @@ class ListReader(CacheLink):
     def _read_on_new_connection(self, thread_id: str | None, user_id: str | None, clock: float) -> CacheRead:
         """Read everything on a new connection, and start a generation if none is valid on its server."""
         commands = ReadCommands()
-        epoch = self._read_epoch_on_new_connection()
-        generation = epoch.generation
-        if not epoch.is_valid_on(self._connection.identity):
-            generation, is_older = generation_name(clock, epoch.generation), epoch.generation is not None
+        record = self._read_generation_on_new_connection()
+        generation = record.generation
+        if not record.is_valid_on(self._connection.identity):
+            generation, is_older = generation_name(clock, record.generation), record.generation is not None
             commands.add_generation_start(
                 fields_after_server_change(generation, self._connection.identity, clock, is_older=is_older)
             )
         return self._read_once(commands, thread_id, user_id, generation, has_rest=True).read()
 
-    def _read_epoch_on_new_connection(self) -> Epoch:
-        """Read the key `memory:epoch` on a new connection. Connecting also reads the server's identity."""
+    def _read_generation_on_new_connection(self) -> GenerationRecord:
+        """Read the generation record on a new connection. Connecting also reads the server's identity."""
         self._connection.disconnect()
-        return read_epoch(self._call(lambda pipe: queue_commands(pipe, READ_EPOCH), is_read=True)[0])
+        return parse_generation_record(self._call(lambda pipe: queue_commands(pipe, READ_GENERATION), is_read=True)[0])
 
     def _read_once(
         self,
@@ -111,11 +111,11 @@ class ListReader(CacheLink):
             self._probed_at = time.monotonic()
             if replies["probe"] is None:
                 self._failed_at, accepts_writes = self._probed_at, False
-        epoch = read_epoch(replies["epoch"])
-        current = self._current_generation(epoch, replies.get("replication"))
+        record = parse_generation_record(replies["record"])
+        current = self._current_generation(record, replies.get("replication"))
         if not is_read_only:
             self._generation = current
-        return ReadReply(replies, epoch, current, thread_id or "", max_messages, refuses_writes=not accepts_writes)
+        return ReadReply(replies, record, current, thread_id or "", max_messages, refuses_writes=not accepts_writes)
 
     def _read_rest(self, commands: ReadCommands, generation: str | None) -> dict[str, Any] | None:
         """Send a read's second round trip, and return its replies.
@@ -126,7 +126,7 @@ class ListReader(CacheLink):
         commands.add_state()
         replies = self._send_commands(commands)
         is_same = self._connection.connects == self._connects
-        return replies if is_same and read_epoch(replies["epoch"]).generation == generation else None
+        return replies if is_same and parse_generation_record(replies["record"]).generation == generation else None
 
     def _send_commands(self, commands: ReadCommands) -> dict[str, Any]:
         """Send the commands and return the replies by name, with None for a refusal of an optional command."""
@@ -137,7 +137,7 @@ class ListReader(CacheLink):
         self._require(list(replies.values()))
         return replies
 
-    def _current_generation(self, epoch: Epoch, replication: Mapping[str, Any] | None) -> str | None:
+    def _current_generation(self, record: GenerationRecord, replication: Mapping[str, Any] | None) -> str | None:
         """Return the current generation; None if it has ended, because the server or its data has changed."""
         identity, connects = self._connection.identity, self._connects
         self._connects = self._connection.connects
@@ -148,7 +148,7 @@ class ListReader(CacheLink):
                 return None
         elif replication is not None and not identity.endswith(f":{replication.get('master_replid', '')}"):
             return None
-        return epoch.generation if epoch.is_valid_on(identity) else None
+        return record.generation if record.is_valid_on(identity) else None
 
     def record_loss(self, *, evictions: int | None = None, is_first: bool = False) -> None:
         """Record that Redis lost data before now; with `is_first`, that it has never lost data.
@@ -156,11 +156,11 @@ class ListReader(CacheLink):
         `evictions` is the count of the read that found the loss. If Redis has evicted more keys since, the next read
         finds this as a new loss.
         """
-        now, reply = self._call(lambda pipe: queue_commands(pipe, ("TIME",), READ_EPOCH))
-        epoch = read_epoch(reply)
+        now, reply = self._call(lambda pipe: queue_commands(pipe, ("TIME",), READ_GENERATION))
+        record = parse_generation_record(reply)
         clock = clock_of(now)
-        if epoch.lost_at is not None and evictions in {None, epoch.evictions} and epoch.is_clock_unchanged(clock):
+        if record.lost_at is not None and evictions in {None, record.evictions} and record.is_clock_unchanged(clock):
             return
-        began = epoch.generation if is_first and epoch.generation is not None else generation_name(clock)
+        began = record.generation if is_first and record.generation is not None else generation_name(clock)
         fields: dict[Any, Any] = {"began": began, "evictions": evictions or 0, "offset": f"{clock_offset(clock):.3f}"}
-        self._call(lambda pipe: pipe.hset(EPOCH, mapping=fields))
+        self._call(lambda pipe: pipe.hset(GENERATION_KEY, mapping=fields))

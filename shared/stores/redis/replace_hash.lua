@@ -1,8 +1,9 @@
--- Replaces a hash's fields.
+-- Replaces all fields of a hash. Without new fields, the hash is deleted.
 --
 -- KEYS[1]  the hash
--- ARGV[1]  time to live in seconds
--- ARGV[2…] field, value, field, value, …
+-- ARGV[1]  the time to live in seconds
+-- ARGV[2…] the new fields: field, value, field, value, …
+-- Returns whether the hash has fields now.
 
 redis.call('DEL', KEYS[1])
 for i = 2, #ARGV, 500 do

@@ -20,8 +20,8 @@ from shared.memory.turn import Turn
 from shared.models import Exchange
 from shared.stores.archive import Window
 from shared.stores.postgres.archive import PostgresArchive
-from shared.stores.redis.entries import encode, ending
-from shared.stores.redis.names import EPOCH, messages_key
+from shared.stores.redis.entries import encode, encode_seal_or_token
+from shared.stores.redis.names import GENERATION_KEY, messages_key
 from tests.bench.goals.figures import Figure, Goal, microseconds
 from tests.bench.goals.system import BenchSystem
 
@@ -60,7 +60,7 @@ def failover(system: BenchSystem) -> Iterator[Figure]:
         _read(pool, memories, names[:_PROCESSES])
         sealed, _ = _read(pool, memories, some)
         # Like a promoted replica with all data, Redis now has the identity of the previous server.
-        client.hset(EPOCH, "identity", "the server before")
+        client.hset(GENERATION_KEY, "identity", "the server before")
         hot = _queries(memories)
         list(pool.map(lambda memory: Turn(memory, _HOT, None).recall(), memories))
         hot = _queries(memories) - hot
@@ -94,7 +94,7 @@ def _fill(system: BenchSystem, client: redis.Redis, names: Sequence[str]) -> Non
 
 def _sealed(exchange: Exchange, generation: str) -> tuple[bytes, bytes]:
     user, assistant = encode(exchange)
-    return user[:-1] + ending("first", generation), assistant
+    return user[:-1] + encode_seal_or_token("first", generation), assistant
 
 
 def _read(pool: ThreadPoolExecutor, memories: Sequence[Memory], names: Sequence[str]) -> tuple[float, int]:
