@@ -10,7 +10,7 @@ from pathlib import Path
 
 from infra.local.announcement import shown_path
 from infra.local.console import Console
-from infra.local.environment import isolate
+from infra.local.environment import ignore_user_configuration
 from infra.local.launch import PR_SET_PDEATHSIG
 
 
@@ -24,7 +24,7 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.with_parent and sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
-    isolate()
+    ignore_user_configuration()
     # Until the supervisor handles signals there is nothing to stop.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os._exit(0))

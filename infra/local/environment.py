@@ -24,7 +24,7 @@ def no_proxy() -> str:
     return ",".join(filter(None, [os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), LOCAL]))
 
 
-def isolate() -> None:
+def ignore_user_configuration() -> None:
     """Ignore the user's proxy and AWS configuration in this process's AWS clients."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]

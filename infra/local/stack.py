@@ -116,10 +116,10 @@ class Stack:
         )
 
     def stop(self) -> None:
-        """Let the exchange queue drain, then stop every server; may be called at any time."""
-        if not self.state.is_locked:
+        """Wait until the exchange queue is drained, then stop every server. May be called at any time."""
+        if not self.state.has_lock:
             return
-        with ExitStack() as steps:  # in reverse order; a failure of one does not affect the others
+        with ExitStack() as steps:  # It runs the steps in reverse order, and all of them even if one fails.
             steps.callback(self.state.release)
             steps.callback(lambda: kill_all(leftovers(self.state.path)))
             for server in self.servers.values():
@@ -177,7 +177,9 @@ class Stack:
                     return
             time.sleep(0.1)
         count = "Exchanges" if queued is None else f"{queued} exchange(s)"
-        self._console.echo(f"{count} may still have been queued; what PostgreSQL has not taken is lost with the queue.")
+        self._console.echo(
+            f"{count} may still be in the queue. The emulator's queue ends now, so exchanges that PostgreSQL lacks are lost."
+        )
 
     def _deployed(self) -> Deployment:
         if self.deployment is None:

@@ -21,7 +21,7 @@ class StateDirectory:
         self._lock: int | None = None
 
     @property
-    def is_locked(self) -> bool:
+    def has_lock(self) -> bool:
         """Whether this process has locked the directory."""
         return self._lock is not None
 

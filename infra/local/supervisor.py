@@ -68,7 +68,7 @@ class Supervisor:
             self._watch(stack)
         finally:
             self._phase = "stopping"
-            if stack.state.is_locked:
+            if stack.state.has_lock:
                 self.echo("Stopping ...")
             stack.stop()
             logs.stop()

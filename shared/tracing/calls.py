@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 def trace_redis(tracer: Tracer, call: Callable[..., Any]) -> None:
     """Create a span for each pipeline, which is one round trip."""
-    tracer.wrap(call, "redis {operation}", {"db.system.name": "redis", "db.operation.name": "PIPELINE"})
+    tracer.trace_method(call, "redis {operation}", {"db.system.name": "redis", "db.operation.name": "PIPELINE"})
 
 
 def trace_postgres(tracer: Tracer, run: Callable[..., Any]) -> None:
     """Create a span for each transaction."""
-    tracer.wrap(run, "postgresql {operation}", {"db.system.name": "postgresql"})
+    tracer.trace_method(run, "postgresql {operation}", {"db.system.name": "postgresql"})
 
 
 def trace_sends(tracer: Tracer, send: Callable[..., Any], queue_url: str) -> None:
@@ -30,13 +30,14 @@ def trace_sends(tracer: Tracer, send: Callable[..., Any], queue_url: str) -> Non
         "messaging.operation.type": "send",
         "messaging.operation.name": "SendMessage",
     }
-    tracer.wrap(send, f"send {queue}", attributes, is_message=True)
+    tracer.trace_method(send, f"send {queue}", attributes, is_message=True)
 
 
 def trace_queue_calls(tracer: Tracer, queue_url: str | None, *methods: Callable[..., Any]) -> None:
     """Create a span for each queue call that does not send an exchange."""
     for method in methods:
-        tracer.wrap(method, f"{method.__name__} {queue_name(queue_url)}", queue_attributes(queue_name(queue_url)))
+        queue = queue_name(queue_url)
+        tracer.trace_method(method, f"{method.__name__} {queue}", queue_attributes(queue))
 
 
 def queue_attributes(queue: str) -> dict[str, str]:

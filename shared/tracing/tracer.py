@@ -55,7 +55,7 @@ class Tracer:
 
     @contextmanager
     def request(self, name: str, headers: Mapping[str, str], attributes: Attributes) -> Iterator[Span]:
-        """Create a span of a request, which continues the trace in `headers`.
+        """Create a span of a request. The span belongs to the trace that `headers` name.
 
         Args:
             name: The span's name.
@@ -69,7 +69,7 @@ class Tracer:
     @contextmanager
     def batch(self, queue: str, traceparents: Iterable[str], attributes: Attributes) -> Iterator[Span]:
         """Create a span of a batch, with a link to each message's span."""
-        # `dict.fromkeys` keeps each span once, in order.
+        # `dict.fromkeys` removes repeated spans and does not change the order.
         links = [link for each in dict.fromkeys(traceparents) if (link := _link(each)) is not None]
         name = f"process {queue}".rstrip()
         with self._span(name, SpanKind.CONSUMER, attributes, context=Context(), links=links) as span:
@@ -81,11 +81,13 @@ class Tracer:
         with self._span(name, kind, attributes) as span:
             yield span
 
-    def wrap(self, method: Callable[_P, _R], name: str, attributes: Attributes, *, is_message: bool = False) -> None:
-        """Create a span for each call of an object's method.
+    def trace_method(
+        self, method: Callable[_P, _R], name: str, attributes: Attributes, *, is_message: bool = False
+    ) -> None:
+        """Replace an object's method with one that creates a span for each call.
 
         Args:
-            method: A bound method, which is replaced in its object.
+            method: The bound method.
             name: The spans' name; `{operation}` stands for the calling method of the store.
             attributes: The spans' attributes.
             is_message: Whether the call sends a message to another function.
@@ -93,14 +95,14 @@ class Tracer:
         kind = SpanKind.PRODUCER if is_message else SpanKind.CLIENT
 
         @functools.wraps(method)
-        def called(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        def traced(*args: _P.args, **kwargs: _P.kwargs) -> _R:
             with self.call(name.format(operation=_operation(method)), attributes, kind):
                 return method(*args, **kwargs)
 
-        setattr(method.__self__, method.__name__, called)  # type: ignore[attr-defined] # a bound method has both
+        setattr(method.__self__, method.__name__, traced)  # type: ignore[attr-defined] # a bound method has both
 
     def fail(self, span: Span, error_type: str) -> None:
-        """Mark a span as failed, with the reason in one word."""
+        """Mark a span as failed, with the type of the error."""
         span.set_attribute("error.type", error_type)
         span.set_status(Status(StatusCode.ERROR))
 
@@ -147,7 +149,7 @@ class _SystemIds(RandomIdGenerator):
 
 
 def _resource(service: str) -> Resource:
-    """Return the spans' resource: this function, unless the environment sets another name."""
+    """Return the spans' resource, which names this function. The environment may set another name."""
     attributes = {
         SERVICE_NAME: service,
         "service.namespace": "hybrid-memory",
@@ -173,7 +175,7 @@ def _link(value: str) -> Link | None:
 
 
 def _operation(method: Callable[..., object]) -> str:
-    """Return the name of the store's public method that called `method`, which belongs to the store's connection."""
+    """Return the name of the store's public method that called `method`, a method of the store's connection."""
     frame = sys._getframe(2)  # noqa: SLF001 - like `logging` and `warnings` find their callers
     for _ in range(_MAX_FRAMES):
         name = frame.f_code.co_name

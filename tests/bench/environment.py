@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from infra.local.environment import isolate
+from infra.local.environment import ignore_user_configuration
 
 _SETTINGS = ("REDIS__", "MEMORY__", "AGENT__", "AUTH__", "DATABASE__", "SYNC__", "SEARCH__")
 
@@ -33,7 +33,7 @@ def pin_to_one_core() -> None:
 
 def configure(redis_port: int, database_url: str) -> None:
     """Set the agent function's environment. The queue's client needs a URL, which no benchmark calls."""
-    isolate()
+    ignore_user_configuration()
     for name in [name for name in os.environ if name.startswith(_SETTINGS)]:
         del os.environ[name]
     os.environ.update(

@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from infra.local.environment import isolate
+from infra.local.environment import ignore_user_configuration
 from tests.chaos.run import Size, run
 
 SECONDS = 600.0
@@ -32,7 +32,7 @@ def main() -> int:
         "--hasten", action="store_true", help="run the sweep as soon as the callers have finished, for short runs"
     )
     arguments = parser.parse_args()
-    isolate()
+    ignore_user_configuration()
     # SIGTERM also shuts everything down in order.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     seed = secrets.randbelow(1_000_000) if arguments.seed is None else arguments.seed

@@ -57,7 +57,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test('returning to a thread shows its messages at once, and reports a failed history', async () => {
+test('a previously shown thread is shown immediately, and a failed load of its history is reported', async () => {
   const memory = serve();
   storeExchanges(memory, 'a', 2);
   const network = new Network();
@@ -89,7 +89,7 @@ test('a reload shows the cached messages before the server responds', async () =
   expect(again.texts).toEqual(['q0', 'a0', 'q1', 'a1', 'q2', 'a2']);
 });
 
-test('loaded older pages stay after a reload, and loadMore continues', async () => {
+test('older pages that were loaded stay after a reload, and loadMore loads the next ones', async () => {
   const memory = serve();
   storeExchanges(memory, 't', 10);
   const chat = await renderLoaded({ threadId: 't', pageSize: 6 });
@@ -107,7 +107,7 @@ test('loaded older pages stay after a reload, and loadMore continues', async () 
   expect(again.current.hasMore).toBe(false);
 });
 
-test('if the newest page does not join the cached messages, loadMore loads the rest', async () => {
+test('only the newest page is shown if messages between it and the cached ones are missing', async () => {
   const memory = serve();
   storeExchanges(memory, 't', 3);
   await unmount(await renderLoaded({ threadId: 't', pageSize: 4 }));
@@ -118,7 +118,7 @@ test('if the newest page does not join the cached messages, loadMore loads the r
   expect(again.current.hasMore).toBe(true);
 });
 
-test('cached messages that were deleted or replaced elsewhere are not shown again', async () => {
+test('cached messages that another client deleted or replaced disappear after the history has loaded', async () => {
   const memory = serve();
   storeExchanges(memory, 't', 3);
   await unmount(await renderLoaded({ threadId: 't' }));
@@ -133,7 +133,7 @@ test('cached messages that were deleted or replaced elsewhere are not shown agai
   expect(cachedKeys()).toEqual([]);
 });
 
-test('cached messages stay if a degraded page lacks them', async () => {
+test('cached messages stay if the server returns a degraded page without them', async () => {
   const memory = serve({
     read: (count) => (count === 2 ? Response.json({ items: [], next_cursor: null, degraded: ['redis'] }) : undefined),
   });
@@ -144,7 +144,7 @@ test('cached messages stay if a degraded page lacks them', async () => {
   expect(again.current.historyDegraded).toEqual(['redis']);
 });
 
-test.each(['online', 'focus'])('a turn of another page is shown after the event %s', async (event) => {
+test.each(['online', 'focus'])('the event %s loads the turns of other browser tabs', async (event) => {
   const memory = serve();
   storeExchanges(memory, 't', 1);
   const chat = await renderLoaded({ threadId: 't' });
@@ -153,7 +153,7 @@ test.each(['online', 'focus'])('a turn of another page is shown after the event 
   await chat.waitUntil(({ messages }) => messages.length === 4);
 });
 
-test('a hidden page sends no request, and a visible page sends one', async () => {
+test('a browser tab loads the history when it becomes visible, and not while it is hidden', async () => {
   const memory = serve();
   storeExchanges(memory, 't', 1);
   await renderLoaded({ threadId: 't' });
@@ -169,7 +169,7 @@ test('a hidden page sends no request, and a visible page sends one', async () =>
   expect(memory.reads).toHaveLength(2);
 });
 
-test('there is no refresh of a new thread, with loadHistory: false, or after unmounting', async () => {
+test('the event focus loads no history for a new thread, with loadHistory: false, or after unmounting', async () => {
   const memory = serve();
   const created = renderChat();
   const other = renderChat({ threadId: 't', loadHistory: false });
@@ -195,7 +195,7 @@ test('a message that failed offline is sent once when the network returns', asyn
   expect(memory.runs).toHaveLength(1);
 });
 
-test('a turn that finished while the page was hidden is shown and not sent again', async () => {
+test('a turn that finished while the browser tab was hidden is shown and not sent again', async () => {
   const { promise, resolve } = deferred();
   const memory = serve({ run: () => promise });
   const network = new Network();
@@ -214,7 +214,7 @@ test('a turn that finished while the page was hidden is shown and not sent again
   expect(memory.runs).toHaveLength(1);
 });
 
-test('a turn ends when the history has its answer', async () => {
+test('a turn ends when the loaded history contains its answer', async () => {
   const memory = serve({
     run: ({ body }) => {
       store(memory, 't', body.exchange_id ?? '', body.prompt, 'You said: Hello');
@@ -251,7 +251,7 @@ test('stopped and rejected turns are resent only by retry', async () => {
   expect(memory.runs).toHaveLength(2);
 });
 
-test('a turn that a thread switch interrupted continues on return and runs once', async () => {
+test('a turn continues when its thread is shown again, and runs only once', async () => {
   const { promise, resolve } = deferred();
   const memory = serve({ run: (_, count) => (count === 1 ? promise : undefined) });
   const chat = await renderLoaded({ threadId: 't' });
@@ -267,7 +267,7 @@ test('a turn that a thread switch interrupted continues on return and runs once'
   expect(memory.threads.get('t')).toHaveLength(2);
 });
 
-test('a reload during a turn loses neither the text nor the answer', async () => {
+test('after a reload during a turn, the message and the answer are shown', async () => {
   const memory = serve({ run: (_, count) => (count === 1 ? deferred<Response>().promise : undefined) });
   const chat = renderChat();
   chat.act(({ sendMessage }) => void sendMessage('Hello'));
@@ -338,7 +338,7 @@ test('two users on one page keep their own cached messages', async () => {
   expect(cachedKeys()).toHaveLength(2);
 });
 
-test('the cache holds the newest messages of long threads and the last threads', async () => {
+test('the cache has only the newest messages of a long thread, and only the last 20 threads', async () => {
   const memory = serve();
   for (let n = 0; n < 30; n++) storeExchanges(memory, String(n), 2);
   for (let n = 0; n < 10; n++) store(memory, 'long', `long-${String(n)}`, 'x'.repeat(20_000), `a${String(n)}`);
@@ -357,7 +357,7 @@ test('the cache holds the newest messages of long threads and the last threads',
   expect(cachedKeys()).toHaveLength(20);
 });
 
-test('a thread that is too long for the cache removes its older entry', async () => {
+test('if a thread becomes too long for the cache, its cached messages are deleted', async () => {
   const memory = serve();
   const chat = await renderLoaded({ threadId: 't' });
   await chat.send('Hello');
@@ -367,7 +367,7 @@ test('a thread that is too long for the cache removes its older entry', async ()
   expect(memory.runs).toHaveLength(2);
 });
 
-test('with a full storage, the cache removes older threads or stores nothing', async () => {
+test('if the storage is full, the cache deletes older threads or stores nothing', async () => {
   const memory = serve();
   storeExchanges(memory, 'a', 1);
   storeExchanges(memory, 'b', 1);

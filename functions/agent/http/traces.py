@@ -66,7 +66,7 @@ def with_trace(app: ASGI, routes: Sequence[BaseRoute], tracer: Tracer) -> ASGI:
 def trace_action(tracer: Tracer, action: str | None, context: Any) -> Iterator[Callable[[int], None]]:
     """Create a span of a direct invocation. Yield a function that sets the response's status.
 
-    The parent's trace headers are in `custom` of the client context, because an invocation has no headers.
+    An invocation has no headers, so the trace headers of the caller's span are in `custom` of the client context.
 
     Args:
         tracer: Creates the span.

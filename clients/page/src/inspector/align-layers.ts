@@ -21,12 +21,16 @@ export function alignLayers({ redis, postgres }: Layers): Row[] {
   let lastSortKey = '';
   redis.messages.forEach(({ role, preview, exchange_id, created_at, is_drained }, index) => {
     const key = exchange_id === null ? `list:${index}` : `${exchange_id}:${role}`;
-    // An entry that another program wrote has no time. It follows the entry before it.
+    // An entry that another program wrote has no time. It is sorted after the previous entry of the list.
     const sortKey =
       exchange_id === null ? `${lastSortKey}~${String(index).padStart(6, '0')}` : sortKeyOf(created_at, exchange_id, role);
     if (exchange_id !== null) lastSortKey = sortKey;
-    const inPostgres = postgres.state === 'ok' || is_drained === false ? (is_drained ? 'yes' : 'waiting') : 'unknown';
-    rows.set(key, { key, role, preview, sortKey, redis: 'yes', postgres: is_drained === null ? 'no' : inPostgres });
+    // `is_drained` says whether PostgreSQL has the message. It is null for an entry that another program wrote.
+    let inPostgres: Row['postgres'] = 'unknown';
+    if (is_drained === null) inPostgres = 'no';
+    else if (!is_drained) inPostgres = 'waiting';
+    else if (postgres.state === 'ok') inPostgres = 'yes';
+    rows.set(key, { key, role, preview, sortKey, redis: 'yes', postgres: inPostgres });
   });
   // The response holds only the newest entries of a long list. Whether Redis has older messages is unknown.
   const isTruncated = redis.message_count > redis.messages.length;
