@@ -178,7 +178,7 @@ class Stack:
             time.sleep(0.1)
         count = "Exchanges" if queued is None else f"{queued} exchange(s)"
         self._console.echo(
-            f"{count} may still be in the queue. The emulator's queue ends now, so exchanges that PostgreSQL lacks are lost."
+            f"{count} may still be in the queue. The queue ends with the emulator, so what PostgreSQL lacks is lost."
         )
 
     def _deployed(self) -> Deployment:
