@@ -133,7 +133,7 @@ class BatchStore:
             result.refused.append((exchange, _reason(error)))
         except StoreUnavailable:
             result.waiting.append(exchange)
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:  # noqa: BLE001 - an error of one record must not block the others
             result.refused.append((exchange, unexpected_error(error)))
 
     def _accepts_test_exchange(self) -> bool:

@@ -19,8 +19,8 @@ _TABLES: Final[tuple[PurgedTable, ...]] = get_args(PurgedTable)
 class Housekeeping:
     """Works in steps until no row is left or the deadline is reached.
 
-    A step processes a limited number of rows in one transaction, and each part runs at least one step. After an
-    interruption the next sweep continues. Two concurrent sweeps process different rows, or the same rows with the same
+    A step processes a limited number of rows in one transaction. Each method runs at least one step. After an
+    interruption, the next sweep continues. Two concurrent sweeps process different rows, or the same rows with the same
     result.
     """
 
@@ -34,7 +34,10 @@ class Housekeeping:
             try:
                 self._cache.forget_threads(hidden.cutoffs)
             except StoreUnavailable as error:
-                _logger.warning("redis is updated later about a deletion", extra={"error": str(error)})
+                _logger.warning(
+                    "redis did not delete the threads of a deleted user, and the sweep will repeat this",
+                    extra={"error": str(error)},
+                )
                 self._archive.detach(hidden, must_invalidate=True)
             else:
                 self._archive.detach(hidden, must_invalidate=False)
@@ -61,8 +64,8 @@ class Housekeeping:
         done = 0
         for number, table in enumerate(_TABLES):
             seconds_left = max(0.0, deadline - time.monotonic())
-            share = time.monotonic() + seconds_left / (len(_TABLES) - number)
-            done += _repeat(lambda table=table: self._archive.purge(table), share)  # type: ignore[misc]
+            table_deadline = time.monotonic() + seconds_left / (len(_TABLES) - number)
+            done += _repeat(lambda table=table: self._archive.purge(table), table_deadline)  # type: ignore[misc]
         return done
 
 

@@ -44,16 +44,16 @@ class Isolation:
         attempts_by_id = dict(
             zip((message.message_id for message in redelivered), self._count_attempts(redelivered), strict=True)
         )
-        together, alone = [], []
+        in_batch, one_by_one = [], []
         for message in messages:
             if (attempts := attempts_by_id.get(message.message_id)) is None:
-                together.append(message)
+                in_batch.append(message)
             elif attempts < MAX_PROCESS_ENDS:
-                alone.append(message)
+                one_by_one.append(message)
             else:
-                together.append(replace(message, error=PROCESS_ENDED))
-        alone.sort(key=lambda message: attempts_by_id[message.message_id] or 0)
-        return together, alone
+                in_batch.append(replace(message, error=PROCESS_ENDED))
+        one_by_one.sort(key=lambda message: attempts_by_id[message.message_id] or 0)
+        return in_batch, one_by_one
 
     def _count_attempts(self, redelivered: Sequence[SqsRecord]) -> list[int | None]:
         if self._attempts is None or not redelivered:

@@ -35,8 +35,8 @@ class AcceptedExchanges:
     """The newest exchanges, limited in age, number and size.
 
     Attributes:
-        undurable: The keys of exchanges that only the outbox has, oldest first. The sweep also stores the outbox. If
-            both send an exchange, PostgreSQL stores it once.
+        undurable: The keys of exchanges that only the outbox has, oldest first. This process and the sweep both send
+            these exchanges to a durable store. PostgreSQL stores each exchange once.
     """
 
     def __init__(self) -> None:
@@ -45,10 +45,10 @@ class AcceptedExchanges:
         self._characters = 0
 
     def add(self, exchange: Exchange, now: float, *, is_durable: bool = True) -> None:
-        """Add an exchange. A present exchange with this id is replaced only by a higher revision."""
-        known = self._exchanges.get(exchange.key)
-        if known is not None:
-            if exchange.revision <= known.exchange.revision:
+        """Add an exchange. If an exchange with this id is present, only a higher revision replaces it."""
+        present = self._exchanges.get(exchange.key)
+        if present is not None:
+            if exchange.revision <= present.exchange.revision:
                 return
             self._remove(exchange.key)
         self._exchanges[exchange.key] = _Accepted(exchange, now, is_durable)
@@ -84,7 +84,7 @@ class AcceptedExchanges:
     def remove(self, deletion: Deletion) -> None:
         """Remove the exchanges that a deletion includes."""
         for each in list(self._exchanges.values()):
-            if deletion.reaches(each.exchange):
+            if deletion.includes(each.exchange):
                 self._remove(each.exchange.key)
 
     def _remove(self, key: tuple[str, UUID]) -> None:

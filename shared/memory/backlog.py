@@ -13,11 +13,11 @@ from shared.stores.queue import ExchangeQueue
 MAX_WAIT_SECONDS: Final = 0.5
 _POLL_SECONDS: Final = 0.05
 # The drain's longest delay is a minute. If all stores have been up for `MAX_DRAIN_AGE` seconds, every exchange that was
-# accepted earlier is drained.
+# accepted before that time is drained.
 MAX_DRAIN_AGE: Final = 150.0
 
 
-def is_past_draining(age: float, uptime: float) -> bool:
+def must_be_drained(age: float, uptime: float) -> bool:
     """Return whether an exchange that was accepted `age` seconds ago must be drained by now.
 
     `uptime` says for how many seconds PostgreSQL and the sweep have been up.
@@ -49,11 +49,11 @@ class Backlog:
     def is_stored(self, age: float = math.inf) -> bool:
         """Return whether all exchanges accepted `age` seconds ago or earlier are stored.
 
-        They are stored if both `age` and the uptime of PostgreSQL and the sweep exceed the longest time that a message
-        waits. They are also stored if the queue is empty.
+        They are stored if the queue is empty. They are also stored if `age` and the uptime of PostgreSQL and the sweep
+        are longer than a message can wait for the drain.
         """
         try:
-            is_past = age >= MAX_DRAIN_AGE and is_past_draining(age, self._archive.uptime_seconds())
-            return is_past or is_drained(self._queue)
+            is_old_enough = age >= MAX_DRAIN_AGE and must_be_drained(age, self._archive.uptime_seconds())
+            return is_old_enough or is_drained(self._queue)
         except StoreUnavailable:
             return False

@@ -17,8 +17,8 @@ from shared.memory.token_count import count_tokens
 from shared.metadata import metadata_size
 from shared.models import Message
 
-# A response contains each text twice. This limit assumes the longest encoding of each character, and leaves a fifth of
-# the response for other fields.
+# If the texts have fewer characters, they fit in every encoding. A response contains each text twice, a character takes
+# at most twelve bytes, and a fifth of the response is left for other fields.
 _MAX_UNCHECKED_CHARACTERS: Final = MAX_BYTES // 30
 
 
@@ -95,7 +95,10 @@ def select(messages: Sequence[Message], preferences: Mapping[str, str], limits: 
 
 
 def _exchanges(messages: Sequence[Message]) -> list[list[Fields]]:
-    """Return the messages by exchange; another program's messages form exchanges that start at each `user`."""
+    """Return the messages grouped by exchange.
+
+    A message that another program wrote has no exchange id. Such messages form groups that start with a user message.
+    """
     exchanges: list[list[Fields]] = []
     last: object = ""
     for message in fields_of(messages):
@@ -142,9 +145,10 @@ def _fitting_exchanges(exchanges: Sequence[list[Fields]], preferences: Mapping[s
     if characters < _MAX_UNCHECKED_CHARACTERS:
         return exchanges
     bytes_left = MAX_BYTES - 2 * size_in_event(preferences)
-    count = fit_to_event(reversed(exchanges), _as_sent, bytes_left)
+    count = fit_to_event(reversed(exchanges), _in_response, bytes_left)
     return exchanges[len(exchanges) - count :]
 
 
-def _as_sent(exchange: list[Fields]) -> object:
+def _in_response(exchange: list[Fields]) -> object:
+    """Return the JSON values of an exchange in a response: each message, and its texts in the context."""
     return [[message, message["role"], message["content"]] for message in ListedMessages(exchange).to_json()]

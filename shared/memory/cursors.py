@@ -19,7 +19,7 @@ def encode(list_name: str, position: list[str | int]) -> str:
     """Return a cursor for a position in a list.
 
     Args:
-        list_name: The route with all parameters that select and order its items, e.g. `messages:asc:conv_12345`.
+        list_name: The route, with all parameters that select and sort the items, e.g. `messages:asc:conv_12345`.
         position: The position.
     """
     content = orjson.dumps(position)
@@ -35,7 +35,7 @@ def decode(list_name: str, cursor: str, *parts: Callable[[Any], Any]) -> list[An
         parts: Parsers of the position's parts, which raise for invalid values; by default parts are not parsed.
 
     Raises:
-        InvalidCursor: It does not belong to this list.
+        InvalidCursor: The cursor does not belong to this list.
     """
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)

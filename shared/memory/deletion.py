@@ -1,4 +1,4 @@
-"""A deletion: it includes the exchanges up to an acceptance key, and no exchange that was accepted later."""
+"""A deletion: it includes the exchanges up to a cutoff, and no exchange that was accepted later."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class Deletion:
     Attributes:
         threads: The cutoff of each thread: the acceptance key up to which its exchanges are deleted.
         user_id: The deleted user, None for a deletion of threads only.
-        user_cutoff: The cutoff of the user's exchanges in all threads.
+        user_cutoff: The cutoff of the deleted user's exchanges, in all threads.
     """
 
     threads: Mapping[str, UUID] = field(default_factory=dict)
     user_id: str | None = None
     user_cutoff: UUID | None = None
 
-    def reaches(self, exchange: Exchange) -> bool:
+    def includes(self, exchange: Exchange) -> bool:
         """Return whether the deletion includes the exchange."""
         cutoffs = [self.threads.get(exchange.thread_id)]
         if self.user_id is not None and exchange.user_id == self.user_id:
@@ -34,7 +34,7 @@ class Deletion:
 
 
 def deleted_with_users(cached: CacheRead, cutoffs: Mapping[str, UUID]) -> frozenset[UUID]:
-    """Return the ids of Redis' exchanges that were deleted with their user, even if Redis lost the user's deletion."""
+    """Return the ids of exchanges in Redis that a deletion of their user includes. Redis may lack that deletion."""
     messages = [(each.exchange_id, each.acceptance, each.user_id) for each in cached.messages]
     undrained = [(each.exchange_id, each.acceptance, each.user_id) for each in cached.undrained]
     return frozenset(

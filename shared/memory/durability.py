@@ -58,7 +58,7 @@ def cutoff_in_archive(memory: Memory, exchange: Exchange) -> UUID | None:
 
 
 def log_invalidation(memory: Memory, thread_id: str, degraded: list[str]) -> None:
-    """Let the sweep compare a list with PostgreSQL, because no drain merges an exchange that was stored directly."""
+    """Let the sweep compare a list with PostgreSQL: the drain merges no exchange that was stored directly."""
     try:
         memory.archive.log_invalidations("thread", [thread_id])
     except StoreUnavailable as error:

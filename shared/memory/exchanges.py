@@ -94,7 +94,7 @@ class Exchanges:
             self._may_be_queued(copies)
             raise ExchangeNotFound(str(exchange_id)) from error
         if replacement is None:
-            self._require_known(thread_id, exchange_id, owner, copies)
+            self._raise_if_queued(thread_id, exchange_id, owner, copies)
             raise ExchangeNotFound(str(exchange_id))
         return replacement
 
@@ -160,7 +160,7 @@ class Exchanges:
             self._may_be_queued(copies)
             raise ExchangeNotFound(str(exchange_id)) from error
         if outcome == "unknown":
-            self._require_known(thread_id, exchange_id, owner, copies)
+            self._raise_if_queued(thread_id, exchange_id, owner, copies)
             raise ExchangeNotFound(str(exchange_id))
         self._memory.forget_exchange(thread_id, exchange_id)
         with add_half_deleted_outcome("exchange"):
@@ -170,7 +170,7 @@ class Exchanges:
         if outcome == "gone" and copies.in_redis is None:
             raise ExchangeNotFound(str(exchange_id))
 
-    def _require_known(self, thread_id: str, exchange_id: UUID, owner: str | None, copies: _Copies) -> None:
+    def _raise_if_queued(self, thread_id: str, exchange_id: UUID, owner: str | None, copies: _Copies) -> None:
         """Raise an error if the exchange may be queued for this caller although neither PostgreSQL nor Redis has it."""
         if not self._may_be_queued(copies):
             return
@@ -183,7 +183,7 @@ class Exchanges:
         if copies.redis_error is not None:
             raise copies.redis_error
         if self._memory.queue.depth():
-            reason = "redis was emptied, and not all is drained since"
+            reason = "redis was emptied, and the queue is not empty since then"
             raise StoreUnavailable("queue", reason, state="may still hold this exchange")
 
     def _may_be_queued(self, copies: _Copies) -> bool:

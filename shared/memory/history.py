@@ -13,7 +13,7 @@ from shared.stores.cache import CacheRead
 
 
 def read_cache(memory: Memory, thread_id: str | None, user_id: str | None, degraded: list[str]) -> CacheRead | None:
-    """Return Redis' data; None if it did not respond."""
+    """Return Redis' data; None if Redis did not respond."""
     try:
         cached = memory.cache.read(thread_id, user_id)
     except StoreUnavailable as error:
@@ -55,10 +55,10 @@ def load_history(
     cached: CacheRead | None,
     degraded: list[str],
 ) -> History:
-    """Return a thread's window; `cached` is Redis' data, or None if it did not respond.
+    """Return a thread's window; `cached` is Redis' data, or None if Redis did not respond.
 
     Raises:
-        ThreadNotFound: The thread must belong to this user, but belongs to another user.
+        ThreadNotFound: The thread belongs to another user or to several users, and `access` is not `open`.
         StoreUnavailable: The turn needs the thread's owner, and no store that has it responded.
     """
     if cached is None or not cached.is_sealed:

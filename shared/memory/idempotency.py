@@ -1,4 +1,4 @@
-"""Idempotency keys: a repeated request has one exchange and one response, even if it is sent concurrently.
+"""Idempotency keys: a request and its repetitions have one exchange and one response, even if they run concurrently.
 
 A request acquires its key in each layer that responds, so that either layer alone can detect a repetition. Each layer
 stores the exchange's id with the key. If a process ends after it stored the exchange and before it stored the response,
@@ -21,6 +21,7 @@ from shared.idempotency import KeyedRequest
 from shared.memory.backlog import Backlog
 from shared.stores.idempotency import KeyState, KeyStore
 
+# HTTP status codes.
 _RUNNING: Final = 409
 _OTHER_BODY: Final = 422
 _MAX_MISSED_ANSWERS: Final = 100
@@ -93,14 +94,14 @@ class KeyLease:
         self._leases = leases
 
     def complete(self, answer: dict[str, Any]) -> None:
-        """Store the response in every available layer; the exchange itself is stored already."""
+        """Store the response in every layer that responds. The exchange itself is stored already."""
         stored_answer = _Answer(self.keyed.key, self.keyed.body_hash, self.exchange_id, orjson.dumps(answer).decode())
         for store in self._stores:
             try:
                 store.answer(*stored_answer)
             except StoreUnavailable:
-                # The other layer has the response. If no layer has it, the lease ends and a retry takes over the
-                # exchange's id.
+                # The other layer has the response. If no layer has the response, the lease ends, and a repeated request
+                # uses the same exchange id.
                 self._missed_answers.add(store, stored_answer)
 
     def release(self) -> None:

@@ -150,11 +150,13 @@ class Inspection:
         """Count the whole deployment's undrained exchanges."""
         errors: list[StoreUnavailable] = []
         queue = _result_of(self._queue.waiting, errors)
-        dead = None
-        if self._dead_letters is not None and queue is not None:  # both are in SQS: one failed request is enough
-            dead = _result_of(self._dead_letters.waiting, errors)
+        dead_letters = None
+        if (
+            self._dead_letters is not None and queue is not None
+        ):  # both are in SQS, so the second request would also fail
+            dead_letters = _result_of(self._dead_letters.waiting, errors)
         outbox = _result_of(self._cache.outbox, errors)
-        return BacklogStatus(queue, dead, outbox, list(dict.fromkeys(error.layer for error in errors)))
+        return BacklogStatus(queue, dead_letters, outbox, list(dict.fromkeys(error.layer for error in errors)))
 
 
 class _StoredRows:
@@ -167,7 +169,7 @@ class _StoredRows:
         self._oldest_order = rows[-1].order if rows is not None and len(rows) >= limit else None
 
     def has(self, exchange_id: UUID, order: UUID | None, revision: int, *, is_undrained: bool) -> bool:
-        """Return whether L2 has this revision of the exchange. If the rows do not show it, use L1's state."""
+        """Return whether L2 has this revision of the exchange. If the rows do not show it, L1's state decides."""
         if exchange_id in self._revisions:
             return self._revisions[exchange_id] >= revision
         is_in_rows = self._has_rows and (self._oldest_order is None or order is None or order >= self._oldest_order)

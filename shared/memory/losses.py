@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from shared.errors import StoreUnavailable
-from shared.memory.backlog import is_drained, is_past_draining
+from shared.memory.backlog import is_drained, must_be_drained
 from shared.memory.memory import Memory
 from shared.memory.messages import add_layer
 from shared.stores.cache import CacheState
@@ -14,17 +14,18 @@ from shared.stores.cache import CacheState
 def may_lack_undrained(state: CacheState, uptime: float) -> bool:
     """Return whether Redis may have lost an exchange that is still undrained.
 
-    This is impossible if Redis never lost anything. It is also impossible if two conditions hold: the last loss is
-    longer ago than an exchange waits in the queue, and PostgreSQL and the sweep have been up for longer than this wait.
+    It cannot have lost one if it never lost data. It also cannot have lost one if the drain has stored every exchange
+    from before the last loss. This is so if two times are longer than an exchange can wait for the drain: the time
+    since the loss, and the uptime of PostgreSQL and the sweep.
     """
     age = state.seconds_since_loss()
-    return age is None or not (age == math.inf or is_past_draining(age, uptime))
+    return age is None or not (age == math.inf or must_be_drained(age, uptime))
 
 
 def is_queue_drained(memory: Memory, state: CacheState, degraded: list[str]) -> bool:
     """Return whether the queue is empty, so that PostgreSQL has everything that Redis may have lost.
 
-    Wait up to half a second for the drain. Record the loss if no other process has recorded it.
+    Wait up to half a second for the drain. Record Redis' loss of data if no other process has recorded it.
 
     Raises:
         StoreUnavailable: PostgreSQL did not respond.

@@ -23,9 +23,8 @@ from shared.stores.archive import Archive
 from shared.stores.cache import CacheLayer, CacheRead
 from shared.stores.queue import ExchangeQueue
 
-# The maximum number of threads whose floor this process remembers. A thread's floor is its latest order key, and new
-# exchanges sort after it.
-_MAX_FLOORS: Final = 10_000
+# The maximum number of threads whose latest order key this process remembers. New exchanges sort after this key.
+_MAX_LATEST_ORDERS: Final = 10_000
 # The minimum time between two reads of PostgreSQL's clock.
 _ARCHIVE_CLOCK_SECONDS: Final = 60.0
 # If this machine's clock and the monotonic clock drift apart by more seconds than this, this machine's clock was set.
@@ -55,7 +54,7 @@ class Memory:
         self.queue = queue
         self.settings = settings
         self._ids = ExchangeIds()
-        self._floors: OrderedDict[str, UUID] = OrderedDict()
+        self._latest_orders: OrderedDict[str, UUID] = OrderedDict()
         self.accepted = AcceptedExchanges()
         self._clock = clock
         self._clock_offset: float | None = None
@@ -74,23 +73,23 @@ class Memory:
             return
         end = self._first_skewed_order()
         earlier_orders = [
-            order for order in (*orders, self._floors.get(thread_id)) if order is not None and order < end
+            order for order in (*orders, self._latest_orders.get(thread_id)) if order is not None and order < end
         ]
         if not earlier_orders:
             return
-        self._floors[thread_id] = max(earlier_orders)
-        self._floors.move_to_end(thread_id)
-        if len(self._floors) > _MAX_FLOORS:
-            self._floors.popitem(last=False)
+        self._latest_orders[thread_id] = max(earlier_orders)
+        self._latest_orders.move_to_end(thread_id)
+        if len(self._latest_orders) > _MAX_LATEST_ORDERS:
+            self._latest_orders.popitem(last=False)
 
     def _first_skewed_order(self) -> UUID:
         """Return the lowest order key that is so far in the future that only a wrong clock can have created it."""
         return UUID(int=int((self.now() + MAX_SKEW) * 1000) + 1 << 80)
 
-    def _floor(self, thread_id: str) -> UUID | None:
+    def _latest_order(self, thread_id: str) -> UUID | None:
         """Return the thread's latest order key; None without one, or if the key comes from a wrong clock."""
-        floor = self._floors.get(thread_id)
-        return floor if floor is not None and floor < self._first_skewed_order() else None
+        latest_order = self._latest_orders.get(thread_id)
+        return latest_order if latest_order is not None and latest_order < self._first_skewed_order() else None
 
     def observe_all(self, thread_id: str, cached: CacheRead) -> None:
         """Record the thread's exchanges in L1 and in this process."""
@@ -99,24 +98,25 @@ class Memory:
         imported = [message.acceptance for message in cached.messages if message.accepted_at is not None]
         self.observe(thread_id, newest_order(cached.messages), *imported, *(each.acceptance for each in accepted))
 
-    def set_clock(self, shared: float | None) -> None:
+    def set_clock(self, redis_time: float | None) -> None:
         """Adopt the time of Redis' clock, which all processes share.
 
         If Redis' clock differs much from this machine's, one of them is wrong. Then the median of three clocks is used:
         Redis', this machine's and PostgreSQL's.
         """
-        if shared is None:
+        if redis_time is None:
             return
         local = self._clock()
         self._monotonic_offset = local - time.monotonic()
         self._max_behind, self._is_time_uncertain = 0.0, False
-        if abs(shared - local) > MAX_DIFFERENCE:
+        time_now = redis_time
+        if abs(redis_time - local) > MAX_DIFFERENCE:
             archive_offset = self._read_archive_offset(local)
-            # While PostgreSQL does not respond, neither clock can be confirmed; this machine's is used.
+            # While PostgreSQL does not respond, no clock can be confirmed, and this machine's clock is used.
             self._is_time_uncertain = archive_offset is None
-            self._max_behind = max(0.0, shared - local) if archive_offset is None else 0.0
-            shared = sorted([local, shared, local + (archive_offset or 0.0)])[1]
-        self._clock_offset = shared - local
+            self._max_behind = max(0.0, redis_time - local) if archive_offset is None else 0.0
+            time_now = sorted([local, redis_time, local + (archive_offset or 0.0)])[1]
+        self._clock_offset = time_now - local
 
     def _read_archive_offset(self, local: float) -> float | None:
         """Return PostgreSQL's clock offset, read at most once a minute; None while PostgreSQL does not respond."""
@@ -139,7 +139,7 @@ class Memory:
     def new_id(self, thread_id: str | None = None) -> UUID:
         """Return an id that sorts after all of the thread's exchanges known to this process."""
         self._refresh_clock()
-        return self._ids.new(after=self._floor(thread_id or ""), now=self.now())
+        return self._ids.new(after=self._latest_order(thread_id or ""), now=self.now())
 
     def new_cutoff(self, thread_id: str | None = None) -> UUID:
         """Return the cutoff of a deletion that starts now.
@@ -171,8 +171,8 @@ class Memory:
     def _latest_client_time(self) -> float:
         """Return the latest time that a caller's clock may have."""
         local, now = self._clock(), self.now()
-        # If Redis' clock and this machine's differ only slightly, the caller may have used either, so the later one
-        # counts.
+        # If Redis' clock and this machine's differ only slightly, the caller may have used either, so the later time is
+        # used.
         return (now if abs(now - local) > MAX_DIFFERENCE else max(now, local)) + self._max_behind
 
     def _refresh_clock(self) -> None:
@@ -181,7 +181,7 @@ class Memory:
             self._compare_clocks()
 
     def _compare_clocks(self) -> None:
-        # Without Redis this process' own clock is used; new ids still sort after the thread's known exchanges.
+        # Without Redis, this machine's clock is used. New ids still sort after the thread's known exchanges.
         with suppress(StoreUnavailable):
             self.set_clock(self.cache.clock())
 
@@ -192,10 +192,10 @@ class Memory:
         return exchange.with_id(self.new_id(exchange.thread_id), datetime.fromtimestamp(self.now(), UTC))
 
     def acceptance_time(self, thread_id: str, exchange_id: UUID | None = None) -> datetime:
-        """Return the time of acceptance for an exchange.
+        """Return the time of acceptance for a new exchange.
 
-        It is after the thread's known exchanges and deletions. With a caller's UUIDv7 it is the current time, because
-        the time in the id decides the order and which deletions include the exchange.
+        The time is later than the thread's known exchanges and deletions. If the caller chose a UUIDv7 as the id, the
+        current time is returned: the time in the id decides the order and which deletions include the exchange.
 
         Args:
             thread_id: The exchange's thread.
@@ -203,10 +203,10 @@ class Memory:
         """
         self._refresh_clock()
         now = datetime.fromtimestamp(self.now(), UTC)
-        floor = self._floor(thread_id)
-        if floor is None or (exchange_id is not None and is_time_ordered(exchange_id)):
+        latest_order = self._latest_order(thread_id)
+        if latest_order is None or (exchange_id is not None and is_time_ordered(exchange_id)):
             return now
-        return max(now, timestamp_of(floor) + timedelta(milliseconds=1))
+        return max(now, timestamp_of(latest_order) + timedelta(milliseconds=1))
 
     def import_id(self, created_at: datetime, accepted_at: datetime) -> UUID:
         """Return a new id for an import. The id sorts by `created_at`."""
@@ -229,6 +229,6 @@ class Memory:
         self.accepted.remove_exchange(thread_id, exchange_id)
 
     def retry(self, send: Callable[[Exchange], object]) -> None:
-        """Send the exchanges that only the outbox has. The store of `send` has just accepted one. Failed ones stay."""
+        """Send the exchanges that only the outbox has. Call this after `send` has succeeded. Failed exchanges stay."""
         with suppress(StoreUnavailable, TooLargeForQueue):
             self.accepted.retry(send)

@@ -22,8 +22,8 @@ def merge_messages(
     added: dict[UUID, Exchange] = {}
     for exchange in stored:
         cached_revision = revisions.get(exchange.exchange_id, -1)
-        # If L1 has the same revision of a replaced exchange, the texts in `stored` are used. L2's exchanges come first
-        # in `stored`.
+        # If L1 has the same revision of a replaced exchange, the texts in `stored` are used. If `stored` has a revision
+        # twice, the first one is used, which is L2's.
         is_newer = exchange.revision > cached_revision or exchange.revision == cached_revision > 0
         if is_newer and exchange.revision > _revision_of(added.get(exchange.exchange_id)):
             added[exchange.exchange_id] = exchange

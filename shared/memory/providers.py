@@ -24,7 +24,7 @@ class MemoryProvider(Protocol):
 
 
 class ThreadMemoryProvider:
-    """The conversation so far. Providers of one turn share its round trips."""
+    """The conversation so far. Both providers of a turn use the data of the turn's one read."""
 
     def __init__(self, turn: Turn) -> None:
         self._turn = turn
@@ -42,7 +42,7 @@ class ThreadMemoryProvider:
         metadata: str | None = None,
         created_at: datetime | None = None,
     ) -> AppendResult:
-        """Store the exchange, and return its store. An import has a `created_at`."""
+        """Store the exchange; return the store that has it. Only an imported exchange has a `created_at`."""
         return self._turn.append(user_message, assistant_message, document_ids, exchange_id, metadata, created_at)
 
 

@@ -35,7 +35,7 @@ def load_from_archive(
     # lost.
     users = {user_id, *users_in(redis_data), *(exchange.user_id for exchange in accepted)}
     try:
-        window, is_all_there = _read_archive(memory, thread_id, users, cached, degraded)
+        window, is_complete = _read_archive(memory, thread_id, users, cached, degraded)
     except StoreUnavailable as error:
         if access != "open":
             raise
@@ -72,10 +72,10 @@ def load_from_archive(
     window = replace(window, deleted=window.deleted | deleted_with_users(redis_data, window.user_cutoffs))
     stored = [*window.exchanges, *undrained]
     messages = merge_messages(redis_data.messages, stored, window.cutoff, memory.settings, window.deleted)
-    is_all_there = is_all_there and split is not None
-    if cached is not None and not redis_data.state.refuses_writes and (is_all_there or window.cutoff or window.deleted):
+    is_complete = is_complete and split is not None
+    if cached is not None and not redis_data.state.refuses_writes and (is_complete or window.cutoff or window.deleted):
         # Without the token the list stays unsealed, so the next reader reads PostgreSQL again.
-        read = redis_data if is_all_there else replace(redis_data, token=None)
+        read = redis_data if is_complete else replace(redis_data, token=None)
         try:
             memory.cache.refill(thread_id, replace(window, exchanges=stored), read, drained, foreign)
         except StoreUnavailable as error:
@@ -94,10 +94,10 @@ def _read_archive(
         return window, True
     if not may_lack_undrained(cached.state, window.uptime):
         return window, True
-    is_all_there = is_queue_drained(memory, cached.state, degraded)
+    is_complete = is_queue_drained(memory, cached.state, degraded)
     # Read the window again, because an exchange that was drained in between is neither in the queue nor in the first
     # window.
-    return memory.archive.window(thread_id, max_exchanges, names), is_all_there
+    return memory.archive.window(thread_id, max_exchanges, names), is_complete
 
 
 def _without_archive(memory: Memory, redis_data: CacheRead, user_id: str | None) -> History:

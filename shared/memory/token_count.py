@@ -41,8 +41,9 @@ class Table:
     """The facts about both vocabularies.
 
     Attributes:
-        words: Four numbers of tokens for a lowercase word: after a space, alone, and both again with a capital first
-            letter.
+        words: For each lowercase word, four numbers of tokens: of the word after a space, of the word alone, and of
+        both
+            forms with a capital first letter.
         pairs: Pairs of letters that are one token.
         marks: Punctuation that is one token, with a preceding space or following line ends.
         joints: Characters that add at most two tokens to a directly following word.
@@ -107,7 +108,7 @@ class Table:
         """Count letters and digits, with a following contraction."""
         word, apostrophe, contraction = word.partition("'")
         is_plain = not contraction or contraction.islower()
-        # A lowercase contraction is one token with its apostrophe, so it begins no second one.
+        # A lowercase contraction and its apostrophe are one token. Otherwise each character may be a token.
         total = len(apostrophe) if is_plain else len(apostrophe + contraction)
         for segment in _SEGMENTS.findall(word):
             if segment.isdigit():

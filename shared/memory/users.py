@@ -50,15 +50,15 @@ class Users:
         return self._change(user_id, changes, replace=False)
 
     def _change(self, user_id: str, changes: Mapping[str, str | None], *, replace: bool) -> dict[str, str]:
-        def publish(preferences: dict[str, str]) -> bool:
+        def update_cache(preferences: dict[str, str]) -> bool:
             try:
                 self._memory.cache.set_preferences(user_id, preferences)
             except StoreUnavailable:
-                # PostgreSQL keeps the change, and its record that L1 needs an update.
+                # PostgreSQL stores the change, and a record that L1 needs an update.
                 return False
             return True
 
-        return self._memory.archive.change_preferences(user_id, changes, replace=replace, update_cache=publish)
+        return self._memory.archive.change_preferences(user_id, changes, replace=replace, update_cache=update_cache)
 
     def forget(self, user_id: str) -> None:
         """Delete every thread and preference of the user from both layers and the queue.
@@ -69,9 +69,9 @@ class Users:
         cutoff, threads = self._forget_stored(user_id, self._memory.cache.threads_of(user_id))
         with add_half_deleted_outcome("user"):
             # An append of the user's data after this call finds the tombstone and is undone.
-            late = set(self._memory.cache.forget_user(user_id, cutoff)) - threads.keys()
-            if late:
-                threads |= self._forget_stored(user_id, sorted(late))[1]
+            added_since = set(self._memory.cache.forget_user(user_id, cutoff)) - threads.keys()
+            if added_since:
+                threads |= self._forget_stored(user_id, sorted(added_since))[1]
             self._memory.cache.forget_threads(threads)
             self._memory.cache.forget_index(user_id, cutoff)
 

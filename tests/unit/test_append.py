@@ -215,8 +215,8 @@ def test_lower_bounds_are_stored_for_ten_thousand_threads(memory: MakeMemory) ->
     process = memory()
     for number in range(10_001):
         process.observe(f"t{number}", process.new_id())
-    assert len(process._floors) == 10_000
-    assert "t0" not in process._floors
+    assert len(process._latest_orders) == 10_000
+    assert "t0" not in process._latest_orders
 
 
 def test_an_id_without_a_time_gets_a_time_after_its_thread(memory: MakeMemory) -> None:

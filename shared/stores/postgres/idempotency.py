@@ -48,7 +48,7 @@ class PostgresKeys:
         )
 
     def release(self, key: str, lease_id: str) -> None:
-        """Delete the key if it still has this lease; a later lease has another time."""
+        """Delete the key if it still has this lease. A later lease has another id."""
         statement = "delete from idempotency_keys where key = %s and answer is null and claimed_at = %s::timestamptz"
         self._connection.run(lambda c: c.execute(statement, (key, lease_id)), breaker=self._breaker)
 
@@ -59,7 +59,7 @@ def _acquire(connection: psycopg.Connection[DictRow], key: str, body_hash: str, 
 
 
 def _try_acquiring(connection: psycopg.Connection[DictRow]) -> object:
-    # The key is random, so that two concurrent probes do not wait for the same row.
+    # The key is random, so that two concurrent calls do not wait for the same row.
     return _acquire(connection, f"trial:{uuid4()}", "", UUID(int=0))
 
 

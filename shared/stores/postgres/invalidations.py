@@ -13,7 +13,7 @@ _Connection = psycopg.Connection[DictRow]
 
 
 def log_invalidations(connection: _Connection, kind: InvalidationKind, ids: Sequence[str]) -> None:
-    """Record threads or users."""
+    """Record threads or users whose changes Redis has missed."""
     connection.execute(
         "insert into cache_repairs (kind, id) select %s, given.id from unnest(%s::text[]) as given (id)"
         " order by given.id on conflict (kind, id) do update set noted_at = clock_timestamp()",

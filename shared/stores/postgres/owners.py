@@ -1,4 +1,4 @@
-"""Thread owners in PostgreSQL, the only store that decides them."""
+"""Thread owners in PostgreSQL. No other store decides who owns a thread."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def require_owner(connection: _Connection, thread_id: str, user_id: str | None) 
     """Check that the thread belongs to the user or has no owner; without a user, do nothing.
 
     Raises:
-        ThreadNotFound: It belongs to another user.
+        ThreadNotFound: The thread belongs to another user.
     """
     if user_id is None:
         return

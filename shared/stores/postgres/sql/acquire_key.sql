@@ -1,5 +1,6 @@
--- Acquires a new idempotency key or one whose lease has ended, and returns the key's row. The exchange id stays. A lease
--- from the future, which started while this server's clock was ahead, counts as ended.
+-- Acquires an idempotency key that is new or whose lease has ended, and returns the key's row. A key that existed keeps
+-- its exchange id. A lease that starts in the future counts as ended, because it began while this server's clock was
+-- ahead.
 insert into idempotency_keys as k (key, body_hash, exchange_id, claimed_at)
 values (%(key)s, %(body_hash)s, %(exchange_id)s, now())
 on conflict (key) do update

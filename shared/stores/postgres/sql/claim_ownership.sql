@@ -1,6 +1,5 @@
--- claim_thread
--- Sets a thread's owner if the thread has none, and returns the owner. If a user was deleted after claiming the thread,
--- that claim is invalid.
+-- Sets a thread's owner if the thread has none, and returns the owner. A claim of a user who was deleted later is
+-- invalid: the row's `serial` is then lower than that of the user's deletion (see `forget_user.sql`).
 insert into thread_owners as o (thread_id, user_id)
 select given.thread_id, case when c.id is null then given.user_id else c.user_id end
 from (values (%(thread_id)s::text, %(user_id)s::text)) as given (thread_id, user_id)

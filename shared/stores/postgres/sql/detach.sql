@@ -1,5 +1,6 @@
--- Removes the names and users of deleted users' threads, as `forget_thread.sql` does, so that the names are free.
--- `extra_threads` lists threads that Redis has. Those that do not belong to another user get a tombstone.
+-- Detaches threads of deleted users, as `forget_thread.sql` does: the conversation loses its thread id and its user, so
+-- that the id can be used again. `extra_threads` lists the user's threads in Redis. Each of them gets a tombstone,
+-- unless another user owns it.
 with hidden as (
     select c.id, c.thread_id, c.user_id, greatest(e.cutoff, (
         select m.order_key from messages m where m.conversation_id = c.id order by m.order_key desc limit 1

@@ -1,4 +1,4 @@
--- Deletes the record of a user's deletion if no older row of the user is left.
+-- Deletes the record of a user's deletion when no row that the deletion includes is left.
 delete from user_erasures e
 where e.user_id = %(user_id)s
     and not exists (

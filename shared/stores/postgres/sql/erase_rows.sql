@@ -1,5 +1,5 @@
--- Deletes some rows of deleted threads. `reached` is the order key up to which rows are deleted: the next call starts
--- there.
+-- Deletes some rows of deleted threads. Each thread's `reached` is the order key of its last deleted row, where the
+-- next call starts.
 with chosen as materialized (
     select conversation_id, thread_id, reached from erasures
     where %(only)s::uuid[] is null or conversation_id = any(%(only)s::uuid[])
@@ -28,7 +28,7 @@ emptied_responses as (
 deleted as (
     delete from messages where ctid = any(array(select row_id from selected)) returning 1
 ),
-detached as (
+deleted_documents as (
     delete from conversation_documents where ctid = any(array(
         select d.ctid from chosen c join conversation_documents d on d.conversation_id = c.conversation_id
         limit %(rows)s
@@ -45,4 +45,4 @@ progress as (
 )
 select
     array(select conversation_id from chosen) as conversation_ids,
-    (select count(*) from deleted) + (select count(*) from detached) as rows
+    (select count(*) from deleted) + (select count(*) from deleted_documents) as rows

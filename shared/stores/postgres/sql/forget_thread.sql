@@ -1,5 +1,6 @@
--- Deletes a thread and stores its tombstone. The cutoff is the later of the caller's and the newest stored exchange, or of the last import. The
--- conversation loses its name and its user, so that no reader finds it. `erase_rows.sql` deletes its rows later.
+-- Deletes a thread and stores its tombstone. The tombstone's cutoff is the highest of three keys: the caller's cutoff,
+-- the order key of the newest stored exchange, and the acceptance key of the last import. The conversation loses its
+-- thread id and its user, so that no reader finds it. `erase_rows.sql` deletes its rows later.
 with found as (
     select c.id, c.user_id, l.id is not null as is_live, greatest(
         (select m.order_key from messages m where m.conversation_id = c.id order by m.order_key desc limit 1), c.last_import

@@ -1,6 +1,7 @@
 -- Deletes a user's preferences and stores the user's tombstone. From then on, the views `live_conversations` and
--- `live_thread_owners` hide the user's older data. The duration does not depend on the number of threads. The cutoff
--- includes the newest exchange of the last updated threads, because its clock may be ahead of the caller's.
+-- `live_thread_owners` hide the user's threads: their rows have a lower `serial` than the user's deletion. Hiding takes
+-- the same time for any number of threads. The cutoff includes the newest exchange of the last updated threads, because
+-- the clock that created this exchange may be ahead of the caller's clock.
 with newest as (
     select greatest(m.order_key, t.last_import) as order_key
     from (
@@ -24,7 +25,7 @@ tombstone as (
 ),
 hidden as (
     insert into user_erasures as e (user_id, cutoff, serial)
-    -- This cutoff is for the user's threads. When a thread is detached, its newest exchange is read, too.
+    -- This is the lowest cutoff of the user's threads. `detach.sql` raises it to the newest exchange of each thread.
     select user_id, %(cutoff)s::uuid, nextval('row_serial') from tombstone
     on conflict (user_id) do update set cutoff = greatest(e.cutoff, excluded.cutoff), serial = excluded.serial
 )

@@ -1,20 +1,22 @@
--- Returns some threads that a deleted user still owns, with and without rows, and their cutoffs.
-with e as (
+-- Returns some threads that a deleted user still owns, and their cutoffs: threads with a conversation, and threads that
+-- the user has only claimed.
+with erasure as (
     select * from user_erasures where user_id = %(user_id)s
 ),
 stored as (
     select c.thread_id, greatest((
         select m.order_key from messages m where m.conversation_id = c.id order by m.order_key desc limit 1
     ), c.last_import) as newest
-    from e join conversations c on c.user_id = e.user_id and coalesce(c.serial, 0) <= e.serial
+    from erasure join conversations c on c.user_id = erasure.user_id and coalesce(c.serial, 0) <= erasure.serial
     limit %(limit)s
 ),
 claimed as (
-    select o.thread_id from e join thread_owners o on o.user_id = e.user_id and coalesce(o.serial, 0) <= e.serial
+    select o.thread_id
+    from erasure join thread_owners o on o.user_id = erasure.user_id and coalesce(o.serial, 0) <= erasure.serial
     limit %(limit)s
 )
-select cutoffs.thread_id, greatest(e.cutoff, cutoffs.newest) as cutoff
-from e
+select cutoffs.thread_id, greatest(erasure.cutoff, cutoffs.newest) as cutoff
+from erasure
 join (
     select thread_id, newest from stored
     union all

@@ -1,4 +1,4 @@
--- Waits for all transactions that write to these threads or users, and blocks later ones.
+-- Waits for all transactions that write to these threads or users, and blocks later ones; see `locks.py`.
 select pg_advisory_xact_lock(wanted.key)
 from (
     select 0 as rank, %(all)s::bigint as key

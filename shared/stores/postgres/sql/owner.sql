@@ -1,6 +1,5 @@
--- owner
--- Returns a thread's owner and cutoff, always in one row. `is_known` is false if the thread has no owner. An owner without
--- a user id is anonymous.
+-- Returns a thread's owner and cutoff, always in one row. `is_known` is false if the thread has no owner. An owner
+-- without a user id is anonymous.
 select
     (select cutoff from thread_tombstones where thread_id = %(thread_id)s) as cutoff,
     found.has_owner is not null as is_known,

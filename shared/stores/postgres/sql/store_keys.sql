@@ -1,5 +1,6 @@
--- Stores the keys and responses of stored exchanges' requests, because a request may have failed to store them. A deleted
--- exchange's key gets an empty response, so that a repeated request finds the deletion.
+-- Stores the idempotency keys and responses of the requests that created stored exchanges, because a request may have
+-- failed to store them itself. The key of a deleted exchange gets an empty response, so that a repeated request finds
+-- the deletion.
 insert into idempotency_keys as k (key, body_hash, exchange_id, answer, thread_id, claimed_at)
 select
     given.key, given.body_hash, given.exchange_id,

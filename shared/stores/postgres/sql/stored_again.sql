@@ -1,5 +1,6 @@
--- Deletes rows of deleted exchanges that a previous release stored again. It checks the next tombstones of the last day,
--- and returns the last checked one, the number of checked ones, and the threads that had such rows.
+-- Deletes the rows of deleted exchanges that a previous release stored again. The statement checks some tombstones of
+-- the last day, after a given one. It returns the last checked tombstone, the number of checked tombstones, and the
+-- threads of the deleted rows.
 with checked as materialized (
     select deleted_at, thread_id, exchange_id from exchange_tombstones
     where deleted_at > now() - interval '1 day'

@@ -1,8 +1,9 @@
--- Returns the newest exchanges of a thread, newest first. Each exchange has two rows. One row more than requested shows
--- that older exchanges exist. Recently deleted exchanges are rows without a position. Every row has the thread's cutoff,
--- its owner, the cutoffs of the requested users, and the uptime of PostgreSQL and the sweep. An empty thread has one row.
--- The limit is in the subquery of one conversation, so that an index returns the rows in order, however long the thread
--- is. The statement uses each table once, because planning takes longer than execution.
+-- Returns the newest exchanges of a thread, newest first. Each exchange has two rows. The caller requests one row more
+-- than the window has, to find out whether the thread has older exchanges. Recently deleted exchanges are rows without
+-- a position. Every row also has the thread's cutoff, its owner, the cutoffs of the requested users, and the uptime of
+-- PostgreSQL and the sweep. A thread without exchanges has one row. The limit is in the subquery of one conversation,
+-- so that an index returns the rows in order, however long the thread is. The statement uses each table once, because
+-- planning takes longer than execution.
 select
     (select cutoff from thread_tombstones where thread_id = %(thread_id)s) as cutoff,
     (
