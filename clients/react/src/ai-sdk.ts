@@ -9,7 +9,7 @@ import { messageOf } from './merge.js';
 export { AgentChatError } from './errors.js';
 export type { TurnContext } from './types.js';
 
-/** The `metadata` of a message. Answers have these two fields, questions the metadata they were sent with. */
+/** The `metadata` of a message. An answer has these two fields. A question has the metadata that it was sent with. */
 export interface HybridMemoryMetadata {
   [name: string]: unknown;
   /** On a question: the exchange to replace. */
@@ -54,7 +54,7 @@ export class HybridMemoryChatTransport implements ChatTransport<HybridMemoryUIMe
   /**
    * Runs a turn and streams its answer in one chunk. Throws an AgentChatError.
    *
-   * Sending an answered message again replaces its turn, and deletes the turns shown after it.
+   * If an answered message is sent again, its turn is replaced, and the turns that are shown after it are deleted.
    */
   readonly sendMessages: ChatTransport<HybridMemoryUIMessage>['sendMessages'] = async (args) => {
     const index = args.messages.findLastIndex(({ role }) => role === 'user');

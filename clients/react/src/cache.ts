@@ -85,8 +85,8 @@ function textOf({ messages, unsent, cursor }: CachedThread): string | undefined 
   for (let count = Math.min(messages.length, MAX_MESSAGES); count > 0; count = Math.floor(count / 2)) {
     const newest = messages.slice(-count).map(({ error: _, ...message }) => message);
     const requests = unsent.filter((each) => newest.some(({ exchangeId }) => exchangeId === each.exchangeId));
-    const isWhole = count === messages.length;
-    const text = JSON.stringify({ messages: newest, unsent: requests, ...(isWhole && { cursor }) });
+    const isComplete = count === messages.length;
+    const text = JSON.stringify({ messages: newest, unsent: requests, ...(isComplete && { cursor }) });
     if (text.length <= MAX_CHARACTERS_PER_THREAD) return text;
   }
   return undefined;
@@ -98,7 +98,7 @@ interface Entry {
   readonly length: number;
 }
 
-/** Removes the oldest entries, except `except`, until at most this many other threads and characters remain. */
+/** Removes the oldest entries, but not `except`, until the others are at most this many threads and characters. */
 function makeRoom(storage: Storage, except: string, threads: number, characters: number): void {
   const others = entriesOf(storage)
     .filter(({ key }) => key !== except)

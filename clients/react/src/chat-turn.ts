@@ -76,7 +76,8 @@ export async function run(turn: Turn, exchangeId: string | undefined): Promise<[
   thread.recordQuestion(messageId, attempt.exchangeId);
   const later = thread.after(attempt.exchangeId);
   const isReplacing = attempt.body.replaces !== undefined;
-  // The server hides later exchanges from a replacement, but not from a new turn, so delete them first.
+  // When the server runs a replacement, the model does not get the later exchanges. A new turn's model would get them, so
+  // they are deleted first.
   if (!isReplacing) await deleteAll(turn, later, 'Nothing was sent');
   let answer: RunAnswer;
   try {
@@ -93,7 +94,7 @@ export async function run(turn: Turn, exchangeId: string | undefined): Promise<[
     const detail = 'The new answer could not be stored. Nothing has changed. Try again.';
     throw new AgentChatError({ status: 503, title: 'Not stored', detail });
   }
-  // Delete after the model has succeeded, so that a failure loses nothing.
+  // A replacement deletes the later exchanges only after the model has answered, so that a failure loses nothing.
   if (isReplacing) await deleteAll(turn, later, 'The new answer is stored');
   thread.endAttempts(messageId, attempt.exchangeId);
   return [answer, attempt.exchangeId];

@@ -7,7 +7,7 @@ import { messageOf } from './merge.js';
 
 const PAGE_SIZE = 50;
 
-/** Loads the newest messages and merges them. Never rejects; the thread holds the error. */
+/** Loads the newest messages and merges them. Never rejects: an error is stored in the thread. */
 export function refresh(context: ChatContext, thread: Thread): Promise<void> {
   const { newest, reading } = thread;
   if (newest) {
@@ -53,7 +53,7 @@ async function read(context: ChatContext, thread: Thread, side: 'newest' | 'olde
       for (const layer of page.degraded) degraded.add(layer);
       cursor = page.next_cursor;
       if (page.items.length === 0) break;
-      // Read until the pages join the loaded messages, so that there is no gap.
+      // Read until no message is missing between these pages and the loaded messages.
     } while (side === 'newest' && cursor !== null && !thread.isContiguous(messages));
     thread.mergeServer(messages, side, { cursor, degraded: [...degraded] });
   } catch (caught) {

@@ -31,13 +31,13 @@ export interface RetryableRequest<T> {
 }
 
 const DEFAULT_TIMEOUT_MS = 60_000;
-// Browsers fire a longer timer, such as an infinite one, at once.
+// Browsers run a timer with a longer delay immediately.
 const MAX_TIMER_MS = 2 ** 31 - 1;
 const DEFAULT_RETRIES = 3;
 const TRANSIENT = new Set([429, 502, 503, 504]);
 const CONFLICT = 409;
 const FIRST_PAUSE_MS = 400;
-// If the server requires a longer wait, the user gets the error at once.
+// If the server requires a longer wait, the user gets the error immediately.
 const MAX_PAUSE_MS = 5_000;
 const MIN_WAIT_MS = 250;
 const DEFAULT_WAIT_MS = 1_000;
@@ -159,7 +159,7 @@ function waitForRunning({ retryAfter }: AgentChatError): number {
   return Math.min(wait, MAX_WAIT_MS);
 }
 
-/** Runs the work. Rejects at once when aborted, even if a custom `fetch` ignores its signal. */
+/** Runs the work. Rejects immediately when aborted, even if a custom `fetch` ignores the signal. */
 async function unlessStopped<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   let stop: (() => void) | undefined;
   try {

@@ -18,24 +18,24 @@ let lastSkew = 0;
 /**
  * Returns an exchange id: a UUIDv7 (RFC 9562) that is greater than `after` and than all earlier ids of this page.
  *
- * Its time is the server's, if known, because ids order a thread. If `after` lies in the future, the id is a UUIDv4, and
- * the server appends the exchange to the thread.
+ * The ids sort the exchanges of a thread, so they contain the server's time, if it is known. If the time of `after` is in
+ * the future, the new id is a UUIDv4, and the server appends the exchange to the thread.
  */
 export function newExchangeId(after?: string): string {
   const bytes = randomBytes();
   const milliseconds = Math.floor(clock.now());
-  // Ids with the wrong time must not push later ids into the future.
+  // If the clock was corrected, the last position may be in the future. Later ids must not continue from it.
   if (clock.skew !== lastSkew) lastPosition = EPOCH;
   lastSkew = clock.skew;
   const afterPosition = positionOf(after);
   if (afterPosition.milliseconds > milliseconds + MAX_AHEAD_MS) return newId();
-  const floor = isAfter(afterPosition, lastPosition) ? afterPosition : lastPosition;
-  if (milliseconds > floor.milliseconds) {
+  const previous = isAfter(afterPosition, lastPosition) ? afterPosition : lastPosition;
+  if (milliseconds > previous.milliseconds) {
     lastPosition = { milliseconds, counter: (((bytes[6] ?? 0) << 8) | (bytes[7] ?? 0)) & COUNTER_START };
-  } else if (floor.counter < COUNTER_MAX) {
-    lastPosition = { milliseconds: floor.milliseconds, counter: floor.counter + 1 };
+  } else if (previous.counter < COUNTER_MAX) {
+    lastPosition = { milliseconds: previous.milliseconds, counter: previous.counter + 1 };
   } else {
-    lastPosition = { milliseconds: floor.milliseconds + 1, counter: 0 };
+    lastPosition = { milliseconds: previous.milliseconds + 1, counter: 0 };
   }
   // 48 bits are too many for bit operators.
   for (let index = 0; index < 6; index++)

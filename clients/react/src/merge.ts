@@ -20,8 +20,8 @@ export function messageOf(answer: MessageAnswer): ChatMessage {
 /**
  * Merges the local messages with the server's, each once, in the server's order.
  *
- * All local messages stay and keep their ids. A message that only one side has follows the last shared message before it;
- * between two shared messages the server's come first, then the local ones.
+ * All local messages stay and keep their ids. A shared message is in both lists. A message that only one list has follows
+ * the last shared message before it. Between two shared messages, the server's messages come first, then the local ones.
  *
  * @param server A contiguous part of the thread, oldest first.
  * @param isLocal Whether a local message was created here and the server has not returned it yet.

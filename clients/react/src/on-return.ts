@@ -1,7 +1,7 @@
 // Several events fire at once: a tab that becomes visible also gets the focus.
 const DEBOUNCE_MS = 50;
 
-/** Calls the function when the network or the user returns. Returns a function that stops this. */
+/** Calls the function when the network or the user returns. The returned function stops these calls. */
 export function onReturn(callback: () => void): () => void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const schedule = (): void => {

@@ -36,7 +36,7 @@ export class ChatStore implements ChatActions, ChatContext {
   #prefix: string | undefined;
   /** The messages that were cached last, by thread. */
   readonly #cached = new WeakMap<Thread, readonly ChatMessage[]>();
-  /** Deleted threads. Late answers to them are not cached. */
+  /** Deleted threads. An answer that arrives after the deletion is not cached. */
   readonly #deletedThreads = new WeakSet<Thread>();
   #reportedId: string | undefined;
   #initial: readonly ChatMessage[];
@@ -104,7 +104,7 @@ export class ChatStore implements ChatActions, ChatContext {
     return thread;
   }
 
-  /** Starts listening to the page; the returned function stops it. */
+  /** Starts listening to events of the page. The returned function stops listening. */
   readonly mount = (): (() => void) => {
     clearTimeout(this.#unmountTimer);
     mounted.add(this);
@@ -113,7 +113,7 @@ export class ChatStore implements ChatActions, ChatContext {
     });
     return () => {
       stopListening();
-      // Deferred: StrictMode and fast refresh mount again at once, and running turns should continue.
+      // Wait for the next task: StrictMode and fast refresh mount the component again immediately, and turns continue.
       this.#unmountTimer = setTimeout(() => {
         mounted.delete(this);
         if (this.#active) this.#leave(this.#active);

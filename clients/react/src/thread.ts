@@ -39,7 +39,7 @@ export class Thread {
   isLoaded: boolean;
   historyFailed = false;
   historyDegraded: string[] = [];
-  /** The running reads: the newest page, a refresh requested meanwhile, an older page. */
+  /** The running reads: of the newest page, the next refresh after it, and an older page. */
   newest: Promise<void> | undefined;
   queuedRefresh: Promise<void> | undefined;
   older: Promise<void> | undefined;
@@ -126,9 +126,10 @@ export class Thread {
     return this.isLoaded ? 'ready' : 'idle';
   }
 
-  /** Whether these messages join the loaded ones without a gap. */
+  /** Whether no message is missing between these messages and the loaded ones. */
   isContiguous(server: readonly ChatMessage[]): boolean {
-    // A thread created here is loaded completely, so messages of others reach back to its beginning.
+    // Without confirmed messages, any page is accepted, except for a thread that was created here: it must be read
+    // back to its beginning, to find the turns of other browser tabs.
     if (this.#confirmedKeys.size === 0 || this.#isCached) return !this.isLoaded;
     return server.some((message) => this.#confirmedKeys.has(keyOf(message)));
   }
@@ -146,7 +147,7 @@ export class Thread {
   /** Merges a page of the server, oldest first. */
   mergeServer(server: readonly ChatMessage[], side: 'newest' | 'older', page: PageInfo): void {
     const isCached = this.#isCached && side === 'newest';
-    // With a degraded page, messages that are missing from it may still exist.
+    // A degraded page may lack messages that exist.
     const keepsOlder = isCached && page.degraded.length === 0 && this.#dropOutdated(server, page.cursor !== null);
     if (side === 'older' || !(this.isLoaded || keepsOlder)) this.cursor = page.cursor;
     if (isCached) this.#isCached = this.#isTruncated = false;
@@ -168,7 +169,8 @@ export class Thread {
   }
 
   /**
-   * Drops cached messages that the newest page no longer has, and older ones that do not join it without a gap.
+   * Drops cached messages that the newest page no longer has. If messages may be missing between the page and the older
+   * cached messages, those are dropped, too.
    *
    * Returns whether messages older than the page stay.
    */

@@ -22,13 +22,13 @@ export interface TurnContext {
 }
 
 export interface ChatMessage {
-  /** Stable before and after the server has the message: usable as a React key. */
+  /** Does not change when the server stores the message, so it is usable as a React key. */
   readonly id: string;
-  /** The exchange the message belongs to; a question and its answer have the same. */
+  /** The id of the message's exchange. A question and its answer have the same id. */
   readonly exchangeId: string | null;
   readonly role: 'user' | 'assistant';
   readonly content: string;
-  /** ISO 8601. The local time until the history returns the server's. */
+  /** ISO 8601. The browser's time, until the history returns the server's time. */
   readonly createdAt: string;
   /** `pending` until the answer arrives, `failed` until it is sent again. */
   readonly status: 'pending' | 'sent' | 'failed';

@@ -86,7 +86,7 @@ test.each([
   expect(textsOf(chat.current.messages)).toEqual([question, `You said: ${question}`]);
 });
 
-test('a message with a changed id is found by the message before it', async () => {
+test('if a message’s id has changed, its exchange is found by the previous message', async () => {
   const memory = serve();
   storeExchanges(memory, 't', 3);
   const transport = createTransport();
@@ -99,7 +99,7 @@ test('a message with a changed id is found by the message before it', async () =
   expect(expectShownIsStored(memory, chat)).toEqual(['q0', 'a0', 'edited', 'You said: edited']);
 });
 
-test('a turn of another page is not deleted', async () => {
+test('a turn of another browser tab is not deleted', async () => {
   const memory = serve();
   const chat = renderUseChat();
   await sendAll(chat, 'one', 'two');
@@ -177,7 +177,7 @@ test('regenerate fails without a request if the position of the message is unkno
   expect(storedIn(memory)).toHaveLength(6);
 });
 
-test('a failure of the model does not change the thread, and a retry is the same request', async () => {
+test('a failure of the model does not change the thread, and a retry sends the same request', async () => {
   const memory = serve({ run: (_, count) => (count === 3 ? problem(502, 'The model failed.') : undefined) });
   const chat = renderUseChat();
   await sendAll(chat, 'one', 'two');
@@ -218,7 +218,7 @@ test('the next turn first deletes the turns that remain after a failed deletion'
   expect(storedIn(memory)).toEqual(['one', 'You said: one', 'five', 'You said: five']);
 });
 
-test('a turn that another page deleted is sent as a new turn', async () => {
+test('a turn that another browser tab deleted is sent as a new turn', async () => {
   const memory = serve();
   const chat = renderUseChat();
   await sendAll(chat, 'one', 'two');
@@ -261,7 +261,7 @@ test('a request whose exchange was deleted is sent again as a new request', asyn
   expect(expectShownIsStored(memory, chat)).toEqual(['one', 'You said: one']);
 });
 
-test('after a lost response, the same message with another body is another request and the same turn', async () => {
+test('after a lost response, the same message with another body is a new request that replaces the same turn', async () => {
   const memory = serve();
   let isLost = true;
   const chat = renderUseChat(
@@ -282,7 +282,7 @@ test('after a lost response, the same message with another body is another reque
   expect(new Set(memory.runs.map(({ key }) => key)).size).toBe(3);
 });
 
-test('after a stop, the same message with another body is another request, even if the first never arrived', async () => {
+test('after a stop, the same message with another body is a new request, even if the first request never arrived', async () => {
   const memory = serve({ run: (_, count) => (count === 1 ? deferred<Response>().promise : undefined) });
   const chat = renderUseChat();
   act(() => void chat.current.sendMessage({ text: 'one' }));
@@ -297,7 +297,7 @@ test('after a stop, the same message with another body is another request, even 
   expect(new Set(memory.runs.map(({ key }) => key)).size).toBe(3);
 });
 
-test('a repeated request is the same request in any order of its fields', async () => {
+test('a repeated request counts as the same request if only the order of its fields has changed', async () => {
   const memory = serve({ run: (_, count) => (count < 3 ? problem(502, 'no') : undefined) });
   const chat = renderUseChat();
   await act(() => chat.current.sendMessage({ text: 'one' }, { body: { instructions: 'x', tools: ['a'] } }));

@@ -51,7 +51,7 @@ test('the client stops waiting for a running request after a minute', async () =
   expect(connection.requestTimes.at(-1)).toBe(61_000);
 });
 
-test('a stop ends the wait at once and leaves no timer', async () => {
+test('a stop ends the wait immediately and leaves no timer', async () => {
   const connection = createConnection({});
   const controller = new AbortController();
   const result = run(connection, controller.signal);

@@ -29,7 +29,7 @@ test('the history is the newest page, oldest first, and loadMore adds older page
   expect(chat.current.hasMore).toBe(false);
 });
 
-test('two concurrent calls of loadMore are one request', async () => {
+test('two concurrent calls of loadMore send one request', async () => {
   const memory = serve();
   storeExchanges(memory, 't', 6);
   const chat = renderChat({ threadId: 't', pageSize: 4 });
@@ -39,7 +39,7 @@ test('two concurrent calls of loadMore are one request', async () => {
   expect(chat.texts).toEqual(numbered(2, 6));
 });
 
-test('a message that is sent while the history loads follows it, even if the history already has the message', async () => {
+test('a message that is sent while the history loads is shown after it, even if the history already contains the message', async () => {
   const { promise, resolve } = deferred();
   const answered = deferred();
   const memory = serve({
@@ -70,7 +70,7 @@ test('a message that is sent while the history loads follows it, even if the his
   expect(chat.current.messages.at(-1)?.context?.source).toBe('redis');
 });
 
-test('a turn that the history contains is sent, even if its own response is lost', async () => {
+test('a turn that the history contains has the status sent, even if its own response is lost', async () => {
   const lost = deferred();
   const memory = serve({
     run: async ({ body }) => {
@@ -96,7 +96,7 @@ test('a turn that the history contains is sent, even if its own response is lost
   expect(answer).toBe(chat.current.messages[1]);
 });
 
-test('returning to a thread reads one page', async () => {
+test('a thread that is shown again reads one page of its history', async () => {
   const memory = serve();
   storeExchanges(memory, 'a', 4);
   const chat = renderChat({ threadId: 'a', pageSize: 4 });
@@ -144,7 +144,7 @@ test('loadMore does not change a running turn', async () => {
   expect(chat.texts).toEqual([...numbered(0, 3), 'Hello', 'You said: Hello']);
 });
 
-test('refresh adds turns of other pages and keeps failed messages', async () => {
+test('refresh adds turns of other browser tabs, and failed messages stay', async () => {
   const memory = serve({ run: () => problem(502, 'no') });
   storeExchanges(memory, 't', 2);
   const chat = renderChat({ threadId: 't' });
@@ -157,7 +157,7 @@ test('refresh adds turns of other pages and keeps failed messages', async () => 
   expect(chat.current.error?.detail).toBe('no');
 });
 
-test('refresh leaves no gap and does not change hasMore', async () => {
+test('after a refresh no message is missing in between, and hasMore is unchanged', async () => {
   const memory = serve();
   storeExchanges(memory, 't', 4);
   const chat = renderChat({ threadId: 't', pageSize: 4 });
@@ -171,7 +171,7 @@ test('refresh leaves no gap and does not change hasMore', async () => {
   expect(chat.texts).toEqual(numbered(0, 12));
 });
 
-test('refresh of a thread that was created here adds all turns of other pages', async () => {
+test('refresh of a thread that was created here adds all turns of other browser tabs', async () => {
   const memory = serve();
   const chat = renderChat({ pageSize: 4 });
   const id = chat.current.threadId ?? '';
@@ -184,7 +184,7 @@ test('refresh of a thread that was created here adds all turns of other pages', 
   expect(chat.current.hasMore).toBe(false);
 });
 
-test('calls of refresh during a refresh cause one more request', async () => {
+test('several calls of refresh during a refresh send one more request', async () => {
   const { promise, resolve } = deferred();
   const memory = serve({ read: (count) => (count === 1 ? promise : undefined) });
   storeExchanges(memory, 't', 1);
@@ -210,7 +210,7 @@ test('an unchanged message is the same object after a refresh', async () => {
   expect(chat.current.messages.every((message, index) => message === before[index])).toBe(true);
 });
 
-test('a failed history is an error, and refresh loads it', async () => {
+test('if the history fails to load, the hook has an error, and refresh loads the history', async () => {
   const memory = serve({ read: (count) => (count === 1 ? problem(503, 'postgres did not answer.') : undefined) });
   storeExchanges(memory, 't', 1);
   const onError = vi.fn();
@@ -223,7 +223,7 @@ test('a failed history is an error, and refresh loads it', async () => {
   expect(chat.texts).toEqual(['q0', 'a0']);
 });
 
-test('a failed older page can be requested again', async () => {
+test('an older page that failed to load can be requested again', async () => {
   const memory = serve({ read: (count) => (count === 2 ? problem(503, 'postgres did not answer.') : undefined) });
   storeExchanges(memory, 't', 4);
   const chat = renderChat({ threadId: 't', pageSize: 4 });
@@ -252,7 +252,7 @@ test('loadHistory: false sends no request until refresh', async () => {
   expect(chat.texts).toEqual(['q0', 'a0']);
 });
 
-test('initial messages are shown at once and merged with the history', async () => {
+test('initial messages are shown immediately and merged with the history', async () => {
   const memory = serve();
   storeExchanges(memory, 't', 3);
   const initialMessages: ChatMessage[] = [

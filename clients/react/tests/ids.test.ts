@@ -45,7 +45,7 @@ test('ids increase even if the clock is set back', () => {
   expect([newExchangeId(), newExchangeId()].every((id) => id > before)).toBe(true);
 });
 
-test('an id is greater than the given UUIDv7, unless that is far in the future', () => {
+test('an id is greater than the given UUIDv7, unless the given one is far in the future', () => {
   const historyId = newExchangeId().replace(
     /^.{13}/,
     (Date.now() + 4000)
@@ -82,7 +82,7 @@ test('a difference of one second is ignored, because the header has whole second
   expect(clock.skew).toBe(0);
 });
 
-test('exchange ids sort after the history’s, and thread ids contain no time', async () => {
+test('new exchange ids sort after those of the history, and thread ids contain no time', async () => {
   const memory = serve();
   const historyId = newExchangeId().replace(
     /^.{13}/,

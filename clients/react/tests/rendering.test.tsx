@@ -181,7 +181,7 @@ test('two hooks that mount together use the same thread', () => {
   expect(JSON.parse(sessionStorage.getItem(key ?? '') ?? '')).toEqual({ threadId: ids.get('one') });
 });
 
-test('a sent message is not mounted again', async () => {
+test('React does not mount a message again when its status changes to sent', async () => {
   serve();
   let mounts = 0;
   function Item({ content }: { content: string }): ReactElement {
@@ -208,7 +208,7 @@ test('a sent message is not mounted again', async () => {
   expect(mounts).toBe(2);
 });
 
-test('a parent may store the reported thread id in its state, without another load', async () => {
+test('a parent may store the reported thread id in its state, and the history is not loaded again', async () => {
   const memory = serve();
   function Parent(): ReactElement {
     const [id, setId] = useState<string>();

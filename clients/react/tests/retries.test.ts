@@ -72,7 +72,7 @@ test('a truncated response is requested again', async () => {
   expect(await runToEnd(createConnection(truncate))).toMatchObject({ answer: { response: 'You said: Hello' } });
 });
 
-test('there are four attempts, with growing random pauses', async () => {
+test('a request has at most four attempts, and the random pauses between them grow', async () => {
   const all = Array.from({ length: 9 }, () => () => problem(503, 'Not now.'));
   const runs = [createConnection(...all), createConnection(...all)];
   for (const connection of runs) expect(await runToEnd(connection)).toMatchObject({ status: 503 });
@@ -92,7 +92,7 @@ test('retries: 0 makes one attempt', async () => {
   expect(connection.requestTimes).toEqual([0]);
 });
 
-test('a retry waits for Retry-After, and there is none if that is long', async () => {
+test('a retry waits as long as Retry-After says, and a long Retry-After prevents the retry', async () => {
   const soon = createConnection(() => problem(503, 'Not now.', { 'Retry-After': '2' }));
   expect(await runToEnd(soon)).toMatchObject({ answer: {} });
   expect(soon.requestTimes[1]).toBeGreaterThanOrEqual(2000);
@@ -119,7 +119,7 @@ test('there are no retries while the browser is offline', async () => {
 test.each([
   ['a minute by default', {}, 60_000],
   ['the value of the option', { timeoutMs: 500 }, 500],
-])('the timeout of a response with its body is %s', async (_, options, expectedMs) => {
+])('the timeout, which includes the response body, is %s', async (_, options, expectedMs) => {
   const signals: (AbortSignal | null | undefined)[] = [];
   vi.useFakeTimers();
   const startedAt = Date.now();

@@ -272,11 +272,11 @@ test('after a reload during a turn, the message and the answer are shown', async
   const chat = renderChat();
   chat.act(({ sendMessage }) => void sendMessage('Hello'));
   await memory.waitForRuns(1);
-  // A closed page calls no callbacks and writes nothing.
-  const kept = Object.keys(sessionStorage).map((key) => [key, sessionStorage.getItem(key) ?? ''] as const);
+  // Restore the storage after the unmount, because a page that the browser closes calls no cleanup.
+  const storedEntries = Object.keys(sessionStorage).map((key) => [key, sessionStorage.getItem(key) ?? ''] as const);
   await unmount(chat);
   sessionStorage.clear();
-  for (const [key, value] of kept) sessionStorage.setItem(key, value);
+  for (const [key, value] of storedEntries) sessionStorage.setItem(key, value);
   const again = renderChat();
   expect(again.current.messages).toMatchObject([{ content: 'Hello', status: 'failed' }]);
   await again.waitUntil(({ messages }) => messages.length === 2);
@@ -372,20 +372,20 @@ test('if the storage is full, the cache deletes older threads or stores nothing'
   storeExchanges(memory, 'a', 1);
   storeExchanges(memory, 'b', 1);
   await unmount(await renderLoaded({ threadId: 'a' }));
-  const real = sessionStorage;
-  const full = new Proxy(real, {
+  const realStorage = sessionStorage;
+  const full = new Proxy(realStorage, {
     get(target, name) {
       const value: unknown = Reflect.get(target, name, target);
       if (name !== 'setItem') return typeof value === 'function' ? (value.bind(target) as unknown) : value;
       return (key: string, text: string) => {
-        if (cachedKeys(real).length > 0) throw new DOMException('full', 'QuotaExceededError');
-        real.setItem(key, text);
+        if (cachedKeys(realStorage).length > 0) throw new DOMException('full', 'QuotaExceededError');
+        realStorage.setItem(key, text);
       };
     },
   });
   vi.spyOn(window, 'sessionStorage', 'get').mockReturnValue(full);
   await renderLoaded({ threadId: 'b' });
-  expect(cachedKeys(real)).toEqual([expect.stringMatching(/"b"\]$/)]);
+  expect(cachedKeys(realStorage)).toEqual([expect.stringMatching(/"b"\]$/)]);
 });
 
 test.each([

@@ -4,7 +4,7 @@ import { renderChat, refreshChat } from './render-chat.js';
 import { answerTo, deferred, problem, serve, storeExchanges } from './server.js';
 import { HttpResponse } from 'msw';
 
-test('a message is pending until the answer comes, then both are sent', async () => {
+test('a message is pending until the answer arrives; then both have the status sent', async () => {
   const { promise, resolve } = deferred();
   const memory = serve({ run: () => promise });
   const chat = renderChat();
@@ -80,7 +80,7 @@ test('a second message waits for the first answer, and each answer follows its q
   expect(chat.texts).toEqual(['one', 'You said: one', 'two', 'You said: two']);
 });
 
-test('the same text twice is two messages', async () => {
+test('the same text sent twice gives two messages', async () => {
   serve();
   const chat = renderChat();
   await chat.send('yes');
@@ -108,7 +108,7 @@ test('lastContext and the answer have the layers that served the turn, and its d
   expect(chat.current.messages[1]?.context).toBe(chat.current.lastContext);
 });
 
-test('a failed message keeps its text, does not reject, and has the error of the problem', async () => {
+test('if a turn fails, sendMessage does not reject, and the message keeps its text and has the error', async () => {
   serve({ run: () => problem(503, 'redis did not answer.', { 'Retry-After': '7' }) });
   const onError = vi.fn();
   const onFinish = vi.fn();
@@ -186,7 +186,7 @@ test('retry waits while the first request still runs', async () => {
   expect(new Set(memory.runs.map(({ key }) => key)).size).toBe(1);
 });
 
-test('two concurrent retries are one request', async () => {
+test('two concurrent retries send one request', async () => {
   const { promise, resolve } = deferred();
   const memory = serve({ run: (_, count) => (count === 1 ? problem(502, 'no') : promise) });
   const chat = renderChat();
@@ -287,7 +287,7 @@ test('stop also stops the waiting messages, and keeps their texts', async () => 
   expect(memory.runs).toHaveLength(1);
 });
 
-test('a signal stops its own message, the next one is sent', async () => {
+test('a signal stops only its own message, and the next message is sent', async () => {
   const memory = serve({ run: (_, count) => (count === 1 ? deferred().promise : undefined) });
   const chat = renderChat();
   const controller = new AbortController();

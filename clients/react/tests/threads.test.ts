@@ -157,7 +157,7 @@ test('switching in the middle of a turn aborts it and ignores its answer', async
   expect(onError).not.toHaveBeenCalled();
 });
 
-test('a late history of the previous thread is ignored', async () => {
+test('a history of the previous thread that arrives late is ignored', async () => {
   const { promise, resolve } = deferred();
   const memory = serve({ read: (count) => (count === 1 ? promise : undefined) });
   storeExchanges(memory, 'a', 3);
@@ -173,7 +173,7 @@ test('a late history of the previous thread is ignored', async () => {
   expect(chat.texts).toEqual(['q0', 'a0']);
 });
 
-test('a thread that was left during a turn still has the text, and the history completes the turn', async () => {
+test('a thread that the user left during a turn still has the message, and its history completes the turn', async () => {
   const { promise, resolve } = deferred();
   const memory = serve({ run: (_, count) => (count === 1 ? promise : undefined) });
   storeExchanges(memory, 'a', 1);
@@ -196,7 +196,7 @@ test('a thread that was left during a turn still has the text, and the history c
   expect(chat.texts.slice(2)).toEqual(['Hello', 'You said: Hello']);
 });
 
-test('a failed send survives a switch, and can be sent again', async () => {
+test('a failed message is still there after the thread was left and shown again, and can be sent again', async () => {
   const memory = serve({ run: (_, count) => (count === 1 ? problem(502, 'no') : undefined) });
   const chat = renderChat({ threadId: 'a' });
   await chat.send('Hello');
@@ -358,7 +358,7 @@ test('a message sent right after newThread belongs to the new thread', async () 
   expect(memory.runs.map(({ body }) => body.thread_id)).toEqual([id]);
 });
 
-test('a thread that was deleted while it was not shown is empty on return', async () => {
+test('a thread that was deleted while it was not shown is empty when it is shown again', async () => {
   const memory = serve();
   storeExchanges(memory, 'a', 1);
   const chat = renderChat({ threadId: 'a' });
