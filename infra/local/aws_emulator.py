@@ -33,11 +33,11 @@ from ministack.services import cloudwatch_logs, lambda_svc, sqs  # type: ignore[
 
 T = TypeVar("T")
 EXECUTE_API = "/_aws/execute-api/"
-BARE_STAGE = re.compile(rf"{EXECUTE_API}[\w-]+/([\w-]+)")
+STAGE_WITHOUT_SLASH = re.compile(rf"{EXECUTE_API}[\w-]+/([\w-]+)")
 BATCH_BYTES = 4_000_000  # AWS sends at most 6 MB per batch, including quotes and escapes
-WORKERS = int(os.environ.get("LAMBDA_WORKERS") or min(16, max(4, 4 * (os.cpu_count() or 1))))
-LOG_BYTES = 10_000_000
-STREAMS = 500
+MAX_WORKERS = int(os.environ.get("LAMBDA_WORKERS") or min(16, max(4, 4 * (os.cpu_count() or 1))))
+MAX_LOG_BYTES = 10_000_000
+MAX_LOG_STREAMS = 500
 MAX_DELAY = 900
 GENERATED_NAME = re.compile(r"^.+-(\w+)-[0-9A-F]{8,}$")  # stack, logical name, unique suffix
 WATCH_PARENT = """
@@ -65,11 +65,15 @@ def with_encoded_paths(inner: Asgi) -> Asgi:
     return application
 
 
-def with_finished_stages(inner: Asgi) -> Asgi:
+def with_stage_redirects(inner: Asgi) -> Asgi:
     """Return an application that redirects a stage's URL without a trailing slash to the URL with a slash."""
 
     async def application(scope: Scope, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and scope["method"] == "GET" and (stage := BARE_STAGE.fullmatch(scope["path"])):
+        if (
+            scope["type"] == "http"
+            and scope["method"] == "GET"
+            and (stage := STAGE_WITHOUT_SLASH.fullmatch(scope["path"]))
+        ):
             location = [(b"location", f"{stage[1]}/".encode()), (b"content-length", b"0")]
             await send({"type": "http.response.start", "status": 307, "headers": location})
             await send({"type": "http.response.body", "body": b""})
@@ -79,7 +83,7 @@ def with_finished_stages(inner: Asgi) -> Asgi:
     return application
 
 
-def with_whole_batches(receive: Callable[[str, int], list[Any]]) -> Callable[[str, int], list[Any]]:
+def with_full_batches(receive: Callable[[str, int], list[Any]]) -> Callable[[str, int], list[Any]]:
     """Return a receive function that receives ten messages at a time until the batch is full or the queue is empty."""
 
     def receive_batch(queue_url: str, limit: int) -> list[Any]:
@@ -138,9 +142,9 @@ def lock_queues() -> None:
             sqs._HANDLERS[name] = with_lock(action, lock)
 
 
-def with_few_workers(execute: Callable[..., Any]) -> Callable[..., Any]:
-    """Return an execute function that runs at most `WORKERS` invocations of a function concurrently; others wait."""
-    turns: defaultdict[str, threading.Semaphore] = defaultdict(lambda: threading.Semaphore(WORKERS))
+def with_limited_workers(execute: Callable[..., Any]) -> Callable[..., Any]:
+    """Return an execute function that runs at most `MAX_WORKERS` concurrent invocations of a function. Others wait."""
+    turns: defaultdict[str, threading.Semaphore] = defaultdict(lambda: threading.Semaphore(MAX_WORKERS))
     lock = threading.Lock()
 
     def execute_in_turn(function: dict[str, Any], event: Any, request_id: str) -> Any:
@@ -165,12 +169,12 @@ def with_log_file(emit: Callable[..., None], path: Path) -> Callable[..., None]:
         with lock:
             emit(function, request_id, text, *rest, **options)
             if lines:
-                if output.tell() > LOG_BYTES:
+                if output.tell() > MAX_LOG_BYTES:
                     output.truncate(0)
                 output.write(lines.encode(errors="replace"))
             # Every invocation creates a stream, and nothing else removes them.
             streams = cloudwatch_logs._log_groups.get(f"/aws/lambda/{name}", {}).get("streams", {})
-            while len(streams) > STREAMS:
+            while len(streams) > MAX_LOG_STREAMS:
                 del streams[next(iter(streams))]
 
     return emit_to_file
@@ -178,11 +182,11 @@ def with_log_file(emit: Callable[..., None], path: Path) -> Callable[..., None]:
 
 def main() -> None:
     """Patch ministack and run it; return when it is stopped."""
-    app.app = with_finished_stages(with_encoded_paths(app.app))
+    app.app = with_stage_redirects(with_encoded_paths(app.app))
     sqs._HANDLERS["SendMessage"] = with_checked_delay(sqs._HANDLERS["SendMessage"])
     lock_queues()
-    sqs._receive_messages_for_esm = with_whole_batches(sqs._receive_messages_for_esm)
-    lambda_svc._execute_function_warm = with_few_workers(lambda_svc._execute_function_warm)
+    sqs._receive_messages_for_esm = with_full_batches(sqs._receive_messages_for_esm)
+    lambda_svc._execute_function_warm = with_limited_workers(lambda_svc._execute_function_warm)
     lambda_svc._emit_lambda_logs = with_log_file(lambda_svc._emit_lambda_logs, Path(os.environ["FUNCTION_LOG"]))
     lambda_runtime._PYTHON_WORKER_SCRIPT = WATCH_PARENT + lambda_runtime._PYTHON_WORKER_SCRIPT
     # The first value is the time for which a response waits for the first log line. With the default, each call of a

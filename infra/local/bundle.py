@@ -16,8 +16,9 @@ from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 from infra.local import PROJECT_ROOT, LocalStackError
 
 CODE = ("functions", "shared")
-LEFT_OUT = {"__pycache__", "testing", "tests", ".pytest_cache", ".mypy_cache", ".ruff_cache"}
-EPOCH = (1980, 1, 1, 0, 0, 0)
+EXCLUDED_NAMES = {"__pycache__", "testing", "tests", ".pytest_cache", ".mypy_cache", ".ruff_cache"}
+# The earliest time in a zip file. All entries have it, so that equal files produce equal bytes.
+FIRST_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,12 @@ def _code_files(project: Path) -> list[Path]:
         path
         for folder in CODE
         for path in (project / folder).rglob("*")
-        if path.is_file() and path.suffix != ".pyc" and not LEFT_OUT.intersection(path.relative_to(project).parts)
+        if path.is_file() and path.suffix != ".pyc" and not EXCLUDED_NAMES.intersection(path.relative_to(project).parts)
     )
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
-    entry = zipfile.ZipInfo(name, EPOCH)
+    entry = zipfile.ZipInfo(name, FIRST_ZIP_TIME)
     entry.compress_type = zipfile.ZIP_DEFLATED
     entry.external_attr = 0o644 << 16
     archive.writestr(entry, content)

@@ -47,7 +47,7 @@ class StackProcess:
         """Start the stack and return when `stack.json` exists.
 
         Raises:
-            LocalStackError: It ended or took too long; the message contains the end of its output.
+            LocalStackError: The stack ended or took too long; the message contains the end of its output.
         """
         self.state_dir.mkdir(parents=True, exist_ok=True)
         with self.log.open("wb") as output:
@@ -71,8 +71,8 @@ class StackProcess:
         """Stop the stack with SIGTERM and return its exit code.
 
         Raises:
-            LocalStackError: It did not end in time, or its exit code was not 0; the message contains the end of its
-                output.
+            LocalStackError: The stack did not end in time, or its exit code was not 0; the message contains the end of
+                its output.
         """
         code = self._end()
         if code != 0:

@@ -66,7 +66,7 @@ class Deployment:
 
 
 class Deployer:
-    """Deploys to one emulator, again after each of its restarts."""
+    """Deploys to one emulator: at its first start, and again after each restart."""
 
     def __init__(self, endpoint_url: str, settings: Mapping[str, str], api_id: str) -> None:
         self._endpoint_url = endpoint_url
@@ -108,7 +108,7 @@ class Deployer:
         except (BotoCoreError, ClientError) as error:
             raise LocalStackError(f"template.yaml could not be deployed to the emulator: {error}") from error
 
-    def queued(self, queue_url: str) -> int:
+    def queue_depth(self, queue_url: str) -> int:
         """Count the messages that wait in the queue or are being drained; raises boto3's errors."""
         attributes = self._sqs.get_queue_attributes(
             QueueUrl=queue_url,

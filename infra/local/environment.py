@@ -11,21 +11,39 @@ from infra.local import LocalStackError
 USUAL_PORTS = {"postgres": 5432, "valkey": 6379, "emulator": 4566}
 REGION = "us-east-1"
 ACCESS_KEY = "test"
-# All settings of the project, and variables that model providers and OpenTelemetry read themselves.
-_OURS = ("MEMORY__", "AGENT__", "AUTH__", "REDIS__", "DATABASE__", "SYNC__", "SEARCH__")
-HANDED_ON = (*_OURS, "OPENAI_", "OLLAMA_", "OTEL_")
-KEPT = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR"}
-KEPT |= {"REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"}
+# The prefixes of all settings of the project, and of variables that model providers and OpenTelemetry read themselves.
+_PROJECT_PREFIXES = ("MEMORY__", "AGENT__", "AUTH__", "REDIS__", "DATABASE__", "SYNC__", "SEARCH__")
+SETTING_PREFIXES = (*_PROJECT_PREFIXES, "OPENAI_", "OLLAMA_", "OTEL_")
+INHERITED_VARIABLES = {
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "LC_ALL",
+    "LD_LIBRARY_PATH",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+}
+INHERITED_VARIABLES |= {
+    "REQUESTS_CA_BUNDLE",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+}
 LOCAL = "127.0.0.1,localhost"
 
 
 def no_proxy() -> str:
-    """Return NO_PROXY with this machine added, because a proxy cannot reach its servers."""
+    """Return NO_PROXY with this machine added, because a proxy cannot reach this machine's servers."""
     return ",".join(filter(None, [os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), LOCAL]))
 
 
 def ignore_user_configuration() -> None:
-    """Ignore the user's proxy and AWS configuration in this process's AWS clients."""
+    """Change this process' environment so that its AWS clients ignore the user's proxy and AWS configuration."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ.update(AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
@@ -46,7 +64,7 @@ def read_settings(project: Path, environment: Mapping[str, str]) -> dict[str, st
         raise LocalStackError(f"{project / '.env'} cannot be read: {error.strerror}.") from None
     settings = {name: value for name, value in in_file.items() if value is not None}
     settings.update(environment)
-    return {name: value for name, value in settings.items() if name.startswith(HANDED_ON)}
+    return {name: value for name, value in settings.items() if name.startswith(SETTING_PREFIXES)}
 
 
 def emulator_environment(settings: Mapping[str, str], *, port: int, temporary: Path, log: Path) -> dict[str, str]:
@@ -55,7 +73,7 @@ def emulator_environment(settings: Mapping[str, str], *, port: int, temporary: P
     The emulator reads many variables (STATE_DIR, PERSIST_STATE, AUTH, DEBUG, AWS_*, ...) that may have another meaning
     in the user's environment, so it inherits nothing else.
     """
-    environment = {name: value for name, value in os.environ.items() if name in KEPT}
+    environment = {name: value for name, value in os.environ.items() if name in INHERITED_VARIABLES}
     environment.update(settings)
     environment.update(
         {

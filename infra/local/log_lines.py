@@ -18,7 +18,7 @@ _HIDDEN |= {"correlation_id", "correlation_ids", "exception", "stack_trace"}
 def readable(line: str) -> str | None:
     """Return a log line as one short line: time, function, event. Return None for a line that only the file shows.
 
-    These are metrics, successful polls, and sweeps that had nothing to do.
+    Such lines are metrics, successful polls, and sweeps that had nothing to do.
     """
     source, separator, written = line.partition(" | ")
     if not separator:

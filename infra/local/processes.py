@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from infra.local import LocalStackError
-from infra.local.identity import Identity
+from infra.local.server_user import ServerUser
 
 LOG_LIMIT = 10_000_000
 OUR_PROGRAMS = {"postgres", "valkey-server"}
@@ -32,12 +32,12 @@ def spawn(
     program: list[str],
     log: Path,
     *,
-    identity: Identity | None = None,
+    server_user: ServerUser | None = None,
     environment: dict[str, str] | None = None,
     cwd: Path | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a program in a new session, with its output appended to `log`; it is killed when this process ends."""
-    command = (identity or Identity()).command(program, parent=os.getpid())
+    command = (server_user or ServerUser()).command(program, parent_pid=os.getpid())
     log.parent.mkdir(parents=True, exist_ok=True)
     too_long = log.exists() and log.stat().st_size > LOG_LIMIT
 

@@ -24,10 +24,10 @@ from infra.local.servers.child import ChildServer
 from infra.local.servers.emulator import EmulatorServer
 from infra.local.state_directory import StateDirectory
 
-WARM_SECONDS = 30
-REWARM_SECONDS = 3
+WARM_UP_SECONDS = 30
+WARM_UP_SECONDS_AFTER_RESTART = 3
 DRAIN_SECONDS = 5
-DYING_SECONDS = 3
+MAX_EXIT_SECONDS = 3
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -40,11 +40,10 @@ class Stack:
         self.state = StateDirectory(state_dir)
         self._settings = dict(read_settings(PROJECT_ROOT, os.environ) if settings is None else settings)
         self._console = console or Console(output=StringIO())
-        memory = self.state.load()
-        self._api_id = str(memory["api_id"])
-        # A server tries its usual port first and the last used port next, so that it returns to the usual one if that
-        # is free.
-        preferred = {name: (port, memory.get(name)) for name, port in USUAL_PORTS.items()}
+        saved = self.state.load()
+        self._api_id = str(saved["api_id"])
+        # A server tries its usual port first, and then the port of the last run.
+        preferred = {name: (port, saved.get(name)) for name, port in USUAL_PORTS.items()}
         path = self.state.path
         self.postgres = PostgresServer(path / "postgres", preferred=preferred["postgres"])
         self.valkey = ValkeyServer(path / "valkey", preferred=preferred["valkey"])
@@ -62,7 +61,7 @@ class Stack:
         return {server.pid for server in self.servers.values() if server.was_started()}
 
     def start(self) -> None:
-        """Start, migrate, deploy and warm the stack; publish `stack.json` when everything responds.
+        """Start the servers, migrate, deploy, and call the functions once. Then publish `stack.json`.
 
         Raises:
             LocalStackError: A step failed; the message names it. `stop` cleans up.
@@ -79,22 +78,22 @@ class Stack:
             self.emulator.start()
         with self._console.step("Functions"):
             self._deploy()
-            self._warm()
+            self._warm_up()
         ports = {name: server.port for name, server in self.servers.items()}
         self.state.save({"api_id": self._api_id, **ports})
         self.publish()
 
-    def revive(self, name: str) -> None:
-        """Restart a server that died; the emulator's restart includes a new deployment.
+    def restart_server(self, name: str) -> None:
+        """Restart a server that has died. After a restart of the emulator, deploy the template again.
 
         Raises:
-            LocalStackError: It does not start.
+            LocalStackError: The server does not start.
         """
         self.servers[name].start()
         if name == "emulator":
             self._deploy()
             with suppress(LocalStackError):
-                self._warm(REWARM_SECONDS)
+                self._warm_up(WARM_UP_SECONDS_AFTER_RESTART)
         self.publish()
 
     def publish(self) -> None:
@@ -129,9 +128,9 @@ class Stack:
                 self._drain(self.deployment)
 
     def _clear_crashed(self) -> None:
-        """Wait until the kernel has ended the servers of a killed supervisor."""
+        """Wait until the servers of a killed supervisor have ended, and kill those that remain."""
         self.state.withdraw()
-        deadline = time.monotonic() + DYING_SECONDS
+        deadline = time.monotonic() + MAX_EXIT_SECONDS
         while (remains := leftovers(self.state.path)) and time.monotonic() < deadline:
             time.sleep(0.05)
         kill_all(remains)
@@ -152,7 +151,7 @@ class Stack:
             self._deployer = Deployer(self.emulator.url, self._settings, self._api_id)
         self.deployment = self._deployer.deploy(redis_port=self.valkey.port, database_url=self.postgres.url)
 
-    def _warm(self, seconds: float = WARM_SECONDS) -> None:
+    def _warm_up(self, seconds: float = WARM_UP_SECONDS) -> None:
         url = f"{self._deployed().api_url}/health"
         try:
             with _DIRECT.open(url, timeout=seconds):
@@ -172,7 +171,7 @@ class Stack:
         deadline = time.monotonic() + DRAIN_SECONDS
         while self._deployer is not None and time.monotonic() < deadline:
             with suppress(BotoCoreError, ClientError):
-                queued = self._deployer.queued(deployment.queue_url)
+                queued = self._deployer.queue_depth(deployment.queue_url)
                 if queued == 0:
                     return
             time.sleep(0.1)

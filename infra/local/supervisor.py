@@ -19,9 +19,9 @@ from infra.local.processes import adopt_orphans, dead_children, reap_adopted
 from infra.local.stack import Stack
 
 WATCH_SECONDS = 0.1
-TIDY_SECONDS = 2
-REVIVALS = 10
-REVIVAL_PAUSE_SECONDS = 0.5
+REAP_SECONDS = 2
+MAX_FAILED_RESTARTS = 10
+RESTART_PAUSE_SECONDS = 0.5
 
 
 class _StopRequested(BaseException):
@@ -36,7 +36,7 @@ class Supervisor:
         self.echo = console.echo
         self._console = console
         self._phase = "starting"
-        self._asked = threading.Event()
+        self._stop_requested = threading.Event()
 
     def run(self) -> int:
         """Start the stack, watch it, stop it.
@@ -78,26 +78,26 @@ class Supervisor:
 
     def _watch(self, stack: Stack) -> None:
         failures = 0
-        tidied = time.monotonic()
-        while not self._asked.wait(WATCH_SECONDS):
-            if time.monotonic() - tidied > TIDY_SECONDS:
+        reaped_at = time.monotonic()
+        while not self._stop_requested.wait(WATCH_SECONDS):
+            if time.monotonic() - reaped_at > REAP_SECONDS:
                 reap_adopted(set(dead_children()) - stack.pids())
-                tidied = time.monotonic()
+                reaped_at = time.monotonic()
             for name, server in stack.servers.items():
                 # A frozen server is not restarted, because it may continue. A killed server is restarted.
-                if server.is_running() or self._asked.is_set():
+                if server.is_running() or self._stop_requested.is_set():
                     continue
                 started = time.monotonic()
                 self.echo(f"{server.name} has died; starting it again.")
                 try:
-                    stack.revive(name)
+                    stack.restart_server(name)
                 except LocalStackError as error:
                     failures += 1
-                    if failures >= REVIVALS:
+                    if failures >= MAX_FAILED_RESTARTS:
                         raise
                     self.echo(f"{error} Trying again.", error=True)
                     server.kill()
-                    self._asked.wait(REVIVAL_PAUSE_SECONDS)
+                    self._stop_requested.wait(RESTART_PAUSE_SECONDS)
                 else:
                     failures = 0
                     self.echo(f"{server.name} is back ({time.monotonic() - started:.1f} s).")
@@ -136,7 +136,7 @@ class Supervisor:
         if self._phase == "starting":
             self._phase = "stopping"
             raise _StopRequested
-        self._asked.set()  # further signals are ignored: the stop takes a limited time and loses no exchange
+        self._stop_requested.set()  # further signals are ignored: the stop takes a limited time and loses no exchange
 
     def _unexpected(self, error: Exception) -> str:
         log = self._state_dir / "supervisor.log"

@@ -220,7 +220,8 @@ class Plan:
         while True:
             number += 1
             thread = _DELETED_THREAD_INTERVAL * draw.randrange(max(1, self.threads // _DELETED_THREAD_INTERVAL))
-            # Every fifth thread has no user, and the next thread has a user. Deletions alternate between both.
+            # Every fifth thread has no user. The deletions alternate between such a thread and the next one, which has
+            # a user.
             thread = min(thread + number % 2, self.threads - 1)
             owned = range(_DELETED_USER, self.threads, _USERS)
             is_user = number % _DELETED_USER_INTERVAL == 0 and len(owned) > 0

@@ -37,8 +37,8 @@ class DeletionIndex:
     def deleted_at(self, turn: Turn) -> float | None:
         """Return the time from which a turn's exchange must be deleted; None if no deletion must include it.
 
-        Only a deletion that started after all responses of the turn must include the exchange. The earliest success of
-        such a deletion counts.
+        Only a deletion that started after all responses of the turn must include the exchange. If there are several,
+        the time of the earliest success is returned.
         """
         if any(request.is_unknown for request in turn.requests):
             # The server may have executed the request at any time after its caller's timeout.

@@ -27,10 +27,19 @@ class Verdict:
     """The result of the checks. Each list has one sentence for each deviation.
 
     Attributes:
+        lost: Accepted exchanges that PostgreSQL does not have.
         outbox_lost: Exchanges with durability `redis` that Valkey may have lost before the sweep.
         keys_lost: Keys that only Valkey had, because PostgreSQL did not respond, and that Valkey may have lost.
+        duplicated: Exchanges that are stored more than once.
+        altered: Exchanges that are stored with another thread, role or text.
+        differing: Threads whose list in Redis differs from PostgreSQL.
         incomplete: Responses that lack stored exchanges without reporting a degraded layer.
         returned: Deleted exchanges that are stored or in a later response.
+        double_responses: Keys or ids with two different responses.
+        refused: Requests that failed although they were valid.
+        unfinished: Work that was not finished at the end of the run.
+        ordered_pairs: The number of checked pairs of exchanges.
+        erased: The number of turns whose exchange must be deleted.
         unknown_stored: The number of turns without a response, but with a stored exchange.
         unknown_missing: The number of turns without a response and without a stored exchange.
     """
@@ -90,7 +99,7 @@ class Judge:
     def judge(self, threads: Iterable[Thread]) -> Verdict:
         """Return the verdict."""
         for thread in threads:
-            self._read(thread)
+            self._record_thread(thread)
         for turn in self._journal.turns:
             self._check_turn(turn)
         self._check_order()
@@ -99,7 +108,7 @@ class Judge:
         self._verdict.returned += checks.find_deleted()
         return self._verdict
 
-    def _read(self, thread: Thread) -> None:
+    def _record_thread(self, thread: Thread) -> None:
         self._verdict.threads += 1
         self._verdict.cached_threads += thread.cached is not None
         if difference := thread.difference():
@@ -122,8 +131,8 @@ class Judge:
     def _check_turn(self, turn: Turn) -> None:
         may_be_deleted = self._deletions.may_have_deleted(turn)
         for request in [*turn.requests, *turn.repeated]:
-            is_key_of_deleted = request.is_body_mismatch and turn.planned.id_source == "key" and may_be_deleted
-            if not (request.is_answered or request.is_unknown or request.is_conflict or is_key_of_deleted):
+            is_key_of_deleted_exchange = request.is_body_mismatch and turn.planned.id_source == "key" and may_be_deleted
+            if not (request.is_answered or request.is_unknown or request.is_conflict or is_key_of_deleted_exchange):
                 self._verdict.refused.append(f"{turn.planned.label}: {request.status} {request.answer}")
         stored = self._ids_by_label[turn.planned.label]
         if len(stored) > 1 and not self._is_key_lost(turn):

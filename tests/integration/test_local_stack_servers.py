@@ -10,10 +10,10 @@ import psycopg
 import pytest
 import redis
 
-from infra.local import LocalStackError, identity
+from infra.local import LocalStackError, server_user
 from infra.local.environment import USUAL_PORTS
-from infra.local.identity import Identity
 from infra.local.processes import free_port, is_free
+from infra.local.server_user import ServerUser
 from infra.local.servers import PostgresServer, ValkeyServer
 from infra.local.stack import Stack
 
@@ -68,8 +68,8 @@ def test_postgres_runs_as_any_other_user_in_a_private_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     """PostgreSQL runs as each kind of non-root user and reaches its data in a directory with mode 700."""
-    every = identity._candidates(tmp_path)
-    monkeypatch.setattr(identity, "_candidates", lambda _: [first for first in every if first.kind == kind])
+    every = server_user._candidates(tmp_path)
+    monkeypatch.setattr(server_user, "_candidates", lambda _: [first for first in every if first.kind == kind])
     tmp_path.chmod(0o700)
     try:
         with PostgresServer(tmp_path / "postgres") as server:
@@ -81,7 +81,7 @@ def test_postgres_runs_as_any_other_user_in_a_private_directory(
 
 def test_the_error_suggests_an_ordinary_user_if_no_user_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If no user can run PostgreSQL, the error suggests to run make as an ordinary user."""
-    monkeypatch.setattr(identity, "_candidates", lambda _: list[Identity]())
+    monkeypatch.setattr(server_user, "_candidates", lambda _: list[ServerUser]())
     with pytest.raises(LocalStackError, match="run make as an ordinary user"):
         PostgresServer(tmp_path / "postgres").start()
 

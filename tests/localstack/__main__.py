@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from infra.local import PROJECT_ROOT
-from infra.local.environment import ACCESS_KEY, HANDED_ON, LOCAL, REGION
+from infra.local.environment import ACCESS_KEY, LOCAL, REGION, SETTING_PREFIXES
 from infra.local.servers import PostgresServer, ValkeyServer
 from tests.localstack.server import LocalStackServer
 
@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
         LocalStackServer(Path(directory) / "localstack") as localstack,
     ):
         # The tests expect default settings, so the environment must not contain the user's settings.
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(HANDED_ON)}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(SETTING_PREFIXES)}
         environment = inherited | {
             # The deployment calls make and uv by name.
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from infra.local import PROJECT_ROOT
-from infra.local.environment import KEPT, LOCAL
+from infra.local.environment import INHERITED_VARIABLES, LOCAL
 from infra.local.processes import kill_all, listens, spawn, wait_until
 from infra.local.servers.child import ChildServer
 
@@ -32,7 +32,7 @@ class LocalStackServer(ChildServer):
         return f"http://127.0.0.1:{self.port}"
 
     def _environment(self) -> dict[str, str]:
-        return {name: value for name, value in os.environ.items() if name in KEPT} | {
+        return {name: value for name, value in os.environ.items() if name in INHERITED_VARIABLES} | {
             "HOME": str(self.data_dir),  # LocalStack's plugin discovery caches its results here
             "FILESYSTEM_ROOT": str(self.data_dir / "filesystem"),
             "TMPDIR": str(self.data_dir),

@@ -100,8 +100,8 @@ class Actions:
             return None
         if kind not in self._chosen_ids:
             shift = {"7 past": -3600, "7 ahead": 600}.get(kind[0], 0)
-            made = ExchangeIds().new(now=time.time() + shift)
-            self._chosen_ids[kind] = made if kind[0] != "4" else UUID(int=made.int & ~(0xF << 76) | 4 << 76)
+            new_id = ExchangeIds().new(now=time.time() + shift)
+            self._chosen_ids[kind] = new_id if kind[0] != "4" else UUID(int=new_id.int & ~(0xF << 76) | 4 << 76)
         return self._chosen_ids[kind]
 
     @contextmanager
@@ -175,17 +175,17 @@ class Actions:
         entry, text = self.ledger.add_text(started.thread, chosen_id, started.memory)
         outer, self.entry_being_stored = self.entry_being_stored, entry
         try:
-            receipt = started.turn.append(f"u {text}", f"a {text}", exchange_id=chosen_id, created_at=created_at)
+            result = started.turn.append(f"u {text}", f"a {text}", exchange_id=chosen_id, created_at=created_at)
         finally:
             self.entry_being_stored = outer
-        note(f"   {text} {receipt}")
-        entry.record_append(receipt)
+        note(f"   {text} {result}")
+        entry.record_append(result)
         has_callers_order = created_at is not None or bool(chosen_id and is_time_ordered(chosen_id))
-        if receipt.durability != "none":
+        if result.durability != "none":
             # A deletion does not include an import that was accepted later, even if the import's own time is earlier.
             has_callers_time = has_callers_order and created_at is None
             self.allow_loss_by_deletion(entry, started, text, has_callers_time=has_callers_time)
-        if is_repeated_id or receipt.durability == "none" or has_callers_order:
+        if is_repeated_id or result.durability == "none" or has_callers_order:
             return entry, text
         order = self.world.exchange_of(text).order
         if not self.world.faults.failed_stores and not self.world.faults.down:
@@ -397,9 +397,7 @@ class Actions:
         entry.is_text_unknown = True
         entry.texts.add(text)
         try:
-            receipt = Exchanges(memory).replace(
-                entry.thread, entry.exchange_id, ExchangeTexts(f"u {text}", f"a {text}")
-            )
+            result = Exchanges(memory).replace(entry.thread, entry.exchange_id, ExchangeTexts(f"u {text}", f"a {text}"))
         except ExchangeNotFound:
             note("   not found")
             entry.is_text_unknown = was_text_unknown or entry.replacements != number
@@ -409,11 +407,11 @@ class Actions:
         except StoreUnavailable as error:
             note(f"   {error}")
         else:
-            note(f"   {text} {receipt}")
+            note(f"   {text} {result}")
             if was_erased:
-                report_violation("Erased", f"{entry} was replaced after its deletion: {receipt}")
+                report_violation("Erased", f"{entry} was replaced after its deletion: {result}")
             entry.is_text_unknown = was_text_unknown or entry.replacements != number
-            entry.record_replacement(receipt, text, texts_before, memory)
+            entry.record_replacement(result, text, texts_before, memory)
 
     def remove(self, process: int, entry: Entry | None) -> None:
         """Delete an exchange."""

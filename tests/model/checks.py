@@ -78,19 +78,20 @@ def check_context(
     listed = pairs(recall.messages)
     by_text = ledger.by_text(thread)
     entries = [
-        by_text[one.text] if one.text in by_text else report_violation("Erased", f"{one} is foreign") for one in listed
+        by_text[each.text] if each.text in by_text else report_violation("Erased", f"{each} is foreign")
+        for each in listed
     ]
-    for one, entry in zip(listed, entries, strict=True):
+    for each, entry in zip(listed, entries, strict=True):
         if entry in expected.deleted:
-            report_violation("Erased", f"{one} was deleted, degraded {recall.degraded}")
+            report_violation("Erased", f"{each} was deleted, degraded {recall.degraded}")
     if len(set(entries)) != len(entries):
         report_violation("Idempotent", f"shown twice: {listed}")
-    if sorted(listed, key=lambda one: (one.order, one.exchange_id)) != listed:
+    if sorted(listed, key=lambda each: (each.order, each.exchange_id)) != listed:
         report_violation("Same", f"not in order: {listed}")
     if recall.degraded:
         return listed
-    outdated = [one for one, entry in zip(listed, entries, strict=True) if not entry.may_be_outdated(reader)]
-    if found := [one for one in outdated if one.text in expected.replaced_texts]:
+    outdated = [each for each, entry in zip(listed, entries, strict=True) if not entry.may_be_outdated(reader)]
+    if found := [each for each in outdated if each.text in expected.replaced_texts]:
         report_violation("Replaced", f"{found} was replaced, and no layer is degraded")
     for entry in expected.required - set(entries):
         if entry.may_be_missing(reader):
@@ -140,8 +141,10 @@ def check_same(world: World, threads: Sequence[str], rows: Sequence[MessageRow])
         stored = [row for row in rows if row.thread_id == thread]
         entries = world.client.lrange(f"thread:{thread}:messages", 0, -1)
         fields = [orjson.loads(entry) for entry in entries]
-        own = [one for one in fields if one["role"] != "system"]
-        cached = [(one["exchange_id"], one["order"], one["role"], one["content"], one["created_at"]) for one in own]
+        own = [each for each in fields if each["role"] != "system"]
+        cached = [
+            (each["exchange_id"], each["order"], each["role"], each["content"], each["created_at"]) for each in own
+        ]
         window = [(row.exchange_id, row.order, row.role, row.content, row.created_at) for row in stored]
         is_sealed = bool(fields) and fields[0].get("first") == generation
         expected = window[-2 * WINDOW :] if is_sealed else window[len(window) - len(cached) :]

@@ -66,18 +66,16 @@ class Entry:
         """Return whether a turn of this process may contain a replaced text although no layer is degraded."""
         return self.is_text_unknown or self.may_be_missing(reader)
 
-    def record_replacement(
-        self, receipt: AppendResult, text: str, texts_before: set[str], last_process: Memory
-    ) -> None:
+    def record_replacement(self, result: AppendResult, text: str, texts_before: set[str], last_process: Memory) -> None:
         """Record the response to a replacement."""
-        if receipt.durability == "redis" or self.queued_text is not None:
+        if result.durability == "redis" or self.queued_text is not None:
             # The outbox with this replacement may be lost, or an earlier queued replacement may have the same revision.
             self.is_text_unknown = True
-        if receipt.durability == "queue":
+        if result.durability == "queue":
             self.queued_text = text
-        self.is_replacement_stored = receipt.durability == "postgres"
+        self.is_replacement_stored = result.durability == "postgres"
         self.replaced_texts |= texts_before - {text}
-        self.is_missing_in_cache = not receipt.cached
+        self.is_missing_in_cache = not result.cached
         self.last_process, self.is_accepted, self.is_lost_by_cache = last_process, True, False
 
     def record_rest(self, stored: set[str]) -> None:
@@ -91,14 +89,14 @@ class Entry:
             return True
         return self.is_missing_in_cache and (self.is_lost_by_cache or reader is not self.last_process)
 
-    def record_append(self, receipt: AppendResult) -> None:
+    def record_append(self, result: AppendResult) -> None:
         """Record the response to an append."""
-        if receipt.exchange_id is not None:
-            self.ids.add(receipt.exchange_id)
-        if receipt.durability == "none":
+        if result.exchange_id is not None:
+            self.ids.add(result.exchange_id)
+        if result.durability == "none":
             return
-        self.durability = receipt.durability
-        self.is_missing_in_cache = not receipt.cached and (self.is_missing_in_cache or not self.is_accepted)
+        self.durability = result.durability
+        self.is_missing_in_cache = not result.cached and (self.is_missing_in_cache or not self.is_accepted)
         self.is_accepted = True
 
 

@@ -33,7 +33,7 @@ interruptions = st.one_of(st.none(), st.none(), st.tuples(st.integers(0, 6), st.
 id_kinds = st.one_of(
     st.none(), st.none(), st.tuples(st.sampled_from(["4", "7 past", "7", "7 ahead"]), st.integers(0, 1))
 )
-Name = tuple[str, int] | None
+IdKind = tuple[str, int] | None
 
 
 class MemoryMachine(RuleBasedStateMachine):
@@ -54,7 +54,7 @@ class MemoryMachine(RuleBasedStateMachine):
         self.has_run_step = False
 
     @rule(process=processes, number=threads, kind=id_kinds, fault=faults, meanwhile=interruptions)
-    def take_turn(self, process: int, number: int, kind: Name, fault: Fault | None, meanwhile: Meanwhile) -> None:
+    def take_turn(self, process: int, number: int, kind: IdKind, fault: Fault | None, meanwhile: Meanwhile) -> None:
         """Run a complete turn."""
         with self.actions.during(process, self.actions.thread(number), fault, meanwhile):
             self.actions.store(
@@ -68,13 +68,15 @@ class MemoryMachine(RuleBasedStateMachine):
             return self.actions.load_context(process, self.actions.thread(number))
 
     @rule(started=consumes(turns), kind=id_kinds, fault=faults, meanwhile=interruptions)
-    def finish_turn(self, started: StartedTurn, kind: Name, fault: Fault | None, meanwhile: Meanwhile) -> None:
+    def finish_turn(self, started: StartedTurn, kind: IdKind, fault: Fault | None, meanwhile: Meanwhile) -> None:
         """Store the exchange of a turn whose context an earlier step has loaded."""
         with self.actions.during(0, started.thread, fault, meanwhile):
             self.actions.store(started, self.actions.chosen_id(kind))
 
     @rule(process=processes, number=threads, kind=id_kinds, fault=faults, meanwhile=interruptions)
-    def store_exchange(self, process: int, number: int, kind: Name, fault: Fault | None, meanwhile: Meanwhile) -> None:
+    def store_exchange(
+        self, process: int, number: int, kind: IdKind, fault: Fault | None, meanwhile: Meanwhile
+    ) -> None:
         """Store a caller's exchange without loading a context."""
         memory, thread = self.world.memories[process], self.actions.thread(number)
         with self.actions.during(process, thread, fault, meanwhile):
@@ -94,7 +96,7 @@ class MemoryMachine(RuleBasedStateMachine):
         meanwhile=interruptions,
     )
     def import_exchange(
-        self, process: int, number: int, kind: Name, hours: int, fault: Fault | None, meanwhile: Meanwhile
+        self, process: int, number: int, kind: IdKind, hours: int, fault: Fault | None, meanwhile: Meanwhile
     ) -> None:
         """Import an exchange."""
         thread = self.actions.thread(number)

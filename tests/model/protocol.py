@@ -23,7 +23,7 @@ NONE: Final[Exchanges] = frozenset()
 class CachedList:
     """A list: its exchanges, and the seal or token of its first entry.
 
-    A reader marks a list without a valid seal with its token. It refills the list only if the token is still there.
+    A reader adds its token to a list without a valid seal. It refills the list only if the list still has this token.
 
     Attributes:
         seal: The generation of the seal; 0 without a seal.
@@ -39,7 +39,12 @@ class CachedList:
 
 @dataclass(frozen=True, slots=True)
 class Redis:
-    """Redis' data of the thread, and its generation."""
+    """Redis' data of the thread, and the current generation.
+
+    Attributes:
+        server: The number of the server. A flush and a restored snapshot are a new server.
+        generation_server: The server on which the generation started.
+    """
 
     cached: CachedList | None = None
     undrained: Exchanges = NONE
@@ -81,7 +86,14 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process: its next step and the data that it has read."""
+    """A process: its next step and the data that it has read.
+
+    Attributes:
+        exchange: The exchange that a turn stores.
+        is_all: Whether `window` has all stored exchanges of the thread.
+        required: The exchanges that the result must contain.
+        forbidden: The deleted exchanges, which the result must not contain.
+    """
 
     kind: str
     name: int
@@ -123,9 +135,9 @@ class ViolationError(AssertionError):
     """A reader's result lacks an exchange or has a deleted exchange."""
 
 
-def newest(exchanges: Exchanges, most: int) -> Exchanges:
-    """Return the newest exchanges."""
-    return frozenset(sorted(exchanges)[-most:])
+def newest(exchanges: Exchanges, maximum: int) -> Exchanges:
+    """Return the newest exchanges, at most `maximum`."""
+    return frozenset(sorted(exchanges)[-maximum:])
 
 
 class Model:
@@ -399,8 +411,8 @@ class Model:
         if world.snapshots and world.saved is None:
             yield replace(world, saved=redis)
         if world.snapshots and world.saved is not None:
-            back = replace(world.saved, server=redis.server + 1)
-            yield replace(world, redis=back, saved=None, snapshots=world.snapshots - 1)
+            restored = replace(world.saved, server=redis.server + 1)
+            yield replace(world, redis=restored, saved=None, snapshots=world.snapshots - 1)
 
     def time_passes(self, world: World) -> Iterator[World]:
         """Yield the state in which a loss is over: all messages that were queued at its time are drained."""

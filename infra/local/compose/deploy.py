@@ -23,7 +23,7 @@ from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]  # ships no types
 
 from infra.local import PROJECT_ROOT
-from infra.local.bundle import EPOCH
+from infra.local.bundle import FIRST_ZIP_TIME
 from infra.local.deploy import BUCKET, PARAMETERS, STACK, TEMPLATE_KEY
 from infra.migrations import upgrade
 
@@ -72,7 +72,7 @@ def zipped(directory: Path) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(path for path in directory.rglob("*") if path.is_file()):
-            entry = zipfile.ZipInfo(path.relative_to(directory).as_posix(), EPOCH)
+            entry = zipfile.ZipInfo(path.relative_to(directory).as_posix(), FIRST_ZIP_TIME)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = 0o755 << 16
             archive.writestr(entry, path.read_bytes())

@@ -19,7 +19,8 @@ START_ATTEMPTS = 3
 class ChildServer(ABC):
     """A server that this process starts, stops and restarts on the same port and directory.
 
-    `port` is the only port to use. Without it, the first free one of `preferred` is used, otherwise any free one.
+    If `port` is given, only this port is used. Otherwise the first free port of `preferred` is used, or else any free
+    port.
     """
 
     name: str
@@ -71,7 +72,7 @@ class ChildServer(ABC):
         """Start the server and return when it responds; do nothing if it runs.
 
         Raises:
-            LocalStackError: It ended or did not respond; the message names its log.
+            LocalStackError: The server ended or did not respond; the message names its log.
         """
         if self.is_running():
             return
@@ -83,8 +84,8 @@ class ChildServer(ABC):
             except BaseException as error:
                 self.kill()
                 # Another process may use the port between the search and the server's start.
-                stolen = isinstance(error, LocalStackError) and not is_free(self._port)
-                if not stolen or self._port_is_given or attempt == START_ATTEMPTS:
+                is_port_taken = isinstance(error, LocalStackError) and not is_free(self._port)
+                if not is_port_taken or self._port_is_given or attempt == START_ATTEMPTS:
                     raise
                 self._port = None
             else:

@@ -13,8 +13,8 @@ import psycopg
 from psycopg import sql
 
 from infra.local import LocalStackError
-from infra.local.identity import Identity, unprivileged_identity
 from infra.local.processes import kill_all, spawn, wait_until, working_in
+from infra.local.server_user import ServerUser, find_server_user
 from infra.local.servers.child import ChildServer
 
 # The package is located without an import, because its import warns if there is no runtime directory.
@@ -72,29 +72,29 @@ class PostgresServer(ChildServer):
 
     def _launch(self) -> None:
         self.data_dir.mkdir(parents=True, exist_ok=True)
-        identity = unprivileged_identity(self.data_dir, BINARIES / "postgres")
+        server_user = find_server_user(self.data_dir, BINARIES / "postgres")
         self.data_dir.chmod(0o700)
         if not (self.data_dir / "PG_VERSION").exists():
-            self._initialize(identity)
+            self._initialize(server_user)
         self._clear_crashed()
         settings = [f"--{name}={value}" for name, value in SETTINGS.items()]
         self._process = spawn(
             [str(BINARIES / "postgres"), "-D", str(self.data_dir), "-p", str(self.port), *settings],
             self.log,
-            identity=identity,
+            server_user=server_user,
             environment=_environment(),
         )
         wait_until(self._responds, self._process, name=self.name, log=self.log, seconds=START_SECONDS)
         self._ensure_database()
 
-    def _initialize(self, identity: Identity) -> None:
+    def _initialize(self, server_user: ServerUser) -> None:
         for leftover in self.data_dir.iterdir():
             raise LocalStackError(f"{self.data_dir} contains {leftover.name} but no PostgreSQL cluster; remove it.")
         # initdb runs as the other user, so it gets the password's file as an open descriptor.
         reader, writer = os.pipe()
         os.write(writer, f"{self._password}\n".encode())
         os.close(writer)
-        os.fchown(reader, identity.owner, -1)
+        os.fchown(reader, server_user.owner, -1)
         program = [str(BINARIES / "initdb"), "-D", str(self.data_dir), "-U", SUPERUSER, "--no-sync"]
         program += ["--auth=scram-sha-256", f"--pwfile=/dev/fd/{reader}", "--encoding=UTF8"]
         program += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
@@ -102,7 +102,7 @@ class PostgresServer(ChildServer):
         with self.log.open("ab") as output:
             try:
                 subprocess.run(
-                    identity.command(program, parent=os.getpid()),
+                    server_user.command(program, parent_pid=os.getpid()),
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,

@@ -17,7 +17,7 @@ PROBE_SECONDS = 20
 
 
 @dataclass(frozen=True)
-class Identity:
+class ServerUser:
     """A user that runs a server.
 
     `kind` is `same` (the current user), `namespace` (another user inside a user namespace, the current one outside),
@@ -30,12 +30,16 @@ class Identity:
 
     @property
     def owner(self) -> int:
-        """The uid that must own the server's files, as seen from outside a namespace."""
+        """The uid that must own the server's files. It is not the uid inside a user namespace."""
         return os.geteuid() if self.kind in {"same", "namespace"} else self.uid
 
-    def command(self, program: list[str], *, parent: int = 0, must_write: Path | None = None) -> list[str]:
-        """Return a command line that runs `program` as this user. The program is killed when process `parent` ends."""
-        launcher = [sys.executable, "-I", "-S", str(LAUNCHER), "--parent", str(parent), "--as", self.kind]
+    def command(self, program: list[str], *, parent_pid: int = 0, must_write: Path | None = None) -> list[str]:
+        """Return a command line that runs `program` as this user.
+
+        The kernel kills the program when the process `parent_pid` ends. With `must_write`, the program does not start
+        if the user cannot write to that directory.
+        """
+        launcher = [sys.executable, "-I", "-S", str(LAUNCHER), "--parent", str(parent_pid), "--as", self.kind]
         launcher += ["--uid", str(self.uid), "--gid", str(self.gid)]
         if must_write is not None:
             launcher += ["--must-write", str(must_write)]
@@ -50,50 +54,50 @@ def _has_name(uid: int) -> bool:
     return True
 
 
-def _candidates(directory: Path) -> list[Identity]:
-    """List the identities to try, best first."""
+def _candidates(directory: Path) -> list[ServerUser]:
+    """List the users to try, best first."""
     if os.geteuid() != 0 and _has_name(os.geteuid()):
-        return [Identity()]
-    # initdb looks its user up by name, so the user must exist; any existing user will do.
+        return [ServerUser()]
+    # initdb looks its user up by name, so the user must exist. Any existing user is possible.
     others = [entry for entry in pwd.getpwall() if entry.pw_uid != 0]
     others.sort(key=lambda entry: entry.pw_name != "nobody")
     if not others:
         return []
     other = others[0]
-    identities = []
+    server_users = []
     if sys.platform == "linux":
-        identities.append(Identity("namespace", other.pw_uid, other.pw_gid))
+        server_users.append(ServerUser("namespace", other.pw_uid, other.pw_gid))
     if os.geteuid() == 0:
         users = [other]
-        outside = directory.parent.stat().st_uid
-        if outside != 0 and _has_name(outside):
-            users.insert(0, pwd.getpwuid(outside))  # a clone owned by an ordinary user
+        directory_owner = directory.parent.stat().st_uid
+        if directory_owner != 0 and _has_name(directory_owner):
+            users.insert(0, pwd.getpwuid(directory_owner))  # a clone owned by an ordinary user
         kinds = ["capable", "user"] if sys.platform == "linux" else ["user"]
-        identities += [Identity(kind, user.pw_uid, user.pw_gid) for user in users for kind in kinds]
-    return identities
+        server_users += [ServerUser(kind, user.pw_uid, user.pw_gid) for user in users for kind in kinds]
+    return server_users
 
 
-def _change_owner(directory: Path, identity: Identity) -> None:
-    """Make the identity's user the owner of the directory and all files in it."""
+def _change_owner(directory: Path, server_user: ServerUser) -> None:
+    """Make the user the owner of the directory and of all files in it."""
     for path in [directory, *directory.rglob("*")]:
-        if path.lstat().st_uid != identity.owner:
-            os.chown(path, identity.owner, -1, follow_symlinks=False)
+        if path.lstat().st_uid != server_user.owner:
+            os.chown(path, server_user.owner, -1, follow_symlinks=False)
 
 
-def unprivileged_identity(directory: Path, program: Path) -> Identity:
+def find_server_user(directory: Path, program: Path) -> ServerUser:
     """Find a user that may run `program` and write to `directory`, and make it the directory's owner.
 
     Returns:
-        The first identity that works.
+        The first user that works.
 
     Raises:
-        LocalStackError: None works on this machine.
+        LocalStackError: No user works on this machine.
     """
-    for identity in _candidates(directory):
+    for server_user in _candidates(directory):
         try:
-            _change_owner(directory, identity)
+            _change_owner(directory, server_user)
             probe = subprocess.run(
-                identity.command([str(program), "--version"], must_write=directory),
+                server_user.command([str(program), "--version"], must_write=directory),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 timeout=PROBE_SECONDS,
@@ -102,7 +106,7 @@ def unprivileged_identity(directory: Path, program: Path) -> Identity:
         except (OSError, subprocess.TimeoutExpired):
             continue
         if probe.returncode == 0:
-            return identity
+            return server_user
     raise LocalStackError(
         f"PostgreSQL refuses to run as root and no other user may enter {directory}: "
         "run make as an ordinary user, or move the clone to a directory that others may enter."
