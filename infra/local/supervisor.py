@@ -111,8 +111,9 @@ class Supervisor:
         # These imports are here, because they take a while and `--help` does not need them.
         from functions.agent.agents.model_name import validate_model  # noqa: PLC0415
         from functions.agent.agents.plugins import load_plugins  # noqa: PLC0415
+        from shared.embeddings import create_embedder  # noqa: PLC0415
         from shared.errors import SettingsError  # noqa: PLC0415
-        from shared.settings import AgentSettings, load, validate_environment  # noqa: PLC0415
+        from shared.settings import AgentSettings, SearchSettings, load, validate_environment  # noqa: PLC0415
 
         settings = read_settings(PROJECT_ROOT, os.environ)
         os.environ.update(settings)
@@ -120,6 +121,7 @@ class Supervisor:
             validate_environment()
             agent = load(AgentSettings)
             validate_model(agent.model)
+            create_embedder(load(SearchSettings))  # only for its checks
             load_plugins(agent.plugin_modules, use_entry_points=agent.entry_points)
         except SettingsError as error:
             raise LocalStackError(str(error)) from error

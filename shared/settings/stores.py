@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings
 from shared.settings.loading import OptionalText, config
 
 _MAX_PORT: Final = 65_535
+_NAMED_PROVIDERS: Final = ("bedrock", "openai")
 Auth = Literal["password", "iam", "secret"]
 _URL: Final = re.compile(r"https?://[^\s/]+(?:/\S*)?")
 # An IPv6 address contains at least two colons; a single colon would separate a port.
@@ -155,7 +156,7 @@ class SyncSettings(BaseSettings):
 
 
 class SearchSettings(BaseSettings):
-    """`SEARCH__*`: how messages are searched."""
+    """`SEARCH__*`: the model of embeddings, if search compares meanings too."""
 
     model_config = config("SEARCH__")
 
@@ -163,8 +164,21 @@ class SearchSettings(BaseSettings):
 
     @field_validator("embeddings")
     @classmethod
-    def _is_off(cls, value: str) -> str:
-        if value not in {"", "off"}:
-            message = "this release has no embeddings yet, so it must be off"
+    def _is_model(cls, value: str) -> str:
+        provider, _, name = value.partition(":")
+        is_named = provider in _NAMED_PROVIDERS and name and name.isprintable() and " " not in name
+        if not (is_named or value in {"", "off", "local"}):
+            named = ", ".join(f"{each}:<model>" for each in _NAMED_PROVIDERS)
+            message = f"must be off, local or one of {named}"
             raise ValueError(message)
-        return "off"
+        return value or "off"
+
+    @property
+    def provider(self) -> str:
+        """`off`, `local`, `bedrock` or `openai`."""
+        return self.embeddings.partition(":")[0]
+
+    @property
+    def model(self) -> str:
+        """The provider's own name for the model; '' for `off` and `local`."""
+        return self.embeddings.partition(":")[2]

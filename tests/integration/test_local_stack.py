@@ -81,7 +81,8 @@ def test_a_second_stack_in_the_same_directory_is_refused(stack: StackProcess) ->
         ("AGENT__CORS_ORIGINS", "app.example.com", "AGENT__CORS_ORIGINS"),
         ("AGENT__MODLE", "offline", "AGENT__MODEL"),
         ("AGENT__MODEL", "openai:gpt-5", "OPENAI_API_KEY"),
-        ("SEARCH__EMBEDDINGS", "local", "SEARCH__EMBEDDINGS"),
+        ("SEARCH__EMBEDDINGS", "word2vec", "SEARCH__EMBEDDINGS"),
+        ("SEARCH__EMBEDDINGS", "openai:m", "OPENAI_API_KEY"),
         ("AGENT__PLUGINS", "no_such_module", "AGENT__PLUGINS"),
     ],
 )

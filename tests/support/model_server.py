@@ -1,4 +1,4 @@
-"""A server with the APIs of model providers: chat completions (whole and streamed), Converse and ConverseStream."""
+"""A server with the APIs of model providers: chat completions (whole and streamed), embeddings, and Bedrock's."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ class ModelServer(ServerInThread):
         break_after: A stream's connection closes after this number of tokens.
         answer: The text of a whole chat completion. A stream has `TOKENS`.
         max_characters: Longer chat completions are refused, as OpenAI does.
+        embeddings: The answer to every request for embeddings. By default, each text has the vector of its length.
         resumed: Set it to continue a stream.
     """
 
@@ -44,6 +45,7 @@ class ModelServer(ServerInThread):
     break_after: int | None = None
     answer: str = "".join(TOKENS)
     max_characters: int | None = None
+    embeddings: dict[str, Any] | None = None
     resumed: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
@@ -76,6 +78,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send("application/json", json.dumps(_converse()).encode())
         elif self.path.endswith("/converse-stream"):
             self._send("application/vnd.amazon.eventstream", b"".join(_converse_events()))
+        elif (vectors := _embeddings(self.path, body)) is not None:
+            self._send("application/json", json.dumps(self.server.model.embeddings or vectors).encode())
         elif not self.path.endswith("/chat/completions"):
             self.send_error(404)
         elif body.get("stream"):
@@ -116,6 +120,32 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *args: object) -> None:
         """Log nothing."""
+
+
+def vector_of(text: str) -> list[float]:
+    """Return the vector that the server gives to a text, of length 5 times the text's."""
+    return [3.0 * len(text), 4.0 * len(text)]
+
+
+def _embeddings(path: str, body: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the answer of OpenAI, Cohere or Titan; None if the path or the body is of none of them."""
+    if path.endswith("/embeddings"):
+        # A server may answer in any order.
+        data = [
+            {"object": "embedding", "index": number, "embedding": vector_of(text)}
+            for number, text in reversed([*enumerate(body["input"])])
+        ]
+        return {
+            "object": "list",
+            "data": data,
+            "model": body["model"],
+            "usage": {"prompt_tokens": 1, "total_tokens": 1},
+        }
+    if not path.endswith("/invoke"):
+        return None
+    if "inputText" in body:
+        return {"embedding": vector_of(body["inputText"]), "inputTextTokenCount": 1}
+    return {"embeddings": {"float": [vector_of(text) for text in body["texts"]]}, "response_type": "embeddings_by_type"}
 
 
 _TOO_LONG = {

@@ -170,7 +170,7 @@ def test_a_queue_name_instead_of_a_url_from_sam_local(monkeypatch: pytest.Monkey
         (AgentSettings, "AGENT__BASE_PATH", "https://api.example.com/memory"),
         (AgentSettings, "AGENT__BASE_PATH", "/threads"),
         (AgentSettings, "AGENT__BASE_PATH", "/users/v1/"),
-        (SearchSettings, "SEARCH__EMBEDDINGS", "local"),
+        (SearchSettings, "SEARCH__EMBEDDINGS", "word2vec"),
         (AuthSettings, "AUTH__MODE", SECRET),
         (AuthSettings, "AUTH__AUDIENCE", " , "),
         (AuthSettings, "AUTH__SCOPE_CLAIMS", ","),
