@@ -1,0 +1,206 @@
+"""Terms: what a text is indexed by, and what a query asks for. One function makes both.
+
+A term is the stem of a word or an emoji. Where a script writes no spaces between words, each character and each pair of
+characters is a term. Upper and lower case, composed and decomposed characters, full-width and half-width forms are the
+same; so are letters with and without accents.
+
+`TERMS_VERSION` changes with each change that gives a text other terms or another key, because everything indexed before
+then has to be indexed again.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+import zlib
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Final, Literal, NamedTuple
+
+from shared.search_stems import stem
+from shared.search_stop_words import STOP_WORDS
+
+TERMS_VERSION: Final = 1
+
+# The message of an exchange that a term is in: the user's or the assistant's.
+Field = Literal["u", "a"]
+
+# Runs without white space and without ASCII punctuation. What is not ASCII is divided by `_Scanner`.
+_RUN: Final = re.compile(r"[^\s\x00-/:-@\[-`{-\x7f]+")
+# `getUserName` is get, User, Name; `HTTPServer` is HTTP, Server.
+_CAMEL_PART: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_CAMEL_CASE: Final = re.compile(r"[a-z][A-Z]|[A-Z]{2}[a-z]")
+# The characters of scripts that write no spaces, as far as they are letters, marks or digits. Korean has spaces, but
+# adds particles and endings to its words, so its terms are pairs, too.
+_UNSPACED: Final = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u19e0-\u19ff\u1a20-\u1aaf\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029"
+    "\u3031-\u3035\u3040-\u318f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97f\ua9e0-\ua9ff\uaa60-\uaa7f"
+    "\uac00-\ud7ff\uf900-\ufaff\uff66-\uffdc\U0001b000-\U0001b16f\U00020000-\U0003ffff]"
+)
+# They belong to the character before them: vowels and finals of a decomposed Korean syllable, half-width voicing marks.
+_JOINED: Final = re.compile("[\u1160-\u11ff\ud7b0-\ud7fb\uff9e\uff9f]")
+_VARIATION_SELECTOR: Final = re.compile("[\ufe00-\ufe0f]")
+_CACHED_RUNS: Final = 16_384
+_CACHED_FORMS: Final = 8_192
+_MAX_CACHED_LENGTH: Final = 40
+
+
+class TermSpan(NamedTuple):
+    """A term and where it is in a text.
+
+    Attributes:
+        term: The term.
+        start: The index of its first character (code point) in the text.
+        end: The index behind its last character.
+        in_pair: Whether it is a single character that is also in a pair. A query asks only for the pair.
+    """
+
+    term: str
+    start: int
+    end: int
+    in_pair: bool = False
+
+
+def _is_accent(character: str) -> bool:
+    """Return whether a character is a mark that may be left out: accents, Hebrew points, Arabic short vowels.
+
+    Marks of other classes make another letter: those of Devanagari, Thai, and the voicing marks of Japanese.
+    """
+    position = unicodedata.combining(character)
+    return position >= 200 or 10 <= position <= 36  # noqa: PLR2004 - the canonical combining classes of those marks
+
+
+def _normalize(text: str) -> str:
+    """Return a text in the one form that all ways to write it have."""
+    folded = unicodedata.normalize("NFKD", text).casefold()
+    kept = (
+        character
+        for character in unicodedata.normalize("NFKD", folded)
+        if not _is_accent(character)
+        and unicodedata.category(character) not in {"Cf", "Me"}
+        and not _VARIATION_SELECTOR.match(character)
+    )
+    return unicodedata.normalize("NFC", "".join(kept))
+
+
+_cached_form: Final = lru_cache(_CACHED_FORMS)(_normalize)
+
+
+def _word_terms(word: str, start: int) -> Iterator[TermSpan]:
+    """Yield a word, and the parts of an identifier in camel case."""
+    end = start + len(word)
+    whole = word.lower() if word.isascii() else _normalize(word)
+    if whole:
+        yield TermSpan(stem(whole), start, end)
+    if word.isascii() and _CAMEL_CASE.search(word):
+        for part in _CAMEL_PART.finditer(word):
+            yield TermSpan(stem(part[0].lower()), start + part.start(), start + part.end())
+
+
+def _pair_terms(units: list[tuple[int, int]], text: str) -> Iterator[TermSpan]:
+    """Yield the characters and the pairs of characters of a piece without spaces."""
+    forms = [_cached_form(text[start:end]) for start, end in units]
+    for index, (start, end) in enumerate(units):
+        if not forms[index]:
+            continue
+        yield TermSpan(forms[index], start, end, in_pair=len(units) > 1)
+        if index + 1 < len(units):
+            yield TermSpan(forms[index] + forms[index + 1], start, units[index + 1][1])
+
+
+class _Scanner:
+    """Divides a run into words, pieces without spaces, and symbols."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._word_start: int | None = None
+        self._units: list[tuple[int, int]] = []
+        self._found: list[TermSpan] = []
+
+    def _close(self, end: int) -> None:
+        """End the word or the piece without spaces."""
+        if self._word_start is not None:
+            self._found += _word_terms(self._text[self._word_start : end], self._word_start)
+            self._word_start = None
+        if self._units:
+            self._found += _pair_terms(self._units, self._text)
+            self._units = []
+
+    def _add(self, index: int, character: str, category: str) -> None:
+        """Add a character to what is open, or close that and open another."""
+        if category == "Cf":  # such as a soft hyphen or a joiner: it neither is in a term nor ends one
+            return
+        if self._units and (category[0] == "M" or _JOINED.match(character)):
+            self._units[-1] = self._units[-1][0], index + 1
+        elif category[0] not in "LNM":
+            self._close(index)
+            if category == "So" and (symbol := _normalize(character)):
+                self._found.append(TermSpan(symbol, index, index + 1))
+        elif _UNSPACED.match(character):
+            if self._word_start is not None:
+                self._close(index)
+            self._units.append((index, index + 1))
+        elif self._word_start is None:
+            self._close(index)
+            if category[0] != "M":  # a mark that follows no letter, such as the one that makes a symbol an emoji
+                self._word_start = index
+
+    def spans(self) -> list[TermSpan]:
+        """Return the terms of the run."""
+        for index, character in enumerate(self._text):
+            self._add(index, character, unicodedata.category(character))
+        self._close(len(self._text))
+        return self._found
+
+
+def _spans_of_run(run: str) -> tuple[TermSpan, ...]:
+    """Return the terms of a run."""
+    return tuple(_word_terms(run, 0) if run.isascii() else _Scanner(run).spans())
+
+
+_cached_spans_of_run: Final = lru_cache(_CACHED_RUNS)(_spans_of_run)
+
+
+def _terms_of_run(run: str) -> tuple[TermSpan, ...]:
+    """Return the terms of a run, from the cache if it is short."""
+    return _cached_spans_of_run(run) if len(run) <= _MAX_CACHED_LENGTH else _spans_of_run(run)
+
+
+def term_spans(text: str) -> Iterator[TermSpan]:
+    """Yield the terms of a text with their places, in the order of the text."""
+    for match in _RUN.finditer(text):
+        offset = match.start()
+        for span in _terms_of_run(match[0]):
+            yield span._replace(start=span.start + offset, end=span.end + offset)
+
+
+def text_terms(text: str) -> set[str]:
+    """Return the terms that a text is indexed by."""
+    return {span.term for run in set(_RUN.findall(text)) for span in _terms_of_run(run)}
+
+
+def _query_candidates(text: str) -> list[str]:
+    """Return the terms of a query with its stop words, each once, in the order of the query."""
+    return list(dict.fromkeys(span.term for span in term_spans(text) if not span.in_pair))
+
+
+_STOP_TERMS: Final = frozenset(_query_candidates(STOP_WORDS))
+
+
+def asked_terms(text: str) -> list[str]:
+    """Return the terms that a query asks for, each once, in the order of the query.
+
+    Stop words are left out, unless the query has no other words.
+    """
+    terms = _query_candidates(text)
+    return [term for term in terms if term not in _STOP_TERMS] or terms
+
+
+def term_key(field: Field, term: str) -> int:
+    """Return the key of a term in a field: the CRC-32 of both in UTF-8, as a signed 32-bit integer.
+
+    Two terms may share a key, and a query for one then also finds the other. Among 100,000 terms of a user, there is
+    about one such couple.
+    """
+    checksum = zlib.crc32(f"{field}{term}".encode("utf-8", "surrogatepass"))
+    return checksum - (checksum >> 31 << 32)
