@@ -13,7 +13,7 @@ Any design with two stores and a queue has these limits. Each entry says how a c
   Another process may not show it until the drain, the sweep or the writing process' next call has updated L1. Only the
   response to the write can report this: it has `cached: false`, and `redis` in its `degraded`.
 - **Redis emptied, exchanges in the queue.** Only the process that stored the exchanges shows them. Other processes
-  report `queue` in `degraded` until the queue was empty.
+  report `queue` in `degraded` until the queue has been empty.
 - **Redis emptied or evicted, and PostgreSQL down.** A process shows no exchanges, not even its own, because another
   process may have deleted them. `degraded` has `postgres`.
 - **Both stores down.** A process shows no exchanges, and `degraded` has both stores.
@@ -25,8 +25,10 @@ Any design with two stores and a queue has these limits. Each entry says how a c
   The key's request may run again.
 - **The dead-letter queue.** If Redis has lost an exchange and the exchange is a dead letter, no process shows it until
   it is redriven. The queue never dead-letters a valid message by itself.
-- **A list and its undrained hash evicted together** before the drain. `degraded` has `queue` until the queue was empty.
-- **The outbox** (`durability: redis`). It is lost with its Redis, unless the process that filled it still runs.
+- **A list and its undrained hash evicted together** before the drain. `degraded` has `queue` until the queue has been
+  empty.
+- **The outbox** (`durability: redis`). If Redis loses its data, the outbox is lost, unless the process that filled it
+  still runs.
 - **An id from the future** whose exchange is only in the queue. A caller chose the id, or it was generated after such
   an id. A deletion includes exchanges up to the current time and up to the newest exchange in Redis and PostgreSQL. It
   does not include this exchange.
@@ -64,9 +66,9 @@ def world(valkey: ValkeyServer, database_url: str, monkeypatch: pytest.MonkeyPat
     # Each read tests whether Redis accepts writes. In production, a read does this once a second.
     monkeypatch.setattr("shared.stores.redis.reader._PROBE_INTERVAL_SECONDS", 0.0)
     logging.disable()
-    made = World(valkey, database_url)
-    yield made
-    made.close()
+    created_world = World(valkey, database_url)
+    yield created_world
+    created_world.close()
     logging.disable(logging.NOTSET)
 
 

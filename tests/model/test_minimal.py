@@ -55,8 +55,8 @@ def _drain(memory: Memory, queue: InMemoryQueue) -> None:
 
 
 def _sweep(memory: Memory) -> None:
-    swept = Sweep(memory.archive, memory.cache, 3, dead_letter_body=lambda *_: None).run()
-    assert swept.skipped == []
+    result = Sweep(memory.archive, memory.cache, 3, dead_letter_body=lambda *_: None).run()
+    assert result.skipped == []
 
 
 def _raise_unavailable(*_: object) -> Any:
@@ -68,23 +68,23 @@ def _raise_unavailable(*_: object) -> Any:
 
 def test_a_full_list_with_a_gap_is_not_complete(real_cache: MakeCache) -> None:
     """A full list does not count as complete if it got exchanges before a reader has refilled it."""
-    cache, given = real_cache(**SMALL_WINDOW), exchanges(4)
+    cache, four_exchanges = real_cache(**SMALL_WINDOW), exchanges(4)
     cache.read("t", None)
-    cache.append(given[2], is_drained=False)
-    cache.merge_stored(given[:1])
-    cache.append(given[3], is_drained=False)
+    cache.append(four_exchanges[2], is_drained=False)
+    cache.merge_stored(four_exchanges[:1])
+    cache.append(four_exchanges[3], is_drained=False)
     read = cache.read("t", None)
     assert (texts(read.messages), read.is_sealed) == (contents_of(0, 2, 3), False)
 
 
 def test_a_full_list_stays_complete(real_cache: MakeCache) -> None:
     """The list keeps its seal when its first entry leaves the window, or an exchange before the window arrives."""
-    cache, given = real_cache(**SMALL_WINDOW), exchanges(6)
+    cache, six_exchanges = real_cache(**SMALL_WINDOW), exchanges(6)
     refill(cache, "t", EMPTY_WINDOW)
-    for each in given[1:]:
+    for each in six_exchanges[1:]:
         cache.append(each, is_drained=False)
         cache.merge_stored([each])
-    cache.merge_stored(given[:1])
+    cache.merge_stored(six_exchanges[:1])
     read = cache.read("t", None)
     assert (texts(read.messages), read.is_sealed) == (contents_of(3, 4, 5), True)
 
@@ -171,11 +171,11 @@ def test_an_exchange_that_no_store_has_is_not_shown(
     cache: InMemoryCache, archive: InMemoryArchive, queue: InMemoryQueue, memory: MakeMemory
 ) -> None:
     """No store accepted an exchange. No reader sees it, even after L1 recovers."""
-    given = memory()
+    writer = memory()
     cache.is_down = archive.is_down = queue.is_down = True
-    assert _store(given, 1) == "none"
+    assert _store(writer, 1) == "none"
     cache.is_down = archive.is_down = queue.is_down = False
-    assert _texts_and_degraded(given) == ([], [])
+    assert _texts_and_degraded(writer) == ([], [])
 
 
 def test_a_repeated_id_of_an_exchange_outside_the_window_stays_outside(
@@ -207,11 +207,15 @@ def test_an_exchange_that_l1_refused_is_not_appended_later(
 
 def test_an_exchange_in_the_outbox_is_also_in_the_list(real_cache: MakeCache) -> None:
     """An exchange that only L1 accepted is in the list, in the undrained hash and in the outbox."""
-    cache, given = real_cache(), exchange(1)
+    cache, appended = real_cache(), exchange(1)
     cache.read("t", None)
-    cache.append(given, is_drained=False, in_outbox=True)
+    cache.append(appended, is_drained=False, in_outbox=True)
     read = cache.read("t", None)
-    assert (texts(read.messages), read.undrained, cache.outbox(10)) == (contents_of(1), [given], [given.to_wire()])
+    assert (texts(read.messages), read.undrained, cache.outbox(10)) == (
+        contents_of(1),
+        [appended],
+        [appended.to_wire()],
+    )
 
 
 def test_an_exchange_after_a_deletion_ahead_of_the_clock_stays(
@@ -273,12 +277,12 @@ def test_an_append_retried_after_a_deletion_restores_no_data(
     real_cache: MakeCache, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch, deleted: str
 ) -> None:
     """One process' append failed, and another process deleted the thread. The retried append restores no data."""
-    first, second, late = real_cache(), real_cache(), exchange(1, user_id="ana")
+    first, second, unsent = real_cache(), real_cache(), exchange(1, user_id="ana")
     with monkeypatch.context() as patched:
         patched.setattr(first._connection, "call", _raise_unavailable)
         with pytest.raises(StoreUnavailable):
-            first.append(late, is_drained=False)
-    cutoff = ExchangeIds().new(after=late.order)
+            first.append(unsent, is_drained=False)
+    cutoff = ExchangeIds().new(after=unsent.order)
     if deleted == "thread":
         second.forget_threads({"t": cutoff})
     else:
@@ -291,15 +295,15 @@ def test_an_append_retried_after_a_deletion_restores_no_data(
 
 def test_a_retried_append_adds_the_exchange(real_cache: MakeCache, monkeypatch: pytest.MonkeyPatch) -> None:
     """A retried append adds the exchange to the list and to the undrained hash."""
-    first, second, late = real_cache(), real_cache(), exchange(1)
+    first, second, unsent = real_cache(), real_cache(), exchange(1)
     second.read("t", None)
     with monkeypatch.context() as patched:
         patched.setattr(first._connection, "call", _raise_unavailable)
         with pytest.raises(StoreUnavailable):
-            first.append(late, is_drained=False)
+            first.append(unsent, is_drained=False)
     first.ping()
     read = second.read("t", None)
-    assert (texts(read.messages), read.undrained, read.is_sealed) == (contents_of(1), [late], False)
+    assert (texts(read.messages), read.undrained, read.is_sealed) == (contents_of(1), [unsent], False)
 
 
 def test_a_refill_with_a_window_from_before_a_deletion_adds_nothing(

@@ -81,7 +81,7 @@ BREAKS: Final = (
     ),
     Break(
         "1 Durable",
-        "the drain isolates every record that waited during an outage",
+        "the drain stores every record alone that waited during an outage",
         "functions/sync/isolation.py",
         "        recorded = [message.message_id for message in messages if message.message_id in self._recorded_ids]\n",
         "        recorded: list[str] = []\n",
@@ -92,7 +92,7 @@ BREAKS: Final = (
         "the merge does not compare ids",
         "shared/stores/redis/merge.lua",
         "    local listed = by_id[id]\n    if not listed then",
-        "    local known = nil\n    if not known then",
+        "    local listed = nil\n    if not listed then",
         (f"{_MINIMAL}::test_a_full_list_stays_complete",),
     ),
     Break(
@@ -121,7 +121,7 @@ BREAKS: Final = (
     ),
     Break(
         "3 Read your writes",
-        "a loss of Redis counts as over before the drain has stored the lost exchanges",
+        "Redis counts as complete before the drain has stored the exchanges that Redis lost",
         "shared/memory/losses.py",
         "    return age is None or not (age == math.inf or must_be_drained(age, uptime))\n",
         "    return age is None\n",
@@ -262,7 +262,7 @@ BREAKS: Final = (
         "the lower revision wins in Redis",
         "shared/stores/redis/merge.lua",
         "revision > listed.revision",
-        "revision < known.revision",
+        "revision < listed.revision",
         (f"{_EXCHANGES}::test_the_highest_revision_wins_in_redis",),
     ),
     Break(
@@ -395,7 +395,7 @@ BREAKS: Final = (
     ),
     Break(
         "6 Idempotent",
-        "an emptied Redis that has warmed up counts as knowing all keys",
+        "an emptied Redis counts as having all keys",
         "shared/stores/redis/idempotency.py",
         "    return clock - max(lost_at, started_at) > ANSWER_SECONDS\n",
         "    return True\n",
@@ -427,7 +427,7 @@ BREAKS: Final = (
     ),
     Break(
         "6 Idempotent",
-        "a Redis that missed keys during an outage counts as knowing all keys",
+        "a Redis that missed keys during an outage counts as having all keys",
         "shared/stores/redis/idempotency.py",
         "    if generation_record.is_first:\n",
         "    if generation_record.lost_at:\n",
@@ -519,7 +519,7 @@ BREAKS: Final = (
         "shared/memory/turn.py",
         "        if not is_import:\n            memory.observe(",
         "        if True:\n            memory.observe(",
-        ("tests/unit/test_imports.py::test_an_import_does_not_raise_the_floor_of_later_ids",),
+        ("tests/unit/test_imports.py::test_later_ids_need_not_sort_after_an_import",),
     ),
     Break(
         "2 Same",

@@ -132,7 +132,7 @@ def test_an_import_needs_its_time_of_acceptance_on_the_wire() -> None:
             Exchange.from_wire(orjson.dumps(body | {"accepted_at": invalid}))
 
 
-def test_an_import_does_not_raise_the_floor_of_later_ids(memory: Callable[..., Memory]) -> None:
+def test_later_ids_need_not_sort_after_an_import(memory: Callable[..., Memory]) -> None:
     """After an import with a time ahead of the clock, the ids of later turns still have the current time."""
     process, ahead = memory(), datetime.now(UTC) + timedelta(seconds=9)
     Turn(process, "t", "ana").append("q2", "a2", created_at=ahead)
