@@ -17,21 +17,12 @@ from functions.sync.sqs_record import SqsRecord
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.ids import milliseconds_of
 from shared.models import Exchange
+from shared.redelivery import MIN_JITTER, backoff
 from shared.stores.archive import Archive, StoreResult
 from shared.stores.attempts import Attempts
 from shared.stores.cache import Cache
 
 _logger = logging.getLogger(__name__)
-_FIRST_BACKOFF: Final = 2
-_MAX_BACKOFF: Final = 60
-# SQS moves a message to the dead-letter queue after a thousand receives. The queue's retention is four days. To need
-# fewer than a thousand receives in four days, the drain retries less often after 240 receives, which take about three
-# and a half hours.
-_LONG_OUTAGE_RECEIVES: Final = 240
-_LONG_BACKOFF: Final = 600
-# The lowest random factor of a delay. With random delays, batches that failed at the same time are redelivered at
-# different times.
-_MIN_JITTER: Final = 0.8
 # An exchange whose time is ahead by more than this is invalid. No clock is this far ahead, and the exchange would
 # always be the last one of its thread.
 _MAX_AHEAD_SECONDS: Final = 366 * 86_400.0
@@ -205,7 +196,7 @@ class Drain:
         """Leave messages in the queue, with a delay that grows with each receive."""
         outcome.failed.extend(message.message_id for message in waiting)
         # All messages get the same random factor, so that SQS redelivers them at the same time.
-        jitter = _MIN_JITTER + (1 - _MIN_JITTER) * self._random()
+        jitter = MIN_JITTER + (1 - MIN_JITTER) * self._random()
         by_delay: dict[int, list[SqsRecord]] = {}
         for message in waiting:
             by_delay.setdefault(math.ceil(backoff(message.receive_count) * jitter), []).append(message)
@@ -234,13 +225,6 @@ def in_chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
 def _log(level: int, text: str, message: SqsRecord, error: InvalidRecord) -> None:
     fields = {"message_id": message.message_id, "reason": error.reason, "correlation_id": message.request_id}
     _logger.log(level, text, extra=fields)
-
-
-def backoff(receives: int) -> int:
-    """Return the maximum delay in seconds before the next delivery of a message, by its number of receives."""
-    if receives > _LONG_OUTAGE_RECEIVES:
-        return _LONG_BACKOFF
-    return min(_MAX_BACKOFF, _FIRST_BACKOFF << min(10, max(0, receives - 1)))
 
 
 def _read(message: SqsRecord) -> Exchange:

@@ -255,10 +255,14 @@ class CacheEpoch(Base):
 
 
 class DrainHealth(Base):
-    """One row: the time since which PostgreSQL and the sweep have been running without a gap."""
+    """One row: the time since which PostgreSQL and the sweep have been running without a gap.
+
+    `undrained_since` is null if it is unknown. Every exchange that was accepted earlier is drained.
+    """
 
     __tablename__ = "drain_health"
 
     id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     healthy_since: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     beat_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    undrained_since: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

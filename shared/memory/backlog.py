@@ -7,14 +7,12 @@ import time
 from typing import Final
 
 from shared.errors import StoreUnavailable
+from shared.redelivery import MAX_DRAIN_AGE
 from shared.stores.archive import Archive
 from shared.stores.queue import ExchangeQueue
 
 MAX_WAIT_SECONDS: Final = 0.5
 _POLL_SECONDS: Final = 0.05
-# The drain's longest delay is a minute. If all stores have been up for `MAX_DRAIN_AGE` seconds, every exchange that was
-# accepted before that time is drained.
-MAX_DRAIN_AGE: Final = 150.0
 
 
 def must_be_drained(age: float, uptime: float) -> bool:

@@ -299,7 +299,10 @@ class Archive(Protocol):
         ...
 
     def uptime_seconds(self) -> float:
-        """Return for how many seconds L2 and the sweep have been up without a gap of `MAX_HEARTBEAT_GAP_SECONDS`."""
+        """Return for how many seconds L2 and the sweep have been up without a gap of `MAX_HEARTBEAT_GAP_SECONDS`.
+
+        After an outage that may have been long, the uptime begins `LONG_OUTAGE_DELAY` later. It is negative until then.
+        """
         ...
 
     def log_invalidations(self, kind: InvalidationKind, ids: Sequence[str]) -> None:

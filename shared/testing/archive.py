@@ -22,6 +22,7 @@ from shared.stores.archive import (
     Window,
 )
 from shared.testing.conversations import Conversations
+from shared.testing.heartbeats import Heartbeats
 from shared.testing.store import InMemoryStore
 
 
@@ -29,7 +30,7 @@ class InMemoryArchive(InMemoryStore):
     """L2 in memory.
 
     Attributes:
-        uptime: The seconds that L2 and the sweep have been up without a gap.
+        heartbeats: The times of the heartbeats and of the outages.
         expired_rows: The number of expired rows of each table.
         time: The clock, in Unix seconds.
     """
@@ -47,7 +48,7 @@ class InMemoryArchive(InMemoryStore):
         self.deleted_ids: dict[str, set[UUID]] = {}
         self._invalidations: dict[tuple[InvalidationKind, str], datetime] = {}
         self._epochs = 0
-        self.uptime = 0.0
+        self.heartbeats = Heartbeats()
         self.expired_rows: dict[PurgedTable, int] = {}
 
     def exchanges(self, thread_id: str) -> list[Exchange]:
@@ -62,7 +63,8 @@ class InMemoryArchive(InMemoryStore):
         deleted = frozenset(self.deleted_ids.get(thread_id, ()))
         user_cutoffs = {user_id: self.deleted_users[user_id] for user_id in users if user_id in self.deleted_users}
         owner = self._owner(thread_id)
-        return Window(exchanges[-limit:], len(exchanges) <= limit, cutoff, deleted, owner, user_cutoffs, self.uptime)
+        uptime = self.heartbeats.uptime(self.time())
+        return Window(exchanges[-limit:], len(exchanges) <= limit, cutoff, deleted, owner, user_cutoffs, uptime)
 
     def exchange(self, thread_id: str, exchange_id: UUID) -> Exchange | None:
         """Return one exchange of the thread."""
@@ -301,11 +303,12 @@ class InMemoryArchive(InMemoryStore):
     def heartbeat(self) -> None:
         """Record that L2 and the sweep are up."""
         self.record_call("heartbeat")
+        self.heartbeats.beat(self.time())
 
     def uptime_seconds(self) -> float:
         """Return how long L2 and the sweep have been up."""
         self.record_call("uptime_seconds")
-        return self.uptime
+        return self.heartbeats.uptime(self.time())
 
     def log_invalidations(self, kind: InvalidationKind, ids: Sequence[str]) -> None:
         """Record threads or users whose change L1 missed."""

@@ -7,14 +7,11 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import psycopg
 import pytest
 
-from infra.local.servers import PostgresServer
 from shared.ids import ExchangeIds
 from shared.models import SearchHit
 from shared.stores.archive import Archive, MessagePosition
-from shared.stores.postgres.archive import PostgresArchive
 from shared.testing import InMemoryArchive
 from tests.support.exchanges import MOMENT, contents_of, exchange, exchanges, texts
 
@@ -169,42 +166,6 @@ def test_each_invalidation_is_returned_until_it_is_cleared(archive: Archive) -> 
 def test_log_empty_cache_returns_true_only_for_the_first_epoch(archive: Archive) -> None:
     """`log_empty_cache` records that L1 was found empty. It returns true only the first time."""
     assert [archive.log_empty_cache() for _ in range(3)] == [True, False, False]
-
-
-def test_uptime_starts_with_a_heartbeat(archive: Archive) -> None:
-    """The uptime is zero until the first heartbeat."""
-    assert archive.uptime_seconds() == 0
-    archive.heartbeat()
-    archive.heartbeat()
-    assert 0 <= archive.uptime_seconds() < 60
-    archive.ping()
-
-
-def test_a_restart_between_two_heartbeats_resets_the_uptime(
-    real_archive: Callable[..., PostgresArchive], database: psycopg.Connection, postgres: PostgresServer
-) -> None:
-    """A restart of PostgreSQL sets the uptime to zero, although the sweep's heartbeats do not detect the restart."""
-    archive = real_archive()
-    archive.heartbeat()
-    database.execute("update drain_health set healthy_since = now() - interval '1 year'")
-    assert min(archive.uptime_seconds(), archive.window("t", 1).uptime) > 1e7
-    postgres.stop()
-    postgres.start()
-    assert (archive.uptime_seconds(), archive.window("t", 1).uptime) == (0, 0)
-    archive.heartbeat()
-    for seconds in (archive.uptime_seconds(), archive.window("t", 1).uptime):
-        assert 0 <= seconds < 60
-
-
-def test_a_corrected_clock_starts_a_new_uptime(
-    real_archive: Callable[..., PostgresArchive], database: psycopg.Connection
-) -> None:
-    """PostgreSQL's clock was ahead and was corrected. The next heartbeat starts a new uptime."""
-    archive = real_archive()
-    archive.heartbeat()
-    database.execute("update drain_health set healthy_since = now() + interval '2 d', beat_at = now() + interval '2 d'")
-    archive.heartbeat()
-    assert 0 <= archive.uptime_seconds() < 60
 
 
 def test_the_search_returns_the_users_own_matching_messages(archive: Archive) -> None:

@@ -16,6 +16,7 @@ _INDEX: Final = "user_threads_key(user_id)"
 _KEYS: Final = "tests/integration/test_keys_and_stored_exchanges.py"
 _EXCHANGES: Final = "tests/integration/test_exchanges.py"
 _FAILOVER: Final = "tests/integration/test_failover.py"
+_HEARTBEATS: Final = "tests/integration/test_heartbeats.py"
 _POSTGRES: Final = "shared/stores/postgres/connection.py"
 
 
@@ -126,6 +127,22 @@ BREAKS: Final = (
         "    return age is None or not (age == math.inf or must_be_drained(age, uptime))\n",
         "    return age is None\n",
         ("tests/unit/test_recall.py::test_an_old_loss_is_not_degraded",),
+    ),
+    Break(
+        "3 Read your writes",
+        "messages of a long outage count as drained as early as those of a short one",
+        "shared/stores/postgres/sql/heartbeat.sql",
+        "        else clock_timestamp() + make_interval(secs => %(delay)s)\n",
+        "        else clock_timestamp()\n",
+        (f"{_HEARTBEATS}::test_after_a_long_outage_the_uptime_starts_later[real]",),
+    ),
+    Break(
+        "3 Read your writes",
+        "every heartbeat records that earlier exchanges are drained",
+        "shared/stores/postgres/sql/heartbeat.sql",
+        "            and h.healthy_since < clock_timestamp() - make_interval(secs => %(drain_age)s)\n",
+        "",
+        (f"{_HEARTBEATS}::test_a_short_outage_does_not_shorten_the_wait_after_a_long_outage[real]",),
     ),
     Break(
         "3 Read your writes",

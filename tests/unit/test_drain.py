@@ -14,7 +14,7 @@ from uuid import UUID
 import pytest
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]  # ships no types
 
-from functions.sync.drain import Drain, DrainResult, backoff
+from functions.sync.drain import Drain, DrainResult
 from functions.sync.sqs_record import SqsRecord
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.ids import ExchangeIds
@@ -224,19 +224,6 @@ def test_outages_of_days_cause_no_dead_letters(
     assert sqs_queue.dead_letters == []
     archive.is_down = False
     assert run([_record(exchange(1), 1, receives), _record(exchange(2), 2, receives)]).stored == 2
-
-
-def test_messages_expire_before_their_last_receive() -> None:
-    """A message expires before it uses up the template's maximum number of receives."""
-    queue = template()["ExchangeQueue"]["Properties"]
-    assert queue["RedrivePolicy"]["maxReceiveCount"] == MAX_RECEIVES
-    shortest_jitter = 0.8
-    assert (
-        sum(shortest_jitter * backoff(receives) for receives in range(1, MAX_RECEIVES))
-        > queue["MessageRetentionPeriod"]
-    )
-    dead_letters = template()["ExchangeDeadLetterQueue"]["Properties"]
-    assert dead_letters["MessageRetentionPeriod"] > queue["MessageRetentionPeriod"]
 
 
 def test_the_function_sends_nothing_to_its_own_queue() -> None:

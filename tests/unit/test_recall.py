@@ -15,6 +15,7 @@ from shared.memory.turn import Turn
 from shared.settings import MemorySettings
 from shared.stores.archive import Window
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
+from shared.testing.heartbeats import Heartbeats
 from tests.support.exchanges import contents_of, exchange, exchanges, refill, texts
 
 MakeMemory = Callable[..., Memory]
@@ -226,7 +227,8 @@ def test_an_old_loss_is_not_degraded(
         (long_ago, 500.0, False),
     ):
         cache.lose_everything()
-        cache.lost_at, archive.uptime = lost_at, seconds_without_outage
+        cache.lost_at = lost_at
+        archive.heartbeats = Heartbeats(time.time() - seconds_without_outage, time.time())
         queue.calls.clear()
         _load_memory(memory())
         assert ("depth" in queue.calls) == is_depth_read
