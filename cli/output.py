@@ -113,8 +113,8 @@ def rich_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Tabl
     cells = [[_ISO_TIME.sub(r"\1Z", _cell(cell)) for cell in row] for row in rows]
     for index, column in enumerate(columns):
         # Times and ids do not wrap; a narrow terminal wraps the other columns.
-        is_whole = _is_whole(column, [row[index] for row in cells])
-        table.add_column(column, overflow="fold", no_wrap=is_whole, style=_style(column))
+        must_not_wrap = _must_not_wrap(column, [row[index] for row in cells])
+        table.add_column(column, overflow="fold", no_wrap=must_not_wrap, style=_style(column))
     for row in cells:
         # The cells are `Text` objects, because rich would read brackets in a thread id as markup.
         table.add_row(*(_text(column, cell) for column, cell in zip(columns, row, strict=True)))
@@ -129,7 +129,7 @@ def _style(column: str) -> str:
     return STYLES[_ROLES[column]] if column in _ROLES else ""
 
 
-def _is_whole(column: str, cells: Sequence[str]) -> bool:
+def _must_not_wrap(column: str, cells: Sequence[str]) -> bool:
     """Return whether a column must not wrap. Only an id that is longer than a UUID may wrap."""
     if any(_ISO_TIME.fullmatch(cell) for cell in cells):
         return True
@@ -142,7 +142,7 @@ def _least_width(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> in
     for index, column in enumerate(columns):
         cells = [_ISO_TIME.sub(r"\1Z", _cell(row[index])) for row in rows]
         widest = max((cell_len(cell) for cell in (column, *cells)), default=0)
-        widths.append(widest if _is_whole(column, cells) else min(widest, max(_MIN_COLUMN, cell_len(column))))
+        widths.append(widest if _must_not_wrap(column, cells) else min(widest, max(_MIN_COLUMN, cell_len(column))))
     return sum(widths) + 2 * (len(columns) - 1)
 
 

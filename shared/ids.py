@@ -44,7 +44,7 @@ def unix_milliseconds(moment: datetime) -> int:
 
 
 def is_time_ordered(exchange_id: UUID) -> bool:
-    """Return whether the id is a UUIDv7. Only the version digit counts, as in PostgreSQL."""
+    """Return whether the id is a UUIDv7. Only the version digit is checked, as in PostgreSQL."""
     return exchange_id.int >> 76 & 0xF == 7  # noqa: PLR2004 - the version of this module's ids
 
 
@@ -109,10 +109,10 @@ class ExchangeIds:
             if self._last >> 80 > milliseconds + _DAY:
                 # A wrong clock created the last id, so later ids must not continue from it.
                 self._last = 0
-            floor = max(self._last, after.int if after else 0)
+            previous = max(self._last, after.int if after else 0)
             new_id = compose_uuid7(milliseconds, secrets.randbits(_RANDOM_BITS))
-            if new_id.int <= floor:
-                new_id = compose_uuid7((floor >> 80) + 1, secrets.randbits(_RANDOM_BITS))
+            if new_id.int <= previous:
+                new_id = compose_uuid7((previous >> 80) + 1, secrets.randbits(_RANDOM_BITS))
             self._last = new_id.int
         return new_id
 
@@ -123,13 +123,13 @@ class ExchangeIds:
         of their acceptance. Within a process these microseconds increase with every import.
         """
         with self._lock:
-            last = (accepted_at - UNIX_EPOCH) // _MICROSECOND
+            microseconds = (accepted_at - UNIX_EPOCH) // _MICROSECOND
             # If the clock was set back, continue from the last value. If the last value is more than a day ahead, a
             # wrong clock created it, so do not continue from it.
-            if last <= self._last_import <= last + _DAY * 1000:
-                last = self._last_import + 1
-            self._last_import = last
-        randomness = last << _IMPORT_RANDOM_BITS | secrets.randbits(_IMPORT_RANDOM_BITS)
+            if microseconds <= self._last_import <= microseconds + _DAY * 1000:
+                microseconds = self._last_import + 1
+            self._last_import = microseconds
+        randomness = microseconds << _IMPORT_RANDOM_BITS | secrets.randbits(_IMPORT_RANDOM_BITS)
         return compose_uuid7(unix_milliseconds(created_at), randomness & ((1 << _RANDOM_BITS) - 1))
 
 

@@ -21,8 +21,8 @@ class RedisUserData:
     def thread_ids(self, user_id: str) -> list[str]:
         """Return the threads in the user's index, which lists the threads that the user wrote to recently."""
         replies = self._connection.call(lambda pipe: pipe.zrange(user_threads_key(user_id), 0, -1))
-        (count,) = require(ignore_wrongtype(replies))
-        return [member.decode(errors="replace") for member in count or []]
+        (members,) = require(ignore_wrongtype(replies))
+        return [member.decode(errors="replace") for member in members or []]
 
     def preferences(self, user_id: str) -> int:
         """Return the number of preferences in the user's hash."""

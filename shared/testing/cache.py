@@ -46,11 +46,11 @@ class InMemoryCache(InMemoryOutbox):
         self.deleted_users: dict[str, UUID] = {}
         self.deleted_exchanges: dict[str, set[UUID]] = {}
         self._threads_of: dict[str, dict[str, None]] = {}
-        # A seal is valid in one generation. An outage ends the generation, and `_missed` has the exchanges that the
-        # cache missed.
+        # A seal is valid in one generation. An outage ends the generation. `_missed` has the exchanges that were not
+        # appended because of the outage.
         self._generation = 1
         self._has_failed = False
-        self._preferences_in: dict[str, str] = {}
+        self._preferences_generations: dict[str, str] = {}
         self._missed: list[tuple[Exchange, bool]] = []
 
     @property
@@ -69,7 +69,7 @@ class InMemoryCache(InMemoryOutbox):
             self.deleted_users,
             self.deleted_exchanges,
             self._threads_of,
-            self._preferences_in,
+            self._preferences_generations,
         ):
             store.clear()
         self._generation += 1
@@ -146,7 +146,7 @@ class InMemoryCache(InMemoryOutbox):
             cutoff=self.deleted_threads.get(thread_id or ""),
             deleted=deleted,
             preferences=dict(self.hashes.get(user_id or "", {})),
-            has_all_preferences=self._preferences_in.get(user_id or "") == self.generation,
+            has_all_preferences=self._preferences_generations.get(user_id or "") == self.generation,
             state=CacheState(
                 self._clock(), self.generation, self.lost_at, evictions=0, has_outbox=bool(self.outbox_bodies)
             ),
@@ -180,10 +180,12 @@ class InMemoryCache(InMemoryOutbox):
         if user_id is not None:
             self._threads_of.setdefault(user_id, {})[thread_id] = None
         cutoffs = [self.deleted_threads.get(thread_id), self.deleted_users.get(user_id or "")]
-        reached = [cutoff for cutoff in cutoffs if cutoff is not None and is_reached(exchange.acceptance, cutoff)]
-        if reached:
-            self._merge(thread_id, cutoff=max(reached))
-            return max(reached)
+        reached_cutoffs = [
+            cutoff for cutoff in cutoffs if cutoff is not None and is_reached(exchange.acceptance, cutoff)
+        ]
+        if reached_cutoffs:
+            self._merge(thread_id, cutoff=max(reached_cutoffs))
+            return max(reached_cutoffs)
         if exchange.exchange_id in self.deleted_exchanges.get(thread_id, ()):
             return exchange.acceptance
         self._merge(thread_id, [exchange])
@@ -202,7 +204,7 @@ class InMemoryCache(InMemoryOutbox):
         drained: Sequence[Exchange] = (),
         foreign: Sequence[Message | Exchange] = (),
     ) -> None:
-        """Merge L2's window if the list carries the read's token."""
+        """Merge L2's window if the list still has the read's token."""
         self.record_call("refill")
         self._forget_drained(
             thread_id,
@@ -212,21 +214,21 @@ class InMemoryCache(InMemoryOutbox):
                 *(e for e in foreign if isinstance(e, Exchange)),
             ],
         )
-        of_others = {each.exchange_id for each in foreign if each.exchange_id is not None}
+        foreign_ids = {each.exchange_id for each in foreign if each.exchange_id is not None}
         if window.cutoff is not None:
             set_tombstone(self.deleted_threads, thread_id, window.cutoff)
-        self._note_deleted(thread_id, window.deleted)
+        self._record_deleted(thread_id, window.deleted)
         if read.token is not None:
             self._merge(
                 thread_id,
                 window.exchanges,
                 refill=(read.token, "first" if window.is_all else "whole", self.generation),
                 cutoff=window.cutoff,
-                deleted={*self.deleted_exchanges.get(thread_id, ()), *of_others},
+                deleted={*self.deleted_exchanges.get(thread_id, ()), *foreign_ids},
                 is_stored=True,
             )
         elif foreign or any(window.has_deleted(each.exchange_id, each.acceptance) for each in read.messages):
-            self._merge(thread_id, cutoff=window.cutoff, deleted=window.deleted | of_others)
+            self._merge(thread_id, cutoff=window.cutoff, deleted=window.deleted | foreign_ids)
 
     def _forget_drained(self, thread_id: str, drained: Sequence[Exchange]) -> None:
         waiting = self.undrained.get(thread_id, {})
@@ -241,7 +243,7 @@ class InMemoryCache(InMemoryOutbox):
         if window.cutoff is not None:
             set_tombstone(self.deleted_threads, thread_id, window.cutoff)
             self._forget_undrained(thread_id, window.cutoff)
-        self._note_deleted(thread_id, window.deleted)
+        self._record_deleted(thread_id, window.deleted)
         self._merge(
             thread_id,
             window.exchanges,
@@ -270,7 +272,7 @@ class InMemoryCache(InMemoryOutbox):
         """Replace the user's hash."""
         self.record_call("set_preferences")
         self.hashes[user_id] = dict(preferences)
-        self._preferences_in[user_id] = self.generation
+        self._preferences_generations[user_id] = self.generation
 
     def newest(self, thread_ids: Sequence[str]) -> dict[str, UUID]:
         """Return the acceptance key of each thread's newest exchange."""
@@ -294,20 +296,20 @@ class InMemoryCache(InMemoryOutbox):
 
     def _forget_undrained(self, thread_id: str, cutoff: UUID) -> None:
         undrained = self.undrained.pop(thread_id, {})
-        if left := {
+        if remaining := {
             name: exchange for name, exchange in undrained.items() if not is_reached(exchange.acceptance, cutoff)
         }:
-            self.undrained[thread_id] = left
+            self.undrained[thread_id] = remaining
 
     def forget_exchanges(self, thread_id: str, exchange_ids: Collection[UUID]) -> None:
         """Remove exchanges from the thread's list and record their deletion."""
         deleted = {(thread_id, name) for name in exchange_ids}
         self._missed = [each for each in self._missed if each[0].key not in deleted]
         self.record_call("forget_exchanges")
-        self._note_deleted(thread_id, exchange_ids)
+        self._record_deleted(thread_id, exchange_ids)
         self._merge(thread_id, deleted=exchange_ids)
 
-    def _note_deleted(self, thread_id: str, exchange_ids: Collection[UUID]) -> None:
+    def _record_deleted(self, thread_id: str, exchange_ids: Collection[UUID]) -> None:
         if exchange_ids:
             self.deleted_exchanges.setdefault(thread_id, set()).update(exchange_ids)
         for name in exchange_ids:
@@ -318,7 +320,7 @@ class InMemoryCache(InMemoryOutbox):
         self.record_call("forget_user")
         set_tombstone(self.deleted_users, user_id, cutoff)
         self.hashes.pop(user_id, None)
-        self._preferences_in.pop(user_id, None)
+        self._preferences_generations.pop(user_id, None)
         return list(self._threads_of.get(user_id, {}))
 
     def forget_index(self, user_id: str, cutoff: UUID) -> None:

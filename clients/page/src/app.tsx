@@ -10,7 +10,7 @@ const BASE_URL = new URL('.', window.location.href).href.replace(/\/+$/, '');
 
 export function App() {
   const [userId, setUserId] = useStored('user', 'ada');
-  // Kept in memory only, so that no other program can read the token. The user enters it again after a reload.
+  // The token is only in memory, so that no other program can read it. The user enters it again after a reload.
   const [token, setToken] = useState<string | null>(null);
   // The rejected token. A late response to the previous token must not reject the current one.
   const [rejected, setRejected] = useState<{ token: string | null }>();

@@ -1,4 +1,7 @@
-"""Draining a batch is compared with a bare COPY, and reading an uncached thread with the query alone."""
+"""Compares draining a batch with a bare COPY, and reading an uncached thread with the query alone.
+
+The bare COPY and the query alone are the floors: the part of the work that PostgreSQL does in any case.
+"""
 
 from __future__ import annotations
 
@@ -49,13 +52,13 @@ def _drain(system: BenchSystem, length: int) -> Figure:
     conversations: dict[str, UUID] = dict(
         system.connection.execute("select thread_id, id from conversations").fetchall()
     )
-    floors, works = [], []
+    floor_times, work_times = [], []
     for _ in range(system.sizes.batches):
-        floors.append(
+        floor_times.append(
             _microseconds(lambda argument: copy_messages(system.connection, argument, conversations), batch())
         )
-        works.append(_microseconds(system.archive.store, batch()))
-    floor, work = statistics.median(floors), statistics.median(works)
+        work_times.append(_microseconds(system.archive.store, batch()))
+    floor, work = statistics.median(floor_times), statistics.median(work_times)
     return compare(case_name("drain of 1,000", length), work, "bare COPY", floor, Goal(0.75, "share", is_minimum=True))
 
 
@@ -76,7 +79,7 @@ def _hydrate(system: BenchSystem, length: int) -> Iterator[Figure]:
     # next transaction may have another session.
     unprepared = psycopg.connect(system.connection.info.dsn, password=system.connection.info.password, autocommit=True)
     unprepared.prepare_threshold = None
-    floors, plain, works = [], [], []
+    floor_times, unprepared_times, work_times = [], [], []
     for number in range(system.sizes.repetitions):
         thread_id = f"{user}-{number * 7919 % threads + 1}"
         # Read the thread once before, so that no measured query reads it from disk.
@@ -89,10 +92,13 @@ def _hydrate(system: BenchSystem, length: int) -> Iterator[Figure]:
         unprepared.execute(query, window_arguments).fetchall()
         between = time.perf_counter_ns()
         system.cache.refill(thread_id, system.archive.window(thread_id, WINDOW), read)
-        works.append((time.perf_counter_ns() - between) / 1000)
-        plain.append((between - prepared) / 1000)
-        floors.append((prepared - started) / 1000)
+        work_times.append((time.perf_counter_ns() - between) / 1000)
+        unprepared_times.append((between - prepared) / 1000)
+        floor_times.append((prepared - started) / 1000)
     unprepared.close()
-    name, work = case_name(f"hydrate 100 of {system.sizes.rows:,} rows, with refill", length), statistics.median(works)
-    yield compare(name, work, "the query alone", statistics.median(floors), Goal(1.8, "x"))
-    yield compare(name, work, "the query alone, not prepared", statistics.median(plain), None)
+    name, work = (
+        case_name(f"hydrate 100 of {system.sizes.rows:,} rows, with refill", length),
+        statistics.median(work_times),
+    )
+    yield compare(name, work, "the query alone", statistics.median(floor_times), Goal(1.8, "x"))
+    yield compare(name, work, "the query alone, not prepared", statistics.median(unprepared_times), None)
