@@ -20,6 +20,6 @@ with MemoryClient(os.environ["HYBRID_MEMORY_URL"]) as memory:
     store, history = PreferencesStore(memory), ThreadMessageHistory(memory, "example-langgraph", user_id="ada")
     store.put(("preferences", "ada"), "tone", {"value": "brief"})
     graph = StateGraph(MessagesState).add_node(answer).add_edge(START, "answer").compile(store=store)
-    told: Any = [*history.messages, HumanMessage("My name is Ada.")]
-    history.add_messages(graph.invoke({"messages": told})["messages"][len(told) - 1 :])
+    messages: Any = [*history.messages, HumanMessage("My name is Ada.")]
+    history.add_messages(graph.invoke({"messages": messages})["messages"][len(messages) - 1 :])
     print(history.messages[-1].text)

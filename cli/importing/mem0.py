@@ -16,9 +16,9 @@ _Turn = tuple[str, str | None, str]
 
 
 def read_mem0(file: Path, defaults: Defaults) -> Iterator[Item]:
-    """Yield the messages that mem0 has kept.
+    """Yield the messages that mem0 has stored.
 
-    mem0 keeps statements about a user. Messages are in the entries of `GET /v1/memories/{memory_id}/history/`, as
+    mem0 stores statements about a user. Messages are in the entries of `GET /v1/memories/{memory_id}/history/`, as
     `input`, and in the table `messages` of the open-source version's history database. Several statements can come from
     one turn, which is then imported once, with its earliest time. A statement alone is no conversation.
 

@@ -27,7 +27,7 @@ from shared.texts import text_error
 # are a digest.
 _DIGEST_BITS: Final = 54
 _MAX_NUMBER: Final = 1 << 20
-# The key of an exchange's metadata that holds messages of other roles.
+# The key of an exchange's metadata that contains messages of other roles.
 OTHERS_KEY: Final = "imported_messages"
 
 

@@ -68,7 +68,7 @@ class Importer:
         self._wait()
         exchange = part.exchange
         try:
-            kept = self._api.invoked(
+            result = self._api.invoked(
                 exchange.user_message,
                 exchange.assistant_message,
                 thread_id=exchange.thread_id,
@@ -84,12 +84,12 @@ class Importer:
             if not self._is_skipping:
                 raise refusal from error
             return
-        if kept.durability != "none":
+        if result.durability != "none":
             self._result.stored += 1
             return
-        reason = "it is not stored, because no store responded" if kept.degraded else "it was deleted before"
+        reason = "it is not stored, because no store responded" if result.degraded else "it was deleted before"
         self._result.refused.append(InvalidRecordError(exchange.position, reason))
-        if kept.degraded:
+        if result.degraded:
             raise self._result.refused[-1]
 
     def _store_preferences(self, part: ImportedPreferences) -> None:

@@ -59,8 +59,8 @@ async def run_turn(question: Question, send: Callable[[str, object], None]) -> N
     except OpenAIError as error:
         send("error", type(error).__name__)
     if answer:  # also an incomplete answer, because the reader has seen it
-        kept = await memory.invoked(question.prompt, answer, thread_id=thread, user_id=user, exchange_id=exchange_id)
-        send("stored", {"exchange_id": str(exchange_id), "durability": kept.durability})
+        stored = await memory.invoked(question.prompt, answer, thread_id=thread, user_id=user, exchange_id=exchange_id)
+        send("stored", {"exchange_id": str(exchange_id), "durability": stored.durability})
 
 
 @app.post("/chat")

@@ -1,4 +1,4 @@
-// Several events fire at once: a tab that becomes visible also gets the focus.
+// Several events fire at the same time: a tab that becomes visible also gets the focus.
 const DEBOUNCE_MS = 50;
 
 /** Calls the function when the network or the user returns. The returned function stops these calls. */

@@ -140,7 +140,7 @@ export class Turns {
   }
 
   #finish(thread: Thread, request: TurnRequest, { answer, timings }: RunResult, latencyMs: number): void {
-    // The turn was stopped meanwhile, and its callbacks have run.
+    // The turn was stopped before the response arrived, and its callbacks have run.
     if (thread.running !== request) return;
     const { source, degraded, durability, cached } = answer.memory;
     const context = { source, degraded, durability, cached, latencyMs, timings };

@@ -128,8 +128,8 @@ test('cached messages that another client deleted or replaced disappear after th
   expect(again.texts).toEqual(['q0', 'another', 'q2', 'a2']);
   await unmount(again);
   memory.threads.clear();
-  const gone = await renderLoaded({ threadId: 't' });
-  expect(gone.texts).toEqual([]);
+  const afterDeletion = await renderLoaded({ threadId: 't' });
+  expect(afterDeletion.texts).toEqual([]);
   expect(cachedKeys()).toEqual([]);
 });
 

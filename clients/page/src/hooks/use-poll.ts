@@ -1,7 +1,7 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
 
 export interface Poll<T> {
-  /** The newest response; kept while later requests fail. */
+  /** The newest response. It stays if later requests fail. */
   readonly data: T | undefined;
   /** The error of the newest request, if it failed. */
   readonly error: Error | undefined;

@@ -1,6 +1,6 @@
 """Stores an agent framework's own items in exchanges: texts for all readers, and the complete items in the metadata.
 
-An item is a message, a tool call or its result. One exchange holds the items of a turn: the user's message, the tool
+An item is a message, a tool call or its result. One exchange contains the items of a turn: the user's message, the tool
 calls and their results, and the answer. A long text that occurs both in an item and in the exchange's texts is stored
 once: the item refers to the text. An item that is too large for one exchange is stored in parts. Each part has its own
 exchange, and the turn refers to the parts.
@@ -144,7 +144,7 @@ def make_drafts(framework: str, items: Sequence[ItemRecord]) -> list[ExchangeDra
 
 
 def make_draft(framework: str, items: Sequence[ItemRecord]) -> ExchangeDraft | None:
-    """Return one exchange that holds all the items, or None if it would be too large."""
+    """Return one exchange that contains all the items, or None if it would be too large."""
     texts = ExchangeTexts(
         _join_texts([each.texts.user for each in items]),
         _join_texts([each.texts.assistant for each in items]),

@@ -21,7 +21,7 @@ class OpenTurn:
 
     Attributes:
         newest_id: The id of the thread's newest exchange that this process knows: this exchange, or an exchange that
-            holds parts of its items.
+            contains parts of its items.
     """
 
     exchange_id: UUID

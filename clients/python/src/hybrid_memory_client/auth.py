@@ -30,7 +30,7 @@ class BearerAuth(httpx.Auth):
         token = self._token or self._store_token(self._source())
         response = yield _add_token(request, token)
         if response.status_code == _UNAUTHORIZED:
-            # Another request may have obtained a new token meanwhile.
+            # Another request may have obtained a new token in the meantime.
             newer_token = self._token
             if not newer_token or newer_token == token:
                 newer_token = self._store_token(self._source())

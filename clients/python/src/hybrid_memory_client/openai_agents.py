@@ -22,7 +22,7 @@ class HybridMemorySession(SessionABC):
     """A session whose items are stored in a thread, including tool calls, reasoning and ids.
 
     Items are stored when `add_items` returns. After an interruption, such as an approval or the end of the process,
-    another process can continue the run. One exchange holds a turn, from the user's message to the answer. Its texts
+    another process can continue the run. One exchange contains a turn, from the user's message to the answer. Its texts
     are the messages of the user and the assistant, which other readers of the thread see. Exchanges of other programs
     are returned as messages.
 

@@ -34,13 +34,14 @@ _TIMES: Final = ("created_at", "updated_at")
 class HybridSessionRepository(SessionRepository):
     """Sessions in the memory for a `RepositorySessionManager`, including tool calls, states and binary contents.
 
-    A session is stored in the thread with the session's id. One exchange holds a turn: the user's message, the tool
+    A session is stored in the thread with the session's id. One exchange contains a turn: the user's message, the tool
     calls and their results, and the answer, with texts for other readers. The session and the agents' states are stored
     in the exchanges' metadata whenever they change. Agents do not see exchanges of other programs.
 
     A changed message, such as a redaction by a guardrail, replaces the older version if this process still adds items
-    to the exchange that holds it. Otherwise the changed message is stored in addition. Agents then read only the newer
-    version, but **the redacted text stays in the memory** for other readers. Delete the thread to remove the text.
+    to the exchange that contains it. Otherwise the changed message is stored in addition. Agents then read only the
+    newer version, but **the redacted text stays in the memory** for other readers. Delete the thread to remove the
+    text.
 
     Methods raise the client's errors. An outage is never reported as a missing session.
 
