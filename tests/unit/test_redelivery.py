@@ -20,6 +20,9 @@ from shared.redelivery import (
     VISIBILITY_TIMEOUT,
     backoff,
 )
+from shared.stores.archive import TOMBSTONE_SECONDS
+from shared.stores.idempotency import LEASE_SECONDS
+from shared.stores.redis import lists
 from shared.testing.heartbeats import Heartbeats
 
 # SQS's maximum of `maxReceiveCount`.
@@ -65,6 +68,26 @@ def test_messages_expire_before_their_last_receive() -> None:
 def test_the_visibility_timeout_is_the_templates() -> None:
     """The time after which an exchange must be drained includes the queue's visibility timeout."""
     assert _resources()["ExchangeQueue"]["Properties"]["VisibilityTimeout"] == VISIBILITY_TIMEOUT
+
+
+def test_records_of_queued_exchanges_outlive_the_templates_queues() -> None:
+    """Redis and PostgreSQL store a record of a queued or deleted exchange for as long as a queue may deliver it."""
+    queue, dead_letters = (
+        int(_resources()[name]["Properties"]["MessageRetentionPeriod"])
+        for name in ("ExchangeQueue", "ExchangeDeadLetterQueue")
+    )
+    assert queue <= lists._UNDRAINED_SECONDS
+    assert queue <= lists._TOMBSTONE_SECONDS
+    assert queue + dead_letters <= lists._DELETED_SECONDS
+    assert queue + dead_letters <= TOMBSTONE_SECONDS
+
+
+def test_limits_of_a_run_outlive_the_templates_functions() -> None:
+    """A lease ends after the agent function's timeout, and SQS redelivers a batch after the sync function's timeout."""
+    functions = [_resources()[name]["Properties"]["Timeout"] for name in ("AgentFunction", "SyncFunction")]
+    assert functions[0] < LEASE_SECONDS
+    # AWS recommends six times the function's timeout.
+    assert 6 * functions[1] <= VISIBILITY_TIMEOUT
 
 
 @pytest.mark.parametrize("extra_receives", [0, 5])
