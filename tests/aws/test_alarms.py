@@ -94,7 +94,7 @@ def test_a_threshold_is_a_parameter(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["ExchangeQueue", "ExchangeDeadLetterQueue"])
-def test_the_queue_is_kept_when_the_stack_is_deleted(name: str) -> None:
+def test_the_queue_is_not_deleted_with_the_stack(name: str) -> None:
     """A deletion of the stack keeps the queue, because the queue may have the only copy of an exchange."""
     queue = EvaluatedTemplate("111122223333").template["Resources"][name]
     assert (queue["DeletionPolicy"], queue["UpdateReplacePolicy"]) == ("Retain", "Retain")

@@ -226,7 +226,7 @@ def test_a_users_deletion_that_redis_refused_is_completed_by_repeating_it(
     assert "q0" not in "".join(map(str, redis_client.lrange("thread:t:messages", 0, -1)))
 
 
-def test_the_sweep_completes_a_users_deletion_in_threads_that_only_redis_knows(
+def test_the_sweep_completes_a_users_deletion_in_threads_that_only_redis_has(
     process: MakeMemory, redis_client: redis.Redis
 ) -> None:
     """PostgreSQL has deleted a user. The sweep removes the user's listed and undrained exchanges from Redis."""

@@ -133,7 +133,7 @@ def test_a_large_thread_is_deleted_in_steps_and_never_shown(
 
 
 @pytest.mark.usefixtures("small_steps")
-def test_a_users_deletion_hides_all_data_of_the_user_at_once(
+def test_a_users_deletion_hides_all_data_of_the_user_immediately(
     archive: PostgresArchive, database: psycopg.Connection, user_data: PostgresUserData, database_url: str
 ) -> None:
     """After a user's deletion no reader finds data of the user. Another user's data is complete."""
@@ -189,7 +189,7 @@ def test_exchanges_that_a_user_stores_during_the_deletion_stay(
 
 
 @pytest.mark.usefixtures("small_steps")
-def test_another_user_may_claim_a_deleted_thread_at_once(archive: PostgresArchive) -> None:
+def test_another_user_may_claim_a_deleted_thread_immediately(archive: PostgresArchive) -> None:
     """A deleted thread has no owner, even before its rows are deleted. The next user of its id owns a new thread."""
     names = _fill(archive, 7)
     archive.forget_user("ana", ExchangeIds().new(), [])
@@ -210,7 +210,7 @@ def test_another_user_may_claim_a_deleted_thread_at_once(archive: PostgresArchiv
 
 
 @pytest.mark.usefixtures("small_steps")
-def test_a_deleted_threads_id_may_be_used_again_at_once(archive: PostgresArchive) -> None:
+def test_a_deleted_threads_id_may_be_used_again_immediately(archive: PostgresArchive) -> None:
     """A deleted thread's id is used again immediately. The rows of the deleted and of the new thread are separate."""
     ids = ExchangeIds()
     for number in range(3):

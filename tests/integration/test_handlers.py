@@ -284,7 +284,9 @@ def test_a_token_is_accepted_from_each_kind_of_gateway(
         {"headers": {"Cookie": "Authorization=Bearer {good}"}},
     ],
 )
-def test_misplaced_tokens_are_refused(guarded: ModuleType, issuer: Issuer, given: dict[str, Any]) -> None:
+def test_two_tokens_and_a_token_outside_the_header_are_refused(
+    guarded: ModuleType, issuer: Issuer, given: dict[str, Any]
+) -> None:
     """The function refuses a request with two tokens, and a token outside of the `Authorization` header."""
     good, bad = issuer.token("ana"), issuer.token("bob", exp=1)
     text = json.dumps(given).replace("{good}", good).replace("{bad}", bad)

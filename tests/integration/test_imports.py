@@ -63,7 +63,7 @@ def _stored(memory: Memory) -> list[str]:
 
 
 @pytest.mark.parametrize("state", ["sealed", "no list", "drained"])
-def test_imports_stand_at_their_times(
+def test_imports_sort_by_their_times(
     process: MakeMemory, queue: InMemoryQueue, redis_client: redis.Redis, state: str
 ) -> None:
     """Imports and turns are in the order of their times.

@@ -129,7 +129,7 @@ def test_a_repeated_request_fails_while_redis_is_down_until_the_drain(world: Wor
     assert _run(process).is_replayed
 
 
-def test_another_body_leaves_no_lease(world: World) -> None:
+def test_a_request_with_another_body_leaves_no_lease(world: World) -> None:
     """Redis has lost the key. PostgreSQL refuses another body, and this request leaves no lease in Redis."""
     _run(world.process(AWAY))
     world.drain()

@@ -488,7 +488,7 @@ BREAKS: Final = (
         "functions/sync/sweep.py",
         "            window = replace(window, deleted=window.deleted | deleted_ids)\n",
         "            del deleted_ids\n",
-        (f"{_CUTOFF}::test_the_sweep_completes_a_users_deletion_in_threads_that_only_redis_knows",),
+        (f"{_CUTOFF}::test_the_sweep_completes_a_users_deletion_in_threads_that_only_redis_has",),
     ),
     Break(
         "8 Erased",

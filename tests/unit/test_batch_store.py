@@ -190,7 +190,7 @@ def test_transactions_start_before_the_deadline(store: Callable[..., BatchResult
     assert result.merged().stored + len(result.waiting) == 64
 
 
-def test_at_least_one_record_is_tried(store: Callable[..., BatchResult]) -> None:
+def test_the_store_tries_at_least_one_record(store: Callable[..., BatchResult]) -> None:
     """The store tries at least one record, even with little time."""
     assert store(exchanges(3), -1.0).merged().stored == 3
 

@@ -175,7 +175,7 @@ def test_exchanges_of_one_millisecond_keep_their_order() -> None:
     assert order_key(ids[0], time).int >> 80 == int(time.timestamp() * 1000)
 
 
-def test_the_ids_of_an_export_are_kept(tmp_path: Path) -> None:
+def test_an_import_has_the_ids_of_the_export(tmp_path: Path) -> None:
     """Exported messages keep their exchange's id. If it is a UUIDv7, the import's time gets its millisecond."""
     known = UUID(int=(int(datetime(2024, 5, 1, 10, tzinfo=UTC).timestamp() * 1000) + 7) << 80 | 7 << 76 | 1 << 63)
     fields: dict[str, Any] = {"exchange_id": str(known), "metadata": {"a": 1}}

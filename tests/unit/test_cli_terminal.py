@@ -34,7 +34,7 @@ UUID = "01a20403-af8b-76fb-9bf9-0bc8b1328586"
         (timedelta(minutes=-2), "2026-11-22T16:02:00Z"),
     ],
 )
-def test_times_are_told_as_people_say_them(age: timedelta, text: str) -> None:
+def test_times_are_formatted_as_people_say_them(age: timedelta, text: str) -> None:
     """A time is printed as an age up to a month, and then as a date.
 
     A time in the future is printed exactly, because it shows that a clock is wrong.
@@ -125,7 +125,7 @@ def test_a_pager_that_ends_early_is_no_error() -> None:
 @pytest.mark.parametrize(
     ("variables", "has_colors"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
 )
-def test_colors_are_only_for_terminals_that_want_them(variables: dict[str, str], *, has_colors: bool) -> None:
+def test_colors_are_printed_only_on_terminals_that_allow_them(variables: dict[str, str], *, has_colors: bool) -> None:
     """An error is colored on a terminal, unless `NO_COLOR` or `TERM=dumb` is set."""
     command = [sys.executable, "-c", "from cli.main import app; app()", "threads", "show", "x", "--api-url", "ftp://x"]
     environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}

@@ -118,7 +118,7 @@ def test_an_unknown_thread_is_an_error(threads: Threads) -> None:
             operation()
 
 
-def test_foreign_entries_make_no_thread(threads: Threads, cache: InMemoryCache) -> None:
+def test_entries_of_other_programs_are_no_thread(threads: Threads, cache: InMemoryCache) -> None:
     """Entries of another program have no order key. No page has them. Such entries alone do not make a thread."""
     cache.lists["t"] = [b'{"role":"user","content":"theirs"}']
     with pytest.raises(ThreadNotFound):

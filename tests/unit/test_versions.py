@@ -46,7 +46,7 @@ def test_every_version_is_the_same() -> None:
     assert (served, description["info"]["version"], printed) == (VERSION, VERSION, f"hybrid-memory {VERSION}\n")
 
 
-def test_the_command_knows_every_copy() -> None:
+def test_the_command_finds_every_copy_of_the_version() -> None:
     """The command finds the version in each file as often as expected."""
     assert version.read_versions() == {name: [VERSION] * count for name, (_, count) in version.COPIES.items()}
 
