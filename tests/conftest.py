@@ -38,7 +38,7 @@ from shared.stores.redis.connection import RedisConnection
 from shared.stores.sqs.queue import SqsQueue
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryKeys, InMemoryQueue
 from shared.testing.inspectors import InMemoryCacheInspector, InMemoryQueueInspector
-from tests.support.api import Api, Current
+from tests.support.api import Api, ReplaceableTarget
 from tests.support.issuer import Issuer
 from tests.support.queues import Queues
 from tests.support.scheduling import Scheduling
@@ -132,15 +132,15 @@ def operations(
 
 
 @pytest.fixture(scope="session")
-def open_app() -> tuple[FastAPI, Current]:
+def open_app() -> tuple[FastAPI, ReplaceableTarget]:
     """Return the application without authentication, and its operations. Tests use `api` instead."""
-    current = Current()
+    current = ReplaceableTarget()
     return create_app(cast("Operations", current)), current
 
 
 @pytest.fixture
 def api(
-    open_app: tuple[FastAPI, Current],
+    open_app: tuple[FastAPI, ReplaceableTarget],
     operations: Operations,
     cache: InMemoryCache,
     archive: InMemoryArchive,
@@ -170,15 +170,15 @@ def issuer(running_issuer: Issuer) -> Issuer:
 
 
 @pytest.fixture(scope="session")
-def guarded_app() -> tuple[FastAPI, Current, Current]:
+def guarded_app() -> tuple[FastAPI, ReplaceableTarget, ReplaceableTarget]:
     """Return the application with authentication, its operations and its verifier. Tests use `guarded_api` instead."""
-    current, verifier = Current(), Current()
+    current, verifier = ReplaceableTarget(), ReplaceableTarget()
     return create_app(cast("Operations", current), Guard(cast("TokenVerifier", verifier))), current, verifier
 
 
 @pytest.fixture
 def guarded_api(
-    guarded_app: tuple[FastAPI, Current, Current],
+    guarded_app: tuple[FastAPI, ReplaceableTarget, ReplaceableTarget],
     operations: Operations,
     cache: InMemoryCache,
     archive: InMemoryArchive,

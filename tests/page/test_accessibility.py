@@ -13,7 +13,7 @@ from playwright.sync_api import BrowserContext, Route, expect
 from tests.e2e.memory_api import MemoryApi
 from tests.page.chat_page import ChatPage
 from tests.page.conftest import OpenPage
-from tests.support.browser import axe_violations, overflows
+from tests.support.browser import axe_violations, scrolls_sideways
 
 PHONE_WIDTH = 390
 SIZES = {"desktop": (1360, 860), "tablet": (900, 800), "phone": (PHONE_WIDTH, 844)}
@@ -32,11 +32,11 @@ def test_axe_finds_no_violation(chat: ChatPage, size: str, scheme: str) -> None:
     chat.page.set_viewport_size({"width": width, "height": height})
     chat.wait_until_loaded()
     assert not axe_violations(chat.page)
-    assert not overflows(chat.page)
+    assert not scrolls_sideways(chat.page)
     for view in [] if size == "desktop" else ["Threads"] if size == "tablet" else ["Threads", "Memory"]:
         chat.show_part(view)
         assert not axe_violations(chat.page), view
-        assert not overflows(chat.page), view
+        assert not scrolls_sideways(chat.page), view
     if size != "desktop":
         chat.show_part("Chat")
     chat.page.get_by_role("button", name="Delete", exact=True).click()
@@ -47,7 +47,7 @@ def test_axe_finds_no_violation(chat: ChatPage, size: str, scheme: str) -> None:
     chat.composer.press("Enter")
     expect(chat.alert).to_be_visible()
     assert not axe_violations(chat.page)
-    assert not overflows(chat.page)
+    assert not scrolls_sideways(chat.page)
 
 
 @pytest.mark.parametrize("width", [320, PHONE_WIDTH])
@@ -60,7 +60,7 @@ def test_a_phone_shows_one_part(open_page: OpenPage, width: int, screenshot: Cal
     chat.page.set_viewport_size({"width": width, "height": 844})
     chat.send_message("I keep a lighthouse.")
     chat.send_message("What do I keep?")
-    assert not overflows(chat.page)
+    assert not scrolls_sideways(chat.page)
     if width == PHONE_WIDTH:
         screenshot(chat, "page-phone")
     chat.page.get_by_role("button", name="Rename").click()
@@ -69,12 +69,12 @@ def test_a_phone_shows_one_part(open_page: OpenPage, width: int, screenshot: Cal
     chat.show_part("Memory")
     expect(chat.inspector).to_be_in_viewport()
     expect(chat.composer).to_be_hidden()
-    assert not overflows(chat.page)
+    assert not scrolls_sideways(chat.page)
     if width == PHONE_WIDTH:
         screenshot(chat, "page-phone-memory")
     chat.show_part("Threads")
     expect(chat.inspector).to_be_hidden()
-    assert not overflows(chat.page)
+    assert not scrolls_sideways(chat.page)
     chat.threads.get_by_role("listitem").first.get_by_role("button").click()
     expect(chat.composer).to_be_in_viewport()
     expect(chat.composer).to_be_focused()

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.site.conftest import REPOSITORY
-from tests.support.browser import axe_violations, overflows
+from tests.support.browser import axe_violations, scrolls_sideways
 
 _PHONE_WIDTH = 390
 _SIZES = {"desktop": (1440, 900), "phone": (_PHONE_WIDTH, 844)}
@@ -32,7 +32,7 @@ def test_axe_finds_no_violation(page: Page, size: str, scheme: str) -> None:
         page.goto(address)
         expect(page.locator(element).first).to_be_visible()
         assert not axe_violations(page), address
-        assert not overflows(page), address
+        assert not scrolls_sideways(page), address
 
 
 def test_the_search_finds_a_word(page: Page) -> None:
@@ -93,4 +93,4 @@ def test_wide_tables_scroll_on_a_phone(page: Page) -> None:
     table = page.locator(".table-wrapper").first
     expect(table).to_have_attribute("tabindex", "0")
     assert table.evaluate("box => box.scrollWidth > box.clientWidth")
-    assert not overflows(page)
+    assert not scrolls_sideways(page)

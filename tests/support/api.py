@@ -13,13 +13,13 @@ from fastapi import FastAPI
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 
 
-class Current:
-    """A proxy for an object that each test replaces.
+class ReplaceableTarget:
+    """A proxy whose target each test replaces.
 
     Creating a FastAPI application takes longer than most tests, so one application is created around these proxies.
 
     Attributes:
-        target: The running test's object.
+        target: The object of the running test, which gets all calls.
     """
 
     target: Any = None

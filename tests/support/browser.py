@@ -50,6 +50,6 @@ def axe_violations(page: Page) -> list[str]:
     return [f"{each['id']}: {node['target']} {node['failureSummary']}" for each in found for node in each["nodes"]]
 
 
-def overflows(page: Page) -> bool:
+def scrolls_sideways(page: Page) -> bool:
     """Return whether the page as a whole scrolls sideways."""
     return bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))

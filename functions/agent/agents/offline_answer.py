@@ -90,9 +90,9 @@ def _reply_to_question(question: str, memory: VisibleMemory, name: str | None) -
     sentences = find_sentences(question, [*memory.user_messages, *memory.preferences])
     if not sentences:
         return f"I remember nothing that answers {_quote(question, MAX_SENTENCE)}"
-    told = [_quote(each, MAX_SENTENCE) for each in sentences if each not in memory.preferences]
+    from_messages = [_quote(each, MAX_SENTENCE) for each in sentences if each not in memory.preferences]
     preferred = [_quote(each, MAX_SENTENCE) for each in sentences if each in memory.preferences]
-    answers = [f"You told me: {' '.join(told)}"] if told else []
+    answers = [f"You told me: {' '.join(from_messages)}"] if from_messages else []
     answers += [f"Your preferences say: {' '.join(preferred)}"] if preferred else []
     return "\n\n".join(answers)
 

@@ -10,11 +10,11 @@ _PREFERENCES: Final = "User preferences:"
 _ROLE: Final = re.compile(r"^(user|assistant|system|tool): ")
 
 _READ_LENGTH: Final = 2_000  # facts are searched in the first characters of each text
-_MOST_SENTENCES: Final = 3
+_MAX_SENTENCES: Final = 3
 QUESTION_MARKS: Final = ("?", "\uff1f")
 _GREETED: Final = r"(?P<short>call me|(?:hello|hi|hey)\b[,.! ]{1,3}i(?: am|['\u2019]m))"
 _NAME_LEAD: Final = rf"\b(?:my name is|my name['\u2019]s|{_GREETED}) +"
-# Combining marks are no letters, so a name may have every character but spaces and punctuation.
+# A name may have every character except spaces and punctuation, because combining marks do not count as letters.
 _NAME_WORD: Final = r"[^\W\d_][^\s.,;:!?\"(){}<>\[\]*`\u3002\uff01\uff1f\uff0c]{0,40}"
 _NAME: Final = re.compile(rf"{_NAME_LEAD}({_NAME_WORD}(?: {_NAME_WORD}){{0,3}})", re.IGNORECASE)
 _NO_NAMES: Final = frozenset({"a", "an", "at", "hard", "in", "it", "not", "on", "secret", "the", "too", "what"})
@@ -67,17 +67,17 @@ def find_memory(instructions: str) -> VisibleMemory:
     lines = instructions.split("\n")
     # A message may contain the same lines as the headings. The conversation begins at its first heading, and the
     # preferences begin at their last heading, because they are at the end.
-    cut = max((i for i, line in enumerate(lines) if line == _PREFERENCES), default=len(lines))
-    start = next((i for i, line in enumerate(lines[:cut]) if line == _CONVERSATION), cut)
+    preferences_start = max((i for i, line in enumerate(lines) if line == _PREFERENCES), default=len(lines))
+    start = next((i for i, line in enumerate(lines[:preferences_start]) if line == _CONVERSATION), preferences_start)
     messages: list[tuple[str, list[str]]] = []
-    for line in lines[start + 1 : cut]:
+    for line in lines[start + 1 : preferences_start]:
         if role := _ROLE.match(line):
             messages.append((role[1], [line[role.end() :]]))
         elif messages:
             messages[-1][1].append(line)
     return VisibleMemory(
         messages=tuple((role, "\n".join(content).rstrip("\n")) for role, content in messages),
-        preferences=tuple(line for line in lines[cut + 1 :] if line),
+        preferences=tuple(line for line in lines[preferences_start + 1 :] if line),
     )
 
 
@@ -91,7 +91,7 @@ def find_name(memory: VisibleMemory) -> str | None:
 
 
 def name_in(text: str) -> str | None:
-    """Return the name that the user tells in a text, or None without any."""
+    """Return the name that the user gives in a text; None if there is none."""
     for found in reversed(list(_NAME.finditer(text[:_READ_LENGTH]))):
         first, *others = found[2].split()
         # "Call me later" and "Hi, I am tired" have no name.
@@ -121,7 +121,7 @@ def find_sentences(question: str, texts: Sequence[str]) -> list[str]:
         if matching and 2 * matching >= len(wanted):
             scores[sentence] = (matching, bool(asks_for and asks_for.search(sentence)))
     best = max(scores.values(), default=None)
-    return [sentence for sentence, score in scores.items() if score == best][-_MOST_SENTENCES:]
+    return [sentence for sentence, score in scores.items() if score == best][-_MAX_SENTENCES:]
 
 
 def _sentences(texts: Iterable[str]) -> list[str]:
