@@ -8,13 +8,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import util
+from operator import mul
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from shared.embeddings import Embedder, create_embedder, factory
+from shared.embeddings import Embedder, create_embedder, embed_exchanges, factory
+from shared.embeddings.compact import cosine, to_bits, to_bytes
 from shared.embeddings.embedder import MAX_CHARACTERS
 from shared.errors import SettingsError, StoreUnavailable
 from shared.settings import SearchSettings, load
@@ -328,3 +332,52 @@ def test_accents_and_case_do_not_matter(local: Embedder) -> None:
     """The vocabulary has neither."""
     vectors = local.embed_texts(["Café Zürich", "CAFE\u0301 ZU\u0308RICH", "cafe zurich"])
     assert vectors[0] == vectors[1] == vectors[2]
+
+
+# --- exchanges, and vectors as they are stored ---
+
+
+def test_an_exchange_has_one_vector_of_two_texts(server: ModelServer) -> None:
+    """The user's message counts once, and the whole exchange twice. All texts share the requests."""
+    vectors = {"Hi": [1.0, 0.0], "Hi\nHello": [0.0, 1.0], "Bye": [0.0, 1.0], "Bye\n": [0.0, 1.0]}
+    items = [
+        {"index": number, "embedding": vectors[text]} for number, text in enumerate(["Hi", "Bye", "Hi\nHello", "Bye\n"])
+    ]
+    server.embeddings = {
+        "object": "list",
+        "data": items,
+        "model": "m",
+        "usage": {"prompt_tokens": 1, "total_tokens": 1},
+    }
+    first, second = embed_exchanges(create("openai:m"), [("Hi", "Hello"), ("Bye", "")])
+    assert first == pytest.approx([1 / math.sqrt(5), 2 / math.sqrt(5)])
+    assert second == pytest.approx([0, 1])
+    assert [request.body["input"] for request in server.requests] == [["Hi", "Bye", "Hi\nHello", "Bye\n"]]
+    assert embed_exchanges(create("openai:m"), []) == []
+
+
+def _unit_vectors(dimensions: int) -> st.SearchStrategy[list[float]]:
+    return (
+        st.lists(st.floats(-1, 1), min_size=dimensions, max_size=dimensions)
+        .filter(lambda values: max(map(abs, values)) > 0.01)
+        .map(lambda values: [value / math.hypot(*values) for value in values])
+    )
+
+
+@given(st.integers(1, 40).flatmap(lambda number: st.tuples(_unit_vectors(number), _unit_vectors(number))))
+def test_bytes_keep_the_direction_of_a_vector(vectors: tuple[list[float], list[float]]) -> None:
+    """The cosine of a stored vector is nearly that of the vector."""
+    query, vector = vectors
+    assert cosine(query, to_bytes(vector)) == pytest.approx(sum(map(mul, query, vector)), abs=0.03)
+    assert cosine(vector, to_bytes(vector)) == pytest.approx(1, abs=0.001)
+
+
+def test_bits_are_signs() -> None:
+    """PostgreSQL compares them with `bit_count(a # b)`."""
+    assert to_bits([0.5, -0.1, 0.0, 1e-9]) == "1001"
+
+
+def test_vectors_of_different_models_are_not_compared() -> None:
+    """Different numbers of dimensions are an error instead of a wrong result."""
+    with pytest.raises(ValueError, match="2 dimensions"):
+        cosine([0.6, 0.8], to_bytes([0.1, 0.2, 0.3]))
