@@ -116,7 +116,7 @@ def test_redis_keeps_the_exchange_id_after_the_lease(in_redis: RedisKeys, redis_
 def test_a_release_after_the_lease_changes_nothing(
     keys: KeyStore, redis_client: redis.Redis, database: psycopg.Connection
 ) -> None:
-    """After the lease, another request holds the key. The release by the first request changes nothing."""
+    """After the lease, another request has acquired the key. The release by the first request changes nothing."""
     lease_id = keys.acquire("k", "body", A).lease_id
     redis_client.delete("idempotency:k")
     database.execute("update idempotency_keys set claimed_at = now() - interval '41 s'")
@@ -147,7 +147,7 @@ def test_one_caller_acquires_a_key_after_its_lease_in_postgres(
 
 
 def test_a_lease_from_the_future_can_be_acquired(in_postgres: PostgresKeys, database: psycopg.Connection) -> None:
-    """PostgreSQL's clock was ahead when a key was acquired. Another request may acquire the key at once."""
+    """PostgreSQL's clock was ahead when a key was acquired. Another request may acquire the key immediately."""
     in_postgres.acquire("k", "body", A)
     database.execute("update idempotency_keys set claimed_at = now() + interval '2 d'")
     states = [in_postgres.acquire("k", "body", B) for _ in range(2)]

@@ -49,7 +49,7 @@ def test_an_expired_list_is_refilled_from_l2(
 def test_exchanges_of_an_evicted_list_are_shown_before_the_drain(
     process: MakeProcess, redis_client: redis.Redis
 ) -> None:
-    """Redis evicts a list before the drain. Each process still finds them in Redis' undrained exchanges."""
+    """Redis evicts a list before the drain. Each process finds the list's exchanges in Redis' undrained hash."""
     memory = process()
     _run_turn(memory, 0, 1)
     redis_client.delete(LIST)
