@@ -301,7 +301,7 @@ def test_a_turn_in_a_thread_with_an_unknown_owner_returns_503(
 def test_only_one_of_several_concurrent_users_becomes_the_owner(
     make_world: Callable[[], World], database: psycopg.Connection
 ) -> None:
-    """Three users concurrently create the same thread. One user becomes the owner. Only the owner's exchange is stored."""
+    """Three users concurrently create the same thread. One user becomes the owner, and only this exchange is stored."""
     worlds = {user: make_world() for user in ("ana", "bob", "eve")}
     for number in range(12):
         thread_id = f"raced-{number}"
