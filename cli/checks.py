@@ -57,12 +57,14 @@ def check_port(deployment: Deployment, name: str) -> Finding:
             f"{endpoint.redacted_url} has an invalid port.",
             f"Correct the URL in {endpoint.source}.",
         )
-    shown = f"{address[0]}:{address[1]}"
+    description = f"{address[0]}:{address[1]}"
     try:
         with socket.create_connection(address, _CONNECT_SECONDS):
             return Finding(check, "ok", "A server listens.")
     except OSError as error:
-        return Finding(check, "unreachable", f"{shown}: {error.strerror or error}.", _advice_for_port(endpoint.source))
+        return Finding(
+            check, "unreachable", f"{description}: {error.strerror or error}.", _advice_for_port(endpoint.source)
+        )
 
 
 def _advice_for_port(source: str) -> str:
@@ -122,8 +124,10 @@ def check_redis(deployment: Deployment) -> Iterator[Finding]:
     else:
         yield Finding("redis eviction", "ok", f"The policy is {facts.policy or 'unknown'}.")
     if facts.max_bytes and facts.used_bytes > _MAX_USED_MEMORY * facts.max_bytes:
-        shown = f"{facts.used_bytes / facts.max_bytes:.0%} of its memory is used."
-        yield Finding("redis memory", "warning", shown, "Give it more memory, or shorten MEMORY__THREAD_TTL_HOURS.")
+        description = f"{facts.used_bytes / facts.max_bytes:.0%} of its memory is used."
+        yield Finding(
+            "redis memory", "warning", description, "Give it more memory, or shorten MEMORY__THREAD_TTL_HOURS."
+        )
     else:
         yield Finding("redis memory", "ok", f"{facts.used_bytes / 2**20:.0f} MiB are used.")
     if facts.outbox:
@@ -154,8 +158,8 @@ def check_postgres(deployment: Deployment) -> Iterator[Finding]:
         advice = "Use the command line of the deployment's version."
         yield Finding("migrations", "warning", f"It is at {schema.current}, which is newer than this command.", advice)
     elif schema.pending:
-        shown = f"It is at {schema.current or 'nothing'}, {len(schema.pending)} behind {schema.head}."
-        yield Finding("migrations", "fault", shown, "Run hybrid-memory migrate up.")
+        description = f"It is at {schema.current or 'nothing'}, {len(schema.pending)} behind {schema.head}."
+        yield Finding("migrations", "fault", description, "Run hybrid-memory migrate up.")
         return
     else:
         yield Finding("migrations", "ok", f"It is at {schema.head}, the newest.")

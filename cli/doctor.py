@@ -69,8 +69,14 @@ def doctor(deployment: Deployment, *, as_json: AsJson = False) -> None:
     findings = list(_run_checks(deployment))
     states = Counter(finding.state for finding in findings)
     if as_json:
-        shown = [asdict(each) for each in findings]
-        print_json({"findings": shown, "states": dict(states), "sources": endpoints_as_json(deployment.used_endpoints)})
+        findings_as_json = [asdict(each) for each in findings]
+        print_json(
+            {
+                "findings": findings_as_json,
+                "states": dict(states),
+                "sources": endpoints_as_json(deployment.used_endpoints),
+            }
+        )
     else:
         print_endpoints(deployment)
         print_findings(findings, states)

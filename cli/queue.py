@@ -121,14 +121,14 @@ def _columns(*, is_exact: bool) -> Sequence[str]:
 
 def _rows(status: Status, *, is_exact: bool) -> list[Sequence[object]]:
     rows: list[Sequence[object]] = []
-    for name, shown in _NAMES.items():
+    for name, label in _NAMES.items():
         answer = status.answers[name]
         if answer is None:
-            rows.append((shown, *[UNKNOWN] * (len(_columns(is_exact=is_exact)) - 1)))
+            rows.append((label, *[UNKNOWN] * (len(_columns(is_exact=is_exact)) - 1)))
             continue
         oldest = None if answer["depth"] == 0 else format_duration(answer["oldest_age_seconds"])
         time = (answer["as_of"],) if is_exact else ()
-        rows.append((shown, answer["visible"], answer["in_flight"], answer["delayed"], oldest, *time))
+        rows.append((label, answer["visible"], answer["in_flight"], answer["delayed"], oldest, *time))
     return rows
 
 
@@ -138,13 +138,13 @@ def _lines(status: Status, *, is_exact: bool) -> list[str]:
     at_least = "at least " if accepted and accepted["is_partial"] else ""
     lines = [f"outbox: {outbox['depth']}{_as_of(outbox, is_exact)}" if outbox else f"outbox: {UNKNOWN}"]
     for name in ("newest_accepted", "newest_stored"):
-        answer, shown = status.answers[name], name.replace("_", " ")
+        answer, label = status.answers[name], name.replace("_", " ")
         if answer is None:
-            lines.append(f"{shown}: {UNKNOWN}")
+            lines.append(f"{label}: {UNKNOWN}")
             continue
         mark = at_least if name == "newest_accepted" and answer["created_at"] else ""
         created = time_text(answer["created_at"], is_exact=is_exact) or "none"
-        lines.append(f"{shown}: {mark}{created}{_as_of(answer, is_exact)}")
+        lines.append(f"{label}: {mark}{created}{_as_of(answer, is_exact)}")
     difference, lag = status.accepted_minus_stored, status.lag_seconds
     lines.append(f"accepted minus stored: {UNKNOWN if difference is None else at_least + format_duration(difference)}")
     mark = "" if status.is_anything_waiting else at_least

@@ -63,8 +63,8 @@ def smoke(
     findings = test.run()
     states = Counter(finding.state for finding in findings)
     if as_json:
-        shown = [asdict(finding) for finding in findings]
-        answer = {"thread_id": test.thread_id, "findings": shown, "states": dict(states)}
+        findings_as_json = [asdict(finding) for finding in findings]
+        answer = {"thread_id": test.thread_id, "findings": findings_as_json, "states": dict(states)}
         print_json({**answer, "sources": endpoints_as_json(deployment.used_endpoints)})
     else:
         print_endpoints(deployment)

@@ -104,8 +104,8 @@ class SmokeTest:
         # In the first minute of a new Redis, the API reports the queue as degraded, because queued exchanges may be
         # missing in Redis. This is not a fault: in the write step, the queue accepted the message.
         if set(context.degraded) - {"queue"}:
-            shown = f"The read succeeded, but without {', '.join(context.degraded)}."
-            return Finding("read", "fault", shown, "Check which layer is slow or down.")
+            description = f"The read succeeded, but without {', '.join(context.degraded)}."
+            return Finding("read", "fault", description, "Check which layer is slow or down.")
         return Finding("read", "ok", f"Read back from {context.source}.")
 
     def _context(self) -> Context:
@@ -119,9 +119,9 @@ class SmokeTest:
             if self._is_stored(layers):
                 return Finding("drain", "ok", f"PostgreSQL has it after {format_duration(waited)}.")
             if waited > self._wait_seconds:
-                shown = f"PostgreSQL does not have it after {format_duration(waited)}."
+                description = f"PostgreSQL does not have it after {format_duration(waited)}."
                 advice = "Check that the sync function runs, and its log. To wait longer, use --wait."
-                return Finding("drain", "fault", shown, advice)
+                return Finding("drain", "fault", description, advice)
             time.sleep(_PAUSE_SECONDS)
 
     def _is_stored(self, layers: Layers) -> bool:

@@ -128,8 +128,8 @@ class _Reader:
                 print_json({"kind": "message", "thread_id": thread_id, **message.raw}, on_one_line=True)
                 continue
             thread = f"{styled(printable(thread_id), 'id')} " if self._has_thread_names else ""
-            shown = styled(self._time(message), "time")
-            echo(f"{shown} {thread}{printable(message.role)}: {printable(message.content)}")
+            time_text = styled(self._time(message), "time")
+            echo(f"{time_text} {thread}{printable(message.role)}: {printable(message.content)}")
 
     def _time(self, message: Message) -> str:
         if self._deployment.is_verbose or message.created_at is None:

@@ -109,8 +109,8 @@ def show(
     fields = api.read_thread(thread).raw
     newest, degraded = _newest(api, thread, messages)
     if as_json:
-        shown = {**fields, "messages": [message.raw for message in newest], "degraded": degraded}
-        print_json({**shown, "sources": endpoints_as_json(deployment.used_endpoints)})
+        answer = {**fields, "messages": [message.raw for message in newest], "degraded": degraded}
+        print_json({**answer, "sources": endpoints_as_json(deployment.used_endpoints)})
     else:
         print_endpoints(deployment)
         with paged(deployment):
@@ -121,8 +121,8 @@ def show(
 def _print_thread(fields: Json, newest: list[Message], *, is_exact: bool) -> None:
     for name, value in fields.items():
         text = ", ".join(value) if isinstance(value, list) else value
-        shown = time_text(text, is_exact=is_exact) if name in _TIMES else text
-        echo(f"{name}: {printable(str('-' if shown in (None, '') else shown))}")
+        display_value = time_text(text, is_exact=is_exact) if name in _TIMES else text
+        echo(f"{name}: {printable(str('-' if display_value in (None, '') else display_value))}")
     for message in newest:
         echo()
         print_message(message, is_exact=is_exact)

@@ -74,11 +74,11 @@ def show(deployment: Deployment, user: UserId, *, as_json: AsJson = False) -> No
     erasing = _count_erasing(deployment, user)
     if as_json:
         counts = {"threads": threads, "messages": messages, "preferences": preferences, "erasing": erasing}
-        shown = {
+        more_counts = {
             "newest_threads": [thread.raw for thread in newest],
             "sources": endpoints_as_json(deployment.used_endpoints),
         }
-        print_json({"user_id": user, **counts, **shown})
+        print_json({"user_id": user, **counts, **more_counts})
         return
     print_endpoints(deployment)
     with paged(deployment):

@@ -142,10 +142,10 @@ class ExchangeIdentities:
         An id in the file is returned unchanged. If it is a UUIDv7 whose milliseconds differ from the exchange's time,
         the time of the UUIDv7 is returned, because it sorts the exchange.
         """
-        known, milliseconds = exchange.exchange_id, unix_milliseconds(exchange.created_at)
-        if known is not None:
-            is_same = not is_time_ordered(known) or milliseconds_of(known) == milliseconds
-            return known, exchange.created_at if is_same else timestamp_of(known)
+        exchange_id, milliseconds = exchange.exchange_id, unix_milliseconds(exchange.created_at)
+        if exchange_id is not None:
+            is_same = not is_time_ordered(exchange_id) or milliseconds_of(exchange_id) == milliseconds
+            return exchange_id, exchange.created_at if is_same else timestamp_of(exchange_id)
         number = self._counts.get((exchange.thread_id, milliseconds), 0)
         self._counts[exchange.thread_id, milliseconds] = number + 1
         texts = exchange.user_message, exchange.assistant_message

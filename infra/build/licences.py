@@ -83,8 +83,8 @@ def installed_licence(name: str, policy: Mapping[str, Any]) -> str | None:
         if text.strip() and (expression := _expression(text, names)):
             return expression
     classifiers = [text for text in package.get_all("Classifier") or [] if text.startswith(_CLASSIFIER)]
-    found = [names.get(text.rpartition(" :: ")[2]) for text in classifiers]
-    return " AND ".join(f"({each})" for each in found if each) if found and all(found) else None
+    licences = [names.get(text.rpartition(" :: ")[2]) for text in classifiers]
+    return " AND ".join(f"({each})" for each in licences if each) if licences and all(licences) else None
 
 
 def is_allowed(expression: str, allowed: Container[str | None]) -> bool:

@@ -58,8 +58,8 @@ Ctrl-C stops everything and keeps the data. The functions' logs follow.
 def shown_path(path: Path) -> str:
     """Return a path, relative to the working directory if it is below it, quoted for a shell."""
     absolute, directory = Path(os.path.abspath(path)), Path.cwd()  # noqa: PTH100 - `resolve` would follow links
-    shown = absolute.relative_to(directory) if absolute.is_relative_to(directory) else absolute
-    return shlex.quote(os.fspath(shown))
+    short_path = absolute.relative_to(directory) if absolute.is_relative_to(directory) else absolute
+    return shlex.quote(os.fspath(short_path))
 
 
 def _chat_command(state_dir: Path) -> str:

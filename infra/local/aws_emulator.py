@@ -164,8 +164,8 @@ def with_log_file(emit: Callable[..., None], path: Path) -> Callable[..., None]:
 
     def emit_to_file(function: dict[str, Any], request_id: str, text: str, *rest: Any, **options: Any) -> None:
         name = (function.get("config") or function).get("FunctionName", "")
-        shown = GENERATED_NAME.sub(r"\1", name)
-        lines = "".join(f"{shown} | {line}\n" for line in (text or "").splitlines())
+        short_name = GENERATED_NAME.sub(r"\1", name)
+        lines = "".join(f"{short_name} | {line}\n" for line in (text or "").splitlines())
         with lock:
             emit(function, request_id, text, *rest, **options)
             if lines:

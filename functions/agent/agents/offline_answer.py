@@ -56,8 +56,8 @@ def compose(prompt: str, instructions: str, tool_results: Sequence[tuple[str, st
         parts.append(_reply(prompt.strip(), memory))
     parts.append(_list_messages(memory))
     if memory.preferences:
-        shown = [f"- {_shorten(line, MAX_PREFERENCE_QUOTE)}" for line in memory.preferences[:MAX_PREFERENCES]]
-        parts.append("\n".join([_PREFERENCES, "", *shown]))
+        quotes = [f"- {_shorten(line, MAX_PREFERENCE_QUOTE)}" for line in memory.preferences[:MAX_PREFERENCES]]
+        parts.append("\n".join([_PREFERENCES, "", *quotes]))
     if not any(_INTRODUCTION in content for role, content in memory.messages if role == "assistant"):
         parts.append(_INTRODUCTION)
     return "\n\n".join(parts)
@@ -100,11 +100,11 @@ def _reply_to_question(question: str, memory: VisibleMemory, name: str | None) -
 def _list_messages(memory: VisibleMemory) -> str:
     """Return a list of the user's messages, and of the answers that another model wrote."""
     count = len(memory.user_messages)
-    shown = memory.messages[-MAX_MESSAGES:]
-    quotes = [_list_item(role, content) for role, content in shown if role == "user" or not _OWN.search(content)]
+    latest = memory.messages[-MAX_MESSAGES:]
+    quotes = [_list_item(role, content) for role, content in latest if role == "user" or not _OWN.search(content)]
     if not quotes:
         return _NOTHING
-    if len(shown) < len(memory.messages):
+    if len(latest) < len(memory.messages):
         return "\n".join([f"{_REMEMBERED} {count} messages of yours. The latest:", "", *quotes])
     return "\n".join([f"{_REMEMBERED}:", "", *quotes])
 

@@ -113,12 +113,12 @@ def find_sentences(question: str, texts: Sequence[str]) -> list[str]:
 
     A sentence needs at least half of the keywords.
     """
-    wanted = keywords(question)
+    question_keywords = keywords(question)
     asks_for = next((_PLACE_OR_TIME[word] for word in question.lower().split()[:1] if word in _PLACE_OR_TIME), None)
     scores: dict[str, tuple[int, bool]] = {}
     for sentence in _sentences(texts):
-        matching = len(wanted & keywords(sentence))
-        if matching and 2 * matching >= len(wanted):
+        matching = len(question_keywords & keywords(sentence))
+        if matching and 2 * matching >= len(question_keywords):
             scores[sentence] = (matching, bool(asks_for and asks_for.search(sentence)))
     best = max(scores.values(), default=None)
     return [sentence for sentence, score in scores.items() if score == best][-_MAX_SENTENCES:]

@@ -82,9 +82,9 @@ def status_json(status: BacklogStatus) -> dict[str, Any]:
 
 
 def _preview(message: Message) -> dict[str, Any]:
-    shown = message.to_json()
-    preview = shown["content"][:_PREVIEW_CHARACTERS]
-    return {**{name: shown[name] for name in ("role", "exchange_id", "created_at")}, "preview": preview}
+    fields = message.to_json()
+    preview = fields["content"][:_PREVIEW_CHARACTERS]
+    return {**{name: fields[name] for name in ("role", "exchange_id", "created_at")}, "preview": preview}
 
 
 def _state(answer: object) -> str:

@@ -56,8 +56,8 @@ def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) != len(pairs):
         seen: set[str] = set()
         repeated_name = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]  # adds
-        shown = repeated_name[:100].encode("utf-8", "replace").decode()
-        raise HTTPException(HTTPStatus.BAD_REQUEST, f"{shown}: is in the body twice.")
+        printable_name = repeated_name[:100].encode("utf-8", "replace").decode()
+        raise HTTPException(HTTPStatus.BAD_REQUEST, f"{printable_name}: is in the body twice.")
     return members
 
 

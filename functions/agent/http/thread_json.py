@@ -10,7 +10,7 @@ from shared.models import Thread, format_time
 
 def thread_json(thread: Thread) -> dict[str, Any]:
     """Return a thread as the API's JSON."""
-    shown: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "thread_id": thread.thread_id,
         "user_id": thread.user_id,
         "title": thread.title,
@@ -20,7 +20,7 @@ def thread_json(thread: Thread) -> dict[str, Any]:
     }
     if thread.document_ids is not None:
         count = fit_to_event(thread.document_ids, str)
-        shown["document_ids"] = list(thread.document_ids[:count])
+        fields["document_ids"] = list(thread.document_ids[:count])
         if count < len(thread.document_ids):
-            shown["omitted_documents"] = len(thread.document_ids) - count
-    return shown
+            fields["omitted_documents"] = len(thread.document_ids) - count
+    return fields

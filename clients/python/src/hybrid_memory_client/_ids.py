@@ -71,11 +71,11 @@ class ExchangeIds:
     def observe(self, exchange_ids: Iterable[UUID | None]) -> None:
         """Make later ids sort after these ids. An id whose time is more than 9 s in the future is ignored."""
         with self._lock:
-            most = self._now_ms() + _MAX_AHEAD_MS
+            latest = self._now_ms() + _MAX_AHEAD_MS
             numbers = [
                 each.int
                 for each in exchange_ids
-                if each is not None and is_time_ordered(each) and each.int >> 80 <= most
+                if each is not None and is_time_ordered(each) and each.int >> 80 <= latest
             ]
             self._last = max([self._last, *numbers])
 
@@ -92,9 +92,9 @@ class ExchangeIds:
             server_time = None
         if server_time is None:
             return
-        least, most = server_time - self._clock(), server_time + 1 - sent
+        lowest, highest = server_time - self._clock(), server_time + 1 - sent
         with self._lock:
-            self._offset = max(least, min(most, 0.0))
+            self._offset = max(lowest, min(highest, 0.0))
             if self._last >> 80 > self._now_ms() + _MAX_AHEAD_MS:
                 # The clock was ahead when it generated this id. The service would reject the ids after it.
                 self._last = 0

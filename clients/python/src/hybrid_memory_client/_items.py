@@ -221,9 +221,9 @@ def _join_texts(texts: Sequence[str]) -> str:
 
 def _limit_steps(steps: Sequence[ToolStep]) -> list[dict[str, str]]:
     """Return as many steps as the limit allows. Steps are for display only; the stored items are complete."""
-    shown: list[dict[str, str]] = []
+    steps_as_json: list[dict[str, str]] = []
     for step in steps:
-        shown.append(step.to_json())
-        if _json_size(shown) > _MAX_STEPS_BYTES:
-            return shown[:-1]
-    return shown
+        steps_as_json.append(step.to_json())
+        if _json_size(steps_as_json) > _MAX_STEPS_BYTES:
+            return steps_as_json[:-1]
+    return steps_as_json

@@ -41,9 +41,9 @@ def not_this_api(response: httpx.Response, label: str) -> NotThisApi:
     """Return the exception for a response that this API never sends."""
     media_type = response.headers.get("Content-Type", "no content type")
     location = response.headers.get("Location")
-    found = f"{response.status_code} and {media_type}" + (f", redirected to {location}" if location else "")
+    received = f"{response.status_code} and {media_type}" + (f", redirected to {location}" if location else "")
     return NotThisApi(
-        f"this is not the memory's API: the response to {label} is {found}. Check the base URL with its stage",
+        f"this is not the memory's API: the response to {label} is {received}. Check the base URL with its stage",
         response.status_code,
         detail=detail_of(_json_object(response) or {}),
         content_type=response.headers.get("Content-Type", ""),

@@ -22,8 +22,8 @@ class ToolStep:
 
     def to_json(self) -> dict[str, str]:
         """Return the stored form; a long text is cut."""
-        shown = {"type": self.type, "id": self.id, "name": self.name, "text": self.text[:_MAX_STEP_TEXT]}
-        return {key: value for key, value in shown.items() if value}
+        fields = {"type": self.type, "id": self.id, "name": self.name, "text": self.text[:_MAX_STEP_TEXT]}
+        return {key: value for key, value in fields.items() if value}
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,5 +68,5 @@ def _scalar_error(value: object) -> str | None:
 
 
 def _with_path(path: str, reason: str) -> str:
-    shown = path.lstrip(".").encode(errors="replace").decode()[-_MAX_PATH_LENGTH:]
-    return f"{shown}: {reason}" if shown else reason
+    printable_path = path.lstrip(".").encode(errors="replace").decode()[-_MAX_PATH_LENGTH:]
+    return f"{printable_path}: {reason}" if printable_path else reason

@@ -100,8 +100,8 @@ def _to_step(item: dict[str, Any]) -> ToolStep | None:
         return ToolStep("tool_call", call_id, str(item.get("name") or kind), _text(item.get("arguments")))
     if kind.endswith(("_call_output", "_call_result")):
         output = item.get("output")
-        shown = _text(output) or ("" if output is None else json.dumps(output, ensure_ascii=False, default=str))
-        return ToolStep("tool_result", call_id, text=shown)
+        output_text = _text(output) or ("" if output is None else json.dumps(output, ensure_ascii=False, default=str))
+        return ToolStep("tool_result", call_id, text=output_text)
     return None
 
 
