@@ -80,11 +80,11 @@ def test_the_workflows_role_only_deploys() -> None:
 
 def test_every_action_exists() -> None:
     """AWS knows each action, and each pattern matches at least one action."""
-    known = json.loads((files("cfnlint") / "data" / "AdditionalSpecs" / "Policies.json").read_text())
+    known_actions = json.loads((files("cfnlint") / "data" / "AdditionalSpecs" / "Policies.json").read_text())
     unknown = []
     for action in sorted(_actions(_DEPLOY) | _actions(_STACK)):
         service, _, name = action.lower().partition(":")
-        if not any(fnmatch(each, name) for each in known[service]["Actions"]):
+        if not any(fnmatch(each, name) for each in known_actions[service]["Actions"]):
             unknown.append(action)
     assert unknown == []
 

@@ -45,10 +45,10 @@ def printed_figures(page: str) -> Figures:
     """Return the values of the page docs/cost.md."""
 
     def value(name: str) -> float:
-        found = re.search(rf"^\| {re.escape(name)} \| ([\d,.]+) ", page, re.MULTILINE)
-        if found is None:
+        match = re.search(rf"^\| {re.escape(name)} \| ([\d,.]+) ", page, re.MULTILINE)
+        if match is None:
             raise ValueError(f"docs/cost.md has no row {name!r}")
-        return float(found[1].replace(",", ""))
+        return float(match[1].replace(",", ""))
 
     return Figures(
         value("Redis memory of a measured thread and its user"),

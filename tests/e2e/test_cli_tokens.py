@@ -44,9 +44,9 @@ def test_a_command_without_a_token_is_refused(cli: CommandLine) -> None:
     completed = cli.run("prefs", "get", "ana", code=2)
     assert "401" in completed.stderr
     assert "HYBRID_MEMORY_TOKEN" in completed.stderr
-    found = {each["check"]: each for each in cli.json("doctor", code=None)["findings"]}
-    assert found["token"]["state"] == "fault"
-    assert found["api"]["state"] == "ok"
+    findings = {each["check"]: each for each in cli.json("doctor", code=None)["findings"]}
+    assert findings["token"]["state"] == "fault"
+    assert findings["api"]["state"] == "ok"
 
 
 def test_a_token_authorizes_only_its_user(cli: CommandLine, issuer: Issuer) -> None:
@@ -61,8 +61,8 @@ def test_a_token_authorizes_only_its_user(cli: CommandLine, issuer: Issuer) -> N
     assert json.loads(cli.run("threads", "list", "--json", HYBRID_MEMORY_TOKEN=token).stdout)["items"] == []
     refused = cli.run("prefs", "get", "bob", code=2, HYBRID_MEMORY_TOKEN=token)
     assert "403" in refused.stderr
-    found = json.loads(cli.run("doctor", "--json", code=None, HYBRID_MEMORY_TOKEN=token).stdout)["findings"]
-    assert {each["state"] for each in found if each["check"] == "token"} == {"ok"}
+    findings = json.loads(cli.run("doctor", "--json", code=None, HYBRID_MEMORY_TOKEN=token).stdout)["findings"]
+    assert {each["state"] for each in findings if each["check"] == "token"} == {"ok"}
 
 
 def test_an_operators_token_authorizes_any_user(cli: CommandLine, issuer: Issuer) -> None:

@@ -52,9 +52,9 @@ def test_an_unchanged_template_is_not_updated(
     environment |= {"MEMORY__MAX_THREAD_MESSAGES": "1", "AGENT__MODEL": ""}
 
     outputs = deploy(stack_name, artifacts, environment)
-    again = deploy(stack_name, artifacts, environment)
+    second_outputs = deploy(stack_name, artifacts, environment)
 
-    assert outputs == again
+    assert outputs == second_outputs
     api_id = outputs["ApiUrl"].split("//")[1].split(".")[0]
     api = MemoryApi(f"{deployment.endpoint_url}/_aws/execute-api/{api_id}/local")
     for number in range(2):

@@ -91,7 +91,7 @@ def test_every_command_of_a_page_prints_the_documented_output(
             shell_process.stdin.flush()
             code, printed = _wait(out / f"{number}.code"), (out / f"{number}.out").read_text()
             assert code == "0", f"{position}: {code}\n{printed[-2000:]}"
-            assert command.expects(printed), f"{position}:\n{printed}\nis not\n{command.shown}"
+            assert command.expects(printed), f"{position}:\n{printed}\nis not\n{command.output}"
             # Wait for the drain, because a reader types more slowly than the drain runs.
             queues.wait_empty()
 

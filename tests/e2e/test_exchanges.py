@@ -75,8 +75,8 @@ def test_an_exchange_is_deleted_from_both_layers(
         response = api.send(method, _path(thread_id, ids[1]), json=body)
         assert (response.status_code, response.headers["content-type"]) == (404, "application/problem+json")
         assert api.send(method, _path(thread_id, uuid4()), json=body).status_code == httpx.codes.NOT_FOUND
-    again = {"user_message": "q", "assistant_message": "a", "thread_id": thread_id, "exchange_id": ids[1]}
-    assert api.call("POST", "/invoked", json=again)["durability"] == "none"
+    repeated_body = {"user_message": "q", "assistant_message": "a", "thread_id": thread_id, "exchange_id": ids[1]}
+    assert api.call("POST", "/invoked", json=repeated_body)["durability"] == "none"
 
 
 def test_a_queued_exchange_can_be_deleted(api: MemoryApi, layers: Layers, queues: Queues, thread_id: str) -> None:

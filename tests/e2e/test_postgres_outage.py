@@ -73,7 +73,7 @@ def test_a_new_thread_reports_the_unavailable_layer(
     """The response names the layer and has an answer. An outage is not reported as an empty history."""
     with servers.killed("postgres"):
         response = api.run("Hello", thread_id=thread_id, user_id=user_id)
-        again = api.run("Again", thread_id=thread_id, user_id=user_id)
+        second_answer = api.run("Again", thread_id=thread_id, user_id=user_id)
         health = api.call("GET", "/health")
 
     assert response["memory"] == {
@@ -84,8 +84,8 @@ def test_a_new_thread_reports_the_unavailable_layer(
         "context_tokens": 0,
         "omitted_exchanges": 0,
     }
-    assert "Hello" in remembered(again["response"])
-    assert again["memory"]["source"] == "redis"
+    assert "Hello" in remembered(second_answer["response"])
+    assert second_answer["memory"]["source"] == "redis"
     assert (health["status"], health["redis"], health["postgres"]) == ("degraded", "ok", "unavailable")
     layers.wait_stored(thread_id, 4)
     assert eventually(lambda: _healthy_recall(api, thread_id))["source"] in {"redis", "postgres"}

@@ -66,4 +66,4 @@ def _run(command: Command, environment: dict[str, str], directory: Path) -> None
         check=False,
     )
     assert completed.returncode == 0, f"{command.text}\n{completed.stdout}{completed.stderr}"
-    assert command.expects(completed.stdout), f"{command.text}\n{completed.stdout}\nis not\n{command.shown}"
+    assert command.expects(completed.stdout), f"{command.text}\n{completed.stdout}\nis not\n{command.output}"

@@ -120,11 +120,11 @@ def test_messages_added_meanwhile_are_on_later_pages(api: MemoryApi, thread_id: 
     first = api.messages(thread_id, limit=4)
     api.invoked("question 3", "answer 3", thread_id=thread_id)
 
-    rest = api.messages(thread_id, limit=50, cursor=first["next_cursor"])
+    next_page = api.messages(thread_id, limit=50, cursor=first["next_cursor"])
 
-    contents = [item["content"] for item in first["items"] + rest["items"]]
+    contents = [item["content"] for item in first["items"] + next_page["items"]]
     assert contents == [text for number in range(4) for text in (f"question {number}", f"answer {number}")]
-    assert rest["next_cursor"] is None
+    assert next_page["next_cursor"] is None
 
 
 def test_undrained_messages_are_read(api: MemoryApi, queues: Queues, thread_id: str, user_id: str) -> None:

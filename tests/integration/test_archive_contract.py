@@ -61,8 +61,8 @@ def test_threads_are_listed_by_last_use(archive: Archive) -> None:
     archive.store([exchange(1, "t1", "ana", created_at=MOMENT + timedelta(seconds=9)), exchange(0, "other", "bob")])
     (first, place), (second, _) = archive.threads("ana", 2, None)
     assert (first.thread_id, second.thread_id, first.message_count, first.document_ids) == ("t1", "t3", 4, None)
-    rest = archive.threads("ana", 9, place)
-    assert [thread.thread_id for thread, _ in rest] == ["t3", "t2"]
+    next_page = archive.threads("ana", 9, place)
+    assert [thread.thread_id for thread, _ in next_page] == ["t3", "t2"]
 
 
 def test_thread_returns_a_thread_with_its_documents_or_none(archive: Archive) -> None:

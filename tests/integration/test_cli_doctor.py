@@ -53,8 +53,8 @@ class Setup:
 
     def arn(self, url: str) -> str:
         """Return a queue's ARN."""
-        found = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
-        return str(found["Attributes"]["QueueArn"])
+        attributes = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        return str(attributes["Attributes"]["QueueArn"])
 
     def drained_by(self, url: str, timeout: int, **mapping: Any) -> None:
         """Create a function that reads from a queue."""
@@ -86,23 +86,23 @@ def _doctor(directory: Path, code: int, **urls: str) -> dict[str, dict[str, Any]
         result = CliRunner().invoke(app, ["doctor", "--json", *options])
         plain = CliRunner().invoke(app, ["doctor", *options])
     assert (result.exit_code, plain.exit_code) == (code, code), result.output
-    found = {each["check"]: each for each in json.loads(result.stdout)["findings"]}
-    for each in found.values():
+    findings = {each["check"]: each for each in json.loads(result.stdout)["findings"]}
+    for each in findings.values():
         assert (each["state"] in {"ok", "skipped"}) or each["advice"], each
         assert each["check"] in plain.stdout
         assert (each["advice"] or "") in plain.stdout
-    return found
+    return findings
 
 
-def _states(found: dict[str, dict[str, Any]]) -> dict[str, str]:
-    return {check: each["state"] for check, each in found.items() if each["state"] not in {"ok", "skipped"}}
+def _states(findings: dict[str, dict[str, Any]]) -> dict[str, str]:
+    return {check: each["state"] for check, each in findings.items() if each["state"] not in {"ok", "skipped"}}
 
 
 def test_doctor_skips_layers_without_an_address(tmp_path: Path) -> None:
     """`doctor` skips each layer without an address and names the missing option. The exit code is 3."""
-    found = _doctor(tmp_path, 3)
-    assert [each["state"] for each in found.values()] == ["ok", "ok", *["skipped"] * 4]
-    assert "--redis-url or REDIS__HOST" in found["port of redis"]["found"]
+    findings = _doctor(tmp_path, 3)
+    assert [each["state"] for each in findings.values()] == ["ok", "ok", *["skipped"] * 4]
+    assert "--redis-url or REDIS__HOST" in findings["port of redis"]["found"]
 
 
 def test_doctor_accepts_queues_with_the_templates_settings(setup: Setup, tmp_path: Path) -> None:
@@ -123,15 +123,15 @@ def test_doctor_finds_every_wrong_setting_of_the_queues(setup: Setup, tmp_path: 
     dead, live = setup.queue("dead"), setup.queue("live", VisibilityTimeout="30")
     setup.drained_by(live, 15, BatchSize=10)
     setup.send(dead, "x")
-    found = _doctor(tmp_path, 1, endpoint_url=setup.endpoint, queue_url=live, dlq_url=dead)
-    assert _states(found) == {
+    findings = _doctor(tmp_path, 1, endpoint_url=setup.endpoint, queue_url=live, dlq_url=dead)
+    assert _states(findings) == {
         "redrive policy": "fault",
         "dead letters' retention": "fault",
         "dead letters": "warning",
         "partial batches": "fault",
         "visibility timeout": "warning",
     }
-    assert "90 s or more" in found["visibility timeout"]["advice"]
+    assert "90 s or more" in findings["visibility timeout"]["advice"]
 
 
 def test_doctor_finds_a_queue_without_an_event_source(setup: Setup, tmp_path: Path) -> None:
@@ -142,8 +142,8 @@ def test_doctor_finds_a_queue_without_an_event_source(setup: Setup, tmp_path: Pa
     dead = setup.queue("dead", MessageRetentionPeriod="1209600")
     policy = json.dumps({"deadLetterTargetArn": setup.arn(dead), "maxReceiveCount": 10})
     live = setup.queue("live", RedrivePolicy=policy)
-    found = _doctor(tmp_path, 1, endpoint_url=setup.endpoint, queue_url=live, dlq_url=dead)
-    assert _states(found) == {"redrive policy": "warning", "event source": "fault"}
+    findings = _doctor(tmp_path, 1, endpoint_url=setup.endpoint, queue_url=live, dlq_url=dead)
+    assert _states(findings) == {"redrive policy": "warning", "event source": "fault"}
     assert _states(_doctor(tmp_path, 3, endpoint_url=setup.endpoint, queue_url=f"{live}-no")) == {
         "queue": "unreachable"
     }
@@ -161,8 +161,8 @@ def test_doctor_warns_about_an_eviction_policy_and_a_filled_outbox(
     redis_client.config_set("maxmemory-policy", "allkeys-lru")
     redis_client.config_set("maxmemory", "100mb")
     try:
-        found = _doctor(tmp_path, 1, redis_url=valkey.url)
-        assert _states(found) == {"redis eviction": "warning", "outbox": "warning"}
+        findings = _doctor(tmp_path, 1, redis_url=valkey.url)
+        assert _states(findings) == {"redis eviction": "warning", "outbox": "warning"}
     finally:
         redis_client.config_set("maxmemory-policy", "noeviction")
         redis_client.config_set("maxmemory", "0")
@@ -185,17 +185,17 @@ def test_doctor_finds_an_outdated_schema_and_a_stopped_sweep(
     assert _states(_doctor(tmp_path, 1, database_url=database_url)) == {"sweep": "fault"}
     real_archive().heartbeat()
     database.execute("revoke insert on messages from memory")
-    found = _doctor(tmp_path, 1, database_url=database_url)
-    assert _states(found) == {"postgres writes": "fault"}
-    assert "42501: permission denied for table messages" in found["postgres writes"]["found"]
-    found = _doctor(tmp_path, 1, database_url=new_database())
-    assert _states(found) == {"migrations": "fault"}
-    assert found["migrations"]["advice"] == "Run hybrid-memory migrate up."
+    findings = _doctor(tmp_path, 1, database_url=database_url)
+    assert _states(findings) == {"postgres writes": "fault"}
+    assert "42501: permission denied for table messages" in findings["postgres writes"]["found"]
+    findings = _doctor(tmp_path, 1, database_url=new_database())
+    assert _states(findings) == {"migrations": "fault"}
+    assert findings["migrations"]["advice"] == "Run hybrid-memory migrate up."
 
 
 def test_doctor_reports_ports_without_a_server(tmp_path: Path) -> None:
     """`doctor` reports ports without a server as unreachable and runs the other checks."""
-    found = _doctor(
+    findings = _doctor(
         tmp_path,
         3,
         api_url="http://127.0.0.1:1/x",
@@ -203,8 +203,8 @@ def test_doctor_reports_ports_without_a_server(tmp_path: Path) -> None:
         database_url="postgresql://me:secret@127.0.0.1:1/x",
         queue_url="http://127.0.0.1:1/x",
     )
-    assert _states(found) == {f"port of {name}": "unreachable" for name in ("api", "redis", "database", "queue")}
-    assert "secret" not in json.dumps(found)
+    assert _states(findings) == {f"port of {name}": "unreachable" for name in ("api", "redis", "database", "queue")}
+    assert "secret" not in json.dumps(findings)
 
 
 def test_doctor_reports_a_server_of_another_protocol(
@@ -229,5 +229,5 @@ def test_doctor_does_not_mix_a_local_stack_with_another_deployment(valkey: Valke
     """An option names an API. `doctor` does not check the Redis of a local stack with another API."""
     (tmp_path / ".local").mkdir()
     (tmp_path / ".local" / "stack.json").write_text(json.dumps({"redis_url": valkey.url, "api_url": "http://x"}))
-    found = _doctor(tmp_path, 3, api_url="http://127.0.0.1:1/x")
-    assert found["redis"]["state"] == "skipped"
+    findings = _doctor(tmp_path, 3, api_url="http://127.0.0.1:1/x")
+    assert findings["redis"]["state"] == "skipped"

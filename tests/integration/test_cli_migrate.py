@@ -48,8 +48,8 @@ def test_up_runs_all_pending_migrations(new_database: Callable[..., str]) -> Non
 def test_a_schema_of_a_newer_release_is_not_changed(database_url: str, database: psycopg.Connection) -> None:
     """A newer release has migrated the database. The command reports this and does not change the schema."""
     database.execute("update alembic_version set version_num = '9999'")
-    found = _run_json("status", "--database-url", database_url, code=1)
-    assert (found["current"], found["is_known"], found["pending"]) == ("9999", False, [])
+    schema = _run_json("status", "--database-url", database_url, code=1)
+    assert (schema["current"], schema["is_known"], schema["pending"]) == ("9999", False, [])
     result = _run("up", "--database-url", database_url)
     assert result.exit_code == 1
     assert "revision is unknown" in result.stderr

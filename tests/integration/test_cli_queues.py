@@ -107,8 +107,8 @@ def test_listing_dead_letters_changes_nothing(queues: tuple[QueueAdmin, QueueAdm
     first = answer["items"][0]
     assert (first["reason"], first["thread_id"], first["receive_count"]) == ("[red]", "thread 0", 0)
     assert "q0" not in json.dumps(answer)
-    shown = _run_json("dlq", "show", first["message_id"])
-    assert (shown["body"], shown["attributes"]) == (bodies[0], {"reason": "[red]"})
+    dead_letter = _run_json("dlq", "show", first["message_id"])
+    assert (dead_letter["body"], dead_letter["attributes"]) == (bodies[0], {"reason": "[red]"})
     assert _run_json("dlq", "show", first["exchange_id"])["message_id"] == first["message_id"]
     plain = _run("dlq", "list", "-v")
     assert "q0" not in plain.output

@@ -64,8 +64,8 @@ def _listed(client: redis.Redis) -> list[str]:
 
 
 def _rows(database: psycopg.Connection) -> list[tuple[str, int]]:
-    found = database.execute("select content, revision from messages order by order_key, position").fetchall()
-    return [(content, revision) for content, revision in found]
+    rows = database.execute("select content, revision from messages order by order_key, position").fetchall()
+    return [(content, revision) for content, revision in rows]
 
 
 def _revised(created: Exchange, revision: int) -> Exchange:

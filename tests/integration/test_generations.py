@@ -132,8 +132,8 @@ def test_one_process_seals_a_list_for_all(
     valkey.kill()
     valkey.start()
     assert [_source(process()) for _ in range(3)] == ["redis", "redis", "redis"]
-    (found,) = [process().cache.read("t", None)]
-    assert found.is_sealed
+    (cached,) = [process().cache.read("t", None)]
+    assert cached.is_sealed
 
 
 # - refused writes ---
@@ -408,11 +408,11 @@ def test_a_new_generation_is_later_although_redis_clock_was_set(
     assert cache.read("t", None).state.generation == before
     refill(cache, "t", Window([exchange(0)], is_all=True))
     cache._failed_at = time.monotonic()
-    found = cache.read("t", None)
-    assert found.state.generation is not None
-    assert float(found.state.generation) > float(before)
-    assert not found.is_sealed
-    assert found.token is not None
+    cached = cache.read("t", None)
+    assert cached.state.generation is not None
+    assert float(cached.state.generation) > float(before)
+    assert not cached.is_sealed
+    assert cached.token is not None
 
 
 def test_readers_detect_keys_that_expired_by_a_wrong_clock(
@@ -449,11 +449,11 @@ def test_a_generation_of_a_server_with_a_slow_clock_is_later(
     Redis may lack the deletions of exchanges that were accepted before `suspect_until`, here about the current time.
     """
     redis_client.hset("memory:epoch", mapping={"doubt": f"{time.time() + 2 * 86_400:.6f}", "identity": "another"})
-    found = real_cache().read("t", None)
-    assert found.state.generation is not None
-    assert float(found.state.generation) > time.time() + 86_400
-    assert found.state.suspect_until is not None
-    assert time.time() < found.state.suspect_until < time.time() + 60
+    cached = real_cache().read("t", None)
+    assert cached.state.generation is not None
+    assert float(cached.state.generation) > time.time() + 86_400
+    assert cached.state.suspect_until is not None
+    assert time.time() < cached.state.suspect_until < time.time() + 60
 
 
 # - a loss between the two round trips of a read ---
@@ -507,7 +507,7 @@ def test_a_sealed_list_is_discarded_after_a_loss_in_the_second_round_trip(
     _append(memory, 0)
     assert memory.cache.read("t", "ana").is_sealed
     lose_between_round_trips()
-    found = memory.cache.peek("t")
-    assert (found.is_sealed, list(found.messages), found.undrained) == (False, [], [])
-    assert (found.token, found.state.lost_at) == (None, None)
+    cached = memory.cache.peek("t")
+    assert (cached.is_sealed, list(cached.messages), cached.undrained) == (False, [], [])
+    assert (cached.token, cached.state.lost_at) == (None, None)
     assert _load(process()) == ([], ["queue"])

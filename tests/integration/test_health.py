@@ -47,8 +47,8 @@ def health(load: Callable[[str], ModuleType]) -> Health:
     def ask() -> dict[str, str]:
         answer = agent.handler(event, context)
         assert answer["statusCode"] == 200
-        found: dict[str, str] = json.loads(answer["body"])
-        return found
+        states: dict[str, str] = json.loads(answer["body"])
+        return states
 
     return ask
 

@@ -134,8 +134,8 @@ def test_each_connection_to_postgres_uses_a_new_token(
     try:
         for _ in range(2):
             for _ in range(2):
-                found = connection.run(lambda c: c.execute("select current_user as name").fetchone())
-                assert found == {"name": "functions"}
+                row = connection.run(lambda c: c.execute("select current_user as name").fetchone())
+                assert row == {"name": "functions"}
             with admin(postgres) as operator:
                 operator.execute(
                     "select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'functions'"

@@ -105,11 +105,11 @@ def test_a_repeated_request_fails_until_the_drain_has_stored_a_lost_key(world: W
     world.drain()
     for _ in range(3):
         # The failed requests released their keys, so each request is answered at once.
-        again = _run(process)
-        assert again.is_replayed
-        assert {**again.answer, "memory": first["memory"]} == first
-        assert again.answer["memory"].keys() == first["memory"].keys()
-        assert again.answer["memory"]["durability"] == "postgres"
+        repeated = _run(process)
+        assert repeated.is_replayed
+        assert {**repeated.answer, "memory": first["memory"]} == first
+        assert repeated.answer["memory"].keys() == first["memory"].keys()
+        assert repeated.answer["memory"]["durability"] == "postgres"
     assert len(world.archive().window("t", 9).exchanges) == 1
     assert not _run(process, key="other").is_replayed
 
@@ -178,11 +178,11 @@ def test_redis_that_refuses_writes_still_has_its_keys(world: World) -> None:
     first = _run(process).answer
     world.redis.config_set("maxmemory", 1)
     try:
-        again = _run(world.process())
+        repeated = _run(world.process())
     finally:
         world.redis.config_set("maxmemory", 0)
-    assert again.is_replayed
-    assert again.answer["exchange_id"] == first["exchange_id"]
+    assert repeated.is_replayed
+    assert repeated.answer["exchange_id"] == first["exchange_id"]
 
 
 def test_a_repeated_request_fails_until_the_sweep_stores_its_exchange(world: World) -> None:
@@ -261,5 +261,5 @@ def test_a_repeated_request_gets_the_exchange_id_of_an_ended_process(
         first = _run(world.process()).answer
     # Simulate the end of the lease.
     world.redis.delete(*world.redis.keys("idempotency:*[0-9a-f][0-9a-f]"))
-    again = _run(world.process(AWAY)).answer
-    assert again["exchange_id"] == first["exchange_id"]
+    repeated = _run(world.process(AWAY)).answer
+    assert repeated["exchange_id"] == first["exchange_id"]

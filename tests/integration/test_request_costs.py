@@ -225,14 +225,12 @@ def test_a_request_costs_no_more_than_its_limits(
     """A request needs exactly the round trips of its `Cost`, and not more calls and files than its `Cost`."""
     if case.is_expired:
         redis_client.delete(f"thread:{KNOWN}:messages")
-    found, most = (
-        counted_process.cost(lambda: case.ask(counted_process)),
-        case.tokens if counted_process.headers else case.open,
-    )
+    cost = counted_process.cost(lambda: case.ask(counted_process))
+    limit = case.tokens if counted_process.headers else case.open
     called = "\n".join(f"{file} {name}" for file, name in counted_process.calls.names)
-    assert found[2:] == most[2:], (found, called)
-    assert found.calls <= most.calls + _SLACK, (found, called)
-    assert found.files <= most.files + _MORE_FILES, (found, sorted(counted_process.calls.files))
+    assert cost[2:] == limit[2:], (cost, called)
+    assert cost.calls <= limit.calls + _SLACK, (cost, called)
+    assert cost.files <= limit.files + _MORE_FILES, (cost, sorted(counted_process.calls.files))
 
 
 def test_a_hit_stays_within_the_goals_of_calls_and_files(counted_process: CountedProcess) -> None:

@@ -105,12 +105,12 @@ def _run_operations(connection: PostgresConnection) -> list[object]:
         for number in range(3)
     ]
     stored = archive.store(created)
-    again = archive.store(created[:1])
+    repeated = archive.store(created[:1])
     key = keys.acquire("key", "hash", UUID(int=1))
     found = [
         stored.stored,
-        again.duplicates,
-        again.effective,
+        repeated.duplicates,
+        repeated.effective,
         archive.window("t", 50).exchanges,
         archive.window("t", 50).exchanges[0].created_at.tzinfo,
         archive.messages("t", 2, None, descending=True),

@@ -217,11 +217,11 @@ def test_batches_of_any_size_need_the_same_number_of_statements(counted: tuple[C
             proxy.reset()
             archive.store(batch)
             numbers.append(len(proxy.statements()))
-    new, again = numbers[::2], numbers[1::2]
+    new, repeated = numbers[::2], numbers[1::2]
     assert new == [new[0]] * 3
-    assert again == [again[0]] * 3
+    assert repeated == [repeated[0]] * 3
     # A new batch needs begin, lock, store and commit. A repeated batch also looks up its duplicates.
-    assert (new[0], again[0]) == (4, 5)
+    assert (new[0], repeated[0]) == (4, 5)
 
 
 def test_a_window_of_a_long_thread_is_one_page(archive: PostgresArchive, database: psycopg.Connection) -> None:

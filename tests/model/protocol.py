@@ -270,16 +270,16 @@ class Model:
         cached = process.cached or CachedList()
         cutoff = max(process.cutoff, process.stored_cutoff)
         uncached = NONE if self.is_complete(cached, process.known_generation) else process.window | process.undrained
-        found = cached.entries | uncached
-        shown = newest(frozenset(each for each in found if each > cutoff), self.rules.window)
+        known_exchanges = cached.entries | uncached
+        result = newest(frozenset(each for each in known_exchanges if each > cutoff), self.rules.window)
         deleted_since = max(world.cutoff, world.redis.cutoff)
         required = frozenset(each for each in process.required if each > deleted_since)
-        has_whole_thread = len(shown) < self.rules.window
-        lacking = {each for each in required - shown if has_whole_thread or each > min(shown)}
+        has_whole_thread = len(result) < self.rules.window
+        lacking = {each for each in required - result if has_whole_thread or each > min(result)}
         if lacking and not process.is_degraded:
-            raise ViolationError(f"{process.name} gets {sorted(shown)} without {sorted(lacking)}")
-        if shown & process.forbidden:
-            raise ViolationError(f"{process.name} gets the deleted {sorted(shown & process.forbidden)}")
+            raise ViolationError(f"{process.name} gets {sorted(result)} without {sorted(lacking)}")
+        if result & process.forbidden:
+            raise ViolationError(f"{process.name} gets the deleted {sorted(result & process.forbidden)}")
 
     def append_exchange(self, world: World, process: Process) -> Iterator[tuple[World, Process]]:
         """Run a step of a turn that stores its exchange."""

@@ -213,7 +213,7 @@ class World:
 
     def rows(self, threads: Sequence[str]) -> list[MessageRow]:
         """Return the rows of threads in L2. Each thread's rows are in thread order."""
-        found = self.database.execute(
+        rows = self.database.execute(
             "select c.thread_id, m.exchange_id::text, m.position, m.role, m.content,"
             " to_char(m.created_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') as created_at,"
             ' m.order_key::text as "order"'
@@ -221,23 +221,23 @@ class World:
             " where c.thread_id = any(%s) order by c.thread_id, m.order_key, m.position",
             (list(threads),),
         )
-        return [MessageRow(**row) for row in found]
+        return [MessageRow(**row) for row in rows]
 
     def cutoffs(self, threads: Sequence[str], users: Sequence[str]) -> dict[str, str]:
         """Return the cutoffs of threads and users."""
-        found = self.database.execute(
+        rows = self.database.execute(
             "select thread_id as name, cutoff::text from thread_tombstones where thread_id = any(%s) union all"
             " select user_id, cutoff::text from user_tombstones where user_id = any(%s)",
             (list(threads), list(users)),
         )
-        return {row["name"]: row["cutoff"] for row in found}
+        return {row["name"]: row["cutoff"] for row in rows}
 
     def is_exchange_deleted(self, thread: str, exchange_id: UUID | None) -> bool:
         """Return whether the exchange was deleted from the thread."""
-        found = self.database.execute(
+        rows = self.database.execute(
             "select from exchange_tombstones where thread_id = %s and exchange_id = %s", (thread, exchange_id)
         )
-        return found.rowcount > 0
+        return rows.rowcount > 0
 
     def is_deletion_cached(self, thread: str, user: str | None) -> bool:
         """Return whether Redis has every deletion of the thread and of its user that PostgreSQL has."""
@@ -248,11 +248,11 @@ class World:
     def redis_values(self) -> dict[str, str]:
         """Return the values of all keys in Redis as text."""
         kinds = {"list": lambda key: self.client.lrange(key, 0, -1), "hash": self.client.hgetall}
-        found = {}
+        rows = {}
         for key in self.client.scan_iter(count=1000):
             read = kinds.get(str(self.client.type(key)))
-            found[str(key)] = str(read(key)) if read else str(key)
-        return found
+            rows[str(key)] = str(read(key)) if read else str(key)
+        return rows
 
     def exchange_of(self, text: str) -> Exchange:
         """Return the last exchange with this text."""

@@ -78,9 +78,9 @@ class ChatPage:
     @property
     def thread_id(self) -> str:
         """Return the thread id in the URL."""
-        found = re.search(r"#thread=(.+)$", self.page.url)
-        assert found, self.page.url
-        return found[1]
+        match = re.search(r"#thread=(.+)$", self.page.url)
+        assert match, self.page.url
+        return match[1]
 
     def panel(self, title: str | re.Pattern[str]) -> Locator:
         """Return a part of the inspector."""

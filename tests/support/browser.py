@@ -46,8 +46,8 @@ def run_chromium() -> Iterator[Browser]:
 
 def axe_violations(page: Page) -> list[str]:
     """Return the accessibility problems that axe finds on a page."""
-    found = Axe().run(page).response["violations"]
-    return [f"{each['id']}: {node['target']} {node['failureSummary']}" for each in found for node in each["nodes"]]
+    violations = Axe().run(page).response["violations"]
+    return [f"{each['id']}: {node['target']} {node['failureSummary']}" for each in violations for node in each["nodes"]]
 
 
 def scrolls_sideways(page: Page) -> bool:

@@ -28,13 +28,13 @@ class Command:
 
     line: int
     text: str
-    shown: str
+    output: str
 
     def expects(self, output: str) -> bool:
         """Return whether the output equals the documented output, except for ids, times, cut parts and line breaks."""
-        if not self.shown:
+        if not self.output:
             return True
-        documented, pattern, end = _without_whitespace(self.shown), "", 0
+        documented, pattern, end = _without_whitespace(self.output), "", 0
         for found in _VARIABLE.finditer(documented):
             pattern += re.escape(documented[end : found.start()]) + _VALUE_PATTERNS[str(found.lastgroup)]
             end = found.end()
@@ -83,19 +83,19 @@ def _sh_commands(block: Block) -> Iterator[Command]:
 
 
 def _console_commands(block: Block) -> Iterator[Command]:
-    entered, first_line, shown = "", block.line, list[str]()
+    entered, first_line, output = "", block.line, list[str]()
     for number, line in enumerate(block.body.splitlines(), start=block.line):
         if entered and not _is_complete(entered):
             entered += f"\n{line}"
         elif line.startswith("$ "):
             if entered:
-                yield Command(first_line, entered, "\n".join(shown))
-            entered, first_line, shown = line.removeprefix("$ "), number, []
+                yield Command(first_line, entered, "\n".join(output))
+            entered, first_line, output = line.removeprefix("$ "), number, []
         else:
             assert entered, f"line {number}: output before any command"
-            shown.append(line)
+            output.append(line)
     if entered:
-        yield Command(first_line, entered, "\n".join(shown))
+        yield Command(first_line, entered, "\n".join(output))
 
 
 def _is_complete(entered: str) -> bool:

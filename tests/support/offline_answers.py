@@ -25,15 +25,15 @@ def remembered(response: str) -> list[str]:
     assert is_offline_answer(response), response
     if NO_MESSAGES in response:
         return []
-    found = _MESSAGES.search(response)
-    assert found, response
-    return _MESSAGE.findall(found[1])
+    match = _MESSAGES.search(response)
+    assert match, response
+    return _MESSAGE.findall(match[1])
 
 
 def followed_preferences(response: str) -> list[str]:
     """Return the preferences that an answer lists, each as `name: value`."""
-    found = _PREFERENCES.search(response)
-    return [line.removeprefix("- ") for line in found[1].splitlines()] if found else []
+    match = _PREFERENCES.search(response)
+    return [line.removeprefix("- ") for line in match[1].splitlines()] if match else []
 
 
 def used_tool(name: str, result: str = "") -> str:

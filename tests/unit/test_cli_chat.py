@@ -131,19 +131,19 @@ def _chat(url: str, typed: list[str], directory: Path) -> tuple[int, str]:
 
 def test_a_conversation_goes_on_until_ctrl_d(url: str, tmp_path: Path) -> None:
     """Each line is a message, also after an error. The arrow keys repeat messages of the previous conversation."""
-    code, shown = _chat(url, ["first\n", "\n", "refuse\n", "second\n", "\x04"], tmp_path)
+    code, output = _chat(url, ["first\n", "\n", "refuse\n", "second\n", "\x04"], tmp_path)
     assert code == 0
-    assert "Ctrl-D ends the conversation." in shown
+    assert "Ctrl-D ends the conversation." in output
     # Markdown is rendered, so the asterisks are gone.
-    assert "You said first" in shown
-    assert "You said second" in shown
-    assert shown.count("(memory from Redis, stored in the queue)") == 2
-    assert "Error: The API answered 422: refused" in shown
+    assert "You said first" in output
+    assert "You said second" in output
+    assert output.count("(memory from Redis, stored in the queue)") == 2
+    assert "Error: The API answered 422: refused" in output
     history = tmp_path / "hybrid-memory" / "chat_history"
     assert history.read_text().splitlines() == ["first", "refuse", "second"]
     assert stat.S_IMODE(history.stat().st_mode) == 0o600
-    code, shown = _chat(url, ["\x1b[A\n", "\x04"], tmp_path)
-    assert (code, "You said second" in shown) == (0, True)
+    code, output = _chat(url, ["\x1b[A\n", "\x04"], tmp_path)
+    assert (code, "You said second" in output) == (0, True)
 
 
 def test_a_conversation_needs_no_history_file(url: str, tmp_path: Path) -> None:

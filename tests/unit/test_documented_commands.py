@@ -45,7 +45,7 @@ def test_commands_are_found(page: Path) -> None:
     first, second = blocks(page)
     assert [(command.line, command.text) for command in first.commands] == [(4, 'one "a\nb" \\\n  c'), (9, "two")]
     assert (first.reason, second.reason) == (None, "needs Docker")
-    assert [(command.text, command.shown) for command in second.commands] == [
+    assert [(command.text, command.output) for command in second.commands] == [
         ("three", "out\n  put"),
         ("four 'x\n  y'", ""),
     ]

@@ -65,10 +65,10 @@ def failover(system: BenchSystem) -> Iterator[Figure]:
         list(pool.map(lambda memory: Turn(memory, _HOT, None).recall(), memories))
         hot = _queries(memories) - hot
         first, queries = _read(pool, memories, names)
-        again, queries_again = _read(pool, memories, some)
+        second_read, queries_again = _read(pool, memories, some)
     described = f"of {len(names):,} threads by {_PROCESSES} processes"
     yield _figure(f"read {described}, after a failover", first, sealed)
-    yield _figure("read some of them again", again, sealed)
+    yield _figure("read some of them again", second_read, sealed)
     per_thread = queries / len(names)
     maximum = Goal(_QUERIES, "x")
     yield Figure(f"PostgreSQL queries of these {len(names):,} reads", f"{queries:,}", "", None, per_thread, maximum)
@@ -104,9 +104,9 @@ def _read(pool: ThreadPoolExecutor, memories: Sequence[Memory], names: Sequence[
 
     def read(index: int) -> None:
         for name in shuffled[index::_PROCESSES]:
-            found = Turn(memories[index], name, None).recall()
-            if len(found.messages) != 2 or found.degraded:
-                raise RuntimeError(f"{name} was read as {found}")
+            recall = Turn(memories[index], name, None).recall()
+            if len(recall.messages) != 2 or recall.degraded:
+                raise RuntimeError(f"{name} was read as {recall}")
 
     started = time.perf_counter()
     list(pool.map(read, range(_PROCESSES)))

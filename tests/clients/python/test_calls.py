@@ -118,8 +118,8 @@ def test_an_import_has_an_id_of_its_time(make_client: MakeClient) -> None:
     assert first == repeated
     assert first["created_at"] == "2020-05-06T09:08:09.123456+02:00"
     for body in (first, second):
-        made = UUID(body["exchange_id"])
-        assert (made.version, made.int >> 80) == (7, int(created_at.timestamp() * 1000))
+        sent_id = UUID(body["exchange_id"])
+        assert (sent_id.version, sent_id.int >> 80) == (7, int(created_at.timestamp() * 1000))
     assert first["exchange_id"] < second["exchange_id"]
     assert own["exchange_id"] == str(UUID(int=5))
     assert client.new_id().int >> 80 > int(created_at.timestamp() * 1000)
