@@ -48,7 +48,7 @@ def enter_user_namespace(libc: ctypes.CDLL, uid: int, gid: int) -> None:
             os.close(handle)
 
 
-def drop_to(libc: ctypes.CDLL, uid: int, gid: int, *, keep_access: bool) -> None:
+def change_user(libc: ctypes.CDLL, uid: int, gid: int, *, keep_access: bool) -> None:
     """Become `uid` permanently. With `keep_access`, the process can still read and write all files, like root."""
     if keep_access:
         _check(libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0))
@@ -64,7 +64,7 @@ def drop_to(libc: ctypes.CDLL, uid: int, gid: int, *, keep_access: bool) -> None
     _check(libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_OVERRIDE, 0, 0))
 
 
-def die_with_parent(libc: ctypes.CDLL, parent: int) -> None:
+def end_with_parent(libc: ctypes.CDLL, parent: int) -> None:
     """Request a SIGKILL when the parent ends. Call this last, because a change of user clears the request."""
     _check(libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0))
     if os.getppid() != parent:
@@ -86,9 +86,9 @@ def main() -> None:
         if arguments.kind == "namespace":
             enter_user_namespace(libc, arguments.uid, arguments.gid)
         elif arguments.kind != "same":
-            drop_to(libc, arguments.uid, arguments.gid, keep_access=arguments.kind == "capable")
+            change_user(libc, arguments.uid, arguments.gid, keep_access=arguments.kind == "capable")
         if arguments.parent and sys.platform == "linux":
-            die_with_parent(libc, arguments.parent)
+            end_with_parent(libc, arguments.parent)
     except OSError as error:
         sys.stderr.write(f"launch: cannot become {arguments.kind} {arguments.uid}: {error}\n")
         os._exit(EXIT_CANNOT_BECOME)

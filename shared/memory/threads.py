@@ -126,7 +126,7 @@ class Threads:
             for message in self._cached_messages(thread_id, cached, owner)
             if message.order is not None
             and message.revision > stored_revisions.get((message.exchange_id, message.role), -1)
-            and _is_beyond(message, after, descending=descending)
+            and _is_after_position(message, after, descending=descending)
         ]
         newer_ids = {message.exchange_id for message in self._not_deleted(thread_id, only_cached, degraded)}
         only_cached = [message for message in only_cached if message.exchange_id in newer_ids]
@@ -314,7 +314,8 @@ def _position(message: Message) -> tuple[UUID, int]:
     return message.order or UUID(int=0), int(message.role != "user")
 
 
-def _is_beyond(message: Message, after: MessagePosition | None, *, descending: bool) -> bool:
+def _is_after_position(message: Message, after: MessagePosition | None, *, descending: bool) -> bool:
+    """Return whether a message comes after a position in the order of the page; True without a position."""
     if after is None:
         return True
     position, start = _position(message), (after.order, after.position)
