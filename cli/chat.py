@@ -73,7 +73,7 @@ def chat(
     if is_conversation and as_json:
         raise typer.BadParameter("--json needs PROMPT or a piped input.")
     turn = _Turn(connect.api(deployment), thread or f"chat-{uuid4().hex[:12]}", user, agent)
-    text = None if is_conversation else prompt if prompt is not None else _piped()
+    text = None if is_conversation else prompt if prompt is not None else _read_input()
     print_endpoints(deployment)
     if text is None:
         _converse(turn)
@@ -120,7 +120,7 @@ class _Turn:
         return result
 
 
-def _piped() -> str:
+def _read_input() -> str:
     """Return the whole input.
 
     Raises:

@@ -24,7 +24,7 @@ Paired = ImportedExchange | ImportedPreferences | ImportedThread | NotImported |
 
 
 @dataclass(slots=True)
-class _Open:
+class _UnfinishedExchange:
     """An exchange that may get more messages."""
 
     first: ImportedMessage
@@ -43,22 +43,22 @@ def pair_messages(items: Iterable[Item]) -> Iterator[Paired]:
     missing, the exchange has an empty text instead. A message of another role (`system`, `tool`) becomes metadata of
     the exchange in which it occurs. Messages with different exchange ids never form one exchange.
     """
-    threads: dict[str, _Open] = {}
+    threads: dict[str, _UnfinishedExchange] = {}
     for item in items:
         if not isinstance(item, ImportedMessage):
             yield item
             continue
         current = threads.get(item.thread_id)
-        if current is not None and _begins_next(current, item):
-            yield _closed(current)
+        if current is not None and _belongs_to_next(current, item):
+            yield _finished(current)
             current = None
         if current is None:
-            current = threads[item.thread_id] = _Open(item, exchange_id=item.exchange_id)
+            current = threads[item.thread_id] = _UnfinishedExchange(item, exchange_id=item.exchange_id)
         _add(current, item)
-    yield from map(_closed, threads.values())
+    yield from map(_finished, threads.values())
 
 
-def _begins_next(current: _Open, message: ImportedMessage) -> bool:
+def _belongs_to_next(current: _UnfinishedExchange, message: ImportedMessage) -> bool:
     """Return whether the message belongs to the next exchange."""
     if message.exchange_id != current.exchange_id:
         return True
@@ -68,7 +68,7 @@ def _begins_next(current: _Open, message: ImportedMessage) -> bool:
     return "assistant" in current.texts or message.role in current.texts
 
 
-def _add(current: _Open, message: ImportedMessage) -> None:
+def _add(current: _UnfinishedExchange, message: ImportedMessage) -> None:
     current.user_id = current.user_id or message.user_id
     if message.role in _ROLES:
         current.texts[message.role] = message.content
@@ -79,8 +79,8 @@ def _add(current: _Open, message: ImportedMessage) -> None:
         current.others.append({"role": message.role, "content": message.content, "created_at": time})
 
 
-def _add_metadata(current: _Open, message: ImportedMessage) -> None:
-    """Add a message's metadata. If the user's message has metadata, the key `assistant` contains the answer's."""
+def _add_metadata(current: _UnfinishedExchange, message: ImportedMessage) -> None:
+    """Add a message's metadata. The answer's metadata is under `assistant` if the user's message has metadata, too."""
     if not message.metadata:
         return
     if current.metadata and message.role == "assistant":
@@ -89,7 +89,7 @@ def _add_metadata(current: _Open, message: ImportedMessage) -> None:
         current.metadata |= message.metadata
 
 
-def _closed(current: _Open) -> ImportedExchange | InvalidRecordError:
+def _finished(current: _UnfinishedExchange) -> ImportedExchange | InvalidRecordError:
     if current.created_at is None:
         reason = f"a message of the role {current.first.role} has no message of the user or the assistant after it"
         return InvalidRecordError(current.first.position, reason)

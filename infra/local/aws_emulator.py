@@ -144,17 +144,17 @@ def lock_queues() -> None:
 
 def with_limited_workers(execute: Callable[..., Any]) -> Callable[..., Any]:
     """Return an execute function that runs at most `MAX_WORKERS` concurrent invocations of a function. Others wait."""
-    turns: defaultdict[str, threading.Semaphore] = defaultdict(lambda: threading.Semaphore(MAX_WORKERS))
+    semaphores: defaultdict[str, threading.Semaphore] = defaultdict(lambda: threading.Semaphore(MAX_WORKERS))
     lock = threading.Lock()
 
-    def execute_in_turn(function: dict[str, Any], event: Any, request_id: str) -> Any:
+    def execute_with_limit(function: dict[str, Any], event: Any, request_id: str) -> Any:
         name = (function.get("config") or function).get("FunctionName", "")
         with lock:
-            turn = turns[name]
-        with turn:
+            semaphore = semaphores[name]
+        with semaphore:
             return execute(function, event, request_id)
 
-    return execute_in_turn
+    return execute_with_limit
 
 
 def with_log_file(emit: Callable[..., None], path: Path) -> Callable[..., None]:

@@ -17,13 +17,13 @@ from shared.stores.sqs.queue import SqsQueue
 from tests.support.exchanges import exchange
 from tests.support.queues import Queues
 
-_POISON = 7
-_RAISING = (
+_REFUSED_NUMBER = 7
+_REFUSING_TRIGGER = (
     "create function refuse() returns trigger language plpgsql as $$ begin"
     " if {condition} then raise exception 'not this one' using errcode = '{state}'; end if; return new; end $$;"
     " create trigger refuse {when} on {table} for each row execute function refuse()"
 )
-_THIS_ONE = f"new.content = 'q{_POISON}'"
+_IS_REFUSED = f"new.content = 'q{_REFUSED_NUMBER}'"
 # SQLSTATEs of each kind of error: value, privilege, object, timeout, conflict, resources, outage, unknown.
 _STATES = re.findall(
     r"\w+",
@@ -54,7 +54,7 @@ def run(drain: Drain, queues: Queues, real_queue: SqsQueue) -> Callable[[], Drai
 def _check(outcome: DrainResult, queues: Queues, database: psycopg.Connection, detail: str) -> None:
     assert (outcome.stored, outcome.failed) == (19, [])
     ((body, attributes),) = queues.dead()
-    assert Exchange.from_wire(body).user_message == f"q{_POISON}"
+    assert Exchange.from_wire(body).user_message == f"q{_REFUSED_NUMBER}"
     assert attributes["reason"] == "refused_by_postgres"
     assert attributes["detail"].startswith(detail)
     assert database.execute("select count(*) from messages where order_key is not null").fetchone() == (38,)
@@ -63,7 +63,7 @@ def _check(outcome: DrainResult, queues: Queues, database: psycopg.Connection, d
 def test_records_refused_with_any_sqlstate_are_dead_lettered(
     drain: Drain, real_queue: SqsQueue, queues: Queues, database: psycopg.Connection
 ) -> None:
-    """Every second record is refused, each with its own SQLSTATE. Its dead letter has the reason.
+    """Every second record is refused, each with another SQLSTATE. Each dead letter has its record's SQLSTATE.
 
     The other records are stored.
     """
@@ -81,21 +81,21 @@ def test_records_refused_with_any_sqlstate_are_dead_lettered(
         real_queue.send(exchange(number, f"t{number}"))
     outcome = drain.run(queues.receive(), 60)
     assert (outcome.stored, outcome.failed) == (len(_STATES), [])
-    found: dict[str, str] = {}
+    details: dict[str, str] = {}
     while dead := queues.dead(visibility=60):
-        found |= {Exchange.from_wire(body).user_message: attributes["detail"] for body, attributes in dead}
-    assert found == {f"q{2 * place + 1}": f"{state}: not this one" for place, state in enumerate(_STATES)}
+        details |= {Exchange.from_wire(body).user_message: attributes["detail"] for body, attributes in dead}
+    assert details == {f"q{2 * index + 1}": f"{state}: not this one" for index, state in enumerate(_STATES)}
 
 
 @pytest.mark.parametrize("state", ["P0001", "57014", "08006"])
 @pytest.mark.parametrize(
     ("when", "table", "condition"),
     [
-        ("before insert", "messages", f"not new.content ~ '^[qa][0-9]+$' or {_THIS_ONE}"),
-        ("after insert", "messages", _THIS_ONE),
-        ("before insert", "conversations", f"new.thread_id = 't{_POISON}'"),
+        ("before insert", "messages", f"not new.content ~ '^[qa][0-9]+$' or {_IS_REFUSED}"),
+        ("after insert", "messages", _IS_REFUSED),
+        ("before insert", "conversations", f"new.thread_id = 't{_REFUSED_NUMBER}'"),
     ],
-    ids=["also the made-up one", "after the row", "of the thread"],
+    ids=["before the insert, also of the test row", "after the insert", "of the conversation"],
 )
 def test_a_row_refused_by_any_trigger_is_dead_lettered(
     run: Callable[[], DrainResult],
@@ -110,7 +110,7 @@ def test_a_row_refused_by_any_trigger_is_dead_lettered(
 
     One of the triggers also refuses the test row that the drain inserts.
     """
-    database.execute(_RAISING.format(condition=condition, state=state, when=when, table=table).encode())
+    database.execute(_REFUSING_TRIGGER.format(condition=condition, state=state, when=when, table=table).encode())
     _check(run(), queues, database, f"{state}: not this one")
 
 
@@ -118,32 +118,32 @@ def test_a_row_refused_at_the_commit_is_dead_lettered(
     run: Callable[[], DrainResult], queues: Queues, database: psycopg.Connection
 ) -> None:
     """A deferred trigger refuses the row. The statement succeeds, and the commit fails."""
-    raising = _RAISING.format(condition=_THIS_ONE, state="40001", when="after insert", table="messages")
-    deferred = raising.replace("create trigger", "create constraint trigger").replace(
+    trigger = _REFUSING_TRIGGER.format(condition=_IS_REFUSED, state="40001", when="after insert", table="messages")
+    deferred = trigger.replace("create trigger", "create constraint trigger").replace(
         "for each row", "deferrable initially deferred for each row"
     )
     database.execute(deferred.encode())
     _check(run(), queues, database, "40001: not this one")
 
 
-@pytest.mark.parametrize("is_trial_refused", [False, True])
+@pytest.mark.parametrize("is_test_row_refused", [False, True])
 def test_a_row_refused_by_row_level_security_is_dead_lettered(
-    run: Callable[[], DrainResult], queues: Queues, database: psycopg.Connection, *, is_trial_refused: bool
+    run: Callable[[], DrainResult], queues: Queues, database: psycopg.Connection, *, is_test_row_refused: bool
 ) -> None:
     """Row-level security refuses the row. Its SQLSTATE only says that a privilege is missing."""
-    allowed = f"content <> 'q{_POISON}'" + (" and content ~ '^[qa][0-9]+$'" if is_trial_refused else "")
+    allowed = f"content <> 'q{_REFUSED_NUMBER}'" + (" and content ~ '^[qa][0-9]+$'" if is_test_row_refused else "")
     database.execute("alter table messages enable row level security")
     database.execute("alter table messages force row level security")
     database.execute(f"create policy p on messages using (true) with check ({allowed})".encode())
     _check(run(), queues, database, "42501: new row violates row-level security policy")
 
 
-@pytest.mark.parametrize("is_trial_refused", [False, True])
+@pytest.mark.parametrize("is_test_row_refused", [False, True])
 def test_a_row_refused_by_a_check_constraint_is_dead_lettered(
-    run: Callable[[], DrainResult], queues: Queues, database: psycopg.Connection, *, is_trial_refused: bool
+    run: Callable[[], DrainResult], queues: Queues, database: psycopg.Connection, *, is_test_row_refused: bool
 ) -> None:
     """A check constraint of a later release or of an administrator refuses the row."""
-    allowed = f"content <> 'q{_POISON}'" + (" and content ~ '^[qa][0-9]+$'" if is_trial_refused else "")
+    allowed = f"content <> 'q{_REFUSED_NUMBER}'" + (" and content ~ '^[qa][0-9]+$'" if is_test_row_refused else "")
     database.execute(f"alter table messages add constraint c check ({allowed})".encode())
     _check(run(), queues, database, "23514: ")
 

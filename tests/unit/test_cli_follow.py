@@ -121,7 +121,9 @@ def test_a_message_that_becomes_visible_late_is_returned(api: MemoryClient, thre
     assert _numbers(follower.poll()) == [1]
 
 
-def test_an_outage_and_a_degraded_reading_miss_nothing(api: MemoryClient, threads: FakeThreads) -> None:
+def test_messages_of_an_outage_and_of_a_degraded_reading_are_returned_later(
+    api: MemoryClient, threads: FakeThreads
+) -> None:
     """Messages of an outage are returned after the outage, including messages that a degraded page did not have."""
     threads.add("t", 0, 0)
     follower = ThreadFollower(api, "t")
