@@ -22,7 +22,7 @@ INSTALL = $(BIN)/uv pip install --python $(BIN)/python --require-hashes --compil
 INSTALL_PROJECT = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline -e .
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test test-unit test-page test-artifacts test-sam-local audit test-localstack test-localstack-core test-react test-clients test-packages packages sbom clients-types lint docs docs-site test-docs-site bench bench-deletion bench-slow-postgres cost chaos build lock version clean
+.PHONY: help run check test test-unit test-page test-artifacts test-sam-local audit test-localstack test-localstack-core test-react test-clients test-packages packages sbom clients-types lint docs docs-site test-docs-site bench bench-deletion bench-slow-postgres bench-recall cost chaos build lock version clean
 .PHONY: check-templates build-AgentFunction build-SyncFunction build-MigrateFunction build-ReleaseStamp build-PlacesStamp build-OriginsStamp
 
 help: ## List the targets
@@ -129,6 +129,9 @@ bench-deletion: $(VENV)/.stamp-dev ## Measure deletions beside many other rows (
 
 bench-slow-postgres: $(VENV)/.stamp-dev ## Measure the drain into a PostgreSQL that runs 1, 1/2, 1/4, 1/8 of the time
 	@$(BIN)/python -m tests.bench.slow_postgres
+
+bench-recall: $(VENV)/.stamp-dev ## Measure how often a search finds the answer (RECALL_DATA=directory with *.jsonl.gz)
+	@$(BIN)/python -m tests.recall "$(RECALL_DATA)"
 
 cost: $(VENV)/.stamp-dev ## Measure the resources of a turn, and generate docs/cost.md and the sizing recipe
 	@$(BIN)/python -m tests.cost

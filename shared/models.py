@@ -289,14 +289,3 @@ class Thread:
     updated_at: datetime
     message_count: int
     document_ids: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SearchHit:
-    """A message found by a search."""
-
-    thread_id: str
-    title: str | None
-    role: str
-    content: str
-    created_at: datetime

@@ -29,6 +29,7 @@ from shared.memory.backlog import Backlog
 from shared.memory.idempotency import Idempotency
 from shared.memory.inspection import Inspection
 from shared.memory.memory import Memory
+from shared.memory.search.search import Search
 from shared.settings import AgentSettings, DatabaseSettings, MemorySettings, RedisSettings
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.postgres.connection import PostgresConnection
@@ -125,9 +126,9 @@ def operations(
     queue: InMemoryQueue,
 ) -> Operations:
     """Return the operations on the in-memory stores and the offline model."""
-    runner = AgentRunner(AgentSettings(model="offline"), archive.search)
-    keys = Idempotency([InMemoryKeys("redis"), InMemoryKeys("postgres")], Backlog(queue, archive))
     process = memory()
+    runner = AgentRunner(AgentSettings(model="offline"), Search(process).conversations)
+    keys = Idempotency([InMemoryKeys("redis"), InMemoryKeys("postgres")], Backlog(queue, archive))
     return Operations(process, runner, keys, inspection(process))
 
 
@@ -287,7 +288,7 @@ def real_cache(valkey: ValkeyServer) -> Iterator[Callable[..., RedisCache]]:
     """Return a function that creates the L1 of another process. Keyword arguments are settings."""
     connections: list[RedisConnection] = []
 
-    def make(port: int | None = None, **settings: int) -> RedisCache:
+    def make(port: int | None = None, **settings: Any) -> RedisCache:
         connections.append(RedisConnection(RedisSettings(host="127.0.0.1", port=port or valkey.port)))
         cache = RedisCache(connections[-1], MemorySettings(**settings))
         # Read once, because a process sends the generation of its last read with every write.

@@ -29,7 +29,7 @@ from functions.agent.http.request_log import log_request, request_id_of, with_re
 from functions.agent.http.traces import trace_action, with_trace
 from functions.agent.metrics import AgentMetrics
 from functions.agent.operations import Operations
-from functions.agent.schemas import InvokedRequest, InvokingRequest, RunRequest
+from functions.agent.schemas import InvokedRequest, InvokingRequest, RunRequest, SearchRequest
 from shared.errors import SettingsError
 from shared.logs import function_logger
 from shared.memory.backlog import Backlog
@@ -37,6 +37,7 @@ from shared.memory.idempotency import Idempotency
 from shared.memory.inspection import Inspection
 from shared.memory.memory import Memory
 from shared.memory.ownership import Access
+from shared.memory.search.search import Search
 from shared.request_ids import request_id_scope
 from shared.settings import (
     LOCAL_STAGE,
@@ -67,7 +68,7 @@ if TYPE_CHECKING:
 
 _TEXT_TYPES: Final = ["text/", "application/json", "application/problem+json"]
 
-_TurnRequest = RunRequest | InvokingRequest | InvokedRequest
+_Request = RunRequest | InvokingRequest | InvokedRequest | SearchRequest
 
 logger = function_logger()
 
@@ -128,7 +129,7 @@ def compose(tracer: Tracer | None = None) -> tuple[Operations, AgentMetrics]:
     agent = load(AgentSettings)
     validate_model(agent.model)
     load(SearchSettings)
-    runner = AgentRunner(agent, archive.search, tracer)
+    runner = AgentRunner(agent, Search(memory).conversations, tracer)
     return Operations(memory, runner, keys, inspection, metrics), metrics
 
 
@@ -159,10 +160,11 @@ def run_once(request: RunRequest, access: Access) -> dict[str, Any]:
     return loop.run_until_complete(operations.run(request, access=access)).answer
 
 
-_actions: dict[str, tuple[type[_TurnRequest], Callable[[Any, Access], dict[str, Any]]]] = {
+_actions: dict[str, tuple[type[_Request], Callable[[Any, Access], dict[str, Any]]]] = {
     "run": (RunRequest, run_once),
     "invoking": (InvokingRequest, operations.invoking),
     "invoked": (InvokedRequest, operations.invoked),
+    "search": (SearchRequest, operations.searching.search),
 }
 
 

@@ -15,6 +15,7 @@ from functions.agent.health import read_health
 from functions.agent.outcomes import NOTHING_STORED_KEY_HELD
 from functions.agent.request_errors import AgentRunError, LimitTooLarge
 from functions.agent.schemas import InvokedRequest, InvokingRequest, ReplaceRequest, RunRequest
+from functions.agent.searching import Searching
 from functions.agent.timer import Timer
 from functions.agent.turn_json import append_result_json, invoking_json, memory_json
 from shared.errors import ExchangeNotFound, IdempotencyConflict, StoreUnavailable, add_outcome
@@ -84,6 +85,7 @@ class Operations:
         self.threads = Threads(memory)
         self.exchanges = Exchanges(memory)
         self.users = Users(memory)
+        self.searching = Searching(memory)
 
     def _turn(self, request: RunRequest | InvokingRequest | InvokedRequest, access: Access) -> Turn:
         return Turn(self._memory, request.thread_id, request.user_id, access)
@@ -195,7 +197,8 @@ class Operations:
         preferences = UserPreferencesProvider(turn)
         if request.replaces is not None:
             turn.rewind(request.replaces)
-        memory = SelectedMemory(turn.recall(), self._max_context_tokens(request))
+        related = self.searching.related_to_run(turn, request)
+        memory = SelectedMemory(turn.recall(), self._max_context_tokens(request), related)
         timer.record("recall")
         response = stored_answer or await self._runner.run(
             agent_name=request.agent_name,
@@ -219,7 +222,7 @@ class Operations:
             "response": response,
             "thread_id": request.thread_id,
             "exchange_id": str(appended.exchange_id) if appended.exchange_id else None,
-            "memory": memory_json(recall, appended, memory.selection),
+            "memory": memory_json(recall, appended, memory.selection, related),
         }
         return RunResult(answer, seconds=timer.seconds)
 
@@ -264,10 +267,17 @@ class Operations:
         window = self._memory.settings.max_thread_messages
         if request.limit is not None and request.limit > window:
             raise LimitTooLarge(f"must be at most {window}, the size of the window")
-        recall = self._turn(request, access).recall()
+        turn = self._turn(request, access)
+        recall = turn.recall()
         self._count_outcomes(recall, None)
-        limits = Limits(self._max_context_tokens(request), request.limit, has_bytes=True)
-        return invoking_json(recall, select(recall.messages, recall.preferences, limits), request.include)
+        max_tokens = self._max_context_tokens(request)
+        selection = select(recall.messages, recall.preferences, Limits(max_tokens, request.limit, has_bytes=True))
+        if "related" not in request.include:
+            return invoking_json(recall, selection, request.include)
+        related = self.searching.related_to(turn, request.query)
+        answer = invoking_json(recall, selection.add_related(related, max_tokens), request.include, related)
+        # The window alone always fits into a response.
+        return answer if fits(answer) else invoking_json(recall, selection, request.include, related)
 
     def _max_context_tokens(self, request: RunRequest | InvokingRequest) -> int:
         """Return the context's token limit: the lower of the setting's and the request's."""

@@ -20,7 +20,7 @@ NOTHING_STORED_KEY_HELD: Final = (
     "Idempotency-Key is reserved, and a repetition is a 409"
 )
 _UNKNOWN: Final = "the request could not be completed. Repeat it to complete it"
-_READS: Final = frozenset({"invoking"})
+_READS: Final = frozenset({"invoking", "search"})
 # The subject and the participle of an outcome's text, by operation. An operation's name is its route's name.
 _CHANGES: Final = {
     "replace_exchange": ("the exchange is", "replaced"),

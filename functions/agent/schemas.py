@@ -28,6 +28,7 @@ from shared.texts import text_error
 from shared.wire_fields import parse_time
 
 MAX_PAGE: Final = 200
+MAX_SEARCH_ITEMS: Final = 100
 _MAX_TITLE: Final = 500
 _MAX_PREFERENCE: Final = 20_000
 _MAX_LIST: Final = 1_000
@@ -111,9 +112,9 @@ def _read_time(value: object) -> datetime:
         raise PydanticCustomError("invalid_time", "{message}", {"message": message}) from error
 
 
+Moment = Annotated[datetime, BeforeValidator(_read_time)]
 ImportTime = Annotated[
-    datetime,
-    BeforeValidator(_read_time),
+    Moment,
     Field(
         description="When an imported exchange took place: an ISO 8601 time with a time zone, in the past, not before"
         " 1970. It sorts the exchange in its thread. By default, the exchange takes place now."
@@ -213,6 +214,19 @@ class ReplaceRequest(_Request):
     user_message: Text
     assistant_message: Text
     metadata: Metadata | None = None
+
+
+class SearchRequest(_Request):
+    """Request body of `POST /search`. Without a token the user id is required."""
+
+    user_id: Id | None = None
+    query: Annotated[str, Field(min_length=1), *_TEXT]
+    limit: Annotated[int, Field(strict=True, ge=1, le=MAX_SEARCH_ITEMS)] = 10
+    thread_id: Id | None = None
+    exclude_thread_id: Id | None = None
+    since: Annotated[Moment | None, Field(description="Only exchanges from this time on.")] = None
+    until: Annotated[Moment | None, Field(description="Only exchanges before this time.")] = None
+    kinds: list[Literal["exchange", "memory"]] = Field(default=["exchange"], min_length=1, max_length=_MAX_LIST)
 
 
 class RenameRequest(_Request):

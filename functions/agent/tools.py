@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
 from shared.errors import StoreUnavailable
-from shared.models import SearchHit
+from shared.memory.search.results import SEARCH, SearchAnswer, SearchItem
 from shared.texts import text_error
 
 _logger = logging.getLogger(__name__)
@@ -23,13 +23,13 @@ HIT_LENGTH: Final = 300  # the maximum number of characters of a message in the 
 
 
 class SearchConversations(Protocol):
-    """Searches one user's messages."""
+    """Searches one user's exchanges."""
 
-    def __call__(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> list[SearchHit]:
-        """Return at most `limit` matching messages, best first, none from `exclude_thread`.
+    def __call__(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> SearchAnswer:
+        """Return at most `limit` matching exchanges, best first, none from `exclude_thread`.
 
         Raises:
-            StoreUnavailable: The store did not respond.
+            StoreUnavailable: The run has ended.
         """
         ...
 
@@ -80,12 +80,12 @@ def _zone(name: str) -> tzinfo | None:
 
 
 def search_conversations(context: ToolContext, query: str, limit: int = 5) -> str:
-    """Search the user's own earlier conversations, without the current one.
+    """Search everything that the user said or was told in earlier conversations, without the current one.
 
     Args:
         context: The run.
-        query: The words to look for.
-        limit: The most messages to return, 1 to 20.
+        query: What to look for: words or a question.
+        limit: The maximum number of exchanges to return, 1 to 20.
     """
     if context.user_id is None:
         return "Earlier conversations cannot be searched: it is not known who the user is."
@@ -94,7 +94,7 @@ def search_conversations(context: ToolContext, query: str, limit: int = 5) -> st
         return "Earlier conversations cannot be searched without words to look for."
     limit = min(max(limit, 1), MAX_HITS)
     try:
-        hits = context.search(context.user_id, words, limit=limit, exclude_thread=context.thread_id)
+        answer = context.search(context.user_id, words, limit=limit, exclude_thread=context.thread_id)
     except StoreUnavailable as error:
         _logger.warning("search_conversations: %s", error)
         return "Earlier conversations cannot be searched now: their store did not answer."
@@ -102,14 +102,22 @@ def search_conversations(context: ToolContext, query: str, limit: int = 5) -> st
         # A failed search does not fail the turn; the error is in the log.
         _logger.exception("search_conversations failed")
         return "Earlier conversations cannot be searched now: the search failed."
-    if not hits:
-        return "Nothing was found in earlier conversations."
-    return "\n".join([f"Found in earlier conversations: {len(hits)}", *(_line(hit) for hit in hits[:limit])])
+    note = ["Some of the conversations could not be searched now."] if SEARCH in answer.degraded else []
+    if not answer.items:
+        return "\n".join(["Nothing was found in earlier conversations.", *note])
+    lines = [_line(item) for item in answer.items[:limit]]
+    return "\n".join([f"Found in earlier conversations: {len(lines)}", *lines, *note])
 
 
-def _line(hit: SearchHit) -> str:
-    day = hit.created_at.astimezone(UTC).isoformat(timespec="seconds")
-    content = " ".join(hit.content.split())
-    if len(content) > HIT_LENGTH:
-        content = content[: HIT_LENGTH - 1] + "…"
-    return f"- {day}, in {hit.title or 'an untitled conversation'!r}, {hit.role}: {content}"
+def _line(item: SearchItem) -> str:
+    exchange = item.exchange
+    day = exchange.created_at.astimezone(UTC).isoformat(timespec="seconds")
+    return (
+        f"- {day}, in {item.title or 'an untitled conversation'!r}, user: {_shortened(exchange.user_message)}"
+        f" assistant: {_shortened(exchange.assistant_message)}"
+    )
+
+
+def _shortened(message: str) -> str:
+    text = " ".join(message.split())
+    return text if len(text) <= HIT_LENGTH else text[: HIT_LENGTH - 1] + "…"

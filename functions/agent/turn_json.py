@@ -8,10 +8,13 @@ from typing import Any
 from shared.listed_messages import messages_json
 from shared.memory.budget import Selection
 from shared.memory.recall import Recall
+from shared.memory.search.related import Related, related_json
 from shared.memory.turn import AppendResult
 
 
-def invoking_json(recall: Recall, selection: Selection, include: Sequence[str]) -> dict[str, Any]:
+def invoking_json(
+    recall: Recall, selection: Selection, include: Sequence[str], related: Related | None = None
+) -> dict[str, Any]:
     """Return the response to `invoking`, with the parts that the request includes."""
     parts = {
         "context": selection.context,
@@ -19,14 +22,14 @@ def invoking_json(recall: Recall, selection: Selection, include: Sequence[str]) 
         "preferences": selection.preferences,
         # Not implemented yet.
         "memories": [],
-        "related": [],
+        "related": related_json(selection.related),
     }
     return {
         **{name: part for name, part in parts.items() if name in include},
         "context_tokens": selection.tokens,
         "omitted_exchanges": selection.omitted_exchanges,
         "source": recall.source,
-        "degraded": recall.degraded,
+        "degraded": _layers(recall.degraded, related.degraded if related else ()),
     }
 
 
@@ -41,13 +44,20 @@ def append_result_json(appended: AppendResult) -> dict[str, Any]:
     return {**answer, "degraded": appended.degraded} if appended.degraded else answer
 
 
-def memory_json(recall: Recall, appended: AppendResult, selection: Selection) -> dict[str, Any]:
+def memory_json(
+    recall: Recall, appended: AppendResult, selection: Selection, related: Related | None = None
+) -> dict[str, Any]:
     """Return the layer that served a turn's memory and the store that accepted its exchange."""
     return {
         "source": recall.source,
-        "degraded": list(dict.fromkeys(recall.degraded + appended.degraded)),
+        "degraded": _layers(recall.degraded, appended.degraded, related.degraded if related else ()),
         "durability": appended.durability,
         "cached": appended.cached,
         "context_tokens": selection.tokens,
         "omitted_exchanges": selection.omitted_exchanges,
     }
+
+
+def _layers(*degraded: Sequence[str]) -> list[str]:
+    """Return the layers that did not respond, each once."""
+    return list(dict.fromkeys(layer for layers in degraded for layer in layers))

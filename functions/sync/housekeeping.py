@@ -52,6 +52,10 @@ class Housekeeping:
         """Count the messages of threads that an earlier release stored; return the number of threads."""
         return _repeat(self._archive.count_messages, deadline)
 
+    def index(self, deadline: float) -> int:
+        """Index the exchanges that an earlier release stored, for the search; return their number."""
+        return _repeat(self._archive.index_exchanges, deadline)
+
     def purge(self, deadline: float) -> int:
         """Purge expired rows of each table; return their number.
 

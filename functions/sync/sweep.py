@@ -36,6 +36,7 @@ class SweepResult:
         repaired: Caches that were updated.
         erased: Rows of deleted threads and users that were deleted.
         purged: Expired rows that were deleted.
+        indexed: Exchanges that were indexed for the search.
         skipped: Layers that did not respond. The next sweep does their work.
     """
 
@@ -45,6 +46,7 @@ class SweepResult:
     repaired: int = 0
     erased: int = 0
     purged: int = 0
+    indexed: int = 0
     skipped: list[str] = field(default_factory=list)
 
 
@@ -93,6 +95,7 @@ class Sweep:
             self._erase,
             self._purge,
             self._count,
+            self._index,
         )
         for number, part in enumerate(parts):
             now = time.monotonic()
@@ -234,3 +237,6 @@ class Sweep:
 
     def _count(self, _: SweepResult) -> None:
         self._housekeeping.count(self._deadline)
+
+    def _index(self, swept: SweepResult) -> None:
+        swept.indexed = self._housekeeping.index(self._deadline)

@@ -34,6 +34,7 @@ PARAMETERS = {
     "MEMORY__USER_TTL_DAYS": "UserTtlDays",
     "MEMORY__MAX_THREAD_MESSAGES": "MaxThreadMessages",
     "MEMORY__MAX_CONTEXT_TOKENS": "MaxContextTokens",
+    "MEMORY__RELATED": "MemoryRelated",
     "AGENT__MODEL": "AgentModel",
     "AGENT__PLUGINS": "AgentPlugins",
     "AGENT__ENTRY_POINTS": "AgentEntryPoints",

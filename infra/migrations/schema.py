@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
+    ARRAY,
     JSON,
     BigInteger,
     Boolean,
@@ -33,6 +34,12 @@ ORDER_KEY: Final = """\
 case when substr(exchange_id::text, 15, 1) = '7' then exchange_id
 else (lpad(to_hex(floor(extract(epoch from created_at at time zone 'UTC') * 1000)::bigint), 12, '0')
       || substr(replace(exchange_id::text, '-', ''), 13))::uuid end"""
+
+# The rows whose terms are missing, come from another version of the token function, or come from older texts: a process
+# of an earlier release may have written the row.
+UNINDEXED: Final = """\
+position = 0 and (terms_version is distinct from 1 or terms_revision is distinct from revision \
+or terms_accepted_at is distinct from coalesce(accepted_at, created_at))"""
 
 
 class Base(DeclarativeBase):
@@ -85,10 +92,25 @@ class Message(Base):
     kept_beside: Mapped[dict[str, Any] | None] = mapped_column("metadata", JSON)
     # When an import was accepted; null for any other exchange, which was accepted at `created_at`.
     accepted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    # The columns of the text search, on the user's side only: the keys of the exchange's terms and of its user, the
+    # numbers of different terms in the user's message and in the assistant's, and from what the terms were made.
+    search_keys: Mapped[list[int] | None] = mapped_column(ARRAY(Integer))
+    user_terms: Mapped[int | None] = mapped_column(Integer)
+    assistant_terms: Mapped[int | None] = mapped_column(Integer)
+    terms_version: Mapped[int | None] = mapped_column(SmallInteger)
+    terms_revision: Mapped[int | None] = mapped_column(Integer)
+    terms_accepted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
     __table_args__ = (
         UniqueConstraint("conversation_id", "exchange_id", "position"),
         Index("ix_messages_order", "conversation_id", "order_key", "position"),
+        Index(
+            "ix_messages_search_keys",
+            "search_keys",
+            postgresql_using="gin",
+            postgresql_where=text("search_keys is not null"),
+        ),
+        Index("ix_messages_unindexed", "conversation_id", postgresql_where=text(UNINDEXED)),
     )
 
 

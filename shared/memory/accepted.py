@@ -66,6 +66,14 @@ class AcceptedExchanges:
             if each.exchange.thread_id == thread_id and now - each.accepted_at < _MAX_SECONDS
         ]
 
+    def of_user(self, user_id: str, now: float) -> list[Exchange]:
+        """Return a user's exchanges in the order of acceptance."""
+        return [
+            each.exchange
+            for each in self._exchanges.values()
+            if each.exchange.user_id == user_id and now - each.accepted_at < _MAX_SECONDS
+        ]
+
     def retry(self, send: Callable[[Exchange], object]) -> None:
         """Send some of the oldest `undurable` exchanges to a durable store. A limit keeps the delay short.
 

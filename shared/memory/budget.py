@@ -6,12 +6,14 @@ Refill, seal and order always use the whole window; this module only limits a re
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from shared.listed_messages import Fields, ListedMessages, fields_of
 from shared.memory.context import conversation, join_parts, lines_of, preferences_text
 from shared.memory.recall import Recall
+from shared.memory.search.related import Related
+from shared.memory.search.results import SearchItem
 from shared.memory.sizes import MAX_BYTES, fit_to_event, size_in_event
 from shared.memory.token_count import count_tokens
 from shared.metadata import metadata_size
@@ -44,6 +46,7 @@ class Selection:
     Attributes:
         tokens: Upper bound of the tokens in `context`.
         omitted_exchanges: Number of exchanges of the window that are not selected.
+        related: The selected related exchanges, the best first.
     """
 
     messages: Sequence[Message]
@@ -51,6 +54,13 @@ class Selection:
     context: str
     tokens: int
     omitted_exchanges: int
+    related: Sequence[SearchItem] = ()
+
+    def add_related(self, related: Related, max_tokens: int) -> Selection:
+        """Return this selection with the related exchanges that fit into the rest of the limit; 0 for no limit."""
+        selected = related.select(self.tokens, max_tokens)
+        context = join_parts(self.context, selected.text)
+        return replace(self, context=context, tokens=self.tokens + selected.tokens, related=selected.items)
 
 
 def lowest_limit(*limits: int | None) -> int:
@@ -63,10 +73,12 @@ class SelectedMemory:
 
     Attributes:
         selection: The last selection.
+        related: The exchanges that fill the rest of the limit.
     """
 
-    def __init__(self, recall: Recall, max_tokens: int) -> None:
+    def __init__(self, recall: Recall, max_tokens: int, related: Related | None = None) -> None:
         self._recall = recall
+        self.related = related or Related()
         self._max_tokens = max_tokens
         self.selection = self.select(None)
 
@@ -76,7 +88,8 @@ class SelectedMemory:
         if max_tokens is not None and max_tokens <= 0:
             self.selection = Selection([], {}, "", 0, len(_exchanges(messages)))
         else:
-            self.selection = select(messages, preferences, Limits(lowest_limit(self._max_tokens, max_tokens)))
+            limit = lowest_limit(self._max_tokens, max_tokens)
+            self.selection = select(messages, preferences, Limits(limit)).add_related(self.related, limit)
         return self.selection
 
 

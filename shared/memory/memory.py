@@ -220,6 +220,10 @@ class Memory:
         """Return the thread's exchanges that this process accepted recently."""
         return self.accepted.of(thread_id, self._clock())
 
+    def recent_of_user(self, user_id: str) -> list[Exchange]:
+        """Return the user's exchanges that this process accepted recently."""
+        return self.accepted.of_user(user_id, self._clock())
+
     def forget(self, deletion: Deletion) -> None:
         """Remove the exchanges that a deletion includes from this process' state."""
         self.accepted.remove(deletion)

@@ -120,6 +120,7 @@ class MemorySettings(BaseSettings):
     user_ttl_days: int = Field(default=30, ge=1, le=3650)
     max_thread_messages: int = Field(default=50, ge=1, le=1000, description="The window, in exchanges.")
     max_context_tokens: int = Field(default=0, ge=0, le=10_000_000, description="0 for no limit.")
+    related: bool = Field(default=False, description="Whether `run` adds related older exchanges to the context.")
 
     @property
     def thread_ttl_seconds(self) -> int:

@@ -9,7 +9,8 @@ from typing import Final, Literal, Protocol
 from uuid import UUID
 
 from shared.cutoffs import is_deleted
-from shared.models import Exchange, ExchangeTexts, Message, SearchHit, Thread
+from shared.models import Exchange, ExchangeTexts, Message, Thread
+from shared.stores.search import SearchArchive
 
 # The sweep writes a heartbeat once a minute. A gap above this limit means that the sweep or PostgreSQL was down.
 MAX_HEARTBEAT_GAP_SECONDS: Final = 100
@@ -115,7 +116,7 @@ class MessagePosition:
     position: int
 
 
-class Archive(Protocol):
+class Archive(SearchArchive, Protocol):
     """L2: PostgreSQL. Every method raises `StoreUnavailable` if PostgreSQL does not respond."""
 
     def window(self, thread_id: str, limit: int, users: Collection[str] = ()) -> Window:
@@ -315,10 +316,6 @@ class Archive(Protocol):
 
     def clear_invalidation(self, invalidation: Invalidation) -> None:
         """Delete a record, unless it was written again since it was read."""
-        ...
-
-    def search(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> list[SearchHit]:
-        """Return the user's messages that contain any of the query's words, those with the most matches first."""
         ...
 
     def ping(self) -> None:

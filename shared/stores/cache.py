@@ -96,6 +96,21 @@ class CacheAppendResult:
     is_in_outbox: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class UndrainedExchanges:
+    """A user's undrained exchanges in L1.
+
+    Attributes:
+        exchanges: The exchanges, newest thread first.
+        is_all: Whether these are all that L1 has.
+        state: How far L1's data can be trusted.
+    """
+
+    exchanges: list[Exchange] = field(default_factory=list)
+    is_all: bool = True
+    state: CacheState = CacheState()
+
+
 class Cache(Protocol):
     """Lists and preferences, for turns and the drain. Methods raise `StoreUnavailable` if L1 does not respond."""
 
@@ -105,6 +120,10 @@ class Cache(Protocol):
 
     def peek(self, thread_id: str | None, user_id: str | None = None) -> CacheRead:
         """Read a thread's window and a user's preferences without any write, for inspection and for message lists."""
+        ...
+
+    def undrained_of(self, user_id: str, max_threads: int) -> UndrainedExchanges:
+        """Return the undrained exchanges of the user's newest threads, without any write."""
         ...
 
     def append(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
 from shared.cutoffs import is_deleted
 from shared.errors import ThreadNotFound, TooManyPreferences
-from shared.models import Exchange, ExchangeTexts, Message, SearchHit, Thread, preferences_error
+from shared.models import Exchange, ExchangeTexts, Message, Thread, preferences_error
 from shared.stores.archive import (
     ExchangeDeletion,
     HiddenThreads,
@@ -21,12 +20,10 @@ from shared.stores.archive import (
     ThreadOwner,
     Window,
 )
-from shared.testing.conversations import Conversations
-from shared.testing.heartbeats import Heartbeats
-from shared.testing.store import InMemoryStore
+from shared.testing.search import InMemorySearch
 
 
-class InMemoryArchive(InMemoryStore):
+class InMemoryArchive(InMemorySearch):
     """L2 in memory.
 
     Attributes:
@@ -39,16 +36,9 @@ class InMemoryArchive(InMemoryStore):
 
     def __init__(self) -> None:
         super().__init__()
-        self.time: Callable[[], float] = time.time
-        self._conversations = Conversations()
-        self.owners: dict[str, str | None] = {}
         self._preferences: dict[str, dict[str, str]] = {}
-        self.deleted_threads: dict[str, UUID] = {}
-        self.deleted_users: dict[str, UUID] = {}
-        self.deleted_ids: dict[str, set[UUID]] = {}
         self._invalidations: dict[tuple[InvalidationKind, str], datetime] = {}
         self._epochs = 0
-        self.heartbeats = Heartbeats()
         self.expired_rows: dict[PurgedTable, int] = {}
 
     def exchanges(self, thread_id: str) -> list[Exchange]:
@@ -327,8 +317,3 @@ class InMemoryArchive(InMemoryStore):
         self.record_call("clear_invalidation")
         if self._invalidations.get((invalidation.kind, invalidation.id)) == invalidation.noted_at:
             del self._invalidations[invalidation.kind, invalidation.id]
-
-    def search(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> list[SearchHit]:
-        """Return the user's messages that contain any of the query's words, best first."""
-        self.record_call("search")
-        return self._conversations.search(user_id, query, limit, exclude_thread)

@@ -17,18 +17,17 @@ from shared.stores.archive import Window
 from shared.stores.cache import CacheAppendResult, CacheRead, CacheState
 from shared.stores.redis.entries import decode, decode_list, is_sealed, token_of, without_placeholder
 from shared.testing.merge import add_token, merge, set_tombstone
-from shared.testing.outbox import InMemoryOutbox
+from shared.testing.undrained import InMemoryUndrained
 
 _READ_ID: Final = "0"
 
 
-class InMemoryCache(InMemoryOutbox):
+class InMemoryCache(InMemoryUndrained):
     """L1 in memory.
 
     Attributes:
         lists: The entries of each thread, oldest first.
         hashes: The preferences of each user, including users known to have none.
-        undrained: The undrained exchanges of each thread, as far as the cache knows.
         lost_at: See `CacheState.lost_at`.
     """
 
@@ -40,12 +39,7 @@ class InMemoryCache(InMemoryOutbox):
         self._max_messages = (settings or MemorySettings()).max_thread_messages * 2
         self.lists: dict[str, list[bytes]] = {}
         self.hashes: dict[str, dict[str, str]] = {}
-        self.undrained: dict[str, dict[UUID, Exchange]] = {}
         self.lost_at: float | None = None
-        self.deleted_threads: dict[str, UUID] = {}
-        self.deleted_users: dict[str, UUID] = {}
-        self.deleted_exchanges: dict[str, set[UUID]] = {}
-        self._threads_of: dict[str, dict[str, None]] = {}
         # A seal is valid in one generation. An outage ends the generation. `_missed` has the exchanges that were not
         # appended because of the outage.
         self._generation = 1
@@ -147,9 +141,12 @@ class InMemoryCache(InMemoryOutbox):
             deleted=deleted,
             preferences=dict(self.hashes.get(user_id or "", {})),
             has_all_preferences=self._preferences_generations.get(user_id or "") == self.generation,
-            state=CacheState(
-                self._clock(), self.generation, self.lost_at, evictions=0, has_outbox=bool(self.outbox_bodies)
-            ),
+            state=self._state(),
+        )
+
+    def _state(self) -> CacheState:
+        return CacheState(
+            self._clock(), self.generation, self.lost_at, evictions=0, has_outbox=bool(self.outbox_bodies)
         )
 
     def peek(self, thread_id: str | None, user_id: str | None = None) -> CacheRead:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
-from shared.models import Exchange, ExchangeTexts, Message, SearchHit, Thread, title_of
+from shared.models import Exchange, ExchangeTexts, Message, Thread, title_of
 from shared.stores.archive import MessagePosition
+from shared.stores.search import SearchScope
 
 
 @dataclass(slots=True)
@@ -133,22 +132,12 @@ class Conversations(dict[str, Conversation]):
             placed = [item for item in placed if (item[0] < start if descending else item[0] > start)]
         return [message for _, message in placed[:limit]]
 
-    def search(self, user_id: str, query: str, limit: int, exclude_thread: str | None) -> list[SearchHit]:
-        """Return a user's messages that contain any of the query's words, best first."""
-        words = {word.lower() for word in re.findall(r"\w{3,}", query)}
-        found = []
-        for thread_id, conversation in self.items():
-            if conversation.user_id == user_id and thread_id != exclude_thread:
-                found += [
-                    ((hits, exchange.order), hit) for hits, exchange, hit in _hits(thread_id, conversation, words)
-                ]
-        found.sort(key=lambda item: item[0], reverse=True)
-        return [hit for (hits, _), hit in found if hits][:limit]
-
-
-def _hits(thread_id: str, conversation: Conversation, words: set[str]) -> Iterator[tuple[int, Exchange, SearchHit]]:
-    """Yield each message of a thread with the number of words it contains."""
-    for exchange in conversation.in_order():
-        for side in exchange.messages:
-            hits = sum(word in side.content.lower() for word in words)
-            yield hits, exchange, SearchHit(thread_id, conversation.title, side.role, side.content, exchange.created_at)
+    def in_scope(self, scope: SearchScope) -> list[tuple[Conversation, Exchange]]:
+        """Return the exchanges of a search's scope, each with its thread."""
+        return [
+            (conversation, exchange)
+            for conversation in self.values()
+            if conversation.user_id == scope.user_id
+            for exchange in conversation.in_order()
+            if scope.includes(exchange)
+        ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -10,8 +11,10 @@ from uuid import UUID
 import pytest
 
 from shared.ids import ExchangeIds
-from shared.models import SearchHit
+from shared.models import ExchangeTexts
+from shared.search_keys import query_terms
 from shared.stores.archive import Archive, MessagePosition
+from shared.stores.search import SearchScope
 from shared.testing import InMemoryArchive
 from tests.support.exchanges import MOMENT, contents_of, exchange, exchanges, texts
 
@@ -133,8 +136,8 @@ def test_preferences_are_set_changed_removed_and_replaced(archive: Archive) -> N
         ({"x": "1", "y": "2"}, True),
         ({}, True),
     ]
-    for change, replace in changes:
-        assert archive.change_preferences("ana", change, replace=replace, update_cache=note) == seen[-1]
+    for change, is_replacement in changes:
+        assert archive.change_preferences("ana", change, replace=is_replacement, update_cache=note) == seen[-1]
         assert archive.preferences("ana") == seen[-1]
         repaired = [(repair.kind, repair.id) for repair in archive.invalidations(9)]
         assert repaired == ([("user", "ana")] if len(seen[-1]) == 1 else [])
@@ -168,31 +171,74 @@ def test_log_empty_cache_returns_true_only_for_the_first_epoch(archive: Archive)
     assert [archive.log_empty_cache() for _ in range(3)] == [True, False, False]
 
 
-def test_the_search_returns_the_users_own_matching_messages(archive: Archive) -> None:
-    """The search returns the user's own messages that contain a word of the query, most matching words first.
+def _matching(archive: Archive, query: str, scope: SearchScope) -> set[str]:
+    """Return the texts of the scope's exchanges that have any of the query's terms."""
+    matches = archive.matches(scope, query_terms(query).keys)
+    row_ids = [matches.row_id(number) for number in range(len(matches.keys))]
+    return {each.exchange.user_message for each in archive.found(scope.user_id, row_ids).values()}
 
-    The search leaves out the thread of the turn that searches.
-    """
+
+def test_matches_are_the_users_exchanges_with_any_of_the_terms(archive: Archive) -> None:
+    """L2 returns the user's own exchanges that have any of the terms, within the search's scope."""
     created = [
         exchange("I love pizza", "t1", "ana"),
-        exchange("pizza and Pasta", "t2", "ana"),
-        exchange("pizza", "t3", "bob"),
-        exchange("pasta, pizza", "now", "ana"),
+        exchange(" pizza and Pasta", "t2", "ana"),
+        exchange(" pizza", "t3", "bob"),
+        exchange(" pasta, pizza", "now", "ana"),
         exchange("100% \\ under_score", "t4", "ana"),
     ]
     archive.store(created)
-    found = archive.search("ana", "PIZZA or pasta?", limit=9, exclude_thread="now")
-    assert [hit.thread_id for hit in found] == ["t2", "t2", "t1", "t1"]
-    assert {hit.role for hit in found} == {"user", "assistant"}
-    assert found[-1] in {
-        SearchHit("t1", "qI love pizza", role, f"{side}I love pizza", created[0].created_at)
-        for role, side in (("user", "q"), ("assistant", "a"))
-    }
-    assert len(archive.search("ana", "pizza pasta", limit=1, exclude_thread=None)) == 1
-    for nothing in ("", "of", "%%% ___ \\", "spaghetti"):
-        assert archive.search("ana", nothing, limit=9, exclude_thread=None) == []
-    assert len(archive.search("ana", "under_score", limit=9, exclude_thread=None)) == 2
-    assert archive.search("ana", "under%score", limit=9, exclude_thread=None) != []
+    everything = SearchScope("ana")
+    assert _matching(archive, "PIZZA or pasta?", everything) == {"qI love pizza", "q pizza and Pasta", "q pasta, pizza"}
+    assert _matching(archive, "pasta", replace(everything, exclude_thread_id="now")) == {"q pizza and Pasta"}
+    assert _matching(archive, "pizza", replace(everything, thread_id="t1")) == {"qI love pizza"}
+    assert _matching(archive, "pizza", replace(everything, thread_id="t3")) == set()
+    assert _matching(archive, "score", everything) == {"q100% \\ under_score"}
+    assert _matching(archive, "spaghetti", everything) == set()
+    assert _matching(archive, "pizza", replace(everything, since=created[1].created_at)) >= {"q pasta, pizza"}
+    assert _matching(archive, "pizza", replace(everything, until=created[0].created_at)) == set()
+    assert archive.matches(everything, query_terms("pizza").keys).total == 4
+    assert archive.matches(everything, ()).keys == ()
+
+
+def test_replaced_and_deleted_exchanges_are_not_matched(archive: Archive) -> None:
+    """After a replacement only the new words match, and after a deletion none."""
+    first, second = exchange(" tomatoes", "t", "ana"), exchange(" cucumbers", "t", "ana")
+    archive.store([first, second])
+    archive.replace_exchange("t", first.exchange_id, ExchangeTexts("radishes", "good"))
+    assert _matching(archive, "tomatoes", SearchScope("ana")) == set()
+    assert _matching(archive, "radishes", SearchScope("ana")) == {"radishes"}
+    archive.delete_exchange("t", first.exchange_id)
+    assert _matching(archive, "radishes good", SearchScope("ana")) == set()
+    archive.forget_thread("t", ExchangeIds().new())
+    assert _matching(archive, "cucumbers", SearchScope("ana")) == set()
+
+
+def test_the_exchanges_beside_a_match_are_in_thread_order(archive: Archive) -> None:
+    """L2 returns the two exchanges before and the two after, nearest first."""
+    created = [exchange(f" word{number}", "t", "ana") for number in range(5)]
+    archive.store([*created, exchange(" word9", "other", "ana")])
+    names: dict[str, UUID] = {}
+    for number in range(5):
+        matches = archive.matches(SearchScope("ana"), query_terms(f"word{number}").keys)
+        names[f"word{number}"] = matches.row_id(0)
+    (beside,) = archive.beside([names["word1"]])
+    assert (list(beside.before), list(beside.after)) == ([names["word0"]], [names["word2"], names["word3"]])
+    (beside,) = archive.beside([names["word4"]])
+    assert (list(beside.before), list(beside.after)) == ([names["word3"], names["word2"]], [])
+
+
+def test_unstored_exchanges_are_neither_stored_nor_deleted(archive: Archive) -> None:
+    """L2 returns the undrained exchanges that a search must add: those that it neither has nor has deleted."""
+    stored, deleted, waiting = exchange("a", "t", "ana"), exchange("b", "t", "ana"), exchange("c", "t", "ana")
+    gone, foreign = exchange("d", "gone", "ana"), exchange("e", "theirs", "ana")
+    archive.claim_ownership("theirs", "bob")
+    archive.store([stored, deleted, exchange("d", "gone", "ana")])
+    archive.delete_exchange("t", deleted.exchange_id)
+    archive.forget_thread("gone", ExchangeIds().new())
+    newer = stored.revised(ExchangeTexts("a2", "b2"), 1)
+    assert archive.unstored([stored, deleted, waiting, gone, foreign, newer]) == [waiting, newer]
+    assert archive.unstored([]) == []
 
 
 def test_a_window_with_both_kinds_of_ids_is_in_thread_order(archive: Archive) -> None:

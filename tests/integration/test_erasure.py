@@ -20,12 +20,14 @@ from shared.memory.memory import Memory
 from shared.memory.threads import Threads
 from shared.memory.turn import Turn
 from shared.memory.users import Users
+from shared.search_keys import query_terms
 from shared.settings import DatabaseSettings
 from shared.stores.postgres import erasure as postgres_erasure
 from shared.stores.postgres import purge as postgres_purge
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.postgres.connection import PostgresConnection, sql
 from shared.stores.postgres.idempotency import PostgresKeys
+from shared.stores.search import SearchScope
 from tests.support.exchanges import MOMENT, contents_of, exchange, exchanges, texts
 
 Process = Callable[..., Memory]
@@ -96,7 +98,7 @@ def _load(archive: PostgresArchive, name: str, user_id: str = "ana") -> list[Any
         archive.messages(name, 50, None, descending=True, owner=user_id),
         archive.thread(name),
         archive.threads(user_id, 50, None),
-        archive.search(user_id, "question q0 q1 answer hello", limit=50, exclude_thread=None),
+        archive.matches(SearchScope(user_id), query_terms("question q0 q1 answer hello").keys).keys,
         archive.preferences(user_id),
         archive.rename(name, "new", None),
         archive.owner(name).is_known,

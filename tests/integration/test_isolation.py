@@ -28,6 +28,7 @@ from shared.memory.backlog import Backlog
 from shared.memory.idempotency import Idempotency
 from shared.memory.inspection import Inspection
 from shared.memory.memory import Memory
+from shared.memory.search.search import Search
 from shared.memory.turn import Turn
 from shared.settings import AgentSettings, DatabaseSettings
 from shared.stores.postgres.connection import PostgresConnection
@@ -124,7 +125,7 @@ def make_world(process: MakeProcess, queue: InMemoryQueue, issuer: Issuer) -> Ca
         cache = cast("RedisCache", memory.cache)
         inspector = InMemoryQueueInspector(queue)
         inspection = Inspection(memory, RedisInspector(cache._connection), inspector, inspector)
-        runner = AgentRunner(AgentSettings(model="offline"), memory.archive.search)
+        runner = AgentRunner(AgentSettings(model="offline"), Search(memory).conversations)
         keys = Idempotency([InMemoryKeys("redis"), InMemoryKeys("postgres")], Backlog(memory.queue, memory.archive))
         guard = Guard(TokenVerifier(issuer.settings()))
         app = create_app(Operations(memory, runner, keys, inspection), guard)

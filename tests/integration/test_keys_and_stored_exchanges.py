@@ -25,6 +25,7 @@ from shared.memory.backlog import Backlog
 from shared.memory.idempotency import Idempotency
 from shared.memory.inspection import Inspection
 from shared.memory.memory import Memory
+from shared.memory.search.search import Search
 from shared.settings import AgentSettings
 from shared.stores.idempotency import KeyStore
 from shared.stores.postgres.archive import PostgresArchive
@@ -54,7 +55,7 @@ class World:
         cache, archive = self.cache(), self.archive(url)
         memory = Memory(cache, archive, self.queue, cache._memory)
         keys: list[KeyStore] = [RedisKeys(cache._connection), PostgresKeys(archive._connection)]
-        runner = AgentRunner(AgentSettings(model="offline"), archive.search)
+        runner = AgentRunner(AgentSettings(model="offline"), Search(memory).conversations)
         none = cast("Any", SimpleNamespace())
         idempotency = Idempotency(keys, Backlog(self.queue, archive))
         return Operations(memory, runner, idempotency, Inspection(memory, none, none, none))

@@ -15,6 +15,7 @@ from shared.settings import DatabaseSettings
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.postgres.connection import PostgresConnection
 from shared.stores.postgres.idempotency import PostgresKeys
+from shared.stores.search import SearchScope
 from tests.support.waiting import until
 
 _Call = Callable[[PostgresArchive, PostgresKeys], object]
@@ -62,7 +63,7 @@ def test_a_slow_search_opens_no_circuit(connection: PostgresConnection, database
     with psycopg.connect(database_url) as other:
         other.execute("lock table messages in access exclusive mode")
         with pytest.raises(StoreUnavailable, match="55P03"):
-            archive.search("ana", "words", limit=5, exclude_thread=None)
+            archive.matches(SearchScope("ana"), [1])
     assert not connection.breaker.is_open
     assert archive.window("t", 9).exchanges == []
 

@@ -20,6 +20,7 @@ from shared.memory.backlog import Backlog
 from shared.memory.idempotency import Idempotency
 from shared.memory.inspection import Inspection
 from shared.memory.memory import Memory
+from shared.memory.search.search import Search
 from shared.settings import AgentSettings, AuthSettings, load
 from shared.testing import InMemoryKeys, InMemoryQueue
 from shared.testing.inspectors import InMemoryQueueInspector
@@ -67,7 +68,7 @@ def tenants(
     memory = process()
     keys = Idempotency([InMemoryKeys("redis"), InMemoryKeys("postgres")], Backlog(memory.queue, memory.archive))
     inspector: Any = InMemoryQueueInspector(queue)
-    runner = AgentRunner(AgentSettings(model="offline"), memory.archive.search)
+    runner = AgentRunner(AgentSettings(model="offline"), Search(memory).conversations)
     operations = Operations(memory, runner, keys, Inspection(memory, cast("Any", None), inspector, inspector))
     api = Api(create_app(operations, Guard(TokenVerifier(settings))), cast("Any", None), cast("Any", None), queue)
     return Tenants(api, memory, issuer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -16,10 +17,12 @@ from psycopg.rows import DictRow
 from infra.local.servers import PostgresServer
 from shared.errors import StoreUnavailable
 from shared.models import Exchange
+from shared.search_keys import query_terms
 from shared.settings import DatabaseSettings
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.postgres.connection import PostgresConnection
 from shared.stores.postgres.idempotency import PostgresKeys
+from shared.stores.search import SearchScope
 from tests.support.exchanges import exchange
 from tests.support.servers import admin
 
@@ -118,7 +121,7 @@ def _run_operations(connection: PostgresConnection) -> list[object]:
         archive.thread("t"),
         archive.change_preferences("ana", {"tone": _TEXT, "b\\": "1"}, replace=True, update_cache=lambda _: True),
         archive.preferences("ana"),
-        archive.search("ana", "Grüße slash", limit=9, exclude_thread=None),
+        replace(archive.matches(SearchScope("ana"), query_terms("Grüße slash").keys), row_ids=b""),
         (key.is_acquired, keys.acquire("key", "hash", UUID(int=1)).exchange_id),
         archive.log_empty_cache(),
         archive.owner("t"),

@@ -55,3 +55,11 @@ def contents_of(*numbers: int | str) -> list[str]:
 def refill(cache: Cache, thread_id: str, window: Window) -> None:
     """Refill a thread's list with this window, as a reader does."""
     cache.refill(thread_id, window, cache.read(thread_id, None))
+
+
+def said(
+    user_message: str, assistant_message: str = "ok", thread_id: str = "t", user_id: str | None = "ana"
+) -> Exchange:
+    """Return an exchange with these texts. Each one is later than the last one."""
+    used_id = _new_id()
+    return Exchange(used_id, thread_id, user_id, user_message, assistant_message, timestamp_of(used_id))

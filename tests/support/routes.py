@@ -68,6 +68,7 @@ SAMPLES: Final = (
         names_user="body",
         success=202,
     ),
+    Sample("POST /search", {"query": "secret question"}, names_user="body"),
     Sample("GET /threads", names_user="query"),
     Sample("GET /threads/{thread_id:path}", is_on_thread=True),
     Sample("GET /threads/{thread_id:path}/messages", is_on_thread=True),

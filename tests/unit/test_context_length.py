@@ -16,6 +16,7 @@ from shared.memory.budget import SelectedMemory
 from shared.memory.recall import Recall
 from shared.models import Message
 from shared.settings import AgentSettings
+from tests.support.searches import no_search
 from tests.unit.test_budget import window
 
 LIMIT = 8_000
@@ -60,7 +61,7 @@ def engine() -> ShortContextEngine:
 @pytest.fixture
 def runner(engine: ShortContextEngine) -> AgentRunner:
     """Return a runner of the model."""
-    agent_runner = AgentRunner(AgentSettings(), lambda *_, **__: [])
+    agent_runner = AgentRunner(AgentSettings(), no_search)
     agent_runner._engine = engine  # type: ignore[assignment]
     return agent_runner
 
@@ -90,7 +91,7 @@ def test_memory_is_reduced_at_most_five_times(runner: AgentRunner, engine: Short
     run_turn(runner, memory)
     assert 2 <= len(engine.received) <= 6
     engine.received.clear()
-    new_runner = AgentRunner(AgentSettings(), lambda *_, **__: [])
+    new_runner = AgentRunner(AgentSettings(), no_search)
     new_runner._engine = engine  # type: ignore[assignment]
     with pytest.raises(PromptTooLongError) as caught:
         run_turn(new_runner, memory, "word " * 1_000)

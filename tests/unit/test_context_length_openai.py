@@ -16,6 +16,7 @@ from shared.memory.memory import Memory
 from shared.settings import AgentSettings, MemorySettings
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 from tests.support.model_server import ModelServer
+from tests.support.searches import no_search
 
 ANSWER = "word " * 300
 
@@ -29,7 +30,7 @@ def test_sixty_turns_work_with_a_short_context(monkeypatch: pytest.MonkeyPatch) 
     with ModelServer(answer=ANSWER, max_characters=32_000) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
         monkeypatch.setenv("OPENAI_API_KEY", "none")
-        runner = AgentRunner(AgentSettings(model="openai:short"), lambda *_, **__: [])
+        runner = AgentRunner(AgentSettings(model="openai:short"), no_search)
         keys = Idempotency([], Backlog(memory.queue, memory.archive))
         operations = Operations(memory, runner, keys, Inspection(memory, None, None, None))  # type: ignore[arg-type]
 

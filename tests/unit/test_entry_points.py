@@ -15,6 +15,7 @@ from functions.agent.agents.plugins import load_plugins
 from functions.agent.agents.runner import AgentRunner
 from shared.errors import SettingsError
 from shared.settings import AgentSettings, load
+from tests.support.searches import no_search
 
 pytestmark = pytest.mark.usefixtures("restored_registry")
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,7 +53,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
 
 
 def _start(**settings: object) -> None:
-    AgentRunner(AgentSettings.model_validate({"model": "offline", **settings}), lambda *_, **__: [])
+    AgentRunner(AgentSettings.model_validate({"model": "offline", **settings}), no_search)
 
 
 @pytest.mark.parametrize("value", ["shop", "shop:register"])

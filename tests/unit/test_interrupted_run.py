@@ -16,6 +16,7 @@ from shared.memory.backlog import Backlog
 from shared.memory.idempotency import Idempotency
 from shared.memory.inspection import Inspection
 from shared.memory.memory import Memory
+from shared.memory.search.search import Search
 from shared.settings import AgentSettings
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryKeys, InMemoryQueue
 from tests.support.exchanges import exchange, exchanges
@@ -44,15 +45,14 @@ def clock() -> FakeClock:
 def operations(
     memory: Callable[..., Memory],
     inspection: Callable[[Memory], Inspection],
-    archive: InMemoryArchive,
     clock: FakeClock,
 ) -> Operations:
     """Return the operations of a new process."""
-    runner = AgentRunner(AgentSettings(model="offline"), archive.search)
+    process = memory()
+    runner = AgentRunner(AgentSettings(model="offline"), Search(process).conversations)
     keys = Idempotency(
         [InMemoryKeys("redis", clock), InMemoryKeys("postgres", clock)], Backlog(InMemoryQueue(), InMemoryArchive())
     )
-    process = memory()
     return Operations(process, runner, keys, inspection(process))
 
 

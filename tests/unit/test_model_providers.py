@@ -21,19 +21,15 @@ import pytest
 from functions.agent.agents.model_name import parse_model, validate_model
 from functions.agent.agents.runner import AgentRunError, AgentRunner, AgentTimeoutError
 from shared.errors import SettingsError
-from shared.models import SearchHit
 from shared.settings import AgentSettings
+from tests.support.searches import no_search
 
 API_KEY = "sk-very-secret-0123456789"
 INSTRUCTIONS = "Be brief.\n\nPrevious conversation:\nuser: Hello\nassistant: Hi!"
 
 
-def _no_search(user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> list[SearchHit]:
-    raise AssertionError((user_id, query, limit, exclude_thread))
-
-
 def _runner(model: str, timeout_seconds: float = 25) -> AgentRunner:
-    return AgentRunner(AgentSettings(model=model, timeout_seconds=timeout_seconds), _no_search)
+    return AgentRunner(AgentSettings(model=model, timeout_seconds=timeout_seconds), no_search)
 
 
 async def _run(runner: AgentRunner, tools: Sequence[str] = ()) -> str:

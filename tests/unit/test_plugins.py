@@ -20,8 +20,10 @@ from functions.agent.agents.tool_calls import to_library_tool
 from functions.agent.registry import AgentDefinition
 from functions.agent.tools import ToolContext
 from shared.errors import SettingsError
+from shared.memory.search.results import SearchAnswer
 from shared.settings import AgentSettings
 from tests.support.offline_answers import used_tool
+from tests.support.searches import found
 
 pytestmark = pytest.mark.usefixtures("restored_registry")
 
@@ -32,10 +34,10 @@ class Search:
     def __init__(self) -> None:
         self.threads: list[int] = []
 
-    def __call__(self, *_: Any, **__: Any) -> list[Any]:
+    def __call__(self, *_: Any, **__: Any) -> SearchAnswer:
         """Find nothing."""
         self.threads.append(threading.get_ident())
-        return []
+        return found()
 
 
 def _run(runner: AgentRunner, agent: str, tools: list[str]) -> str:

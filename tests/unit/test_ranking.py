@@ -3,69 +3,69 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
-from itertools import permutations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from shared.memory.search.ranking import (
-    MAX_QUERY_TERMS,
-    Document,
-    document_keys,
-    query_terms,
-    rank,
-)
+from shared.memory.memory import Memory
+from shared.memory.search.ranking import Matched, match_scores
+from shared.memory.search.search import Search
+from shared.search_keys import MAX_QUERY_TERMS, document_terms, matched_keys, query_terms
+from shared.settings import MemorySettings
+from shared.stores.search import SearchScope
+from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
+from tests.support.exchanges import said
 
-Exchange = tuple[str, str, str]
+# The thread, the user's message and the assistant's message.
+_Exchange = tuple[str, str, str]
 # More than a hundred times what it takes.
-_SECONDS_FOR_MANY_DOCUMENTS = 5
+_SECONDS_FOR_MANY_EXCHANGES = 5
+_WORDS = st.sampled_from(["red", "dog", "blue", "cat", "x"])
 
 
-def _index(exchanges: list[Exchange]) -> tuple[dict[int, list[int]], dict[int, Document]]:
-    """Return the postings and the documents of exchanges, each a thread, the user's and the assistant's message."""
-    postings = defaultdict[int, list[int]](list)
-    documents = {}
-    for number, (thread, user_message, assistant_message) in enumerate(exchanges):
-        terms = document_keys(user_message, assistant_message)
-        documents[number] = Document(thread, float(number), terms.user_length, terms.length)
-        for key in terms.keys:
-            postings[key].append(number)
-    return postings, documents
-
-
-def _search(query: str, exchanges: list[Exchange]) -> list[tuple[int, float]]:
+def _search(query: str, exchanges: list[_Exchange], limit: int = 100) -> list[tuple[int, float]]:
     """Return the numbers of the exchanges that a query finds, with their scores."""
-    postings, documents = _index(exchanges)
-    return rank(query_terms(query), postings, documents, len(documents))
+    stored = [said(user_message, assistant_message, thread) for thread, user_message, assistant_message in exchanges]
+    archive = InMemoryArchive()
+    archive.store(stored)
+    search = Search(Memory(InMemoryCache(), archive, InMemoryQueue(), MemorySettings()))
+    numbers = {exchange.exchange_id: number for number, exchange in enumerate(stored)}
+    answer = search.search(SearchScope("ana"), query, limit)
+    return [(numbers[item.exchange.exchange_id], item.score) for item in answer.items]
 
 
-def _found(query: str, exchanges: list[Exchange]) -> list[int]:
+def _found(query: str, exchanges: list[_Exchange], limit: int = 100) -> list[int]:
     """Return the numbers of the exchanges that a query finds, the best first."""
-    return [number for number, _ in _search(query, exchanges)]
+    return [number for number, _ in _search(query, exchanges, limit)]
 
 
 def test_keys_are_sorted_and_unique() -> None:
     """An exchange has a key for each term of each message, and the lengths of both."""
-    terms = document_keys("The dog, the dog", "A dog")
+    terms = document_terms("The dog, the dog", "A dog")
     assert terms.keys == sorted(set(terms.keys))
-    assert (len(terms.keys), terms.user_length, terms.length) == (4, 2, 4)
-    assert document_keys("", "").keys == []
+    assert (len(terms.keys), terms.user_length, terms.assistant_length) == (4, 2, 2)
+    assert document_terms("", "").keys == []
 
 
 def test_keys_of_the_query_are_those_of_the_index() -> None:
-    """A query has two keys a term: one in the user's message, one in the assistant's."""
+    """A query has two keys for each term: one in the user's message, one in the assistant's."""
     query = query_terms("dogs?")
-    assert list(query.terms) == ["dog"]
-    user_key, assistant_key = query.keys["dog"]
-    assert document_keys("dog", "").keys == [user_key]
-    assert document_keys("", "dog").keys == [assistant_key]
-    assert query.all_keys() == sorted([user_key, assistant_key])
+    assert query.terms == ("dog",)
+    user_key, assistant_key = query.keys
+    assert document_terms("dog", "").keys == [user_key]
+    assert document_terms("", "dog").keys == [assistant_key]
+    assert [matched_keys(query, document_terms(*texts)) for texts in (("dog", ""), ("", "dog"), ("dog", "dog"))] == [
+        1,
+        2,
+        3,
+    ]
 
 
 def test_a_long_query_has_a_bounded_number_of_terms() -> None:
     """A text that is pasted as a query asks for its first terms only."""
     query = query_terms(" ".join(f"w{number}" for number in range(1_000)))
-    assert list(query.terms) == [f"w{number}" for number in range(MAX_QUERY_TERMS)]
+    assert query.terms == tuple(f"w{number}" for number in range(MAX_QUERY_TERMS))
 
 
 @pytest.mark.parametrize("query", ["", "?!", "unicorn"])
@@ -116,24 +116,9 @@ def test_the_answer_beside_a_match_is_found() -> None:
 
 
 def test_equal_scores_are_ordered_by_time() -> None:
-    """Of equal scores, the newer exchange is first; of equal times, the later one of the documents."""
+    """Of equal scores, the newer exchange is first."""
     exchanges = [(f"t{number}", "my dog", "ok") for number in range(5)]
     assert _found("dog", exchanges) == [4, 3, 2, 1, 0]
-    postings, documents = _index(exchanges)
-    same_time = {name: Document(document.thread, 0.0, 2, 3) for name, document in documents.items()}
-    assert [name for name, _ in rank(query_terms("dog"), postings, same_time, 5)] == [4, 3, 2, 1, 0]
-
-
-def test_the_order_does_not_depend_on_the_order_of_the_postings() -> None:
-    """The same exchanges have the same scores and the same order, however the index lists them."""
-    exchanges = [("a", "red dog", "blue"), ("a", "blue", "red"), ("b", "dog", "red blue"), ("b", "red", "dog")]
-    postings, documents = _index(exchanges)
-    results = set()
-    for order in permutations(documents):
-        listed = {key: [name for name in order if name in names] for key, names in postings.items()}
-        shuffled = {name: documents[name] for name in order}
-        results.add(tuple(rank(query_terms("red blue dog"), listed, shuffled, 4)))
-    assert len(results) == 1
 
 
 def test_scores_are_above_zero_and_at_most_one() -> None:
@@ -144,19 +129,24 @@ def test_scores_are_above_zero_and_at_most_one() -> None:
     assert scores[-1] > 0
 
 
-def test_exchanges_that_are_no_document_are_left_out() -> None:
-    """An exchange of the postings that is not among the documents is not found, but counts for how rare a word is."""
-    postings, documents = _index([("a", "dog", "x"), ("b", "dog", "x")])
-    del documents[0]
-    assert [name for name, _ in rank(query_terms("dog"), postings, documents, 1)] == [1]
-    assert rank(query_terms("dog"), postings, {}, 0) == []
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["a", "b"]), st.lists(_WORDS, max_size=4), st.lists(_WORDS, max_size=4)), max_size=12
+    ),
+    st.lists(_WORDS, min_size=1, max_size=3),
+)
+def test_a_low_limit_returns_the_first_of_all(
+    threads: list[tuple[str, list[str], list[str]]], query: list[str]
+) -> None:
+    """With a low limit, only the best exchanges and those next to them are compared. The result is the same."""
+    exchanges = [(thread, " ".join(user), " ".join(assistant)) for thread, user, assistant in threads]
+    everything = _search(" ".join(query), exchanges)
+    assert _search(" ".join(query), exchanges, limit=2) == everything[:2]
 
 
-def test_ten_thousand_documents_take_a_short_time() -> None:
-    """Eight terms, each in a quarter of ten thousand exchanges, are ranked in bounded time."""
-    documents = {number: Document(number // 40, float(number), 20, 200) for number in range(10_000)}
-    query = query_terms("alpha beta gamma delta epsilon zeta theta kappa")
-    postings = {key: list(range(index, 10_000, 4)) for index, key in enumerate(query.all_keys())}
+def test_ten_thousand_exchanges_take_a_short_time() -> None:
+    """Eight terms, each in a quarter of ten thousand exchanges, are scored in bounded time."""
+    keys = [1 << number % 16 | 1 << number * 7 % 16 for number in range(10_000)]
     started = time.monotonic()
-    assert len(rank(query, postings, documents, 10_000)) == 10_000
-    assert time.monotonic() - started < _SECONDS_FOR_MANY_DOCUMENTS
+    assert len(match_scores(Matched(keys, [20] * 10_000, [200] * 10_000), 10_000)) == 10_000
+    assert time.monotonic() - started < _SECONDS_FOR_MANY_EXCHANGES

@@ -16,6 +16,7 @@ from functions.agent.agents.model_name import validate_model
 from functions.agent.agents.runner import AgentRunner
 from shared.settings import AgentSettings
 from tests.support.model_server import TOKENS, ModelServer
+from tests.support.searches import no_search
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "recipes" / "models.md").read_text()
 INSTRUCTIONS = "Be brief.\n\nPrevious conversation:\nuser: Hello\nassistant: Hi!"
@@ -52,7 +53,7 @@ def server() -> Iterator[ModelServer]:
 
 def _runner(model: str) -> AgentRunner:
     validate_model(model)
-    return AgentRunner(AgentSettings(model=model), lambda *_, **__: [])
+    return AgentRunner(AgentSettings(model=model), no_search)
 
 
 def _run(runner: AgentRunner, tools: tuple[str, ...] = (), *, closes: bool = True) -> str:

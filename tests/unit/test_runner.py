@@ -22,9 +22,10 @@ from functions.agent.agents.runner import (
 from functions.agent.registry import AgentDefinition
 from functions.agent.tools import ToolContext
 from shared.errors import HybridMemoryError, SettingsError, StoreUnavailable
-from shared.models import SearchHit
+from shared.memory.search.results import SearchAnswer
 from shared.settings import AgentSettings
 from tests.support.offline_answers import TOOL_PREFIX, followed_preferences, is_offline_answer, remembered, used_tool
+from tests.support.searches import found, item
 
 INSTRUCTIONS = "You are a helpful assistant."
 
@@ -36,11 +37,11 @@ class FakeSearch:
     is_available: bool = True
     calls: list[tuple[str, str, int, str | None]] = field(default_factory=list)
 
-    def __call__(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> list[SearchHit]:
+    def __call__(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> SearchAnswer:
         self.calls.append((user_id, query, limit, exclude_thread))
         if not self.is_available:
             raise StoreUnavailable("postgres")
-        return [SearchHit("old", f"Dinner of {user_id}", "user", "I love pizza", datetime(2026, 7, 1, tzinfo=UTC))]
+        return found(item("I love pizza", "Noted.", f"Dinner of {user_id}"))
 
 
 def _runner(search: FakeSearch | None = None, timeout_seconds: float = 25) -> AgentRunner:

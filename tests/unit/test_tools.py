@@ -7,25 +7,26 @@ import pytest
 
 from functions.agent.tools import HIT_LENGTH, MAX_HITS, ToolContext, current_time, search_conversations
 from shared.errors import StoreUnavailable
-from shared.models import SearchHit
+from shared.memory.search.results import SearchAnswer, SearchItem
+from tests.support.searches import found, item
 
 NOON = datetime(2026, 7, 1, 12, 0, 0, 123456, tzinfo=UTC)
-HIT = SearchHit("thread-1", "Dinner", "user", "I love\n  pizza", NOON)
+HIT = item("I love\n  pizza", "Which one?", "Dinner", NOON)
 
 
 class FakeSearch:
     """A search that records its calls, and returns hits or raises an error."""
 
-    def __init__(self, hits: list[SearchHit] | None = None, error: Exception | None = None) -> None:
-        self.hits = hits or []
+    def __init__(self, *items: SearchItem, degraded: tuple[str, ...] = (), error: Exception | None = None) -> None:
+        self.answer = found(*items, degraded=degraded)
         self.error = error
         self.calls: list[tuple[str, str, int, str | None]] = []
 
-    def __call__(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> list[SearchHit]:
+    def __call__(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> SearchAnswer:
         self.calls.append((user_id, query, limit, exclude_thread))
         if self.error:
             raise self.error
-        return self.hits
+        return self.answer
 
 
 def _context(search: FakeSearch | None = None, user_id: str | None = "ana") -> ToolContext:
@@ -60,10 +61,13 @@ def test_an_unknown_zone_gets_the_time_in_utc(zone: str) -> None:
 
 def test_a_search_is_for_this_user_without_this_thread() -> None:
     """The search uses the run's user, and excludes the run's thread."""
-    search = FakeSearch([HIT])
+    search = FakeSearch(HIT)
     answer = search_conversations(_context(search), "  pizza ", limit=3)
     assert search.calls == [("ana", "pizza", 3, "now")]
-    assert answer == "Found in earlier conversations: 1\n- 2026-07-01T12:00:00+00:00, in 'Dinner', user: I love pizza"
+    assert answer == (
+        "Found in earlier conversations: 1\n"
+        "- 2026-07-01T12:00:00+00:00, in 'Dinner', user: I love pizza assistant: Which one?"
+    )
 
 
 @pytest.mark.parametrize(("requested", "used"), [(-1, 1), (0, 1), (1000, MAX_HITS)])
@@ -76,11 +80,12 @@ def test_the_search_limit_is_bounded(requested: int, used: int) -> None:
 
 def test_long_hits_are_cut() -> None:
     """A long hit is cut, and the conversation of a hit may have no title."""
-    hit = SearchHit("thread-1", None, "assistant", "x" * 5000, NOON)
-    answer = search_conversations(_context(FakeSearch([hit])), "x")
+    long_item = item("x" * 5000, "y" * 5000)
+    answer = search_conversations(_context(FakeSearch(long_item)), "x")
     assert "an untitled conversation" in answer
     assert "x" * (HIT_LENGTH - 1) + "…" in answer
-    assert len(answer) < HIT_LENGTH + 200
+    assert "y" * (HIT_LENGTH - 1) + "…" in answer
+    assert len(answer) < 2 * HIT_LENGTH + 200
 
 
 def test_a_search_without_hits_is_reported() -> None:
@@ -88,9 +93,16 @@ def test_a_search_without_hits_is_reported() -> None:
     assert search_conversations(_context(), "pizza") == "Nothing was found in earlier conversations."
 
 
+def test_an_incomplete_search_is_reported() -> None:
+    """If the search did not look at everything, the answer says so, with and without hits."""
+    for items in ([], [HIT]):
+        answer = search_conversations(_context(FakeSearch(*items, degraded=("redis", "search"))), "pizza")
+        assert answer.endswith("\nSome of the conversations could not be searched now.")
+
+
 def test_there_is_no_search_without_a_user() -> None:
     """Without a user, the tool does not call the search."""
-    search = FakeSearch([HIT])
+    search = FakeSearch(HIT)
     assert "not known who the user is" in search_conversations(_context(search, user_id=None), "pizza")
     assert search.calls == []
 
@@ -98,7 +110,7 @@ def test_there_is_no_search_without_a_user() -> None:
 @pytest.mark.parametrize("query", ["", "  ", "a\x00b", "\ud800"])
 def test_invalid_queries_are_not_searched(query: str) -> None:
     """The tool does not call the search with words that the store cannot search."""
-    search = FakeSearch([HIT])
+    search = FakeSearch(HIT)
     assert "without words" in search_conversations(_context(search), query)
     assert search.calls == []
 

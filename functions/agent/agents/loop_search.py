@@ -4,7 +4,7 @@ import asyncio
 
 from functions.agent.tools import SearchConversations
 from shared.errors import StoreUnavailable
-from shared.models import SearchHit
+from shared.memory.search.results import SearchAnswer
 
 
 class EventLoopSearch:
@@ -19,14 +19,14 @@ class EventLoopSearch:
         self._loop = asyncio.get_running_loop()
         self.has_run_ended = False
 
-    def __call__(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> list[SearchHit]:
+    def __call__(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> SearchAnswer:
         """Return what the search returns.
 
         Raises:
             StoreUnavailable: The store did not answer, or the run has ended.
         """
 
-        async def search() -> list[SearchHit]:
+        async def search() -> SearchAnswer:
             if self.has_run_ended:
                 raise StoreUnavailable("postgres", "the run has ended")
             return self._search(user_id, query, limit=limit, exclude_thread=exclude_thread)

@@ -32,6 +32,7 @@ from functions.agent.schemas import (
     RenameRequest,
     ReplaceRequest,
     RunRequest,
+    SearchRequest,
     ThreadPath,
     ThreadsQuery,
     UserPath,
@@ -77,6 +78,13 @@ def _with_user(request: _Turn, caller: Caller) -> _Turn:
     """Return the request with the id of its user, which is the caller if the request names no user."""
     user_id = caller.resolve_user(request.user_id, "body")
     return request if user_id == request.user_id else request.model_copy(update={"user_id": user_id})
+
+
+def _required(user_id: str | None, location: str) -> str:
+    """Return the user id, which a request without a token must contain."""
+    if user_id is None:
+        raise RequestValidationError([{"type": "missing", "loc": (location, "user_id"), "msg": "Field required"}])
+    return user_id
 
 
 # This function is a coroutine, because FastAPI would run a plain function in a thread.
@@ -148,12 +156,16 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
         """Store an exchange."""
         return _json(operations.invoked(_with_user(request, caller), caller.access(request.user_id)), 202)
 
+    @app.post("/search")
+    async def search(request: SearchRequest, caller: RequestCaller) -> Response:
+        """Search everything that a user said or was told, from the moment it is accepted."""
+        user_id = _required(caller.resolve_user(request.user_id, "body"), "body")
+        return _json(operations.searching.search(request.model_copy(update={"user_id": user_id})))
+
     @app.get("/threads")
     async def list_threads(query: Annotated[ThreadsQuery, Query()], caller: RequestCaller) -> Response:
         """List a user's threads, newest first."""
-        user_id = caller.resolve_user(query.user_id, "query")
-        if user_id is None:
-            raise RequestValidationError([{"type": "missing", "loc": ("query", "user_id"), "msg": "Field required"}])
+        user_id = _required(caller.resolve_user(query.user_id, "query"), "query")
         page = operations.threads.list_for(user_id, query.limit, query.cursor)
         return _json({"items": [thread_json(thread) for thread in page.items], "next_cursor": page.next_cursor})
 

@@ -103,6 +103,41 @@ class HealthAnswer(BaseModel):
     queue: Literal["ok", "unavailable"]
 
 
+class HighlightAnswer(BaseModel):
+    """A part of a message that matches the query: characters (Unicode code points) from `start` to before `end`."""
+
+    field: Literal["user_message", "assistant_message"]
+    start: int
+    end: int
+
+
+class SearchItemAnswer(BaseModel):
+    """A found exchange. The score is from 0 to 1, comparable within one answer."""
+
+    kind: Literal["exchange"]
+    thread_id: str
+    title: str | None
+    exchange_id: str
+    created_at: str
+    user_message: str
+    assistant_message: str
+    score: float
+    highlights: list[HighlightAnswer]
+
+
+class SearchAnswerBody(BaseModel):
+    """Response of `POST /search`: the best items first.
+
+    `arms` says how the exchanges were searched. Every exchange that was accepted up to `searched_up_to` was looked at;
+    null means that this time is unknown. `degraded` contains `search` if the search did not look at everything.
+    """
+
+    items: list[SearchItemAnswer]
+    arms: list[Literal["text", "vector"]]
+    searched_up_to: str | None
+    degraded: list[str]
+
+
 class FieldError(BaseModel):
     """An invalid field of a request. `in` is the part of the request that contains the field."""
 
@@ -194,6 +229,7 @@ RESPONSE_MODELS: Final[dict[str, Any]] = {
     "run": RunAnswer,
     "invoking": InvokingAnswer,
     "invoked": InvokedAnswer,
+    "search": SearchAnswerBody,
     "list_threads": ThreadsAnswer,
     "read_messages": MessagesAnswer,
     "replace_exchange": InvokedAnswer,

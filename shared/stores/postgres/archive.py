@@ -11,7 +11,7 @@ import psycopg
 from psycopg.rows import DictRow
 
 from shared.errors import InvalidRecord, StoreBusy, StoreUnavailable, add_outcome
-from shared.models import Exchange, ExchangeTexts, Message, SearchHit, Thread
+from shared.models import Exchange, ExchangeTexts, Message, Thread
 from shared.stores.archive import (
     ExchangeDeletion,
     HiddenThreads,
@@ -34,8 +34,10 @@ from shared.stores.postgres.locks import lock_exclusive, lock_shared
 from shared.stores.postgres.owners import claim_ownership, owner_of, require_owner
 from shared.stores.postgres.preferences import change_preferences, publish_preferences, read_preferences, try_changing
 from shared.stores.postgres.purge import PostgresPurge
-from shared.stores.postgres.threads import list_messages, list_threads, read_thread, rename_thread, search_messages
+from shared.stores.postgres.search import PostgresSearch
+from shared.stores.postgres.threads import list_messages, list_threads, read_thread, rename_thread
 from shared.stores.postgres.windows import read_window
+from shared.stores.search import Beside, FoundExchange, Matches, SearchScope
 
 _Connection = psycopg.Connection[DictRow]
 _CHANGED_ONLY_IN_POSTGRES: Final = (
@@ -54,6 +56,7 @@ class PostgresArchive:
         self._connection = connection
         self._erasure = PostgresErasure(connection)
         self._purge = PostgresPurge(connection)
+        self._search = PostgresSearch(connection)
         # PostgreSQL counts as recovered only if it can store an exchange.
         connection.check = try_storing
         self._preferences_breaker = connection.breaker_for(try_changing)
@@ -262,14 +265,29 @@ class PostgresArchive:
         """Delete a record, unless it was written again since it was read."""
         self._connection.run(lambda c: clear_invalidation(c, invalidation))
 
-    def search(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> list[SearchHit]:
-        """Return the user's messages that contain words of the query, most matches first; see `Archive.search`."""
-        return self._connection.run(
-            lambda c: search_messages(c, user_id, query, limit=limit, exclude_thread=exclude_thread),
-            is_one_statement=True,
-            # A slow search does not show that other statements are slow.
-            is_trial=True,
-        )
+    def matches(self, scope: SearchScope, keys: Sequence[int]) -> Matches:
+        """Return the exchanges that have any of the keys."""
+        return self._search.matches(scope, keys)
+
+    def beside(self, row_ids: Sequence[UUID]) -> list[Beside]:
+        """Return the exchanges next to each of these exchanges in its thread."""
+        return self._search.beside(row_ids)
+
+    def found(self, user_id: str, row_ids: Sequence[UUID]) -> dict[UUID, FoundExchange]:
+        """Return these exchanges of the user, without those that were deleted meanwhile."""
+        return self._search.found(user_id, row_ids)
+
+    def unstored(self, exchanges: Sequence[Exchange]) -> list[Exchange]:
+        """Return the exchanges that PostgreSQL neither stores in this or a later revision nor has deleted."""
+        return self._search.unstored(exchanges)
+
+    def index_exchanges(self) -> int:
+        """Index some exchanges that have no terms, or terms of another version; return their number."""
+        return self._search.index_exchanges()
+
+    def unindexed(self, limit: int) -> int:
+        """Return the number of exchanges that are not indexed, at most `limit`."""
+        return self._search.unindexed(limit)
 
     def clock(self) -> float:
         """Return the Unix seconds of PostgreSQL's clock."""

@@ -12,12 +12,14 @@ import psycopg
 from psycopg.rows import DictRow
 
 from shared.models import Exchange, format_time, title_of
+from shared.search_terms import TERMS_VERSION
 from shared.stores.archive import StoreResult
 from shared.stores.postgres.connection import sql
 from shared.stores.postgres.exchanges import exchanges_of
 from shared.stores.postgres.idempotency import store_keys
 from shared.stores.postgres.invalidations import log_invalidations
 from shared.stores.postgres.locks import lock_shared
+from shared.stores.postgres.search import key_columns
 
 _Connection = psycopg.Connection[DictRow]
 _STORE, _STORED = sql("store"), sql("stored")
@@ -42,7 +44,7 @@ def store_batch(exchanges: Sequence[Exchange]) -> Callable[[_Connection], StoreR
 
     def work(connection: _Connection) -> StoreResult:
         lock_shared(connection, threads, users)
-        rows = connection.execute(_STORE, {"batch": batch}).fetchall()
+        rows = connection.execute(_STORE, {"batch": batch, "terms_version": TERMS_VERSION}).fetchall()
         by_outcome: dict[str, list[Exchange]] = {
             state: [] for state in ("stored", "replaced", "duplicate", "tombstoned", "rejected_owner", "hidden")
         }
@@ -104,6 +106,7 @@ def _record(number: int, exchange: Exchange) -> dict[str, Any]:
         # Metadata is sent as text, because jsonb would change its bytes.
         "metadata": exchange.metadata,
         "revision": exchange.revision,
+        **key_columns(exchange.user_message, exchange.assistant_message),
         **({} if exchange.accepted_at is None else _import_fields(exchange, exchange.accepted_at)),
     }
 

@@ -11,8 +11,10 @@ import psycopg
 from psycopg.rows import DictRow
 
 from shared.models import Exchange, ExchangeTexts, title_of
+from shared.search_terms import TERMS_VERSION
 from shared.stores.archive import ExchangeDeletion
 from shared.stores.postgres.connection import sql
+from shared.stores.postgres.search import key_columns
 
 _DELETE, _STORED, _REPLACE = sql("delete_exchange"), sql("stored"), sql("replace_exchange")
 _ATTACH: Final = b"""
@@ -72,6 +74,8 @@ def replace(
             "created_at": replacement.created_at,
             "accepted_at": replacement.accepted_at,
             "revision": replacement.revision,
+            "terms_version": TERMS_VERSION,
+            **key_columns(replacement.user_message, replacement.assistant_message),
         },
     )
     if texts.document_ids:

@@ -1,8 +1,7 @@
-"""Threads and their messages in PostgreSQL, for listing, reading and searching."""
+"""Threads and their messages in PostgreSQL, for listing and reading."""
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
@@ -10,16 +9,15 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import DictRow
 
-from shared.models import Message, SearchHit, Thread
+from shared.models import Message, Thread
 from shared.stores.archive import MessagePosition
 from shared.stores.postgres.connection import sql
 
 _Connection = psycopg.Connection[DictRow]
-_THREAD, _THREADS, _SEARCH = sql("thread"), sql("threads"), sql("search")
+_THREAD, _THREADS = sql("thread"), sql("threads")
 _MESSAGES: Final = {False: sql("messages_asc"), True: sql("messages_desc")}
 _MIN_UUID, _MAX_UUID = UUID(int=0), UUID(int=(1 << 128) - 1)
 _MAX_TIME: Final = datetime(9999, 12, 31, tzinfo=UTC)
-_MAX_WORDS: Final = 20
 
 
 def read_thread(connection: _Connection, thread_id: str) -> Thread | None:
@@ -79,16 +77,6 @@ def rename_thread(connection: _Connection, thread_id: str, title: str) -> Thread
         (title, thread_id),
     )
     return read_thread(connection, thread_id)
-
-
-def search_messages(
-    connection: _Connection, user_id: str, query: str, *, limit: int, exclude_thread: str | None
-) -> list[SearchHit]:
-    """Return a user's messages that contain any of the query's words of three letters or more, most matches first."""
-    words = sorted({word.lower() for word in re.findall(r"\w{3,}", query)})[:_MAX_WORDS]
-    patterns = ["%" + word.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%" for word in words]
-    values = {"user_id": user_id, "patterns": patterns, "rows": limit, "exclude_thread": exclude_thread}
-    return [SearchHit(**row) for row in connection.execute(_SEARCH, values).fetchall()]
 
 
 def _thread(row: DictRow) -> Thread:

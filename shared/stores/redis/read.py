@@ -24,6 +24,8 @@ from shared.stores.redis.names import (
     preferences_seal_key,
     tombstone_key,
     undrained_key,
+    user_threads_key,
+    user_tombstone_key,
 )
 from shared.stores.redis.scripts import READ
 
@@ -93,6 +95,15 @@ class ReadCommands:
         self._commands |= {
             "preferences": ("HGETALL", preferences_key(user_id)),
             "preferences_seal": ("GET", preferences_seal_key(user_id)),
+        }
+
+    def add_user_threads(self, user_id: str, max_threads: int) -> None:
+        """Add reads of the user's newest threads and tombstone, and whether Redis may have lost undrained exchanges."""
+        self._commands |= {
+            "threads": ("ZREVRANGE", user_threads_key(user_id), 0, max_threads),
+            "user_tombstone": ("GET", user_tombstone_key(user_id)),
+            "outbox": ("LLEN", OUTBOX),
+            "stats": ("INFO", "stats"),
         }
 
     def fill(self, pipe: Pipeline) -> None:

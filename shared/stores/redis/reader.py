@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from shared.stores.cache import CacheRead
-from shared.stores.redis.connection import ignore_wrongtype, queue_commands
+from shared.cutoffs import is_reached
+from shared.models import Exchange
+from shared.stores.cache import CacheRead, UndrainedExchanges
+from shared.stores.redis.connection import Pipeline, ignore_wrongtype, queue_commands
 from shared.stores.redis.generation import (
     READ_GENERATION,
     GenerationRecord,
@@ -18,9 +20,10 @@ from shared.stores.redis.generation import (
     generation_name,
     parse_generation_record,
 )
-from shared.stores.redis.link import CacheLink
-from shared.stores.redis.names import GENERATION_KEY
-from shared.stores.redis.read import OPTIONAL_REPLIES, ReadCommands, ReadReply, clock_of
+from shared.stores.redis.link import MAX_THREADS_PER_CALL, CacheLink
+from shared.stores.redis.lists import ids_of, order_of, uuids_of
+from shared.stores.redis.names import GENERATION_KEY, deleted_key, tombstone_key, undrained_key
+from shared.stores.redis.read import OPTIONAL_REPLIES, ReadCommands, ReadReply, clock_of, undrained_in
 
 # The minimum number of seconds between two reads with a test write.
 _PROBE_INTERVAL_SECONDS: Final = 1.0
@@ -68,6 +71,40 @@ class ListReader(CacheLink):
         if thread_id is not None:
             commands.add_undrained(thread_id)
         return replace(self._read_once(commands, thread_id, user_id, None, is_read_only=True).read(), token=None)
+
+    def undrained_of(self, user_id: str, max_threads: int) -> UndrainedExchanges:
+        """Return the undrained exchanges of the user's newest threads.
+
+        One round trip reads the threads' names, and one for each `MAX_THREADS_PER_CALL` threads reads the exchanges.
+        """
+        commands = ReadCommands()
+        commands.add_user_threads(user_id, max_threads)
+        reply = self._read_once(commands, None, None, None, is_read_only=True)
+        threads, user_cutoff = ids_of(reply.replies["threads"] or ()), order_of(reply.replies["user_tombstone"])
+        exchanges: list[Exchange] = []
+        for start in range(0, min(len(threads), max_threads), MAX_THREADS_PER_CALL):
+            exchanges += self._undrained_in(threads[start : start + MAX_THREADS_PER_CALL])
+        return UndrainedExchanges(
+            [each for each in exchanges if each.user_id == user_id and not is_reached(each.acceptance, user_cutoff)],
+            is_all=len(threads) <= max_threads,
+            state=reply.read().state,
+        )
+
+    def _undrained_in(self, thread_ids: Sequence[str]) -> list[Exchange]:
+        def fill(pipe: Pipeline) -> None:
+            for thread_id in thread_ids:
+                pipe.hvals(undrained_key(thread_id))
+                pipe.get(tombstone_key(thread_id))
+                pipe.smembers(deleted_key(thread_id))
+
+        replies = self._call(fill, is_read=True)
+        return [
+            exchange
+            for thread_id, bodies, tombstone, deleted in zip(
+                thread_ids, replies[::3], replies[1::3], replies[2::3], strict=True
+            )
+            for exchange in undrained_in(thread_id, bodies, order_of(tombstone), uuids_of(deleted or ()))
+        ]
 
     def _read_on_new_connection(self, thread_id: str | None, user_id: str | None, clock: float) -> CacheRead:
         """Read everything on a new connection, and start a generation if none is valid on its server."""

@@ -7,7 +7,8 @@ with input as materialized (
         user_message text, assistant_message text, created_at timestamptz, document_ids jsonb,
         metadata text, revision int,
         -- Only imports have these two: the time of acceptance and the acceptance key.
-        accepted_at timestamptz, acceptance text
+        accepted_at timestamptz, acceptance text,
+        search_keys text, user_terms int, assistant_terms int
     )
 ),
 undeleted as (
@@ -81,35 +82,47 @@ conversation as (
         last_import = greatest(c.last_import, excluded.last_import)
     -- A conversation of a deleted user gets no exchange. It must be detached first.
     where coalesce(c.serial, 0) > coalesce((select e.serial from user_erasures e where e.user_id = c.user_id), -1)
-    returning c.id, c.thread_id
+    returning c.id, c.thread_id, c.user_id
 ),
 -- One map of all conversations. Without it, the planner, which does not know the number of exchanges, compares each
 -- exchange with each conversation.
 conversations_by_thread as materialized (
-    select jsonb_object_agg(thread_id, id) as ids from conversation
+    select jsonb_object_agg(thread_id, id) as ids,
+        jsonb_object_agg(thread_id, search_user_key(user_id)) as user_keys
+    from conversation
 ),
 placed as (
-    select s.*, (b.ids ->> s.thread_id)::uuid as conversation_id
+    select s.*, (b.ids ->> s.thread_id)::uuid as conversation_id, (b.user_keys ->> s.thread_id)::int as user_key
     from single s
     cross join conversations_by_thread b
 ),
 written as (
     insert into messages as m (
-        conversation_id, exchange_id, position, role, content, metadata, created_at, revision, accepted_at
+        conversation_id, exchange_id, position, role, content, metadata, created_at, revision, accepted_at,
+        search_keys, user_terms, assistant_terms, terms_version, terms_revision, terms_accepted_at
     )
     select
         s.conversation_id, s.exchange_id, side.position, side.role, side.content, side.metadata, s.created_at, s.revision,
-        s.accepted_at
+        s.accepted_at, side.search_keys, side.user_terms, side.assistant_terms, side.terms_version, side.terms_revision,
+        side.terms_accepted_at
     from placed s
     cross join lateral (
         values
-            (0::smallint, 'user', s.user_message, s.metadata::json),
-            (1::smallint, 'assistant', s.assistant_message, null)
-    ) as side (position, role, content, metadata)
+            (
+                0::smallint, 'user', s.user_message, s.metadata::json, s.search_keys::int[] || s.user_key, s.user_terms,
+                s.assistant_terms, %(terms_version)s::smallint, s.revision, coalesce(s.accepted_at, s.created_at)
+            ),
+            (1::smallint, 'assistant', s.assistant_message, null, null, null, null, null, null, null)
+    ) as side (
+        position, role, content, metadata, search_keys, user_terms, assistant_terms, terms_version, terms_revision,
+        terms_accepted_at
+    )
     where s.conversation_id is not null
     on conflict (conversation_id, exchange_id, position) do update
         set content = excluded.content, metadata = excluded.metadata, created_at = excluded.created_at,
-            revision = excluded.revision, accepted_at = excluded.accepted_at
+            revision = excluded.revision, accepted_at = excluded.accepted_at, search_keys = excluded.search_keys,
+            user_terms = excluded.user_terms, assistant_terms = excluded.assistant_terms, terms_version = excluded.terms_version,
+            terms_revision = excluded.terms_revision, terms_accepted_at = excluded.terms_accepted_at
         where excluded.revision > m.revision or (
             excluded.revision = m.revision
             and coalesce(excluded.accepted_at, excluded.created_at) < coalesce(m.accepted_at, m.created_at)

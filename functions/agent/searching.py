@@ -1,0 +1,61 @@
+"""Searches for requests: the route and the direct invocation share them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+
+from functions.agent.schemas import RunRequest, SearchRequest
+from shared.memory.memory import Memory
+from shared.memory.ownership import Access
+from shared.memory.search.related import Related
+from shared.memory.search.results import SearchAnswer, SearchItem
+from shared.memory.search.search import Search
+from shared.memory.sizes import fit_to_event
+from shared.memory.turn import Turn
+from shared.models import format_time
+from shared.stores.search import SearchScope
+
+
+class Searching:
+    """Searches a user's exchanges."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._search = Search(memory)
+        self._adds_related = memory.settings.related
+
+    def search(self, request: SearchRequest, _: Access = "open") -> dict[str, Any]:
+        """Search a user's exchanges. It reads only the user's own threads, whatever the access.
+
+        Raises:
+            RequestValidationError: The request names no user.
+        """
+        if request.user_id is None:
+            raise RequestValidationError([{"type": "missing", "loc": ("body", "user_id"), "msg": "Field required"}])
+        scope = SearchScope(request.user_id, request.thread_id, request.exclude_thread_id, request.since, request.until)
+        return search_json(self._search.search(scope, request.query, request.limit), request.kinds)
+
+    def related_to(self, turn: Turn, query: str | None, exclude_thread_id: str | None = None) -> Related:
+        """Return the exchanges of the turn's user that are related to a query, without those of the turn's window."""
+        return self._search.related(turn.user_id, query, turn.thread_id, turn.recall().messages, exclude_thread_id)
+
+    def related_to_run(self, turn: Turn, request: RunRequest) -> Related:
+        """Return the exchanges that are related to a run's prompt, if `MEMORY__RELATED` is on."""
+        if not self._adds_related:
+            return Related()
+        # A replaced turn must not see its own old texts or later exchanges of its thread.
+        return self.related_to(turn, request.prompt, request.thread_id if request.replaces is not None else None)
+
+
+def search_json(answer: SearchAnswer, kinds: Sequence[str]) -> dict[str, Any]:
+    """Return the response to a search. It has the best items that fit into a response."""
+    items = answer.items if "exchange" in kinds else []
+    fitting = items[: fit_to_event(items, SearchItem.to_json)]
+    return {
+        "items": [item.to_json() for item in fitting],
+        "arms": answer.arms,
+        "searched_up_to": None if answer.searched_up_to is None else format_time(answer.searched_up_to),
+        "degraded": answer.degraded,
+    }

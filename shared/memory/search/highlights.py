@@ -1,0 +1,36 @@
+"""The parts of a message that match a query."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from shared.memory.search.results import Highlight
+from shared.models import Exchange
+from shared.search_keys import QueryTerms
+from shared.search_terms import term_spans
+
+# The maximum number of highlights in one message.
+_MAX_HIGHLIGHTS: Final = 50
+
+
+def highlights_of(exchange: Exchange, terms: QueryTerms) -> list[Highlight]:
+    """Return the words of an exchange that the query also has. Adjacent n-grams form one highlight."""
+    return [
+        *_highlights("user_message", exchange.user_message, terms),
+        *_highlights("assistant_message", exchange.assistant_message, terms),
+    ]
+
+
+def _highlights(field: str, text: str, terms: QueryTerms) -> list[Highlight]:
+    spans: list[tuple[int, int]] = []
+    wanted = set(terms.terms)
+    for term, start, end, _ in term_spans(text):
+        if term not in wanted:
+            continue
+        if spans and start < spans[-1][1]:
+            spans[-1] = spans[-1][0], max(end, spans[-1][1])
+        elif len(spans) == _MAX_HIGHLIGHTS:
+            break
+        else:
+            spans.append((start, end))
+    return [Highlight(field, start, end) for start, end in spans]

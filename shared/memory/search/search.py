@@ -1,0 +1,205 @@
+"""Searches the exchanges of one user: those in PostgreSQL, and those that it does not have yet."""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from shared.errors import StoreUnavailable
+from shared.memory.backlog import is_drained
+from shared.memory.losses import may_lack_undrained
+from shared.memory.memory import Memory
+from shared.memory.messages import add_layer
+from shared.memory.search.highlights import highlights_of
+from shared.memory.search.ranking import Matched, Ranking, best_of_threads, match_scores, with_thread_share
+from shared.memory.search.related import MAX_RELATED, Related
+from shared.memory.search.results import SEARCH, SearchAnswer, SearchItem
+from shared.memory.search.undrained import Undrained, certainly_undeleted, read_undrained
+from shared.models import Exchange, Message, title_of
+from shared.redelivery import MAX_DRAIN_AGE
+from shared.search_keys import QueryTerms, document_terms, matched_keys, query_terms
+from shared.stores.search import FoundExchange, Matches, SearchScope
+
+# Exchanges may be deleted between the statements of a search, so some more than requested are read.
+_SPARE: Final = 20
+# PostgreSQL's id of a stored exchange; the thread id and the exchange id of an undrained one.
+_Name = UUID | tuple[str, UUID]
+
+
+@dataclass(slots=True)
+class _Candidates:
+    """What a search compares.
+
+    Attributes:
+        matches: PostgreSQL's exchanges; None if it did not respond.
+        undrained: Exchanges that PostgreSQL does not have.
+        is_complete: Whether these are all exchanges that were accepted before the search.
+    """
+
+    matches: Matches | None
+    undrained: list[Exchange] = field(default_factory=list)
+    is_complete: bool = False
+
+
+class Search:
+    """Searches a user's exchanges by the words of a query."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    def search(self, scope: SearchScope, query: str, limit: int) -> SearchAnswer:
+        """Return the exchanges of the scope that match the query best, at most `limit`.
+
+        A layer that does not respond is no error: `degraded` names it.
+        """
+        terms, degraded = query_terms(query), list[str]()
+        candidates = self._candidates(scope, terms, degraded)
+        items = self._items(scope, terms, candidates, limit, degraded)
+        searched_up_to = self._searched_up_to(candidates, degraded)
+        return SearchAnswer(items, ["text"], searched_up_to, degraded)
+
+    def conversations(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> SearchAnswer:
+        """Return the user's exchanges that match best, none from `exclude_thread`, as the agents' search tool does."""
+        return self.search(SearchScope(user_id, exclude_thread_id=exclude_thread), query, limit)
+
+    def related(
+        self,
+        user_id: str | None,
+        query: str | None,
+        thread_id: str | None,
+        window: Sequence[Message],
+        exclude_thread_id: str | None = None,
+    ) -> Related:
+        """Return the user's exchanges that are related to a turn's query, without those of its window.
+
+        Without a user or a query there are none.
+        """
+        if user_id is None or not query:
+            return Related()
+        answer = self.search(SearchScope(user_id, exclude_thread_id=exclude_thread_id), query, MAX_RELATED)
+        in_window = {(thread_id, message.exchange_id) for message in window}
+        items = [each for each in answer.items if (each.exchange.thread_id, each.exchange.exchange_id) not in in_window]
+        return Related(items, query_terms(query).terms, answer.degraded)
+
+    def _candidates(self, scope: SearchScope, terms: QueryTerms, degraded: list[str]) -> _Candidates:
+        # Redis is read first: an exchange that is drained in between is then found twice, and not missed.
+        undrained = read_undrained(self._memory, scope, degraded)
+        try:
+            matches = self._memory.archive.matches(scope, terms.keys)
+            if undrained.cached is not None and may_lack_undrained(undrained.cached.state, matches.uptime):
+                if self._is_queue_empty(undrained, degraded):
+                    # An exchange that was drained in between is neither in the queue nor in the first matches.
+                    matches = self._memory.archive.matches(scope, terms.keys)
+                else:
+                    add_layer(degraded, SEARCH)
+            if not matches.is_indexed:
+                add_layer(degraded, SEARCH)
+            unstored = self._memory.archive.unstored(undrained.exchanges)
+        except StoreUnavailable as error:
+            add_layer(degraded, error.layer)
+            add_layer(degraded, SEARCH)
+            return _Candidates(None, certainly_undeleted(undrained))
+        return _Candidates(matches, unstored, is_complete=SEARCH not in degraded)
+
+    def _is_queue_empty(self, undrained: Undrained, degraded: list[str]) -> bool:
+        """Return whether the queue and the outbox are empty, so that PostgreSQL has all that Redis may have lost."""
+        if undrained.cached is not None and undrained.cached.state.has_outbox:
+            return False
+        try:
+            return is_drained(self._memory.queue)
+        except StoreUnavailable as error:
+            add_layer(degraded, error.layer)
+            return False
+
+    def _items(
+        self, scope: SearchScope, terms: QueryTerms, candidates: _Candidates, limit: int, degraded: list[str]
+    ) -> list[SearchItem]:
+        undrained = {exchange.key: exchange for exchange in candidates.undrained}
+        found: dict[_Name, FoundExchange] = {}
+        scores: dict[_Name, float] = {}
+        try:
+            scores = self._scores(terms, candidates, limit)
+            # An undrained exchange may replace a stored one, so more are read than requested.
+            best = heapq.nlargest(limit + len(undrained) + _SPARE, scores, key=lambda name: scores[name])
+            stored = [name for name in best if isinstance(name, UUID)]
+            if stored:
+                found.update(self._memory.archive.found(scope.user_id, stored).items())
+        except StoreUnavailable as error:
+            add_layer(degraded, error.layer)
+            add_layer(degraded, SEARCH)
+            candidates.is_complete = False
+            scores = self._scores(terms, _Candidates(None, candidates.undrained), limit)
+        titles = {each.exchange.thread_id: each.title for each in found.values()}
+        found = {name: each for name, each in found.items() if each.exchange.key not in undrained}
+        for key, exchange in undrained.items():
+            found[key] = FoundExchange(exchange, titles.get(exchange.thread_id, title_of(exchange.user_message)))
+        items = [
+            (scores[name], each) for name, each in found.items() if name in scores and scope.includes(each.exchange)
+        ]
+        items.sort(key=lambda item: (item[0], item[1].exchange.order), reverse=True)
+        highest = items[0][0] if items else 1.0
+        return [
+            SearchItem(each.exchange, each.title, score / highest, highlights_of(each.exchange, terms))
+            for score, each in items[:limit]
+        ]
+
+    def _scores(self, terms: QueryTerms, candidates: _Candidates, limit: int) -> dict[_Name, float]:
+        """Return the scores of the best exchanges, and of the exchanges next to them.
+
+        A stored exchange's name is PostgreSQL's id, and an undrained one's name is its key.
+        """
+        matches, undrained = candidates.matches or Matches(), candidates.undrained
+        documents = [document_terms(each.user_message, each.assistant_message) for each in undrained]
+        matched = Matched(
+            [*matches.keys, *(matched_keys(terms, each) for each in documents)],
+            [*matches.user_terms, *(each.user_length for each in documents)],
+            [*matches.assistant_terms, *(each.assistant_length for each in documents)],
+        )
+        scores = match_scores(matched, matches.total + len(undrained))
+        ranking = Ranking[_Name]()
+        stored, newer = scores[: len(matches.keys)], scores[len(matches.keys) :]
+        self._add_stored(ranking, matches, stored, limit)
+        _add_undrained(ranking, undrained, newer)
+        return ranking.scores
+
+    def _add_stored(self, ranking: Ranking[_Name], matches: Matches, scores: Sequence[float], limit: int) -> None:
+        best = best_of_threads(matches.threads, scores)
+        shared = [with_thread_share(score, best[thread]) for thread, score in zip(matches.threads, scores, strict=True)]
+        # A neighbour of a worse exchange than these cannot be among the best.
+        numbers = heapq.nlargest(2 * limit + _SPARE, range(len(scores)), key=shared.__getitem__)
+        if not numbers:
+            return
+        score_of = matches.by_row_id(scores)
+        beside = self._memory.archive.beside([matches.row_id(number) for number in numbers])
+        for number, neighbours in zip(numbers, beside, strict=True):
+            before, after = [*neighbours.before, None, None][:2], [*neighbours.after, None, None][:2]
+            names = [*reversed(before), matches.row_id(number), *after]
+            run = [(name, 0.0 if name is None else score_of.get(name.bytes, 0.0)) for name in names]
+            ranking.add(run, best[matches.threads[number]])
+
+    def _searched_up_to(self, candidates: _Candidates, degraded: Sequence[str]) -> datetime | None:
+        """Return the time up to which every accepted exchange was looked at."""
+        now = datetime.fromtimestamp(self._memory.now(), UTC)
+        if candidates.is_complete:
+            return now
+        matches = candidates.matches
+        if matches is None or not matches.is_indexed or matches.uptime <= MAX_DRAIN_AGE or "postgres" in degraded:
+            return None
+        # Every exchange that was accepted earlier is drained by now.
+        return now - timedelta(seconds=MAX_DRAIN_AGE)
+
+
+def _add_undrained(ranking: Ranking[_Name], undrained: Sequence[Exchange], scores: Sequence[float]) -> None:
+    """Add undrained exchanges. Their neighbours are the undrained ones of the same thread."""
+    threads: defaultdict[str, list[tuple[Exchange, float]]] = defaultdict(list)
+    for exchange, score in zip(undrained, scores, strict=True):
+        threads[exchange.thread_id].append((exchange, score))
+    for exchanges in threads.values():
+        exchanges.sort(key=lambda each: each[0].order)
+        run: list[tuple[_Name | None, float]] = [(exchange.key, score) for exchange, score in exchanges]
+        ranking.add([(None, 0.0), *run, (None, 0.0)], max(score for _, score in run))

@@ -1,0 +1,17 @@
+-- Returns the ids of the exchanges next to each given one in its thread: the two before it and the two after it.
+select
+    array(
+        select b.id from messages b
+        where b.conversation_id = m.conversation_id and b.position = 0 and b.order_key < m.order_key
+        order by b.order_key desc
+        limit 2
+    ) as before,
+    array(
+        select a.id from messages a
+        where a.conversation_id = m.conversation_id and a.position = 0 and a.order_key > m.order_key
+        order by a.order_key
+        limit 2
+    ) as after
+from unnest(%(row_ids)s::uuid[]) with ordinality as wanted (id, number)
+left join messages m on m.id = wanted.id
+order by wanted.number
