@@ -64,6 +64,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Search
+         * @description Search everything that a user said or was told, from the moment it is accepted.
+         */
+        post: operations["search"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/threads": {
         parameters: {
             query?: never;
@@ -312,6 +332,21 @@ export interface components {
              * @enum {string}
              */
             queue: "ok" | "unavailable";
+        };
+        /**
+         * HighlightAnswer
+         * @description A part of a message that matches the query: characters (Unicode code points) from `start` to before `end`.
+         */
+        HighlightAnswer: {
+            /**
+             * Field
+             * @enum {string}
+             */
+            field: "user_message" | "assistant_message";
+            /** Start */
+            start: number;
+            /** End */
+            end: number;
         };
         /**
          * InvokedAnswer
@@ -680,6 +715,86 @@ export interface components {
             replaces?: string | null;
         };
         /**
+         * SearchAnswerBody
+         * @description Response of `POST /search`: the best items first.
+         *
+         *     `arms` says how the exchanges were searched. Every exchange that was accepted up to `searched_up_to` was looked at;
+         *     null means that this time is unknown. `degraded` contains `search` if the search did not look at everything.
+         */
+        SearchAnswerBody: {
+            /** Items */
+            items: components["schemas"]["SearchItemAnswer"][];
+            /** Arms */
+            arms: ("text" | "vector")[];
+            /** Searched Up To */
+            searched_up_to: string | null;
+            /** Degraded */
+            degraded: string[];
+        };
+        /**
+         * SearchItemAnswer
+         * @description A found exchange. The score is from 0 to 1, comparable within one answer.
+         */
+        SearchItemAnswer: {
+            /**
+             * Kind
+             * @constant
+             */
+            kind: "exchange";
+            /** Thread Id */
+            thread_id: string;
+            /** Title */
+            title: string | null;
+            /** Exchange Id */
+            exchange_id: string;
+            /** Created At */
+            created_at: string;
+            /** User Message */
+            user_message: string;
+            /** Assistant Message */
+            assistant_message: string;
+            /** Score */
+            score: number;
+            /** Highlights */
+            highlights: components["schemas"]["HighlightAnswer"][];
+        };
+        /**
+         * SearchRequest
+         * @description Request body of `POST /search`. Without a token the user id is required.
+         */
+        SearchRequest: {
+            /** User Id */
+            user_id?: string | null;
+            /** Query */
+            query: string;
+            /**
+             * Limit
+             * @default 10
+             */
+            limit?: number;
+            /** Thread Id */
+            thread_id?: string | null;
+            /** Exclude Thread Id */
+            exclude_thread_id?: string | null;
+            /**
+             * Since
+             * @description Only exchanges from this time on.
+             */
+            since?: string | null;
+            /**
+             * Until
+             * @description Only exchanges before this time.
+             */
+            until?: string | null;
+            /**
+             * Kinds
+             * @default [
+             *       "exchange"
+             *     ]
+             */
+            kinds?: ("exchange" | "memory")[];
+        };
+        /**
          * StatusAnswer
          * @description Response of `GET /status`. Null means unknown.
          */
@@ -980,6 +1095,75 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["InvokedAnswer"];
+                };
+            };
+            /** @description The body is not JSON */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description The request or the response is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description A value is invalid; `errors` names the fields */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description Unexpected error; the log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description A required layer did not respond */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+        };
+    };
+    search: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SearchRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchAnswerBody"];
                 };
             };
             /** @description The body is not JSON */
