@@ -58,6 +58,8 @@ class Selection:
 
     def add_related(self, related: Related, max_tokens: int) -> Selection:
         """Return this selection with the related exchanges that fit into the rest of the limit; 0 for no limit."""
+        if not related.items:
+            return self
         selected = related.select(self.tokens, max_tokens)
         context = join_parts(self.context, selected.text)
         return replace(self, context=context, tokens=self.tokens + selected.tokens, related=selected.items)
