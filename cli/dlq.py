@@ -120,9 +120,9 @@ def show(
         print_json({**description, "as_of": iso_time(now), "sources": endpoints_as_json(deployment.used_endpoints)})
         return
     print_endpoints(deployment)
-    sent = time_text(description["sent_at"], is_exact=deployment.is_verbose)
+    sent_at = time_text(description["sent_at"], is_exact=deployment.is_verbose)
     with paged(deployment):
-        for name, value in (description | {"sent_at": sent}).items():
+        for name, value in (description | {"sent_at": sent_at}).items():
             if name not in {"attributes", "body"} and value is not None:
                 echo(f"{name}: {printable(str(value))}")
         echo()
@@ -160,8 +160,8 @@ def redrive(
       hybrid-memory dlq redrive --yes --rate 50
     """
     deployment.require_same_deployment("dlq_url", "queue_url")
-    dead, live = connect.queue(deployment, "dlq_url"), connect.queue(deployment, "queue_url")
-    total = dead.depth().visible
+    dead_letter_queue, exchange_queue = connect.queue(deployment, "dlq_url"), connect.queue(deployment, "queue_url")
+    total = dead_letter_queue.depth().visible
     answer: dict[str, Any] = {"preview": not yes, "total": total, "moved": 0, "refused": []}
     if not yes or total == 0:
         text = f"Would move {total} dead letters back to the exchange queue." if total else "There is nothing to move."
@@ -170,11 +170,11 @@ def redrive(
             print_preview_end()
         return
     result = RedriveResult()
-    task = None if is_copy_forced else connect.start_move(dead, live, rate)
+    task = None if is_copy_forced else connect.start_move(dead_letter_queue, exchange_queue, rate)
     try:
         with progress("Redrive", total) as advance:
             if task is None:
-                copy_messages(dead, live, total, rate, result, advance)
+                copy_messages(dead_letter_queue, exchange_queue, total, rate, result, advance)
             else:
                 wait_for_move(task, result, advance)
     except KeyboardInterrupt:

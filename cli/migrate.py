@@ -100,13 +100,13 @@ def _url(deployment: Deployment) -> str:
     from shared.stores.postgres.connection import sign_in_parameters
 
     settings = deployment.database()
-    signed = sign_in_parameters(settings)
-    if not signed:
+    parameters = sign_in_parameters(settings)
+    if not parameters:
         return settings.url
     url = make_url(settings.url)
-    user, password = signed.pop("user", url.username), signed.pop("password")
+    user, password = parameters.pop("user", url.username), parameters.pop("password")
     url = url.set(drivername="postgresql+psycopg", username=user, password=password)
-    return url.update_query_dict(signed).render_as_string(hide_password=False)
+    return url.update_query_dict(parameters).render_as_string(hide_password=False)
 
 
 @contextmanager
@@ -134,9 +134,9 @@ def _print(deployment: Deployment, schema: SchemaStatus, more: dict[str, Any], *
         )
         return
     print_endpoints(deployment)
-    for what, revisions in (("applied", more.get("applied", [])), ("pending", _as_json(schema.pending))):
+    for title, revisions in (("applied", more.get("applied", [])), ("pending", _as_json(schema.pending))):
         if revisions:
-            print_table((what, "what it does"), [(each["revision"], each["doc"]) for each in revisions])
+            print_table((title, "what it does"), [(each["revision"], each["doc"]) for each in revisions])
     if not schema.is_known:
         echo(f"The database is at {schema.current}, which is unknown: a newer version created it.")
     elif schema.pending:

@@ -78,14 +78,14 @@ def verify(
     window = load(MemorySettings).max_thread_messages
     result = VerifyResult()
     for page in redis.threads():
-        first = _compare(redis, postgres, page, window, grace)
-        to_recheck = [thread_id for thread_id, comparison in first if comparison.differences]
-        second = dict(_compare(redis, postgres, to_recheck, window, grace)) if to_recheck else {}
-        for thread_id, comparison in first:
+        first_comparisons = _compare(redis, postgres, page, window, grace)
+        to_recheck = [thread_id for thread_id, comparison in first_comparisons if comparison.differences]
+        second_comparisons = dict(_compare(redis, postgres, to_recheck, window, grace)) if to_recheck else {}
+        for thread_id, comparison in first_comparisons:
             if not comparison.differences:
                 _count(result, comparison, window)
-            elif thread_id in second:
-                _count(result, second[thread_id], window)
+            elif thread_id in second_comparisons:
+                _count(result, second_comparisons[thread_id], window)
     now = iso_time(datetime.now(UTC))
     if as_json:
         print_json(_as_json(result, grace, now) | {"sources": endpoints_as_json(deployment.used_endpoints)})

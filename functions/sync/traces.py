@@ -33,6 +33,6 @@ def trace_invocation(tracer: Tracer, event: Any, context: Any) -> Iterator[None]
         "messaging.operation.name": "process",
         "messaging.batch.message_count": len(records),
     }
-    sent = (traceparent_of(record) for record in valid_records)
-    with tracer.batch(queue, [each for each in sent if each is not None], attributes):
+    traceparents = (traceparent_of(record) for record in valid_records)
+    with tracer.batch(queue, [each for each in traceparents if each is not None], attributes):
         yield

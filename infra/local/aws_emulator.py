@@ -90,10 +90,10 @@ def with_full_batches(receive: Callable[[str, int], list[Any]]) -> Callable[[str
         batch: list[Any] = []
         size = 0
         while len(batch) < limit and size < BATCH_BYTES:
-            more = receive(queue_url, min(10, limit - len(batch)))
-            batch += more
-            size += sum(len(message["body"]) for message in more)
-            if not more:
+            received = receive(queue_url, min(10, limit - len(batch)))
+            batch += received
+            size += sum(len(message["body"]) for message in received)
+            if not received:
                 break
         return batch
 

@@ -38,10 +38,10 @@ def decode(list_name: str, cursor: str, *parts: Callable[[Any], Any]) -> list[An
         InvalidCursor: The cursor does not belong to this list.
     """
     try:
-        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        decoded = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidCursor("no cursor of this list") from error
-    checksum, content = raw[:_CHECKSUM_BYTES], raw[_CHECKSUM_BYTES:]
+    checksum, content = decoded[:_CHECKSUM_BYTES], decoded[_CHECKSUM_BYTES:]
     if checksum != _checksum(list_name, content):
         raise InvalidCursor("no cursor of this list")
     try:

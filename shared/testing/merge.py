@@ -97,8 +97,8 @@ def _comes_before(entry: bytes, sealed: bytes) -> bool:
     """Return whether an entry may sort before the sealed entry."""
     if entry == sealed:
         return False
-    new, old = OWN_ENTRY.match(entry), OWN_ENTRY.match(sealed)
-    return new is None or old is None or (new[2], new[1]) < (old[2], old[1])
+    own_entry, own_sealed = OWN_ENTRY.match(entry), OWN_ENTRY.match(sealed)
+    return own_entry is None or own_sealed is None or (own_entry[2], own_entry[1]) < (own_sealed[2], own_sealed[1])
 
 
 def _merged_entries(
@@ -152,8 +152,12 @@ def _is_newest(entries: Sequence[bytes], exchanges: Sequence[Exchange]) -> bool:
 
 
 def _with_seal_or_token(entry: bytes, field: _SealOrToken) -> bytes:
-    plain = without_seal_or_token(entry)
-    return plain[:-1] + encode_seal_or_token(*field) if field and _OBJECT.fullmatch(plain) else plain
+    without_field = without_seal_or_token(entry)
+    return (
+        without_field[:-1] + encode_seal_or_token(*field)
+        if field and _OBJECT.fullmatch(without_field)
+        else without_field
+    )
 
 
 def set_tombstone(tombstones: dict[str, UUID], name: str, cutoff: UUID) -> None:

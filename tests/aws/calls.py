@@ -58,7 +58,7 @@ def _path(name: str) -> Path | None:
 
 
 def actions(entry: str) -> set[str]:
-    """Return the IAM actions that the code reachable from a module needs."""
+    """Return the IAM actions that a module needs, with all modules that it imports."""
     sqs = boto3.client("sqs", region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x")
     operations = {xform_name(name): name for name in sqs.meta.service_model.operation_names}
     needed: set[str] = set()

@@ -54,7 +54,7 @@ class Request:
 
     @property
     def is_body_mismatch(self) -> bool:
-        """Return whether the request's key was used with another body, or the key's answer was deleted."""
+        """Return whether an earlier request used the key with another body, or the answer of the key was deleted."""
         return self.status == _UNPROCESSABLE
 
     @property
@@ -64,7 +64,7 @@ class Request:
 
     @property
     def durability(self) -> str:
-        """Return the store that holds the exchange according to the response."""
+        """Return the store that has the exchange according to the response."""
         return str(self.answer.get("memory", self.answer)["durability"])
 
     @property

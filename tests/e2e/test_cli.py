@@ -55,10 +55,10 @@ def test_thread_commands_work_with_any_id(
     assert [item["thread_id"] for item in listed["items"]] == [thread_id]
     shown = cli.json("threads", "show", thread_id)
     assert (shown["document_ids"], [m["content"] for m in shown["messages"]]) == (["a.pdf"], ["Grüße\n\x1b[31m", "🧠"])
-    plain = cli.run("threads", "show", thread_id).stdout
-    assert f"thread_id: {thread_id}\n" in plain
-    assert "\x1b" not in plain
-    assert '"größe": [1]' in plain
+    shown_text = cli.run("threads", "show", thread_id).stdout
+    assert f"thread_id: {thread_id}\n" in shown_text
+    assert "\x1b" not in shown_text
+    assert '"größe": [1]' in shown_text
     lines = cli.lines("threads", "export", thread_id)
     assert lines[1]["metadata"] == metadata
     assert [line["kind"] for line in lines] == ["thread", "message", "message"]
@@ -89,10 +89,10 @@ def test_no_thread_is_deleted_if_one_of_them_does_not_exist(
 def test_limit_and_all_set_the_number_of_listed_threads(cli: CommandLine, deployment: Deployment, user_id: str) -> None:
     """`--limit` is the maximum number of threads. `--all` reads all pages."""
     _store(deployment, [e for number in range(230) for e in exchanges(1, f"{user_id}-{number}", user_id)])
-    some = cli.json("threads", "list", "--user", user_id, "--limit", "3")
-    assert (len(some["items"]), some["is_more"]) == (3, True)
-    every = cli.json("threads", "list", "--user", user_id, "--all")
-    assert (len({item["thread_id"] for item in every["items"]}), every["is_more"]) == (230, False)
+    first_page = cli.json("threads", "list", "--user", user_id, "--limit", "3")
+    assert (len(first_page["items"]), first_page["is_more"]) == (3, True)
+    all_pages = cli.json("threads", "list", "--user", user_id, "--all")
+    assert (len({item["thread_id"] for item in all_pages["items"]}), all_pages["is_more"]) == (230, False)
     assert "More exist: use --all" in cli.run("threads", "list", "--user", user_id).stdout
     shown = cli.json("users", "show", user_id)
     assert (shown["threads"], shown["messages"], len(shown["newest_threads"]), shown["erasing"]) == (230, 460, 10, 0)
@@ -220,9 +220,9 @@ def test_forget_reports_each_store(
     assert layers.stored(thread_id) == []
     assert layers.cached(thread_id) == []
     assert len(layers.stored(other)) == 2
-    plain = cli.run("users", "forget", other).stdout
-    assert re.search("PostgreSQL +documents +1 +-", plain)  # columns are as wide as their contents
-    assert "Nothing was changed." in plain
+    output = cli.run("users", "forget", other).stdout
+    assert re.search("PostgreSQL +documents +1 +-", output)  # columns are as wide as their contents
+    assert "Nothing was changed." in output
 
 
 def test_dead_letters_of_a_deleted_user_are_reported(

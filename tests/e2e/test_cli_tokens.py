@@ -95,11 +95,11 @@ def test_smoke_passes_with_the_tokens_of_two_users(cli: CommandLine, issuer: Iss
 )
 def test_smoke_reports_wrong_tokens(cli: CommandLine, issuer: Issuer, mine: str, other: str, check: str) -> None:
     """The smoke test finds a missing token, two tokens of one user, and an operator's token as the second token."""
-    given = {"HYBRID_MEMORY_TOKEN": issuer.token(mine)} if mine else {}
+    tokens = {"HYBRID_MEMORY_TOKEN": issuer.token(mine)} if mine else {}
     if other:
         scope = OPERATOR if other == "operator" else ""
-        given["HYBRID_MEMORY_OTHER_TOKEN"] = issuer.token(other, scope=scope)
-    completed = cli.run("smoke", "--json", code=1, **given)
+        tokens["HYBRID_MEMORY_OTHER_TOKEN"] = issuer.token(other, scope=scope)
+    completed = cli.run("smoke", "--json", code=1, **tokens)
     states = {each["check"]: each["state"] for each in json.loads(completed.stdout)["findings"]}
     assert states[check] == "fault"
 

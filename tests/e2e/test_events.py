@@ -154,12 +154,12 @@ def test_invalid_records_of_the_poison_event_become_dead_letters(
 
     assert functions.sync(event) == {"batchItemFailures": []}
 
-    bad = [record["body"] for record in event["Records"]][:3]
+    invalid_bodies = [record["body"] for record in event["Records"]][:3]
     reasons = {
         dead_letter.body: dead_letter.attributes["reason"]
-        for dead_letter in queues.wait_for_dead_letters(lambda body: body in bad, 3)
+        for dead_letter in queues.wait_for_dead_letters(lambda body: body in invalid_bodies, 3)
     }
-    assert [reasons[body] for body in bad] == ["not_json", "unknown_version", "missing_field"]
+    assert [reasons[body] for body in invalid_bodies] == ["not_json", "unknown_version", "missing_field"]
     assert layers.stored_contents("conv_survivor") == ["I am fine", "And stored, whatever the others are."]
 
 

@@ -85,14 +85,14 @@ def test_redriven_dead_letters_are_stored(
 
     A dead letter that is still invalid becomes a dead letter again, with its reason and request id.
     """
-    bad = f"{thread_id} is not JSON"
+    invalid_body = f"{thread_id} is not JSON"
     bodies = [_body(thread_id, f"question {number}") for number in range(12)]
     for body in bodies:
         aws.sqs.send_message(QueueUrl=deployment.dlq_url, MessageBody=body)
     request_id = str(uuid4())
     aws.sqs.send_message(
         QueueUrl=deployment.dlq_url,
-        MessageBody=bad,
+        MessageBody=invalid_body,
         MessageAttributes={"request_id": {"DataType": "String", "StringValue": request_id}},
     )
 
@@ -105,9 +105,9 @@ def test_redriven_dead_letters_are_stored(
     # LocalStack and SQS can move messages. The emulator cannot, so the command copies each message.
     assert moved["method"] == ("move_task" if stack is None else "copy")
     assert [row[1] for row in layers.wait_stored(thread_id, 24)[::2]] == [f"question {n}" for n in range(12)]
-    dead_letters = queues.wait_for_dead_letters(lambda body: body == bad, 1)
+    dead_letters = queues.wait_for_dead_letters(lambda body: body == invalid_body, 1)
     assert (dead_letters[0].attributes["reason"], dead_letters[0].attributes["request_id"]) == ("not_json", request_id)
-    assert (shown["body"], shown["request_id"]) == (bad, request_id)
+    assert (shown["body"], shown["request_id"]) == (invalid_body, request_id)
     assert [item["request_id"] for item in listed["items"] if item["request_id"]] == [request_id]
     assert operator("queue", "status")["dlq"]["depth"] == 0
 

@@ -99,24 +99,24 @@ def _emulator_messages(queue: QueueAdmin, endpoint: str) -> Any:
 
 def test_listing_dead_letters_changes_nothing(queues: tuple[QueueAdmin, QueueAdmin], state: dict[str, Any]) -> None:
     """`dlq list` and `dlq show` leave every message unchanged, including its receive count."""
-    dead, _ = queues
-    bodies = _fill(dead, 12, reason="[red]")
-    before = _emulator_messages(dead, state["endpoint_url"])
+    dead_letter_queue, _ = queues
+    bodies = _fill(dead_letter_queue, 12, reason="[red]")
+    before = _emulator_messages(dead_letter_queue, state["endpoint_url"])
     answer = _run_json("dlq", "list", "--limit", "5")
     assert (len(answer["items"]), answer["depth"], answer["visible"]) == (5, 12, 12)
-    first = answer["items"][0]
-    assert (first["reason"], first["thread_id"], first["receive_count"]) == ("[red]", "thread 0", 0)
+    first_item = answer["items"][0]
+    assert (first_item["reason"], first_item["thread_id"], first_item["receive_count"]) == ("[red]", "thread 0", 0)
     assert "q0" not in json.dumps(answer)
-    dead_letter = _run_json("dlq", "show", first["message_id"])
+    dead_letter = _run_json("dlq", "show", first_item["message_id"])
     assert (dead_letter["body"], dead_letter["attributes"]) == (bodies[0], {"reason": "[red]"})
-    assert _run_json("dlq", "show", first["exchange_id"])["message_id"] == first["message_id"]
-    plain = _run("dlq", "list", "-v")
-    assert "q0" not in plain.output
-    assert "[red]" in plain.output
-    assert "12 of 12 dead letters" in plain.output
-    assert str(Path(".local/stack.json").resolve()) in plain.output
-    assert bodies[0] in _run("dlq", "show", first["message_id"]).output
-    assert _emulator_messages(dead, state["endpoint_url"]) == before
+    assert _run_json("dlq", "show", first_item["exchange_id"])["message_id"] == first_item["message_id"]
+    output = _run("dlq", "list", "-v")
+    assert "q0" not in output.output
+    assert "[red]" in output.output
+    assert "12 of 12 dead letters" in output.output
+    assert str(Path(".local/stack.json").resolve()) in output.output
+    assert bodies[0] in _run("dlq", "show", first_item["message_id"]).output
+    assert _emulator_messages(dead_letter_queue, state["endpoint_url"]) == before
 
 
 def test_showing_an_unknown_id_is_a_usage_error(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
@@ -128,13 +128,13 @@ def test_showing_an_unknown_id_is_a_usage_error(queues: tuple[QueueAdmin, QueueA
 
 def test_redrive_copies_messages_on_an_endpoint_without_moves(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     """The endpoint does not support message move tasks. The command copies each body to the exchange queue."""
-    dead, live = queues
-    bodies = _fill(dead, 12)
+    dead_letter_queue, exchange_queue = queues
+    bodies = _fill(dead_letter_queue, 12)
     answer = _run_json("dlq", "redrive", "--yes")
     assert (answer["method"], answer["moved"], answer["total"], answer["refused"]) == ("copy", 12, 12, [])
-    assert _all_messages(dead) == []
-    assert sorted(message.body for message in _all_messages(live)) == sorted(bodies)
-    assert all(message.attributes == {} for message in _all_messages(live))
+    assert _all_messages(dead_letter_queue) == []
+    assert sorted(message.body for message in _all_messages(exchange_queue)) == sorted(bodies)
+    assert all(message.attributes == {} for message in _all_messages(exchange_queue))
 
 
 @pytest.mark.parametrize("variant", ["option", "environment"])
@@ -142,9 +142,9 @@ def test_redrive_into_another_deployment_is_refused(
     queues: tuple[QueueAdmin, QueueAdmin], monkeypatch: pytest.MonkeyPatch, variant: str
 ) -> None:
     """The command refuses to move messages of another deployment's dead-letter queue into a local stack's queue."""
-    dead, live = queues
-    other = dead.client.create_queue(QueueName=f"other-{next(_numbers)}")["QueueUrl"]
-    other_queue = QueueAdmin(other, dead.access)
+    dead_letter_queue, exchange_queue = queues
+    other = dead_letter_queue.client.create_queue(QueueName=f"other-{next(_numbers)}")["QueueUrl"]
+    other_queue = QueueAdmin(other, dead_letter_queue.access)
     _fill(other_queue, 2)
     words = ["--dlq-url", other] if variant == "option" else []
     if variant == "environment":
@@ -153,7 +153,7 @@ def test_redrive_into_another_deployment_is_refused(
         result = _run("dlq", "redrive", *words, *more)
         assert result.exit_code == 2
         assert "two deployments" in result.stderr
-    assert (len(_all_messages(other_queue)), len(_all_messages(live))) == (2, 0)
+    assert (len(_all_messages(other_queue)), len(_all_messages(exchange_queue))) == (2, 0)
 
 
 class _Killed(BaseException):
@@ -188,8 +188,8 @@ def test_a_redrive_killed_at_any_call_loses_no_message(
     takes_effect: bool,  # noqa: FBT001 - a case
 ) -> None:
     """A redrive that is killed before or after any call loses no message. At most one message is in both queues."""
-    dead, live = queues
-    bodies = _fill(dead, 3)
+    dead_letter_queue, exchange_queue = queues
+    bodies = _fill(dead_letter_queue, 3)
     calls = count(1)
 
     def kill_at_last_call(call: Callable[[], Any]) -> Any:
@@ -203,8 +203,8 @@ def test_a_redrive_killed_at_any_call_loses_no_message(
     completed = RedriveResult()
     try:
         copy_messages(
-            _KillingQueue(dead, kill_at_last_call),
-            _KillingQueue(live, kill_at_last_call),
+            _KillingQueue(dead_letter_queue, kill_at_last_call),
+            _KillingQueue(exchange_queue, kill_at_last_call),
             3,
             None,
             completed,
@@ -212,12 +212,12 @@ def test_a_redrive_killed_at_any_call_loses_no_message(
         )
     except _Killed:
         assert last <= 10
-    remaining = [message.body for message in _all_messages(dead)]
-    sent = [message.body for message in _all_messages(live)]
-    assert sorted({*remaining, *sent}) == sorted(bodies)
-    assert len(sent) == len(set(sent))
-    assert len(remaining) + len(sent) <= 4
-    assert completed.moved <= len(sent)
+    remaining = [message.body for message in _all_messages(dead_letter_queue)]
+    queued_bodies = [message.body for message in _all_messages(exchange_queue)]
+    assert sorted({*remaining, *queued_bodies}) == sorted(bodies)
+    assert len(queued_bodies) == len(set(queued_bodies))
+    assert len(remaining) + len(queued_bodies) <= 4
+    assert completed.moved <= len(queued_bodies)
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGINT])
@@ -225,31 +225,31 @@ def test_a_killed_redrive_can_be_finished_by_another_run(
     queues: tuple[QueueAdmin, QueueAdmin], signal_number: signal.Signals
 ) -> None:
     """A killed or interrupted redrive of the installed command loses no message. Another run finishes the redrive."""
-    dead, live = queues
-    bodies = _fill(dead, 12)
+    dead_letter_queue, exchange_queue = queues
+    bodies = _fill(dead_letter_queue, 12)
     command = [str(SCRIPT), "dlq", "redrive", "--yes", "--rate", "10"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 20
-        while len(_all_messages(live)) < 3 and time.monotonic() < deadline:
+        while len(_all_messages(exchange_queue)) < 3 and time.monotonic() < deadline:
             time.sleep(0.02)
         process.send_signal(signal_number)
         errors = process.communicate(timeout=20)[1]
-    sent = [message.body for message in _all_messages(live)]
-    assert 3 <= len(sent) < 12
-    assert {*sent, *(message.body for message in _all_messages(dead))} == set(bodies)
+    queued_bodies = [message.body for message in _all_messages(exchange_queue)]
+    assert 3 <= len(queued_bodies) < 12
+    assert {*queued_bodies, *(message.body for message in _all_messages(dead_letter_queue))} == set(bodies)
     if signal_number is signal.SIGINT:
         assert process.returncode == 130
         assert "the others are still in the dead-letter queue" in errors
         # The interrupted command made its received messages visible again. One message may be in both queues.
-        assert _run_json("dlq", "redrive", "--yes")["moved"] in {12 - len(sent), 13 - len(sent)}
-        assert {message.body for message in _all_messages(live)} == set(bodies)
+        assert _run_json("dlq", "redrive", "--yes")["moved"] in {12 - len(queued_bodies), 13 - len(queued_bodies)}
+        assert {message.body for message in _all_messages(exchange_queue)} == set(bodies)
 
 
 def test_purge_empties_only_the_dead_letter_queue(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     """`dlq purge --yes` empties only the dead-letter queue."""
-    dead, live = queues
-    _fill(dead, 3)
-    _fill(live, 2)
+    dead_letter_queue, exchange_queue = queues
+    _fill(dead_letter_queue, 3)
+    _fill(exchange_queue, 2)
     assert _run_json("dlq", "purge") | {"sources": 0} == {
         "preview": True,
         "total": 3,
@@ -257,9 +257,9 @@ def test_purge_empties_only_the_dead_letter_queue(queues: tuple[QueueAdmin, Queu
         "is_approximate": True,
         "sources": 0,
     }
-    assert len(_all_messages(dead)) == 3
+    assert len(_all_messages(dead_letter_queue)) == 3
     assert _run_json("dlq", "purge", "--yes")["deleted"] == 3
-    assert (len(_all_messages(dead)), len(_all_messages(live))) == (0, 2)
+    assert (len(_all_messages(dead_letter_queue)), len(_all_messages(exchange_queue))) == (0, 2)
 
 
 # --- queue status ---
@@ -267,11 +267,11 @@ def test_purge_empties_only_the_dead_letter_queue(queues: tuple[QueueAdmin, Queu
 
 def test_status_with_only_the_queues_counts_their_messages(queues: tuple[QueueAdmin, QueueAdmin]) -> None:
     """Only the queues have addresses. The command counts their messages, and the exit code is 0."""
-    dead, live = queues
-    _fill(dead, 2)
-    _fill(live, 3)
-    live.client.send_message(QueueUrl=live.url, MessageBody="late", DelaySeconds=60)
-    live.receive(1, hide_seconds=60)
+    dead_letter_queue, exchange_queue = queues
+    _fill(dead_letter_queue, 2)
+    _fill(exchange_queue, 3)
+    exchange_queue.client.send_message(QueueUrl=exchange_queue.url, MessageBody="late", DelaySeconds=60)
+    exchange_queue.receive(1, hide_seconds=60)
     answer = _run_json("queue", "status")
     assert [answer["queue"][name] for name in ("visible", "in_flight", "delayed", "depth")] == [2, 1, 1, 4]
     assert answer["dlq"]["depth"] == 2
@@ -302,9 +302,9 @@ def test_the_lag_is_the_difference_of_the_newest_accepted_and_stored_exchanges(
     assert answer["newest_accepted"]["is_partial"] is False
     assert answer["outbox"]["depth"] == 0
     assert all(answer[name]["as_of"] for name in ("queue", "dlq", "outbox", "newest_accepted", "newest_stored"))
-    plain = _run("queue", "status").output
-    assert "sync lag: 20.0 s" in plain
-    assert database_url not in plain  # The URL contains a password.
+    output = _run("queue", "status").output
+    assert "sync lag: 20.0 s" in output
+    assert database_url not in output  # The URL contains a password.
     real_archive().store([accepted])
     assert _run_json("queue", "status")["sync_lag_seconds"] == 0.0
 
@@ -328,9 +328,9 @@ def test_the_lag_is_the_age_of_the_oldest_queued_exchange(
     _, live = queues
     _publish(Path.cwd(), {**state, "redis_url": valkey.url, "database_url": database_url})
     cache = real_cache()
-    old = exchange(1, "a", "u", created_at=datetime.now(UTC) - timedelta(hours=1))
-    real_archive().store([old])
-    cache.append(old, is_drained=True)
+    old_exchange = exchange(1, "a", "u", created_at=datetime.now(UTC) - timedelta(hours=1))
+    real_archive().store([old_exchange])
+    cache.append(old_exchange, is_drained=True)
     cache.append(_accept(live, 2, seconds_ago=0), is_drained=False)
     answer = _run_json("queue", "status")
     assert answer["accepted_minus_stored_seconds"] > 3000
@@ -367,8 +367,15 @@ def test_status_names_the_store_that_is_down(
 ) -> None:
     """The error names the layer that does not respond, and the exit code is 3. The output shows the other layers."""
     away = ["--redis-url", valkey.url, "--database-url", "postgresql://me:secret@127.0.0.1:1/memory"]
-    dead, live = queues
-    queue = ["--queue-url", live.url, "--dlq-url", dead.url, "--endpoint-url", str(live.access.endpoint_url)]
+    dead_letter_queue, exchange_queue = queues
+    queue = [
+        "--queue-url",
+        exchange_queue.url,
+        "--dlq-url",
+        dead_letter_queue.url,
+        "--endpoint-url",
+        str(exchange_queue.access.endpoint_url),
+    ]
     result = _run("queue", "status", "--json", *queue, *away)
     assert result.exit_code == 3
     answer = json.loads(result.stdout)

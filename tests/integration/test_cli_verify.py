@@ -93,9 +93,13 @@ def test_an_exchange_that_postgresql_lacks_is_reported(
     verify: Verify, both: list[Exchange], database: psycopg.Connection
 ) -> None:
     """`verify` reports an exchange that PostgreSQL lacks. The output has no text of the exchange."""
-    lost = both[4]
-    database.execute("delete from messages where exchange_id = %s", (lost.exchange_id,))
-    assert _only_difference(verify("--json")) == (lost.thread_id, "not_stored", str(lost.exchange_id))
+    deleted_exchange = both[4]
+    database.execute("delete from messages where exchange_id = %s", (deleted_exchange.exchange_id,))
+    assert _only_difference(verify("--json")) == (
+        deleted_exchange.thread_id,
+        "not_stored",
+        str(deleted_exchange.exchange_id),
+    )
     result = verify()
     assert (result.exit_code, "not_stored" in result.stdout, "'é" in result.stdout) == (1, True, False)
 
@@ -129,9 +133,9 @@ def test_an_exchange_that_redis_lacks_is_reported(
     verify: Verify, both: list[Exchange], real_archive: Callable[..., PostgresArchive]
 ) -> None:
     """`verify` reports an exchange that Redis lacks."""
-    late = exchange("late", both[0].thread_id, "u", created_at=datetime.now(UTC) - timedelta(minutes=5))
-    real_archive().store([late])
-    assert _only_difference(verify("--json")) == (late.thread_id, "missing", str(late.exchange_id))
+    late_exchange = exchange("late", both[0].thread_id, "u", created_at=datetime.now(UTC) - timedelta(minutes=5))
+    real_archive().store([late_exchange])
+    assert _only_difference(verify("--json")) == (late_exchange.thread_id, "missing", str(late_exchange.exchange_id))
 
 
 def test_an_exchange_with_other_content_is_reported(

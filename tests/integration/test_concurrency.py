@@ -115,16 +115,16 @@ def test_a_deletion_waits_for_a_running_batch_of_its_thread(
 ) -> None:
     """A deletion waits for a running batch and then deletes the batch's exchanges."""
     archive, deleter = real_archive(), real_archive(timeout_ms=20_000)
-    old = exchange(1)
-    archive.store([old])
+    old_exchange = exchange(1)
+    archive.store([old_exchange])
     completed = threading.Event()
     with psycopg.connect(database_url) as drain:
         # This connection is a drain in the middle of its transaction. It holds the lock that every drain acquires.
         drain.execute("select pg_advisory_xact_lock_shared(7215002)")
-        late = _insert_by_hand(drain, old)
+        late_exchange = _insert_by_hand(drain, old_exchange)
 
         def delete() -> None:
-            deleter.forget_thread("t", ExchangeIds().new(after=late.order))
+            deleter.forget_thread("t", ExchangeIds().new(after=late_exchange.order))
             completed.set()
 
         runner = threading.Thread(target=delete)
@@ -134,7 +134,7 @@ def test_a_deletion_waits_for_a_running_batch_of_its_thread(
         drain.commit()
     runner.join(30)
     assert completed.is_set()
-    assert (_count(database, "messages"), archive.store([old, late]).tombstoned) == (0, 2)
+    assert (_count(database, "messages"), archive.store([old_exchange, late_exchange]).tombstoned) == (0, 2)
     assert archive.window("t", 5).exchanges == []
 
 
@@ -182,13 +182,13 @@ def test_writes_wait_for_the_global_lock_of_the_previous_release(
 
 
 def _insert_by_hand(connection: psycopg.Connection, like: Exchange) -> Exchange:
-    late = exchange(2, exchange_id=ExchangeIds().new(after=like.order))
+    late_exchange = exchange(2, exchange_id=ExchangeIds().new(after=like.order))
     connection.execute(
         "insert into messages (conversation_id, exchange_id, position, role, content, created_at)"
         " select id, %s, 0, 'user', 'q2', %s from conversations",
-        (late.exchange_id, late.created_at),
+        (late_exchange.exchange_id, late_exchange.created_at),
     )
-    return late
+    return late_exchange
 
 
 @pytest.mark.parametrize("changes", [30])

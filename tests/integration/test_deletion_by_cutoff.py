@@ -210,14 +210,14 @@ def test_a_users_deletion_that_redis_refused_is_completed_by_repeating_it(
     The index of the user's threads must therefore list a thread until Redis has deleted the thread. Otherwise the
     repeated deletion would not find it.
     """
-    first, second = process(), process()
-    _append(first, 0)
-    first.archive.store(list(first.recent("t")))
-    assert _load(first) == (contents_of(0), [])
+    first_process, second_process = process(), process()
+    _append(first_process, 0)
+    first_process.archive.store(list(first_process.recent("t")))
+    assert _load(first_process) == (contents_of(0), [])
     _refuse(redis_client, is_refusing=True)
     try:
         with pytest.raises(StoreUnavailable):
-            Users(second).forget("ana")
+            Users(second_process).forget("ana")
     finally:
         _refuse(redis_client, is_refusing=False)
     Users(process()).forget("ana")
@@ -247,11 +247,11 @@ def test_restored_exchanges_are_removed_by_the_next_turn(process: MakeMemory, re
     memory = process()
     _append(memory, 0)
     (stored,) = memory.recent("t")
-    old = redis_client.dump("thread:t:pending") or b""
+    old_hash = redis_client.dump("thread:t:pending") or b""
     memory.archive.store([stored])
     memory.archive.replace_exchange("t", stored.exchange_id, ExchangeTexts("q9", "a9"), above=0, owner=None)
     redis_client.flushall()
-    redis_client.restore("thread:t:pending", 0, old)
+    redis_client.restore("thread:t:pending", 0, old_hash)
     # This process' queue is empty.
     assert texts(Turn(process(InMemoryQueue()), "t", "ana").recall().messages) == contents_of(9)
     assert redis_client.hlen("thread:t:pending") == 0

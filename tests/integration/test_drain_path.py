@@ -68,8 +68,8 @@ def test_the_drain_dead_letters_only_the_invalid_records_of_a_batch(
         Turn(memory, "t", "ana").append(f"q{number}", f"a{number}")
         queues.client.send_message(QueueUrl=queues.url, MessageBody=body)
     assert drain() == []
-    dead = {body: attributes["reason"] for body, attributes in queues.dead()}
-    assert dead == dict(zip(bodies, ["not_json", "unknown_version", "missing_field", "invalid_field"], strict=True))
+    reasons = {body: attributes["reason"] for body, attributes in queues.dead()}
+    assert reasons == dict(zip(bodies, ["not_json", "unknown_version", "missing_field", "invalid_field"], strict=True))
     assert texts(Turn(process(), "t", "ana").recall().messages) == contents_of(0, 1, 2, 3)
     assert queues.waiting() == (0, 0, 0)
 

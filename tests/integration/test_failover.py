@@ -116,17 +116,17 @@ def test_a_connection_that_refuses_writes_is_replaced(
     archive = PostgresArchive(connection)
     archive.store([exchange(0)])
     assert connection._connection is not None
-    old = connection._connection.info.backend_pid
+    old_pid = connection._connection.info.backend_pid
 
     def work(session: psycopg.Connection[DictRow]) -> int:
-        if session.info.backend_pid == old:
+        if session.info.backend_pid == old_pid:
             session.execute("set transaction read only")
         return session.execute("insert into cache_epochs default values").rowcount
 
     assert connection.run(work) == 1
-    assert connection._connection.info.backend_pid != old
+    assert connection._connection.info.backend_pid != old_pid
     with admin(postgres) as other:
-        assert other.execute("select count(*) from pg_stat_activity where pid = %s", (old,)).fetchone() == (0,)
+        assert other.execute("select count(*) from pg_stat_activity where pid = %s", (old_pid,)).fetchone() == (0,)
     connection.close()
 
 

@@ -381,19 +381,19 @@ def test_a_seal_of_the_last_generation_is_rejected(
     real_cache: Callable[..., RedisCache], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A failed call of one process starts a new generation. All processes then reject the previous seals."""
-    one, other, created = real_cache(), real_cache(), exchange(0)
-    refill(one, "t", Window([created], is_all=True))
-    assert one.read("t", None).is_sealed
+    first_cache, second_cache, created = real_cache(), real_cache(), exchange(0)
+    refill(first_cache, "t", Window([created], is_all=True))
+    assert first_cache.read("t", None).is_sealed
 
     def raise_unavailable(*_: object) -> Any:
         raise StoreUnavailable("redis", "injected")
 
     with monkeypatch.context() as patched:
-        patched.setattr(other._connection, "call", raise_unavailable)
+        patched.setattr(second_cache._connection, "call", raise_unavailable)
         with pytest.raises(StoreUnavailable):
-            other.ping()
-    other.ping()
-    assert not one.read("t", None).is_sealed
+            second_cache.ping()
+    second_cache.ping()
+    assert not first_cache.read("t", None).is_sealed
 
 
 @pytest.mark.parametrize("days", [2, -2])

@@ -288,8 +288,8 @@ def test_two_tokens_and_a_token_outside_the_header_are_refused(
     guarded: ModuleType, issuer: Issuer, given: dict[str, Any]
 ) -> None:
     """The function refuses a request with two tokens, and a token outside of the `Authorization` header."""
-    good, bad = issuer.token("ana"), issuer.token("bob", exp=1)
-    text = json.dumps(given).replace("{good}", good).replace("{bad}", bad)
+    valid_token, expired_token = issuer.token("ana"), issuer.token("bob", exp=1)
+    text = json.dumps(given).replace("{good}", valid_token).replace("{bad}", expired_token)
     answer = guarded.handler(_rest("GET", "/threads", **json.loads(text)), CONTEXT)
     assert answer["statusCode"] == 401
 

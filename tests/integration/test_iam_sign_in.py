@@ -108,8 +108,8 @@ def test_missing_credentials_count_as_an_outage(monkeypatch: pytest.MonkeyPatch)
 def test_the_servers_certificate_is_checked() -> None:
     """With `sslmode=verify-full`, the default `sslrootcert` is a file of the public certificate authorities."""
     url = f"postgresql://memory@{_HOST}:5432/memory"
-    given = sign_in_parameters(DatabaseSettings(url=f"{url}?sslmode=verify-full", auth="iam"))
-    assert "BEGIN CERTIFICATE" in Path(given["sslrootcert"]).read_text()
+    parameters = sign_in_parameters(DatabaseSettings(url=f"{url}?sslmode=verify-full", auth="iam"))
+    assert "BEGIN CERTIFICATE" in Path(parameters["sslrootcert"]).read_text()
     assert "sslrootcert" not in sign_in_parameters(DatabaseSettings(url=f"{url}?sslmode=require", auth="iam"))
     assert sign_in_parameters(DatabaseSettings(url=url)) == {}
 

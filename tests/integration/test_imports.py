@@ -169,12 +169,12 @@ def test_the_sweep_keeps_an_import_after_a_deletion(
 def test_a_deleted_import_stays_deleted(process: MakeMemory, queue: InMemoryQueue) -> None:
     """After the deletion of an import, no store accepts its id again. The other exchanges stay."""
     memory = process()
-    name = _append(memory, 1, _past(1))
+    exchange_id = _append(memory, 1, _past(1))
     _append(memory, 2, _past(2))
     queued = queue.take()
-    Exchanges(memory).delete("t", name)
+    Exchanges(memory).delete("t", exchange_id)
     _store(memory, queued)
-    appended = Turn(memory, "t", "ana").append("q1", "a1", (), name, None, _past(1))
+    appended = Turn(memory, "t", "ana").append("q1", "a1", (), exchange_id, None, _past(1))
     assert appended.durability == "none"
     _drain(memory, queue)
     assert (_shown(process()), _stored(memory)) == (contents_of(2), ["q2"])
@@ -185,9 +185,9 @@ def test_a_replaced_import_keeps_its_place(process: MakeMemory, queue: InMemoryQ
     memory = process()
     _append(memory, 0)
     Threads(memory).delete("t")
-    name = _append(memory, 1, _past(1))
+    exchange_id = _append(memory, 1, _past(1))
     _append(memory, 2, _past(2))
-    Exchanges(memory).replace("t", name, ExchangeTexts("q7", "a7"))
+    Exchanges(memory).replace("t", exchange_id, ExchangeTexts("q7", "a7"))
     _drain(memory, queue)
     assert (_shown(process()), _stored(memory)) == (contents_of(7, 2), ["q7", "q2"])
 
@@ -252,8 +252,8 @@ def test_equal_times_keep_the_order_of_acceptance(process: MakeMemory, queue: In
     """Imports with the same time are in the order of their acceptance, even from several processes."""
     memories = [process(), process()]
     for number in range(20):
-        name = _append(memories[number % 2], number, PAST)
-        assert (name.version, milliseconds_of(name)) == (7, int(PAST.timestamp() * 1000))
+        exchange_id = _append(memories[number % 2], number, PAST)
+        assert (exchange_id.version, milliseconds_of(exchange_id)) == (7, int(PAST.timestamp() * 1000))
     assert _shown(process()) == contents_of(*range(20))
     queue.bodies.reverse()
     _drain(memories[0], queue)
@@ -266,8 +266,8 @@ def test_imports_do_not_affect_the_order_of_turns(process: MakeMemory) -> None:
     ahead = datetime.now(UTC) + timedelta(seconds=9)
     _append(memory, 2, ahead)
     assert _shown(memory) == contents_of(2)
-    name = _append(memory, 1)
-    assert milliseconds_of(name) < int(ahead.timestamp() * 1000)
+    exchange_id = _append(memory, 1)
+    assert milliseconds_of(exchange_id) < int(ahead.timestamp() * 1000)
     assert _shown(process()) == contents_of(1, 2)
 
 

@@ -71,14 +71,14 @@ def test_deleted_exchanges_are_not_shown(
 ) -> None:
     """After a deletion the inspector shows only newer messages."""
     cache = real_cache()
-    old, new = exchanges(2)
+    old_exchange, new_exchange = exchanges(2)
     cache.read("t", None)
-    cache.append(old, is_drained=False)
-    cache.append(new, is_drained=False)
-    redis_client.set("thread:t:tombstone", str(old.order))
+    cache.append(old_exchange, is_drained=False)
+    cache.append(new_exchange, is_drained=False)
+    redis_client.set("thread:t:tombstone", str(old_exchange.order))
     snapshot = inspector.thread("t", 10)
     assert texts(snapshot.messages) == ["q1", "a1"]
-    assert [each.exchange_id for each in snapshot.undrained] == [new.exchange_id]
+    assert [each.exchange_id for each in snapshot.undrained] == [new_exchange.exchange_id]
 
 
 def test_the_outbox_is_shown_with_its_length_and_age(

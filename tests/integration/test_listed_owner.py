@@ -132,8 +132,10 @@ def test_a_late_append_of_a_former_owner_is_not_shown(
     assert not redis_client.exists("thread:t:pending")
     assert _append(other, "bob", 2) == "queue"
     assert texts(_turn(memory, "bob").recall().messages) == contents_of(2)
-    late = [each.user_id for each in other.archive.store(cast("InMemoryQueue", other.queue).take()).rejected_owner]
-    assert late == ["ana"]
+    rejected_users = [
+        each.user_id for each in other.archive.store(cast("InMemoryQueue", other.queue).take()).rejected_owner
+    ]
+    assert rejected_users == ["ana"]
 
 
 def test_an_append_fails_if_the_thread_was_deleted_since_the_read(real_cache: Callable[..., RedisCache]) -> None:

@@ -1,4 +1,4 @@
-"""Metadata keeps its bytes in the queue, in lists, in rows and in refilled lists, on real servers."""
+"""The bytes of metadata do not change in the queue, in lists, in rows and in refilled lists, on real servers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _listed(client: redis.Redis) -> list[str | None]:
     return [entry.metadata if entry else "unreadable" for entry in entries]
 
 
-def _bare(entry: bytes | str) -> bytes:
+def _without_seal_or_token(entry: bytes | str) -> bytes:
     return without_seal_or_token(entry.encode() if isinstance(entry, str) else entry)
 
 
@@ -60,11 +60,11 @@ def test_metadata_is_equal_in_lists_rows_and_refilled_lists(
     outcome = Drain(memory.archive, memory.cache, SqsQueues(queues.settings())).run(queues.receive())
     assert (outcome.stored, outcome.dead) == (2, {})
     assert _stored(database) == _listed(redis_client) == expected
-    result = redis_client.lrange(LIST, 0, -1)
+    appended = redis_client.lrange(LIST, 0, -1)
     redis_client.flushall()
     assert [each.metadata for each in Turn(process(), "t", None).recall().messages] == expected
     refilled = redis_client.lrange(LIST, 0, -1)
-    assert [_bare(entry) for entry in refilled] == [_bare(entry) for entry in result]
+    assert list(map(_without_seal_or_token, refilled)) == list(map(_without_seal_or_token, appended))
     assert _listed(redis_client) == expected
 
 
@@ -74,8 +74,8 @@ def test_updated_lists_and_pages_have_the_metadata(
     """A list that was updated from PostgreSQL has the metadata. Pages from either layer show the metadata."""
     memory, archive = process(), real_archive()
     Turn(memory, "t", None).append("q0", "a0", metadata=TEXT)
-    missed = exchange(1)
-    archive.store([Exchange(missed.exchange_id, "t", None, "q1", "a1", missed.created_at, (), TEXT)])
+    only_stored = exchange(1)
+    archive.store([Exchange(only_stored.exchange_id, "t", None, "q1", "a1", only_stored.created_at, (), TEXT)])
     memory.cache.recheck_thread("t", archive.window("t", 50))
     assert _listed(redis_client) == [TEXT, None, TEXT, None]
     for descending in (False, True):
@@ -91,16 +91,16 @@ def test_the_metadata_of_the_earliest_version_wins(
 ) -> None:
     """The layers keep the earliest version of an exchange and its metadata, even if this version has no metadata."""
     archive, cache = real_archive(), real_cache()
-    late, other = exchange(), exchange()
+    exchange_a, exchange_b = exchange(), exchange()
     cache.read("t", None)
-    for created, first, second in ((late, None, TEXT), (other, TEXT, None)):
-        pair = [
-            Exchange(created.exchange_id, "t", None, "q", "a", created.created_at - timedelta(seconds=ago), (), text)
-            for ago, text in ((0, second), (9, first))
+    for created, earlier_metadata, later_metadata in ((exchange_a, None, TEXT), (exchange_b, TEXT, None)):
+        versions = [
+            Exchange(created.exchange_id, "t", None, "q", "a", created.created_at - timedelta(seconds=age), (), text)
+            for age, text in ((0, later_metadata), (9, earlier_metadata))
         ]
-        for each in pair:
-            archive.store([each])
-            cache.append(each, is_drained=True)
+        for version in versions:
+            archive.store([version])
+            cache.append(version, is_drained=True)
     assert _stored(database) == _listed(redis_client) == [None, None, TEXT, None]
 
 
@@ -112,9 +112,9 @@ def test_any_object_is_returned_unchanged(
     """PostgreSQL returns any JSON object of metadata with equal bytes."""
     database.execute("truncate conversations cascade")
     created = exchange()
-    kept = Exchange(created.exchange_id, "t", None, "q", "a", created.created_at, (), encode_metadata(value))
+    with_metadata = Exchange(created.exchange_id, "t", None, "q", "a", created.created_at, (), encode_metadata(value))
     archive = real_archive()
-    archive.store([kept])
-    assert archive.window("t", 1).exchanges == [kept]
-    assert archive.exchange("t", kept.exchange_id) == kept
-    assert archive.store([kept]).effective == [kept]
+    archive.store([with_metadata])
+    assert archive.window("t", 1).exchanges == [with_metadata]
+    assert archive.exchange("t", with_metadata.exchange_id) == with_metadata
+    assert archive.store([with_metadata]).effective == [with_metadata]

@@ -130,12 +130,12 @@ def test_both_layers_have_the_same_preferences(
     process: MakeProcess, redis_client: redis.Redis, database: psycopg.Connection
 ) -> None:
     """Both layers have the same preferences after each change by any process."""
-    one, other = Users(process()), Users(process())
+    first_users, second_users = Users(process()), Users(process())
     for number in range(6):
-        users = (one, other)[number % 2]
+        users = (first_users, second_users)[number % 2]
         users.merge("ana", {f"k{number}": "v", f"k{number - 1}": None})
         rows = database.execute("select key, value from user_preferences where user_id = 'ana'").fetchall()
-        assert redis_client.hgetall(HASH) == dict(rows) == other.preferences("ana") == {f"k{number}": "v"}
+        assert redis_client.hgetall(HASH) == dict(rows) == second_users.preferences("ana") == {f"k{number}": "v"}
 
 
 def test_a_changed_window_size_hides_no_exchange(process: MakeProcess, queue: InMemoryQueue) -> None:

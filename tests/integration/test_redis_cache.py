@@ -113,23 +113,23 @@ def test_a_part_of_a_long_thread_is_not_complete(real_cache: MakeCache) -> None:
 
 def test_the_first_exchange_of_a_new_thread_makes_a_complete_list(real_cache: MakeCache) -> None:
     """The list is complete if, before this exchange, any process has found the thread empty in L2."""
-    one, other = real_cache(), real_cache()
-    refill(one, "t", NOTHING)
-    one.append(exchange(0), is_drained=False)
-    assert _read(other) == (contents_of(0), True)
-    refill(other, "t2", NOTHING)
-    one.append(exchange(0, "t2"), is_drained=False)
-    assert one.read("t2", None).is_sealed
+    first_cache, second_cache = real_cache(), real_cache()
+    refill(first_cache, "t", NOTHING)
+    first_cache.append(exchange(0), is_drained=False)
+    assert _read(second_cache) == (contents_of(0), True)
+    refill(second_cache, "t2", NOTHING)
+    first_cache.append(exchange(0, "t2"), is_drained=False)
+    assert first_cache.read("t2", None).is_sealed
 
 
 def test_two_processes_may_write_to_the_same_new_thread(real_cache: MakeCache) -> None:
     """Two processes find the same thread empty, and each appends an exchange. The list has both exchanges."""
-    one, other = real_cache(), real_cache()
-    refill(one, "t", NOTHING)
-    refill(other, "t", NOTHING)
-    one.append(exchange(0), is_drained=False)
-    other.append(exchange(1), is_drained=False)
-    assert _read(one)[0] == contents_of(0, 1)
+    first_cache, second_cache = real_cache(), real_cache()
+    refill(first_cache, "t", NOTHING)
+    refill(second_cache, "t", NOTHING)
+    first_cache.append(exchange(0), is_drained=False)
+    second_cache.append(exchange(1), is_drained=False)
+    assert _read(first_cache)[0] == contents_of(0, 1)
 
 
 def test_an_evicted_list_of_a_new_thread_is_not_complete(real_cache: MakeCache, redis_client: redis.Redis) -> None:
@@ -137,12 +137,12 @@ def test_an_evicted_list_of_a_new_thread_is_not_complete(real_cache: MakeCache, 
 
     The first process' next exchange does not count as the whole thread.
     """
-    one, other = real_cache(), real_cache()
-    refill(one, "t", NOTHING)
-    other.append(exchange(0), is_drained=False)
+    first_cache, second_cache = real_cache(), real_cache()
+    refill(first_cache, "t", NOTHING)
+    second_cache.append(exchange(0), is_drained=False)
     redis_client.delete(LIST)
-    one.append(exchange(1), is_drained=False)
-    assert _read(one) == ([], False)
+    first_cache.append(exchange(1), is_drained=False)
+    assert _read(first_cache) == ([], False)
 
 
 def test_undrained_exchanges_are_in_a_hash(real_cache: MakeCache, redis_client: redis.Redis) -> None:
@@ -189,34 +189,38 @@ def _cutoff(batch: list[Exchange]) -> UUID:
 def test_a_deleted_thread_accepts_only_newer_exchanges(real_cache: MakeCache) -> None:
     """After a deletion, appends, drains and refills add only exchanges that are newer than the cutoff."""
     cache = real_cache()
-    old = exchanges(3)
-    cache.append(old[0], is_drained=False)
-    cutoff = _cutoff(old)
+    old_exchanges = exchanges(3)
+    cache.append(old_exchanges[0], is_drained=False)
+    cutoff = _cutoff(old_exchanges)
     cache.forget_threads({"t": cutoff})
-    assert cache.append(old[1], is_drained=False).cutoff == cutoff
-    refill(cache, "t", Window(old, is_all=True, cutoff=cutoff))
-    new = exchange("new", exchange_id=ExchangeIds().new(after=cutoff))
-    assert cache.append(new, is_drained=False).cutoff is None
-    cache.merge_stored(old)
-    cache.recheck_thread("t", Window([*old, new], is_all=True, cutoff=cutoff))
+    assert cache.append(old_exchanges[1], is_drained=False).cutoff == cutoff
+    refill(cache, "t", Window(old_exchanges, is_all=True, cutoff=cutoff))
+    new_exchange = exchange("new", exchange_id=ExchangeIds().new(after=cutoff))
+    assert cache.append(new_exchange, is_drained=False).cutoff is None
+    cache.merge_stored(old_exchanges)
+    cache.recheck_thread("t", Window([*old_exchanges, new_exchange], is_all=True, cutoff=cutoff))
     read = cache.read("t", None)
-    assert (texts(read.messages), read.cutoff, cache.peek("t").undrained) == (contents_of("new"), cutoff, [new])
+    assert (texts(read.messages), read.cutoff, cache.peek("t").undrained) == (
+        contents_of("new"),
+        cutoff,
+        [new_exchange],
+    )
 
 
 def test_l2_restores_a_tombstone_in_l1(real_cache: MakeCache) -> None:
     """L1 has lost a tombstone. L2's window contains the cutoff, so a refill restores the tombstone."""
     cache = real_cache()
-    old = exchanges(1)
-    cutoff = _cutoff(old)
+    old_exchanges = exchanges(1)
+    cutoff = _cutoff(old_exchanges)
     window = Window([], is_all=True, cutoff=cutoff)
     for is_repair in (False, True):
-        cache.append(old[0], is_drained=False)
+        cache.append(old_exchanges[0], is_drained=False)
         if is_repair:
             cache.recheck_thread("t", window)
         else:
             refill(cache, "t", window)
         assert cache.read("t", None).messages == []
-        assert cache.append(old[0], is_drained=False).cutoff == cutoff
+        assert cache.append(old_exchanges[0], is_drained=False).cutoff == cutoff
 
 
 def test_a_users_deletion_deletes_preferences_and_index(real_cache: MakeCache, redis_client: redis.Redis) -> None:
@@ -232,14 +236,14 @@ def test_a_users_deletion_deletes_preferences_and_index(real_cache: MakeCache, r
     assert sorted(cache.threads_of("ana")) == ["t1", "t2"]
     # Wait for the next millisecond. A thread with an exchange of the deletion's millisecond would stay in the index.
     time.sleep(0.002)
-    late = exchange(3, "t1", "ana")
-    cutoff = _cutoff([late])
+    late_exchange = exchange(3, "t1", "ana")
+    cutoff = _cutoff([late_exchange])
     time.sleep(0.002)
     assert sorted(cache.forget_user("ana", cutoff)) == sorted(cache.threads_of("ana")) == ["t1", "t2"]
     cache.forget_index("ana", cutoff)
     assert cache.threads_of("ana") == []
     assert (redis_client.exists(HASH), cache.read(None, "ana").has_all_preferences) == (0, False)
-    assert cache.append(late, is_drained=False).cutoff == cutoff
+    assert cache.append(late_exchange, is_drained=False).cutoff == cutoff
     assert cache.append(exchange(4, "t3", "bob"), is_drained=False).cutoff is None
 
 

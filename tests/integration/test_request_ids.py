@@ -162,8 +162,8 @@ def test_an_invocation_that_raises_has_one_log_line_with_both_ids(agent: Functio
 @pytest.mark.parametrize("hostile", _UNUSUAL_IDS)
 def test_a_clients_id_is_ignored(agent: Function, queues: Queues, hostile: str) -> None:
     """A client's header does not set the id. Its text is in no log line, header or message."""
-    sent = dict.fromkeys(["X-Request-Id", "X-Amzn-Trace-Id", "x-amzn-requestid", "X-Correlation-Id"], hostile)
-    named, answer = agent.ask("POST", "/invoked", _KEPT, headers=sent)
+    sent_headers = dict.fromkeys(["X-Request-Id", "X-Amzn-Trace-Id", "x-amzn-requestid", "X-Correlation-Id"], hostile)
+    named, answer = agent.ask("POST", "/invoked", _KEPT, headers=sent_headers)
     assert (answer["statusCode"], answer["headers"]["x-request-id"]) == (202, named)
     assert {line["correlation_id"] for line in agent.lines()} == {named}
     (record,) = queues.receive()
@@ -243,8 +243,8 @@ def test_a_dead_letter_keeps_its_id_after_a_redrive(agent: Function, sync: Funct
 
     queues.client.purge_queue(QueueUrl=queues.url)
     access = QueueAccess(region=REGION)
-    dead, live = (QueueAdmin(url, access, queues.client) for url in (queues.dlq_url, queues.url))
-    copy_messages(dead, live, 1, None, RedriveResult(), lambda *_: None)
+    dead_letter_queue, exchange_queue = (QueueAdmin(url, access, queues.client) for url in (queues.dlq_url, queues.url))
+    copy_messages(dead_letter_queue, exchange_queue, 1, None, RedriveResult(), lambda *_: None)
     (record,) = queues.receive()
     assert {name: value["stringValue"] for name, value in record["messageAttributes"].items()} == {"request_id": named}
     sync.invoke({"Records": [record]})

@@ -94,11 +94,11 @@ def test_the_earlier_of_two_exchanges_in_a_batch_is_stored(
 ) -> None:
     """A batch has two exchanges with one id. PostgreSQL stores the earlier exchange, in any order of the batch."""
     named = uuid4()
-    late, early = (
+    later, earlier = (
         exchange("late", exchange_id=named, created_at=MOMENT + timedelta(seconds=1)),
         exchange("early", exchange_id=named, created_at=MOMENT),
     )
-    for thread_id, batch in (("t1", [late, early, late]), ("t2", [early, late, late])):
+    for thread_id, batch in (("t1", [later, earlier, later]), ("t2", [earlier, later, later])):
         moved = [
             Exchange(e.exchange_id, thread_id, None, e.user_message, e.assistant_message, e.created_at) for e in batch
         ]
@@ -111,13 +111,13 @@ def test_the_earlier_of_two_exchanges_in_a_batch_is_stored(
 @pytest.mark.parametrize("named", [uuid4(), ExchangeIds().new()])
 def test_the_earliest_wins_across_batches(named: UUID, archive: PostgresArchive, database: psycopg.Connection) -> None:
     """Two batches have an exchange with the same id. PostgreSQL keeps the earlier exchange, as Redis does."""
-    late = exchange("late", exchange_id=named, created_at=MOMENT + timedelta(seconds=9))
-    early = exchange("early", exchange_id=named, created_at=MOMENT)
-    assert _counts(archive.store([late])) == (1, 0, 0)
-    replaced = archive.store([early])
-    assert (_counts(replaced), replaced.effective) == ((0, 1, 0), [early])
-    dropped = archive.store([late])
-    assert (_counts(dropped), dropped.effective) == ((0, 1, 0), [early])
+    later = exchange("late", exchange_id=named, created_at=MOMENT + timedelta(seconds=9))
+    earlier = exchange("early", exchange_id=named, created_at=MOMENT)
+    assert _counts(archive.store([later])) == (1, 0, 0)
+    replaced = archive.store([earlier])
+    assert (_counts(replaced), replaced.effective) == ((0, 1, 0), [earlier])
+    dropped = archive.store([later])
+    assert (_counts(dropped), dropped.effective) == ((0, 1, 0), [earlier])
     assert _contents(database) == ["qearly", "aearly"]
 
 
@@ -167,15 +167,15 @@ def test_documents_are_attached_once(archive: PostgresArchive) -> None:
 
 def test_exchanges_of_a_deleted_thread_are_dropped(archive: PostgresArchive, database: psycopg.Connection) -> None:
     """PostgreSQL drops exchanges of a deleted thread, and of a deleted user in any thread. Later exchanges stay."""
-    old = [exchange(0, "t1"), exchange(1, "t2", "ana"), exchange(2, "t2", "bob"), exchange(3, "t3", "ana")]
-    cutoff = ExchangeIds().new(after=old[-1].exchange_id)
+    old_exchanges = [exchange(0, "t1"), exchange(1, "t2", "ana"), exchange(2, "t2", "bob"), exchange(3, "t3", "ana")]
+    cutoff = ExchangeIds().new(after=old_exchanges[-1].exchange_id)
     archive.forget_thread("t1", cutoff)
     archive.forget_user("ana", cutoff, [])
-    new = [
+    new_exchanges = [
         exchange(number, thread, user, exchange_id=ExchangeIds().new(after=cutoff))
         for number, (thread, user) in enumerate([("t1", None), ("t2", "ana")], start=4)
     ]
-    result = archive.store(old + new)
+    result = archive.store(old_exchanges + new_exchanges)
     assert _counts(result) == (3, 0, 3)
     assert {each.user_message for each in result.effective} == {"q2", "q4", "q5"}
     assert [_contents(database, name) for name in ("t1", "t2", "t3")] == [["q4", "a4"], ["q2", "a2", "q5", "a5"], []]

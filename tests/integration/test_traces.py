@@ -37,13 +37,15 @@ def _context(custom: object = None) -> Any:
 
 
 def _event(method: str, path: str, body: object = None, headers: dict[str, Any] | None = None) -> dict[str, Any]:
-    sent = {"Host": "api", **(headers or {})}
+    all_headers = {"Host": "api", **(headers or {})}
     return {
         "resource": "/{proxy+}",
         "path": path,
         "httpMethod": method,
-        "headers": {name: value for name, value in sent.items() if isinstance(value, str)},
-        "multiValueHeaders": {name: value if isinstance(value, list) else [value] for name, value in sent.items()},
+        "headers": {name: value for name, value in all_headers.items() if isinstance(value, str)},
+        "multiValueHeaders": {
+            name: value if isinstance(value, list) else [value] for name, value in all_headers.items()
+        },
         "queryStringParameters": None,
         "requestContext": {"requestId": "gateway-1", "stage": "local", "identity": {"sourceIp": "127.0.0.1"}},
         "body": None if body is None else json.dumps(body),
@@ -181,8 +183,8 @@ def test_no_span_is_exported_for_an_unsampled_caller(agent: ModuleType, collecto
     agent.handler(_event("POST", "/invoked", _KEPT, {"traceparent": f"00-{TRACE}-{PARENT}-00"}), _context())
     assert (collector.requests, collector.spans) == (0, [])
     (record,) = queues.receive()
-    sent = record["messageAttributes"]["traceparent"]["stringValue"]
-    assert (sent[:36], sent[-3:]) == (f"00-{TRACE}-", "-00")
+    traceparent = record["messageAttributes"]["traceparent"]["stringValue"]
+    assert (traceparent[:36], traceparent[-3:]) == (f"00-{TRACE}-", "-00")
 
 
 @pytest.mark.parametrize(

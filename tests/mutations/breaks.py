@@ -60,7 +60,7 @@ BREAKS: Final = (
         "1 Durable",
         "the process does not replace a session that PostgreSQL has ended",
         _POSTGRES,
-        "                if old.was_aborted or not old.closed:\n",
+        "                if open_connection.was_aborted or not open_connection.closed:\n",
         "                if True:\n",
         (f"{_FAILOVER}::test_work_is_repeated_once_if_the_response_to_its_commit_is_lost",),
     ),

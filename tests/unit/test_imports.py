@@ -28,7 +28,7 @@ PAST = datetime(2020, 5, 6, 7, 8, 9, 123_456, tzinfo=UTC)
 PAST_ID = UUID(int=int(PAST.timestamp() * 1000) << 80 | 0x7 << 76 | 0b10 << 62 | 5)
 
 
-def _invoked(api: Api, **fields: object) -> Any:
+def _post_invoked(api: Api, **fields: object) -> Any:
     return api.ask("POST", "/invoked", {**INVOKED, **fields})
 
 
@@ -52,7 +52,7 @@ def _invoked(api: Api, **fields: object) -> Any:
 )
 def test_an_invalid_time_is_refused(api: Api, created_at: object) -> None:
     """Only an ISO 8601 time from 1970 on, with a time zone, is valid. The problem names the field."""
-    problem(_invoked(api, created_at=created_at), 422, "created_at")
+    problem(_post_invoked(api, created_at=created_at), 422, "created_at")
     assert api.is_untouched()
 
 
@@ -61,7 +61,7 @@ def test_a_time_in_the_future_is_refused(api: Api, seconds: float) -> None:
     """The API refuses a time that is further ahead of the clock than the limit for ids, also without a thread."""
     ahead = datetime.fromtimestamp(time.time() + seconds, UTC).isoformat()
     for body in ({"created_at": ahead}, {"created_at": ahead, "thread_id": None}):
-        problem(_invoked(api, **body), 422, "created_at")
+        problem(_post_invoked(api, **body), 422, "created_at")
     assert api.is_untouched()
 
 
@@ -69,18 +69,19 @@ def test_a_uuid7_of_another_millisecond_is_refused(api: Api) -> None:
     """If the request has a time and a UUIDv7, both must have the same millisecond. Other UUIDs have no time."""
     for milliseconds in (-1, 1, 60_000):
         other = (PAST + timedelta(milliseconds=milliseconds)).isoformat()
-        problem(_invoked(api, created_at=other, exchange_id=str(PAST_ID)), 422, "created_at")
+        problem(_post_invoked(api, created_at=other, exchange_id=str(PAST_ID)), 422, "created_at")
     assert api.is_untouched()
-    for name in (str(PAST_ID), str(uuid4())):
-        response = _invoked(api, created_at="2020-05-06T09:08:09.123456+02:00", exchange_id=name)
-        assert (response.status_code, response.json()["exchange_id"]) == (202, name)
+    for exchange_id in (str(PAST_ID), str(uuid4())):
+        response = _post_invoked(api, created_at="2020-05-06T09:08:09.123456+02:00", exchange_id=exchange_id)
+        assert (response.status_code, response.json()["exchange_id"]) == (202, exchange_id)
 
 
 def test_an_import_has_its_time_and_an_id_of_that_time(api: Api) -> None:
     """The id is a UUIDv7 of the given millisecond. The API returns the given time unchanged, in UTC."""
-    response = _invoked(api, created_at="2020-05-06T09:08:09.123456+02:00")
-    name = UUID(response.json()["exchange_id"])
-    assert (response.status_code, name.version, timestamp_of(name)) == (202, 7, PAST.replace(microsecond=123_000))
+    response = _post_invoked(api, created_at="2020-05-06T09:08:09.123456+02:00")
+    exchange_id = UUID(response.json()["exchange_id"])
+    assert (response.status_code, exchange_id.version) == (202, 7)
+    assert timestamp_of(exchange_id) == PAST.replace(microsecond=123_000)
     items = api.ask("GET", "/threads/t/messages").json()["items"]
     assert {item["created_at"] for item in items} == {"2020-05-06T07:08:09.123456Z"}
     assert api.ask("GET", "/threads/t").json()["updated_at"] == "2020-05-06T07:08:09.123456Z"
@@ -89,9 +90,9 @@ def test_an_import_has_its_time_and_an_id_of_that_time(api: Api) -> None:
     assert "accepted_at" not in items[0]
 
 
-def test_null_is_no_import(api: Api) -> None:
+def test_an_exchange_with_a_time_of_null_is_not_an_import(api: Api) -> None:
     """If `created_at` is null, the exchange gets the current time, and its queue message has version 1."""
-    assert _invoked(api, created_at=None).status_code == 202
+    assert _post_invoked(api, created_at=None).status_code == 202
     (body,) = map(orjson.loads, api.queue.bodies)
     assert (body["version"], "accepted_at" in body) == (1, False)
 
@@ -99,9 +100,9 @@ def test_null_is_no_import(api: Api) -> None:
 def test_ids_of_equal_times_increase() -> None:
     """Ids of imports with one time increase, even if the clock is set back. They do not affect the ids of turns."""
     ids, now = ExchangeIds(), datetime.now(UTC)
-    made = [ids.for_import(PAST, now - timedelta(milliseconds=number)) for number in range(100)]
-    assert made == sorted(set(made))
-    assert {(name.version, milliseconds_of(name)) for name in made} == {(7, milliseconds_of(PAST_ID))}
+    created = [ids.for_import(PAST, now - timedelta(milliseconds=number)) for number in range(100)]
+    assert created == sorted(set(created))
+    assert {(each.version, milliseconds_of(each)) for each in created} == {(7, milliseconds_of(PAST_ID))}
     ahead = ids.for_import(now + timedelta(seconds=9), now)
     assert ids.new(now=now.timestamp()) < ahead
     # After a clock was years ahead, later ids still increase.
@@ -132,7 +133,7 @@ def test_an_import_needs_its_time_of_acceptance_on_the_wire() -> None:
             Exchange.from_wire(orjson.dumps(body | {"accepted_at": invalid}))
 
 
-def test_later_ids_need_not_sort_after_an_import(memory: Callable[..., Memory]) -> None:
+def test_ids_after_an_import_have_the_current_time(memory: Callable[..., Memory]) -> None:
     """After an import with a time ahead of the clock, the ids of later turns still have the current time."""
     process, ahead = memory(), datetime.now(UTC) + timedelta(seconds=9)
     Turn(process, "t", "ana").append("q2", "a2", created_at=ahead)
@@ -145,7 +146,7 @@ def test_later_ids_need_not_sort_after_an_import(memory: Callable[..., Memory]) 
 def test_a_deletion_includes_an_import_of_a_clock_that_is_ahead(
     memory: Callable[..., Memory], queue: InMemoryQueue
 ) -> None:
-    """A deletion includes an import that L2 does not have yet, even if the accepting process' clock is ahead."""
+    """A deletion includes an import that L2 does not have yet, even if the clock of the accepting process is ahead."""
     ahead = memory(clock=lambda: time.time() + 60)
     Turn(ahead, "t", "ana").append("q", "a", created_at=PAST)
     deleter = memory()

@@ -30,14 +30,14 @@ def with_request_checks(app: ASGI) -> ASGI:
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         message = await receive()
         try:
-            sent = Headers(raw=[(bytes(name), bytes(value)) for name, value in scope["headers"]])
+            all_headers = Headers(raw=[(bytes(name), bytes(value)) for name, value in scope["headers"]])
             # Every body is read as JSON. Its declared type may be another one, because `curl -d` declares a form.
             headers = [pair for pair in scope["headers"] if pair[0] != b"content-type"]
             # The scope is changed in place, so that the request log finds the route that the application stores in it.
             scope["headers"] = [*headers, [b"content-type", b"application/json"]]
             _check_query(scope["query_string"])
             if (body := message.get("body")) and scope["method"] in _WITH_BODY:
-                _check_body(body, sent)
+                _check_body(body, all_headers)
         except Exception as error:  # noqa: BLE001 - errors outside of the routes become problems, too
             await problem_response(problem_of(error))(scope, receive, send)
             return

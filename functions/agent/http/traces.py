@@ -74,8 +74,8 @@ def trace_action(tracer: Tracer, action: str | None, context: Any) -> Iterator[C
         context: Lambda's context.
     """
     custom = getattr(getattr(context, "client_context", None), "custom", None)
-    sent = custom if isinstance(custom, dict) else {}
-    carrier = {name: value for name in _CONTEXT_HEADERS if isinstance(value := sent.get(name), str)}
+    client_fields = custom if isinstance(custom, dict) else {}
+    carrier = {name: value for name in _CONTEXT_HEADERS if isinstance(value := client_fields.get(name), str)}
     with tracer.request(f"invoke {action}" if action else "invoke", carrier, _invocation_attributes(context)) as span:
         yield lambda status: _set_status(tracer, span, status)
 

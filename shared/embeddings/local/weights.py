@@ -71,17 +71,17 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     position = 0
     while position < len(message):
         key, position = _varint(message, position)
-        kind = key & 7
-        if kind == _VARINT:
+        wire_type = key & 7
+        if wire_type == _VARINT:
             value, position = _varint(message, position)
             yield key >> 3, value
             continue
-        if kind == _BYTES:
+        if wire_type == _BYTES:
             length, position = _varint(message, position)
-        elif kind in {_FIXED32, _FIXED64}:
-            length = 4 if kind == _FIXED32 else 8
+        elif wire_type in {_FIXED32, _FIXED64}:
+            length = 4 if wire_type == _FIXED32 else 8
         else:
-            raise ValueError(f"{kind} is no wire type of Protocol Buffers")
+            raise ValueError(f"{wire_type} is no wire type of Protocol Buffers")
         yield key >> 3, message[position : position + length]
         position += length
 

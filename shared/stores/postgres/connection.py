@@ -191,14 +191,14 @@ class PostgresConnection:
             raise self._translate(error, is_trial=is_trial) from None
 
     def _attempt(self, work: _Work[_T], *, is_one_statement: bool) -> _T:
-        old = self._connection
-        if old is not None and not old.closed:
+        open_connection = self._connection
+        if open_connection is not None and not open_connection.closed:
             try:
-                return self._transact(old, work, is_one_statement=is_one_statement)
+                return self._transact(open_connection, work, is_one_statement=is_one_statement)
             except WrongServer:
-                old.close()
+                open_connection.close()
             except psycopg.Error:
-                if old.was_aborted or not old.closed:
+                if open_connection.was_aborted or not open_connection.closed:
                     # PostgreSQL hangs, or responded with an error, so a new connection would not help.
                     raise
         self._connection = None

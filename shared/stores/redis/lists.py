@@ -239,8 +239,9 @@ def drained_fields(exchanges: Iterable[Exchange]) -> list[str]:
     """Return the undrained hash's fields of exchanges that PostgreSQL now has, and of their earlier revisions."""
     fields = []
     for exchange in exchanges:
-        first = max(1, exchange.revision - _MAX_FIELDS)
+        first_revision = max(1, exchange.revision - _MAX_FIELDS)
         fields += [
-            undrained_field(exchange.exchange_id, number) for number in (0, *range(first, exchange.revision + 1))
+            undrained_field(exchange.exchange_id, number)
+            for number in (0, *range(first_revision, exchange.revision + 1))
         ]
     return fields

@@ -199,11 +199,11 @@ def translated_errors() -> Iterator[None]:
 
 def _queued_message(message: MessageTypeDef) -> QueuedMessage:
     system: Any = message.get("Attributes", {})
-    sent = system.get("SentTimestamp")
+    sent_milliseconds = system.get("SentTimestamp")
     return QueuedMessage(
         message_id=message["MessageId"],
         body=message["Body"],
-        sent_at=datetime.fromtimestamp(int(sent) / 1000, UTC) if sent else None,
+        sent_at=datetime.fromtimestamp(int(sent_milliseconds) / 1000, UTC) if sent_milliseconds else None,
         receive_count=int(system.get("ApproximateReceiveCount", 1)),
         is_visible=True,  # set by receiving the message
         attributes={

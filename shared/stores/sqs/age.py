@@ -27,8 +27,8 @@ def oldest_age(queue: QueueAdmin, depth: QueueDepth) -> tuple[float, datetime] |
     if queue.access.endpoint_url is None:
         return _from_cloudwatch(queue.url, queue.access, now)
     messages = queue.peek_without_receiving() if depth.total <= _MAX_PEEKED else None
-    sent = [message.sent_at for message in messages or () if message.sent_at is not None]
-    return (max(0.0, (now - min(sent)).total_seconds()), now) if sent else None
+    sent_times = [message.sent_at for message in messages or () if message.sent_at is not None]
+    return (max(0.0, (now - min(sent_times)).total_seconds()), now) if sent_times else None
 
 
 def _from_cloudwatch(queue_url: str, access: QueueAccess, now: datetime) -> tuple[float, datetime] | None:

@@ -43,8 +43,8 @@ _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 def _message(entry: Mapping[str, Any]) -> QueuedMessage:
-    sent = entry.get("Attributes", {}).get("SentTimestamp")
-    seconds = int(sent) / 1000 if sent else entry["SentTimestamp"]
+    sent_milliseconds = entry.get("Attributes", {}).get("SentTimestamp")
+    seconds = int(sent_milliseconds) / 1000 if sent_milliseconds else entry["SentTimestamp"]
     return QueuedMessage(
         message_id=entry["MessageId"],
         body=entry["Body"],

@@ -322,8 +322,8 @@ def test_a_refused_token_is_renewed_once(make_client: MakeClient) -> None:
     client = make_client(problem(401), success({}), success({}), auth=lambda: next(tokens))
     client.read_preferences("u")
     client.read_preferences("u")
-    sent = [request.headers["Authorization"] for request in client.requests]
-    assert sent == ["Bearer one", "Bearer two", "Bearer two"]
+    authorizations = [request.headers["Authorization"] for request in client.requests]
+    assert authorizations == ["Bearer one", "Bearer two", "Bearer two"]
 
 
 def test_a_token_refused_twice_is_raised(make_client: MakeClient) -> None:

@@ -97,14 +97,14 @@ def test_items_of_an_older_version_are_read() -> None:
 
     These items have no ids, and a retraction has only the number of items.
     """
-    old = [
+    old_drafts = [
         ExchangeDraft(
             ExchangeTexts("q", LONG), {FRAMEWORK: {"items": [{"n": 1}, {"n": 2, "said": {"$exchange": "assistant"}}]}}
         ),
         ExchangeDraft(ExchangeTexts(), {FRAMEWORK: {"items": [{"n": 3}, {"n": 4}]}}),
         ExchangeDraft(ExchangeTexts(), {FRAMEWORK: {"retracted": 1}}),
     ]
-    stored = _with_ids(old)
+    stored = _with_ids(old_drafts)
     assert _read(_messages_of(stored)) == [{"n": 1}, {"n": 2, "said": LONG}, {"n": 3}]
     stored.append((id_after(stored[1][0], None, 0), make_retraction(FRAMEWORK, f"{stored[1][0]}:0", "me")))
     stored.append((make_uuid7(9, 0), ExchangeDraft(ExchangeTexts(), {FRAMEWORK: {"retracted": 1}})))

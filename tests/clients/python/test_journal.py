@@ -126,11 +126,11 @@ def test_a_replaceable_turn_is_one_exchange(*, can_replace: bool) -> None:
 def test_an_exchange_of_another_program_keeps_its_position() -> None:
     """A turn is extended only while it is the newest exchange of its thread."""
     service = FakeService()
-    one, other = _journal(service), _journal(service)
-    one.append([PROMPT])
-    other.append([({"other": 1}, ExchangeTexts(user="And I?"))])
-    one.append([ANSWER])
-    assert one.read() == [PROMPT[0], {"other": 1}, ANSWER[0]]
+    first_journal, second_journal = _journal(service), _journal(service)
+    first_journal.append([PROMPT])
+    second_journal.append([({"other": 1}, ExchangeTexts(user="And I?"))])
+    first_journal.append([ANSWER])
+    assert first_journal.read() == [PROMPT[0], {"other": 1}, ANSWER[0]]
 
 
 @pytest.mark.parametrize("callers", [2, 8])

@@ -71,14 +71,14 @@ class Journal:
             NotKept: No store accepted the items, or only the first `items_kept` items are stored. The items are stored
                 in groups, each in one exchange. The cause is the error of the first group that failed.
         """
-        new = make_records(items)
-        if not new:
+        records = make_records(items)
+        if not records:
             return
         turn = self._turns.pop(self._framework, self.thread_id)
-        if turn is not None and turn.accepts(new) and self._extend(turn, new):
+        if turn is not None and turn.accepts(records) and self._extend(turn, records):
             return
         count = 0
-        for draft in make_drafts(self._framework, new):
+        for draft in make_drafts(self._framework, records):
             try:
                 self._store_in_new_exchange(draft)
             except MemoryClientError as error:

@@ -180,14 +180,16 @@ async def _store(
 ) -> None:
     # A failure of this read must not prevent storing.
     journal = _journal(client, session_id, user_id, allow_degraded=True)
-    new = list(messages)
-    if _may_repeat_turns(new):
+    new_messages = list(messages)
+    if _may_repeat_turns(new_messages):
         try:
-            stored = [Message.from_dict(item) for item in await journal.read(len(new))]
+            stored = [Message.from_dict(item) for item in await journal.read(len(new_messages))]
         except Unavailable:
             stored = []
-        new = _without_stored(new, stored)
-    await journal.append(items_from_objects(new, lambda message: (_to_dict(message), _to_texts(message)), on_refused))
+        new_messages = _without_stored(new_messages, stored)
+    await journal.append(
+        items_from_objects(new_messages, lambda message: (_to_dict(message), _to_texts(message)), on_refused)
+    )
 
 
 def _may_repeat_turns(messages: Sequence[Message]) -> bool:

@@ -166,9 +166,9 @@ def _to_text(value: Mapping[str, Any]) -> str:
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     if json.loads(text) != value:
         raise CannotBeKept("JSON would change a preference's value: it has no tuples, and its keys are texts")
-    plain = value.get(_VALUE)
-    is_plain = len(value) == 1 and isinstance(plain, str) and _to_value(plain) == value
-    return plain if is_plain and isinstance(plain, str) else text
+    text_value = value.get(_VALUE)
+    is_plain = len(value) == 1 and isinstance(text_value, str) and _to_value(text_value) == value
+    return text_value if is_plain and isinstance(text_value, str) else text
 
 
 def _to_value(text: str) -> dict[str, Any]:
