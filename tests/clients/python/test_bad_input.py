@@ -75,6 +75,8 @@ CALLS: dict[str, Callable[[ScriptedClient, str], Any]] = {
     "user_id:": lambda client, text: client.read_preferences(text),
     "exchange_id": lambda client, text: client.delete_exchange("t", text),
     "names ": lambda client, text: client.merge_preferences("u", {text: "x"}),
+    "query": lambda client, text: client.search(text, user_id="u"),
+    "exclude_thread_id": lambda client, text: client.search("q", user_id="u", exclude_thread_id=text),
     "idempotency_key": lambda client, text: client.run("q", idempotency_key=text),
 }
 

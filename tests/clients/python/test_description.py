@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from hybrid_memory_client import AsyncMemoryClient, MemoryClient, NotThisApi, inspection, models
+from hybrid_memory_client import AsyncMemoryClient, MemoryClient, NotThisApi, inspection, models, search
 from tests.clients.python.scripted_client import ScriptedClient, success
 from tests.support.api import Api
 
@@ -32,6 +32,9 @@ RESPONSES = {
     "StoredAnswer": inspection.StoredMessage,
     "WaitingAnswer": inspection.Waiting,
     "StatusAnswer": inspection.Status,
+    "SearchAnswerBody": search.SearchResult,
+    "SearchItemAnswer": search.SearchItem,
+    "HighlightAnswer": search.Highlight,
 }
 PAGES = ("ThreadsAnswer", "MessagesAnswer")
 
@@ -95,7 +98,8 @@ def test_requests_have_the_described_method_and_path(description: dict[str, Any]
         "order": "desc",
         "tools": ["t"],
         "document_ids": ["d"],
-        "created_at": datetime(2026, 1, 1, tzinfo=UTC),
+        "kinds": ["exchange"],
+        **dict.fromkeys(("created_at", "since", "until"), datetime(2026, 1, 1, tzinfo=UTC)),
     }
     for name, (verb, path, operation) in _operations(description).items():
         client = ScriptedClient(MemoryClient, httpx.Response(418))
@@ -123,7 +127,7 @@ def test_every_field_of_a_response_is_read(description: dict[str, Any]) -> None:
     for name in PAGES:
         assert set(schemas[name]["properties"]) <= {field.name for field in fields(models.Page)}, name
     other_schemas = {"ThreadItem", "FieldError", "ProblemAnswer", "RunRequest", "InvokingRequest", "InvokedRequest"}
-    other_schemas |= {"ReplaceRequest", "RenameRequest", "Preferences", "PreferenceChanges"}
+    other_schemas |= {"ReplaceRequest", "RenameRequest", "SearchRequest", "Preferences", "PreferenceChanges"}
     assert set(schemas) == set(RESPONSES) | set(PAGES) | other_schemas
 
 

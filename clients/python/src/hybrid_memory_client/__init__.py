@@ -26,6 +26,7 @@ from hybrid_memory_client.errors import (
 from hybrid_memory_client.inspection import Layers, Status
 from hybrid_memory_client.models import Context, Health, Kept, MemoryReport, Message, Page, RunResult, Thread
 from hybrid_memory_client.retries import RetryPolicy
+from hybrid_memory_client.search import Highlight, SearchItem, SearchResult
 
 __version__ = "0.1.0"
 
@@ -39,6 +40,7 @@ __all__ = [
     "Context",
     "FieldError",
     "Health",
+    "Highlight",
     "HistoryDegraded",
     "InvalidRequest",
     "Kept",
@@ -56,6 +58,8 @@ __all__ = [
     "RefusedByGateway",
     "RetryPolicy",
     "RunResult",
+    "SearchItem",
+    "SearchResult",
     "ServerFault",
     "Status",
     "Thread",

@@ -13,6 +13,7 @@ from hybrid_memory_client._calls import Order
 from hybrid_memory_client.errors import HistoryDegraded, InvalidRequest
 from hybrid_memory_client.inspection import Layers, Status
 from hybrid_memory_client.models import Context, Health, Kept, Message, Page, RunResult, Thread
+from hybrid_memory_client.search import SearchResult
 
 
 class AsyncMemoryClient(AsyncSender):
@@ -238,6 +239,35 @@ class AsyncMemoryClient(AsyncSender):
     async def delete_thread(self, thread_id: str) -> None:
         """Delete a thread from every layer, including its queued exchanges."""
         await self._send(calls.delete_thread(thread_id))
+
+    # --- search ---
+
+    async def search(
+        self,
+        query: str,
+        *,
+        user_id: str | None = None,
+        limit: int | None = None,
+        thread_id: str | None = None,
+        exclude_thread_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        kinds: Sequence[str] | None = None,
+    ) -> SearchResult:
+        """Search everything that a user said or was told, from the moment it is accepted.
+
+        Args:
+            query: The words to find. Every word counts, and rare words count more.
+            user_id: Optional with the user's own token.
+            limit: Maximum number of items, from 1 to 100. The service's default is 10.
+            thread_id: Only exchanges of this thread.
+            exclude_thread_id: No exchanges of this thread, e.g. of the current conversation.
+            since: Only exchanges from this time on. It must have a time zone.
+            until: Only exchanges before this time. It must have a time zone.
+            kinds: Kinds of items; the default is `["exchange"]`. `raw` of the result has the items of other kinds.
+        """
+        within = thread_id, exclude_thread_id, since, until
+        return await self._send(calls.search(query, user_id, limit, *within, kinds))
 
     # --- users ---
 

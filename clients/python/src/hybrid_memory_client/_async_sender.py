@@ -66,7 +66,7 @@ class AsyncSender:
         return self._ids.for_import(created_at)
 
     async def _send(self, call: Call[_Result]) -> _Result:
-        retries = Retries(self._retry, call.method, call.waits_for_first)
+        retries = Retries(self._retry, call.retry_method, call.waits_for_first)
         may_have_succeeded = False
         while True:
             try:

@@ -26,6 +26,7 @@ class Call(Generic[_Result]):
         waits_for_first: Whether a 409 means that this same call is still running.
         is_deletion: Whether the call deletes a resource. If an earlier attempt may have arrived, a 404 then means that
             this attempt deleted the resource.
+        is_read: Whether the call changes nothing although its method is not GET.
     """
 
     method: str
@@ -36,6 +37,7 @@ class Call(Generic[_Result]):
     headers: Mapping[str, str] = field(default_factory=dict)
     waits_for_first: bool = False
     is_deletion: bool = False
+    is_read: bool = False
 
     def encode_body(self) -> bytes | None:
         """Validate the values and return the body as JSON.
@@ -66,6 +68,11 @@ class Call(Generic[_Result]):
             return self.parse(response)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise not_this_api(response, self.label) from error
+
+    @property
+    def retry_method(self) -> str:
+        """The HTTP method by which a retry policy decides. A read counts as GET."""
+        return "GET" if self.is_read else self.method
 
     @property
     def label(self) -> str:

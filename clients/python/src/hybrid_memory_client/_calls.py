@@ -33,6 +33,7 @@ from hybrid_memory_client.models import (
     messages_page,
     threads_page,
 )
+from hybrid_memory_client.search import SearchResult
 
 Order = Literal["asc", "desc"]
 # A header value without spaces at its ends, because HTTP drops them.
@@ -130,10 +131,7 @@ def invoked(
     body: dict[str, Any] = {"user_message": user_message, "assistant_message": assistant_message}
     body |= {"document_ids": _to_list(document_ids), "exchange_id": str(exchange_id)}
     body |= _without_none({"thread_id": thread_id, "user_id": user_id, "metadata": metadata})
-    if created_at is not None:
-        if created_at.tzinfo is None:
-            raise CannotBeKept("created_at must have a time zone")
-        body["created_at"] = created_at.isoformat()
+    body |= _without_none({"created_at": _time_text("created_at", created_at)})
     return Call("POST", "/invoked", lambda response: Kept.from_json(response.json()), body)
 
 
@@ -163,6 +161,29 @@ def delete_exchange(thread_id: str, exchange_id: UUID | str) -> Call[None]:
     """`DELETE /threads/{thread_id}/exchanges/{exchange_id}`."""
     path = f"{_thread_path(thread_id)}/exchanges/{_path_segment('exchange_id', str(exchange_id))}"
     return Call("DELETE", path, _parse_no_content, is_deletion=True)
+
+
+def search(
+    query: str,
+    user_id: str | None,
+    limit: int | None,
+    thread_id: str | None,
+    exclude_thread_id: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    kinds: Sequence[str] | None,
+) -> Call[SearchResult]:
+    """`POST /search`.
+
+    Raises:
+        CannotBeKept: A time has no time zone.
+    """
+    body = {"query": query, "user_id": user_id, "limit": limit, "thread_id": thread_id}
+    body |= {"exclude_thread_id": exclude_thread_id, "kinds": None if kinds is None else _to_list(kinds)}
+    body |= {"since": _time_text("since", since), "until": _time_text("until", until)}
+    return Call(
+        "POST", "/search", lambda response: SearchResult.from_json(response.json()), _without_none(body), is_read=True
+    )
 
 
 def list_threads(user_id: str | None, limit: int | None, cursor: str | None) -> Call[Page[Thread]]:
@@ -268,6 +289,14 @@ def _to_list(values: Sequence[str]) -> list[str]:
     if isinstance(values, str):
         raise TypeError("must be a list of texts, not one text")
     return list(values)
+
+
+def _time_text(name: str, value: datetime | None) -> str | None:
+    if value is None:
+        return None
+    if value.tzinfo is None:
+        raise CannotBeKept(f"{name} must have a time zone")
+    return value.isoformat()
 
 
 def _without_none(fields: Mapping[str, Any]) -> dict[str, Any]:

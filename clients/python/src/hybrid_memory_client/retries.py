@@ -26,7 +26,8 @@ class RetryPolicy:
         most_seconds: Maximum seconds between the starts of the first and the last attempt. Together with the timeout,
             this limits the duration of a call. It also limits the wait for a run that another request started (409);
             such waits do not count as attempts.
-        methods: The HTTP methods that are retried; None for all, because a retry never repeats an effect.
+        methods: The HTTP methods that are retried; None for all, because a retry never repeats an effect. A search
+            counts as GET, because it changes nothing.
     """
 
     attempts: int = 4
