@@ -15,7 +15,7 @@ for (const field of ['keywords', 'homepage', 'bugs', 'license', 'author', 'engin
 check(manifest.repository?.directory === 'clients/react', 'package.json must name its directory in the repository');
 check(manifest.publishConfig?.provenance === true, 'package.json must require provenance');
 check(manifest.sideEffects === false, 'package.json must have sideEffects: false');
-for (const file of ['dist/index.js', 'dist/use-agent-chat.js']) {
+for (const file of ['dist/index.js', 'dist/use-agent-chat.js', 'dist/use-search.js']) {
   check(/^['"]use client['"];/.test(read(file)), `${file} does not begin with "use client"`);
 }
 check(!/from ['"]ai['"]/.test(read('dist/ai-sdk.js')), 'dist/ai-sdk.js must import only types of the optional `ai`');

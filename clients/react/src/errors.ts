@@ -85,9 +85,11 @@ export function unreadableError(response: Response, cause?: unknown): AgentChatE
   return new AgentChatError({ status: response.status, title, detail, requestId, isForeign: true, cause });
 }
 
-/** Returns the error of a request that cannot be sent: a value is not JSON, or an id does not fit into a URL. */
-export function unsendableError(cause: unknown): AgentChatError {
-  const detail = 'The message, its metadata or its thread id has a value that cannot be sent.';
+/** Returns the error of a request that cannot be sent: a value is not JSON, an id does not fit into a URL. */
+export function unsendableError(
+  cause: unknown,
+  detail = 'The message, its metadata or its thread id has a value that cannot be sent.',
+): AgentChatError {
   return new AgentChatError({ status: 400, title: 'Not sent', detail, cause });
 }
 

@@ -1,6 +1,9 @@
 'use client';
 
 export { AgentChatError, type FieldError } from './errors.js';
+export { highlightedParts, type TextPart } from './highlights.js';
+export { search } from './search.js';
+export type { Highlight, SearchItem, SearchOptions, SearchResult, SearchScope } from './search.js';
 export type { Persist } from './storage.js';
 export type {
   ChatActions,
@@ -13,3 +16,4 @@ export type {
   UseAgentChatResult,
 } from './types.js';
 export { useAgentChat } from './use-agent-chat.js';
+export { useSearch, type UseSearchOptions, type UseSearchResult } from './use-search.js';

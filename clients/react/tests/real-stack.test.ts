@@ -3,6 +3,7 @@ import { act, renderHook } from '@testing-library/react';
 import { request } from 'node:http';
 import { expect, test } from 'vitest';
 import { HybridMemoryChatTransport } from '../src/ai-sdk.js';
+import { search } from '../src/index.js';
 import { renderChat } from './render-chat.js';
 import { server } from './server.js';
 
@@ -56,6 +57,9 @@ test.skipIf(api === undefined)(
     const hook = renderChat({ ...options, threadId });
     await hook.waitUntil(({ messages }) => messages.length === 2);
     expect((await hook.send('four'))?.context).toMatchObject({ durability: 'queue', cached: true });
+    const found = await search('four', { ...options, threadId });
+    expect(found.items.map(({ userMessage }) => userMessage)).toContain('four');
+    expect(found.isComplete).toBe(true);
   },
   60_000,
 );
