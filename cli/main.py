@@ -20,6 +20,7 @@ from cli import (
     openapi,
     prefs,
     queue,
+    search,
     smoke,
     tail,
     threads,
@@ -98,6 +99,7 @@ def root(
 
 app.command("chat", rich_help_panel=CONVERSATIONS)(chat.chat)
 app.command("tail", rich_help_panel=CONVERSATIONS)(tail.tail)
+app.command("search", rich_help_panel=CONVERSATIONS)(search.search)
 app.command("open", rich_help_panel=CONVERSATIONS)(open_page.open_)
 app.command("import", rich_help_panel=CONVERSATIONS)(import_conversations.import_)
 app.add_typer(threads.app, name="threads", rich_help_panel=CONVERSATIONS)

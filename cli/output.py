@@ -82,8 +82,17 @@ def styled(text: str, role: Role, stream: TextIO | None = None) -> str:
 
     `NO_COLOR` and `TERM=dumb` turn colors off.
     """
+    return typer.style(text, fg=STYLES[role]) if _has_styles(stream) else text
+
+
+def emphasized(text: str) -> str:
+    """Return a match of a search as bold red text; unchanged where `styled` leaves a text unchanged."""
+    return typer.style(text, fg="red", bold=True) if _has_styles() else text
+
+
+def _has_styles(stream: TextIO | None = None) -> bool:
     is_plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
-    return text if is_plain or not (stream or sys.stdout).isatty() else typer.style(text, fg=STYLES[role])
+    return not is_plain and (stream or sys.stdout).isatty()
 
 
 def print_json(answer: Mapping[str, Any], *, on_one_line: bool = False) -> None:

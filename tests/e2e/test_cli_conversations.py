@@ -42,6 +42,18 @@ def test_the_agent_remembers_a_chat(cli: CommandLine, layers: Layers, thread_id:
     layers.wait_stored(thread_id, 4)
 
 
+def test_search_finds_an_exchange_when_it_is_accepted(cli: CommandLine, api: MemoryApi, user_id: str) -> None:
+    """An exchange is found before it is drained, and another user finds nothing."""
+    api.invoked("My dog is Rex.", "Noted.", thread_id=f"{user_id}-0", user_id=user_id)
+    api.invoked("My cat is Tom.", "Noted.", thread_id=f"{user_id}-1", user_id=user_id)
+    found = cli.json("search", "what is the dog called", "--user", user_id, "--limit", "1")
+    assert [item["user_message"] for item in found["items"]] == ["My dog is Rex."]
+    assert found["degraded"] == []
+    text = cli.run("search", "rex", "--user", user_id).stdout
+    assert f" {user_id}-0\nMy dog is Rex.\n  user: My dog is Rex.\n  assistant: Noted.\n" in text
+    assert cli.run("search", "rex", "--user", f"{user_id}_other", code=1).stdout == "Nothing found.\n"
+
+
 def test_tail_prints_messages_as_they_are_accepted(cli: CommandLine, api: MemoryApi, thread_id: str) -> None:
     """Existing messages are printed first. Then each new message is printed once, in order."""
     api.invoked("q0", "a0", thread_id=thread_id)

@@ -52,6 +52,10 @@ def test_the_client_uses_every_route(client: MemoryClient, thread_id: str, user_
     layers = client.read_layers(thread_id, limit=2)
     assert [each.preview for each in layers.redis.messages] == [each.preview for each in layers.postgres.messages]
     assert client.read_status().degraded == ()
+    hits = client.search("Ada", user_id=user_id)
+    assert [(each.thread_id, each.user_message) for each in hits][:1] == [(thread_id, "My name is Ada.")]
+    assert hits.is_complete
+    assert "Ada" in {hits.items[0].user_message[each.start : each.end] for each in hits.items[0].highlights}
     assert client.rename_thread(thread_id, "Ada").title == "Ada"
     client.delete_thread(thread_id)
     with pytest.raises(NotFound):

@@ -178,7 +178,7 @@ def search(
     Raises:
         CannotBeKept: A time has no time zone.
     """
-    body = {"query": query, "user_id": user_id, "limit": limit, "thread_id": thread_id}
+    body: dict[str, Any] = {"query": query, "user_id": user_id, "limit": limit, "thread_id": thread_id}
     body |= {"exclude_thread_id": exclude_thread_id, "kinds": None if kinds is None else _to_list(kinds)}
     body |= {"since": _time_text("since", since), "until": _time_text("until", until)}
     return Call(
