@@ -61,6 +61,21 @@ class ChatPage:
         return self.page.get_by_role("navigation", name="Threads", exact=True)
 
     @property
+    def search_field(self) -> Locator:
+        """Return the field of the search."""
+        return self.threads.get_by_role("searchbox", name="Search messages and titles")
+
+    @property
+    def results(self) -> Locator:
+        """Return the messages that the search has found."""
+        return self.threads.get_by_role("region", name="Messages", exact=True)
+
+    @property
+    def hits(self) -> Locator:
+        """Return the found exchanges."""
+        return self.results.get_by_role("listitem")
+
+    @property
     def inspector(self) -> Locator:
         """Return the inspector."""
         return self.page.get_by_role("region", name="Memory", exact=True)

@@ -45,18 +45,20 @@ def test_switching_threads_during_a_request(chat: ChatPage, api: MemoryApi) -> N
 
 
 def test_searching_and_renaming_threads(chat: ChatPage, api: MemoryApi) -> None:
-    """A search finds titles by their words. A new title is kept."""
+    """A search finds titles by their words, above the messages. A new title is kept."""
     for number, text in enumerate(["Analytical engines", "Notes on a translation", "Bernoulli numbers"]):
         api.invoked(text, "Yes.", thread_id=f"{chat.user_id}-{number}", user_id=chat.user_id)
     chat.send_message("Punched cards")
     items = chat.threads.get_by_role("listitem")
     expect(items).to_have_count(4, timeout=40_000)
-    chat.threads.get_by_role("searchbox").fill("notes TRANSL")
-    expect(items).to_have_count(1)
-    expect(items).to_contain_text("Notes on a translation")
-    chat.threads.get_by_role("searchbox").fill("nowhere")
-    expect(chat.threads).to_contain_text("No matching titles")
-    chat.threads.get_by_role("searchbox").fill("")
+    titles = chat.threads.get_by_role("region", name="Titles", exact=True)
+    chat.search_field.fill("notes TRANSL")
+    expect(titles.get_by_role("listitem")).to_have_count(1)
+    expect(titles).to_contain_text("Notes on a translation")
+    chat.search_field.fill("nowhere")
+    expect(titles).to_have_count(0)
+    chat.search_field.fill("")
+    expect(items).to_have_count(4)
 
     items.filter(has_text="Bernoulli numbers").get_by_role("button").click()
     expect(chat.page.get_by_role("heading", name="Bernoulli numbers")).to_be_visible()

@@ -5,6 +5,7 @@ import './styles/tokens.css';
 import './styles/base.css';
 import './styles/parts.css';
 import './styles/threads.css';
+import './styles/search.css';
 import './styles/chat.css';
 import './styles/inspector.css';
 // Imported last, because it hides parts on a narrow screen.

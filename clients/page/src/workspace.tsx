@@ -1,7 +1,8 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
-import { useAgentChat, type FinishedTurn } from '@hybrid-memory/react';
+import { useAgentChat, type FinishedTurn, type SearchItem } from '@hybrid-memory/react';
 import type { Api } from './api/client.ts';
 import { Chat } from './chat/chat.tsx';
+import type { FoundExchange } from './hooks/use-found-exchange.ts';
 import { usePoll } from './hooks/use-poll.ts';
 import { useThreadAddress } from './hooks/use-thread-address.ts';
 import { useTurns } from './hooks/use-turns.ts';
@@ -27,6 +28,7 @@ export function Workspace({ api, userId, isUserFixed, onUserId }: Props) {
   const [address, goTo] = useThreadAddress();
   const { turns, addTurn, markStored } = useTurns();
   const [view, setView] = useState<View>('chat');
+  const [found, setFound] = useState<FoundExchange>();
   const composer = useRef<HTMLTextAreaElement>(null);
   const onFinish = useRef<() => void>(() => undefined);
 
@@ -81,9 +83,17 @@ export function Workspace({ api, userId, isUserFixed, onUserId }: Props) {
   }, []);
   const select = (id: string): void => {
     if (id !== threadId) goTo(id);
+    setFound(undefined);
     focusComposer();
   };
+  const open = (item: SearchItem): void => {
+    if (item.threadId !== threadId) goTo(item.threadId);
+    // The chat moves the focus to the exchange.
+    setView('chat');
+    setFound({ threadId: item.threadId, exchangeId: item.exchangeId });
+  };
   const startThread = (): void => {
+    setFound(undefined);
     chat.newThread();
     focusComposer();
   };
@@ -93,11 +103,22 @@ export function Workspace({ api, userId, isUserFixed, onUserId }: Props) {
     <div className="workspace" data-view={view}>
       <TopBar userId={userId} isUserFixed={isUserFixed} onUserId={onUserId} view={view} onView={setView} />
       <main>
-        <ThreadList threads={threads} current={threadId} onSelect={select} onNew={startThread} />
+        <ThreadList
+          api={api}
+          userId={userId}
+          threads={threads}
+          current={threadId}
+          found={found}
+          onSelect={select}
+          onOpen={open}
+          onNew={startThread}
+        />
         <Chat
           chat={chat}
           thread={thread}
           turns={turns}
+          found={found}
+          onContinue={() => setFound(undefined)}
           composer={composer}
           onRename={async (title) => {
             if (threadId !== null) await api.rename(threadId, title);

@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState, type RefObject } from 'react';
 import type { UseAgentChatResult } from '@hybrid-memory/react';
 import type { ThreadItem } from '../api/client.ts';
+import { useFoundExchange, type FoundExchange, type FoundState } from '../hooks/use-found-exchange.ts';
 import { useScrollAnchor } from '../hooks/use-scroll-anchor.ts';
 import type { Turn } from '../hooks/use-turns.ts';
 import { notRespondingText, memorySourceText } from '../parts/badge.tsx';
@@ -14,6 +15,10 @@ interface Props {
   /** Undefined until the drain has stored the thread. */
   thread: ThreadItem | undefined;
   turns: ReadonlyMap<string, Turn>;
+  /** The exchange that the user has opened from the results of a search. */
+  found: FoundExchange | undefined;
+  /** Called when the user continues the conversation. */
+  onContinue: () => void;
   composer: RefObject<HTMLTextAreaElement | null>;
   onRename: (title: string) => Promise<void>;
   onDelete: () => Promise<void>;
@@ -22,15 +27,18 @@ interface Props {
 }
 
 /** The conversation and the composer. */
-export function Chat({ chat, thread, turns, composer, onRename, onDelete, onReload }: Props) {
+export function Chat(props: Props) {
+  const { chat, thread, turns, found, composer, onContinue, onRename, onDelete, onReload } = props;
   const { messages, historyStatus, hasMore, error, status } = chat;
   const log = useRef<HTMLDivElement>(null);
   const last = messages.at(-1);
   const prepareLoadMore = useScrollAnchor(log, chat.threadId, messages[0]?.id, hasMore);
+  const isAtFound = found !== undefined && found.threadId === chat.threadId;
   useEffect(() => {
     const box = log.current;
-    if (box) box.scrollTop = box.scrollHeight;
-  }, [last?.id, last?.status, chat.threadId]);
+    if (box && !isAtFound) box.scrollTop = box.scrollHeight;
+  }, [last?.id, last?.status, chat.threadId, isAtFound]);
+  const foundState = useFoundExchange(chat, found, log);
 
   const isLoading = historyStatus === 'loading' && messages.length === 0;
   return (
@@ -65,7 +73,9 @@ export function Chat({ chat, thread, turns, composer, onRename, onDelete, onRelo
             key={message.id}
             message={message}
             turn={message.role === 'assistant' ? turns.get(message.exchangeId ?? '') : undefined}
+            isFound={isAtFound && message.exchangeId === found.exchangeId}
             onRetry={() => {
+              onContinue();
               void chat.retry(message.id);
               composer.current?.focus();
             }}
@@ -78,6 +88,7 @@ export function Chat({ chat, thread, turns, composer, onRename, onDelete, onRelo
           </p>
         )}
       </div>
+      {foundState !== undefined && foundState !== 'shown' && <p className="note">{FOUND_TEXTS[foundState]}</p>}
       {chat.historyDegraded.length > 0 && (
         <p className="note">
           {notRespondingText(chat.historyDegraded)}, so some messages may be missing here.
@@ -112,7 +123,10 @@ export function Chat({ chat, thread, turns, composer, onRename, onDelete, onRelo
       <Composer
         isBusy={status === 'submitted'}
         field={composer}
-        onSend={(text) => void chat.sendMessage(text)}
+        onSend={(text) => {
+          onContinue();
+          void chat.sendMessage(text);
+        }}
         onStop={() => {
           chat.stop();
           composer.current?.focus();
@@ -122,6 +136,12 @@ export function Chat({ chat, thread, turns, composer, onRename, onDelete, onRelo
     </section>
   );
 }
+
+const FOUND_TEXTS: Record<Exclude<FoundState, 'shown'>, string> = {
+  loading: 'Loading the conversation back to the found message …',
+  missing: 'The found message is no longer in this conversation.',
+  distant: 'The found message is further back than this page loads. “Earlier messages” loads more.',
+};
 
 function Welcome() {
   return (

@@ -7,14 +7,22 @@ interface Props {
   message: ChatMessage;
   /** The memory report of an answer; undefined if another tab or an earlier visit received the answer. */
   turn: Turn | undefined;
+  /** Whether the user has opened the message from the results of a search. */
+  isFound: boolean;
   onRetry: () => void;
 }
 
 /** One message. An answer also shows where its memory came from and where the exchange is stored. */
-export function Message({ message, turn, onRetry }: Props) {
+export function Message({ message, turn, isFound, onRetry }: Props) {
   const { role, content, createdAt, status, error } = message;
   return (
-    <article className="message" data-role={role} data-status={status}>
+    <article
+      className="message"
+      data-role={role}
+      data-status={status}
+      data-found={isFound || undefined}
+      tabIndex={isFound ? -1 : undefined}
+    >
       <header>
         <span className="who">{role === 'user' ? 'You' : 'Agent'}</span>
         <time dateTime={createdAt}>{formatDayAndTime(createdAt, new Date())}</time>

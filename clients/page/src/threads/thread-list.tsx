@@ -1,26 +1,46 @@
 import { useId, useState } from 'react';
-import type { ThreadItem } from '../api/client.ts';
+import type { SearchItem } from '@hybrid-memory/react';
+import type { Api, ThreadItem } from '../api/client.ts';
 import { formatCount, formatDayAndTime } from '../format.ts';
+import type { FoundExchange } from '../hooks/use-found-exchange.ts';
 import type { Poll } from '../hooks/use-poll.ts';
 import { Loading } from '../parts/panel.tsx';
+import { SearchResults } from '../search/search-results.tsx';
 
 interface Props {
+  api: Api;
+  userId: string;
   threads: Poll<ThreadItem[]>;
   current: string | null;
+  /** The exchange that the user has opened from the results of a search. */
+  found: FoundExchange | undefined;
   onSelect: (threadId: string) => void;
+  onOpen: (item: SearchItem) => void;
   onNew: () => void;
 }
 
-/** The user's threads, newest first, with a search in their titles. */
-export function ThreadList({ threads, current, onSelect, onNew }: Props) {
+/** The user's threads, newest first. With a query, the titles and messages that match it. */
+export function ThreadList({ api, userId, threads, current, found, onSelect, onOpen, onNew }: Props) {
   const [query, setQuery] = useState('');
   const id = useId();
   const searchWords = query.toLowerCase().split(/\s+/).filter(Boolean);
+  const isSearching = searchWords.length > 0;
   const shownThreads = threads.data?.filter(({ title, thread_id }) => {
     const text = `${title ?? ''} ${thread_id}`.toLowerCase();
     return searchWords.every((word) => text.includes(word));
   });
-  const now = new Date();
+  const list = (
+    <ul>
+      {shownThreads?.map((thread) => (
+        <ThreadButton
+          key={thread.thread_id}
+          thread={thread}
+          isCurrent={thread.thread_id === current}
+          onSelect={() => onSelect(thread.thread_id)}
+        />
+      ))}
+    </ul>
+  );
 
   return (
     <nav className="threads" aria-label="Threads">
@@ -31,12 +51,12 @@ export function ThreadList({ threads, current, onSelect, onNew }: Props) {
         </button>
       </div>
       <label htmlFor={id} className="visually-hidden">
-        Search titles
+        Search messages and titles
       </label>
       <input
         id={id}
         type="search"
-        placeholder="Search titles"
+        placeholder="Search messages"
         value={query}
         onChange={(event) => setQuery(event.target.value)}
       />
@@ -46,25 +66,42 @@ export function ThreadList({ threads, current, onSelect, onNew }: Props) {
         </p>
       )}
       {shownThreads === undefined && !threads.error && <Loading what="threads" />}
-      {shownThreads?.length === 0 && (
-        <p className="hint">{searchWords.length > 0 ? 'No matching titles' : 'No conversations yet'}</p>
-      )}
-      <ul>
-        {shownThreads?.map((thread) => (
-          <li key={thread.thread_id}>
-            <button
-              type="button"
-              aria-current={thread.thread_id === current ? 'true' : undefined}
-              onClick={() => onSelect(thread.thread_id)}
-            >
-              <span className="title">{thread.title ?? thread.thread_id}</span>
-              <span className="detail">
-                {formatDayAndTime(thread.updated_at, now)} · {formatCount(thread.message_count, 'message')}
-              </span>
-            </button>
-          </li>
-        ))}
-      </ul>
+      {shownThreads?.length === 0 && !isSearching && <p className="hint">No conversations yet</p>}
+      <div className="threads-body">
+        {isSearching ? (
+          <>
+            {shownThreads && shownThreads.length > 0 && (
+              <section aria-label="Titles">
+                <h3>Titles</h3>
+                {list}
+              </section>
+            )}
+            {/* A new token searches again. */}
+            <SearchResults key={api.version} api={api} userId={userId} query={query} opened={found} onOpen={onOpen} />
+          </>
+        ) : (
+          list
+        )}
+      </div>
     </nav>
+  );
+}
+
+interface ThreadButtonProps {
+  thread: ThreadItem;
+  isCurrent: boolean;
+  onSelect: () => void;
+}
+
+function ThreadButton({ thread, isCurrent, onSelect }: ThreadButtonProps) {
+  return (
+    <li>
+      <button type="button" aria-current={isCurrent ? 'true' : undefined} onClick={onSelect}>
+        <span className="title">{thread.title ?? thread.thread_id}</span>
+        <span className="detail">
+          {formatDayAndTime(thread.updated_at, new Date())} · {formatCount(thread.message_count, 'message')}
+        </span>
+      </button>
+    </li>
   );
 }
