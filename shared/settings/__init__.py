@@ -6,7 +6,15 @@ from shared.errors import SettingsError
 from shared.settings.agent import AgentSettings
 from shared.settings.auth import LOCAL_STAGE, OPERATOR_SCOPE, AudienceClaim, AuthSettings, TokenSettings
 from shared.settings.loading import OptionalText, find_unknown, load
-from shared.settings.stores import Auth, DatabaseSettings, MemorySettings, RedisSettings, SearchSettings, SyncSettings
+from shared.settings.stores import (
+    Auth,
+    DatabaseSettings,
+    DeriveSettings,
+    MemorySettings,
+    RedisSettings,
+    SearchSettings,
+    SyncSettings,
+)
 
 __all__ = [
     "LOCAL_STAGE",
@@ -16,6 +24,7 @@ __all__ = [
     "Auth",
     "AuthSettings",
     "DatabaseSettings",
+    "DeriveSettings",
     "MemorySettings",
     "OptionalText",
     "RedisSettings",
@@ -33,7 +42,7 @@ def validate_environment() -> None:
     Raises:
         SettingsError: A value is invalid; the message names the variable.
     """
-    for kind in (RedisSettings, DatabaseSettings, MemorySettings, AgentSettings, SearchSettings):
+    for kind in (RedisSettings, DatabaseSettings, MemorySettings, AgentSettings, SearchSettings, DeriveSettings):
         load(kind)
     if unknown := find_unknown("SYNC__"):
         raise SettingsError(" ".join(unknown))

@@ -14,6 +14,7 @@ from shared.settings.loading import OptionalText, config
 _MAX_PORT: Final = 65_535
 _NAMED_PROVIDERS: Final = ("bedrock", "openai")
 Auth = Literal["password", "iam", "secret"]
+_QUEUES: Final = ("ExchangeDeadLetterQueue", "DeriveQueue", "DeriveDeadLetterQueue")
 _URL: Final = re.compile(r"https?://[^\s/]+(?:/\S*)?")
 # An IPv6 address contains at least two colons; a single colon would separate a port.
 _HOST: Final = re.compile(r"[^\s/@\[\]:]+|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f.]*(?:%\w+)?")
@@ -133,6 +134,21 @@ class MemorySettings(BaseSettings):
         return self.user_ttl_days * 86400
 
 
+def _without_resource_name(value: str | None) -> str | None:
+    """Return None for the name of a queue of the template, and any other value unchanged.
+
+    Without a value from the caller, `sam local` passes the name of the template's resource instead of a URL.
+    """
+    return None if value in _QUEUES else value
+
+
+def _require_queue_url(value: str | None) -> str | None:
+    if value is not None and not _URL.fullmatch(value):
+        message = "must be the queue's URL, which begins with https:// or http://, not its name or ARN"
+        raise ValueError(message)
+    return value
+
+
 class SyncSettings(BaseSettings):
     """`SYNC__*`: the exchange queue and its dead-letter queue."""
 
@@ -141,19 +157,23 @@ class SyncSettings(BaseSettings):
     queue_url: str
     dlq_url: OptionalText = None
 
-    @field_validator("dlq_url", mode="before")
-    @classmethod
-    def _is_none_under_sam_local(cls, value: str | None) -> str | None:
-        # Without a value from the caller, `sam local` passes the name of the template's resource instead of a URL.
-        return None if value == "ExchangeDeadLetterQueue" else value
+    _ignore_names = field_validator("dlq_url", mode="before")(_without_resource_name)
+    _require_urls = field_validator("queue_url", "dlq_url")(_require_queue_url)
 
-    @field_validator("queue_url", "dlq_url")
-    @classmethod
-    def _is_url(cls, value: str | None) -> str | None:
-        if value is not None and not _URL.fullmatch(value):
-            message = "must be the queue's URL, which begins with https:// or http://, not its name or ARN"
-            raise ValueError(message)
-        return value
+
+class DeriveSettings(BaseSettings):
+    """`DERIVE__*`: the queue of threads with due derivations, and its dead-letter queue."""
+
+    model_config = config("DERIVE__")
+
+    queue_url: OptionalText = None
+    dlq_url: OptionalText = None
+    delay_seconds: int = Field(
+        default=30, ge=0, le=900, description="The time in which a thread's further exchanges join its derivation."
+    )
+
+    _ignore_names = field_validator("queue_url", "dlq_url", mode="before")(_without_resource_name)
+    _require_urls = field_validator("queue_url", "dlq_url")(_require_queue_url)
 
 
 class SearchSettings(BaseSettings):

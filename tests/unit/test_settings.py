@@ -17,6 +17,7 @@ from shared.settings import (
     AgentSettings,
     AuthSettings,
     DatabaseSettings,
+    DeriveSettings,
     MemorySettings,
     RedisSettings,
     SearchSettings,
@@ -29,7 +30,7 @@ from shared.stores.postgres.connection import PostgresConnection
 from tests.support.api import Api
 
 SECRET = "hunter2-hunter2"
-PREFIXES = ("REDIS__", "DATABASE__", "MEMORY__", "SYNC__", "AGENT__", "AUTH__", "SEARCH__")
+PREFIXES = ("REDIS__", "DATABASE__", "MEMORY__", "SYNC__", "AGENT__", "AUTH__", "SEARCH__", "DERIVE__")
 ROOT = Path(__file__).parents[2]
 SETTINGS_CLASSES: tuple[type[BaseSettings], ...] = (
     RedisSettings,
@@ -39,6 +40,7 @@ SETTINGS_CLASSES: tuple[type[BaseSettings], ...] = (
     AgentSettings,
     AuthSettings,
     SearchSettings,
+    DeriveSettings,
 )
 
 
@@ -67,6 +69,8 @@ def test_settings_have_defaults() -> None:
     assert redis.timeout_ms == 250
     assert load(AgentSettings).model == "offline"
     assert load(AuthSettings).tokens("local") is None
+    derive = load(DeriveSettings)
+    assert (derive.queue_url, derive.dlq_url, derive.delay_seconds) == (None, None, 30)
 
 
 def test_each_variable_sets_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,12 +113,21 @@ def test_an_empty_value_counts_as_absent(name: str, monkeypatch: pytest.MonkeyPa
     assert (load(RedisSettings).password, load(SyncSettings).dlq_url) == (None, None)
 
 
-def test_a_queue_name_instead_of_a_url_from_sam_local(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`sam local` sets the dead-letter queue's URL to the queue's name. The settings ignore this value."""
-    assert "  ExchangeDeadLetterQueue:\n" in (ROOT / "template.yaml").read_text()
+@pytest.mark.parametrize(
+    ("settings_class", "field", "resource"),
+    [
+        (SyncSettings, "dlq_url", "ExchangeDeadLetterQueue"),
+        (DeriveSettings, "queue_url", "DeriveQueue"),
+        (DeriveSettings, "dlq_url", "DeriveDeadLetterQueue"),
+    ],
+)
+def test_a_queue_name_instead_of_a_url_from_sam_local(
+    settings_class: type[BaseSettings], field: str, resource: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`sam local` sets a queue's URL to the queue's name. The settings ignore this value."""
     monkeypatch.setenv("SYNC__QUEUE_URL", "http://sqs/q")
-    monkeypatch.setenv("SYNC__DLQ_URL", "ExchangeDeadLetterQueue")
-    assert load(SyncSettings).dlq_url is None
+    monkeypatch.setenv(f"{settings_class.model_config['env_prefix']}{field}".upper(), resource)
+    assert getattr(load(settings_class), field) is None
 
 
 @pytest.mark.parametrize(
@@ -171,6 +184,10 @@ def test_a_queue_name_instead_of_a_url_from_sam_local(monkeypatch: pytest.Monkey
         (AgentSettings, "AGENT__BASE_PATH", "/threads"),
         (AgentSettings, "AGENT__BASE_PATH", "/users/v1/"),
         (SearchSettings, "SEARCH__EMBEDDINGS", "word2vec"),
+        (DeriveSettings, "DERIVE__QUEUE_URL", "derive"),
+        (DeriveSettings, "DERIVE__DLQ_URL", "arn:aws:sqs:eu-west-1:123456789012:derive"),
+        (DeriveSettings, "DERIVE__DELAY_SECONDS", "901"),
+        (DeriveSettings, "DERIVE__DELAY_SECONDS", "-1"),
         (AuthSettings, "AUTH__MODE", SECRET),
         (AuthSettings, "AUTH__AUDIENCE", " , "),
         (AuthSettings, "AUTH__SCOPE_CLAIMS", ","),
@@ -275,6 +292,7 @@ def test_the_start_checks_all_but_the_queue(monkeypatch: pytest.MonkeyPatch) -> 
         (AgentSettings, "agent__modle", "AGENT__MODEL"),
         (AuthSettings, "AUTH__JWK_URL", "AUTH__JWKS_URL"),
         (SearchSettings, "SEARCH__EMBEDDING", "SEARCH__EMBEDDINGS"),
+        (DeriveSettings, "DERIVE__DELAY_SECOND", "DERIVE__DELAY_SECONDS"),
     ],
 )
 @pytest.mark.parametrize("source", ["environment", "file"])

@@ -1,0 +1,58 @@
+"""The queue of due derivations in SQS."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.errors import StoreUnavailable
+from shared.settings import DeriveSettings
+from shared.stores.sqs.queue import lazy_sqs_client
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient  # a development package
+    from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
+
+VERSION: Final = 1
+_BATCH: Final = 10
+
+
+class DeriveQueue:
+    """Sends threads with due derivations; the event source mapping receives them."""
+
+    def __init__(self, settings: DeriveSettings, client: SQSClient | None = None) -> None:
+        self._url = settings.queue_url
+        self._delay_seconds = settings.delay_seconds
+        self._client = client or lazy_sqs_client()
+
+    def send(self, kind: str, thread_ids: Sequence[str]) -> None:
+        """Send one message for each thread, in as few requests as possible.
+
+        If SQS refuses single messages, the others are sent. If SQS does not respond, no further request is sent.
+        """
+        if self._url is None:
+            raise StoreUnavailable("queue", "DERIVE__QUEUE_URL is not set")
+        refused: list[str] = []
+        try:
+            for entries in self._batches(kind, list(dict.fromkeys(thread_ids))):
+                answer = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
+                refused += [failure["Code"] for failure in answer.get("Failed", [])]
+        except (BotoCoreError, ClientError) as error:
+            raise StoreUnavailable("queue", type(error).__name__) from error
+        if refused:
+            raise StoreUnavailable("queue", f"{len(refused)} messages were refused: {', '.join(sorted(set(refused)))}")
+
+    def _batches(self, kind: str, thread_ids: Sequence[str]) -> Iterator[list[SendMessageBatchRequestEntryTypeDef]]:
+        for start in range(0, len(thread_ids), _BATCH):
+            yield [
+                {"Id": str(index), "MessageBody": _body(kind, thread_id), "DelaySeconds": self._delay_seconds}
+                for index, thread_id in enumerate(thread_ids[start : start + _BATCH])
+            ]
+
+
+def _body(kind: str, thread_id: str) -> str:
+    # JSON in ASCII, because SQS refuses some characters that a thread's id may contain.
+    return json.dumps({"version": VERSION, "kind": kind, "thread_id": thread_id})
