@@ -135,6 +135,19 @@ def test_an_outage_is_reported_and_is_not_an_empty_history(
     eventually(lambda: len(list(client.iter_messages(thread_id, allow_degraded=True))) == 4)
 
 
+def test_an_outage_is_reported_and_is_not_an_empty_search(
+    client: MemoryClient, servers: Servers, thread_id: str, user_id: str
+) -> None:
+    """Without Redis, a search finds the stored exchanges, and says that it did not look at everything."""
+    client.invoked("My dog is Rex.", "Noted.", thread_id=thread_id, user_id=user_id)
+    eventually(lambda: client.read_layers(thread_id).undrained == 0)
+    with servers.killed("valkey"):
+        result = client.search("rex", user_id=user_id)
+        assert [each.user_message for each in result] == ["My dog is Rex."]
+        assert (result.is_complete, result.degraded) == (False, ("redis", "search"))
+        assert not client.search("nothingofthekind", user_id=user_id).is_complete
+
+
 def test_ten_concurrent_runs_with_one_key_are_one_run(deployment: Deployment, thread_id: str) -> None:
     """The asynchronous client shares its connections, and ten runs with one key are one run."""
 

@@ -38,9 +38,7 @@ def respond(chat: ChatPage, **fields: Any) -> None:
     chat.page.route("**/search", lambda route: route.fulfill(json=body))
 
 
-def test_opening_a_hit_shows_its_exchange(
-    chat: ChatPage, long_thread: str, screenshot: Callable[[ChatPage, str], None]
-) -> None:
+def test_opening_a_hit_shows_its_exchange(chat: ChatPage, long_thread: str) -> None:
     """A hit has its thread and both messages, with the matches marked. Opening it loads the thread back to it."""
     search(chat, "REX the dog")
     hit = chat.hits.first
@@ -56,7 +54,6 @@ def test_opening_a_hit_shows_its_exchange(
     expect(chat.messages).to_have_count(122)
     expect(chat.conversation.locator("[data-found]")).to_have_count(2)
     expect(hit.get_by_role("button")).to_have_attribute("aria-current", "true")
-    screenshot(chat, "page-search")
 
     chat.send_message("What does he like?")
     expect(chat.conversation.locator("[data-found]")).to_have_count(0)
@@ -74,18 +71,26 @@ def test_a_message_is_found_before_it_is_stored(chat: ChatPage) -> None:
     expect(chat.results).to_contain_text("No matching messages")
 
 
-def test_the_search_works_with_the_keyboard_and_is_announced(chat: ChatPage, api: MemoryApi) -> None:
+def test_the_search_works_with_the_keyboard_and_is_announced(
+    chat: ChatPage, api: MemoryApi, screenshot: Callable[[ChatPage, str], None]
+) -> None:
     """A user searches and opens a hit without a pointer. The number of results is announced."""
-    api.invoked("My cat is Tom.", "Noted.", thread_id=f"{chat.user_id}-1", user_id=chat.user_id)
+    texts = {
+        "My cat Tom likes cheese.": "A cat with good taste.",
+        "What could I cook tonight? There is bread, an onion and a lot of cheese left.": "Onion soup.",
+    }
+    for number, (question, answer) in enumerate(texts.items()):
+        api.invoked(question, answer, thread_id=f"{chat.user_id}-{number}", user_id=chat.user_id)
     chat.search_field.focus()
-    chat.page.keyboard.type("tom")
-    expect(chat.results.get_by_role("status")).to_have_text("1 message found.")
-    button = chat.hits.get_by_role("button")
-    expect(button).to_have_accessible_description(re.compile("You.*My cat is Tom.*Agent.*Noted."))
+    chat.page.keyboard.type("cheese")
+    expect(chat.results.get_by_role("status")).to_have_text("2 messages found.")
+    button = chat.hits.filter(has_text="Tom").get_by_role("button")
+    expect(button).to_have_accessible_description(re.compile("You.*My cat Tom likes cheese.*Agent.*A cat with"))
     while not button.evaluate("element => element === document.activeElement"):
         chat.page.keyboard.press("Tab")
     chat.page.keyboard.press("Enter")
-    expect(chat.messages.filter(has_text="My cat is Tom.")).to_be_focused()
+    expect(chat.messages.filter(has_text="My cat Tom")).to_be_focused()
+    screenshot(chat, "page-search")
     chat.search_field.focus()
     chat.page.keyboard.press("Control+A")
     chat.page.keyboard.type("nothingofthekind")
