@@ -13,11 +13,11 @@ from typing import Final, Protocol
 from functions.sync.batch_store import BatchStore, read_exchange
 from functions.sync.cache_update import CacheUpdate
 from functions.sync.isolation import Isolation
-from functions.sync.sqs_record import SqsRecord
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.ids import milliseconds_of
 from shared.models import Exchange
 from shared.redelivery import MIN_JITTER, backoff
+from shared.sqs_record import SqsRecord
 from shared.stores.archive import Archive, StoreResult
 from shared.stores.attempts import Attempts
 from shared.stores.cache import Cache

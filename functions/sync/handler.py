@@ -17,19 +17,19 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.sync.drain import Drain, DrainResult, in_chunks
-from functions.sync.queues import SqsQueues
-from functions.sync.sqs_record import request_id_of
 from functions.sync.sweep import Sweep
-from functions.sync.traces import trace_invocation
 from shared.logs import function_logger
 from shared.settings import DatabaseSettings, MemorySettings, RedisSettings, SyncSettings, load
+from shared.sqs_record import request_id_of
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.postgres.connection import PostgresConnection
 from shared.stores.postgres.session import Limits
 from shared.stores.redis.attempts import RedisAttempts
 from shared.stores.redis.cache import RedisCache
 from shared.stores.redis.connection import RedisConnection
+from shared.stores.sqs.received import SqsQueues
 from shared.tracing.calls import trace_postgres, trace_queue_calls, trace_redis
+from shared.tracing.invocations import trace_invocation
 from shared.tracing.start import start_tracing
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
-from functions.sync.sqs_record import SqsRecord
 from shared.errors import InvalidRecord, StoreUnavailable
+from shared.sqs_record import SqsRecord
 from shared.stores.attempts import Attempts
 
 MAX_PROCESS_ENDS: Final = 3

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.sync.drain import Drain
-from functions.sync.sqs_record import SqsRecord
 from shared.errors import InvalidRecord, StoreUnavailable
+from shared.sqs_record import SqsRecord
 from shared.testing import InMemoryArchive, InMemoryCache
 from tests.support import random_input
 from tests.support.exchanges import exchange

@@ -11,7 +11,6 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.sync.queues import SqsQueues
 from functions.sync.sweep import Sweep
 from infra.local.servers import ValkeyServer
 from shared.errors import InvalidRecord
@@ -34,6 +33,7 @@ from shared.stores.redis.names import (
     undrained_key,
     user_threads_key,
 )
+from shared.stores.sqs.received import SqsQueues
 from shared.testing import InMemoryArchive, InMemoryQueue
 from tests.support import random_input, strategies
 from tests.support.exchanges import exchange

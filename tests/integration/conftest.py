@@ -27,6 +27,8 @@ def load(queues: Queues, database_url: str, valkey: ValkeyServer, monkeypatch: p
         "DATABASE__URL": database_url,
         "SYNC__QUEUE_URL": queues.url,
         "SYNC__DLQ_URL": queues.dlq_url,
+        "DERIVE__QUEUE_URL": queues.url,
+        "DERIVE__DLQ_URL": queues.dlq_url,
         "AGENT__MODEL": "offline",
         "POWERTOOLS_SERVICE_NAME": "test",
         "POWERTOOLS_METRICS_NAMESPACE": "test",
@@ -55,6 +57,9 @@ def load(queues: Queues, database_url: str, valkey: ValkeyServer, monkeypatch: p
 
 
 def _close(module: ModuleType) -> None:
+    if hasattr(module, "derivations"):
+        module.archive._connection.close()
+        return
     archive = module.operations._memory.archive if hasattr(module, "operations") else module.sweep._archive
     archive._connection.close()
     cache = module.operations._memory.cache if hasattr(module, "operations") else module.sweep._cache

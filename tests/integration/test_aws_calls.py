@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from functions.sync.queues import SqsQueues
-from functions.sync.sqs_record import SqsRecord
 from shared.errors import InvalidRecord
 from shared.settings import SyncSettings
+from shared.sqs_record import SqsRecord
 from shared.stores.sqs.client import sqs_client
 from shared.stores.sqs.inspector import SqsInspector
 from shared.stores.sqs.queue import SqsQueue
+from shared.stores.sqs.received import SqsQueues
 from tests.support.exchanges import exchange
 from tests.support.queues import Queues
 

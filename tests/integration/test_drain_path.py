@@ -8,7 +8,6 @@ import psycopg
 import pytest
 
 from functions.sync.drain import Drain
-from functions.sync.queues import SqsQueues
 from infra.local.servers import PostgresServer, ValkeyServer
 from shared.memory.memory import Memory
 from shared.memory.threads import Threads
@@ -16,6 +15,7 @@ from shared.memory.turn import Turn
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.redis.cache import RedisCache
 from shared.stores.sqs.queue import SqsQueue
+from shared.stores.sqs.received import SqsQueues
 from tests.support.exchanges import contents_of, exchange, exchanges, texts
 from tests.support.queues import Queues
 

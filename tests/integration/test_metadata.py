@@ -10,7 +10,6 @@ import redis
 from hypothesis import HealthCheck, given, settings
 
 from functions.sync.drain import Drain
-from functions.sync.queues import SqsQueues
 from shared.memory.memory import Memory
 from shared.memory.threads import Threads
 from shared.memory.turn import Turn
@@ -20,6 +19,7 @@ from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.redis.cache import RedisCache
 from shared.stores.redis.entries import decode, without_seal_or_token
 from shared.stores.sqs.queue import SqsQueue
+from shared.stores.sqs.received import SqsQueues
 from tests.support import strategies
 from tests.support.exchanges import exchange
 from tests.support.queues import Queues

@@ -7,12 +7,12 @@ from uuid import UUID
 
 import pytest
 
-from functions.sync.queues import SqsQueues
-from functions.sync.sqs_record import SqsRecord
 from shared.errors import InvalidRecord, StoreUnavailable, TooLargeForQueue
 from shared.models import Exchange
 from shared.settings import SyncSettings
+from shared.sqs_record import SqsRecord
 from shared.stores.sqs.queue import SqsQueue
+from shared.stores.sqs.received import SqsQueues
 from tests.support.exchanges import MOMENT, exchange
 from tests.support.queues import Queues
 from tests.support.sqs_server import SqsServer

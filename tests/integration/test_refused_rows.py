@@ -9,11 +9,11 @@ import psycopg
 import pytest
 
 from functions.sync.drain import Drain, DrainResult
-from functions.sync.queues import SqsQueues
 from shared.models import Exchange
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.redis.cache import RedisCache
 from shared.stores.sqs.queue import SqsQueue
+from shared.stores.sqs.received import SqsQueues
 from tests.support.exchanges import exchange
 from tests.support.queues import Queues
 

@@ -224,6 +224,15 @@ def test_a_dead_letter_keeps_its_trace(load: Import, collector: Collector, queue
     assert collector.named(f"dead_letter {queues.dlq_url.rpartition('/')[2]}")
 
 
+def test_a_batch_of_the_derive_function_has_a_span(load: Import, collector: Collector) -> None:
+    """A batch of the derive queue is a span, as a batch of the drain is."""
+    record = {"messageId": "m", "receiptHandle": "r", "eventSourceARN": "arn:aws:sqs:r:1:derive"}
+    record["body"] = '{"version": 1, "kind": "vectors", "thread_id": "t"}'
+    derive = load("functions.derive.handler")
+    assert derive.handler({"Records": [record]}, _context()) == {"batchItemFailures": []}
+    assert _only_span(collector, "process derive").kind == CONSUMER
+
+
 def test_the_span_of_a_failed_request_has_no_details(
     agent: ModuleType, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from functions.sync.sqs_record import SqsRecord
 from shared.errors import InvalidRecord
 from shared.models import Exchange
+from shared.sqs_record import SqsRecord
 from tests.model.faults import Faults
 
 _MAX_RECEIVES: Final = 1_000

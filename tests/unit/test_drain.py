@@ -15,10 +15,10 @@ import pytest
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]  # ships no types
 
 from functions.sync.drain import Drain, DrainResult
-from functions.sync.sqs_record import SqsRecord
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.ids import ExchangeIds
 from shared.models import Exchange
+from shared.sqs_record import SqsRecord
 from shared.stores.archive import StoreResult, Window
 from shared.testing import InMemoryArchive, InMemoryCache
 from tests.support.exchanges import contents_of, exchange, exchanges, refill

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from functions.sync.drain import Drain
-from functions.sync.sqs_record import SqsRecord
 from shared.errors import StoreBusy, StoreUnavailable
 from shared.models import Exchange
+from shared.sqs_record import SqsRecord
 from shared.stores.archive import StoreResult
 from shared.testing import InMemoryArchive, InMemoryAttempts, InMemoryCache
 from tests.support.exchanges import exchange

@@ -14,13 +14,13 @@ import pytest
 
 from functions.agent.http.request_log import request_id_of as request_id_of_event
 from functions.sync.drain import Drain, in_chunks
-from functions.sync.sqs_record import SqsRecord, request_id_of
 from functions.sync.sweep import Sweep
 from shared.errors import InvalidRecord
 from shared.memory.memory import Memory
 from shared.memory.turn import Turn
 from shared.models import Exchange
 from shared.request_ids import current_request_id, request_id_scope, valid_request_id
+from shared.sqs_record import SqsRecord, request_id_of
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 from tests.support.exchanges import MOMENT, exchange
 

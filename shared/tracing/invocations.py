@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from functions.sync.sqs_record import traceparent_of
+from shared.sqs_record import traceparent_of
 from shared.tracing.calls import queue_attributes
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The drain's operations on the exchange queue and its dead-letter queue."""
+"""What a function does with messages that it received: it dead-letters them, or lets them wait."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from functions.sync.sqs_record import SqsRecord
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.request_ids import REQUEST_ID
-from shared.settings import SyncSettings
+from shared.settings import DeriveSettings, SyncSettings
+from shared.sqs_record import SqsRecord
 from shared.stores.sqs.queue import lazy_sqs_client, text_attributes
 from shared.traceparent import TRACEPARENT
 
@@ -26,11 +26,12 @@ _T = TypeVar("_T")
 
 
 class SqsQueues:
-    """The exchange queue and its dead-letter queue in SQS."""
+    """A function's queue and its dead-letter queue in SQS."""
 
-    def __init__(self, settings: SyncSettings, client: SQSClient | None = None) -> None:
+    def __init__(self, settings: SyncSettings | DeriveSettings, client: SQSClient | None = None) -> None:
         self._queue_url = settings.queue_url
         self._dlq_url = settings.dlq_url
+        self._prefix = settings.model_config["env_prefix"]
         self._client = client or lazy_sqs_client()
 
     def dead_letter(self, message: SqsRecord, reason: str, detail: str) -> None:
@@ -57,13 +58,16 @@ class SqsQueues:
 
     def _dead_letter(self, body: str, reason: str, detail: str, attributes: Mapping[str, str | None]) -> None:
         if self._dlq_url is None:
-            raise StoreUnavailable("queue", "SYNC__DLQ_URL is not set")
+            raise StoreUnavailable("queue", f"{self._prefix}DLQ_URL is not set")
         dlq_url = self._dlq_url
         values = text_attributes({"reason": reason, "detail": _printable(detail), **attributes})
         _call_sqs(lambda: self._client.send_message(QueueUrl=dlq_url, MessageBody=body, MessageAttributes=values))
 
     def change_visibility(self, messages: Sequence[SqsRecord], seconds: int) -> None:
         """Set the messages' visibility timeout to `seconds`."""
+        if self._queue_url is None:
+            raise StoreUnavailable("queue", f"{self._prefix}QUEUE_URL is not set")
+        queue_url = self._queue_url
         for batch in _batches(messages):
             entries: Any = [
                 {"Id": str(index), "ReceiptHandle": message.receipt_handle, "VisibilityTimeout": seconds}
@@ -71,7 +75,7 @@ class SqsQueues:
             ]
             _call_sqs(
                 lambda entries=entries: self._client.change_message_visibility_batch(  # type: ignore[misc]
-                    QueueUrl=self._queue_url, Entries=entries
+                    QueueUrl=queue_url, Entries=entries
                 )
             )
 

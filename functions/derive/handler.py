@@ -1,0 +1,99 @@
+"""The derive function's entry point: SQS batches of threads in, partial failures out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from aws_lambda_powertools import Metrics, single_metric
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from functions.derive.derivations import Derivations, DeriveResult
+from shared.logs import function_logger
+from shared.settings import DatabaseSettings, DeriveSettings, load
+from shared.stores.derivations import VECTORS
+from shared.stores.postgres.archive import PostgresArchive
+from shared.stores.postgres.connection import PostgresConnection
+from shared.stores.postgres.session import Limits
+from shared.stores.sqs.received import SqsQueues
+from shared.tracing.calls import trace_postgres, trace_queue_calls
+from shared.tracing.invocations import trace_invocation
+from shared.tracing.start import start_tracing
+
+if TYPE_CHECKING:
+    from shared.tracing.tracer import Tracer  # importing it would import OpenTelemetry
+
+_NAMESPACE: Final = "HybridMemory"
+# The time that an invocation needs for the last request to the model, its transaction and its requests to SQS.
+_RESERVE_SECONDS: Final = 15.0
+logger = function_logger()
+metrics = Metrics(namespace=_NAMESPACE)
+
+
+def compose(tracer: Tracer | None = None) -> tuple[Derivations, PostgresArchive]:
+    """Read the settings and create the derivations and L2, without opening a connection or loading a model.
+
+    Args:
+        tracer: Creates spans of the calls to the stores; None if tracing is off.
+
+    Raises:
+        SettingsError: A setting is invalid, or a package of the model of embeddings is missing.
+    """
+    database, settings = load(DatabaseSettings), load(DeriveSettings)
+    timeout = database.drain_timeout_ms / 1000
+    # As in the drain: a timeout does not open the circuit, because a slow PostgreSQL is not down.
+    postgres = PostgresConnection(database, Limits(timeout, grace=timeout / 2, timeout_opens_circuit=False))
+    archive = PostgresArchive(postgres)
+    queues = SqsQueues(settings)
+    if tracer is not None:
+        trace_postgres(tracer, postgres.run)
+        trace_queue_calls(tracer, settings.dlq_url, queues.dead_letter)
+        trace_queue_calls(tracer, settings.queue_url, queues.change_visibility)
+    return Derivations({VECTORS: None}, queues), archive
+
+
+tracer = start_tracing("hybrid-memory-derive")
+derivations, archive = compose(tracer)
+
+
+def _record_metrics(outcome: DeriveResult) -> None:
+    metrics.add_metric("Derived", MetricUnit.Count, outcome.derived)
+    metrics.add_metric("DeriveFailed", MetricUnit.Count, outcome.errors)
+    metrics.add_metric("DeriveUnfinished", MetricUnit.Count, outcome.unfinished)
+    metrics.add_metric("DeriveDropped", MetricUnit.Count, outcome.dropped)
+    metrics.add_metric("DeadLettered", MetricUnit.Count, sum(outcome.dead.values()))
+    for reason, count in outcome.dead.items():
+        with single_metric("DeadLettered", MetricUnit.Count, count, namespace=_NAMESPACE) as by_reason:
+            by_reason.add_dimension("reason", reason)
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Derive from the threads of a batch of SQS messages and return `batchItemFailures`."""
+    if tracer is None:
+        return _handle(event, context)
+    try:
+        with trace_invocation(tracer, event, context):
+            return _handle(event, context)
+    finally:
+        tracer.flush()
+
+
+def _handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    if not isinstance(event, dict) or not isinstance(event.get("Records"), list):
+        raise TypeError("an event must have a list Records")
+    outcome = derivations.run(event["Records"], context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS)
+    _record_metrics(outcome)
+    if outcome.dropped:
+        logger.info("messages dropped, because SEARCH__EMBEDDINGS is off", extra={"dropped": outcome.dropped})
+    logger.info(
+        "batch derived",
+        extra={
+            "derived": outcome.derived,
+            "unfinished": outcome.unfinished,
+            "errors": outcome.errors,
+            "dead": outcome.dead,
+        },
+    )
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in outcome.failed]}
