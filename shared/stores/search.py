@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
@@ -46,7 +46,7 @@ class Matches:
 
     Attributes:
         row_ids: L2's ids of the exchanges, 16 bytes each. There may be thousands, and only a few become `UUID` objects.
-        threads: A number for each exchange's thread.
+        threads: L2's id of each exchange's thread.
         keys: The keys that each exchange has: bit n is set if it has the query's n-th key.
         user_terms: The number of different terms in each user's message.
         assistant_terms: The number of different terms in each assistant's message.
@@ -56,7 +56,7 @@ class Matches:
     """
 
     row_ids: bytes = b""
-    threads: Sequence[int] = ()
+    threads: Sequence[Hashable] = ()
     keys: Sequence[int] = ()
     user_terms: Sequence[int] = ()
     assistant_terms: Sequence[int] = ()

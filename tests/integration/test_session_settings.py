@@ -46,6 +46,7 @@ _SETTINGS = {
     "transaction_timeout": "500ms",
     "synchronous_commit": "off",
     "jit_above_cost": "0",
+    "parallel_setup_cost": "0",
     "plan_cache_mode": "force_generic_plan",
     "lc_messages": "C",
 }
@@ -121,7 +122,7 @@ def _run_operations(connection: PostgresConnection) -> list[object]:
         archive.thread("t"),
         archive.change_preferences("ana", {"tone": _TEXT, "b\\": "1"}, replace=True, update_cache=lambda _: True),
         archive.preferences("ana"),
-        replace(archive.matches(SearchScope("ana"), query_terms("Grüße slash").keys), row_ids=b""),
+        replace(archive.matches(SearchScope("ana"), query_terms("Grüße slash").keys), row_ids=b"", threads=()),
         (key.is_acquired, keys.acquire("key", "hash", UUID(int=1)).exchange_id),
         archive.log_empty_cache(),
         archive.owner("t"),

@@ -39,7 +39,8 @@ security definer set search_path from current as $$
 begin
     update messages
     set search_keys = array_replace(search_keys, search_user_key(old.user_id), search_user_key(new.user_id))
-    where conversation_id = new.id and search_keys is not null;
+    -- Rows without keys, too: the sweep may be writing the old user's key. This statement then waits and replaces it.
+    where conversation_id = new.id and position = 0;
     return null;
 end $$"""
 _MOVE_TRIGGER: Final = """\
@@ -63,7 +64,13 @@ def upgrade() -> None:
         postgresql_using="gin",
         postgresql_where=sa.text("search_keys is not null"),
     )
-    create_index_online("ix_messages_unindexed", "messages", ["conversation_id"], postgresql_where=sa.text(UNINDEXED))
+    create_index_online(
+        "ix_messages_unindexed",
+        "messages",
+        # No other index has this order, so a statement can ask for this index by its order.
+        [sa.text("conversation_id nulls first")],
+        postgresql_where=sa.text(UNINDEXED),
+    )
 
 
 def downgrade() -> None:

@@ -24,17 +24,20 @@ _UNINDEXED: Final = (
     " or m.terms_revision is distinct from m.revision"
     " or m.terms_accepted_at is distinct from coalesce(m.accepted_at, m.created_at))"
 )
-# A process of an earlier release may have changed a row's texts without its terms.
+# Only the index of unindexed rows has this order, so PostgreSQL reads it, whatever number of rows it expects.
+_ORDER: Final = "order by m.conversation_id nulls first"
+# A process of an earlier release may have changed a row's texts without its terms. Without `case`, PostgreSQL expects
+# that almost no row is indexed, and plans for that.
 _INDEXED: Final = (
-    f"m.terms_version = {TERMS_VERSION} and m.terms_revision = m.revision"
-    " and m.terms_accepted_at = coalesce(m.accepted_at, m.created_at)"
+    f"case when m.terms_version = {TERMS_VERSION} and m.terms_revision = m.revision"
+    " and m.terms_accepted_at = coalesce(m.accepted_at, m.created_at) then true end"
 )
 _HITS, _MATCHES = sql("search_hits").decode(), sql("search_matches").decode()
 _FOUND, _BESIDE = sql("search_found"), sql("search_beside")
 _UNSTORED, _INDEX = sql("search_unstored"), sql("search_index")
-_SELECT_UNINDEXED: Final = sql("search_unindexed").decode().format(unindexed=_UNINDEXED).encode()
+_SELECT_UNINDEXED: Final = sql("search_unindexed").decode().format(unindexed=_UNINDEXED, order=_ORDER).encode()
 _COUNT_UNINDEXED: Final = (
-    f"select count(*) as count from (select from messages m where {_UNINDEXED} limit %s) as unindexed"  # noqa: S608 - the text is a constant
+    f"select count(*) as count from (select from messages m where {_UNINDEXED} {_ORDER} limit %s) as unindexed"  # noqa: S608 - the text is a constant
 ).encode()
 # The maximum number of exchanges that one step of the sweep indexes.
 _ROWS: Final = 200
@@ -65,9 +68,10 @@ class PostgresSearch:
             # A slow search does not show that other statements are slow.
             is_trial=True,
         )
+        thread_ids: bytes = row["thread_ids"]
         return Matches(
             row["row_ids"],
-            row["threads"],
+            [thread_ids[start : start + 16] for start in range(0, len(thread_ids), 16)],
             row["keys"],
             row["user_terms"],
             row["assistant_terms"],
@@ -144,7 +148,7 @@ def _index_some(connection: _Connection) -> int:
 def _matches_statement(keys: int) -> bytes:
     """Return the statement for this number of keys."""
     hits = "\n    union all\n    ".join(_HITS.format(key=number, indexed=_INDEXED) for number in range(keys))
-    return _MATCHES.format(hits=hits, unindexed=_UNINDEXED).encode()
+    return _MATCHES.format(hits=hits, unindexed=_UNINDEXED, order=_ORDER).encode()
 
 
 def _exchange(row: DictRow) -> Exchange:

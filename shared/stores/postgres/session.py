@@ -27,6 +27,8 @@ _DEFAULTS: Final = {
     "row_security": "on",
     # Statements are short, so compiling a statement would take longer than running it.
     "jit": "off",
+    # Starting another process takes longer than most searches, and there are few of these processes for all sessions.
+    "max_parallel_workers_per_gather": "0",
     # With another value, the triggers of foreign keys do not run, and foreign keys delete nothing. Only a superuser may
     # reset this setting; PostgreSQL refuses the transaction of any other role.
     "session_replication_role": "origin",
