@@ -64,6 +64,7 @@ from shared.tracing.calls import trace_postgres, trace_redis, trace_sends
 from shared.tracing.start import start_tracing
 
 if TYPE_CHECKING:
+    from shared.embeddings import Embedder
     from shared.tracing.tracer import Tracer  # importing it would import OpenTelemetry
 
 _TEXT_TYPES: Final = ["text/", "application/json", "application/problem+json"]
@@ -97,6 +98,19 @@ def _stage() -> str:
     return stage or LOCAL_STAGE
 
 
+def make_embedder(settings: SearchSettings) -> Embedder | None:
+    """Return the model of embeddings; None if search compares words only.
+
+    Raises:
+        SettingsError: A package or a variable of the model is missing.
+    """
+    if settings.provider == "off":
+        return None
+    from shared.embeddings.factory import create_embedder  # noqa: PLC0415 - only a search by meaning needs it
+
+    return create_embedder(settings)
+
+
 def compose(tracer: Tracer | None = None) -> tuple[Operations, AgentMetrics]:
     """Read the settings and create the operations and the metrics, without opening a connection.
 
@@ -128,9 +142,9 @@ def compose(tracer: Tracer | None = None) -> tuple[Operations, AgentMetrics]:
     metrics = AgentMetrics({"redis": redis.breaker, "postgres": postgres.breaker, "queue": queue.breaker})
     agent = load(AgentSettings)
     validate_model(agent.model)
-    load(SearchSettings)
-    runner = AgentRunner(agent, Search(memory).conversations, tracer)
-    return Operations(memory, runner, keys, inspection, metrics), metrics
+    search = Search(memory, make_embedder(load(SearchSettings)))
+    runner = AgentRunner(agent, search.conversations, tracer)
+    return Operations(memory, runner, keys, inspection, metrics, search), metrics
 
 
 tracer = start_tracing("hybrid-memory-agent")

@@ -29,6 +29,7 @@ from shared.memory.memory import Memory
 from shared.memory.ownership import Access
 from shared.memory.providers import ThreadMemoryProvider, UserPreferencesProvider
 from shared.memory.recall import Recall
+from shared.memory.search.search import Search
 from shared.memory.sizes import fits
 from shared.memory.threads import Threads
 from shared.memory.turn import AppendResult, Turn
@@ -76,6 +77,7 @@ class Operations:
         idempotency: Idempotency,
         inspection: Inspection,
         metrics: TurnMetrics | None = None,
+        search: Search | None = None,
     ) -> None:
         self._memory = memory
         self._metrics = metrics
@@ -85,7 +87,7 @@ class Operations:
         self.threads = Threads(memory)
         self.exchanges = Exchanges(memory)
         self.users = Users(memory)
-        self.searching = Searching(memory)
+        self.searching = Searching(search or Search(memory), adds_related=memory.settings.related)
 
     def _turn(self, request: RunRequest | InvokingRequest | InvokedRequest, access: Access) -> Turn:
         return Turn(self._memory, request.thread_id, request.user_id, access)

@@ -8,7 +8,6 @@ from typing import Any
 from fastapi.exceptions import RequestValidationError
 
 from functions.agent.schemas import RunRequest, SearchRequest
-from shared.memory.memory import Memory
 from shared.memory.ownership import Access
 from shared.memory.search.related import Related
 from shared.memory.search.results import SearchAnswer, SearchItem
@@ -22,9 +21,9 @@ from shared.stores.search import SearchScope
 class Searching:
     """Searches a user's exchanges."""
 
-    def __init__(self, memory: Memory) -> None:
-        self._search = Search(memory)
-        self._adds_related = memory.settings.related
+    def __init__(self, search: Search, *, adds_related: bool) -> None:
+        self._search = search
+        self._adds_related = adds_related
 
     def search(self, request: SearchRequest, _: Access = "open") -> dict[str, Any]:
         """Search a user's exchanges. It reads only the user's own threads, whatever the access.

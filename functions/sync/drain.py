@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from functions.sync.batch_store import BatchStore, read_exchange
 from functions.sync.cache_update import CacheUpdate
+from functions.sync.due_work import DueWork
 from functions.sync.isolation import Isolation
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.ids import milliseconds_of
@@ -80,6 +81,7 @@ class Drain:
         queue: The exchange queue and its dead-letter queue.
         attempts: Counts attempts; None to store every batch as a whole.
         random: Random numbers from 0 to 1, for delays.
+        due_work: The derivations; None if nothing is derived.
     """
 
     def __init__(
@@ -89,12 +91,14 @@ class Drain:
         queue: DrainedQueue,
         attempts: Attempts | None = None,
         random: Callable[[], float] = random.random,
+        due_work: DueWork | None = None,
     ) -> None:
         self._store = BatchStore(archive)
         self._update = CacheUpdate(archive, cache)
         self._queue = queue
         self._isolation = Isolation(attempts)
         self._random = random
+        self._due_work = due_work
 
     def run(self, records: Sequence[object], seconds: float = _SECONDS) -> DrainResult:
         """Drain a batch; start no transaction after `seconds`."""
@@ -161,6 +165,8 @@ class Drain:
                 # update the cache.
                 others = {id(exchange) for exchange in [*waiting, *(exchange for exchange, _ in refused)]}
                 waiting = [*waiting, *(exchange for _, exchange in batch if id(exchange) not in others)]
+        if self._due_work is not None:
+            self._due_work.send({exchange.thread_id for exchange in result.effective})
         self._wait([message_of[id(exchange)] for exchange in waiting], outcome)
         others = {id(exchange) for exchange in [*waiting, *(exchange for exchange, _ in refused)]}
         outcome.finished += request_ids(message for message, exchange in batch if id(exchange) not in others)

@@ -11,6 +11,7 @@ from typing import Final
 from functions.sync.batch_store import BatchStore, read_exchange
 from functions.sync.cache_update import CacheUpdate
 from functions.sync.drain import NOT_THE_OWNER, in_chunks
+from functions.sync.due_work import DueWork
 from functions.sync.housekeeping import Housekeeping
 from shared.errors import InvalidRecord, StatementRefused, StoreBusy, StoreUnavailable
 from shared.memory.deletion import deleted_with_users, drained_among, users_in
@@ -37,6 +38,7 @@ class SweepResult:
         erased: Rows of deleted threads and users that were deleted.
         purged: Expired rows that were deleted.
         indexed: Exchanges that were indexed for the search.
+        due: Threads that were sent to the derive function, because they were missed before.
         skipped: Layers that did not respond. The next sweep does their work.
     """
 
@@ -47,6 +49,7 @@ class SweepResult:
     erased: int = 0
     purged: int = 0
     indexed: int = 0
+    due: int = 0
     skipped: list[str] = field(default_factory=list)
 
 
@@ -55,6 +58,7 @@ class Sweep:
 
     Args:
         window: The number of exchanges of a thread in L1.
+        due_work: The derivations; None if nothing is derived.
         dead_letter_body: Sends an invalid body to the dead-letter queue; raises `StoreUnavailable`.
     """
 
@@ -64,6 +68,7 @@ class Sweep:
         cache: CacheLayer,
         window: int,
         dead_letter_body: Callable[[str, InvalidRecord, str | None], None],
+        due_work: DueWork | None = None,
     ) -> None:
         self._store = BatchStore(archive)
         self._update = CacheUpdate(archive, cache)
@@ -72,6 +77,7 @@ class Sweep:
         self._window = window
         self._dead_letter_body = dead_letter_body
         self._housekeeping = Housekeeping(archive, cache)
+        self._due_work = due_work
         self._deadline = 0.0
 
     def run(self, seconds: float = _SECONDS) -> SweepResult:
@@ -96,6 +102,7 @@ class Sweep:
             self._purge,
             self._count,
             self._index,
+            self._send_due,
         )
         for number, part in enumerate(parts):
             now = time.monotonic()
@@ -240,3 +247,7 @@ class Sweep:
 
     def _index(self, swept: SweepResult) -> None:
         swept.indexed = self._housekeeping.index(self._deadline)
+
+    def _send_due(self, swept: SweepResult) -> None:
+        if self._due_work is not None:
+            swept.due = self._due_work.sweep(self._archive, self._deadline)

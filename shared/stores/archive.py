@@ -11,6 +11,7 @@ from uuid import UUID
 from shared.cutoffs import is_deleted
 from shared.models import Exchange, ExchangeTexts, Message, Thread
 from shared.stores.search import SearchArchive
+from shared.stores.vectors import VectorArchive
 
 # The sweep writes a heartbeat once a minute. A gap above this limit means that the sweep or PostgreSQL was down.
 MAX_HEARTBEAT_GAP_SECONDS: Final = 100
@@ -116,7 +117,7 @@ class MessagePosition:
     position: int
 
 
-class Archive(SearchArchive, Protocol):
+class Archive(SearchArchive, VectorArchive, Protocol):
     """L2: PostgreSQL. Every method raises `StoreUnavailable` if PostgreSQL does not respond."""
 
     def window(self, thread_id: str, limit: int, users: Collection[str] = ()) -> Window:

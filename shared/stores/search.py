@@ -75,6 +75,21 @@ class Matches:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredVectors:
+    """Vectors of a user's exchanges, as parallel sequences.
+
+    Attributes:
+        row_ids: L2's ids of the exchanges.
+        threads: A number for each exchange's thread, as in `Matches`.
+        vectors: The vectors, in the format of `shared.embeddings.compact.to_bytes`.
+    """
+
+    row_ids: Sequence[UUID] = ()
+    threads: Sequence[int] = ()
+    vectors: Sequence[bytes] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Beside:
     """The exchanges next to an exchange in its thread.
 
@@ -100,6 +115,18 @@ class SearchArchive(Protocol):
 
     def matches(self, scope: SearchScope, keys: Sequence[int]) -> Matches:
         """Return the exchanges that have any of the keys."""
+        ...
+
+    def vectors(self, scope: SearchScope, model: str, signs: str, limit: int, row_ids: Sequence[UUID]) -> StoredVectors:
+        """Return the vectors of the exchanges that are nearest to a query, and those of `row_ids`.
+
+        Args:
+            scope: The exchanges to look at.
+            model: Only vectors of this model.
+            signs: The signs of the query's vector, from `shared.embeddings.compact.to_bits`.
+            limit: The number of nearest exchanges. The distance is the number of different signs.
+            row_ids: Exchanges whose vectors are needed anyway.
+        """
         ...
 
     def beside(self, row_ids: Sequence[UUID]) -> list[Beside]:

@@ -20,10 +20,10 @@ from shared.stores.archive import (
     ThreadOwner,
     Window,
 )
-from shared.testing.search import InMemorySearch
+from shared.testing.vectors import InMemoryVectors
 
 
-class InMemoryArchive(InMemorySearch):
+class InMemoryArchive(InMemoryVectors):
     """L2 in memory.
 
     Attributes:
@@ -80,6 +80,7 @@ class InMemoryArchive(InMemorySearch):
             stored += self._conversations.add(exchange)
             thread = self._conversations[exchange.thread_id]
             effective[exchange.thread_id, exchange.exchange_id] = thread.exchanges[exchange.exchange_id]
+        self._mark_due({each.thread_id for each in effective.values()})
         duplicates = len(exchanges) - tombstoned - stored - len(rejected_owner)
         return StoreResult(stored, duplicates, tombstoned, list(effective.values()), rejected_owner)
 
@@ -92,6 +93,7 @@ class InMemoryArchive(InMemorySearch):
         thread = self._conversations.get(thread_id)
         replacement = thread.revise(exchange_id, texts, above) if thread else None
         if replacement is not None:
+            self._mark_due([thread_id])
             self._invalidations["thread", thread_id] = datetime.now(UTC)
         return replacement
 

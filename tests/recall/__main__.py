@@ -11,13 +11,15 @@ from typing import Any, cast
 from functions.agent.agents.runner import AgentRunner
 from functions.agent.http.api import create_app
 from functions.agent.operations import Operations
+from functions.derive.vectors import VectorDerivation
 from infra.local.servers import PostgresServer, ValkeyServer
 from infra.migrations import upgrade
+from shared.embeddings import Embedder, create_embedder
 from shared.memory.backlog import Backlog
 from shared.memory.idempotency import Idempotency
 from shared.memory.memory import Memory
 from shared.memory.search.search import Search
-from shared.settings import AgentSettings, DatabaseSettings, MemorySettings, RedisSettings
+from shared.settings import AgentSettings, DatabaseSettings, MemorySettings, RedisSettings, SearchSettings
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.postgres.connection import PostgresConnection
 from shared.stores.redis.cache import RedisCache
@@ -32,7 +34,9 @@ def main() -> int:
     """Print a line of scores for each data set; return 2 if there is none."""
     parser = argparse.ArgumentParser(prog="python -m tests.recall", description=__doc__)
     parser.add_argument("directory", type=Path, help="the directory with the data sets: *.jsonl.gz")
-    paths = sorted(parser.parse_args().directory.glob("*.jsonl.gz"))
+    parser.add_argument("--embeddings", default="off", help="a value of SEARCH__EMBEDDINGS (off)")
+    arguments = parser.parse_args()
+    paths = sorted(arguments.directory.glob("*.jsonl.gz"))
     if not paths:
         sys.stderr.write("The directory has no file *.jsonl.gz.\n")
         return 2
@@ -42,16 +46,18 @@ def main() -> int:
         ValkeyServer(Path(name) / "valkey") as valkey,
     ):
         upgrade(postgres.url)
-        archive, api = _start(postgres.url, valkey.port)
+        embedder = create_embedder(SearchSettings(embeddings=arguments.embeddings), timeout_seconds=60)
+        archive, api = _start(postgres.url, valkey.port, embedder)
+        derivation = None if embedder is None else VectorDerivation(archive, embedder)
         for path in paths:
-            means = measure(api, archive, read_users(path)).means()
+            means = measure(api, archive, read_users(path), derivation).means()
             figures = "  ".join(f"{label} {value:.3f}" for label, value in means.items())
             sys.stdout.write(f"{path.name.removesuffix('.jsonl.gz')}: {figures}\n")
             sys.stdout.flush()
     return 0
 
 
-def _start(database_url: str, redis_port: int) -> tuple[PostgresArchive, Api]:
+def _start(database_url: str, redis_port: int, embedder: Embedder | None) -> tuple[PostgresArchive, Api]:
     """Return the stores and the API of a process."""
     archive = PostgresArchive(PostgresConnection(DatabaseSettings(url=database_url, timeout_ms=30_000)))
     archive.heartbeat()
@@ -60,7 +66,8 @@ def _start(database_url: str, redis_port: int) -> tuple[PostgresArchive, Api]:
     queue = InMemoryQueue()
     memory = Memory(cache, archive, queue, MemorySettings())
     runner = AgentRunner(AgentSettings(model="offline"), Search(memory).conversations)
-    operations = Operations(memory, runner, Idempotency([], Backlog(queue, archive)), cast("Any", None))
+    keys = Idempotency([], Backlog(queue, archive))
+    operations = Operations(memory, runner, keys, cast("Any", None), search=Search(memory, embedder))
     return archive, Api(create_app(operations), cast("Any", None), cast("Any", None), queue)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from statistics import mean
 from typing import Any, Final
 
+from functions.derive.vectors import VectorDerivation
 from shared.stores.archive import Archive
 from tests.recall.data import Question, RecallUser
 from tests.support.api import Api
@@ -39,12 +41,15 @@ class Scores:
         }
 
 
-def measure(api: Api, archive: Archive, users: Iterable[RecallUser]) -> Scores:
-    """Store the users' exchanges, ask all questions, and return the scores."""
+def measure(api: Api, archive: Archive, users: Iterable[RecallUser], derivation: VectorDerivation | None) -> Scores:
+    """Store the users' exchanges with their vectors, ask all questions, and return the scores."""
     scores = Scores()
     for user in users:
         for start in range(0, len(user.exchanges), _BATCH):
             archive.store(user.exchanges[start : start + _BATCH])
+        if derivation is not None:
+            for thread_id in dict.fromkeys(exchange.thread_id for exchange in user.exchanges):
+                derivation.derive(thread_id, seconds=math.inf)
         for question in user.questions:
             if question.exchange_ids:
                 _ask(api, user.user_id, question, scores)

@@ -2,8 +2,8 @@
 
 Each message of an exchange is scored by itself: the sum of the weights of the query's terms in it, divided by a measure
 of its length. A rare term weighs more (the inverse document frequency of BM25, within the user). The score of an
-exchange is the sum of its two messages, a share of the exchanges next to it, and a share of the best exchange in its
-thread. An answer is often beside the words that ask for it. Of equal scores, the newer exchange is first.
+exchange is the sum of its two messages, and a share of the exchanges next to it, because an answer is often beside the
+words that ask for it.
 
 The index tells only whether a term occurs, not how often: on the data that the constants below were chosen with,
 counting changed no result by more than chance.
@@ -17,14 +17,14 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
+from shared.memory.search.fusion import THREAD_SHARE
+
 _Name = TypeVar("_Name", bound=Hashable)
 
 # A message of this many different terms scores half of what the shortest would score with the same matches.
 _HALF_LENGTH: Final = 80
 # What an exchange gets of the scores of the two exchanges next to it in its thread.
 _NEIGHBOUR_SHARE: Final = 0.2
-# What an exchange gets of the best score in its thread.
-_THREAD_SHARE: Final = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,29 +86,31 @@ def best_of_threads(threads: Iterable[Hashable], scores: Iterable[float]) -> dic
 
 def with_thread_share(score: float, best: float) -> float:
     """Return an exchange's score with its share of the best one in its thread."""
-    return score + _THREAD_SHARE * best
+    return score + THREAD_SHARE * best
 
 
 class Ranking(Generic[_Name]):
     """Combines the scores of exchanges with those of their neighbours.
 
     Attributes:
-        scores: The combined score of each exchange.
+        scores: The score of each exchange.
+        threads: The thread of each exchange.
     """
 
     def __init__(self) -> None:
         self.scores: dict[_Name, float] = {}
+        self.threads: dict[_Name, Hashable] = {}
 
-    def add(self, run: Sequence[tuple[_Name | None, float]], best: float) -> None:
+    def add(self, run: Sequence[tuple[_Name | None, float]], thread: Hashable) -> None:
         """Add exchanges that are next to each other in a thread, except the first and the last one.
 
         The first and the last one only contribute to their neighbours, because one of their own neighbours is unknown.
 
         Args:
             run: The names and the scores by their own messages, oldest first. None if there is no exchange.
-            best: The best score of the thread.
+            thread: Their thread.
         """
         for (_, before), (name, score), (_, after) in zip(run, run[1:], run[2:], strict=False):
             if name is not None and (score or before or after):
-                own = with_thread_share(score, best)
-                self.scores[name] = own + _NEIGHBOUR_SHARE * (before + after)
+                self.scores[name] = score + _NEIGHBOUR_SHARE * (before + after)
+                self.threads[name] = thread

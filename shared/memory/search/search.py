@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,25 +11,52 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from shared.embeddings import Embedder, Vector
+from shared.embeddings.compact import cosine, to_bits
 from shared.errors import StoreUnavailable
 from shared.memory.backlog import is_drained
 from shared.memory.losses import may_lack_undrained
 from shared.memory.memory import Memory
 from shared.memory.messages import add_layer
+from shared.memory.search.fusion import fuse
 from shared.memory.search.highlights import highlights_of
 from shared.memory.search.ranking import Matched, Ranking, best_of_threads, match_scores, with_thread_share
 from shared.memory.search.related import MAX_RELATED, Related
-from shared.memory.search.results import SEARCH, SearchAnswer, SearchItem
+from shared.memory.search.results import SEARCH, Arm, SearchAnswer, SearchItem
 from shared.memory.search.undrained import Undrained, certainly_undeleted, read_undrained
 from shared.models import Exchange, Message, title_of
 from shared.redelivery import MAX_DRAIN_AGE
 from shared.search_keys import QueryTerms, document_terms, matched_keys, query_terms
 from shared.stores.search import FoundExchange, Matches, SearchScope
 
+_logger = logging.getLogger(__name__)
 # Exchanges may be deleted between the statements of a search, so some more than requested are read.
 _SPARE: Final = 20
+# The number of nearest exchanges whose vectors are compared exactly, besides twice the limit. The 200 nearest by signs
+# contain 99.6 % of the 10 nearest of 2,885 vectors.
+_NEAREST: Final = 200
 # PostgreSQL's id of a stored exchange; the thread id and the exchange id of an undrained one.
 _Name = UUID | tuple[str, UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryVector:
+    """The vector of a query.
+
+    Attributes:
+        model: The name of the model. Only vectors of the same model are compared.
+        signs: The signs of the values; see `shared.embeddings.compact.to_bits`.
+    """
+
+    model: str
+    values: Vector
+    signs: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Query:
+    terms: QueryTerms
+    vector: QueryVector | None
 
 
 @dataclass(slots=True)
@@ -47,21 +75,41 @@ class _Candidates:
 
 
 class Search:
-    """Searches a user's exchanges by the words of a query."""
+    """Searches a user's exchanges by the words of a query, and by its meaning.
 
-    def __init__(self, memory: Memory) -> None:
+    Args:
+        memory: The stores and the process' state.
+        embedder: The model of embeddings; None to search by words only.
+    """
+
+    def __init__(self, memory: Memory, embedder: Embedder | None = None) -> None:
         self._memory = memory
+        self._embedder = embedder
 
     def search(self, scope: SearchScope, query: str, limit: int) -> SearchAnswer:
         """Return the exchanges of the scope that match the query best, at most `limit`.
 
-        A layer that does not respond is no error: `degraded` names it.
+        A layer or a model that does not respond is no error: `degraded` names it.
         """
-        terms, degraded = query_terms(query), list[str]()
-        candidates = self._candidates(scope, terms, degraded)
-        items = self._items(scope, terms, candidates, limit, degraded)
+        degraded: list[str] = []
+        asked = _Query(query_terms(query), self._vector_of(query, degraded))
+        candidates = self._candidates(scope, asked.terms, degraded)
+        items = self._items(scope, asked, candidates, limit, degraded)
         searched_up_to = self._searched_up_to(candidates, degraded)
-        return SearchAnswer(items, ["text"], searched_up_to, degraded)
+        arms: list[Arm] = ["text"] if asked.vector is None or candidates.matches is None else ["text", "vector"]
+        return SearchAnswer(items, arms, searched_up_to, degraded)
+
+    def _vector_of(self, query: str, degraded: list[str]) -> QueryVector | None:
+        """Return the query's vector; None without a model, or if the model did not answer."""
+        if self._embedder is None:
+            return None
+        try:
+            values = self._embedder.embed_query(query)
+        except StoreUnavailable as error:
+            _logger.warning("the search compares words only", extra={"error": str(error)})
+            add_layer(degraded, SEARCH)
+            return None
+        return QueryVector(self._embedder.model, values, to_bits(values))
 
     def conversations(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> SearchAnswer:
         """Return the user's exchanges that match best, none from `exclude_thread`, as the agents' search tool does."""
@@ -117,13 +165,13 @@ class Search:
             return False
 
     def _items(
-        self, scope: SearchScope, terms: QueryTerms, candidates: _Candidates, limit: int, degraded: list[str]
+        self, scope: SearchScope, query: _Query, candidates: _Candidates, limit: int, degraded: list[str]
     ) -> list[SearchItem]:
         undrained = {exchange.key: exchange for exchange in candidates.undrained}
         found: dict[_Name, FoundExchange] = {}
         scores: dict[_Name, float] = {}
         try:
-            scores = self._scores(terms, candidates, limit)
+            scores = self._scores(scope, query, candidates, limit)
             # An undrained exchange may replace a stored one, so more are read than requested.
             best = heapq.nlargest(limit + len(undrained) + _SPARE, scores, key=lambda name: scores[name])
             stored = [name for name in best if isinstance(name, UUID)]
@@ -133,7 +181,7 @@ class Search:
             add_layer(degraded, error.layer)
             add_layer(degraded, SEARCH)
             candidates.is_complete = False
-            scores = self._scores(terms, _Candidates(None, candidates.undrained), limit)
+            scores = self._scores(scope, query, _Candidates(None, candidates.undrained), limit)
         titles = {each.exchange.thread_id: each.title for each in found.values()}
         found = {name: each for name, each in found.items() if each.exchange.key not in undrained}
         for key, exchange in undrained.items():
@@ -144,28 +192,32 @@ class Search:
         items.sort(key=lambda item: (item[0], item[1].exchange.order), reverse=True)
         highest = items[0][0] if items else 1.0
         return [
-            SearchItem(each.exchange, each.title, score / highest, highlights_of(each.exchange, terms))
+            SearchItem(each.exchange, each.title, score / highest, highlights_of(each.exchange, query.terms))
             for score, each in items[:limit]
         ]
 
-    def _scores(self, terms: QueryTerms, candidates: _Candidates, limit: int) -> dict[_Name, float]:
+    def _scores(self, scope: SearchScope, query: _Query, candidates: _Candidates, limit: int) -> dict[_Name, float]:
         """Return the scores of the best exchanges, and of the exchanges next to them.
 
         A stored exchange's name is PostgreSQL's id, and an undrained one's name is its key.
         """
-        matches, undrained = candidates.matches or Matches(), candidates.undrained
+        matches, undrained = candidates.matches, candidates.undrained
         documents = [document_terms(each.user_message, each.assistant_message) for each in undrained]
+        stored = matches or Matches()
         matched = Matched(
-            [*matches.keys, *(matched_keys(terms, each) for each in documents)],
-            [*matches.user_terms, *(each.user_length for each in documents)],
-            [*matches.assistant_terms, *(each.assistant_length for each in documents)],
+            [*stored.keys, *(matched_keys(query.terms, each) for each in documents)],
+            [*stored.user_terms, *(each.user_length for each in documents)],
+            [*stored.assistant_terms, *(each.assistant_length for each in documents)],
         )
-        scores = match_scores(matched, matches.total + len(undrained))
+        scores = match_scores(matched, stored.total + len(undrained))
         ranking = Ranking[_Name]()
-        stored, newer = scores[: len(matches.keys)], scores[len(matches.keys) :]
-        self._add_stored(ranking, matches, stored, limit)
-        _add_undrained(ranking, undrained, newer)
-        return ranking.scores
+        cosines: dict[_Name, float] = {}
+        if matches is not None:
+            self._add_stored(ranking, matches, scores[: len(matches.keys)], limit)
+            if query.vector is not None:
+                cosines = self._add_vectors(ranking, scope, query.vector, limit)
+        _add_undrained(ranking, undrained, scores[len(stored.keys) :])
+        return fuse(ranking.scores, cosines, ranking.threads)
 
     def _add_stored(self, ranking: Ranking[_Name], matches: Matches, scores: Sequence[float], limit: int) -> None:
         best = best_of_threads(matches.threads, scores)
@@ -180,7 +232,16 @@ class Search:
             before, after = [*neighbours.before, None, None][:2], [*neighbours.after, None, None][:2]
             names = [*reversed(before), matches.row_id(number), *after]
             run = [(name, 0.0 if name is None else score_of.get(name.bytes, 0.0)) for name in names]
-            ranking.add(run, best[matches.threads[number]])
+            ranking.add(run, matches.threads[number])
+
+    def _add_vectors(
+        self, ranking: Ranking[_Name], scope: SearchScope, vector: QueryVector, limit: int
+    ) -> dict[_Name, float]:
+        """Return the cosines of the nearest exchanges and of those that have scores, and add the threads of all."""
+        named = [name for name in ranking.scores if isinstance(name, UUID)]
+        stored = self._memory.archive.vectors(scope, vector.model, vector.signs, 2 * limit + _NEAREST, named)
+        ranking.threads.update(zip(stored.row_ids, stored.threads, strict=True))
+        return {name: cosine(vector.values, each) for name, each in zip(stored.row_ids, stored.vectors, strict=True)}
 
     def _searched_up_to(self, candidates: _Candidates, degraded: Sequence[str]) -> datetime | None:
         """Return the time up to which every accepted exchange was looked at."""
@@ -199,7 +260,7 @@ def _add_undrained(ranking: Ranking[_Name], undrained: Sequence[Exchange], score
     threads: defaultdict[str, list[tuple[Exchange, float]]] = defaultdict(list)
     for exchange, score in zip(undrained, scores, strict=True):
         threads[exchange.thread_id].append((exchange, score))
-    for exchanges in threads.values():
+    for thread_id, exchanges in threads.items():
         exchanges.sort(key=lambda each: each[0].order)
         run: list[tuple[_Name | None, float]] = [(exchange.key, score) for exchange, score in exchanges]
-        ranking.add([(None, 0.0), *run, (None, 0.0)], max(score for _, score in run))
+        ranking.add([(None, 0.0), *run, (None, 0.0)], thread_id)

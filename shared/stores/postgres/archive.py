@@ -36,8 +36,8 @@ from shared.stores.postgres.preferences import change_preferences, publish_prefe
 from shared.stores.postgres.purge import PostgresPurge
 from shared.stores.postgres.search import PostgresSearch
 from shared.stores.postgres.threads import list_messages, list_threads, read_thread, rename_thread
+from shared.stores.postgres.vectors import PostgresVectors, mark_due
 from shared.stores.postgres.windows import read_window
-from shared.stores.search import Beside, FoundExchange, Matches, SearchScope
 
 _Connection = psycopg.Connection[DictRow]
 _CHANGED_ONLY_IN_POSTGRES: Final = (
@@ -49,14 +49,19 @@ _MAX_TRIES: Final = 3
 _STORED = sql("stored")
 
 
-class PostgresArchive:
-    """L2 in PostgreSQL. Methods raise `StoreUnavailable` if PostgreSQL does not respond."""
+class PostgresArchive(PostgresSearch, PostgresVectors):
+    """L2 in PostgreSQL. Methods raise `StoreUnavailable` if PostgreSQL does not respond.
 
-    def __init__(self, connection: PostgresConnection) -> None:
-        self._connection = connection
+    Args:
+        connection: The process' connection.
+        derives: The kinds of data that are derived from stored exchanges. Their threads become due.
+    """
+
+    def __init__(self, connection: PostgresConnection, derives: Sequence[str] = ()) -> None:
+        super().__init__(connection)
+        self._derives = derives
         self._erasure = PostgresErasure(connection)
         self._purge = PostgresPurge(connection)
-        self._search = PostgresSearch(connection)
         # PostgreSQL counts as recovered only if it can store an exchange.
         connection.check = try_storing
         self._preferences_breaker = connection.breaker_for(try_changing)
@@ -75,7 +80,7 @@ class PostgresArchive:
         """Store all exchanges of a batch or none, in two statements, or in three if the batch has duplicates."""
         for _ in range(_MAX_TRIES):
             try:
-                return self._connection.run(store_batch(exchanges))
+                return self._connection.run(store_batch(exchanges, self._derives))
             except HiddenThreadsFound as found:
                 self._erasure.detach_threads(found.thread_ids)
         raise StoreBusy("postgres", "each attempt found threads of a user who is being deleted")
@@ -200,6 +205,7 @@ class PostgresArchive:
             if replacement is not None:
                 # The record is written in the same transaction as the change, as for a deletion.
                 log_invalidations(connection, "thread", [thread_id])
+                mark_due(connection, [thread_id], self._derives)
             return replacement
 
         return self._connection.run(work)
@@ -264,30 +270,6 @@ class PostgresArchive:
     def clear_invalidation(self, invalidation: Invalidation) -> None:
         """Delete a record, unless it was written again since it was read."""
         self._connection.run(lambda c: clear_invalidation(c, invalidation))
-
-    def matches(self, scope: SearchScope, keys: Sequence[int]) -> Matches:
-        """Return the exchanges that have any of the keys."""
-        return self._search.matches(scope, keys)
-
-    def beside(self, row_ids: Sequence[UUID]) -> list[Beside]:
-        """Return the exchanges next to each of these exchanges in its thread."""
-        return self._search.beside(row_ids)
-
-    def found(self, user_id: str, row_ids: Sequence[UUID]) -> dict[UUID, FoundExchange]:
-        """Return these exchanges of the user, without those that were deleted meanwhile."""
-        return self._search.found(user_id, row_ids)
-
-    def unstored(self, exchanges: Sequence[Exchange]) -> list[Exchange]:
-        """Return the exchanges that PostgreSQL neither stores in this or a later revision nor has deleted."""
-        return self._search.unstored(exchanges)
-
-    def index_exchanges(self) -> int:
-        """Index some exchanges that have no terms, or terms of another version; return their number."""
-        return self._search.index_exchanges()
-
-    def unindexed(self, limit: int) -> int:
-        """Return the number of exchanges that are not indexed, at most `limit`."""
-        return self._search.unindexed(limit)
 
     def clock(self) -> float:
         """Return the Unix seconds of PostgreSQL's clock."""

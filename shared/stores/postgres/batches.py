@@ -20,6 +20,7 @@ from shared.stores.postgres.idempotency import store_keys
 from shared.stores.postgres.invalidations import log_invalidations
 from shared.stores.postgres.locks import lock_shared
 from shared.stores.postgres.search import key_columns
+from shared.stores.postgres.vectors import mark_due
 
 _Connection = psycopg.Connection[DictRow]
 _STORE, _STORED = sql("store"), sql("stored")
@@ -33,10 +34,11 @@ class HiddenThreadsFound(Exception):  # noqa: N818 - named after the state; neve
         self.thread_ids = thread_ids
 
 
-def store_batch(exchanges: Sequence[Exchange]) -> Callable[[_Connection], StoreResult]:
+def store_batch(exchanges: Sequence[Exchange], derives: Sequence[str] = ()) -> Callable[[_Connection], StoreResult]:
     """Return a function that stores all exchanges of a batch or none, in the transaction of a connection.
 
-    The function raises `HiddenThreadsFound` if the batch has exchanges of threads that still belong to a deleted user.
+    The threads of stored exchanges become due for the kinds in `derives`. The function raises `HiddenThreadsFound` if
+    the batch has exchanges of threads that still belong to a deleted user.
     """
     batch = orjson.dumps([_record(number, exchange) for number, exchange in enumerate(exchanges)]).decode()
     threads = {exchange.thread_id for exchange in exchanges}
@@ -56,6 +58,7 @@ def store_batch(exchanges: Sequence[Exchange]) -> Callable[[_Connection], StoreR
             # L1 may have these exchanges and may have lost their deletion.
             log_invalidations(connection, "thread", [exchange.thread_id for exchange in by_outcome["tombstoned"]])
         duplicates = by_outcome["duplicate"]
+        mark_due(connection, {each.thread_id for each in by_outcome["stored"] + by_outcome["replaced"]}, derives)
         rejected_owner = {exchange.key for exchange in by_outcome["rejected_owner"]}
         store_keys(connection, [exchange for exchange in exchanges if exchange.key not in rejected_owner])
         return StoreResult(

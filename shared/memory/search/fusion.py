@@ -1,0 +1,47 @@
+"""Combines the scores of the words and of the meanings into one score for each exchange.
+
+Both scores are normalised within the query: the words' by their maximum, the cosines by their range. On two public sets
+of questions, their weighted sum found more than a fusion of ranks. An exchange also gets a share of the best exchange
+in its thread.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Mapping
+from typing import Final, TypeVar
+
+_Name = TypeVar("_Name", bound=Hashable)
+
+# Weights from 0.4 to 0.6 differ by less than chance.
+_WEIGHT_OF_WORDS: Final = 0.5
+# What an exchange gets of the best score in its thread.
+THREAD_SHARE: Final = 0.3
+
+
+def fuse(
+    words: Mapping[_Name, float], cosines: Mapping[_Name, float], threads: Mapping[_Name, Hashable]
+) -> dict[_Name, float]:
+    """Return the score of each exchange.
+
+    An exchange without a vector, which the derivation has not reached yet, is scored by its words alone.
+
+    Args:
+        words: The scores by words.
+        cosines: The cosines of the vectors with the query's; empty if the search compares no meanings.
+        threads: The thread of each exchange.
+    """
+    most = max(words.values(), default=0.0)
+    lowest, highest = min(cosines.values(), default=0.0), max(cosines.values(), default=0.0)
+    scores: dict[_Name, float] = {}
+    for name in words.keys() | cosines.keys():
+        by_words = words.get(name, 0.0) / most if most else 0.0
+        by_meaning = by_words
+        if name in cosines:
+            by_meaning = (cosines[name] - lowest) / (highest - lowest) if highest > lowest else 1.0
+        scores[name] = _WEIGHT_OF_WORDS * by_words + (1 - _WEIGHT_OF_WORDS) * by_meaning
+    best: defaultdict[Hashable, float] = defaultdict(float)
+    for name, score in scores.items():
+        best[threads[name]] = max(best[threads[name]], score)
+    highest_of_all = max(best.values(), default=0.0) or 1.0
+    return {name: score + THREAD_SHARE * best[threads[name]] / highest_of_all for name, score in scores.items()}

@@ -1,0 +1,19 @@
+-- Marks the next threads that existed before the model was in use, and returns their number.
+with progress as (
+    insert into derivation_progress as p (kind, model) values (%(kind)s, %(model)s)
+    on conflict (kind, model) do update set model = excluded.model
+    returning last_conversation_id, ended_at
+),
+next as (
+    select c.id, c.user_id
+    from conversations c, progress p
+    where p.ended_at is null and (p.last_conversation_id is null or c.id > p.last_conversation_id)
+    order by c.id
+    limit %(rows)s
+),
+marked as (
+    insert into due_derivations (conversation_id, kind)
+    select n.id, %(kind)s from next n where n.user_id is not null
+    on conflict (conversation_id, kind) do nothing
+)
+select count(*) as threads, max(id::text)::uuid as last from next

@@ -1,0 +1,135 @@
+"""Vectors of exchanges in PostgreSQL, and the threads that something is to be derived from."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import DictRow
+
+from shared.stores.derivations import VECTORS
+from shared.stores.postgres.connection import PostgresConnection, sql
+from shared.stores.search import SearchScope, StoredVectors
+from shared.stores.vectors import NewVector, Unembedded, UnembeddedExchange
+
+_Connection = psycopg.Connection[DictRow]
+_NEAREST, _MISSING, _STORE = sql("vectors_nearest"), sql("vectors_missing"), sql("vectors_store")
+_MARK, _MARK_OLD, _DUE = sql("derivations_mark"), sql("derivations_mark_old"), sql("derivations_due")
+_CLEAR: Final = (
+    "delete from due_derivations d using conversations c"
+    " where c.thread_id = %(thread_id)s and d.conversation_id = c.id and d.kind = %(kind)s and d.due_at = %(due_at)s"
+)
+_PROGRESS: Final = (
+    "update derivation_progress set last_conversation_id = coalesce(%(last)s, last_conversation_id),"
+    " ended_at = case when %(last)s::uuid is null then coalesce(ended_at, clock_timestamp()) end"
+    " where kind = %(kind)s and model = %(model)s"
+)
+# Only vectors that are in use are left, once all threads have vectors of the model in use.
+_REMOVE_OTHERS: Final = """\
+delete from exchange_vectors where (message_id, model) in (
+    select message_id, model from exchange_vectors
+    where model <> %(model)s
+        and exists (
+            select from derivation_progress where kind = %(kind)s and model = %(model)s and ended_at is not null
+        )
+        and not exists (select from due_derivations where kind = %(kind)s)
+    limit %(rows)s
+)"""
+# The numbers of threads and of vectors in a step of the sweep.
+_THREADS: Final = 1_000
+_VECTORS: Final = 2_000
+
+
+def mark_due(connection: _Connection, thread_ids: Collection[str], kinds: Sequence[str]) -> None:
+    """Record, in the caller's transaction, that something is to be derived from threads."""
+    if kinds and thread_ids:
+        connection.execute(_MARK, {"thread_ids": sorted(thread_ids), "kinds": list(kinds)})
+
+
+class PostgresVectors:
+    """Vectors and due threads. Methods raise `StoreUnavailable` if PostgreSQL does not respond."""
+
+    def __init__(self, connection: PostgresConnection) -> None:
+        self._connection = connection
+
+    def vectors(self, scope: SearchScope, model: str, signs: str, limit: int, row_ids: Sequence[UUID]) -> StoredVectors:
+        """Return the vectors nearest to a query, and those of `row_ids`; see `SearchArchive.vectors`."""
+        values = {
+            "user_id": scope.user_id,
+            "thread_id": scope.thread_id,
+            "exclude_thread_id": scope.exclude_thread_id,
+            "since": scope.since,
+            "until": scope.until,
+            "model": model,
+            "signs": signs,
+            "rows": limit,
+            "row_ids": list(row_ids),
+        }
+        row = self._connection.run(
+            lambda c: c.execute(_NEAREST, values, binary=True).fetchone() or {},
+            is_one_statement=True,
+            # A slow search does not show that other statements are slow.
+            is_trial=True,
+        )
+        joined = row["row_ids"]
+        ids = [UUID(bytes=joined[start : start + 16]) for start in range(0, len(joined), 16)]
+        return StoredVectors(ids, row["threads"], row["vectors"])
+
+    def unembedded(self, thread_id: str, model: str, limit: int) -> Unembedded:
+        """Return exchanges of a thread that have no valid vector of the model."""
+        values = {"thread_id": thread_id, "model": model, "kind": VECTORS, "rows": limit}
+        rows = self._connection.run(lambda c: c.execute(_MISSING, values).fetchall(), is_one_statement=True)
+        exchanges = [
+            UnembeddedExchange(
+                row["id"], row["user_message"], row["assistant_message"], row["revision"], row["accepted_at"]
+            )
+            for row in rows
+            if row["id"] is not None
+        ]
+        due_at = rows[0]["due_at"] if rows else None
+        return Unembedded(exchanges, None if due_at is None else due_at.astimezone(UTC))
+
+    def store_vectors(self, model: str, vectors: Sequence[NewVector]) -> None:
+        """Store vectors, except those of exchanges that were replaced or deleted meanwhile."""
+        if not vectors:
+            return
+        values = {
+            "model": model,
+            "dimensions": len(vectors[0].vector),
+            "row_ids": [each.exchange.row_id for each in vectors],
+            "revisions": [each.exchange.revision for each in vectors],
+            "accepted_at": [each.exchange.accepted_at for each in vectors],
+            "vectors": [each.vector for each in vectors],
+            "signs": [each.signs for each in vectors],
+        }
+        self._connection.run(lambda c: c.execute(_STORE, values), is_one_statement=True)
+
+    def clear_due(self, thread_id: str, kind: str, due_at: datetime) -> None:
+        """Record that nothing is to be derived from a thread, unless it became due again after `due_at`."""
+        values = {"thread_id": thread_id, "kind": kind, "due_at": due_at}
+        self._connection.run(lambda c: c.execute(_CLEAR, values), is_one_statement=True)
+
+    def due_threads(self, kind: str, age: float, limit: int) -> list[str]:
+        """Return threads that have been due for more than `age` seconds. From now on they count as due again."""
+        values = {"kind": kind, "age": age, "rows": limit}
+        rows = self._connection.run(lambda c: c.execute(_DUE, values).fetchall(), is_one_statement=True)
+        return [row["thread_id"] for row in rows]
+
+    def mark_old_threads(self, kind: str, model: str) -> int:
+        """Mark some threads that existed before the model was in use as due; return their number."""
+
+        def work(connection: _Connection) -> int:
+            values = {"kind": kind, "model": model, "rows": _THREADS}
+            row = connection.execute(_MARK_OLD, values).fetchone() or {}
+            connection.execute(_PROGRESS, {"kind": kind, "model": model, "last": row["last"]})
+            return int(row["threads"])
+
+        return self._connection.run(work)
+
+    def remove_other_vectors(self, model: str) -> int:
+        """Remove some vectors of other models, once nothing is due; return their number."""
+        values = {"kind": VECTORS, "model": model, "rows": _VECTORS}
+        return self._connection.run(lambda c: c.execute(_REMOVE_OTHERS, values).rowcount, is_one_statement=True)

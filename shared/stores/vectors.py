@@ -1,0 +1,81 @@
+"""Vectors in L2: which exchanges lack one, and how they are stored. Vectors are made after the drain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class UnembeddedExchange:
+    """A stored exchange without a valid vector of a model.
+
+    Attributes:
+        row_id: L2's id of the exchange.
+        revision: The revision of the texts.
+        accepted_at: When these texts were accepted. A vector is valid only for the same revision and acceptance.
+    """
+
+    row_id: UUID
+    user_message: str
+    assistant_message: str
+    revision: int
+    accepted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Unembedded:
+    """A thread's exchanges without a vector.
+
+    Attributes:
+        exchanges: The oldest ones, oldest first.
+        due_at: When the thread became due; None if it is not.
+    """
+
+    exchanges: list[UnembeddedExchange] = field(default_factory=list)
+    due_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewVector:
+    """The vector of an exchange, to be stored.
+
+    Attributes:
+        vector: One signed byte for each dimension.
+        signs: One character, `0` or `1`, for each dimension.
+    """
+
+    exchange: UnembeddedExchange
+    vector: bytes
+    signs: str
+
+
+class VectorArchive(Protocol):
+    """Vectors and due threads in L2. Every method raises `StoreUnavailable` if PostgreSQL does not respond."""
+
+    def unembedded(self, thread_id: str, model: str, limit: int) -> Unembedded:
+        """Return exchanges of a thread that have no valid vector of the model."""
+        ...
+
+    def store_vectors(self, model: str, vectors: Sequence[NewVector]) -> None:
+        """Store vectors, except those of exchanges that were replaced or deleted meanwhile."""
+        ...
+
+    def clear_due(self, thread_id: str, kind: str, due_at: datetime) -> None:
+        """Record that nothing is to be derived from a thread, unless it became due again after `due_at`."""
+        ...
+
+    def due_threads(self, kind: str, age: float, limit: int) -> list[str]:
+        """Return threads that have been due for more than `age` seconds. From now on they count as due again."""
+        ...
+
+    def mark_old_threads(self, kind: str, model: str) -> int:
+        """Mark some threads that existed before the model was in use as due; return their number, 0 if none is left."""
+        ...
+
+    def remove_other_vectors(self, model: str) -> int:
+        """Remove some vectors of other models, once nothing is due; return their number."""
+        ...

@@ -1,0 +1,111 @@
+"""Vectors and due threads of the in-memory L2."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from shared.models import Exchange
+from shared.stores.derivations import VECTORS
+from shared.stores.search import SearchScope, StoredVectors
+from shared.stores.vectors import NewVector, Unembedded, UnembeddedExchange
+from shared.testing.search import InMemorySearch
+
+
+class InMemoryVectors(InMemorySearch):
+    """Vectors of the conversations of the in-memory L2.
+
+    Attributes:
+        due: When each thread became due.
+        derives: The kinds of data that are derived from stored exchanges.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.derives: Sequence[str] = ()
+        self.due: dict[tuple[str, str], datetime] = {}
+        self._vectors: dict[tuple[UUID, str], NewVector] = {}
+        self._marked: set[tuple[str, str]] = set()
+
+    def _mark_due(self, thread_ids: Collection[str]) -> None:
+        for kind in self.derives:
+            for thread_id in thread_ids:
+                self.due[kind, thread_id] = datetime.now(UTC)
+
+    def vectors(self, scope: SearchScope, model: str, signs: str, limit: int, row_ids: Sequence[UUID]) -> StoredVectors:
+        """Return the vectors nearest to a query, and those of `row_ids`."""
+        self.record_call("vectors")
+        rows = [
+            (self._row_id(exchange), conversation.row_id.int, vector)
+            for conversation, exchange in self._conversations.in_scope(scope)
+            if (vector := self._valid(exchange, model)) is not None
+        ]
+        rows.sort(key=lambda row: (sum(one != other for one, other in zip(row[2].signs, signs, strict=True)), row[0]))
+        chosen = [row for number, row in enumerate(rows) if number < limit or row[0] in row_ids]
+        return StoredVectors(
+            [row_id for row_id, _, _ in chosen], [thread for _, thread, _ in chosen], [new.vector for *_, new in chosen]
+        )
+
+    def _valid(self, exchange: Exchange, model: str) -> NewVector | None:
+        vector = self._vectors.get((self._row_id(exchange), model))
+        is_valid = vector is not None and (vector.exchange.revision, vector.exchange.accepted_at) == (
+            exchange.revision,
+            exchange.acceptance_time,
+        )
+        return vector if is_valid else None
+
+    def unembedded(self, thread_id: str, model: str, limit: int) -> Unembedded:
+        """Return exchanges of a thread that have no valid vector of the model."""
+        self.record_call("unembedded")
+        conversation = self._conversations.get(thread_id)
+        exchanges = conversation.in_order() if conversation and conversation.user_id is not None else []
+        missing = [
+            UnembeddedExchange(
+                self._row_id(each), each.user_message, each.assistant_message, each.revision, each.acceptance_time
+            )
+            for each in exchanges
+            if self._valid(each, model) is None
+        ]
+        return Unembedded(missing[:limit], self.due.get((VECTORS, thread_id)))
+
+    def store_vectors(self, model: str, vectors: Sequence[NewVector]) -> None:
+        """Store vectors."""
+        self.record_call("store_vectors")
+        self._vectors |= {(each.exchange.row_id, model): each for each in vectors}
+
+    def clear_due(self, thread_id: str, kind: str, due_at: datetime) -> None:
+        """Record that nothing is to be derived from a thread, unless it became due again."""
+        self.record_call("clear_due")
+        if self.due.get((kind, thread_id)) == due_at:
+            del self.due[kind, thread_id]
+
+    def due_threads(self, kind: str, age: float, limit: int) -> list[str]:
+        """Return threads that have been due for more than `age` seconds. From now on they count as due again."""
+        self.record_call("due_threads")
+        now = datetime.now(UTC)
+        due = sorted((moment, thread_id) for (each, thread_id), moment in self.due.items() if each == kind)
+        chosen = [thread_id for moment, thread_id in due if (now - moment).total_seconds() > age][:limit]
+        self.due |= {(kind, thread_id): now for thread_id in chosen}
+        return chosen
+
+    def mark_old_threads(self, kind: str, model: str) -> int:
+        """Mark all threads as due once for each model; return their number."""
+        self.record_call("mark_old_threads")
+        if (kind, model) in self._marked:
+            return 0
+        self._marked.add((kind, model))
+        owned = [name for name, each in self._conversations.items() if each.user_id is not None]
+        for thread_id in owned:
+            self.due.setdefault((kind, thread_id), datetime.now(UTC))
+        return len(owned)
+
+    def remove_other_vectors(self, model: str) -> int:
+        """Remove vectors of other models, once nothing is due; return their number."""
+        self.record_call("remove_other_vectors")
+        if self.due or (VECTORS, model) not in self._marked:
+            return 0
+        others = [name for name in self._vectors if name[1] != model]
+        for name in others:
+            del self._vectors[name]
+        return len(others)
