@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
@@ -306,9 +306,9 @@ def real_archive(database_url: str) -> Iterator[Callable[..., PostgresArchive]]:
     """Return a function that creates the L2 of another process."""
     connections: list[PostgresConnection] = []
 
-    def make(url: str | None = None, timeout_ms: int = 2_000) -> PostgresArchive:
+    def make(url: str | None = None, timeout_ms: int = 2_000, derives: Sequence[str] = ()) -> PostgresArchive:
         connections.append(PostgresConnection(DatabaseSettings(url=url or database_url, timeout_ms=timeout_ms)))
-        return PostgresArchive(connections[-1])
+        return PostgresArchive(connections[-1], derives)
 
     yield make
     for connection in connections:

@@ -50,6 +50,7 @@ from shared.settings import (
     SyncSettings,
     load,
 )
+from shared.stores.derivations import VECTORS
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.postgres.connection import PostgresConnection
 from shared.stores.postgres.idempotency import PostgresKeys
@@ -64,7 +65,7 @@ from shared.tracing.calls import trace_postgres, trace_redis, trace_sends
 from shared.tracing.start import start_tracing
 
 if TYPE_CHECKING:
-    from shared.embeddings import Embedder
+    from shared.embeddings import Embedders
     from shared.tracing.tracer import Tracer  # importing it would import OpenTelemetry
 
 _TEXT_TYPES: Final = ["text/", "application/json", "application/problem+json"]
@@ -98,17 +99,17 @@ def _stage() -> str:
     return stage or LOCAL_STAGE
 
 
-def make_embedder(settings: SearchSettings) -> Embedder | None:
-    """Return the model of embeddings; None if search compares words only.
+def make_embedders(settings: SearchSettings) -> Embedders | None:
+    """Return the models of embeddings; None if a search compares words only.
 
     Raises:
         SettingsError: A package or a variable of the model is missing.
     """
     if settings.provider == "off":
         return None
-    from shared.embeddings.factory import create_embedder  # noqa: PLC0415 - only a search by meaning needs it
+    from shared.embeddings import Embedders  # noqa: PLC0415 - only a search by meaning needs it
 
-    return create_embedder(settings)
+    return Embedders(settings)
 
 
 def compose(tracer: Tracer | None = None) -> tuple[Operations, AgentMetrics]:
@@ -122,7 +123,8 @@ def compose(tracer: Tracer | None = None) -> tuple[Operations, AgentMetrics]:
     """
     memory_settings = load(MemorySettings)
     redis, postgres = RedisConnection(load(RedisSettings)), PostgresConnection(load(DatabaseSettings))
-    archive = PostgresArchive(postgres)
+    search_settings = load(SearchSettings)
+    archive = PostgresArchive(postgres, derives=[VECTORS] if search_settings.vector_model else [])
     sync, client = load(SyncSettings), sqs_client()
     queue = SqsQueue(sync, client)
     if tracer is not None:
@@ -142,7 +144,7 @@ def compose(tracer: Tracer | None = None) -> tuple[Operations, AgentMetrics]:
     metrics = AgentMetrics({"redis": redis.breaker, "postgres": postgres.breaker, "queue": queue.breaker})
     agent = load(AgentSettings)
     validate_model(agent.model)
-    search = Search(memory, make_embedder(load(SearchSettings)))
+    search = Search(memory, make_embedders(search_settings))
     runner = AgentRunner(agent, search.conversations, tracer)
     return Operations(memory, runner, keys, inspection, metrics, search), metrics
 

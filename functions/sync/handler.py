@@ -17,16 +17,27 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.sync.drain import Drain, DrainResult, in_chunks
+from functions.sync.due_work import DueWork
 from functions.sync.sweep import Sweep
 from shared.logs import function_logger
-from shared.settings import DatabaseSettings, MemorySettings, RedisSettings, SyncSettings, load
+from shared.settings import (
+    DatabaseSettings,
+    DeriveSettings,
+    MemorySettings,
+    RedisSettings,
+    SearchSettings,
+    SyncSettings,
+    load,
+)
 from shared.sqs_record import request_id_of
+from shared.stores.derivations import VECTORS
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.postgres.connection import PostgresConnection
 from shared.stores.postgres.session import Limits
 from shared.stores.redis.attempts import RedisAttempts
 from shared.stores.redis.cache import RedisCache
 from shared.stores.redis.connection import RedisConnection
+from shared.stores.sqs.derive_queue import DeriveQueue
 from shared.stores.sqs.received import SqsQueues
 from shared.tracing.calls import trace_postgres, trace_queue_calls, trace_redis
 from shared.tracing.invocations import trace_invocation
@@ -60,7 +71,8 @@ def compose(tracer: Tracer | None = None) -> tuple[Drain, Sweep, float]:
     # A timeout does not open the circuit, because a slow PostgreSQL is not down: after a timeout, the drain sends
     # smaller batches. An overloaded server needs time to recover.
     postgres = PostgresConnection(database, Limits(timeout, grace=timeout / 2, timeout_opens_circuit=False))
-    archive = PostgresArchive(postgres)
+    search = load(SearchSettings)
+    archive = PostgresArchive(postgres, derives=[VECTORS] if search.vector_model else [])
     redis = RedisConnection(load(RedisSettings))
     cache = RedisCache(redis, memory_settings)
     settings = load(SyncSettings)
@@ -70,8 +82,10 @@ def compose(tracer: Tracer | None = None) -> tuple[Drain, Sweep, float]:
         trace_postgres(tracer, postgres.run)
         trace_queue_calls(tracer, settings.dlq_url, queues.dead_letter, queues.dead_letter_body)
         trace_queue_calls(tracer, settings.queue_url, queues.change_visibility)
-    sweep = Sweep(archive, cache, memory_settings.max_thread_messages, dead_letter_body=queues.dead_letter_body)
-    return Drain(archive, cache, queues, RedisAttempts(redis)), sweep, timeout + _RESERVE_SECONDS
+    due_work = DueWork(DeriveQueue(load(DeriveSettings)), search.vector_model) if search.vector_model else None
+    sweep = Sweep(archive, cache, memory_settings.max_thread_messages, queues.dead_letter_body, due_work)
+    drain = Drain(archive, cache, queues, RedisAttempts(redis), due_work=due_work)
+    return drain, sweep, timeout + _RESERVE_SECONDS
 
 
 tracer = start_tracing("hybrid-memory-sync")

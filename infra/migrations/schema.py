@@ -327,9 +327,14 @@ class DueDerivation(Base):
     kind: Mapped[str] = mapped_column(String(20))
     due_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=text("clock_timestamp()"))
 
+    # Whether the thread existed before the model was in use. While there are such threads, a search compares the
+    # vectors of the last model.
+    is_old: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+
     __table_args__ = (
         PrimaryKeyConstraint("conversation_id", "kind"),
         Index("ix_due_derivations_due_at", "kind", "due_at"),
+        Index("ix_due_derivations_old", "kind", postgresql_where=text("is_old")),
     )
 
 

@@ -2,6 +2,6 @@
 
 from shared.embeddings.embedder import Embedder, Vector
 from shared.embeddings.exchanges import embed_exchanges
-from shared.embeddings.factory import create_embedder
+from shared.embeddings.factory import Embedders, create_embedder
 
-__all__ = ["Embedder", "Vector", "create_embedder", "embed_exchanges"]
+__all__ = ["Embedder", "Embedders", "Vector", "create_embedder", "embed_exchanges"]

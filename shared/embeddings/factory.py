@@ -8,7 +8,7 @@ from typing import Final
 
 from shared.embeddings.embedder import Embedder
 from shared.errors import SettingsError
-from shared.settings import SearchSettings
+from shared.settings import LOCAL_VECTOR_MODEL, SearchSettings
 from shared.texts import is_http_url
 
 DEFAULT_TIMEOUT_SECONDS: Final = 5.0
@@ -52,6 +52,31 @@ def create_embedder(settings: SearchSettings, *, timeout_seconds: float = DEFAUL
     from shared.embeddings.openai_api import OpenAIEmbedder
 
     return OpenAIEmbedder(name, timeout_seconds)
+
+
+class Embedders:
+    """The configured model of embeddings, and the models of earlier settings, whose vectors may still be in use.
+
+    Raises:
+        SettingsError: See `create_embedder`.
+    """
+
+    def __init__(self, settings: SearchSettings) -> None:
+        self.configured = create_embedder(settings)
+        self._by_model: dict[str, Embedder | None] = {}
+
+    def get(self, model: str) -> Embedder | None:
+        """Return a model by the name that is stored with its vectors; None if it cannot be used any more."""
+        if self.configured is not None and self.configured.model == model:
+            return self.configured
+        if model not in self._by_model:
+            try:
+                settings = SearchSettings(embeddings="local" if model == LOCAL_VECTOR_MODEL else model)
+                self._by_model[model] = create_embedder(settings)
+            except (SettingsError, ValueError):
+                # Its package or its key is not there any more.
+                self._by_model[model] = None
+        return self._by_model[model]
 
 
 def _require_packages(provider: str) -> None:

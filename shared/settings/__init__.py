@@ -7,6 +7,7 @@ from shared.settings.agent import AgentSettings
 from shared.settings.auth import LOCAL_STAGE, OPERATOR_SCOPE, AudienceClaim, AuthSettings, TokenSettings
 from shared.settings.loading import OptionalText, find_unknown, load
 from shared.settings.stores import (
+    LOCAL_VECTOR_MODEL,
     Auth,
     DatabaseSettings,
     DeriveSettings,
@@ -18,6 +19,7 @@ from shared.settings.stores import (
 
 __all__ = [
     "LOCAL_STAGE",
+    "LOCAL_VECTOR_MODEL",
     "OPERATOR_SCOPE",
     "AgentSettings",
     "AudienceClaim",

@@ -176,6 +176,9 @@ class DeriveSettings(BaseSettings):
     _require_urls = field_validator("queue_url", "dlq_url")(_require_queue_url)
 
 
+LOCAL_VECTOR_MODEL: Final = "local:all-MiniLM-L6-v2"
+
+
 class SearchSettings(BaseSettings):
     """`SEARCH__*`: the model of embeddings, if search compares meanings too."""
 
@@ -193,6 +196,11 @@ class SearchSettings(BaseSettings):
             message = f"must be off, local or one of {named}"
             raise ValueError(message)
         return value or "off"
+
+    @property
+    def vector_model(self) -> str:
+        """The name that is stored with each vector; '' for `off`."""
+        return {"off": "", "local": LOCAL_VECTOR_MODEL}.get(self.embeddings, self.embeddings)
 
     @property
     def provider(self) -> str:

@@ -80,12 +80,12 @@ class StoredVectors:
 
     Attributes:
         row_ids: L2's ids of the exchanges.
-        threads: A number for each exchange's thread, as in `Matches`.
+        threads: L2's id of each exchange's thread, as in `Matches`.
         vectors: The vectors, in the format of `shared.embeddings.compact.to_bytes`.
     """
 
     row_ids: Sequence[UUID] = ()
-    threads: Sequence[int] = ()
+    threads: Sequence[Hashable] = ()
     vectors: Sequence[bytes] = ()
 
 

@@ -56,6 +56,14 @@ class NewVector:
 class VectorArchive(Protocol):
     """Vectors and due threads in L2. Every method raises `StoreUnavailable` if PostgreSQL does not respond."""
 
+    def vector_model(self, model: str) -> str:
+        """Return the model whose vectors a search compares.
+
+        It is the configured `model` once all threads have its vectors. After a change of the model, it is the last one
+        until then.
+        """
+        ...
+
     def unembedded(self, thread_id: str, model: str, limit: int) -> Unembedded:
         """Return exchanges of a thread that have no valid vector of the model."""
         ...

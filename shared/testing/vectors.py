@@ -27,11 +27,13 @@ class InMemoryVectors(InMemorySearch):
         self.due: dict[tuple[str, str], datetime] = {}
         self._vectors: dict[tuple[UUID, str], NewVector] = {}
         self._marked: set[tuple[str, str]] = set()
+        self._old: set[tuple[str, str]] = set()
 
     def _mark_due(self, thread_ids: Collection[str]) -> None:
         for kind in self.derives:
             for thread_id in thread_ids:
-                self.due[kind, thread_id] = datetime.now(UTC)
+                if self._conversations[thread_id].user_id is not None:
+                    self.due[kind, thread_id] = datetime.now(UTC)
 
     def vectors(self, scope: SearchScope, model: str, signs: str, limit: int, row_ids: Sequence[UUID]) -> StoredVectors:
         """Return the vectors nearest to a query, and those of `row_ids`."""
@@ -54,6 +56,13 @@ class InMemoryVectors(InMemorySearch):
             exchange.acceptance_time,
         )
         return vector if is_valid else None
+
+    def vector_model(self, model: str) -> str:
+        """Return the configured model once all threads have its vectors, otherwise the last one."""
+        self.record_call("vector_model")
+        if (VECTORS, model) in self._marked and not self._old:
+            return model
+        return next((each for _, each in self._vectors if each != model), model)
 
     def unembedded(self, thread_id: str, model: str, limit: int) -> Unembedded:
         """Return exchanges of a thread that have no valid vector of the model."""
@@ -79,6 +88,7 @@ class InMemoryVectors(InMemorySearch):
         self.record_call("clear_due")
         if self.due.get((kind, thread_id)) == due_at:
             del self.due[kind, thread_id]
+            self._old.discard((kind, thread_id))
 
     def due_threads(self, kind: str, age: float, limit: int) -> list[str]:
         """Return threads that have been due for more than `age` seconds. From now on they count as due again."""
@@ -98,12 +108,13 @@ class InMemoryVectors(InMemorySearch):
         owned = [name for name, each in self._conversations.items() if each.user_id is not None]
         for thread_id in owned:
             self.due.setdefault((kind, thread_id), datetime.now(UTC))
+            self._old.add((kind, thread_id))
         return len(owned)
 
     def remove_other_vectors(self, model: str) -> int:
         """Remove vectors of other models, once nothing is due; return their number."""
         self.record_call("remove_other_vectors")
-        if self.due or (VECTORS, model) not in self._marked:
+        if self._old or (VECTORS, model) not in self._marked:
             return 0
         others = [name for name in self._vectors if name[1] != model]
         for name in others:

@@ -14,7 +14,7 @@ from functions.agent.operations import Operations
 from functions.derive.vectors import VectorDerivation
 from infra.local.servers import PostgresServer, ValkeyServer
 from infra.migrations import upgrade
-from shared.embeddings import Embedder, create_embedder
+from shared.embeddings import Embedders
 from shared.memory.backlog import Backlog
 from shared.memory.idempotency import Idempotency
 from shared.memory.memory import Memory
@@ -46,8 +46,9 @@ def main() -> int:
         ValkeyServer(Path(name) / "valkey") as valkey,
     ):
         upgrade(postgres.url)
-        embedder = create_embedder(SearchSettings(embeddings=arguments.embeddings), timeout_seconds=60)
-        archive, api = _start(postgres.url, valkey.port, embedder)
+        embedders = Embedders(SearchSettings(embeddings=arguments.embeddings))
+        embedder = embedders.configured
+        archive, api = _start(postgres.url, valkey.port, embedders)
         derivation = None if embedder is None else VectorDerivation(archive, embedder)
         for path in paths:
             means = measure(api, archive, read_users(path), derivation).means()
@@ -57,7 +58,7 @@ def main() -> int:
     return 0
 
 
-def _start(database_url: str, redis_port: int, embedder: Embedder | None) -> tuple[PostgresArchive, Api]:
+def _start(database_url: str, redis_port: int, embedders: Embedders) -> tuple[PostgresArchive, Api]:
     """Return the stores and the API of a process."""
     archive = PostgresArchive(PostgresConnection(DatabaseSettings(url=database_url, timeout_ms=30_000)))
     archive.heartbeat()
@@ -67,7 +68,7 @@ def _start(database_url: str, redis_port: int, embedder: Embedder | None) -> tup
     memory = Memory(cache, archive, queue, MemorySettings())
     runner = AgentRunner(AgentSettings(model="offline"), Search(memory).conversations)
     keys = Idempotency([], Backlog(queue, archive))
-    operations = Operations(memory, runner, keys, cast("Any", None), search=Search(memory, embedder))
+    operations = Operations(memory, runner, keys, cast("Any", None), search=Search(memory, embedders))
     return archive, Api(create_app(operations), cast("Any", None), cast("Any", None), queue)
 
 

@@ -34,8 +34,10 @@ def upgrade() -> None:
         sa.Column("conversation_id", sa.Uuid(), sa.ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False),
         sa.Column("kind", sa.String(20), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.Column("is_old", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.PrimaryKeyConstraint("conversation_id", "kind"),
     )
+    op.create_index("ix_due_derivations_old", "due_derivations", ["kind"], postgresql_where=sa.text("is_old"))
     op.create_index("ix_due_derivations_due_at", "due_derivations", ["kind", "due_at"])
     op.create_table(
         "derivation_progress",

@@ -9,6 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from shared.embeddings.embedder import Vector, clean
+from shared.settings import LOCAL_VECTOR_MODEL
 
 if TYPE_CHECKING:
     from shared.embeddings.local.encoder import Encoder
@@ -19,7 +20,7 @@ DIMENSIONS: Final = 384
 class LocalEmbedder:
     """all-MiniLM-L6-v2, a small English model (Apache-2.0), with weights of 8 bits. It reads 254 tokens of a text."""
 
-    model: Final = "local:all-MiniLM-L6-v2"
+    model: Final = LOCAL_VECTOR_MODEL
     dimensions: Final = DIMENSIONS
 
     def __init__(self) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import heapq
 import logging
+import math
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from shared.embeddings import Embedder, Vector
+from shared.embeddings import Embedders, Vector
 from shared.embeddings.compact import cosine, to_bits
 from shared.errors import StoreUnavailable
 from shared.memory.backlog import is_drained
@@ -35,6 +37,8 @@ _SPARE: Final = 20
 # The number of nearest exchanges whose vectors are compared exactly, besides twice the limit. The 200 nearest by signs
 # contain 99.6 % of the 10 nearest of 2,885 vectors.
 _NEAREST: Final = 200
+# The minimum time between two reads of the name of the model whose vectors are complete.
+_MODEL_SECONDS: Final = 60.0
 # PostgreSQL's id of a stored exchange; the thread id and the exchange id of an undrained one.
 _Name = UUID | tuple[str, UUID]
 
@@ -79,12 +83,13 @@ class Search:
 
     Args:
         memory: The stores and the process' state.
-        embedder: The model of embeddings; None to search by words only.
+        embedders: The models of embeddings; None to search by words only.
     """
 
-    def __init__(self, memory: Memory, embedder: Embedder | None = None) -> None:
+    def __init__(self, memory: Memory, embedders: Embedders | None = None) -> None:
         self._memory = memory
-        self._embedder = embedder
+        self._embedders = embedders
+        self._model, self._model_read_at = "", -math.inf
 
     def search(self, scope: SearchScope, query: str, limit: int) -> SearchAnswer:
         """Return the exchanges of the scope that match the query best, at most `limit`.
@@ -100,16 +105,27 @@ class Search:
         return SearchAnswer(items, arms, searched_up_to, degraded)
 
     def _vector_of(self, query: str, degraded: list[str]) -> QueryVector | None:
-        """Return the query's vector; None without a model, or if the model did not answer."""
-        if self._embedder is None:
+        """Return the query's vector; None without a model, or if the model or PostgreSQL did not answer."""
+        if self._embedders is None or self._embedders.configured is None:
             return None
         try:
-            values = self._embedder.embed_query(query)
+            embedder = self._embedders.get(self._model_in_use(self._embedders.configured.model))
+            if embedder is None:
+                add_layer(degraded, SEARCH)
+                return None
+            values = embedder.embed_query(query)
         except StoreUnavailable as error:
             _logger.warning("the search compares words only", extra={"error": str(error)})
             add_layer(degraded, SEARCH)
             return None
-        return QueryVector(self._embedder.model, values, to_bits(values))
+        return QueryVector(embedder.model, values, to_bits(values))
+
+    def _model_in_use(self, configured: str) -> str:
+        """Return the model whose vectors are complete, read at most once a minute."""
+        if time.monotonic() - self._model_read_at > _MODEL_SECONDS:
+            self._model = self._memory.archive.vector_model(configured)
+            self._model_read_at = time.monotonic()
+        return self._model
 
     def conversations(self, user_id: str, query: str, *, limit: int, exclude_thread: str | None) -> SearchAnswer:
         """Return the user's exchanges that match best, none from `exclude_thread`, as the agents' search tool does."""

@@ -27,7 +27,22 @@ _PROGRESS: Final = (
     " ended_at = case when %(last)s::uuid is null then coalesce(ended_at, clock_timestamp()) end"
     " where kind = %(kind)s and model = %(model)s"
 )
-# Only vectors that are in use are left, once all threads have vectors of the model in use.
+# The model whose vectors a search compares: the configured one, once all threads have its vectors, otherwise the last.
+_MODEL: Final = """\
+select coalesce(
+    (
+        select model from exchange_vectors
+        where model <> %(model)s and not (
+            exists (
+                select from derivation_progress where kind = %(kind)s and model = %(model)s and ended_at is not null
+            )
+            and not exists (select from due_derivations where kind = %(kind)s and is_old)
+        )
+        limit 1
+    ),
+    %(model)s
+) as model"""
+# Vectors of other models are removed once all threads have vectors of the configured model.
 _REMOVE_OTHERS: Final = """\
 delete from exchange_vectors where (message_id, model) in (
     select message_id, model from exchange_vectors
@@ -35,7 +50,7 @@ delete from exchange_vectors where (message_id, model) in (
         and exists (
             select from derivation_progress where kind = %(kind)s and model = %(model)s and ended_at is not null
         )
-        and not exists (select from due_derivations where kind = %(kind)s)
+        and not exists (select from due_derivations where kind = %(kind)s and is_old)
     limit %(rows)s
 )"""
 # The numbers of threads and of vectors in a step of the sweep.
@@ -74,9 +89,16 @@ class PostgresVectors:
             # A slow search does not show that other statements are slow.
             is_trial=True,
         )
-        joined = row["row_ids"]
-        ids = [UUID(bytes=joined[start : start + 16]) for start in range(0, len(joined), 16)]
-        return StoredVectors(ids, row["threads"], row["vectors"])
+        ids, threads = _split(row["row_ids"]), _split(row["thread_ids"])
+        return StoredVectors([UUID(bytes=each) for each in ids], threads, row["vectors"])
+
+    def vector_model(self, model: str) -> str:
+        """Return the model whose vectors a search compares; see `VectorArchive.vector_model`."""
+        values = {"model": model, "kind": VECTORS}
+        row = self._connection.run(
+            lambda c: c.execute(_MODEL, values).fetchone() or {}, is_one_statement=True, is_trial=True
+        )
+        return str(row["model"])
 
     def unembedded(self, thread_id: str, model: str, limit: int) -> Unembedded:
         """Return exchanges of a thread that have no valid vector of the model."""
@@ -133,3 +155,8 @@ class PostgresVectors:
         """Remove some vectors of other models, once nothing is due; return their number."""
         values = {"kind": VECTORS, "model": model, "rows": _VECTORS}
         return self._connection.run(lambda c: c.execute(_REMOVE_OTHERS, values).rowcount, is_one_statement=True)
+
+
+def _split(joined: bytes) -> list[bytes]:
+    """Return the ids that PostgreSQL joined, 16 bytes each."""
+    return [joined[start : start + 16] for start in range(0, len(joined), 16)]

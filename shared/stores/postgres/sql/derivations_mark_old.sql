@@ -12,8 +12,8 @@ next as (
     limit %(rows)s
 ),
 marked as (
-    insert into due_derivations (conversation_id, kind)
-    select n.id, %(kind)s from next n where n.user_id is not null
-    on conflict (conversation_id, kind) do nothing
+    insert into due_derivations (conversation_id, kind, is_old)
+    select n.id, %(kind)s, true from next n where n.user_id is not null
+    on conflict (conversation_id, kind) do update set is_old = true
 )
 select count(*) as threads, max(id::text)::uuid as last from next

@@ -1,0 +1,142 @@
+"""Vectors in L2 and in the in-memory L2. Each test runs on both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import cast
+
+import psycopg
+import pytest
+
+from shared.ids import ExchangeIds
+from shared.models import ExchangeTexts
+from shared.stores.archive import Archive
+from shared.stores.derivations import VECTORS
+from shared.stores.search import SearchScope
+from shared.stores.vectors import NewVector, UnembeddedExchange
+from shared.testing import InMemoryArchive
+from tests.support.exchanges import said
+
+_ANA = SearchScope("ana")
+
+
+@pytest.fixture(params=["real", "in memory"])
+def archive(request: pytest.FixtureRequest) -> Archive:
+    """Return L2 or the in-memory L2, from whose exchanges vectors are derived."""
+    if request.param == "in memory":
+        in_memory = InMemoryArchive()
+        in_memory.derives = [VECTORS]
+        return in_memory
+    make: Callable[..., Archive] = request.getfixturevalue("real_archive")
+    return make(derives=[VECTORS])
+
+
+def _embed(archive: Archive, thread_id: str = "t", model: str = "m") -> list[UnembeddedExchange]:
+    """Store a vector with the signs 1111, 0111 and so on for each exchange without one. Return these exchanges."""
+    missing = archive.unembedded(thread_id, model, 9).exchanges
+    vectors = [_vector(each, "1111"[number:].rjust(4, "0")) for number, each in enumerate(missing)]
+    archive.store_vectors(model, vectors)
+    return missing
+
+
+def _vector(exchange: UnembeddedExchange, signs: str = "1111") -> NewVector:
+    return NewVector(exchange, bytes(1 if sign == "1" else 255 for sign in signs), signs)
+
+
+def _nearest(
+    archive: Archive, signs: str = "1111", limit: int = 9, scope: SearchScope = _ANA, model: str = "m"
+) -> list[str]:
+    stored = archive.vectors(scope, model, signs, limit, [])
+    found = archive.found(scope.user_id, stored.row_ids)
+    return sorted(found[row_id].exchange.user_message for row_id in stored.row_ids)
+
+
+def test_the_nearest_vectors_are_returned(archive: Archive) -> None:
+    """The vectors whose signs differ the least are returned, and those that are asked for, within the scope."""
+    archive.store([said("first"), said("second"), said("third"), said("other", thread_id="u", user_id="bob")])
+    rows = _embed(archive)
+    _embed(archive, "u")
+    assert [each.user_message for each in rows] == ["first", "second", "third"]
+    assert _nearest(archive, limit=1) == ["first"]
+    assert _nearest(archive, "0011", limit=1) == ["third"]
+    assert _nearest(archive) == ["first", "second", "third"]
+    assert _nearest(archive, scope=SearchScope("bob")) == ["other"]
+    assert _nearest(archive, scope=replace(_ANA, thread_id="u")) == []
+    assert _nearest(archive, scope=replace(_ANA, exclude_thread_id="t")) == []
+    assert _nearest(archive, scope=replace(_ANA, until=datetime(2000, 1, 1, tzinfo=UTC))) == []
+    asked = archive.vectors(_ANA, "m", "1111", 1, [rows[2].row_id])
+    assert {*asked.row_ids} == {rows[0].row_id, rows[2].row_id}
+    assert len({*asked.threads}) == 1
+
+
+def test_a_vector_is_valid_for_one_version_of_the_texts(archive: Archive) -> None:
+    """A replaced exchange needs a new vector, and a deleted one has none."""
+    stored = said("first")
+    archive.store([stored, said("second")])
+    rows = _embed(archive)
+    archive.replace_exchange("t", stored.exchange_id, ExchangeTexts("new", "ok"))
+    assert _nearest(archive) == ["second"]
+    # A worker that read the old texts stores a vector that is not valid.
+    archive.store_vectors("m", [_vector(rows[0])])
+    assert _nearest(archive) == ["second"]
+    assert [each.user_message for each in _embed(archive)] == ["new"]
+    assert _nearest(archive) == ["new", "second"]
+    archive.delete_exchange("t", stored.exchange_id)
+    assert _nearest(archive) == ["second"]
+    archive.forget_thread("t", ExchangeIds().new())
+    assert _nearest(archive) == []
+
+
+def test_models_are_not_mixed(archive: Archive) -> None:
+    """Each model has its own vectors. The last model's are in use until all old threads have the new model's."""
+    archive.store([said("first")])
+    _embed(archive)
+    assert archive.vector_model("m") == "m"
+    assert _nearest(archive, model="n") == []
+    assert (archive.vector_model("n"), archive.remove_other_vectors("n")) == ("m", 0)
+    assert archive.mark_old_threads(VECTORS, "n") == 1
+    assert archive.mark_old_threads(VECTORS, "n") == 0
+    assert (archive.vector_model("n"), archive.remove_other_vectors("n")) == ("m", 0)
+    _embed(archive, model="n")
+    due_at = archive.unembedded("t", "n", 9).due_at
+    assert due_at is not None
+    archive.clear_due("t", VECTORS, due_at)
+    assert (archive.vector_model("n"), archive.remove_other_vectors("n")) == ("n", 1)
+    assert _nearest(archive, model="m") == []
+    assert _nearest(archive, model="n") == ["first"]
+
+
+def test_threads_become_due_with_their_exchanges(archive: Archive) -> None:
+    """A stored exchange makes its thread due, once. A thread without a user has no vectors."""
+    assert archive.unembedded("t", "m", 9).due_at is None
+    archive.store([said("first"), said("second"), said("anonymous", thread_id="none", user_id=None)])
+    assert archive.due_threads(VECTORS, 60, 9) == []
+    assert archive.unembedded("none", "m", 9).exchanges == []
+    first_due = archive.unembedded("t", "m", 1).due_at
+    assert first_due is not None
+    archive.store([said("third")])
+    archive.clear_due("t", VECTORS, first_due)
+    second_due = archive.unembedded("t", "m", 1).due_at
+    assert second_due is not None
+    assert second_due > first_due
+    assert archive.due_threads(VECTORS, -1, 9) == ["t"]
+    assert archive.due_threads(VECTORS, 60, 9) == []
+    last_due = archive.unembedded("t", "m", 1).due_at
+    assert last_due is not None
+    archive.clear_due("t", VECTORS, last_due)
+    assert archive.unembedded("t", "m", 9).due_at is None
+
+
+def test_an_erased_user_has_no_vectors(real_archive: Callable[..., Archive], database: psycopg.Connection) -> None:
+    """The deletion of a user deletes the vectors with the messages."""
+    archive = real_archive(derives=[VECTORS])
+    archive.store([said("first"), said("second", thread_id="u")])
+    _embed(archive)
+    _embed(archive, "u")
+    archive.forget_user("ana", ExchangeIds().new(), [])
+    while archive.erase_rows():
+        pass
+    counts = database.execute("select (select count(*) from exchange_vectors), (select count(*) from due_derivations)")
+    assert cast("tuple[int, int]", counts.fetchone()) == (0, 0)
