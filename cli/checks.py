@@ -85,14 +85,14 @@ def check_api(deployment: Deployment) -> Iterator[Finding]:
     else:
         yield Finding("api", "ok", "It writes to Redis, PostgreSQL and the queue.")
     yield _check_token(api)
-    served = api.openapi()["info"].get("version")
-    if served == __version__:
-        yield Finding("api version", "ok", f"It is {served}.")
+    api_version = api.openapi()["info"].get("version")
+    if api_version == __version__:
+        yield Finding("api version", "ok", f"It is {api_version}.")
     else:
         yield Finding(
             "api version",
             "warning",
-            f"The API has version {served}, this command {__version__}.",
+            f"The API has version {api_version}, this command {__version__}.",
             "Use the command line of the deployment's version.",
         )
 

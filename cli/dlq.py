@@ -190,14 +190,14 @@ def redrive(
             f"The exchange queue refused {len(result.refused)} messages, which stay in the dead-letter queue: "
             f"{', '.join(result.refused)}."
         )
-    missed = total - result.moved - len(result.refused)
-    if missed > 0:
+    not_moved = total - result.moved - len(result.refused)
+    if not_moved > 0:
         warn(
-            f"{missed} of the counted messages were not moved: another client may have received or deleted them, "
+            f"{not_moved} of the counted messages were not moved: another client may have received or deleted them, "
             "they may have expired, or SQS's approximate count was too high. "
             "Run hybrid-memory dlq list, and repeat the command if they are listed."
         )
-    if result.refused or missed > 0:
+    if result.refused or not_moved > 0:
         raise typer.Exit(PROBLEM_FOUND)
 
 

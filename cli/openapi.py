@@ -26,8 +26,8 @@ def openapi(deployment: Deployment, *, output: Output = None, as_json: AsJson = 
       hybrid-memory openapi --output openapi.json
       hybrid-memory openapi | jq '.paths | keys'
     """
-    described = connect.api(deployment).openapi()
-    text = json.dumps(described, indent=2)
+    description = connect.api(deployment).openapi()
+    text = json.dumps(description, indent=2)
     if output is None:
         with paged(deployment):
             echo(text)
@@ -37,11 +37,11 @@ def openapi(deployment: Deployment, *, output: Output = None, as_json: AsJson = 
     except OSError as error:
         raise SettingsError(f"{output} cannot be written: {error.strerror}.") from None
     if as_json:
-        summary = {"title": described["info"].get("title"), "version": described["info"].get("version")}
+        summary = {"title": description["info"].get("title"), "version": description["info"].get("version")}
         print_json(
             {
                 **summary,
-                "paths": len(described["paths"]),
+                "paths": len(description["paths"]),
                 "output": str(output),
                 "sources": endpoints_as_json(deployment.used_endpoints),
             }

@@ -85,11 +85,11 @@ class SmokeTest:
         self._thread_may_exist = True
         # With a token, the API takes the user id from the token.
         user_id = None if self._anonymous else self.thread_id
-        saved = self._api.invoked(
+        appended = self._api.invoked(
             _QUESTION, _ANSWER, thread_id=self.thread_id, user_id=user_id, exchange_id=self._exchange_id
         )
-        description = f"The exchange is in: {saved.durability}{', redis' if saved.cached else ''}."
-        if saved.durability != "queue" or not saved.cached:
+        description = f"The exchange is in: {appended.durability}{', redis' if appended.cached else ''}."
+        if appended.durability != "queue" or not appended.cached:
             return Finding(
                 "write", "fault", description, "It must be in the queue and in Redis. Check which of them is down."
             )

@@ -44,8 +44,8 @@ def tail(
 
     Each message is printed once, also if the API was unreachable for a while. The command asks only the API. A thread's
     message appears when it is accepted. With --user, it appears when it is drained, usually after one or two seconds,
-    and existing messages are not printed. A message that becomes visible more than ten minutes after a newer one, such
-    as a redriven dead letter, is not printed; nor is an imported message with a date in the past.
+    and existing messages are not printed. The command skips two kinds of messages: a message that becomes visible more
+    than ten minutes after a newer one, such as a redriven dead letter, and an imported message with a date in the past.
 
     With --json, each message is one line, as in `threads export`.
 

@@ -7,6 +7,6 @@ from hybrid_memory_client import MemoryClient
 with MemoryClient(os.environ["HYBRID_MEMORY_URL"]) as memory:
     memory.merge_preferences("ada", {"tone": "brief"})
     memory.invoked("My name is Ada.", "Hello, Ada.", thread_id="example-client", user_id="ada")
-    found = memory.invoking(thread_id="example-client", user_id="ada")
-    print(found.context)
-    print("from", found.source, "without", found.degraded)
+    recall = memory.invoking(thread_id="example-client", user_id="ada")
+    print(recall.context)
+    print("from", recall.source, "without", recall.degraded)

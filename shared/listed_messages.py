@@ -74,8 +74,10 @@ class ListedMessages(Sequence[Message]):
 
     def of_user(self, user_id: str | None) -> Self:
         """Return the messages of this user's exchanges."""
-        own = {each["exchange_id"] for each in self.fields if _is_user_message(each) and each.get("user_id") == user_id}
-        return type(self)([each for each in self.fields if each.get("exchange_id") in own])
+        own_ids = {
+            each["exchange_id"] for each in self.fields if _is_user_message(each) and each.get("user_id") == user_id
+        }
+        return type(self)([each for each in self.fields if each.get("exchange_id") in own_ids])
 
     def owners(self) -> set[str | None]:
         """Return the exchanges' users; an empty set if an entry is foreign or an exchange lacks its user message."""

@@ -128,9 +128,9 @@ class _ThreadComparison:
 
     def compare_order(self, cached: Sequence[UUID | None], stored: Sequence[UUID | None]) -> None:
         """Report the first exchange whose position differs between the layers."""
-        moved = next((one for one, other in zip(cached, stored, strict=False) if one != other), None)
-        if moved is not None:
-            self.report("order", moved, "the first exchange whose position differs in PostgreSQL")
+        first_difference = next((one for one, other in zip(cached, stored, strict=False) if one != other), None)
+        if first_difference is not None:
+            self.report("order", first_difference, "the first exchange whose position differs in PostgreSQL")
 
 
 def _is_complete(message: Message) -> bool:

@@ -31,8 +31,8 @@ user_id, thread_id, prompt = sys.argv[1:]
 with MemoryClient(os.environ["HYBRID_MEMORY_URL"]) as memory:
     history = ThreadMessageHistory(memory, thread_id, user_id=user_id)
     graph = StateGraph(MessagesState).add_node(answer).add_edge(START, "answer").compile(store=PreferencesStore(memory))
-    known = history.messages
-    messages: Any = [*known, HumanMessage(prompt)]
+    earlier = history.messages
+    messages: Any = [*earlier, HumanMessage(prompt)]
     result = graph.invoke({"messages": messages}, {"configurable": {"user_id": user_id}})
-    history.add_messages(result["messages"][len(known) :])
+    history.add_messages(result["messages"][len(earlier) :])
     print(result["messages"][-1].text)

@@ -36,8 +36,8 @@ class CacheUpdate:
         # The order key of an id that is not a UUIDv7 is made from `created_at`. If such an exchange was accepted twice,
         # its position in Redis may differ from that in PostgreSQL, and it may have removed another exchange from the
         # window.
-        moved = {each.thread_id for each in result.effective if not is_time_ordered(each.exchange_id)}
-        if result.duplicates and moved and not self._log_invalidations(moved):
+        moved_threads = {each.thread_id for each in result.effective if not is_time_ordered(each.exchange_id)}
+        if result.duplicates and moved_threads and not self._log_invalidations(moved_threads):
             return True, False
         if unsealed:
             # Let the sweep compare unsealed lists with PostgreSQL. Otherwise they would stay unsealed until a read.

@@ -61,8 +61,10 @@ def _describe_request(fields: Mapping[str, Any]) -> str | None:
 
 def _counts(fields: Mapping[str, Any]) -> str:
     """Return the fields of the event that are not empty or zero, except those of every line."""
-    own = {name: value for name, value in fields.items() if name not in _HIDDEN and not name.startswith("function_")}
-    return ", ".join(f"{name} {_value(value)}" for name, value in own.items() if value)
+    own_fields = {
+        name: value for name, value in fields.items() if name not in _HIDDEN and not name.startswith("function_")
+    }
+    return ", ".join(f"{name} {_value(value)}" for name, value in own_fields.items() if value)
 
 
 def _value(value: object) -> str:

@@ -159,15 +159,15 @@ def dead_children() -> list[int]:
 
 def leftovers(directory: Path) -> list[psutil.Process]:
     """List the stack's own processes whose working directory is in `directory`."""
-    own = []
+    own_processes = []
     for process in psutil.process_iter(["name", "cmdline"]):
         ours = process.info["name"] in OUR_PROGRAMS or any(
             argument.endswith(OUR_SCRIPTS) for argument in process.info["cmdline"] or []
         )
         with suppress(psutil.Error, OSError):
             if ours and process.pid != os.getpid() and Path(process.cwd()).is_relative_to(directory):
-                own.append(process)
-    return own
+                own_processes.append(process)
+    return own_processes
 
 
 def working_in(directory: Path, name: str) -> list[psutil.Process]:

@@ -40,14 +40,14 @@ class Stack:
         self.state = StateDirectory(state_dir)
         self._settings = dict(read_settings(PROJECT_ROOT, os.environ) if settings is None else settings)
         self._console = console or Console(output=StringIO())
-        saved = self.state.load()
-        self._api_id = str(saved["api_id"])
+        saved_info = self.state.load()
+        self._api_id = str(saved_info["api_id"])
         # A server tries its usual port first, and then the port of the last run.
-        preferred = {name: (port, saved.get(name)) for name, port in USUAL_PORTS.items()}
+        preferred_ports = {name: (port, saved_info.get(name)) for name, port in USUAL_PORTS.items()}
         path = self.state.path
-        self.postgres = PostgresServer(path / "postgres", preferred=preferred["postgres"])
-        self.valkey = ValkeyServer(path / "valkey", preferred=preferred["valkey"])
-        self.emulator = EmulatorServer(path / "emulator", self._settings, preferred=preferred["emulator"])
+        self.postgres = PostgresServer(path / "postgres", preferred=preferred_ports["postgres"])
+        self.valkey = ValkeyServer(path / "valkey", preferred=preferred_ports["valkey"])
+        self.emulator = EmulatorServer(path / "emulator", self._settings, preferred=preferred_ports["emulator"])
         self._deployer: Deployer | None = None
         self.deployment: Deployment | None = None
 

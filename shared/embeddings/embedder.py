@@ -74,12 +74,12 @@ def to_unit_vectors(model: str, vectors: object, number: int) -> list[Vector]:
         StoreUnavailable: The answer has another number of vectors, or one that is no vector.
     """
     try:
-        checked = [_to_unit_vector(vector) for vector in vectors]  # type: ignore[attr-defined] # a list, else TypeError
+        unit_vectors = [_to_unit_vector(vector) for vector in vectors]  # type: ignore[attr-defined] # a list, else TypeError
     except (TypeError, ValueError) as error:
         raise unavailable(model, error) from error
-    if len(checked) != number or len({len(vector) for vector in checked}) > 1:
+    if len(unit_vectors) != number or len({len(vector) for vector in unit_vectors}) > 1:
         raise StoreUnavailable(_LAYER, f"{model}: the answer has other vectors than were asked for")
-    return checked
+    return unit_vectors
 
 
 def _to_unit_vector(values: Sequence[float]) -> Vector:

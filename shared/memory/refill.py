@@ -106,9 +106,9 @@ def _without_archive(memory: Memory, redis_data: CacheRead, user_id: str | None)
     Exchanges that only this process remembers may be deleted, so they are left out. Exchanges in a Redis that was
     restored from an old copy are left out for the same reason.
     """
-    listed = [each for each in redis_data.messages if redis_data.can_trust(each.acceptance_time)]
+    trusted_messages = [each for each in redis_data.messages if redis_data.can_trust(each.acceptance_time)]
     undrained = [each for each in redis_data.undrained if redis_data.can_trust(each.acceptance_time)]
-    messages = merge_messages(listed, undrained, redis_data.cutoff, memory.settings)
+    messages = merge_messages(trusted_messages, undrained, redis_data.cutoff, memory.settings)
     return History(messages, "redis" if messages else "none", redis_data.cutoff, None, redis_data.deleted, user_id)
 
 

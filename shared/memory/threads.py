@@ -296,8 +296,8 @@ def _with_undrained(thread: Thread, undrained: Sequence[Exchange]) -> Thread:
 
 def _documents(exchanges: Sequence[Exchange], owner: str | None) -> tuple[str, ...]:
     """Return the exchanges' documents in the order of attachment; with `owner`, only that user's."""
-    own = sorted((each for each in exchanges if owner in {None, each.user_id}), key=lambda each: each.order)
-    return tuple(dict.fromkeys(name for exchange in own for name in exchange.document_ids))
+    own_exchanges = sorted((each for each in exchanges if owner in {None, each.user_id}), key=lambda each: each.order)
+    return tuple(dict.fromkeys(name for exchange in own_exchanges for name in exchange.document_ids))
 
 
 def _require_listed_owner(owner: str, cached: CacheRead, error: StoreUnavailable) -> None:

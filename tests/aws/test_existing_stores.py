@@ -47,10 +47,14 @@ def test_functions_sign_in_to_existing_stores(
     assert (environment["DATABASE__AUTH"], environment["REDIS__AUTH"]) == (auth, auth)
     assert environment["REDIS__PASSWORD"] == password
     for role in ("AgentRole", "SyncRole"):
-        allowed = statements(evaluated.evaluate(evaluated.template["Resources"][role]))
-        assert {action for statement in allowed for action in statement["Action"]} & _SIGN_IN_ACTIONS == actions
+        allowed_statements = statements(evaluated.evaluate(evaluated.template["Resources"][role]))
+        assert {
+            action for statement in allowed_statements for action in statement["Action"]
+        } & _SIGN_IN_ACTIONS == actions
         # The permissions must not refer to stacks that the deployment does not create.
-        assert "Stack" not in str([statement for statement in allowed if set(statement["Action"]) & _SIGN_IN_ACTIONS])
+        assert "Stack" not in str(
+            [statement for statement in allowed_statements if set(statement["Action"]) & _SIGN_IN_ACTIONS]
+        )
 
 
 def test_functions_sign_in_to_created_stores_by_iam() -> None:
@@ -127,6 +131,6 @@ def test_the_function_gets_the_plugins_and_their_layer() -> None:
 def test_the_drain_cannot_trigger_itself() -> None:
     """The drain sends nothing to the queue that triggers it, so Lambda's recursion detection does not apply."""
     evaluated = EvaluatedTemplate(_AWS_ACCOUNT, Stage="prod")
-    allowed = statements(evaluated.evaluate(evaluated.template["Resources"]["SyncRole"]))
-    sends = [statement["Resource"] for statement in allowed if "sqs:SendMessage" in statement["Action"]]
+    allowed_statements = statements(evaluated.evaluate(evaluated.template["Resources"]["SyncRole"]))
+    sends = [statement["Resource"] for statement in allowed_statements if "sqs:SendMessage" in statement["Action"]]
     assert ["ExchangeDeadLetterQueue" in str(statement) for statement in sends] == [True]

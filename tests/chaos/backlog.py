@@ -70,12 +70,12 @@ def wait_until_drained(info: dict[str, Any], *, invokes_sweep: bool) -> tuple[fl
 
     With `invokes_sweep`, invoke the sweep repeatedly. Otherwise only the schedule runs it.
     """
-    began = swept = time.monotonic()
+    began = swept_at = time.monotonic()
     empty_reads, backlog = 0, None
     while empty_reads < _EMPTY_READS and time.monotonic() - began < DRAIN_TIMEOUT_SECONDS:
-        if invokes_sweep and time.monotonic() - swept > _SWEEP_PAUSE_SECONDS:
+        if invokes_sweep and time.monotonic() - swept_at > _SWEEP_PAUSE_SECONDS:
             _sweep(info)
-            swept = time.monotonic()
+            swept_at = time.monotonic()
         try:
             backlog = read_backlog(info)
         except ConnectionError:

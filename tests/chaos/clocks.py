@@ -59,12 +59,12 @@ class Clock:
 @contextmanager
 def child_clock(days: int) -> Iterator[None]:
     """Let programs that are started in the block use a clock that is ahead by this number of days, if possible."""
-    found = libfaketime_path()
-    if not days or found is None:
+    library = libfaketime_path()
+    if not days or library is None:
         yield
         return
     before = dict(os.environ)
-    os.environ |= {"LD_PRELOAD": found, "FAKETIME": f"{days:+d}d", "DONT_FAKE_MONOTONIC": "1"}
+    os.environ |= {"LD_PRELOAD": library, "FAKETIME": f"{days:+d}d", "DONT_FAKE_MONOTONIC": "1"}
     try:
         yield
     finally:

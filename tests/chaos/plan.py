@@ -223,9 +223,9 @@ class Plan:
             # Every fifth thread has no user. The deletions alternate between such a thread and the next one, which has
             # a user.
             thread = min(thread + number % 2, self.threads - 1)
-            owned = range(_DELETED_USER, self.threads, _USERS)
-            is_user = number % _DELETED_USER_INTERVAL == 0 and len(owned) > 0
-            thread_numbers = [draw.choice(owned) if is_user else thread for _ in range(5)]
+            owned_threads = range(_DELETED_USER, self.threads, _USERS)
+            is_user = number % _DELETED_USER_INTERVAL == 0 and len(owned_threads) > 0
+            thread_numbers = [draw.choice(owned_threads) if is_user else thread for _ in range(5)]
             turn_before, *turns_during, turn_after = (
                 # Some imports have a time before the deletion and are sent after it, so they must stay.
                 _plan_turn(
@@ -240,7 +240,7 @@ class Plan:
             yield Deletion(
                 pause_before=draw.uniform(*_DELETION_PAUSE),
                 user_id=f"user-{_DELETED_USER}" if is_user else None,
-                thread_ids=tuple(f"chaos-{each}" for each in owned) if is_user else (turn_before.thread_id,),
+                thread_ids=tuple(f"chaos-{each}" for each in owned_threads) if is_user else (turn_before.thread_id,),
                 turn_before=turn_before,
                 turns_during=tuple(turns_during),
                 delays=tuple(draw.uniform(0, 0.05) for _ in turns_during),

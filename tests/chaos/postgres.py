@@ -66,8 +66,8 @@ class Postgres:
         with psycopg.connect(self._admin_url, autocommit=True) as primary, self._connect_to_standby() as standby:
             primary.execute("select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'memory'")
             (flush_position,) = primary.execute("select pg_current_wal_flush_lsn()").fetchone() or ("",)
-            replayed = "select coalesce(pg_last_wal_replay_lsn() >= %s::pg_lsn, false)"
-            _wait_until(lambda: standby.execute(replayed, (flush_position,)).fetchone() == (True,))
+            has_replayed = "select coalesce(pg_last_wal_replay_lsn() >= %s::pg_lsn, false)"
+            _wait_until(lambda: standby.execute(has_replayed, (flush_position,)).fetchone() == (True,))
             standby.execute("select pg_promote()")
         self._proxy.redirect_to(self._standby.port, closes_connections=True)
 

@@ -64,9 +64,11 @@ def read_threads(info: dict[str, Any], thread_ids: list[str]) -> Iterator[Thread
         redis.Redis.from_url(info["redis_url"], socket_timeout=30) as client,
         psycopg.connect(info["database_url"], connect_timeout=10) as connection,
     ):
-        known = {row[0] for row in connection.execute("select thread_id from conversations")}
-        known |= {key.decode().split(":", 1)[1].rpartition(":")[0] for key in client.scan_iter("thread:*:messages")}
-        for thread_id in sorted(known.union(thread_ids)):
+        stored_threads = {row[0] for row in connection.execute("select thread_id from conversations")}
+        stored_threads |= {
+            key.decode().split(":", 1)[1].rpartition(":")[0] for key in client.scan_iter("thread:*:messages")
+        }
+        for thread_id in sorted(stored_threads.union(thread_ids)):
             rows = connection.execute(_MESSAGES, (thread_id,)).fetchall()
             entries: Any = client.lrange(f"thread:{thread_id}:messages", 0, -1)
             fields = [json.loads(entry) for entry in entries]

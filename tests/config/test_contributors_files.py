@@ -44,15 +44,15 @@ def _parts() -> list[str]:
 def test_github_accepts_the_files(schema: str) -> None:
     """Each file of .github has the form that GitHub documents."""
     assert _SCHEMAS[schema]
-    checked = _tool("check-jsonschema", "--builtin-schema", schema, *_SCHEMAS[schema])
-    assert checked.returncode == 0, checked.stdout
+    completed = _tool("check-jsonschema", "--builtin-schema", schema, *_SCHEMAS[schema])
+    assert completed.returncode == 0, completed.stdout
 
 
 def test_the_workflows_are_safe() -> None:
     """The static analysis of workflows, without its checks that ask GitHub, finds nothing."""
     files = [*_WORKFLOWS, _GITHUB / "dependabot.yml"]
-    checked = _tool("zizmor", "--offline", "--pedantic", "--strict-collection", "--no-progress", *files)
-    assert checked.returncode == 0, checked.stdout
+    completed = _tool("zizmor", "--offline", "--pedantic", "--strict-collection", "--no-progress", *files)
+    assert completed.returncode == 0, completed.stdout
 
 
 def test_every_action_is_pinned_to_a_commit() -> None:
@@ -68,13 +68,13 @@ def test_every_action_is_pinned_to_a_commit() -> None:
 def test_the_workflow_calls_every_part() -> None:
     """The workflow calls each part of .ci/run, on the Python and Node versions that the project supports."""
     workflow = yaml.safe_load((_GITHUB / "workflows" / "ci.yml").read_text())
-    called = []
+    called_parts = []
     for job in workflow["jobs"].values():
         matrix = job.get("strategy", {}).get("matrix", {})
         commands = [words for step in job["steps"] if (words := step.get("run", "").split())[:1] == [".ci/run"]]
-        called += [part for words in commands for part in words[1:] if part != '"$PART"']
-        called += matrix.get("part", [])
-    assert sorted(called) == sorted(_parts())
+        called_parts += [part for words in commands for part in words[1:] if part != '"$PART"']
+        called_parts += matrix.get("part", [])
+    assert sorted(called_parts) == sorted(_parts())
     assert workflow["jobs"]["test"]["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13", "3.14"]
     assert workflow["jobs"]["browser"]["strategy"]["matrix"]["node"] == ["20", "24"]
 

@@ -38,9 +38,9 @@ class CommandLine:
 
     def environment(self, **settings: str) -> dict[str, str]:
         """Return an environment that names no deployment."""
-        own = {name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS)}
+        own_variables = {name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS)}
         region = {"AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-        return {**own, **region, **settings}
+        return {**own_variables, **region, **settings}
 
     def run(
         self, *words: str, code: int | None = 0, command: Sequence[str] | None = None, **environment: str

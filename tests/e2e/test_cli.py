@@ -51,10 +51,13 @@ def test_thread_commands_work_with_any_id(
     api.invoked("Grüße\n\x1b[31m", "🧠", thread_id=thread_id, user_id=user_id, **fields)
     layers.wait_stored(thread_id, 2)
 
-    listed = cli.json("threads", "list", "--user", user_id)
-    assert [item["thread_id"] for item in listed["items"]] == [thread_id]
-    shown = cli.json("threads", "show", thread_id)
-    assert (shown["document_ids"], [m["content"] for m in shown["messages"]]) == (["a.pdf"], ["Grüße\n\x1b[31m", "🧠"])
+    listed_threads = cli.json("threads", "list", "--user", user_id)
+    assert [item["thread_id"] for item in listed_threads["items"]] == [thread_id]
+    thread = cli.json("threads", "show", thread_id)
+    assert (thread["document_ids"], [m["content"] for m in thread["messages"]]) == (
+        ["a.pdf"],
+        ["Grüße\n\x1b[31m", "🧠"],
+    )
     shown_text = cli.run("threads", "show", thread_id).stdout
     assert f"thread_id: {thread_id}\n" in shown_text
     assert "\x1b" not in shown_text
@@ -94,8 +97,8 @@ def test_limit_and_all_set_the_number_of_listed_threads(cli: CommandLine, deploy
     all_pages = cli.json("threads", "list", "--user", user_id, "--all")
     assert (len({item["thread_id"] for item in all_pages["items"]}), all_pages["is_more"]) == (230, False)
     assert "More exist: use --all" in cli.run("threads", "list", "--user", user_id).stdout
-    shown = cli.json("users", "show", user_id)
-    assert (shown["threads"], shown["messages"], len(shown["newest_threads"]), shown["erasing"]) == (230, 460, 10, 0)
+    user = cli.json("users", "show", user_id)
+    assert (user["threads"], user["messages"], len(user["newest_threads"]), user["erasing"]) == (230, 460, 10, 0)
 
 
 def _store(deployment: Deployment, created: list[Any]) -> None:

@@ -37,8 +37,8 @@ def test_the_health_check_leaves_no_message_in_the_queue(api: MemoryApi, aws: Aw
     """
     api.call("GET", "/health")
     names: Any = ["ApproximateNumberOfMessagesDelayed"]
-    counted = aws.sqs.get_queue_attributes(QueueUrl=deployment.queue_url, AttributeNames=names)["Attributes"]
-    assert counted == {"ApproximateNumberOfMessagesDelayed": "0"}
+    counts = aws.sqs.get_queue_attributes(QueueUrl=deployment.queue_url, AttributeNames=names)["Attributes"]
+    assert counts == {"ApproximateNumberOfMessagesDelayed": "0"}
 
 
 def test_the_description_has_every_route(api: MemoryApi) -> None:
@@ -55,9 +55,9 @@ def test_the_api_serves_its_documentation_page(api: MemoryApi) -> None:
 
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/html")
-    loaded = re.findall(r'(?:src|href)="(?!data:)([^"]+)"', page.text)
-    assert loaded
-    for path in loaded:
+    loaded_urls = re.findall(r'(?:src|href)="(?!data:)([^"]+)"', page.text)
+    assert loaded_urls
+    for path in loaded_urls:
         assert "//" not in path
         assert api.send("GET", f"/{path}").status_code == 200
 

@@ -26,8 +26,8 @@ def _rest_event(method: str, path: str, body: Any = None) -> dict[str, Any]:
     """Return the captured event for another request."""
     event = _event("api-run.json")
     path_parameters = {"proxy": path.removeprefix("/")}
-    changed = {"httpMethod": method, "path": path, "pathParameters": path_parameters}
-    return event | changed | {"body": None if body is None else json.dumps(body)}
+    changed_fields = {"httpMethod": method, "path": path, "pathParameters": path_parameters}
+    return event | changed_fields | {"body": None if body is None else json.dumps(body)}
 
 
 def _http_event(method: str, path: str, body: Any = None) -> dict[str, Any]:
@@ -102,13 +102,13 @@ def test_rest_and_http_api_events_reach_the_same_routes(functions: Functions, th
 
     assert functions.agent(make("POST", "/invoked", appended))["statusCode"] == 202
     read = functions.agent(make("GET", f"/threads/{encoded}/messages"))
-    refused = functions.agent(make("POST", "/run", {"prompt": 17}))
+    refusal = functions.agent(make("POST", "/run", {"prompt": 17}))
     deleted = functions.agent(make("DELETE", f"/threads/{encoded}"))
 
     assert [item["content"] for item in json.loads(read["body"])["items"]] == ["Hello", "Hi"]
-    assert refused["statusCode"] == 422
-    assert json.loads(refused["body"])["errors"][0]["field"] == "prompt"
-    assert refused["headers"]["content-type"] == "application/problem+json"
+    assert refusal["statusCode"] == 422
+    assert json.loads(refusal["body"])["errors"][0]["field"] == "prompt"
+    assert refusal["headers"]["content-type"] == "application/problem+json"
     assert deleted["statusCode"] == 204
 
 

@@ -127,11 +127,11 @@ def test_requests_that_need_postgresql_return_503(
         ("DELETE", f"/users/{user_id}", {}),
     )
     with servers.killed("postgres"):
-        refused = [api.send(method, path, **options) for method, path, options in requests]
+        refusals = [api.send(method, path, **options) for method, path, options in requests]
         page = api.messages(thread_id)
         preferences = api.preferences(user_id)
 
-    for response in refused:
+    for response in refusals:
         assert response.status_code == 503
         assert response.headers["content-type"] == "application/problem+json"
         assert response.json()["detail"].startswith("PostgreSQL is not responding")

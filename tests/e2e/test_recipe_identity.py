@@ -48,9 +48,11 @@ def test_the_first_call_works_with_each_provider(written: dict[str, str], tmp_pa
     commands = [command for block in blocks(PAGE) if block.reason == REASON for command in block.commands]
     assert len(commands) > 5
     with StackProcess(tmp_path / "state", env={**DEFAULT_SETTINGS, **settings}) as stack:
-        own = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "HYBRID_MEMORY_"))}
-        path = f"{Path(sys.executable).parent}{os.pathsep}{own['PATH']}"
-        environment = {**own, **written, "PATH": path, "API": stack.info["api_url"], "NO_PROXY": "*"}
+        own_variables = {
+            name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "HYBRID_MEMORY_"))
+        }
+        path = f"{Path(sys.executable).parent}{os.pathsep}{own_variables['PATH']}"
+        environment = {**own_variables, **written, "PATH": path, "API": stack.info["api_url"], "NO_PROXY": "*"}
         for command in commands:
             _run(command, environment, tmp_path)
 

@@ -142,9 +142,9 @@ def test_a_deletion_fails_while_redis_is_frozen(
     """A deletion returns a 503 while Redis hangs. A later retry completes the deletion in both layers."""
     thread_id, _ = stored_thread
     with servers.frozen("valkey"):
-        refused = api.send("DELETE", f"/threads/{thread_id}")
-    assert refused.status_code == 503
-    assert refused.headers["content-type"] == "application/problem+json"
+        refusal = api.send("DELETE", f"/threads/{thread_id}")
+    assert refusal.status_code == 503
+    assert refusal.headers["content-type"] == "application/problem+json"
 
     eventually(lambda: api.send("DELETE", f"/threads/{thread_id}").status_code in {204, 404})
 

@@ -142,11 +142,16 @@ def test_an_exchange_with_other_content_is_reported(
     verify: Verify, both: list[Exchange], database: psycopg.Connection
 ) -> None:
     """`verify` reports an exchange with one different byte."""
-    changed = both[4]
+    changed_exchange = both[4]
     database.execute(
-        "update messages set content = content || ' ' where exchange_id = %s and position = 1", (changed.exchange_id,)
+        "update messages set content = content || ' ' where exchange_id = %s and position = 1",
+        (changed_exchange.exchange_id,),
     )
-    assert _only_difference(verify("--json")) == (changed.thread_id, "content", str(changed.exchange_id))
+    assert _only_difference(verify("--json")) == (
+        changed_exchange.thread_id,
+        "content",
+        str(changed_exchange.exchange_id),
+    )
 
 
 def test_entries_in_another_order_are_reported(verify: Verify, both: list[Exchange], redis_client: redis.Redis) -> None:

@@ -55,9 +55,9 @@ def test_the_earlier_of_two_concurrent_versions_stays(real_archive: MakeArchive)
     """Two connections store two versions of an exchange. The earlier version stays, in any order of the commits."""
     archives = [real_archive(), real_archive()]
     for number in range(10):
-        named = ExchangeIds().new()
+        exchange_id = ExchangeIds().new()
         versions = [
-            exchange(side, f"t{number}", exchange_id=named, created_at=MOMENT + timedelta(seconds=side))
+            exchange(side, f"t{number}", exchange_id=exchange_id, created_at=MOMENT + timedelta(seconds=side))
             for side in (0, 1)
         ]
         _run_concurrently([lambda a=a, v=v: a.store([v]) for a, v in zip(archives, versions, strict=True)])  # type: ignore[misc]

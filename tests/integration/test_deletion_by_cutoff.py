@@ -30,8 +30,8 @@ def _append(memory: Memory, number: int) -> str:
 
 
 def _load(memory: Memory) -> tuple[list[str], list[str]]:
-    recalled = Turn(memory, "t", "ana").recall()
-    return texts(recalled.messages), recalled.degraded
+    recall = Turn(memory, "t", "ana").recall()
+    return texts(recall.messages), recall.degraded
 
 
 @pytest.mark.parametrize("what", ["thread", "user"])

@@ -39,8 +39,8 @@ def _append(memory: Memory, number: int) -> tuple[str, bool]:
 
 
 def _load(memory: Memory) -> tuple[list[str], list[str]]:
-    recalled = Turn(memory, "t", "ana").recall()
-    return texts(recalled.messages), recalled.degraded
+    recall = Turn(memory, "t", "ana").recall()
+    return texts(recall.messages), recall.degraded
 
 
 def _source(memory: Memory) -> str:
@@ -77,9 +77,9 @@ def test_exchanges_that_a_snapshot_lacks_are_served_by_postgresql(
     valkey.kill()
     valkey.start()
     reader = process() if is_new_process else memory
-    recalled = Turn(reader, "t", "ana").recall()
-    assert (texts(recalled.messages), recalled.degraded) == (contents_of(0, 1, 2), [])
-    assert recalled.preferences == {"tone": "warm"}
+    recall = Turn(reader, "t", "ana").recall()
+    assert (texts(recall.messages), recall.degraded) == (contents_of(0, 1, 2), [])
+    assert recall.preferences == {"tone": "warm"}
     _append(reader, 3)
     assert _load(process()) == (contents_of(0, 1, 2, 3), [])
     assert _source(process()) == "redis"

@@ -236,8 +236,8 @@ def test_only_the_invalid_record_of_a_batch_is_dead_lettered(load: Import, queue
 
 def test_a_scheduled_event_sweeps(load: Import) -> None:
     """A scheduled event runs the sweep. The result has the sweep's counts."""
-    swept = load("functions.sync.handler").handler({"source": "aws.events"}, CONTEXT)
-    assert (swept["stored"], swept["skipped"]) == (0, [])
+    sweep_result = load("functions.sync.handler").handler({"source": "aws.events"}, CONTEXT)
+    assert (sweep_result["stored"], sweep_result["skipped"]) == (0, [])
 
 
 def test_log_lines_contain_no_text(load: Import, capsys: pytest.CaptureFixture[str], queues: Queues) -> None:
@@ -246,9 +246,9 @@ def test_log_lines_contain_no_text(load: Import, capsys: pytest.CaptureFixture[s
     agent.handler(_rest("POST", "/run", {"prompt": "very secret", "thread_id": "t"}), CONTEXT)
     queues.client.send_message(QueueUrl=queues.url, MessageBody='{"user_message": "very secret"')
     sync.handler({"Records": queues.receive()}, CONTEXT)
-    written = capsys.readouterr()
-    assert "secret" not in written.out + written.err
-    for line in written.out.splitlines():
+    output = capsys.readouterr()
+    assert "secret" not in output.out + output.err
+    for line in output.out.splitlines():
         json.loads(line)
 
 
@@ -265,9 +265,9 @@ def test_a_token_is_accepted_from_each_kind_of_gateway(
     make: Callable[..., dict[str, Any]], guarded: ModuleType, issuer: Issuer
 ) -> None:
     """The function accepts a token from each kind of gateway. Without a token it returns a 401 with a challenge."""
-    refused = guarded.handler(make("GET", "/threads"), CONTEXT)
-    headers = {name.lower(): value for name, value in refused["headers"].items()}
-    assert (refused["statusCode"], headers["www-authenticate"]) == (401, 'Bearer realm="hybrid-memory"')
+    refusal = guarded.handler(make("GET", "/threads"), CONTEXT)
+    headers = {name.lower(): value for name, value in refusal["headers"].items()}
+    assert (refusal["statusCode"], headers["www-authenticate"]) == (401, 'Bearer realm="hybrid-memory"')
     event = make("GET", "/threads")
     event["headers"] |= {"authorization": f"Bearer {issuer.token('ana')}"}
     assert guarded.handler(event, CONTEXT)["statusCode"] == 200

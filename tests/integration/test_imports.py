@@ -42,9 +42,9 @@ def _past(days: int) -> datetime:
 
 def _drain(memory: Memory, queue: InMemoryQueue) -> list[Exchange]:
     """Store the queued exchanges in both layers, and return these exchanges."""
-    queued = queue.take()
-    _store(memory, queued)
-    return queued
+    queued_exchanges = queue.take()
+    _store(memory, queued_exchanges)
+    return queued_exchanges
 
 
 def _store(memory: Memory, queued: list[Exchange]) -> None:
@@ -53,9 +53,9 @@ def _store(memory: Memory, queued: list[Exchange]) -> None:
 
 
 def _shown(memory: Memory) -> list[str]:
-    recalled = Turn(memory, "t", "ana").recall()
-    assert recalled.degraded == []
-    return texts(recalled.messages)
+    recall = Turn(memory, "t", "ana").recall()
+    assert recall.degraded == []
+    return texts(recall.messages)
 
 
 def _stored(memory: Memory) -> list[str]:
@@ -171,9 +171,9 @@ def test_a_deleted_import_stays_deleted(process: MakeMemory, queue: InMemoryQueu
     memory = process()
     exchange_id = _append(memory, 1, _past(1))
     _append(memory, 2, _past(2))
-    queued = queue.take()
+    queued_exchanges = queue.take()
     Exchanges(memory).delete("t", exchange_id)
-    _store(memory, queued)
+    _store(memory, queued_exchanges)
     appended = Turn(memory, "t", "ana").append("q1", "a1", (), exchange_id, None, _past(1))
     assert appended.durability == "none"
     _drain(memory, queue)
@@ -222,14 +222,14 @@ def test_the_first_accepted_exchange_names_the_thread(
     _append(memory, "first", _past(5), user="ana")
     _append(memory, "turn", user="bob")
     _append(memory, "earlier", _past(1), user="carl")
-    queued = queue.take()
-    batches = [queued] if is_one_batch else [[queued[number]] for number in order]
+    queued_exchanges = queue.take()
+    batches = [queued_exchanges] if is_one_batch else [[queued_exchanges[number]] for number in order]
     for batch in batches:
         _store(memory, batch)
     thread = memory.archive.thread("t")
     assert thread is not None
     assert (thread.user_id, thread.title, thread.created_at) == ("ana", "qfirst", _past(1))
-    assert thread.updated_at == queued[1].created_at
+    assert thread.updated_at == queued_exchanges[1].created_at
 
 
 def test_a_turn_accepted_before_an_import_names_the_thread(process: MakeMemory, queue: InMemoryQueue) -> None:

@@ -62,11 +62,11 @@ def test_an_unsealed_list_contains_no_owner(memory: Memory, redis_client: redis.
     )
     for prepare in prepared:
         prepare()
-        requested = list[str]()
+        requested_threads = list[str]()
         window = memory.archive.window
 
         def note(
-            thread_id: str, limit: int, users: list[str], ask: object = window, to: list[str] = requested
+            thread_id: str, limit: int, users: list[str], ask: object = window, to: list[str] = requested_threads
         ) -> object:
             to.append(thread_id)
             return ask(thread_id, limit, users)  # type: ignore[operator]
@@ -75,7 +75,7 @@ def test_an_unsealed_list_contains_no_owner(memory: Memory, redis_client: redis.
         with pytest.raises(ThreadNotFound):
             _turn(memory, "bob").recall()
         assert texts(_turn(memory, "ana").recall().messages) == contents_of(0)
-        assert requested == ["t", "t"]
+        assert requested_threads == ["t", "t"]
         memory.archive.window = window  # type: ignore[method-assign]
 
 
@@ -143,8 +143,8 @@ def test_an_append_fails_if_the_thread_was_deleted_since_the_read(real_cache: Ca
     cache, created = real_cache(), [exchange(number) for number in range(4)]
     cache.forget_threads({"t": created[1].order})
     cache.read("t", None)
-    refused = cache.append(created[2], is_drained=False, after=created[0].order)
-    assert (refused.cutoff, refused.is_cached) == (created[1].order, False)
+    appended = cache.append(created[2], is_drained=False, after=created[0].order)
+    assert (appended.cutoff, appended.is_cached) == (created[1].order, False)
     assert (list(cache.peek("t").messages), cache.peek("t").undrained) == ([], [])
     for after in (created[1].order, created[2].order, None):
         cache.read("t", None)
@@ -159,14 +159,14 @@ def test_restored_exchanges_do_not_prevent_another_claim(
     """The thread or its owner was deleted, and Redis restores exchanges. Another user can still become the owner."""
     queue = cast("InMemoryQueue", memory.queue)
     memory.archive.store(queue.take())
-    listed = redis_client.lrange("thread:t:messages", 0, -1)
+    entries = redis_client.lrange("thread:t:messages", 0, -1)
     waiting: dict[Any, Any] = dict(redis_client.hgetall("thread:t:pending"))
     if is_of_user:
         Users(memory).forget("ana")
     else:
         Threads(memory).delete("t", "ana")
     redis_client.flushall()
-    redis_client.rpush("thread:t:messages", *listed)
+    redis_client.rpush("thread:t:messages", *entries)
     redis_client.hset("thread:t:pending", mapping=waiting)
     other = process()
     assert not _turn(other, "bob").recall().messages

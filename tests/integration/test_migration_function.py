@@ -91,9 +91,9 @@ def url(new_database: Callable[..., str], postgres: PostgresServer, monkeypatch:
         # The functions' user already exists here, so the owner must be a superuser to change it. On RDS the migration
         # creates this user.
         operator.execute("alter role memory_owner superuser")
-    owned = address._replace(netloc=f"{_OWNER}:secret@127.0.0.1:{postgres.port}").geturl()
-    monkeypatch.setenv("DATABASE__URL", owned)
-    yield owned
+    owner_url = address._replace(netloc=f"{_OWNER}:secret@127.0.0.1:{postgres.port}").geturl()
+    monkeypatch.setenv("DATABASE__URL", owner_url)
+    yield owner_url
     with admin(postgres) as operator:
         operator.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
         operator.execute("create database " + name)
@@ -142,12 +142,12 @@ def test_the_migration_creates_the_schema_and_the_user(url: str, cloudformation:
 def test_the_functions_may_use_every_table(url: str, cloudformation: CloudFormation) -> None:
     """The functions may use every table, including tables of later migrations."""
     cloudformation.ask("Create")
-    closed = _asked(
+    inaccessible_tables = _asked(
         url,
         "select array_agg(relname::text) from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace"
         " and not has_table_privilege('memory', oid, 'select, insert, update, delete')",
     )
-    assert closed == ["alembic_version"]
+    assert inaccessible_tables == ["alembic_version"]
 
 
 def test_a_newer_schema_is_not_changed(url: str, cloudformation: CloudFormation) -> None:

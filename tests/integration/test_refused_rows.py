@@ -131,10 +131,10 @@ def test_a_row_refused_by_row_level_security_is_dead_lettered(
     run: Callable[[], DrainResult], queues: Queues, database: psycopg.Connection, *, is_test_row_refused: bool
 ) -> None:
     """Row-level security refuses the row. Its SQLSTATE only says that a privilege is missing."""
-    allowed = f"content <> 'q{_REFUSED_NUMBER}'" + (" and content ~ '^[qa][0-9]+$'" if is_test_row_refused else "")
+    condition = f"content <> 'q{_REFUSED_NUMBER}'" + (" and content ~ '^[qa][0-9]+$'" if is_test_row_refused else "")
     database.execute("alter table messages enable row level security")
     database.execute("alter table messages force row level security")
-    database.execute(f"create policy p on messages using (true) with check ({allowed})".encode())
+    database.execute(f"create policy p on messages using (true) with check ({condition})".encode())
     _check(run(), queues, database, "42501: new row violates row-level security policy")
 
 
@@ -143,8 +143,8 @@ def test_a_row_refused_by_a_check_constraint_is_dead_lettered(
     run: Callable[[], DrainResult], queues: Queues, database: psycopg.Connection, *, is_test_row_refused: bool
 ) -> None:
     """A check constraint of a later release or of an administrator refuses the row."""
-    allowed = f"content <> 'q{_REFUSED_NUMBER}'" + (" and content ~ '^[qa][0-9]+$'" if is_test_row_refused else "")
-    database.execute(f"alter table messages add constraint c check ({allowed})".encode())
+    condition = f"content <> 'q{_REFUSED_NUMBER}'" + (" and content ~ '^[qa][0-9]+$'" if is_test_row_refused else "")
+    database.execute(f"alter table messages add constraint c check ({condition})".encode())
     _check(run(), queues, database, "23514: ")
 
 

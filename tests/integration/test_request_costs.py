@@ -227,15 +227,15 @@ def test_a_request_costs_no_more_than_its_limits(
         redis_client.delete(f"thread:{KNOWN}:messages")
     cost = counted_process.cost(lambda: case.ask(counted_process))
     limit = case.tokens if counted_process.headers else case.open
-    called = "\n".join(f"{file} {name}" for file, name in counted_process.calls.names)
-    assert cost[2:] == limit[2:], (cost, called)
-    assert cost.calls <= limit.calls + _SLACK, (cost, called)
+    called_functions = "\n".join(f"{file} {name}" for file, name in counted_process.calls.names)
+    assert cost[2:] == limit[2:], (cost, called_functions)
+    assert cost.calls <= limit.calls + _SLACK, (cost, called_functions)
     assert cost.files <= limit.files + _MORE_FILES, (cost, sorted(counted_process.calls.files))
 
 
 def test_a_hit_stays_within_the_goals_of_calls_and_files(counted_process: CountedProcess) -> None:
     """The memory's part of a hit stays within the design's goal."""
     counted_process.cost(counted_process.recall)
-    called = set(counted_process.calls.names)
-    assert len(called) <= _MOST_FUNCTIONS, sorted(called)
+    called_functions = set(counted_process.calls.names)
+    assert len(called_functions) <= _MOST_FUNCTIONS, sorted(called_functions)
     assert len(counted_process.calls.files) <= _MOST_FILES, sorted(counted_process.calls.files)

@@ -32,10 +32,10 @@ class Function:
 
     def invoke(self, event: object) -> tuple[str, Any]:
         """Invoke the function. Return Lambda's id of the invocation, and the result."""
-        named = str(uuid4())
+        request_id = str(uuid4())
         # Both functions share one log handler, because the test runs them in one process.
         self._module.logger.handlers[0].setStream(self._written)
-        return named, self._module.handler(event, LambdaContext(named))
+        return request_id, self._module.handler(event, LambdaContext(request_id))
 
     def ask(self, method: str, path: str, body: object = None, **more: Any) -> tuple[str, dict[str, Any]]:
         """Send a request. Return the gateway's request id, and the response with lowercase header names."""
@@ -150,13 +150,13 @@ def test_unexpected_errors_have_the_id(agent: Function, monkeypatch: pytest.Monk
 
 def test_an_invocation_that_raises_has_one_log_line_with_both_ids(agent: Function) -> None:
     """An invocation raises an exception. One log line has the gateway's id and Lambda's id of the invocation."""
-    named = str(uuid4())
+    request_id = str(uuid4())
     with pytest.raises(AttributeError):
         # This event is invalid, so the handler raises.
-        agent.invoke(_event(named, "GET", "/health", queryStringParameters="conv"))
+        agent.invoke(_event(request_id, "GET", "/health", queryStringParameters="conv"))
     (line,) = agent.lines()
-    assert (line["correlation_id"], line["error"]) == (named, "AttributeError")
-    assert line["function_request_id"] != named
+    assert (line["correlation_id"], line["error"]) == (request_id, "AttributeError")
+    assert line["function_request_id"] != request_id
 
 
 @pytest.mark.parametrize("hostile", _UNUSUAL_IDS)

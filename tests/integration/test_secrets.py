@@ -92,8 +92,8 @@ def test_ids_are_never_interpreted(
     assert _ask(agent, "POST", "/invoked", texts, own)["statusCode"] == 202
     read = _ask(agent, "GET", f"/threads/{segment}/messages", None, own)
     assert [item["content"] for item in json.loads(read["body"])["items"]] == ["q", "a"]
-    changed = _ask(agent, "PUT", f"/users/{segment}/preferences", {"tone": "own"}, own)
-    assert json.loads(changed["body"]) == {"tone": "own"}
+    preferences = _ask(agent, "PUT", f"/users/{segment}/preferences", {"tone": "own"}, own)
+    assert json.loads(preferences["body"]) == {"tone": "own"}
     assert redis_client.lrange(f"thread:{hostile}:messages", 0, -1)
     assert redis_client.hgetall(f"user:{hostile}:preferences") == {"tone": "own"}
     rows = database.execute("select value from user_preferences where user_id = %s", (hostile,)).fetchall()
@@ -198,8 +198,8 @@ def test_no_text_and_no_secret_is_written(
     assert health["status"] == "ok"
     stop_servers(down)
     problems = _send_marked_requests(agent, sync, issuer)
-    written = capfd.readouterr()
-    for line in (written.out + written.err).splitlines():
+    output = capfd.readouterr()
+    for line in (output.out + output.err).splitlines():
         assert MARKER not in line, line[:500]
         assert PASSWORD not in line, line[:500]
     for body in problems:

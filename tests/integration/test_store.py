@@ -93,10 +93,10 @@ def test_the_earlier_of_two_exchanges_in_a_batch_is_stored(
     archive: PostgresArchive, database: psycopg.Connection
 ) -> None:
     """A batch has two exchanges with one id. PostgreSQL stores the earlier exchange, in any order of the batch."""
-    named = uuid4()
+    exchange_id = uuid4()
     later, earlier = (
-        exchange("late", exchange_id=named, created_at=MOMENT + timedelta(seconds=1)),
-        exchange("early", exchange_id=named, created_at=MOMENT),
+        exchange("late", exchange_id=exchange_id, created_at=MOMENT + timedelta(seconds=1)),
+        exchange("early", exchange_id=exchange_id, created_at=MOMENT),
     )
     for thread_id, batch in (("t1", [later, earlier, later]), ("t2", [earlier, later, later])):
         moved = [
@@ -123,8 +123,8 @@ def test_the_earliest_wins_across_batches(named: UUID, archive: PostgresArchive,
 
 def test_one_id_in_two_threads_is_two_exchanges(archive: PostgresArchive, database: psycopg.Connection) -> None:
     """An id that a caller chooses is unique only within its thread."""
-    named = uuid4()
-    result = archive.store([exchange(1, "t1", exchange_id=named), exchange(2, "t2", exchange_id=named)])
+    exchange_id = uuid4()
+    result = archive.store([exchange(1, "t1", exchange_id=exchange_id), exchange(2, "t2", exchange_id=exchange_id)])
     assert _counts(result) == (2, 0, 0)
     assert (_contents(database, "t1"), _contents(database, "t2")) == (["q1", "a1"], ["q2", "a2"])
 
@@ -132,9 +132,9 @@ def test_one_id_in_two_threads_is_two_exchanges(archive: PostgresArchive, databa
 def test_batches_in_any_order_result_in_the_same_thread(archive: PostgresArchive, database: psycopg.Connection) -> None:
     """Batches in any order result in the same thread, with the first exchange's title and user."""
     created = [exchange(number, user_id=f"u{number}") for number in range(12)]
-    shuffled = random.Random(7).sample(created, 12)  # noqa: S311 - no secret depends on it
+    shuffled_exchanges = random.Random(7).sample(created, 12)  # noqa: S311 - no secret depends on it
     for start in range(0, 12, 4):
-        archive.store(shuffled[start : start + 4])
+        archive.store(shuffled_exchanges[start : start + 4])
     assert [each.user_message for each in archive.window("t", 50).exchanges] == [f"q{n}" for n in range(12)]
     assert _rows(database, "select title, user_id, created_at, updated_at from conversations") == [
         ("q0", "u0", created[0].created_at, created[-1].created_at)

@@ -251,9 +251,9 @@ def test_the_span_of_a_failed_request_has_no_details(
 @pytest.fixture
 def written(agent: ModuleType) -> io.StringIO:
     """Return the stream that gets the function's log lines."""
-    written = io.StringIO()
-    agent.logger.handlers[0].setStream(written)
-    return written
+    output = io.StringIO()
+    agent.logger.handlers[0].setStream(output)
+    return output
 
 
 def test_log_lines_have_the_trace(agent: ModuleType, written: io.StringIO) -> None:

@@ -283,12 +283,12 @@ class Actions:
         in_outbox = self.outbox()
         self.world.restore_snapshot()
         self.deletion_losses += 1
-        restored = self.outbox()
-        for entry in self.record_loss(self.all_threads, restored):
+        restored_outbox = self.outbox()
+        for entry in self.record_loss(self.all_threads, restored_outbox):
             entry.is_lost = entry.is_lost or any(f'"u {text}"' in in_outbox for text in entry.texts)
             entry.was_lost = True
         for entry in self.ledger.entries:
-            if any(f'"u {text}"' in restored for text in entry.texts):
+            if any(f'"u {text}"' in restored_outbox for text in entry.texts):
                 # The restored outbox has this exchange again.
                 entry.is_lost = False
 
@@ -380,8 +380,8 @@ class Actions:
         """Return an exchange of a thread, or None if the thread has no exchange."""
         # If an id was used again after a deletion, take the newest exchange with this id.
         newest = {entry.exchange_id: entry for entry in self.ledger.of_thread(thread) if entry.ids}
-        known = [entry for entry in newest.values() if entry is not self.entry_being_stored]
-        return known[number % len(known)] if known else None
+        known_entries = [entry for entry in newest.values() if entry is not self.entry_being_stored]
+        return known_entries[number % len(known_entries)] if known_entries else None
 
     def replace(self, process: int, entry: Entry | None) -> None:
         """Replace an exchange's texts."""
@@ -450,13 +450,13 @@ class Actions:
             self.redrive()
             if self.world.queue.waiting:
                 self.deliver(list(self.world.queue.waiting), is_killed=False)
-            swept = self.world.sweep.run()
+            sweep_result = self.world.sweep.run()
             if not self.world.queue.waiting and not self.world.client.llen("outbox:exchanges"):
                 break
         else:
             report_violation("Durable", "the queue or the outbox does not become empty")
-        if swept.skipped:
-            report_violation("Durable", f"the sweep skipped {swept.skipped}")
+        if sweep_result.skipped:
+            report_violation("Durable", f"the sweep skipped {sweep_result.skipped}")
         dead = [sqs_message.body for sqs_message in self.world.queue.dead]
         if set(dead) - {INVALID_BODY} or len(dead) < self.invalid_messages:
             report_violation(

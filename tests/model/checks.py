@@ -36,17 +36,17 @@ class ListedExchange:
 
 def pairs(messages: Sequence[Message]) -> list[ListedExchange]:
     """Return the exchanges of a list of messages."""
-    found = []
+    exchanges = []
     for user, assistant in zip(messages[::2], messages[1::2], strict=False):
         if (user.role, assistant.role, user.exchange_id) != ("user", "assistant", assistant.exchange_id):
             report_violation("Same", f"not a pair: {messages}")
         text = user.content.removeprefix("u ")
         if assistant.content != f"a {text}" or user.exchange_id is None or user.order is None:
             report_violation("Same", f"the two messages belong to different exchanges: {messages}")
-        found.append(ListedExchange(text, user.exchange_id, user.order))
+        exchanges.append(ListedExchange(text, user.exchange_id, user.order))
     if len(messages) % 2:
         report_violation("Same", f"half an exchange: {messages}")
-    return found
+    return exchanges
 
 
 @dataclass
@@ -91,8 +91,8 @@ def check_context(
     if recall.degraded:
         return listed
     outdated = [each for each, entry in zip(listed, entries, strict=True) if not entry.may_be_outdated(reader)]
-    if found := [each for each in outdated if each.text in expected.replaced_texts]:
-        report_violation("Replaced", f"{found} was replaced, and no layer is degraded")
+    if replaced := [each for each in outdated if each.text in expected.replaced_texts]:
+        report_violation("Replaced", f"{replaced} was replaced, and no layer is degraded")
     for entry in expected.required - set(entries):
         if entry.may_be_missing(reader):
             continue
@@ -105,7 +105,7 @@ def check_context(
 
 
 def check_stored(ledger: Ledger, rows: Iterable[MessageRow]) -> None:
-    """Check that L2's contents fulfil *Erased*, *Replaced* and *Idempotent*, guarantees that hold at any time."""
+    """Check that L2 fulfils *Erased*, *Replaced* and *Idempotent*. These guarantees hold at any time."""
     seen: dict[tuple[Entry, int], str] = {}
     for row in rows:
         text = row.content[2:]
@@ -141,9 +141,10 @@ def check_same(world: World, threads: Sequence[str], rows: Sequence[MessageRow])
         stored = [row for row in rows if row.thread_id == thread]
         entries = world.client.lrange(f"thread:{thread}:messages", 0, -1)
         fields = [orjson.loads(entry) for entry in entries]
-        own = [each for each in fields if each["role"] != "system"]
+        own_fields = [each for each in fields if each["role"] != "system"]
         cached = [
-            (each["exchange_id"], each["order"], each["role"], each["content"], each["created_at"]) for each in own
+            (each["exchange_id"], each["order"], each["role"], each["content"], each["created_at"])
+            for each in own_fields
         ]
         window = [(row.exchange_id, row.order, row.role, row.content, row.created_at) for row in stored]
         is_sealed = bool(fields) and fields[0].get("first") == generation

@@ -145,8 +145,8 @@ class Ledger:
         self, entries: Iterable[Entry], threads: Iterable[str], *, is_complete: bool, concurrent: Entry | None
     ) -> None:
         """Record a deletion of threads. The exchange `concurrent` is stored during the deletion."""
-        wanted = set(threads)
+        thread_ids = set(threads)
         for entry in entries:
-            if entry.thread not in wanted or entry.outcome == "erased" or entry.may_survive_deletion:
+            if entry.thread not in thread_ids or entry.outcome == "erased" or entry.may_survive_deletion:
                 continue
             entry.outcome = "erased" if is_complete and entry is not concurrent else "unsure"

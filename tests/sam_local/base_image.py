@@ -89,8 +89,8 @@ def _libraries(programs: Iterable[Path]) -> list[Path]:
     libraries = set(system_libraries)
     for program in [*programs, *system_libraries]:
         # `ldd` fails for a static program, which has no libraries. This is not an error.
-        loaded = subprocess.run(["ldd", program], check=False, capture_output=True, text=True).stdout
-        libraries |= {Path(path) for path in re.findall(r"(/\S+) \(0x", loaded)}
+        output = subprocess.run(["ldd", program], check=False, capture_output=True, text=True).stdout
+        libraries |= {Path(path) for path in re.findall(r"(/\S+) \(0x", output)}
     return sorted(libraries)
 
 

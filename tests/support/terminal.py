@@ -58,16 +58,18 @@ def run_on_terminal(
         typed: Pairs of a text that the program prints, and of the keys to type after it.
     """
     controller, terminal = pty.openpty()
-    own = dict(environment)
+    variables = dict(environment)
     if columns is not None:
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         # COLUMNS and LINES would take precedence over the terminal's size.
-        own = {name: value for name, value in own.items() if name not in {"COLUMNS", "LINES"}}
+        variables = {name: value for name, value in variables.items() if name not in {"COLUMNS", "LINES"}}
     output: list[bytes] = []
     reader = threading.Thread(target=_read_all, args=(controller, output))
     reader.start()
     streams = {"stdin": terminal, "stdout": terminal, "stderr": terminal}
-    process = subprocess.Popen(command, env={"TERM": "xterm", **own}, cwd=directory, start_new_session=True, **streams)  # type: ignore[call-overload]
+    process = subprocess.Popen(
+        command, env={"TERM": "xterm", **variables}, cwd=directory, start_new_session=True, **streams
+    )  # type: ignore[call-overload]
     try:
         position = 0
         for text, keys in typed:

@@ -34,9 +34,9 @@ def _without_node(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_missing_ingredients_are_reported() -> None:
     """The build reports each missing ingredient once, with its effect and the fix."""
-    gathered = gather(_MISSING_PYTHON, environment={})
-    assert (gathered.python, gathered.page) == (None, False)
-    bytecode, no_page = gathered.warnings
+    ingredients = gather(_MISSING_PYTHON, environment={})
+    assert (ingredients.python, ingredients.page) == (None, False)
+    bytecode, no_page = ingredients.warnings
     assert f"Python {_MISSING_PYTHON} was not found" in bytecode
     assert OVERRIDE in bytecode
     assert "BYTECODE=off" in bytecode
@@ -54,10 +54,10 @@ def test_a_missing_required_ingredient_stops_the_build(switch: str, fix: str) ->
 def test_a_build_omits_an_ingredient_that_is_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """A build omits an ingredient that is switched off, even if the machine has the ingredient."""
     monkeypatch.setattr(page, "build", lambda: True)
-    gathered = gather(_INSTALLED_PYTHON, environment={})
-    assert (gathered.python_version, gathered.page, gathered.warnings) == (sys.version.split()[0], True, ())
-    gathered = gather(_INSTALLED_PYTHON, environment={"BYTECODE": "off", "PAGE": "off"})
-    assert (gathered.python, gathered.page, gathered.warnings) == (None, False, ())
+    ingredients = gather(_INSTALLED_PYTHON, environment={})
+    assert (ingredients.python_version, ingredients.page, ingredients.warnings) == (sys.version.split()[0], True, ())
+    ingredients = gather(_INSTALLED_PYTHON, environment={"BYTECODE": "off", "PAGE": "off"})
+    assert (ingredients.python, ingredients.page, ingredients.warnings) == (None, False, ())
 
 
 @pytest.mark.parametrize("switch", ["BYTECODE", "PAGE"])
@@ -70,8 +70,8 @@ def test_an_unknown_value_of_a_switch_is_refused(switch: str) -> None:
 def test_an_artifact_lists_its_ingredients(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record lists the artifact's ingredients. Only the agent function's record has the page."""
     monkeypatch.setattr(page, "build", lambda: True)
-    gathered = gather(_INSTALLED_PYTHON, environment={})
-    record = json.loads(gathered.record("agent", "arm64", _INSTALLED_PYTHON))
+    ingredients = gather(_INSTALLED_PYTHON, environment={})
+    record = json.loads(ingredients.record("agent", "arm64", _INSTALLED_PYTHON))
     assert record == {
         "function": "agent",
         "architecture": "arm64",
@@ -79,7 +79,7 @@ def test_an_artifact_lists_its_ingredients(monkeypatch: pytest.MonkeyPatch) -> N
         "bytecode": sys.version.split()[0],
         "page": True,
     }
-    assert "page" not in json.loads(gathered.record("sync", "arm64", _INSTALLED_PYTHON))
+    assert "page" not in json.loads(ingredients.record("sync", "arm64", _INSTALLED_PYTHON))
 
 
 def test_the_stamp_depends_on_the_ingredients(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,9 +145,9 @@ def test_warnings_go_to_standard_output(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A warning goes to standard output, because `sam build` shows standard error only if a build fails."""
-    gathered = gather(_MISSING_PYTHON, environment={"PAGE": "off"})
-    monkeypatch.setattr(command, "build", lambda *_: gathered)
+    ingredients = gather(_MISSING_PYTHON, environment={"PAGE": "off"})
+    monkeypatch.setattr(command, "build", lambda *_: ingredients)
     assert command.main(["agent", "--to", str(tmp_path)]) == 0
-    printed = capsys.readouterr()
-    assert "Warning: the agent artifact. No bytecode." in printed.out
-    assert printed.err == ""
+    output = capsys.readouterr()
+    assert "Warning: the agent artifact. No bytecode." in output.out
+    assert output.err == ""

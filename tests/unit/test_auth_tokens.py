@@ -88,9 +88,11 @@ def _token_with_another_body(issuer: Issuer) -> str:
 
 
 def _token_with_its_own_key_in_the_header(issuer: Issuer) -> str:
-    own = new_key()
-    public = public_jwk("one", own)
-    return issuer.token(key=own, headers={"jwk": public, "jku": "http://127.0.0.1:9/keys", "x5u": "http://127.0.0.1:9"})
+    own_key = new_key()
+    public = public_jwk("one", own_key)
+    return issuer.token(
+        key=own_key, headers={"jwk": public, "jku": "http://127.0.0.1:9/keys", "x5u": "http://127.0.0.1:9"}
+    )
 
 
 def _now() -> int:

@@ -133,8 +133,8 @@ def test_the_default_user_is_the_tokens_user(guarded_api: Api, issuer: Issuer) -
     appended = guarded_api.queue.take()
     assert [each.user_id for each in appended] == ["ana"]
     guarded_api.archive.store(appended)
-    listed = guarded_api.ask("GET", "/threads", headers=ana).json()
-    assert [item["thread_id"] for item in listed["items"]] == ["t"]
+    thread_list = guarded_api.ask("GET", "/threads", headers=ana).json()
+    assert [item["thread_id"] for item in thread_list["items"]] == ["t"]
     assert guarded_api.ask("GET", "/threads", headers=bearer(issuer.token("bob"))).json()["items"] == []
 
 
@@ -202,9 +202,9 @@ def test_the_openapi_description_lists_guarded_routes(guarded_api: Api, api: Api
 
     If authentication is off, the description lists no such routes.
     """
-    described = guarded_api.ask("GET", "/openapi.json").json()
-    assert described["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
-    for path, operations in described["paths"].items():
+    description = guarded_api.ask("GET", "/openapi.json").json()
+    assert description["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+    for path, operations in description["paths"].items():
         for operation in operations.values():
             if path == "/health":
                 assert "security" not in operation

@@ -177,17 +177,17 @@ def test_exchanges_of_one_millisecond_keep_their_order() -> None:
 
 def test_an_import_has_the_ids_of_the_export(tmp_path: Path) -> None:
     """Exported messages keep their exchange's id. If it is a UUIDv7, the import's time gets its millisecond."""
-    known = UUID(int=(int(datetime(2024, 5, 1, 10, tzinfo=UTC).timestamp() * 1000) + 7) << 80 | 7 << 76 | 1 << 63)
-    fields: dict[str, Any] = {"exchange_id": str(known), "metadata": {"a": 1}}
+    known_id = UUID(int=(int(datetime(2024, 5, 1, 10, tzinfo=UTC).timestamp() * 1000) + 7) << 80 | 7 << 76 | 1 << 63)
+    fields: dict[str, Any] = {"exchange_id": str(known_id), "metadata": {"a": 1}}
     lines = [
         {"kind": "preferences", "user_id": "ada", "preferences": {"tone": "brief"}},
         {"kind": "thread", "thread_id": "t", "user_id": "ada", "document_ids": ["d"], "title": "x"},
         {"kind": "message", **_message("user", "q", **fields)},
-        {"kind": "message", **_message("assistant", "", exchange_id=str(known))},
+        {"kind": "message", **_message("assistant", "", exchange_id=str(known_id))},
         {"kind": "message", **_message("user", "lone", exchange_id=str(UUID(int=1)))},
     ]
     _, _, first, second = _parts(_write(tmp_path, *lines))
-    assert (first.exchange_id, second.exchange_id) == (known, UUID(int=1))
+    assert (first.exchange_id, second.exchange_id) == (known_id, UUID(int=1))
     assert first.created_at == datetime(2024, 5, 1, 10, 0, 0, 7000, UTC)
     assert (first.exchange.user_id, first.exchange.metadata) == ("ada", {"a": 1})
     assert _texts([first, second]) == [("q", ""), ("lone", "")]
@@ -328,8 +328,8 @@ def test_a_preview_stores_nothing(api: FakeApi, tmp_path: Path) -> None:
     assert "Repeat with --yes to do it." in result.stdout
     assert "from 2024-05-01T10:00:00.000Z to 2024-05-01T10:00:00.000Z" in result.stdout
     answer = json.loads(_import(file, "--json").stdout)
-    counted = {name: answer[name] for name in ("preview", "threads", "users", "exchanges", "incomplete", "stored")}
-    assert counted == {"preview": True, "threads": 1, "users": 1, "exchanges": 2, "incomplete": 1, "stored": 0}
+    counts = {name: answer[name] for name in ("preview", "threads", "users", "exchanges", "incomplete", "stored")}
+    assert counts == {"preview": True, "threads": 1, "users": 1, "exchanges": 2, "incomplete": 1, "stored": 0}
 
 
 def test_exchanges_are_stored_with_their_dates(api: FakeApi, tmp_path: Path) -> None:

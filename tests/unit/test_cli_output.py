@@ -158,10 +158,10 @@ def test_the_description_of_a_dead_letter_has_no_texts() -> None:
     stored = exchange("secret", "thread", "user")
     now = datetime.now(UTC)
     dead_letter = QueuedMessage("m", stored.to_wire(), now - timedelta(seconds=5), 3, True, {"reason": "not_json"})
-    described = describe(dead_letter, now)
-    assert "secret" not in str(described)
-    assert (described["thread_id"], described["user_id"]) == ("thread", "user")
-    assert (described["age_seconds"], described["receive_count"], described["reason"]) == (5.0, 3, "not_json")
+    description = describe(dead_letter, now)
+    assert "secret" not in str(description)
+    assert (description["thread_id"], description["user_id"]) == ("thread", "user")
+    assert (description["age_seconds"], description["receive_count"], description["reason"]) == (5.0, 3, "not_json")
     assert matches_id(dead_letter, str(stored.exchange_id))
     assert matches_id(dead_letter, "m")
     assert not matches_id(dead_letter, "n")
@@ -170,8 +170,8 @@ def test_the_description_of_a_dead_letter_has_no_texts() -> None:
 @pytest.mark.parametrize("body", ["", "[1]", "null", '{"thread_id": 1}', '{"thread_id": "a\\u001b"}', "[" * 100_000])
 def test_a_malformed_dead_letter_is_described_without_ids(body: str) -> None:
     """The description of a malformed dead letter has only data of the queue, and no ids of the body."""
-    described = describe(QueuedMessage("m", body, None, 0, is_visible=True), datetime.now(UTC))
-    assert (described["thread_id"], described["exchange_id"], described["sent_at"]) == (None, None, None)
+    description = describe(QueuedMessage("m", body, None, 0, is_visible=True), datetime.now(UTC))
+    assert (description["thread_id"], description["exchange_id"], description["sent_at"]) == (None, None, None)
 
 
 def _commands(command: Any = None, words: tuple[str, ...] = ()) -> list[tuple[str, ...]]:

@@ -117,7 +117,7 @@ def test_the_command_computes_the_sizes_of_a_load(capsys: pytest.CaptureFixture[
     """For a load of the table, the command prints the table's sizes. For other threads, it prints other sizes."""
     load = ["--turns-per-second", "20", "--ttl-hours", "6"]
     main(load)
-    printed = capsys.readouterr().out
+    output = capsys.readouterr().out
     row = next(
         line
         for line in sizing(printed_figures((_ROOT / "docs" / "cost.md").read_text()), _ASSUMPTIONS).splitlines()
@@ -125,7 +125,7 @@ def test_the_command_computes_the_sizes_of_a_load(capsys: pytest.CaptureFixture[
     )
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     node, _, memory = cells[3].partition(" (")
-    assert printed.startswith(f"CacheNodeType={node}: 43,200 threads with {memory.removesuffix(')')}\n")
-    assert printed.endswith(f"ACU: {cells[5]}\nApiRateLimit={cells[1]}\n")
+    assert output.startswith(f"CacheNodeType={node}: 43,200 threads with {memory.removesuffix(')')}\n")
+    assert output.endswith(f"ACU: {cells[5]}\nApiRateLimit={cells[1]}\n")
     main([*load, "--turns-per-thread", "1", "--bytes-per-thread", "1e9"])
     assert capsys.readouterr().out.startswith("CacheNodeType=none: 432,000 threads with ")

@@ -66,22 +66,22 @@ def _slug(heading: str) -> str:
 def test_every_setting_is_documented_with_its_default() -> None:
     """The configuration page has exactly the settings that the code reads, with their defaults."""
     rows = _rows(_section("docs/configuration.md", "The functions"))
-    listed = {row[0].strip("`"): row[1] for row in rows if not row[0].startswith("`OTEL_")}
-    assert listed == _settings()
+    listed_settings = {row[0].strip("`"): row[1] for row in rows if not row[0].startswith("`OTEL_")}
+    assert listed_settings == _settings()
 
 
 def test_every_route_is_documented() -> None:
     """The page about the API lists exactly the application's routes."""
     app = create_app(cast("Operations", object()))
-    served = {
+    served_routes = {
         f"{method} {re.sub(r':path}', '}', route.path)}"
         for route in app.routes
         if isinstance(route, Route)
         for method in (route.methods or set()) - {"HEAD"}
     }
     rows = _rows(_section("docs/http-api.md", "Routes"))
-    listed = {route for row in rows for route in re.findall(r"`([A-Z]+ /[^`]*)`", row[0])}
-    assert listed == served
+    listed_routes = {route for row in rows for route in re.findall(r"`([A-Z]+ /[^`]*)`", row[0])}
+    assert listed_routes == served_routes
 
 
 def test_every_make_target_in_the_documents_exists() -> None:
@@ -97,8 +97,8 @@ def test_every_public_make_target_is_documented() -> None:
     """The page for contributors lists exactly the targets of `make help`."""
     documented = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
     rows = _rows(_section("CONTRIBUTING.md", "Commands"))
-    listed = {target for row in rows for target in re.findall(r"`make ([a-z-]+)", row[0])}
-    assert listed == documented
+    listed_targets = {target for row in rows for target in re.findall(r"`make ([a-z-]+)", row[0])}
+    assert listed_targets == documented
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -127,8 +127,8 @@ def test_files_in_the_map_exist() -> None:
 def test_all_sample_events_are_documented() -> None:
     """The table of events lists exactly the existing files."""
     rows = _rows(_section("docs/local.md", "Direct invocation"))
-    listed = set(re.findall(r"`([a-z-]+\.json)`", "\n".join(" ".join(row) for row in rows)))
-    assert listed == {path.name for path in (ROOT / "tests" / "events").glob("*.json")}
+    listed_files = set(re.findall(r"`([a-z-]+\.json)`", "\n".join(" ".join(row) for row in rows)))
+    assert listed_files == {path.name for path in (ROOT / "tests" / "events").glob("*.json")}
 
 
 def test_every_operator_command_is_documented() -> None:

@@ -98,8 +98,8 @@ def test_every_route_and_schema_is_in_the_api_reference() -> None:
 
 def test_the_command_reference_is_up_to_date() -> None:
     """`make docs` would not change the command reference."""
-    written = command_reference.FILE.read_text()
-    assert written == command_reference.reference(), "docs/commands.md does not match the commands: run `make docs`"
+    reference = command_reference.FILE.read_text()
+    assert reference == command_reference.reference(), "docs/commands.md does not match the commands: run `make docs`"
 
 
 def test_every_example_in_a_commands_help_is_valid() -> None:
@@ -163,10 +163,10 @@ def _names(node: ast.expr) -> set[str]:
 def test_every_metric_is_in_the_operating_guide() -> None:
     """The operating guide's table has exactly the metrics that the functions write."""
     files = ("agent/metrics.py", "agent/http/auth_keys.py", "derive/handler.py", "sync/handler.py")
-    written = set().union(*(_metrics(f"functions/{file}") for file in files))
-    assert len(written) > 15
-    listed = _first_cells(_page("operating.md"), "Metrics")
-    assert {name for name in listed if name[0].isupper()} == written
+    written_metrics = set().union(*(_metrics(f"functions/{file}") for file in files))
+    assert len(written_metrics) > 15
+    listed_metrics = _first_cells(_page("operating.md"), "Metrics")
+    assert {name for name in listed_metrics if name[0].isupper()} == written_metrics
 
 
 class _Template(yaml.SafeLoader):

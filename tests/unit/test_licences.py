@@ -43,10 +43,10 @@ def test_each_manifest_names_the_licence() -> None:
 def test_every_runtime_dependency_has_a_compatible_licence(capsys: pytest.CaptureFixture[str]) -> None:
     """The check passes. It includes the drivers, the command line's packages and the page's bundle."""
     policy = tomllib.loads(licences.POLICY.read_text())
-    found = licences.python_licences(policy) | licences.page_licences()
-    assert {"alembic", "psycopg", "redis", "typer", "react-dom", "scheduler"} <= {*found}
+    licences_by_package = licences.python_licences(policy) | licences.page_licences()
+    assert {"alembic", "psycopg", "redis", "typer", "react-dom", "scheduler"} <= {*licences_by_package}
     assert licences.main() == 0
-    assert f"all {len(found)} runtime dependencies" in capsys.readouterr().out
+    assert f"all {len(licences_by_package)} runtime dependencies" in capsys.readouterr().out
 
 
 def test_the_notices_of_shipped_packages_are_repeated() -> None:

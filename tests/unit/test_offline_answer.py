@@ -101,8 +101,8 @@ def test_answers_of_other_agents_are_quoted_but_not_the_own_ones() -> None:
 
     The offline model does not quote its own answers, because they repeat messages.
     """
-    own = _answer("I like tea.")
-    messages = [("user", "Hi"), ("assistant", "Good day!\nMore."), ("user", "I like tea."), ("assistant", own)]
+    own_answer = _answer("I like tea.")
+    messages = [("user", "Hi"), ("assistant", "Good day!\nMore."), ("user", "I like tea."), ("assistant", own_answer)]
     assert remembered(_answer("And?", messages)) == ["Hi", "Good day!", "I like tea."]
 
 

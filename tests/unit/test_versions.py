@@ -36,14 +36,14 @@ def _npm_versions(name: str) -> list[str]:
 def test_every_version_is_the_same() -> None:
     """The packages, the API's description and the command line have the project's version."""
     description = json.loads((ROOT / "clients" / "react" / "openapi.json").read_text())
-    served = create_app(cast("Operations", object())).version
-    printed = CliRunner().invoke(app, ["--version"]).stdout
+    api_version = create_app(cast("Operations", object())).version
+    output = CliRunner().invoke(app, ["--version"]).stdout
     npm = {name: _npm_versions(f"clients/{name}") for name in ("page", "react")}
     assert npm == {"page": [VERSION] * 3, "react": [VERSION] * 3}
-    assert {shared.__version__, hybrid_memory_client.__version__, metadata.version("hybrid-memory"), served} == {
+    assert {shared.__version__, hybrid_memory_client.__version__, metadata.version("hybrid-memory"), api_version} == {
         VERSION
     }
-    assert (served, description["info"]["version"], printed) == (VERSION, VERSION, f"hybrid-memory {VERSION}\n")
+    assert (api_version, description["info"]["version"], output) == (VERSION, VERSION, f"hybrid-memory {VERSION}\n")
 
 
 def test_the_command_finds_every_copy_of_the_version() -> None:
@@ -59,9 +59,11 @@ def test_one_command_sets_the_version(tmp_path: Path) -> None:
     version.set_version("98.76.54", tmp_path)
     for name, (_, count) in version.COPIES.items():
         old, new = ((root / name).read_text() for root in (ROOT, tmp_path))
-        changed = [line for line, before in zip(new.splitlines(), old.splitlines(), strict=True) if line != before]
-        assert len(changed) == count, name
-        assert all("98.76.54" in line for line in changed)
+        changed_lines = [
+            line for line, before in zip(new.splitlines(), old.splitlines(), strict=True) if line != before
+        ]
+        assert len(changed_lines) == count, name
+        assert all("98.76.54" in line for line in changed_lines)
 
 
 @pytest.mark.parametrize("text", ["0.2", "v0.2.0", "0.2.0rc1", "0.2.0-rc.1", "0.02.0", "", "0.2.0\n"])
@@ -76,8 +78,8 @@ def test_requests_name_the_version() -> None:
     """The clients' requests have a User-Agent with the version. A caller's own HTTP client keeps its own User-Agent."""
     expected = f"hybrid-memory-client/{VERSION}"
     assert Connections(None, 1).current().headers["User-Agent"] == expected
-    own = httpx.Client(headers={"User-Agent": "own"})
-    assert Connections(own, 1).current().headers["User-Agent"] == "own"
+    own_client = httpx.Client(headers={"User-Agent": "own"})
+    assert Connections(own_client, 1).current().headers["User-Agent"] == "own"
 
     async def user_agent() -> str:
         connections = AsyncConnections(None, 1)

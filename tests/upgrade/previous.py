@@ -29,17 +29,17 @@ def write(commit: str) -> None:
         subprocess.CalledProcessError: The commit does not exist.
     """
     commit_id = _git("rev-parse", "--verify", f"{commit}^{{commit}}").decode().strip()
-    packed = io.BytesIO()
+    archive_bytes = io.BytesIO()
     with (
         tarfile.open(fileobj=io.BytesIO(_git("archive", "--format=tar", commit_id, *_PACKED_PATHS))) as source,
-        tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as target,
+        tarfile.open(fileobj=archive_bytes, mode="w", format=tarfile.USTAR_FORMAT) as target,
     ):
         for member in source.getmembers():
             if member.isfile() and not member.name.startswith(_EXCLUDED_PATHS):
                 packed_file = tarfile.TarInfo(member.name)
                 packed_file.size = member.size
                 target.addfile(packed_file, source.extractfile(member))
-    ARCHIVE.write_bytes(lzma.compress(packed.getvalue(), preset=9 | lzma.PRESET_EXTREME))
+    ARCHIVE.write_bytes(lzma.compress(archive_bytes.getvalue(), preset=9 | lzma.PRESET_EXTREME))
     COMMIT.write_text(f"{commit_id}\n")
 
 

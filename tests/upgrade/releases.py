@@ -155,8 +155,8 @@ class Sync(Function):
         """Drain the queue like the event source mapping."""
         while records := queues.receive():
             response = self.invoke({"Records": [{**each, "messageAttributes": {}} for each in records]})
-            failed = {each["itemIdentifier"] for each in response["batchItemFailures"]}
-            assert not failed, response
+            failed_ids = {each["itemIdentifier"] for each in response["batchItemFailures"]}
+            assert not failed_ids, response
             for record in records:
                 queues.client.delete_message(QueueUrl=queues.url, ReceiptHandle=record["receiptHandle"])
 

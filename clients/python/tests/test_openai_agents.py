@@ -133,9 +133,9 @@ def test_concurrent_retractions(async_client: AsyncMemoryClient, thread_id: str)
             added = [user(f"{number}") for number in range(6)]
             await HybridMemorySession(thread_id, client).add_items(added[:3])
             await HybridMemorySession(thread_id, client).add_items(added[3:])
-            popped = await asyncio.gather(*(HybridMemorySession(thread_id, client).pop_item() for _ in range(8)))
-            found = sorted((item for item in popped if item is not None), key=str)
-            assert found == sorted(added, key=str)
+            popped_items = await asyncio.gather(*(HybridMemorySession(thread_id, client).pop_item() for _ in range(8)))
+            distinct_items = sorted((item for item in popped_items if item is not None), key=str)
+            assert distinct_items == sorted(added, key=str)
             assert await HybridMemorySession(thread_id, client).get_items() == []
 
     asyncio.run(check())

@@ -87,9 +87,9 @@ def test_sessions_and_agents(repository: HybridSessionRepository, thread_id: str
     for agent_id in ("a", "b"):
         repository.create_agent(thread_id, SessionAgent(agent_id, {"of": agent_id}, {}))
     repository.update_agent(thread_id, SessionAgent("a", {"n": 2, "raw": b"\x00\xff"}, {"m": 1}))
-    found = repository.read_agent(thread_id, "a")
-    assert found is not None
-    assert (found.state, found.conversation_manager_state) == ({"n": 2, "raw": b"\x00\xff"}, {"m": 1})
+    agent_state = repository.read_agent(thread_id, "a")
+    assert agent_state is not None
+    assert (agent_state.state, agent_state.conversation_manager_state) == ({"n": 2, "raw": b"\x00\xff"}, {"m": 1})
     other = repository.read_agent(thread_id, "b")
     assert other is not None
     assert other.state == {"of": "b"}
@@ -130,9 +130,9 @@ def test_reading_a_long_session_needs_one_request(url: str, thread_id: str) -> N
             repository.create_agent(thread_id, SessionAgent("a", {"n": number}, {}))
         requests.clear()
         assert repository.read_session(thread_id) == session
-        found = repository.read_agent(thread_id, "a")
-        assert found is not None
-        assert found.state == {"n": 119}
+        agent_state = repository.read_agent(thread_id, "a")
+        assert agent_state is not None
+        assert agent_state.state == {"n": 119}
         assert len(requests) == 2
         # Exchanges of other programs do not belong to the session.
         client.invoked("My name is Ada.", "Hello, Ada.", thread_id=thread_id)

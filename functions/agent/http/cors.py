@@ -42,11 +42,14 @@ class _Cors(CORSMiddleware):
     def preflight_response(self, request_headers: Headers) -> Response:
         """Allow the requested headers that have valid names."""
         answer = super().preflight_response(request_headers)
-        requested = ",".join(request_headers.getlist("access-control-request-headers"))
-        names = [name for one in requested.split(",") if _TOKEN.fullmatch(name := one.strip())]
+        requested_headers = ",".join(request_headers.getlist("access-control-request-headers"))
+        names = [name for one in requested_headers.split(",") if _TOKEN.fullmatch(name := one.strip())]
         default_names = {name.lower() for name in _REQUEST_HEADERS}
-        allowed = [*_REQUEST_HEADERS, *dict.fromkeys(name for name in names if name.lower() not in default_names)]
-        answer.headers["Access-Control-Allow-Headers"] = ", ".join(allowed)
+        allowed_headers = [
+            *_REQUEST_HEADERS,
+            *dict.fromkeys(name for name in names if name.lower() not in default_names),
+        ]
+        answer.headers["Access-Control-Allow-Headers"] = ", ".join(allowed_headers)
         return answer if answer.status_code < HTTPStatus.BAD_REQUEST else _as_problem(answer)
 
     @staticmethod

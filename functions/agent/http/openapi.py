@@ -66,10 +66,10 @@ def add_description_routes(app: FastAPI, *, requires_tokens: bool) -> None:
 def _describe(app: FastAPI, *, requires_tokens: bool) -> dict[str, Any]:
     """Return the API's OpenAPI description. It marks the content type of problems and the routes that need a token."""
     routes = _routes_with_response_models(app)
-    described = get_openapi(
+    description = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=routes, servers=app.servers
     )
-    for path, operations in described["paths"].items():
+    for path, operations in description["paths"].items():
         for operation in operations.values():
             is_secured = requires_tokens and not is_open(path)
             problem = {CONTENT_TYPE: operation["responses"].pop("default")["content"]["application/json"]}
@@ -79,9 +79,9 @@ def _describe(app: FastAPI, *, requires_tokens: bool) -> dict[str, Any]:
                 operation["security"] = [{_SCHEME: []}]
                 operation["responses"]["401"]["headers"] = _CHALLENGE
     if requires_tokens:
-        schemes = described["components"].setdefault("securitySchemes", {})
+        schemes = description["components"].setdefault("securitySchemes", {})
         schemes[_SCHEME] = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
-    return described
+    return description
 
 
 def _routes_with_response_models(app: FastAPI) -> list[BaseRoute]:
@@ -91,10 +91,10 @@ def _routes_with_response_models(app: FastAPI) -> list[BaseRoute]:
     """
     from functions.agent.http.responses import RESPONSE_MODELS, ProblemAnswer  # noqa: PLC0415 - see above
 
-    described = FastAPI(responses={"default": {"model": ProblemAnswer}})
+    described_app = FastAPI(responses={"default": {"model": ProblemAnswer}})
     for route in app.routes:
         if isinstance(route, APIRoute) and route.include_in_schema:
-            described.add_api_route(
+            described_app.add_api_route(
                 route.path,
                 route.endpoint,
                 name=route.name,
@@ -103,7 +103,7 @@ def _routes_with_response_models(app: FastAPI) -> list[BaseRoute]:
                 status_code=route.status_code,
                 response_model=RESPONSE_MODELS.get(route.name),
             )
-    return described.routes
+    return described_app.routes
 
 
 def _problem_statuses(path: str, operation: dict[str, Any], *, is_secured: bool) -> set[str]:

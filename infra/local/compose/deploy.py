@@ -120,8 +120,8 @@ def deploy(stack: str, artifacts: Mapping[str, bytes], environment: Mapping[str,
     except WaiterError:
         _print_failures(cloudformation, stack)
         raise
-    described = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
-    return {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
+    description = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in description["Outputs"]}
 
 
 def _apply(cloudformation: "CloudFormationClient", request: Any) -> None:

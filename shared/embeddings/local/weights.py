@@ -33,11 +33,11 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
     Raises:
         OSError: The file cannot be read.
-        ValueError: It is no ONNX file.
+        ValueError: The file is not an ONNX file.
     """
     tensors: dict[str, Tensor] = {}
     with path.open("rb") as file:
-        # The tensors are views into the file: of the words' vectors, only those of used words come into memory.
+        # The tensors are views into the file. So only the vectors of words that are used come into memory.
         content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     for number, graph in _fields(content):
         if number == _MODEL_GRAPH and isinstance(graph, memoryview):
@@ -49,21 +49,21 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 def _read_tensor(message: memoryview) -> Iterator[tuple[str, Tensor]]:
     shape: list[int] = []
-    kind, name, content = 0, "", None
+    tensor_type, name, content = 0, "", None
     for number, value in _fields(message):
         if isinstance(value, int):
             if number == _TENSOR_DIMENSION:
                 shape.append(value)
             elif number == _TENSOR_TYPE:
-                kind = value
+                tensor_type = value
         elif number == _TENSOR_DIMENSION:  # all dimensions in one field
             shape += _varints(value)
         elif number == _TENSOR_NAME:
             name = bytes(value).decode()
         elif number == _TENSOR_BYTES:
             content = value
-    if content is not None and kind in _TYPES:
-        yield name, np.frombuffer(content, _TYPES[kind]).reshape(shape)
+    if content is not None and tensor_type in _TYPES:
+        yield name, np.frombuffer(content, _TYPES[tensor_type]).reshape(shape)
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:

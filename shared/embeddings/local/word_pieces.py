@@ -71,9 +71,9 @@ def tokenize(text: str) -> list[int]:
 
 def _split(word: str, ids: dict[str, int]) -> list[int]:
     """Return the ids of a word's longest pieces, from left to right; a word that has none is unknown as a whole."""
-    unknown = [ids["[UNK]"]]
+    unknown_ids = [ids["[UNK]"]]
     if len(word) > _MAX_WORD:
-        return unknown
+        return unknown_ids
     pieces: list[int] = []
     start = 0
     while start < len(word):
@@ -84,5 +84,5 @@ def _split(word: str, ids: dict[str, int]) -> list[int]:
                 start = end
                 break
         else:
-            return unknown
+            return unknown_ids
     return pieces

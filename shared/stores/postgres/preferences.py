@@ -38,12 +38,12 @@ def change_preferences(
     Raises:
         TooManyPreferences: The preferences would exceed a limit.
     """
-    removed = [key for key, value in changes.items() if value is None]
+    removed_keys = [key for key, value in changes.items() if value is None]
     set_pairs = [(key, value) for key, value in changes.items() if value is not None]
     lock_preferences(connection, user_id)
     connection.execute(
         "delete from user_preferences where user_id = %s and (key = any(%s) or (%s and not key = any(%s)))",
-        (user_id, removed, replace, [key for key, _ in set_pairs]),
+        (user_id, removed_keys, replace, [key for key, _ in set_pairs]),
     )
     connection.execute(
         "insert into user_preferences as p (user_id, key, value)"

@@ -202,8 +202,8 @@ class RedisConnection:
     def _exchange(self, connection: AbstractConnection, commands: Sequence[tuple[Any, Any]]) -> list[Any]:
         # `pack_command` of hiredis is faster than redis-py's packer, which reads each argument twice.
         split_commands = [arguments if " " not in arguments[0] else _split_name(arguments) for arguments, _ in commands]
-        packed = [b"".join(map(pack_command, split_commands))]
-        connection.send_packed_command(packed)  # type: ignore[no-untyped-call]
+        packed_commands = [b"".join(map(pack_command, split_commands))]
+        connection.send_packed_command(packed_commands)  # type: ignore[no-untyped-call]
         replies: list[Any] = []
         for arguments, options in commands:
             try:

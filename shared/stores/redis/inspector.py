@@ -52,7 +52,7 @@ class RedisInspector:
         """Count the entries of the outbox."""
         length, oldest = require(self._connection.call(lambda pipe: [pipe.llen(OUTBOX), pipe.lindex(OUTBOX, 0)]))
         try:
-            accepted = Exchange.from_wire(oldest).acceptance_time if oldest else None
+            accepted_at = Exchange.from_wire(oldest).acceptance_time if oldest else None
         except InvalidRecord:
-            accepted = None
-        return QueueCounts(length, oldest=accepted)
+            accepted_at = None
+        return QueueCounts(length, oldest=accepted_at)

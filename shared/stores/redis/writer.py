@@ -125,9 +125,15 @@ class ListWriter(CacheLink):
             queue_tombstone(pipe, tombstone_key(thread_id), window.cutoff)
         self._lists.queue_deleted(pipe, thread_id, window.deleted)
         # A Redis that was restored from an old copy may contain exchanges that were deleted after the copy was made.
-        removed = [*drained, *(each for each in undrained if window.has_deleted(each.exchange_id, each.acceptance))]
-        if removed:
-            pipe.hdel(undrained_key(thread_id), *(undrained_field(each.exchange_id, each.revision) for each in removed))
+        removed_exchanges = [
+            *drained,
+            *(each for each in undrained if window.has_deleted(each.exchange_id, each.acceptance)),
+        ]
+        if removed_exchanges:
+            pipe.hdel(
+                undrained_key(thread_id),
+                *(undrained_field(each.exchange_id, each.revision) for each in removed_exchanges),
+            )
 
     def recheck_thread(self, thread_id: str, window: Window, drained: Sequence[Exchange] = ()) -> None:
         """Merge L2's window into the list if the list exists, with the other effects of `refill`."""

@@ -98,12 +98,12 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _format_report(report: _Report) -> str:
-    missed = sum(not figure.is_met for figure in report.figures)
+    missed_goals = sum(not figure.is_met for figure in report.figures)
     taken = ", ".join(f"{part} {seconds:.0f} s" for part, seconds in report.seconds.items())
-    failed = "".join(f"\nThe part `{part}` failed: {error}" for part, error in report.failures.items())
+    failures = "".join(f"\nThe part `{part}` failed: {error}" for part, error in report.failures.items())
     return (
         f"{table(report.figures)}\n\nMedians of alternating calls, client and servers on one core ({taken})."
-        f" Goals not met: {missed}; see docs/speed.md.{failed}\n"
+        f" Goals not met: {missed_goals}; see docs/speed.md.{failures}\n"
     )
 
 

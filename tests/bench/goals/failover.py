@@ -66,8 +66,8 @@ def failover(system: BenchSystem) -> Iterator[Figure]:
         hot = _queries(memories) - hot
         first, queries = _read(pool, memories, names)
         second_read, queries_again = _read(pool, memories, some)
-    described = f"of {len(names):,} threads by {_PROCESSES} processes"
-    yield _figure(f"read {described}, after a failover", first, sealed)
+    description = f"of {len(names):,} threads by {_PROCESSES} processes"
+    yield _figure(f"read {description}, after a failover", first, sealed)
     yield _figure("read some of them again", second_read, sealed)
     per_thread = queries / len(names)
     maximum = Goal(_QUERIES, "x")
@@ -99,11 +99,11 @@ def _sealed(exchange: Exchange, generation: str) -> tuple[bytes, bytes]:
 
 def _read(pool: ThreadPoolExecutor, memories: Sequence[Memory], names: Sequence[str]) -> tuple[float, int]:
     """Read each thread once; return the microseconds of a read, and the number of queries."""
-    shuffled = random.sample(names, len(names))
+    shuffled_names = random.sample(names, len(names))
     before = _queries(memories)
 
     def read(index: int) -> None:
-        for name in shuffled[index::_PROCESSES]:
+        for name in shuffled_names[index::_PROCESSES]:
             recall = Turn(memories[index], name, None).recall()
             if len(recall.messages) != 2 or recall.degraded:
                 raise RuntimeError(f"{name} was read as {recall}")

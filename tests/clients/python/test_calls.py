@@ -393,12 +393,12 @@ def test_all_pages_of_threads_are_read(make_client: MakeClient) -> None:
 
 def test_a_degraded_page_is_an_error(make_client: MakeClient) -> None:
     """A degraded page raises an error unless the caller allows it."""
-    degraded = {"items": [message(1)], "next_cursor": None, "degraded": ["redis"]}
+    degraded_page = {"items": [message(1)], "next_cursor": None, "degraded": ["redis"]}
     with pytest.raises(HistoryDegraded) as caught:
-        make_client(success(degraded)).iter_messages("t")
+        make_client(success(degraded_page)).iter_messages("t")
     assert caught.value.degraded == ("redis",)
-    assert len(make_client(success(degraded)).iter_messages("t", allow_degraded=True)) == 1
-    assert make_client(success(degraded)).read_messages("t").degraded == ("redis",)
+    assert len(make_client(success(degraded_page)).iter_messages("t", allow_degraded=True)) == 1
+    assert make_client(success(degraded_page)).read_messages("t").degraded == ("redis",)
 
 
 def test_pages_report_their_degraded_layers(make_client: MakeClient) -> None:

@@ -140,9 +140,11 @@ def test_concurrent_retractions(callers: int) -> None:
     _journal(service).append([({"n": number}, ExchangeTexts(user="x")) for number in range(callers - 1)])
     journals = [_journal(service) for _ in range(callers)]
     with ThreadPoolExecutor(callers) as pool:
-        popped = list(pool.map(lambda journal: journal.retract(), journals))
-    assert sorted(str(item) for item in popped if item) == [str({"n": number}) for number in range(callers - 1)]
-    assert popped.count(None) == 1
+        retracted_items = list(pool.map(lambda journal: journal.retract(), journals))
+    assert sorted(str(item) for item in retracted_items if item) == [
+        str({"n": number}) for number in range(callers - 1)
+    ]
+    assert retracted_items.count(None) == 1
     assert _journal(service).read() == []
 
 

@@ -78,8 +78,8 @@ class Retries:
             self.failed += 1
             if self.failed >= self.policy.attempts_of(self.method):
                 return None
-        requested = error.retry_after if isinstance(error, ApiError) else None
-        seconds = self._backoff_delay() if requested is None else requested
+        requested_delay = error.retry_after if isinstance(error, ApiError) else None
+        seconds = self._backoff_delay() if requested_delay is None else requested_delay
         return seconds if self.clock() - self._started_at + seconds <= self.policy.most_seconds else None
 
     def _backoff_delay(self) -> float:
