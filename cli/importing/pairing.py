@@ -30,7 +30,7 @@ class _UnfinishedExchange:
     first: ImportedMessage
     texts: dict[str, str] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)
-    others: list[dict[str, str]] = field(default_factory=list)
+    other_messages: list[dict[str, str]] = field(default_factory=list)
     exchange_id: UUID | None = None
     user_id: str | None = None
     created_at: datetime | None = None
@@ -76,7 +76,7 @@ def _add(current: _UnfinishedExchange, message: ImportedMessage) -> None:
         current.created_at = current.created_at or message.created_at
     else:
         time = message.created_at.isoformat()
-        current.others.append({"role": message.role, "content": message.content, "created_at": time})
+        current.other_messages.append({"role": message.role, "content": message.content, "created_at": time})
 
 
 def _add_metadata(current: _UnfinishedExchange, message: ImportedMessage) -> None:
@@ -93,7 +93,7 @@ def _finished(current: _UnfinishedExchange) -> ImportedExchange | InvalidRecordE
     if current.created_at is None:
         reason = f"a message of the role {current.first.role} has no message of the user or the assistant after it"
         return InvalidRecordError(current.first.position, reason)
-    metadata = {**current.metadata, **({OTHERS_KEY: current.others} if current.others else {})}
+    metadata = {**current.metadata, **({OTHERS_KEY: current.other_messages} if current.other_messages else {})}
     return ImportedExchange(
         current.first.position,
         current.first.thread_id,

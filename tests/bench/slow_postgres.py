@@ -30,7 +30,7 @@ from shared.stores.postgres.connection import PostgresConnection
 from shared.stores.postgres.session import Limits
 from tests.support.exchanges import exchange
 
-_PERIOD: Final = 0.1
+_PERIOD_SECONDS: Final = 0.1
 _DRAINS: Final = 5
 _LIMITS: Final = Limits(4.0, 2.0, timeout_opens_circuit=False)
 _INVOCATION_SECONDS: Final = 8.0
@@ -66,9 +66,9 @@ def slowed(pid: int, part: int) -> Iterator[None]:
     def run() -> None:
         while not stop.is_set():
             signal_all(signal.SIGSTOP)
-            stop.wait(_PERIOD * (part - 1) / part)
+            stop.wait(_PERIOD_SECONDS * (part - 1) / part)
             signal_all(signal.SIGCONT)
-            stop.wait(_PERIOD / part)
+            stop.wait(_PERIOD_SECONDS / part)
 
     thread = threading.Thread(target=run, daemon=True)
     if part > 1:
@@ -82,7 +82,7 @@ def slowed(pid: int, part: int) -> Iterator[None]:
         signal_all(signal.SIGCONT)
 
 
-def measure(server: PostgresServer, url: str, part: int, *, seconds: float, batch: int) -> Rate:
+def measure(server: PostgresServer, url: str, part: int, *, seconds: float, batch_size: int) -> Rate:
     """Drain continuously for a number of seconds, with several concurrent invocations."""
     stored, postponed = [0] * _DRAINS, [0] * _DRAINS
     began = time.monotonic()
@@ -92,7 +92,9 @@ def measure(server: PostgresServer, url: str, part: int, *, seconds: float, batc
         store = BatchStore(PostgresArchive(connection))
         waiting: list[Exchange] = []
         while time.monotonic() < began + seconds:
-            batch_to_store = waiting or [exchange(number, f"t{worker}-{number % 100}", "u") for number in range(batch)]
+            batch_to_store = waiting or [
+                exchange(number, f"t{worker}-{number % 100}", "u") for number in range(batch_size)
+            ]
             result = store.store(batch_to_store, _INVOCATION_SECONDS)
             if result.refused:
                 raise AssertionError(f"a valid record was refused: {result.refused[:1]}")
@@ -121,7 +123,7 @@ def main(arguments: Sequence[str]) -> int:
         upgrade(server.url)
         rates = []
         for part in options.parts:
-            rates.append(measure(server, server.url, part, seconds=options.seconds, batch=options.batch))
+            rates.append(measure(server, server.url, part, seconds=options.seconds, batch_size=options.batch))
             share = rates[-1].per_second * part / (rates[0].per_second * rates[0].part)
             sys.stdout.write(
                 f"1/{part} of the time: {rates[-1].per_second:,.0f} exchanges/s, {share:.2f} of the full rate"

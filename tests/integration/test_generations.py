@@ -132,8 +132,7 @@ def test_one_process_seals_a_list_for_all(
     valkey.kill()
     valkey.start()
     assert [_source(process()) for _ in range(3)] == ["redis", "redis", "redis"]
-    (cached,) = [process().cache.read("t", None)]
-    assert cached.is_sealed
+    assert process().cache.read("t", None).is_sealed
 
 
 # - refused writes ---
@@ -250,15 +249,15 @@ def processes_behind_proxy(
     valkey: ValkeyServer, queue: InMemoryQueue, real_archive: Callable[..., PostgresArchive]
 ) -> Iterator[tuple[CountingProxy, Callable[[], Memory]]]:
     """Return a proxy to the first server, and a factory of processes that connect to this proxy."""
-    created: list[RedisConnection] = []
+    connections: list[RedisConnection] = []
     with CountingProxy(valkey.port) as proxy:
 
-        def make() -> Memory:
-            created.append(RedisConnection(RedisSettings(host="127.0.0.1", port=proxy.port)))
-            return Memory(RedisCache(created[-1], MemorySettings()), real_archive(), queue, MemorySettings())
+        def create_process() -> Memory:
+            connections.append(RedisConnection(RedisSettings(host="127.0.0.1", port=proxy.port)))
+            return Memory(RedisCache(connections[-1], MemorySettings()), real_archive(), queue, MemorySettings())
 
-        yield proxy, make
-        for connection in created:
+        yield proxy, create_process
+        for connection in connections:
             connection.close()
 
 
@@ -270,8 +269,8 @@ def test_no_exchange_is_missing_after_a_failover_to_a_lagging_replica(
     redis_client: redis.Redis,
 ) -> None:
     """A replica that lags becomes the primary. The old connection leads to a server that is now a replica."""
-    proxy, make = processes_behind_proxy
-    memory = make()
+    proxy, create_process = processes_behind_proxy
+    memory = create_process()
     with redis.Redis(host="127.0.0.1", port=second_valkey.port) as replica:
         _append(memory, 0)
         _drain(memory, queue)
@@ -287,7 +286,7 @@ def test_no_exchange_is_missing_after_a_failover_to_a_lagging_replica(
             assert _append(memory, 2) == ("queue", True)
             assert _load(memory) == (contents_of(0, 1, 2), ["queue"])
             _drain(memory, queue)
-            for reader in (memory, make()):
+            for reader in (memory, create_process()):
                 assert _load(reader) == (contents_of(0, 1, 2), [])
             assert replica.llen("thread:t:messages") == 6
         finally:
@@ -303,8 +302,8 @@ def test_a_reader_detects_that_its_server_was_demoted(
 ) -> None:
     """A process that only reads detects that its server was demoted, because its reads include a test write."""
     monkeypatch.setattr("shared.stores.redis.reader._PROBE_INTERVAL_SECONDS", 0.0)
-    proxy, make = processes_behind_proxy
-    reader, writer = make(), make()
+    proxy, create_process = processes_behind_proxy
+    reader, writer = create_process(), create_process()
     _append(writer, 0)
     _drain(writer, queue)
     assert _load(reader) == (contents_of(0), [])
@@ -377,7 +376,7 @@ def _acquire(keys: Idempotency, key: str) -> Any:
     return keys.acquire("ana", key, b"{}", ExchangeIds().new())
 
 
-def test_a_seal_of_the_last_generation_is_rejected(
+def test_a_seal_of_the_previous_generation_is_rejected(
     real_cache: Callable[..., RedisCache], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A failed call of one process starts a new generation. All processes then reject the previous seals."""
@@ -467,16 +466,16 @@ def lose_between_round_trips(
 
     Redis is emptied while its connections stay open, or it restarts with older data of the same generation.
     """
-    ask = ReadCommands.add_undrained
+    original = ReadCommands.add_undrained
 
-    def lose(questions: ReadCommands, thread_id: str) -> None:
-        monkeypatch.setattr(ReadCommands, "add_undrained", ask)
+    def lose(commands: ReadCommands, thread_id: str) -> None:
+        monkeypatch.setattr(ReadCommands, "add_undrained", original)
         if request.param == "emptied":
             redis_client.flushall()
         else:
             valkey.kill()
             valkey.start()
-        ask(questions, thread_id)
+        original(commands, thread_id)
 
     return lambda: monkeypatch.setattr(ReadCommands, "add_undrained", lose)
 

@@ -47,12 +47,12 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+def fixed_signature_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Set the clock of signatures to a fixed time."""
     monkeypatch.setattr("botocore.auth.get_current_datetime", lambda **_: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
 
 
-@pytest.mark.usefixtures("credentials", "frozen")
+@pytest.mark.usefixtures("credentials", "fixed_signature_time")
 def test_the_database_token_equals_botocores_token() -> None:
     """The token equals the token that botocore makes in the same second, byte for byte."""
     botocore_token = (
@@ -61,7 +61,7 @@ def test_the_database_token_equals_botocores_token() -> None:
     assert aws_tokens.database_token(_HOST, 5432, "memory") == botocore_token
 
 
-@pytest.mark.usefixtures("credentials", "frozen")
+@pytest.mark.usefixtures("credentials", "fixed_signature_time")
 def test_the_cache_token_is_a_presigned_request() -> None:
     """The token is a URL that is signed for the replication group and the user. It is valid for 15 minutes.
 
@@ -182,7 +182,7 @@ def test_each_connection_to_redis_uses_a_new_token(
 
 
 @pytest.mark.parametrize(
-    ("kind", "given", "sentence"),
+    ("settings_type", "variables", "message"),
     [
         (RedisSettings, {"REDIS__AUTH": "iam"}, "REDIS__AUTH .*REDIS__USERNAME, REDIS__CACHE_NAME and REDIS__TLS"),
         (DatabaseSettings, {"DATABASE__AUTH": "iam", "DATABASE__URL": "postgresql:///d"}, "DATABASE__AUTH .*a user in"),
@@ -190,13 +190,13 @@ def test_each_connection_to_redis_uses_a_new_token(
     ],
 )
 def test_a_missing_setting_of_iam_stops_the_start(
-    kind: type[RedisSettings | DatabaseSettings],
-    given: dict[str, str],
-    sentence: str,
+    settings_type: type[RedisSettings | DatabaseSettings],
+    variables: dict[str, str],
+    message: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A function refuses to start if a setting of IAM is missing. The error names the setting."""
-    for name, value in given.items():
+    for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(SettingsError, match=sentence):
-        load(kind)
+    with pytest.raises(SettingsError, match=message):
+        load(settings_type)

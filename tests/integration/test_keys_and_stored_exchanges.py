@@ -1,4 +1,4 @@
-"""Only Redis had an idempotency key. The exchange contains the key, so PostgreSQL has the key after the drain.
+"""Only Redis has an idempotency key. The exchange contains the key, so PostgreSQL also has the key after the drain.
 
 A lease is the time for which a request holds its key.
 """
@@ -34,7 +34,7 @@ from shared.stores.redis.cache import RedisCache
 from shared.stores.redis.idempotency import RedisKeys
 from shared.testing import InMemoryQueue
 
-AWAY = "postgresql://memory@127.0.0.1:1/memory"
+UNREACHABLE_URL = "postgresql://memory@127.0.0.1:1/memory"
 REQUEST = RunRequest(prompt="Hello", thread_id="t", user_id="ana")
 
 
@@ -95,7 +95,7 @@ def _run(process: Operations, request: RunRequest = REQUEST, key: str = "k") -> 
 
 def test_a_repeated_request_fails_until_the_drain_has_stored_a_lost_key(world: World) -> None:
     """Redis loses a key before the drain. Repeated requests fail until the drain has stored the key in PostgreSQL."""
-    first = _run(world.process(AWAY)).answer
+    first = _run(world.process(UNREACHABLE_URL)).answer
     assert first["memory"]["durability"] == "queue"
     world.redis.flushall()
     process = world.process()
@@ -105,7 +105,7 @@ def test_a_repeated_request_fails_until_the_drain_has_stored_a_lost_key(world: W
     assert len(world.queue.bodies) == 1
     world.drain()
     for _ in range(3):
-        # The failed requests released their keys, so each request is answered at once.
+        # The failed requests released their keys, so each request gets its answer without waiting.
         repeated = _run(process)
         assert repeated.is_replayed
         assert {**repeated.answer, "memory": first["memory"]} == first
@@ -117,7 +117,7 @@ def test_a_repeated_request_fails_until_the_drain_has_stored_a_lost_key(world: W
 
 def test_a_repeated_request_fails_while_redis_is_down_until_the_drain(world: World) -> None:
     """Redis is down, so its keys are unknown. A repeated request fails until the queue is drained."""
-    _run(world.process(AWAY))
+    _run(world.process(UNREACHABLE_URL))
     process = world.process()
     cast("RedisKeys", process._idempotency._stores[0])._connection.close()
     process._idempotency._stores = [
@@ -132,7 +132,7 @@ def test_a_repeated_request_fails_while_redis_is_down_until_the_drain(world: Wor
 
 def test_a_request_with_another_body_leaves_no_lease(world: World) -> None:
     """Redis has lost the key. PostgreSQL refuses another body, and this request leaves no lease in Redis."""
-    _run(world.process(AWAY))
+    _run(world.process(UNREACHABLE_URL))
     world.drain()
     world.redis.flushall()
     process = world.process()
@@ -143,22 +143,22 @@ def test_a_request_with_another_body_leaves_no_lease(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("what", "is_drained"),
+    ("deleted", "is_drained"),
     # `("exchange", False)` is left out: an exchange that no layer has cannot be deleted.
     [("thread", True), ("thread", False), ("user", True), ("user", False), ("exchange", True)],
 )
 def test_a_repeated_request_whose_exchange_was_deleted_returns_422(
-    world: World, what: str, *, is_drained: bool
+    world: World, deleted: str, *, is_drained: bool
 ) -> None:
     """A repeated request returns a 422, because its exchange was deleted. The stored response has no text of it."""
-    first = _run(world.process(AWAY)).answer
+    first = _run(world.process(UNREACHABLE_URL)).answer
     world.redis.flushall()
     if is_drained:
         world.drain()
     process = world.process()
-    if what == "thread":
+    if deleted == "thread":
         process.threads.delete("t") if is_drained else world.archive().forget_thread("t", UUID(first["exchange_id"]))
-    elif what == "user":
+    elif deleted == "user":
         process.users.forget("ana")
     else:
         process.exchanges.delete("t", UUID(first["exchange_id"]))
@@ -175,7 +175,7 @@ def test_a_repeated_request_whose_exchange_was_deleted_returns_422(
 
 def test_redis_that_refuses_writes_still_has_its_keys(world: World) -> None:
     """PostgreSQL does not have the key, and Redis refuses writes. Redis still replays the response."""
-    process = world.process(AWAY)
+    process = world.process(UNREACHABLE_URL)
     first = _run(process).answer
     world.redis.config_set("maxmemory", 1)
     try:
@@ -189,7 +189,7 @@ def test_redis_that_refuses_writes_still_has_its_keys(world: World) -> None:
 def test_a_repeated_request_fails_until_the_sweep_stores_its_exchange(world: World) -> None:
     """The outbox has the exchange, and Redis has lost its key. A repeated request fails until the sweep stores it."""
     world.queue.is_down = True
-    first = _run(world.process(AWAY)).answer
+    first = _run(world.process(UNREACHABLE_URL)).answer
     assert first["memory"]["durability"] == "redis"
     world.redis.delete(*world.redis.keys("idempotency:*"), "memory:epoch")
     world.queue.is_down = False
@@ -203,7 +203,7 @@ def test_a_repeated_request_fails_until_the_sweep_stores_its_exchange(world: Wor
 def test_a_lost_key_in_the_outbox_does_not_stop_other_keys(world: World) -> None:
     """The outbox has an exchange with a lost key. A request with another key is answered."""
     world.queue.is_down = True
-    first = _run(world.process(AWAY)).answer
+    first = _run(world.process(UNREACHABLE_URL)).answer
     world.redis.delete(*world.redis.keys("idempotency:*"), "memory:epoch")
     world.queue.is_down = False
     process = world.process()
@@ -229,14 +229,14 @@ def test_a_repeated_request_fails_if_its_response_is_in_no_reachable_layer(
         assert _run(broken).answer["memory"]["degraded"] == ["redis"]
     cache.read("t", "ana")
     with pytest.raises(StoreUnavailable):
-        _run(world.process(AWAY))
+        _run(world.process(UNREACHABLE_URL))
     assert _run(process).is_replayed
 
 
 def test_new_keys_run_after_an_eviction_that_postgresql_covers(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """PostgreSQL was up long enough to have all evicted keys. Requests with new keys run while messages are queued."""
     monkeypatch.setattr(PostgresArchive, "uptime_seconds", lambda _: 1e6)
-    _run(world.process(AWAY))
+    _run(world.process(UNREACHABLE_URL))
     long_ago = int(time.time()) - 200
     world.redis.hset("memory:epoch", mapping={"doubt": long_ago, "began": long_ago})
     evictions = world.redis.info("stats")["evicted_keys"]
@@ -245,7 +245,7 @@ def test_new_keys_run_after_an_eviction_that_postgresql_covers(world: World, mon
         world.redis.hset("memory:epoch", "evictions", evictions - 1)
         assert not _run(world.process(), key=key).is_replayed
         world.cache().record_loss(evictions=evictions)
-        assert not _run(world.process(), key=f"{key}, noted").is_replayed
+        assert not _run(world.process(), key=f"{key}, recorded").is_replayed
     world.redis.flushall()
     world.cache().read("other", None)
     world.cache().record_loss(evictions=evictions)
@@ -262,5 +262,5 @@ def test_a_repeated_request_gets_the_exchange_id_of_an_ended_process(
         first = _run(world.process()).answer
     # Simulate the end of the lease.
     world.redis.delete(*world.redis.keys("idempotency:*[0-9a-f][0-9a-f]"))
-    repeated = _run(world.process(AWAY)).answer
+    repeated = _run(world.process(UNREACHABLE_URL)).answer
     assert repeated["exchange_id"] == first["exchange_id"]

@@ -376,7 +376,7 @@ BREAKS: Final = (
         "shared/stores/redis/entries.py",
         '    return seal == ("first", generation) or ',
         '    return (seal is not None and seal[0] == "first") or ',
-        (f"{_GENERATIONS}::test_a_seal_of_the_last_generation_is_rejected",),
+        (f"{_GENERATIONS}::test_a_seal_of_the_previous_generation_is_rejected",),
     ),
     Break(
         "4 Whole",
