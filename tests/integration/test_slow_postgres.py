@@ -10,4 +10,4 @@ def test_the_drain_stores_exchanges_while_postgres_runs_an_eighth_of_the_time(
     postgres: PostgresServer, database_url: str
 ) -> None:
     """PostgreSQL runs an eighth of the time. The drain stores exchanges and refuses no valid exchange."""
-    assert measure(postgres, database_url, 8, seconds=3, batch=200).per_second > 0
+    assert measure(postgres, database_url, 8, seconds=3, batch_size=200).per_second > 0
