@@ -24,6 +24,7 @@ from functions.agent.http.auth_tokens import TokenVerifier
 from functions.agent.operations import Operations
 from infra.local.servers import PostgresServer, ValkeyServer
 from shared.errors import ThreadNotFound
+from shared.ids import ExchangeIds
 from shared.memory.backlog import Backlog
 from shared.memory.idempotency import Idempotency
 from shared.memory.inspection import Inspection
@@ -279,6 +280,61 @@ def test_an_operators_turn_belongs_to_the_threads_owner(
     stored = world.queue.take()
     assert private not in str([each for each in stored if each.thread_id == thread_id])
     assert {each.user_id for each in stored if each.thread_id == thread_id} == {"ana"}
+
+
+def _found(world: World, headers: dict[str, str], **fields: str) -> set[str]:
+    """Return the users' messages that a search for the secret finds."""
+    answer = world.app.ask("POST", "/search", {"query": f"{SECRET} question", **fields}, headers=headers)
+    assert answer.status_code == 200, answer.text
+    return {item["user_message"] for item in answer.json()["items"]}
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_a_search_finds_only_the_users_own_exchanges(
+    world: World, create_situation: Callable[[str], str], situation: str
+) -> None:
+    """A thread's id in the filter and an operator's token do not extend a search. Naming another user is a 403."""
+    assert world.say("bob", "bobs", f"{SECRET} of bob") == 202
+    thread_id = create_situation(situation)
+    ana, bob, operator = world.bearer("ana"), world.bearer("bob"), world.bearer("ops", scope=OPERATOR)
+    expected, bobs = {f"{SECRET} question"}, {f"{SECRET} of bob question"}
+    for headers, fields, found in (
+        (ana, {}, expected),
+        (ana, {"thread_id": thread_id}, expected),
+        (ana, {"thread_id": "bobs"}, set()),
+        (ana, {"exclude_thread_id": "bobs"}, expected),
+        (bob, {}, bobs),
+        (bob, {"thread_id": thread_id}, set()),
+        (operator, {}, set()),
+        (operator, {"thread_id": thread_id}, set()),
+        (operator, {"user_id": "ana"}, expected),
+        (operator, {"user_id": "bob", "thread_id": thread_id}, set()),
+    ):
+        assert _found(world, headers, **fields) == found, (fields, found)
+    body = {"query": SECRET, "user_id": "ana", "thread_id": thread_id}
+    assert world.app.ask("POST", "/search", body, headers=bob).status_code == 403
+
+
+@pytest.mark.parametrize("is_drained", [True, False], ids=["drained", "undrained"])
+def test_a_thread_that_gets_another_user_is_found_only_by_this_user(
+    world: World, redis_client: redis.Redis, *, is_drained: bool
+) -> None:
+    """A thread's first exchange is stored after another user's later one. Then the thread belongs to its first user."""
+    earlier_id = ExchangeIds().new(now=time.time() - 3600)
+    first = replace(exchange(1, "late", "ana", exchange_id=earlier_id), user_message=f"{SECRET} first")
+    later = replace(exchange(2, "late", "bob"), user_message=f"{SECRET} later")
+    world.memory.archive.store([later])
+    assert _found(world, world.bearer("bob")) == {f"{SECRET} later"}
+    if is_drained:
+        world.memory.archive.store([first])
+        redis_client.flushall()
+        assert _found(world, world.bearer("ana")) == {f"{SECRET} question", f"{SECRET} first", f"{SECRET} later"}
+        assert _found(world, world.bearer("bob")) == set()
+    else:
+        # PostgreSQL does not know yet that the thread belongs to Ana.
+        world.memory.cache.append(first, is_drained=False)
+        assert _found(world, world.bearer("ana")) == {f"{SECRET} question"}
+        assert _found(world, world.bearer("bob")) == {f"{SECRET} later"}
 
 
 @pytest.mark.parametrize("down", ["redis", "postgres", "both"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from shared.memory.turn import Turn
 from shared.models import ExchangeTexts
 from shared.stores.search import SearchScope
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
+from tests.support.api import Api
 from tests.support.exchanges import said
 from tests.support.searches import item
 
@@ -154,6 +156,16 @@ def test_highlights_are_the_matching_words(process: Memory, archive: InMemoryArc
     (found,) = _search(process, "pizza \u5bff\u53f8\u304c").items
     marked = [(each.field, getattr(found.exchange, each.field)[each.start : each.end]) for each in found.highlights]
     assert marked == [("user_message", "PIZZAS"), ("assistant_message", "\u5bff\u53f8\u304c")]
+
+
+@pytest.mark.parametrize("text", ["a\x00b", "\ud800", "a\udc00b"])
+@pytest.mark.parametrize("field", ["query", "user_id", "thread_id", "exclude_thread_id"])
+def test_characters_that_no_layer_can_store_are_refused(api: Api, field: str, text: str) -> None:
+    """NUL and lone surrogates are refused with a 422 that names the field."""
+    body = {"user_id": "ana", "query": "cat"} | {field: text}
+    answer = api.ask("POST", "/search", content=json.dumps(body).encode())
+    assert answer.status_code == 422
+    assert field in answer.text
 
 
 # --- related exchanges in a context ---
