@@ -142,10 +142,10 @@ def test_a_stop_ends_all_processes_and_keeps_the_data(tmp_path: Path) -> None:
             connection.execute("create table survivor ()")
         with redis.Redis.from_url(stack.info["redis_url"]) as client:
             client.set("key", "value")
-        family = psutil.Process(stack.pid).children(recursive=True)
+        processes = psutil.Process(stack.pid).children(recursive=True)
         addresses = {name: stack.info[name] for name in ("api_url", "database_url", "redis_url")}
     assert not (tmp_path / "state" / "stack.json").exists()
-    assert not [member for member in family if member.is_running() and member.status() != psutil.STATUS_ZOMBIE]
+    assert not [member for member in processes if member.is_running() and member.status() != psutil.STATUS_ZOMBIE]
     with stack:
         assert {name: stack.info[name] for name in addresses} == addresses
         with psycopg.connect(stack.info["database_url"]) as connection:

@@ -81,7 +81,7 @@ def sync(load: Import) -> Function:
     return Function(load("functions.sync.handler"))
 
 
-_KEPT = {"thread_id": "conv 1", "user_id": "ana", "user_message": "q", "assistant_message": "a"}
+_INVOKED = {"thread_id": "conv 1", "user_id": "ana", "user_message": "q", "assistant_message": "a"}
 _PREFLIGHT = {"Origin": "http://localhost:3000", "Access-Control-Request-Method": "POST"}
 
 
@@ -90,7 +90,7 @@ _PREFLIGHT = {"Origin": "http://localhost:3000", "Access-Control-Request-Method"
     [
         ("POST", "/run", {"prompt": "q", "thread_id": "conv 1"}, {}, 200, "/run"),
         ("POST", "/invoking", {"thread_id": "conv 1"}, {}, 200, "/invoking"),
-        ("POST", "/invoked", _KEPT, {}, 202, "/invoked"),
+        ("POST", "/invoked", _INVOKED, {}, 202, "/invoked"),
         ("DELETE", "/users/ana/preferences", None, {}, 204, "/users/{user_id}/preferences"),
         ("GET", "/", None, {}, 200, "/"),
         ("GET", "/health", None, {}, 200, "/health"),
@@ -163,7 +163,7 @@ def test_an_invocation_that_raises_has_one_log_line_with_both_ids(agent: Functio
 def test_a_clients_id_is_ignored(agent: Function, queues: Queues, hostile: str) -> None:
     """A client's header does not set the id. Its text is in no log line, header or message."""
     sent_headers = dict.fromkeys(["X-Request-Id", "X-Amzn-Trace-Id", "x-amzn-requestid", "X-Correlation-Id"], hostile)
-    named, answer = agent.ask("POST", "/invoked", _KEPT, headers=sent_headers)
+    named, answer = agent.ask("POST", "/invoked", _INVOKED, headers=sent_headers)
     assert (answer["statusCode"], answer["headers"]["x-request-id"]) == (202, named)
     assert {line["correlation_id"] for line in agent.lines()} == {named}
     (record,) = queues.receive()
@@ -173,7 +173,7 @@ def test_a_clients_id_is_ignored(agent: Function, queues: Queues, hostile: str) 
 @pytest.mark.parametrize("hostile", [*_UNUSUAL_IDS[:4], "", None, 7, ["r"]])
 def test_an_invalid_gateway_id_is_replaced(agent: Function, queues: Queues, hostile: object) -> None:
     """A caller of the function may send any gateway id. Lambda's id replaces an invalid gateway id."""
-    named, answer = agent.invoke(_event(hostile, "POST", "/invoked", _KEPT))
+    named, answer = agent.invoke(_event(hostile, "POST", "/invoked", _INVOKED))
     assert answer["statusCode"] == 202
     assert {line["correlation_id"] for line in agent.lines()} == {named}
     (record,) = queues.receive()
@@ -183,7 +183,7 @@ def test_an_invalid_gateway_id_is_replaced(agent: Function, queues: Queues, host
 @pytest.mark.parametrize(
     ("event", "route", "status"),
     [
-        ({"action": "invoked", **_KEPT}, "invoked", 200),
+        ({"action": "invoked", **_INVOKED}, "invoked", 200),
         ({"action": "run", "prompt": ""}, "run", 422),
         ({"action": "conv"}, None, 422),
         ({"action": ["conv"]}, None, 422),
@@ -204,7 +204,7 @@ def test_a_direct_invocation_has_lambdas_request_id(
 
 def test_the_drain_logs_the_id_of_a_direct_invocation(agent: Function, sync: Function, queues: Queues) -> None:
     """The drain logs the id of a direct invocation as it logs the id of an HTTP request."""
-    named, _ = agent.invoke({"action": "invoked", **_KEPT})
+    named, _ = agent.invoke({"action": "invoked", **_INVOKED})
     sync.invoke({"Records": queues.receive()})
     (line,) = sync.lines()
     assert line["correlation_ids"] == [named]
@@ -212,7 +212,7 @@ def test_the_drain_logs_the_id_of_a_direct_invocation(agent: Function, sync: Fun
 
 def test_each_request_of_a_process_has_its_own_id(agent: Function, sync: Function, queues: Queues) -> None:
     """Each request has its own id, in both functions. Log lines between requests have no id."""
-    ids = [agent.ask("POST", "/invoked", {**_KEPT, "thread_id": f"t{number}"})[0] for number in range(3)]
+    ids = [agent.ask("POST", "/invoked", {**_INVOKED, "thread_id": f"t{number}"})[0] for number in range(3)]
     refused, _ = agent.ask("POST", "/invoked", {})
     assert [line["correlation_id"] for line in agent.lines()] == [*ids, refused]
     sync.invoke({"Records": queues.receive()})
@@ -232,7 +232,7 @@ def test_a_record_without_an_id_is_stored(sync: Function, queues: Queues) -> Non
 
 def test_a_dead_letter_keeps_its_id_after_a_redrive(agent: Function, sync: Function, queues: Queues) -> None:
     """A dead letter keeps its record's id. The record also has this id after a redrive."""
-    named, _ = agent.ask("POST", "/invoked", _KEPT)
+    named, _ = agent.ask("POST", "/invoked", _INVOKED)
     (record,) = queues.receive()
     sync.invoke({"Records": [{**record, "body": "no json"}]})
     given_up, drained = sync.lines()
@@ -257,7 +257,7 @@ def test_the_sweep_logs_the_id_of_an_exchange_in_the_outbox(
     """The sweep stores an exchange of the outbox and logs its request's id."""
     sqs.stop()
     postgres.kill()
-    named, answer = agent.ask("POST", "/invoked", _KEPT)
+    named, answer = agent.ask("POST", "/invoked", _INVOKED)
     assert json.loads(answer["body"])["durability"] == "redis"
     assert named in {line["correlation_id"] for line in agent.lines() if line["message"] == "request"}
     postgres.start()
@@ -269,7 +269,7 @@ def test_each_attempt_of_the_drain_logs_the_ids(
     agent: Function, sync: Function, queues: Queues, postgres: PostgresServer
 ) -> None:
     """PostgreSQL is down. Each attempt of the drain logs the ids of the records that wait."""
-    named, _ = agent.ask("POST", "/invoked", _KEPT)
+    named, _ = agent.ask("POST", "/invoked", _INVOKED)
     records = queues.receive()
     postgres.kill()
     _, answer = sync.invoke({"Records": records})

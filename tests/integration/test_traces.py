@@ -28,7 +28,7 @@ Import = Callable[[str], ModuleType]
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE}-{PARENT}-01"
-_KEPT = {"thread_id": "conv-1", "user_id": "ana", "user_message": "secret-q", "assistant_message": "secret-a"}
+_INVOKED = {"thread_id": "conv-1", "user_id": "ana", "user_message": "secret-q", "assistant_message": "secret-a"}
 SERVER, CLIENT, PRODUCER, CONSUMER = 2, 3, 4, 5
 
 
@@ -77,7 +77,7 @@ def test_a_trace_leads_from_the_caller_to_the_drain(
     agent: ModuleType, load: Import, collector: Collector, queues: Queues, database: psycopg.Connection
 ) -> None:
     """A request and its SQS message belong to the caller's trace. The batch has its own trace and a link to them."""
-    answer = agent.handler(_event("POST", "/invoked", _KEPT, {"traceparent": TRACEPARENT}), _context())
+    answer = agent.handler(_event("POST", "/invoked", _INVOKED, {"traceparent": TRACEPARENT}), _context())
     assert answer["statusCode"] == 202
     request = _only_span(collector, "POST /invoked")
     assert (request.kind, request.trace_id, request.parent_id) == (SERVER, TRACE, PARENT)
@@ -113,11 +113,11 @@ def test_a_trace_leads_from_the_caller_to_the_drain(
 
 def test_spans_have_no_user_data(agent: ModuleType, load: Import, collector: Collector, queues: Queues) -> None:
     """Spans of successful and failed requests contain no ids of users or threads and no texts."""
-    agent.handler(_event("POST", "/invoked", _KEPT), _context())
+    agent.handler(_event("POST", "/invoked", _INVOKED), _context())
     agent.handler(_event("POST", "/run", {"prompt": "secret-p", "thread_id": "conv-1", "user_id": "ana"}), _context())
     for method, path in [("GET", "/threads/conv-1"), ("GET", "/conv-1"), ("DELETE", "/users/ana"), ("X-ANA", "/run")]:
         agent.handler(_event(method, path), _context())
-    agent.handler({"action": "invoked", **_KEPT}, _context())
+    agent.handler({"action": "invoked", **_INVOKED}, _context())
     agent.handler({"action": "conv-1"}, _context())
     poison = {"messageId": "conv-1", "receiptHandle": "conv-1", "body": "secret"}
     load("functions.sync.handler").handler({"Records": [*queues.receive(), poison]}, _context())
@@ -145,7 +145,7 @@ def test_a_direct_invocation_continues_the_trace_of_its_client_context(
     agent: ModuleType, collector: Collector, custom: Any
 ) -> None:
     """If the client context of a direct invocation has a trace, the invocation continues this trace."""
-    assert agent.handler({"action": "invoked", **_KEPT}, _context(custom))["durability"] == "queue"
+    assert agent.handler({"action": "invoked", **_INVOKED}, _context(custom))["durability"] == "queue"
     span = _only_span(collector, "invoke invoked")
     is_continued = custom == {"traceparent": TRACEPARENT}
     assert (span.trace_id == TRACE, span.parent_id) == (is_continued, PARENT if is_continued else "")
@@ -170,7 +170,7 @@ def test_an_invalid_traceparent_starts_a_new_trace(
     agent: ModuleType, collector: Collector, queues: Queues, traceparent: Any
 ) -> None:
     """A request with an invalid `traceparent` gets a new trace."""
-    answer = agent.handler(_event("POST", "/invoked", _KEPT, {"Traceparent": traceparent}), _context())
+    answer = agent.handler(_event("POST", "/invoked", _INVOKED, {"Traceparent": traceparent}), _context())
     assert answer["statusCode"] == 202
     span = _only_span(collector, "POST /invoked")
     assert (span.parent_id, span.trace_id == TRACE) == ("", False)
@@ -180,7 +180,7 @@ def test_an_invalid_traceparent_starts_a_new_trace(
 
 def test_no_span_is_exported_for_an_unsampled_caller(agent: ModuleType, collector: Collector, queues: Queues) -> None:
     """The caller's trace is not sampled. The function exports no span, and the message says `not sampled` too."""
-    agent.handler(_event("POST", "/invoked", _KEPT, {"traceparent": f"00-{TRACE}-{PARENT}-00"}), _context())
+    agent.handler(_event("POST", "/invoked", _INVOKED, {"traceparent": f"00-{TRACE}-{PARENT}-00"}), _context())
     assert (collector.requests, collector.spans) == (0, [])
     (record,) = queues.receive()
     traceparent = record["messageAttributes"]["traceparent"]["stringValue"]
@@ -204,10 +204,10 @@ def test_messages_with_and_without_a_trace_are_stored(
 ) -> None:
     """The drain stores messages with and without a trace. The batch's span links to each trace once."""
     sync = load("functions.sync.handler")
-    given = {"traceparent": {"stringValue": TRACEPARENT}}
+    with_trace = {"traceparent": {"stringValue": TRACEPARENT}}
     records = [
         {"messageId": str(number), "receiptHandle": "r", "body": exchange(number).to_wire(), "messageAttributes": sent}
-        for number, sent in enumerate([given, given, {"traceparent": attribute}, None])
+        for number, sent in enumerate([with_trace, with_trace, {"traceparent": attribute}, None])
     ]
     assert sync.handler({"Records": records}, _context()) == {"batchItemFailures": []}
     assert database.execute("select count(*) from messages").fetchone() == (8,)
@@ -249,17 +249,17 @@ def test_the_span_of_a_failed_request_has_no_details(
 
 
 @pytest.fixture
-def written(agent: ModuleType) -> io.StringIO:
+def log_stream(agent: ModuleType) -> io.StringIO:
     """Return the stream that gets the function's log lines."""
     output = io.StringIO()
     agent.logger.handlers[0].setStream(output)
     return output
 
 
-def test_log_lines_have_the_trace(agent: ModuleType, written: io.StringIO) -> None:
+def test_log_lines_have_the_trace(agent: ModuleType, log_stream: io.StringIO) -> None:
     """Each log line of a request has the id of the request's trace."""
-    agent.handler(_event("POST", "/invoked", _KEPT, {"traceparent": TRACEPARENT}), _context())
-    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    agent.handler(_event("POST", "/invoked", _INVOKED, {"traceparent": TRACEPARENT}), _context())
+    lines = [json.loads(line) for line in log_stream.getvalue().splitlines()]
     assert [line["trace_id"] for line in lines] == [TRACE]
 
 
@@ -294,22 +294,22 @@ def test_processes_of_one_snapshot_generate_different_ids(load: Import, collecto
 
 # --- off ---
 
-_WHAT_IS_IMPORTED = """
+_PRINT_IMPORTED_LIBRARIES = """
 import sys, types
-def seen():
+def imported_libraries():
     return sorted(name for name in sys.modules if name.startswith(("opentelemetry", "requests", "google")))
 import functions.sync.handler as sync
-print(seen())
+print(imported_libraries())
 import functions.agent.handler as agent
 context = types.SimpleNamespace(function_name="f", memory_limit_in_mb=1, invoked_function_arn="a", aws_request_id="i",
                                 get_remaining_time_in_millis=lambda: 15_000)
-told = {"action": "invoked", "thread_id": "t", "user_message": "q", "assistant_message": "a"}
-print(agent.handler(told, context)["durability"])
+invoked = {"action": "invoked", "thread_id": "t", "user_message": "q", "assistant_message": "a"}
+print(agent.handler(invoked, context)["durability"])
 agent.handler({"action": "run", "prompt": "q"}, context)
 sync.handler({"Records": []}, context)
 # FastAPI and Pydantic AI import the interface themselves, which does nothing.
 parts = ("opentelemetry.sdk", "opentelemetry.exporter", "opentelemetry.proto", "requests", "google")
-print([name for name in seen() if name.startswith(parts)])
+print([name for name in imported_libraries() if name.startswith(parts)])
 """
 
 
@@ -319,7 +319,7 @@ def test_without_tracing_nothing_is_imported(queues: Queues) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     environment |= {"OTEL_EXPORTER_OTLP_ENDPOINT": "", "OTEL_EXPORTER_OTLP_HEADERS": ""}
     environment |= {"OTEL_TRACES_SAMPLER": "parentbased_always_on", "OTEL_TRACES_SAMPLER_ARG": "1.0"}
-    command = [sys.executable, "-c", _WHAT_IS_IMPORTED]
+    command = [sys.executable, "-c", _PRINT_IMPORTED_LIBRARIES]
     completed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert [line for line in completed.stdout.splitlines() if not line.startswith("{")] == ["[]", "queue", "[]"]
     (record,) = queues.receive()
@@ -399,7 +399,7 @@ def test_a_frozen_collector_delays_one_request(
 
     def ask(times: int = 1) -> None:
         for _ in range(times):
-            assert agent.handler(_event("POST", "/invoked", _KEPT), _context())["statusCode"] == 202
+            assert agent.handler(_event("POST", "/invoked", _INVOKED), _context())["statusCode"] == 202
 
     assert _seconds(ask) >= 1
     assert _seconds(lambda: ask(20)) < 15  # It would take twenty seconds if each request waited.
@@ -414,18 +414,18 @@ def test_a_frozen_collector_delays_one_request(
 
 
 def test_refused_spans_are_logged_once(
-    agent: ModuleType, collector: Collector, queues: Queues, written: io.StringIO
+    agent: ModuleType, collector: Collector, queues: Queues, log_stream: io.StringIO
 ) -> None:
     """The collector refuses the spans of five requests. Only one log line reports this."""
     collector.status = 401
     for _ in range(5):
-        assert agent.handler(_event("POST", "/invoked", _KEPT), _context())["statusCode"] == 202
+        assert agent.handler(_event("POST", "/invoked", _INVOKED), _context())["statusCode"] == 202
         agent.tracer._export._thread.join(30)
     assert len(queues.exchanges()) == 5
-    lines = [line for line in written.getvalue().splitlines() if "Failed to export" in line]
+    lines = [line for line in log_stream.getvalue().splitlines() if "Failed to export" in line]
     assert len(lines) == 1
     collector.status = 200
-    agent.handler(_event("POST", "/invoked", _KEPT), _context())
+    agent.handler(_event("POST", "/invoked", _INVOKED), _context())
     agent.tracer._export._thread.join(30)
     assert collector.named("POST /invoked")
 
@@ -438,13 +438,13 @@ def test_the_functions_work_without_a_collector(
         unused.bind(("127.0.0.1", 0))
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{unused.getsockname()[1]}")
         agent, sync = load("functions.agent.handler"), load("functions.sync.handler")
-        assert agent.handler(_event("POST", "/invoked", _KEPT), _context())["statusCode"] == 202
+        assert agent.handler(_event("POST", "/invoked", _INVOKED), _context())["statusCode"] == 202
         assert sync.handler({"Records": queues.receive()}, _context()) == {"batchItemFailures": []}
     assert database.execute("select count(*) from messages").fetchone() == (2,)
 
 
 def test_a_request_is_answered_if_the_exporter_raises(
-    agent: ModuleType, queues: Queues, monkeypatch: pytest.MonkeyPatch, written: io.StringIO
+    agent: ModuleType, queues: Queues, monkeypatch: pytest.MonkeyPatch, log_stream: io.StringIO
 ) -> None:
     """The exporter raises an exception. The request is answered, and a log line reports the exception."""
 
@@ -452,10 +452,10 @@ def test_a_request_is_answered_if_the_exporter_raises(
         raise OverflowError("secret")
 
     monkeypatch.setattr(agent.tracer._export._exporter, "export", fail)
-    assert agent.handler(_event("POST", "/invoked", _KEPT), _context())["statusCode"] == 202
+    assert agent.handler(_event("POST", "/invoked", _INVOKED), _context())["statusCode"] == 202
     assert len(queues.exchanges()) == 1
-    assert "spans were not exported" in written.getvalue()
-    assert "secret" not in written.getvalue()
+    assert "spans were not exported" in log_stream.getvalue()
+    assert "secret" not in log_stream.getvalue()
 
 
 def test_the_number_of_buffered_spans_is_limited(agent: ModuleType, collector: Collector) -> None:

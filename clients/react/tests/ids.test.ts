@@ -92,9 +92,9 @@ test('new exchange ids sort after those of the history, and thread ids contain n
       .replace(/^(.{8})/, '$1-'),
   );
   store(memory, 't', historyId, 'q', 'a');
-  const one = renderChat({ threadId: 't' });
-  await one.waitUntil(({ messages }) => messages.length === 2);
-  await one.send('Hello');
+  const chat = renderChat({ threadId: 't' });
+  await chat.waitUntil(({ messages }) => messages.length === 2);
+  await chat.send('Hello');
   expect((memory.runs[0]?.body.exchange_id ?? '') > historyId).toBe(true);
   expect(renderChat({ persist: false }).current.threadId).toMatch(VERSION_4);
 });

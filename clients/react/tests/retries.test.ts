@@ -28,11 +28,11 @@ function createConnection(...answers: (() => Response | Promise<Response>)[]): {
 }
 
 async function runToEnd(connection: { fetch: typeof fetch; retries?: number; timeoutMs?: number }): Promise<unknown> {
-  const done = postRun(connection, { prompt: 'Hello' }, 'k', new AbortController().signal).catch(
+  const result = postRun(connection, { prompt: 'Hello' }, 'k', new AbortController().signal).catch(
     (error: unknown) => error,
   );
   await vi.runAllTimersAsync();
-  return done;
+  return result;
 }
 
 test.each([429, 502, 503, 504])('a temporary error is retried with the same request: %i', async (status) => {
@@ -73,8 +73,8 @@ test('a truncated response is requested again', async () => {
 });
 
 test('a request has at most four attempts, and the random pauses between them grow', async () => {
-  const all = Array.from({ length: 9 }, () => () => problem(503, 'Not now.'));
-  const runs = [createConnection(...all), createConnection(...all)];
+  const problems = Array.from({ length: 9 }, () => () => problem(503, 'Not now.'));
+  const runs = [createConnection(...problems), createConnection(...problems)];
   for (const connection of runs) expect(await runToEnd(connection)).toMatchObject({ status: 503 });
   for (const { requestTimes } of runs) {
     expect(requestTimes).toHaveLength(4);

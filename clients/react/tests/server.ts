@@ -89,10 +89,10 @@ function storeRun(
   answers: Map<string, { body: string; answer: RunAnswer }>,
   { body, key }: ReceivedRun,
 ): Response {
-  const known = answers.get(key ?? '');
-  if (known && known.body !== JSON.stringify(body))
+  const previous = answers.get(key ?? '');
+  if (previous && previous.body !== JSON.stringify(body))
     return problem(422, 'This Idempotency-Key was used with another body.');
-  if (known) return HttpResponse.json(known.answer, { headers: { 'Idempotent-Replayed': 'true' } });
+  if (previous) return HttpResponse.json(previous.answer, { headers: { 'Idempotent-Replayed': 'true' } });
   const stored = memory.threads.get(body.thread_id ?? '') ?? [];
   const index = stored.findIndex(({ exchange_id }) => exchange_id === (body.replaces ?? body.exchange_id));
   if (index < 0 && body.replaces) return problem(404, 'There is no such exchange.');

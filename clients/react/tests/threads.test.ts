@@ -20,10 +20,10 @@ test('a new thread requests no history, and an unknown thread id gives an empty 
   const created = renderChat();
   await created.waitUntil(({ historyStatus }) => historyStatus === 'ready');
   expect(memory.reads).toHaveLength(0);
-  const given = renderChat({ threadId: 'empty' });
-  await given.waitUntil(({ historyStatus }) => historyStatus === 'ready');
+  const withThreadId = renderChat({ threadId: 'empty' });
+  await withThreadId.waitUntil(({ historyStatus }) => historyStatus === 'ready');
   expect(memory.reads).toHaveLength(1);
-  expect(given.current).toMatchObject({ messages: [], error: undefined, hasMore: false, status: 'ready' });
+  expect(withThreadId.current).toMatchObject({ messages: [], error: undefined, hasMore: false, status: 'ready' });
 });
 
 test('a reload of the tab continues the thread and shows its messages', async () => {

@@ -162,13 +162,14 @@ function StatusLine({ chat, turns }: Pick<Props, 'chat' | 'turns'>) {
   const turn = turns.get(answer?.exchangeId ?? '');
   const last = messages.at(-1);
 
-  let now = '';
-  if (status === 'submitted') now = 'Sent. The agent is answering.';
-  else if (last?.status === 'failed') now = 'Not sent. You can send the message again.';
-  else if (historyStatus === 'loading') now = 'Loading the conversation.';
-  else if (turn && last === answer) now = `Answered in ${formatMilliseconds(turn.latencyMs)}. Memory: ${memorySourceText(turn)}.`;
+  let announcement = '';
+  if (status === 'submitted') announcement = 'Sent. The agent is answering.';
+  else if (last?.status === 'failed') announcement = 'Not sent. You can send the message again.';
+  else if (historyStatus === 'loading') announcement = 'Loading the conversation.';
+  else if (turn && last === answer)
+    announcement = `Answered in ${formatMilliseconds(turn.latencyMs)}. Memory: ${memorySourceText(turn)}.`;
   // Set in an effect: screen readers do not announce the initial content of a live region.
-  useEffect(() => setText(now), [now]);
+  useEffect(() => setText(announcement), [announcement]);
   return (
     <p role="status" className="visually-hidden">
       {text}
