@@ -536,7 +536,7 @@ BREAKS: Final = (
         "shared/memory/turn.py",
         "        if not is_import:\n            memory.observe(",
         "        if True:\n            memory.observe(",
-        ("tests/unit/test_imports.py::test_later_ids_need_not_sort_after_an_import",),
+        ("tests/unit/test_imports.py::test_ids_after_an_import_have_the_current_time",),
     ),
     Break(
         "2 Same",
