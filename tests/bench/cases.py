@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -23,7 +23,7 @@ from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.postgres.connection import PostgresConnection, sql
 from shared.stores.redis.cache import RedisCache
 from shared.stores.redis.connection import RedisConnection
-from tests.bench.floors import APPEND_SCRIPT, BareRedis, command, copy_messages, window_parameters
+from tests.bench.floors import APPEND_SCRIPT, BareRedis, command, copy_rows, message_rows, window_parameters
 from tests.bench.measure import Case
 from tests.support.exchanges import refill
 from tests.support.lambda_context import LambdaContext
@@ -129,15 +129,12 @@ class Benchmark:
         rows = self._connection.execute("select thread_id, id from conversations").fetchall()
         conversations: dict[str, UUID] = dict(rows)
 
-        def floor(batch: Sequence[Exchange]) -> None:
-            copy_messages(self._connection, batch, conversations)
-
         return Case(
             name="store a batch of 1,000 exchanges",
             floor_name="COPY of its 2,000 rows, same table and indexes",
-            floor=floor,
+            floor=lambda rows: copy_rows(self._connection, rows),
             work=self._archive.store,
-            floor_input=self._batch,
+            floor_input=lambda: message_rows(self._batch(), conversations),
             work_input=self._batch,
             repetitions=30,
         )

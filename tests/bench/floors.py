@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
+from hashlib import sha256
 from types import TracebackType
 from typing import Final, Self
 from uuid import UUID
@@ -11,6 +12,8 @@ from uuid import UUID
 import psycopg
 
 from shared.models import Exchange
+from shared.search_keys import document_terms
+from shared.search_terms import TERMS_VERSION
 from shared.stores.archive import MAX_HEARTBEAT_GAP_SECONDS
 
 # An append does at least this work: push two entries, trim the window, set the expiry.
@@ -20,7 +23,11 @@ redis.call('LTRIM', KEYS[1], -100, -1)
 redis.call('EXPIRE', KEYS[1], 86400)
 return redis.call('LLEN', KEYS[1])"""
 
-_COPY: Final = "copy messages (conversation_id, exchange_id, position, role, content, created_at) from stdin"
+_COPY: Final = (
+    "copy messages (conversation_id, exchange_id, position, role, content, created_at, search_keys, user_terms,"
+    " assistant_terms, terms_version, terms_revision, terms_accepted_at) from stdin"
+)
+_UNINDEXED: Final = (None,) * 6
 
 
 def command(*words: str | bytes) -> bytes:
@@ -72,20 +79,30 @@ def window_parameters(thread_id: str, exchanges: int) -> dict[str, object]:
     }
 
 
-def copy_messages(
-    connection: psycopg.Connection, exchanges: Sequence[Exchange], conversations: dict[str, UUID]
-) -> None:
-    """Copy the rows of exchanges of existing conversations in one transaction."""
-    with connection.transaction(), connection.cursor() as cursor, cursor.copy(_COPY) as copy:
-        for exchange in exchanges:
-            for position, message in enumerate(exchange.messages):
-                copy.write_row(
-                    (
-                        conversations[exchange.thread_id],
-                        exchange.exchange_id,
-                        position,
-                        message.role,
-                        message.content,
-                        exchange.created_at,
-                    )
+def message_rows(exchanges: Sequence[Exchange], conversations: dict[str, UUID]) -> list[tuple[object, ...]]:
+    """Return the rows of exchanges of existing conversations, with the columns of the search."""
+    rows: list[tuple[object, ...]] = []
+    for exchange in exchanges:
+        terms = document_terms(exchange.user_message, exchange.assistant_message)
+        user_key = int.from_bytes(sha256((exchange.user_id or "").encode()).digest()[:4], signed=True)
+        columns = (terms.user_length, terms.assistant_length, TERMS_VERSION, 0, exchange.created_at)
+        for position, message in enumerate(exchange.messages):
+            rows.append(
+                (
+                    conversations[exchange.thread_id],
+                    exchange.exchange_id,
+                    position,
+                    message.role,
+                    message.content,
+                    exchange.created_at,
+                    *(_UNINDEXED if position else ([*terms.keys, user_key], *columns)),
                 )
+            )
+    return rows
+
+
+def copy_rows(connection: psycopg.Connection, rows: Sequence[tuple[object, ...]]) -> None:
+    """Copy rows of messages in one transaction."""
+    with connection.transaction(), connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+        for row in rows:
+            copy.write_row(row)

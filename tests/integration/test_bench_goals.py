@@ -24,6 +24,8 @@ _CASES = (
     "growth: read by undrained exchanges",
     "read of 50 threads by 8 processes, after a failover",
     "PostgreSQL queries of these 50 reads",
+    "search of 80 of 4,000 messages",
+    "drain of 1,000, 100 random words",
 )
 
 

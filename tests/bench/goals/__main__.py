@@ -23,6 +23,7 @@ from tests.bench.goals.figures import Figure, table
 from tests.bench.goals.growth import growth
 from tests.bench.goals.imports import imports
 from tests.bench.goals.queue import queue
+from tests.bench.goals.search import search
 from tests.bench.goals.storage import storage
 from tests.bench.goals.system import BenchSystem, Sizes
 from tests.bench.goals.turns import turns
@@ -34,8 +35,9 @@ _PARTS: Final[dict[str, Callable[[BenchSystem], Iterator[Figure]]]] = {
     "storage": storage,
     "growth": growth,
     "failover": failover,
+    "search": search,
 }
-_TINY: Final = Sizes(3, 2_000, 2, 1, (10, 100), (10, 100), (10, 100), 50)
+_TINY: Final = Sizes(3, 2_000, 2, 1, (10, 100), (10, 100), (10, 100), 50, 4_000, 20)
 
 
 @dataclass
@@ -84,17 +86,22 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.goals", description=__doc__)
     parser.add_argument("--parts", nargs="+", choices=_PARTS, default=list(_PARTS))
     parser.add_argument("--rows", type=int, default=Sizes().rows, help="messages in the table for the reads")
+    parser.add_argument("--searched", type=int, default=Sizes().searched, help="messages in the table for the searches")
     parser.add_argument("--threads", type=int, default=Sizes().unsealed, help="threads whose lists a failover unseals")
     parser.add_argument("--tiny", action="store_true", help="use tiny sizes, to check that the benchmark works")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     options = parser.parse_args(arguments)
     pin_to_one_core()
-    report = measure(_TINY if options.tiny else Sizes(rows=options.rows, unsealed=options.threads), options.parts)
+    report = measure(_TINY if options.tiny else _sizes(options), options.parts)
     if options.json:
         sys.stdout.write(json.dumps([figure.to_json() for figure in report.figures], indent=2) + "\n")
     else:
         sys.stdout.write(_format_report(report))
     return 1 if report.failures else 0
+
+
+def _sizes(options: argparse.Namespace) -> Sizes:
+    return Sizes(rows=options.rows, unsealed=options.threads, searched=options.searched)
 
 
 def _format_report(report: _Report) -> str:

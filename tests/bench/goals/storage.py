@@ -8,19 +8,20 @@ from __future__ import annotations
 import itertools
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Final, TypeVar
 from uuid import UUID
 
 import psycopg
 
 from shared.models import Exchange
 from shared.stores.postgres.connection import sql
-from tests.bench.floors import copy_messages, window_parameters
+from tests.bench.floors import copy_rows, message_rows, window_parameters
 from tests.bench.goals.figures import Figure, Goal, compare
 from tests.bench.goals.system import LENGTHS, WINDOW, BenchSystem
 from tests.bench.goals.turns import case_name
 
+_Argument = TypeVar("_Argument")
 _BATCH: Final = 1_000
 _THREADS: Final = 100
 _THREAD_LENGTH: Final = 100
@@ -54,15 +55,14 @@ def _drain(system: BenchSystem, length: int) -> Figure:
     )
     floor_times, work_times = [], []
     for _ in range(system.sizes.batches):
-        floor_times.append(
-            _microseconds(lambda argument: copy_messages(system.connection, argument, conversations), batch())
-        )
+        rows = message_rows(batch(), conversations)
+        floor_times.append(_microseconds(lambda argument: copy_rows(system.connection, argument), rows))
         work_times.append(_microseconds(system.archive.store, batch()))
     floor, work = statistics.median(floor_times), statistics.median(work_times)
     return compare(case_name("drain of 1,000", length), work, "bare COPY", floor, Goal(0.75, "share", is_minimum=True))
 
 
-def _microseconds(call: Callable[[Sequence[Exchange]], object], argument: Sequence[Exchange]) -> float:
+def _microseconds(call: Callable[[_Argument], object], argument: _Argument) -> float:
     started = time.perf_counter_ns()
     call(argument)
     return (time.perf_counter_ns() - started) / 1000

@@ -53,6 +53,8 @@ class Sizes:
         exchanges: Exchanges of a thread.
         undrained: Undrained exchanges of a thread.
         unsealed: Threads whose lists a failover of Redis unseals.
+        searched: Messages in PostgreSQL's table for the searches.
+        searches: Searches.
     """
 
     repetitions: int = 1_000
@@ -63,6 +65,8 @@ class Sizes:
     exchanges: tuple[int, ...] = (10, 1_000, 100_000)
     undrained: tuple[int, ...] = (10, 10_000)
     unsealed: int = 5_000
+    searched: int = 1_000_000
+    searches: int = 400
 
 
 def _text(length: int) -> str:
