@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Final, Protocol
 
 from shared.errors import StoreUnavailable
+from shared.stores.search import SearchArchive
+
+# Unindexed exchanges beyond this number are not counted.
+_MAX_COUNTED: Final = 10_000
 
 
 class Layer(Protocol):
@@ -20,8 +24,8 @@ class Layer(Protocol):
         ...
 
 
-def read_health(layers: Mapping[str, Layer]) -> dict[str, str]:
-    """Test a write in each layer, and return `status` and each layer's `ok` or `unavailable`."""
+def read_health(layers: Mapping[str, Layer], archive: SearchArchive) -> dict[str, Any]:
+    """Test a write in each layer, and return `status`, each layer's state, and the progress of the search's index."""
     states: dict[str, str] = {}
     for name, layer in layers.items():
         try:
@@ -31,4 +35,12 @@ def read_health(layers: Mapping[str, Layer]) -> dict[str, str]:
         else:
             states[name] = "ok"
     is_healthy = all(state == "ok" for state in states.values())
-    return {"status": "ok" if is_healthy else "degraded", **states}
+    return {"status": "ok" if is_healthy else "degraded", **states, "search": _search_progress(archive)}
+
+
+def _search_progress(archive: SearchArchive) -> dict[str, int] | None:
+    """Return how many exchanges the sweep has still to index; None if PostgreSQL does not respond."""
+    try:
+        return {"unindexed": archive.unindexed(_MAX_COUNTED)}
+    except StoreUnavailable:
+        return None

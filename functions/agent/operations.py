@@ -11,7 +11,7 @@ import orjson
 from fastapi.exceptions import RequestValidationError
 
 from functions.agent.agents.runner import AgentRunner
-from functions.agent.health import read_health
+from functions.agent.health import Layer, read_health
 from functions.agent.outcomes import NOTHING_STORED_KEY_HELD
 from functions.agent.request_errors import AgentRunError, LimitTooLarge
 from functions.agent.schemas import InvokedRequest, InvokingRequest, ReplaceRequest, RunRequest
@@ -315,9 +315,11 @@ class Operations:
         if appended is not None and appended.exchange_id is not None:
             self._metrics.count_append(appended)
 
-    def health(self) -> dict[str, str]:
-        """Test a write in every layer, and return `status` and each layer's `ok` or `unavailable`."""
-        return read_health({"redis": self._memory.cache, "postgres": self._memory.archive, "queue": self._memory.queue})
+    def health(self) -> dict[str, Any]:
+        """Test a write in every layer, and return the response to `GET /health`."""
+        memory = self._memory
+        layers: dict[str, Layer] = {"redis": memory.cache, "postgres": memory.archive, "queue": memory.queue}
+        return read_health(layers, memory.archive)
 
 
 def _exchange_id_of(lease: KeyLease, answer: dict[str, Any]) -> UUID:

@@ -169,6 +169,7 @@ def _sweep(seconds: float) -> dict[str, Any]:
     metrics.add_metric("OutboxDrained", MetricUnit.Count, result.stored)
     metrics.add_metric("CacheRepaired", MetricUnit.Count, result.repaired)
     metrics.add_metric("RowsErased", MetricUnit.Count, result.erased)
+    metrics.add_metric("ExchangesIndexed", MetricUnit.Count, result.indexed)
     answer = asdict(result)
     logger.info("swept", extra=answer)
     return answer

@@ -112,7 +112,6 @@ class Message(Base):
             postgresql_using="gin",
             postgresql_where=text("search_keys is not null"),
         ),
-        # No other index has this order, so a statement can ask for this index by its order.
         Index("ix_messages_unindexed", text("conversation_id nulls first"), postgresql_where=text(UNINDEXED)),
     )
 

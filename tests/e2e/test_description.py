@@ -27,7 +27,13 @@ _ROUTES = {
 
 def test_health_names_every_layer(api: MemoryApi) -> None:
     """All layers respond, and the response lists each layer."""
-    assert api.call("GET", "/health") == {"status": "ok", "redis": "ok", "postgres": "ok", "queue": "ok"}
+    assert api.call("GET", "/health") == {
+        "status": "ok",
+        "redis": "ok",
+        "postgres": "ok",
+        "queue": "ok",
+        "search": {"unindexed": 0},
+    }
 
 
 def test_the_health_check_leaves_no_message_in_the_queue(api: MemoryApi, aws: Aws, deployment: Deployment) -> None:

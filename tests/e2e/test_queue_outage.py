@@ -57,6 +57,7 @@ def test_postgres_stores_the_exchange_while_the_queue_is_down(
         "redis": "ok",
         "postgres": "ok",
         "queue": "unavailable",
+        "search": {"unindexed": 0},
     }
 
 

@@ -23,8 +23,8 @@ from tests.support.queues import Queues
 from tests.support.servers import admin
 from tests.support.sqs_server import SqsServer
 
-Health = Callable[[], dict[str, str]]
-_ALL: dict[str, str] = {"status": "ok", "redis": "ok", "postgres": "ok", "queue": "ok"}
+Health = Callable[[], dict[str, Any]]
+_ALL: dict[str, Any] = {"status": "ok", "redis": "ok", "postgres": "ok", "queue": "ok", "search": {"unindexed": 0}}
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def health(load: Callable[[str], ModuleType]) -> Health:
     def ask() -> dict[str, str]:
         answer = agent.handler(event, context)
         assert answer["statusCode"] == 200
-        states: dict[str, str] = json.loads(answer["body"])
+        states: dict[str, Any] = json.loads(answer["body"])
         return states
 
     return ask
@@ -59,6 +59,15 @@ def test_repeated_health_checks_leave_no_data(health: Health, queues: Queues, da
     assert queues.waiting() == (0, 0, 0)
     for table in ("conversations", "messages", "thread_owners", "cache_repairs"):
         assert database.execute(f"select count(*) from {table}").fetchone() == (0,), table
+
+
+def test_unindexed_exchanges_are_counted_without_a_degraded_status(
+    health: Health, real_archive: Callable[..., PostgresArchive], database: psycopg.Connection
+) -> None:
+    """The number of exchanges that the sweep has still to index does not change the status."""
+    real_archive().store([exchange(number, f"t{number}") for number in range(3)])
+    database.execute("update messages set terms_version = null")
+    assert health() == {**_ALL, "search": {"unindexed": 3}}
 
 
 _REFUSALS = {

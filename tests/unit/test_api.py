@@ -280,13 +280,17 @@ def test_ids_may_contain_slashes_quotes_and_any_script(name: str, api: Api) -> N
 
 def test_health_reports_each_layer(api: Api) -> None:
     """The health check reports each layer separately."""
-    assert api.ask("GET", "/health").json() == {"status": "ok", "redis": "ok", "postgres": "ok", "queue": "ok"}
+    search = {"unindexed": 0}
+    ok = {"status": "ok", "redis": "ok", "postgres": "ok", "queue": "ok", "search": search}
+    assert api.ask("GET", "/health").json() == ok
     api.cache.is_down = True
     messages = api.ask("GET", "/health")
     assert (messages.status_code, messages.json()) == (
         200,
-        {"status": "degraded", "redis": "unavailable", "postgres": "ok", "queue": "ok"},
+        {"status": "degraded", "redis": "unavailable", "postgres": "ok", "queue": "ok", "search": search},
     )
+    api.archive.is_down = True
+    assert api.ask("GET", "/health").json()["search"] is None
 
 
 def test_the_openapi_description_lists_every_route(api: Api) -> None:

@@ -310,6 +310,8 @@ export interface components {
         /**
          * HealthAnswer
          * @description The health of each layer. `status` is `degraded` if a layer is unavailable.
+         *
+         *     `search` is null if PostgreSQL does not respond. It does not change `status`.
          */
         HealthAnswer: {
             /**
@@ -332,6 +334,7 @@ export interface components {
              * @enum {string}
              */
             queue: "ok" | "unavailable";
+            search: components["schemas"]["SearchProgress"] | null;
         };
         /**
          * HighlightAnswer
@@ -757,6 +760,14 @@ export interface components {
             score: number;
             /** Highlights */
             highlights: components["schemas"]["HighlightAnswer"][];
+        };
+        /**
+         * SearchProgress
+         * @description The number of exchanges that are stored and not yet in the search index. It is counted up to 10,000.
+         */
+        SearchProgress: {
+            /** Unindexed */
+            unindexed: number;
         };
         /**
          * SearchRequest

@@ -94,13 +94,23 @@ class MessagesAnswer(BaseModel):
     degraded: list[str]
 
 
+class SearchProgress(BaseModel):
+    """The number of exchanges that are stored and not yet in the search index. It is counted up to 10,000."""
+
+    unindexed: int
+
+
 class HealthAnswer(BaseModel):
-    """The health of each layer. `status` is `degraded` if a layer is unavailable."""
+    """The health of each layer. `status` is `degraded` if a layer is unavailable.
+
+    `search` is null if PostgreSQL does not respond. It does not change `status`.
+    """
 
     status: Literal["ok", "degraded"]
     redis: Literal["ok", "unavailable"]
     postgres: Literal["ok", "unavailable"]
     queue: Literal["ok", "unavailable"]
+    search: SearchProgress | None
 
 
 class HighlightAnswer(BaseModel):

@@ -25,6 +25,7 @@ RESPONSES = {
     "RunAnswer": models.RunResult,
     "ThreadAnswer": models.Thread,
     "HealthAnswer": models.Health,
+    "SearchProgress": models.SearchProgress,
     "LayersAnswer": inspection.Layers,
     "ListLayerAnswer": inspection.ListLayer,
     "ListedAnswer": inspection.ListedMessage,

@@ -221,18 +221,38 @@ class Page(Generic[_Item]):
 
 
 @dataclass(frozen=True, slots=True)
+class SearchProgress:
+    """The number of stored exchanges that are not yet in the search index. It is counted up to 10,000."""
+
+    unindexed: int
+
+    @classmethod
+    def from_json(cls, body: Json) -> Self:
+        """Parse the API's JSON."""
+        return cls(body["unindexed"])
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
-    """The state of every layer: `ok` or `unavailable`. `status` is `ok` or `degraded`."""
+    """The state of every layer: `ok` or `unavailable`. `status` is `ok` or `degraded`.
+
+    Attributes:
+        search: None if PostgreSQL does not respond.
+    """
 
     status: Literal["ok", "degraded"]
     redis: Literal["ok", "unavailable"]
     postgres: Literal["ok", "unavailable"]
     queue: Literal["ok", "unavailable"]
+    search: SearchProgress | None = None
 
     @classmethod
     def from_json(cls, body: Json) -> Self:
         """Parse the API's JSON."""
-        return cls(body["status"], body["redis"], body["postgres"], body["queue"])
+        # An earlier release's response has no `search`.
+        search = body.get("search")
+        progress = SearchProgress.from_json(search) if search else None
+        return cls(body["status"], body["redis"], body["postgres"], body["queue"], progress)
 
 
 def threads_page(body: Json) -> Page[Thread]:
