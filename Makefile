@@ -23,7 +23,7 @@ INSTALL_PROJECT = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps
 
 .DEFAULT_GOAL := help
 .PHONY: help run check test test-unit test-page test-artifacts test-sam-local audit test-localstack test-localstack-core test-react test-clients test-packages packages sbom clients-types lint docs docs-site test-docs-site bench bench-deletion bench-slow-postgres bench-recall cost chaos build lock version clean
-.PHONY: check-templates build-AgentFunction build-SyncFunction build-MigrateFunction build-ReleaseStamp build-PlacesStamp build-OriginsStamp
+.PHONY: check-templates build-AgentFunction build-SyncFunction build-DeriveFunction build-MigrateFunction build-ReleaseStamp build-PlacesStamp build-OriginsStamp
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 30
@@ -144,7 +144,7 @@ chaos: $(VENV)/.stamp-dev ## Break the stack at random under load, and count los
 # required fails.
 build: export BYTECODE ?= auto
 build: export PAGE ?= auto
-build: .venv-build/.stamp ## Build the artifacts for AWS into .aws-sam (ARCH=arm64 for ARM)
+build: .venv-build/.stamp ## Build the artifacts for AWS into .aws-sam (ARCH=arm64 for ARM, EMBEDDINGS=local for the local model)
 	SAM_CLI_TELEMETRY=0 ARCH=$(ARCH) .venv-build/bin/sam build --parameter-overrides Architecture=$(ARCH)
 	@# Write the artifacts' architecture into the built template, for commands that deploy or start the artifacts.
 	@sed '/^  Architecture:/,/Default:/s/Default: .*/Default: $(ARCH)/' .aws-sam/build/template.yaml >.aws-sam/template.yaml
@@ -276,6 +276,9 @@ build-AgentFunction: $(VENV)/.stamp-venv
 build-SyncFunction: $(VENV)/.stamp-venv
 	@$(ARTIFACT) sync --to "$(ARTIFACTS_DIR)"
 
+build-DeriveFunction: $(VENV)/.stamp-venv
+	@$(ARTIFACT) derive --to "$(ARTIFACTS_DIR)"
+
 build-MigrateFunction: $(VENV)/.stamp-venv
 	@$(ARTIFACT) migrate --to "$(ARTIFACTS_DIR)"
 
@@ -292,7 +295,7 @@ version: $(VENV)/.stamp-dev ## Print the version, or set it in every file that h
 
 lock: $(VENV)/.stamp-venv ## Pin the newest versions, with hashes, in requirements/
 	$(COMPILE) --upgrade requirements/dev.in -o requirements/dev.txt
-	for name in local agent sync migrate deploy embeddings; do \
+	for name in local agent sync derive migrate deploy embeddings; do \
 	  $(COMPILE) --upgrade requirements/$$name.in -c requirements/dev.txt -o requirements/$$name.txt || exit 1; done
 	for name in build check docs packages publish runtime bootstrap; do \
 	  $(COMPILE) --upgrade requirements/$$name.in -o requirements/$$name.txt || exit 1; done

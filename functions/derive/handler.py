@@ -9,8 +9,10 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.derive.derivations import Derivations, DeriveResult
+from functions.derive.vectors import VectorDerivation
+from shared.embeddings import create_embedder
 from shared.logs import function_logger
-from shared.settings import DatabaseSettings, DeriveSettings, load
+from shared.settings import DatabaseSettings, DeriveSettings, SearchSettings, load
 from shared.stores.derivations import VECTORS
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.postgres.connection import PostgresConnection
@@ -49,7 +51,9 @@ def compose(tracer: Tracer | None = None) -> tuple[Derivations, PostgresArchive]
         trace_postgres(tracer, postgres.run)
         trace_queue_calls(tracer, settings.dlq_url, queues.dead_letter)
         trace_queue_calls(tracer, settings.queue_url, queues.change_visibility)
-    return Derivations({VECTORS: None}, queues), archive
+    embedder = create_embedder(load(SearchSettings))
+    vectors = None if embedder is None else VectorDerivation(archive, embedder).derive
+    return Derivations({VECTORS: vectors}, queues), archive
 
 
 tracer = start_tracing("hybrid-memory-derive")
@@ -90,7 +94,7 @@ def _handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     logger.info(
         "batch derived",
         extra={
-            "derived": outcome.derived,
+            "threads": outcome.derived,
             "unfinished": outcome.unfinished,
             "errors": outcome.errors,
             "dead": outcome.dead,

@@ -20,7 +20,7 @@ from packaging.licenses import InvalidLicenseExpression, canonicalize_license_ex
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 POLICY: Final = ROOT / "requirements" / "licences.toml"
-REQUIREMENTS: Final = ("agent", "sync", "migrate", "deploy", "local", "embeddings")
+REQUIREMENTS: Final = ("agent", "sync", "derive", "migrate", "deploy", "local", "embeddings")
 LOCKS: Final = ("clients/page/package-lock.json", "clients/react/package-lock.json")
 _PIN: Final = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==", re.MULTILINE)
 _CLASSIFIER: Final = "License :: "

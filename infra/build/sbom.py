@@ -20,6 +20,7 @@ _TOOL: Final = ROOT / ".venv-packages" / "bin" / "cyclonedx-py"
 PYTHON: Final = {
     "hybrid-memory-agent": ("requirements/agent.txt", "application"),
     "hybrid-memory-sync": ("requirements/sync.txt", "application"),
+    "hybrid-memory-derive": ("requirements/derive.txt", "application"),
     "hybrid-memory-migrate": ("requirements/migrate.txt", "application"),
     # The command line, and the local stack that it runs against in the tests.
     "hybrid-memory": ("requirements/local.txt", "application"),

@@ -24,6 +24,8 @@ STACK = "hybrid-memory"
 BUCKET = "hybrid-memory-artifacts"
 TEMPLATE_KEY = "template.json"
 STAGE = "local"
+# A user of the local stack waits for the result.
+DERIVE_DELAY_SECONDS = 2
 DEPLOY_SECONDS = 60
 # The template parameter of each setting. The functions inherit settings without a parameter from the environment.
 PARAMETERS = {
@@ -35,6 +37,8 @@ PARAMETERS = {
     "MEMORY__MAX_THREAD_MESSAGES": "MaxThreadMessages",
     "MEMORY__MAX_CONTEXT_TOKENS": "MaxContextTokens",
     "MEMORY__RELATED": "MemoryRelated",
+    "SEARCH__EMBEDDINGS": "SearchEmbeddings",
+    "DERIVE__DELAY_SECONDS": "DeriveDelaySeconds",
     "AGENT__MODEL": "AgentModel",
     "AGENT__PLUGINS": "AgentPlugins",
     "AGENT__ENTRY_POINTS": "AgentEntryPoints",
@@ -64,6 +68,9 @@ class Deployment:
     dlq_url: str
     agent_function: str
     sync_function: str
+    derive_function: str
+    derive_queue_url: str
+    derive_dlq_url: str
 
 
 class Deployer:
@@ -84,7 +91,8 @@ class Deployer:
         bundle = make_bundle()
         template = packaged_template(BUCKET, bundle)
         values = {"Stage": STAGE, "RedisHost": "127.0.0.1", "RedisPort": str(redis_port), "DatabaseUrl": database_url}
-        values |= {PARAMETERS[name]: value for name, value in self._settings.items() if name in PARAMETERS}
+        values["DeriveDelaySeconds"] = str(DERIVE_DELAY_SECONDS)
+        values |= {PARAMETERS[name]: value for name, value in self._settings.items() if value and name in PARAMETERS}
         template_parameters = template.get("Parameters", {})
         try:
             self._s3.create_bucket(Bucket=BUCKET)
@@ -145,6 +153,9 @@ class Deployer:
             dlq_url=self._physical("ExchangeDeadLetterQueue"),
             agent_function=self._physical("AgentFunction"),
             sync_function=self._physical("SyncFunction"),
+            derive_function=self._physical("DeriveFunction"),
+            derive_queue_url=self._physical("DeriveQueue"),
+            derive_dlq_url=self._physical("DeriveDeadLetterQueue"),
         )
 
     def _physical(self, logical: str) -> str:

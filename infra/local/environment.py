@@ -12,7 +12,7 @@ USUAL_PORTS = {"postgres": 5432, "valkey": 6379, "emulator": 4566}
 REGION = "us-east-1"
 ACCESS_KEY = "test"
 # The prefixes of all settings of the project, and of variables that model providers and OpenTelemetry read themselves.
-_PROJECT_PREFIXES = ("MEMORY__", "AGENT__", "AUTH__", "REDIS__", "DATABASE__", "SYNC__", "SEARCH__")
+_PROJECT_PREFIXES = ("MEMORY__", "AGENT__", "AUTH__", "REDIS__", "DATABASE__", "SYNC__", "SEARCH__", "DERIVE__")
 SETTING_PREFIXES = (*_PROJECT_PREFIXES, "OPENAI_", "OLLAMA_", "OTEL_")
 INHERITED_VARIABLES = {
     "PATH",

@@ -41,6 +41,9 @@ def _describe(fields: Mapping[str, Any]) -> str | None:
             return _describe_request(fields)
         case "batch drained":
             return f"drained: {_counts(fields) or 'nothing'}"
+        case "batch derived":
+            counts = _counts(fields)
+            return f"derived: {counts}" if counts else None
         case "swept":
             counts = _counts(fields)
             return f"sweep: {counts}" if counts else None

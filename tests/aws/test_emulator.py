@@ -161,6 +161,7 @@ def test_every_stack_is_complete(emulator: Emulator, stack: dict[str, Any]) -> N
 def test_the_stack_has_the_contracts_outputs(outputs: dict[str, str]) -> None:
     """The stack has all outputs of the contract, as in other environments, and the outputs that only AWS has."""
     contract = {"ApiUrl", "ExchangeQueueUrl", "ExchangeDeadLetterQueueUrl", "AgentFunctionName", "SyncFunctionName"}
+    contract |= {"DeriveQueueUrl", "DeriveDeadLetterQueueUrl", "DeriveFunctionName"}
     assert contract | {"AgentAliasArn", "AlarmTopicArn", "DashboardName", "DatabaseHost", "RedisAddress"} <= set(
         outputs
     )
@@ -172,8 +173,12 @@ def test_the_database_is_migrated_before_the_functions_are_created(emulator: Emu
         row = connection.execute("select version_num from alembic_version").fetchone()
         assert connection.execute("select pg_has_role('memory', 'rds_iam', 'member')").fetchone() == (True,)
     assert row is not None
-    for name in (outputs["AgentFunctionName"], outputs["SyncFunctionName"]):
+    for name in _functions(outputs):
         assert _environment(emulator, name)["SCHEMA_REVISION"] == row[0]
+
+
+def _functions(outputs: dict[str, str]) -> list[str]:
+    return [outputs[f"{name}FunctionName"] for name in ("Agent", "Sync", "Derive")]
 
 
 def _environment(emulator: Emulator, function: str) -> dict[str, str]:
@@ -196,7 +201,7 @@ def test_the_stamp_is_published(emulator: Emulator, outputs: dict[str, str]) -> 
 
 def test_no_secret_is_in_an_environment(emulator: Emulator, outputs: dict[str, str]) -> None:
     """The functions sign in to both stores by IAM, with TLS."""
-    for name in (outputs["AgentFunctionName"], outputs["SyncFunctionName"]):
+    for name in _functions(outputs):
         environment = _environment(emulator, name)
         assert (environment["DATABASE__AUTH"], environment["REDIS__AUTH"]) == ("iam", "iam")
         assert environment["DATABASE__URL"].startswith("postgresql://memory@")
@@ -292,7 +297,7 @@ def test_existing_stores_are_migrated(emulator: Emulator) -> None:
         ).fetchone()
     assert row is not None
     assert (insert_privilege, select_privilege) == ((True,), (False,))
-    for name in (outputs["AgentFunctionName"], outputs["SyncFunctionName"], outputs["MigrateFunctionName"]):
+    for name in (*_functions(outputs), outputs["MigrateFunctionName"]):
         environment = _environment(emulator, name)
         assert environment["DATABASE__AUTH"] == "secret"
         assert "-secret" not in environment["DATABASE__URL"]

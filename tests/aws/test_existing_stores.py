@@ -46,11 +46,13 @@ def test_functions_sign_in_to_existing_stores(
     environment = evaluated.environment()
     assert (environment["DATABASE__AUTH"], environment["REDIS__AUTH"]) == (auth, auth)
     assert environment["REDIS__PASSWORD"] == password
-    for role in ("AgentRole", "SyncRole"):
+    for role in ("AgentRole", "SyncRole", "DeriveRole"):
         allowed_statements = statements(evaluated.evaluate(evaluated.template["Resources"][role]))
+        # The derive function does not use Redis.
+        expected = actions - {"elasticache:Connect"} if role == "DeriveRole" else actions
         assert {
             action for statement in allowed_statements for action in statement["Action"]
-        } & _SIGN_IN_ACTIONS == actions
+        } & _SIGN_IN_ACTIONS == expected
         # The permissions must not refer to stacks that the deployment does not create.
         assert "Stack" not in str(
             [statement for statement in allowed_statements if set(statement["Action"]) & _SIGN_IN_ACTIONS]
@@ -128,9 +130,44 @@ def test_the_function_gets_the_plugins_and_their_layer() -> None:
     assert not EvaluatedTemplate(_AWS_ACCOUNT, Stage="prod").is_true("HasAgentLayer")
 
 
-def test_the_drain_cannot_trigger_itself() -> None:
-    """The drain sends nothing to the queue that triggers it, so Lambda's recursion detection does not apply."""
+@pytest.mark.parametrize(
+    ("role", "queues"),
+    [("SyncRole", ["ExchangeDeadLetterQueue", "DeriveQueue"]), ("DeriveRole", ["DeriveDeadLetterQueue"])],
+)
+def test_a_function_cannot_trigger_itself(role: str, queues: list[str]) -> None:
+    """A function sends nothing to the queue that triggers it, so Lambda's recursion detection does not apply."""
     evaluated = EvaluatedTemplate(_AWS_ACCOUNT, Stage="prod")
-    allowed_statements = statements(evaluated.evaluate(evaluated.template["Resources"]["SyncRole"]))
+    allowed_statements = statements(evaluated.evaluate(evaluated.template["Resources"][role]))
     sends = [statement["Resource"] for statement in allowed_statements if "sqs:SendMessage" in statement["Action"]]
-    assert ["ExchangeDeadLetterQueue" in str(statement) for statement in sends] == [True]
+    assert [resource for resources in sends for resource in resources] == [
+        {"Fn::GetAtt": [queue, "Arn"]} for queue in queues
+    ]
+
+
+@pytest.mark.parametrize(
+    ("embeddings", "uses_bedrock"),
+    [("off", False), ("local", False), ("openai:m", False), ("bedrock:amazon.titan-embed-text-v2:0", True)],
+)
+def test_only_embeddings_of_bedrock_permit_its_models(embeddings: str, *, uses_bedrock: bool) -> None:
+    """Only with a model of Bedrock, both functions that embed texts may use it, and a created network reaches it."""
+    evaluated = EvaluatedTemplate(_AWS_ACCOUNT, Stage="prod", SearchEmbeddings=embeddings)
+    for role, expected in (("AgentRole", uses_bedrock), ("DeriveRole", uses_bedrock), ("SyncRole", False)):
+        allowed_statements = statements(evaluated.evaluate(evaluated.template["Resources"][role]))
+        actions = {action for statement in allowed_statements for action in statement["Action"]}
+        assert ("bedrock:InvokeModel" in actions) == expected
+    assert evaluated.is_true("MakesBedrockEndpoint") == uses_bedrock
+    assert evaluated.environment()["SEARCH__EMBEDDINGS"] == {"Ref": "SearchEmbeddings"}
+
+
+def test_the_derive_function_receives_again_after_its_timeout() -> None:
+    """SQS redelivers a batch only after six times the function's timeout, and limits the concurrent batches."""
+    resources = EvaluatedTemplate(_AWS_ACCOUNT).template["Resources"]
+    function, queue = resources["DeriveFunction"]["Properties"], resources["DeriveQueue"]["Properties"]
+    assert 6 * function["Timeout"] <= queue["VisibilityTimeout"]
+    dead_letters = resources["DeriveDeadLetterQueue"]["Properties"]
+    assert queue["MessageRetentionPeriod"] < dead_letters["MessageRetentionPeriod"]
+    source = function["Events"]["DueThreads"]["Properties"]
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    deployed = EvaluatedTemplate(_AWS_ACCOUNT, Stage="prod")
+    assert deployed.evaluate(source["ScalingConfig"]) == {"MaximumConcurrency": {"Ref": "DeriveConcurrency"}}
+    assert deployed.template["Parameters"]["DeriveConcurrency"]["Default"] == 2

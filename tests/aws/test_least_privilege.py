@@ -16,12 +16,19 @@ _POLLING: Final = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttri
 
 _QUEUE: Final = "ExchangeQueue.Arn"
 _DLQ: Final = "ExchangeDeadLetterQueue.Arn"
+_DERIVE_QUEUE: Final = "DeriveQueue.Arn"
+_DERIVE_DLQ: Final = "DeriveDeadLetterQueue.Arn"
 _DATABASE: Final = {"DatabaseStack.Outputs.FunctionUserArn"}
 _CACHE: Final = {"CacheStack.Outputs.CacheArn", "CacheStack.Outputs.UserArn"}
 _SECRETS: Final = {"DatabaseSecretArn", "RedisSecretArn"}
 _BEDROCK: Final = {
     "arn:${AWS::Partition}:bedrock:${AWS::Region}::foundation-model/${BedrockModelId}",
     "arn:${AWS::Partition}:bedrock:${AWS::Region}:${AWS::AccountId}:inference-profile/${BedrockModelId}",
+    "arn:${AWS::Partition}:bedrock:*::foundation-model/*",
+}
+_EMBEDDINGS: Final = {
+    "arn:${AWS::Partition}:bedrock:${AWS::Region}::foundation-model/${Embeddings}",
+    "arn:${AWS::Partition}:bedrock:${AWS::Region}:${AWS::AccountId}:inference-profile/${Embeddings}",
     "arn:${AWS::Partition}:bedrock:*::foundation-model/*",
 }
 
@@ -31,7 +38,7 @@ _PERMISSIONS: Final[dict[str, tuple[dict[str, set[str]], set[str]]]] = {
         {
             "sqs:SendMessage": {_QUEUE},
             "sqs:GetQueueAttributes": {_QUEUE, _DLQ},
-            "bedrock:InvokeModel": _BEDROCK,
+            "bedrock:InvokeModel": _BEDROCK | _EMBEDDINGS,
             "rds-db:connect": _DATABASE,
             "elasticache:Connect": _CACHE,
             "secretsmanager:GetSecretValue": _SECRETS,
@@ -40,11 +47,21 @@ _PERMISSIONS: Final[dict[str, tuple[dict[str, set[str]], set[str]]]] = {
     ),
     "SyncFunction": (
         {
-            "sqs:SendMessage": {_DLQ},
+            "sqs:SendMessage": {_DLQ, _DERIVE_QUEUE},
             "sqs:ChangeMessageVisibility": {_QUEUE},
             "rds-db:connect": _DATABASE,
             "elasticache:Connect": _CACHE,
             "secretsmanager:GetSecretValue": _SECRETS,
+        },
+        _LOGS | _NETWORK | _POLLING,
+    ),
+    "DeriveFunction": (
+        {
+            "sqs:SendMessage": {_DERIVE_DLQ},
+            "sqs:ChangeMessageVisibility": {_DERIVE_QUEUE},
+            "bedrock:InvokeModel": _EMBEDDINGS,
+            "rds-db:connect": _DATABASE,
+            "secretsmanager:GetSecretValue": {"DatabaseSecretArn"},
         },
         _LOGS | _NETWORK | _POLLING,
     ),
@@ -56,6 +73,7 @@ _PERMISSIONS: Final[dict[str, tuple[dict[str, set[str]], set[str]]]] = {
 _HANDLERS: Final = {
     "AgentFunction": "functions.agent.handler",
     "SyncFunction": "functions.sync.handler",
+    "DeriveFunction": "functions.derive.handler",
     "MigrateFunction": "infra.migrations.handler",
 }
 # These actions are in shared code that the function imports but does not use.
@@ -63,6 +81,7 @@ _UNUSED_ACTIONS: Final = {
     "AgentFunction": set[str](),
     # The function imports the class that creates the SQS client. That class also reads the queue's depth.
     "SyncFunction": {"sqs:GetQueueAttributes"},
+    "DeriveFunction": {"sqs:GetQueueAttributes"},
     "MigrateFunction": set[str](),
 }
 
@@ -109,15 +128,22 @@ def test_no_policy_has_wildcard_actions(roles: dict[str, dict[str, Any]], functi
     assert set(denied["Condition"]["ArnLike"]) == {"lambda:SourceFunctionArn"}
 
 
-def test_other_models_are_called_only_through_the_profile(roles: dict[str, dict[str, Any]]) -> None:
+@pytest.mark.parametrize(
+    ("function", "statement_id", "model"),
+    [
+        ("AgentFunction", "AskTheModelThroughItsProfile", "BedrockModelId"),
+        ("AgentFunction", "EmbedTextsThroughTheProfile", "Embeddings"),
+        ("DeriveFunction", "EmbedTextsThroughTheProfile", "Embeddings"),
+    ],
+)
+def test_other_models_are_called_only_through_the_profile(
+    roles: dict[str, dict[str, Any]], function: str, statement_id: str, model: str
+) -> None:
     """The statement for all models applies only to requests through one inference profile."""
-    (statement,) = [
-        statement
-        for statement in statements(roles["AgentFunction"])
-        if statement.get("Sid") == "AskTheModelThroughItsProfile"
-    ]
+    (statement,) = [each for each in statements(roles[function]) if each.get("Sid") == statement_id]
     (profile,) = statement["Condition"]["ArnEquals"].values()
-    assert profile["Fn::Sub"].endswith("inference-profile/${BedrockModelId}")
+    text = profile["Fn::Sub"] if isinstance(profile["Fn::Sub"], str) else profile["Fn::Sub"][0]
+    assert text.endswith(f"inference-profile/${{{model}}}")
 
 
 def test_the_search_follows_imports() -> None:
@@ -126,9 +152,10 @@ def test_the_search_follows_imports() -> None:
     assert {"sqs/queue.py", "sqs/inspector.py", "stores/aws_tokens.py", "agents/model_clients.py"} <= names
 
 
-def test_queues_deny_requests_without_tls() -> None:
+@pytest.mark.parametrize("name", ["ExchangeQueuesPolicy", "DeriveQueuesPolicy"])
+def test_queues_deny_requests_without_tls(name: str) -> None:
     """The policy denies every SQS action without TLS, for every caller and both queues."""
-    policy = transformed()["Resources"]["ExchangeQueuesPolicy"]["Properties"]
+    policy = transformed()["Resources"][name]["Properties"]
     (statement,) = policy["PolicyDocument"]["Statement"]
     assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "sqs:*")
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}

@@ -52,7 +52,7 @@ def test_functions_are_in_a_network_with_its_permissions(parameters: dict[str, s
     evaluated = EvaluatedTemplate(_AWS_ACCOUNT, **parameters)
     network = evaluated.evaluate(evaluated.template["Globals"]["Function"]["VpcConfig"])
     assert (network != {"Ref": "AWS::NoValue"}) == is_inside
-    for role in ("AgentRole", "SyncRole"):
+    for role in ("AgentRole", "SyncRole", "DeriveRole"):
         properties = evaluated.evaluate(evaluated.template["Resources"][role])
         statement_ids = {
             statement["Sid"] for effect in ("Allow", "Deny") for statement in statements(properties, effect)

@@ -29,8 +29,9 @@ def variables() -> dict[str, str]:
 @pytest.fixture(scope="module")
 def template_variables(template: dict[str, Any]) -> dict[str, Any]:
     """Return the template's environment of the functions, as written."""
-    agent = template["Resources"]["AgentFunction"]["Properties"]["Environment"]["Variables"]
-    return {**template["Globals"]["Function"]["Environment"]["Variables"], **agent}
+    sections = [template["Globals"]["Function"]]
+    sections += [template["Resources"][f"{name}Function"]["Properties"] for name in ("Derive", "Sync", "Agent")]
+    return {name: value for each in sections for name, value in each["Environment"]["Variables"].items()}
 
 
 def test_every_variable_is_in_the_template(template_variables: dict[str, Any], variables: dict[str, str]) -> None:
@@ -60,6 +61,7 @@ def test_every_host_is_a_compose_service(variables: dict[str, str]) -> None:
 def test_the_queue_names_are_the_templates(template: dict[str, Any], variables: dict[str, str]) -> None:
     """The file has the queue names that the template uses in the stage local."""
     queue_names = {"SYNC__QUEUE_URL": "ExchangeQueue", "SYNC__DLQ_URL": "ExchangeDeadLetterQueue"}
+    queue_names |= {"DERIVE__QUEUE_URL": "DeriveQueue", "DERIVE__DLQ_URL": "DeriveDeadLetterQueue"}
     for variable, queue in queue_names.items():
         _, _, local = template["Resources"][queue]["Properties"]["QueueName"]["Fn::If"]
         assert variables[variable].rpartition("/")[2] == local["Fn::Sub"].replace("${AWS::StackName}", STACK)

@@ -58,6 +58,7 @@ def test_stack_json_is_complete(stack: StackProcess) -> None:
     """`stack.json` is complete, and each of its addresses responds."""
     info = stack.info
     assert set(info) >= {"api_url", "endpoint_url", "region", "queue_url", "dlq_url", "agent_function", "sync_function"}
+    assert set(info) >= {"derive_function", "derive_queue_url", "derive_dlq_url"}
     assert set(info["pids"]) >= {"postgres", "valkey", "emulator"}
     assert (stack.state_dir / "stack.json").stat().st_mode & 0o077 == 0
     assert httpx.get(f"{info['api_url']}/health", timeout=30).status_code == 200

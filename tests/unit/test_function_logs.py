@@ -71,6 +71,13 @@ def test_a_batch_and_a_sweep_show_their_counts() -> None:
     )
 
 
+def test_a_batch_of_the_derive_function_shows_its_counts() -> None:
+    """A batch from which nothing was derived has no line, because it was dropped."""
+    derived = {"message": "batch derived", "threads": 2, "unfinished": 0, "errors": 1, "dead": {}}
+    assert readable(_line(derived, "DeriveFunction")) == "19:41:15 derive derived: threads 2, errors 1"
+    assert readable(_line({"message": "batch derived", "threads": 0}, "DeriveFunction")) is None
+
+
 def test_metrics_stay_in_the_file() -> None:
     """Metrics have no line."""
     assert readable('AgentFunction | {"_aws":{"Timestamp":1},"service":"agent"}') is None

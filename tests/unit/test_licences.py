@@ -51,7 +51,7 @@ def test_every_runtime_dependency_has_a_compatible_licence(capsys: pytest.Captur
 
 def test_the_notices_of_shipped_packages_are_repeated() -> None:
     """If a package of the artifacts has a notice, NOTICE repeats this notice."""
-    shipped = [(ROOT / "requirements" / f"{name}.txt").read_text() for name in ("agent", "sync", "migrate")]
+    shipped = [(ROOT / "requirements" / f"{name}.txt").read_text() for name in ("agent", "sync", "derive", "migrate")]
     names = {name for text in shipped for name in re.findall(r"^([a-z0-9-]+)==", text, re.MULTILINE)}
     packages = [package for name in names for package in metadata.Distribution.discover(name=name)]
     files = [file for package in packages for file in package.files or ()]

@@ -30,7 +30,7 @@ from infra.migrations import upgrade
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
 
-FUNCTIONS = ("AgentFunction", "SyncFunction")
+FUNCTIONS = ("AgentFunction", "SyncFunction", "DeriveFunction")
 # The template parameters that the embedded stack sets itself and compose takes from the environment.
 ADDRESSES = {"REDIS__HOST": "RedisHost", "REDIS__PORT": "RedisPort", "DATABASE__URL": "DatabaseUrl"}
 CAPABILITIES: Any = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
@@ -62,6 +62,8 @@ def build(function: str, directory: Path) -> bytes:
     architecture = "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
     # uv is called by its name, because the mounted project's virtual environment does not run in this container.
     tools = ["UV=uv", f"HOST_PYTHON={sys.executable}"]
+    if os.environ.get("SEARCH__EMBEDDINGS") == "local":
+        tools.append("EMBEDDINGS=local")
     command = ["make", "--no-print-directory", f"build-{function}", *tools, f"ARCH={architecture}"]
     subprocess.run([*command, f"ARTIFACTS_DIR={directory}"], cwd=PROJECT_ROOT, check=True)
     return zipped(directory)
