@@ -41,7 +41,7 @@ class EvaluatedTemplate:
         if isinstance(value, dict) and "Fn::Select" in value:
             index, parts = value["Fn::Select"]
             delimiter, text = parts["Fn::Split"]
-            return self._value(text).split(delimiter)[index]
+            return str(self._value(text).split(delimiter)[index])
         return str(self._values[value["Ref"]] if isinstance(value, dict) else value)
 
     def evaluate(self, value: Any) -> Any:

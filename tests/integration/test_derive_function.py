@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+import psycopg
 import pytest
 
 from functions.derive.derivations import Derivations
@@ -15,6 +16,7 @@ from shared.settings import DeriveSettings
 from shared.stores.derivations import VECTORS
 from shared.stores.sqs.derive_queue import DeriveQueue
 from shared.stores.sqs.received import SqsQueues
+from tests.support.exchanges import exchange
 from tests.support.lambda_context import LambdaContext
 from tests.support.queues import Queues
 from tests.support.waiting import until
@@ -91,6 +93,21 @@ def test_a_thread_with_work_left_returns_to_the_queue(queues: Queues) -> None:
     assert derivations.run([record], 1).failed == [record["messageId"]]
     until(lambda: queues.waiting() == (1, 0, 0))
     assert [each["messageId"] for each in queues.receive()] == [record["messageId"]]
+
+
+def test_a_drained_exchange_gets_its_vector(
+    load: Import, queues: Queues, database: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The drain sends the thread of a stored exchange, and the derive function makes the exchange's vector."""
+    monkeypatch.setenv("SEARCH__EMBEDDINGS", "local")
+    monkeypatch.setenv("DERIVE__DELAY_SECONDS", "0")
+    queues.client.send_message(QueueUrl=queues.url, MessageBody=exchange(1, user_id="ana").to_wire())
+    (drained,) = queues.receive()
+    assert load("functions.sync.handler").handler({"Records": [drained]}, CONTEXT) == {"batchItemFailures": []}
+    (due,) = queues.receive()
+    assert json.loads(due["body"])["thread_id"] == exchange(1).thread_id
+    assert load(HANDLER).handler({"Records": [due]}, CONTEXT) == {"batchItemFailures": []}
+    assert database.execute("select count(*) from exchange_vectors").fetchone() == (1,)
 
 
 def test_the_function_handles_only_batches(derive: ModuleType) -> None:

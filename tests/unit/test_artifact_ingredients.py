@@ -60,7 +60,7 @@ def test_a_build_omits_an_ingredient_that_is_switched_off(monkeypatch: pytest.Mo
     assert (ingredients.python, ingredients.page, ingredients.warnings) == (None, False, ())
 
 
-@pytest.mark.parametrize("switch", ["BYTECODE", "PAGE"])
+@pytest.mark.parametrize("switch", ["BYTECODE", "PAGE", "EMBEDDINGS"])
 def test_an_unknown_value_of_a_switch_is_refused(switch: str) -> None:
     """An unknown value of a switch is refused, and the message names the switch."""
     with pytest.raises(ValueError, match=f"{switch} is 'on'"):
@@ -95,6 +95,8 @@ def test_the_stamp_depends_on_the_ingredients(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(page, "build", lambda: True)
     stamps.add(release(_INSTALLED_PYTHON, "arm64", {}))
     assert len(stamps) == 5
+    stamps.add(release(_INSTALLED_PYTHON, "arm64", {"EMBEDDINGS": "local"}))
+    assert len(stamps) == 6
 
 
 @pytest.mark.parametrize(
@@ -108,7 +110,9 @@ def test_the_stamp_depends_on_the_ingredients(monkeypatch: pytest.MonkeyPatch) -
         "infra/aws/alarms.yaml",
         "requirements/agent.txt",
         "requirements/bootstrap.txt",
+        "requirements/embeddings.txt",
         "shared/a.py",
+        "shared/embeddings/local/vocabulary.txt",
         "shared/a.lua",
         "template.yaml",
     ],
@@ -139,6 +143,15 @@ def test_the_stamp_does_not_depend_on_in_memory_stores(tmp_path: Path, monkeypat
     before = release(_INSTALLED_PYTHON, "arm64", {})
     file.write_text("two")
     assert release(_INSTALLED_PYTHON, "arm64", {}) == before
+
+
+def test_the_stamp_does_not_depend_on_the_local_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stamp does not depend on `infra/local`, because no artifact contains these files."""
+    monkeypatch.setattr(ingredients, "ROOT", tmp_path)
+    file = tmp_path / "infra" / "local" / "a.py"
+    file.parent.mkdir(parents=True)
+    file.write_text("one")
+    assert "infra/local" not in release(_INSTALLED_PYTHON, "arm64", {})
 
 
 def test_warnings_go_to_standard_output(

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,8 @@ from infra.build.artifact.libraries import cut_symbols
 from infra.build.artifact.size import check
 
 ROOT: Final = Path(__file__).resolve().parents[3]
-FUNCTIONS: Final = ("agent", "migrate", "sync")
+FUNCTIONS: Final = ("agent", "derive", "migrate", "sync")
+_EMBEDDING_FUNCTIONS: Final = ("agent", "derive")
 PLATFORMS: Final = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
 """The wheels' platform for each architecture of the template. Lambda's system has glibc 2.34."""
 
@@ -48,7 +50,7 @@ def build(function: str, directory: Path, architecture: str, uv: str) -> Ingredi
         uv: The path of uv, which installs the packages.
 
     Returns:
-        The optional ingredients in the artifact: bytecode, the page.
+        The optional ingredients in the artifact: bytecode, the page, the local model of embeddings.
 
     Raises:
         MissingIngredientError: A required ingredient is missing.
@@ -56,19 +58,22 @@ def build(function: str, directory: Path, architecture: str, uv: str) -> Ingredi
         ValueError: The artifact is too large, or a switch has an invalid value.
     """
     version = runtime_version()
-    ingredients = gather(version, with_page=function == "agent")
+    ingredients = gather(version, with_page=function == "agent", with_embeddings=function in _EMBEDDING_FUNCTIONS)
     _empty(directory)
-    _install(function, directory, version, PLATFORMS[architecture], uv)
+    requirements = [function, *(["embeddings"] if ingredients.embeddings else [])]
+    _install(requirements, directory, version, PLATFORMS[architecture], uv)
     prune(directory)
     cut_symbols(directory)
     _copy_project(function, directory)
+    if not ingredients.embeddings:
+        shutil.rmtree(directory / "shared" / "embeddings" / "local")
     if not ingredients.page:
         shutil.rmtree(directory / "functions" / "agent" / "http" / "static" / "built", ignore_errors=True)
     if ingredients.python:
         compile_modules(directory, ingredients.python, {*_PROJECT_PACKAGES, *READ_THEIR_SOURCE})
     (directory / RECORD).write_text(ingredients.record(function, architecture, version))
     _normalise(directory)
-    check(function, directory)
+    check(function, directory, has_embeddings=ingredients.embeddings)
     return ingredients
 
 
@@ -81,10 +86,11 @@ def _empty(directory: Path) -> None:
             entry.unlink()
 
 
-def _install(function: str, directory: Path, version: str, platform: str, uv: str) -> None:
+def _install(requirements: Sequence[str], directory: Path, version: str, platform: str, uv: str) -> None:
     command = [uv, "pip", "install", "--quiet", "--require-hashes", "--only-binary", ":all:", "--link-mode", "copy"]
     command += ["--python-version", version, "--python-platform", platform, "--target", str(directory)]
-    subprocess.run([*command, "-r", str(ROOT / "requirements" / f"{function}.txt")], check=True)
+    files = [str(ROOT / "requirements" / f"{name}.txt") for name in requirements]
+    subprocess.run([*command, *(word for file in files for word in ("-r", file))], check=True)
 
 
 def _copy_project(function: str, directory: Path) -> None:

@@ -53,6 +53,13 @@ _UNUSED: Final = (
     "google/longrunning",
     "google/rpc",
     "google/type",
+    # Parts of numpy that it imports at their first use. The local model of embeddings multiplies matrices.
+    "numpy/f2py",
+    "numpy/fft",
+    "numpy/ma",
+    "numpy/polynomial",
+    "numpy/random",
+    "numpy/testing",
     # Parts of OpenTelemetry other than traces: logs, metrics, file configuration, and their attribute names.
     "opentelemetry/exporter/otlp/proto/http/_log_exporter",
     "opentelemetry/exporter/otlp/proto/http/metric_exporter",

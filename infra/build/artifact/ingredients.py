@@ -1,8 +1,8 @@
-"""Optional ingredients of an artifact: bytecode needs the runtime's Python, and the page needs Node.js.
+"""Optional ingredients of an artifact: bytecode, the page, and the local model of embeddings.
 
-A machine may lack Python, Node.js or both, and an artifact works without these ingredients. A switch controls each
-ingredient. `artifact.json` lists the ingredients of an artifact, and a build prints missing ones to standard output,
-which `sam build` shows.
+Bytecode needs the runtime's Python, and the page needs Node.js. A machine may lack Python, Node.js or both, and an
+artifact works without these ingredients. A switch controls each ingredient. `artifact.json` lists the ingredients of
+an artifact, and a build prints missing ones to standard output, which `sam build` shows.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ RECORD: Final = "artifact.json"
 Switch = Literal["auto", "required", "off"]
 BYTECODE: Final = "BYTECODE"
 PAGE: Final = "PAGE"
+EMBEDDINGS: Final = "EMBEDDINGS"
 
 # The inputs of a release's bytes, including the sources of the page.
 _SOURCES: Final = (
@@ -38,11 +39,13 @@ _SOURCES: Final = (
     "infra",
     "requirements/agent.txt",
     "requirements/bootstrap.txt",
+    "requirements/embeddings.txt",
     "samconfig.toml",
     "shared",
     "template.yaml",
 )
-_NO_SOURCES: Final = frozenset({"__pycache__", "node_modules", "dist", "built", "local", "testing"})
+_NO_SOURCES: Final = frozenset({"__pycache__", "node_modules", "dist", "built", "testing"})
+_NO_SOURCE_FOLDER: Final = "infra/local"
 
 
 class MissingIngredientError(ValueError):
@@ -57,12 +60,14 @@ class Ingredients:
         python: The interpreter that compiles the modules; None for no bytecode.
         python_version: The interpreter's version, such as `3.13.2`.
         page: Whether the page is built from the current sources.
+        embeddings: Whether the local model of embeddings is included.
         warnings: For each missing ingredient, the effect and the fix.
     """
 
     python: Path | None
     python_version: str | None
     page: bool
+    embeddings: bool
     warnings: tuple[str, ...]
 
     def record(self, function: str, architecture: str, runtime: str) -> str:
@@ -71,15 +76,24 @@ class Ingredients:
         fields["bytecode"] = self.python_version
         if function == "agent":
             fields["page"] = self.page
+        if function in {"agent", "derive"}:
+            fields["embeddings"] = self.embeddings
         return json.dumps(fields) + "\n"
 
 
-def gather(runtime: str, *, with_page: bool = True, environment: Mapping[str, str] = os.environ) -> Ingredients:
-    """Find or build the ingredients that the switches `BYTECODE` and `PAGE` request.
+def gather(
+    runtime: str,
+    *,
+    with_page: bool = True,
+    with_embeddings: bool = True,
+    environment: Mapping[str, str] = os.environ,
+) -> Ingredients:
+    """Find or build the ingredients that the switches `BYTECODE`, `PAGE` and `EMBEDDINGS` request.
 
     Args:
         runtime: The functions' Python version, such as `3.13`.
         with_page: Whether this artifact includes the page.
+        with_embeddings: Whether this artifact includes the local model of embeddings, if it is requested.
         environment: The environment variables, with the switches.
 
     Raises:
@@ -88,12 +102,13 @@ def gather(runtime: str, *, with_page: bool = True, environment: Mapping[str, st
     """
     warnings: list[str] = []
     python = _python(runtime, _switch(BYTECODE, environment), environment, warnings)
+    has_embeddings = _has_embeddings(environment) and with_embeddings
     has_page = with_page and _page(_switch(PAGE, environment), warnings)
     version = None
     if python:
         command = [str(python), "-c", "import platform; print(platform.python_version())"]
         version = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    return Ingredients(python, version, has_page, tuple(warnings))
+    return Ingredients(python, version, has_page, has_embeddings, tuple(warnings))
 
 
 def _switch(name: str, environment: Mapping[str, str]) -> Switch:
@@ -102,6 +117,13 @@ def _switch(name: str, environment: Mapping[str, str]) -> Switch:
         if value == known:
             return known  # type: ignore[no-any-return]  # checked to be a Switch
     raise ValueError(f"{name} is {value!r}; it can be auto, required or off.")
+
+
+def _has_embeddings(environment: Mapping[str, str]) -> bool:
+    value = environment.get(EMBEDDINGS) or "off"
+    if value not in {"off", "local"}:
+        raise ValueError(f"{EMBEDDINGS} is {value!r}; it can be off or local.")
+    return value == "local"
 
 
 def _python(runtime: str, switch: Switch, environment: Mapping[str, str], warnings: list[str]) -> Path | None:
@@ -150,6 +172,7 @@ def _files() -> Iterator[Path]:
         source = ROOT / name
         paths = [source] if source.is_file() else sorted(source.rglob("*"))
         for path in paths:
-            parts = path.relative_to(ROOT).parts
-            if path.is_file() and path.suffix != ".pyc" and not _NO_SOURCES & set(parts):
+            relative = path.relative_to(ROOT)
+            is_source = path.is_file() and path.suffix != ".pyc" and not _NO_SOURCES & set(relative.parts)
+            if is_source and not relative.is_relative_to(_NO_SOURCE_FOLDER):
                 yield path
