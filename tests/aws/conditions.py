@@ -38,10 +38,6 @@ class EvaluatedTemplate:
         return {"Fn::And": all(results), "Fn::Or": any(results), "Fn::Not": not results[0]}[function]
 
     def _value(self, value: Any) -> str:
-        if isinstance(value, dict) and "Fn::Select" in value:
-            index, parts = value["Fn::Select"]
-            delimiter, text = parts["Fn::Split"]
-            return str(self._value(text).split(delimiter)[index])
         return str(self._values[value["Ref"]] if isinstance(value, dict) else value)
 
     def evaluate(self, value: Any) -> Any:

@@ -144,19 +144,17 @@ def test_a_function_cannot_trigger_itself(role: str, queues: list[str]) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("embeddings", "uses_bedrock"),
-    [("off", False), ("local", False), ("openai:m", False), ("bedrock:amazon.titan-embed-text-v2:0", True)],
-)
-def test_only_embeddings_of_bedrock_permit_its_models(embeddings: str, *, uses_bedrock: bool) -> None:
+@pytest.mark.parametrize("model", ["", "amazon.titan-embed-text-v2:0"])
+def test_only_embeddings_of_bedrock_permit_its_models(model: str) -> None:
     """Only with a model of Bedrock, both functions that embed texts may use it, and a created network reaches it."""
-    evaluated = EvaluatedTemplate(_AWS_ACCOUNT, Stage="prod", SearchEmbeddings=embeddings)
-    for role, expected in (("AgentRole", uses_bedrock), ("DeriveRole", uses_bedrock), ("SyncRole", False)):
+    evaluated = EvaluatedTemplate(_AWS_ACCOUNT, Stage="prod", SearchEmbeddings="local", BedrockEmbeddingsId=model)
+    for role, may_embed in (("AgentRole", True), ("DeriveRole", True), ("SyncRole", False)):
         allowed_statements = statements(evaluated.evaluate(evaluated.template["Resources"][role]))
         actions = {action for statement in allowed_statements for action in statement["Action"]}
-        assert ("bedrock:InvokeModel" in actions) == expected
-    assert evaluated.is_true("MakesBedrockEndpoint") == uses_bedrock
-    assert evaluated.environment()["SEARCH__EMBEDDINGS"] == {"Ref": "SearchEmbeddings"}
+        assert ("bedrock:InvokeModel" in actions) == (bool(model) and may_embed)
+    assert evaluated.is_true("MakesBedrockEndpoint") == bool(model)
+    embeddings = {"Fn::Sub": "bedrock:${BedrockEmbeddingsId}"} if model else {"Ref": "SearchEmbeddings"}
+    assert evaluated.environment()["SEARCH__EMBEDDINGS"] == embeddings
 
 
 def test_the_derive_function_receives_again_after_its_timeout() -> None:

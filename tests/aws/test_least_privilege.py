@@ -27,8 +27,8 @@ _BEDROCK: Final = {
     "arn:${AWS::Partition}:bedrock:*::foundation-model/*",
 }
 _EMBEDDINGS: Final = {
-    "arn:${AWS::Partition}:bedrock:${AWS::Region}::foundation-model/${Embeddings}",
-    "arn:${AWS::Partition}:bedrock:${AWS::Region}:${AWS::AccountId}:inference-profile/${Embeddings}",
+    "arn:${AWS::Partition}:bedrock:${AWS::Region}::foundation-model/${BedrockEmbeddingsId}",
+    "arn:${AWS::Partition}:bedrock:${AWS::Region}:${AWS::AccountId}:inference-profile/${BedrockEmbeddingsId}",
     "arn:${AWS::Partition}:bedrock:*::foundation-model/*",
 }
 
@@ -132,8 +132,8 @@ def test_no_policy_has_wildcard_actions(roles: dict[str, dict[str, Any]], functi
     ("function", "statement_id", "model"),
     [
         ("AgentFunction", "AskTheModelThroughItsProfile", "BedrockModelId"),
-        ("AgentFunction", "EmbedTextsThroughTheProfile", "Embeddings"),
-        ("DeriveFunction", "EmbedTextsThroughTheProfile", "Embeddings"),
+        ("AgentFunction", "EmbedTextsThroughTheProfile", "BedrockEmbeddingsId"),
+        ("DeriveFunction", "EmbedTextsThroughTheProfile", "BedrockEmbeddingsId"),
     ],
 )
 def test_other_models_are_called_only_through_the_profile(
@@ -142,8 +142,7 @@ def test_other_models_are_called_only_through_the_profile(
     """The statement for all models applies only to requests through one inference profile."""
     (statement,) = [each for each in statements(roles[function]) if each.get("Sid") == statement_id]
     (profile,) = statement["Condition"]["ArnEquals"].values()
-    text = profile["Fn::Sub"] if isinstance(profile["Fn::Sub"], str) else profile["Fn::Sub"][0]
-    assert text.endswith(f"inference-profile/${{{model}}}")
+    assert profile["Fn::Sub"].endswith(f"inference-profile/${{{model}}}")
 
 
 def test_the_search_follows_imports() -> None:

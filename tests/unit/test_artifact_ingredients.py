@@ -78,8 +78,18 @@ def test_an_artifact_lists_its_ingredients(monkeypatch: pytest.MonkeyPatch) -> N
         "runtime": f"python{_INSTALLED_PYTHON}",
         "bytecode": sys.version.split()[0],
         "page": True,
+        "embeddings": False,
     }
-    assert "page" not in json.loads(ingredients.record("sync", "arm64", _INSTALLED_PYTHON))
+    assert not {"page", "embeddings"} & set(json.loads(ingredients.record("sync", "arm64", _INSTALLED_PYTHON)))
+    assert "embeddings" in json.loads(ingredients.record("derive", "arm64", _INSTALLED_PYTHON))
+
+
+def test_only_functions_that_embed_texts_have_the_local_model() -> None:
+    """With `EMBEDDINGS=local`, the agent function and the derive function have the local model. The default is off."""
+    assert not gather(_INSTALLED_PYTHON, environment={}).embeddings
+    assert not gather(_INSTALLED_PYTHON, environment={"EMBEDDINGS": "off"}).embeddings
+    assert gather(_INSTALLED_PYTHON, environment={"EMBEDDINGS": "local"}).embeddings
+    assert not gather(_INSTALLED_PYTHON, with_embeddings=False, environment={"EMBEDDINGS": "local"}).embeddings
 
 
 def test_the_stamp_depends_on_the_ingredients(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,7 @@ REASONS = {
     "needs LangGraph": 1,
     "starts or tests a stack itself, as CI does": 4,
     "needs Docker": 3,
-    "needs the AWS CLI": 1,
+    "needs the AWS CLI": 2,
     "needs redis-cli": 1,
     "needs redis-cli, psql and jq": 1,
     "needs an AWS account": 9,
