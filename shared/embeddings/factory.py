@@ -12,6 +12,8 @@ from shared.settings import LOCAL_VECTOR_MODEL, SearchSettings
 from shared.texts import is_http_url
 
 DEFAULT_TIMEOUT_SECONDS: Final = 5.0
+# A search waits only this long for a provider. Without the query's vector, it compares words.
+_QUERY_SECONDS: Final = 2.0
 
 # The packages that each provider needs, and where they come from.
 _PACKAGES: Final = {
@@ -55,14 +57,14 @@ def create_embedder(settings: SearchSettings, *, timeout_seconds: float = DEFAUL
 
 
 class Embedders:
-    """The configured model of embeddings, and the models of earlier settings, whose vectors may still be in use.
+    """The configured model for queries, and the models of earlier settings, whose vectors may still be in use.
 
     Raises:
         SettingsError: See `create_embedder`.
     """
 
     def __init__(self, settings: SearchSettings) -> None:
-        self.configured = create_embedder(settings)
+        self.configured = create_embedder(settings, timeout_seconds=_QUERY_SECONDS)
         self._by_model: dict[str, Embedder | None] = {}
 
     def get(self, model: str) -> Embedder | None:
@@ -72,7 +74,7 @@ class Embedders:
         if model not in self._by_model:
             try:
                 settings = SearchSettings(embeddings="local" if model == LOCAL_VECTOR_MODEL else model)
-                self._by_model[model] = create_embedder(settings)
+                self._by_model[model] = create_embedder(settings, timeout_seconds=_QUERY_SECONDS)
             except (SettingsError, ValueError):
                 # Its package or its key is not there any more.
                 self._by_model[model] = None

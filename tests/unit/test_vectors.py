@@ -151,6 +151,16 @@ def test_a_model_that_does_not_answer_is_reported(archive: InMemoryArchive, sear
         VectorDerivation(archive, embedder).derive("t", 9)
 
 
+def test_a_model_that_does_not_answer_delays_one_search(archive: InMemoryArchive, search: Callable[..., Any]) -> None:
+    """After a failure, the next searches do not wait for the model, and say that something is missing."""
+    archive.store([said("my car is red")])
+    embedder = FakeEmbedder(is_down=True)
+    process = search(embedder)
+    answers = [process.search(SearchScope("ana"), "car", 10) for _ in range(3)]
+    assert [answer.degraded for answer in answers] == [["search"]] * 3
+    assert embedder.calls == [1]
+
+
 def test_after_a_change_of_the_model_the_old_vectors_are_searched(
     archive: InMemoryArchive, search: Callable[..., Any]
 ) -> None:

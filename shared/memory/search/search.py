@@ -39,6 +39,8 @@ _SPARE: Final = 20
 _NEAREST: Final = 200
 # The minimum time between two reads of the name of the model whose vectors are complete.
 _MODEL_SECONDS: Final = 60.0
+# After a failure, the model is not asked for this long.
+_PAUSE_SECONDS: Final = 5.0
 # PostgreSQL's id of a stored exchange; the thread id and the exchange id of an undrained one.
 _Name = UUID | tuple[str, UUID]
 
@@ -90,6 +92,7 @@ class Search:
         self._memory = memory
         self._embedders = embedders
         self._model, self._model_read_at = "", -math.inf
+        self._pauses_until = -math.inf
 
     def search(self, scope: SearchScope, query: str, limit: int) -> SearchAnswer:
         """Return the exchanges of the scope that match the query best, at most `limit`.
@@ -108,6 +111,9 @@ class Search:
         """Return the query's vector; None without a model, or if the model or PostgreSQL did not answer."""
         if self._embedders is None or self._embedders.configured is None:
             return None
+        if time.monotonic() < self._pauses_until:
+            add_layer(degraded, SEARCH)
+            return None
         try:
             embedder = self._embedders.get(self._model_in_use(self._embedders.configured.model))
             if embedder is None:
@@ -115,6 +121,8 @@ class Search:
                 return None
             values = embedder.embed_query(query)
         except StoreUnavailable as error:
+            # A model that hangs delays one search, and not every search.
+            self._pauses_until = time.monotonic() + _PAUSE_SECONDS
             _logger.warning("the search compares words only", extra={"error": str(error)})
             add_layer(degraded, SEARCH)
             return None
