@@ -212,7 +212,7 @@ def test_long_messages_are_excerpts_of_their_matching_passages() -> None:
     text = "Filler sentence here. " * 40 + "The Saab is red. " + "More filler words. " * 40
     (chosen,) = Related([item(text, "ok")], terms=("saab",)).select(0, 0).items
     assert "The Saab is red." in chosen.exchange.user_message
-    assert len(chosen.exchange.user_message) <= 410
+    assert len(chosen.exchange.user_message) <= 310
     assert chosen.exchange.user_message.startswith("Filler sentence here.")
 
 
