@@ -37,8 +37,7 @@ case when substr(exchange_id::text, 15, 1) = '7' then exchange_id
 else (lpad(to_hex(floor(extract(epoch from created_at at time zone 'UTC') * 1000)::bigint), 12, '0')
       || substr(replace(exchange_id::text, '-', ''), 13))::uuid end"""
 
-# The rows whose terms are missing, come from another version of the token function, or come from older texts: a process
-# of an earlier release may have written the row.
+# The rows without terms, and those whose terms come from another version or from older texts, of an earlier release.
 UNINDEXED: Final = """\
 position = 0 and (terms_version is distinct from 1 or terms_revision is distinct from revision \
 or terms_accepted_at is distinct from coalesce(accepted_at, created_at))"""
@@ -110,6 +109,7 @@ class Message(Base):
             "ix_messages_search_keys",
             "search_keys",
             postgresql_using="gin",
+            postgresql_with={"gin_pending_list_limit": 512},
             postgresql_where=text("search_keys is not null"),
         ),
         Index("ix_messages_unindexed", text("conversation_id nulls first"), postgresql_where=text(UNINDEXED)),

@@ -62,6 +62,8 @@ def upgrade() -> None:
         "messages",
         ["search_keys"],
         postgresql_using="gin",
+        # In kB. A search reads all pending entries, and the drain that fills their list moves them into the index.
+        postgresql_with={"gin_pending_list_limit": 512},
         postgresql_where=sa.text("search_keys is not null"),
     )
     create_index_online(

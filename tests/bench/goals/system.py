@@ -91,6 +91,7 @@ class BenchSystem:
     Attributes:
         cache: L1.
         archive: L2.
+        patient_archive: L2 with a long timeout.
         connection: A plain connection to L2.
         redis_port: L1's port.
         sizes: The size of the measurement.
@@ -102,6 +103,9 @@ class BenchSystem:
         self._database = DatabaseSettings(url=database_url)
         self.cache = RedisCache(RedisConnection(self._redis), self._settings)
         self.archive = PostgresArchive(PostgresConnection(self._database))
+        # Its statements may take a minute, for filling large tables.
+        patient = DatabaseSettings(url=database_url, timeout_ms=60_000)
+        self.patient_archive = PostgresArchive(PostgresConnection(patient))
         self.connection = psycopg.connect(database_url, autocommit=True)
         self.redis_port = redis_port
         self.sizes = sizes
