@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from shared.search_terms import Field, asked_terms, term_key, text_terms
+from shared.search_terms import Field, asked_terms, term_key, text_keys
 
 # A query has at most this many terms, so that two bits for each fit into PostgreSQL's bigint. The first ones count, for
 # a text that is pasted as a query.
@@ -49,9 +49,8 @@ def query_terms(text: str) -> QueryTerms:
 
 def document_terms(user_message: str, assistant_message: str) -> DocumentTerms:
     """Return what an exchange is indexed by."""
-    sides = text_terms(user_message), text_terms(assistant_message)
-    keys = {term_key(field, term) for field, terms in zip(_FIELDS, sides, strict=True) for term in terms}
-    return DocumentTerms(sorted(keys), len(sides[0]), len(sides[1]))
+    user_keys, assistant_keys = text_keys("u", user_message), text_keys("a", assistant_message)
+    return DocumentTerms(sorted(user_keys | assistant_keys), len(user_keys), len(assistant_keys))
 
 
 def matched_keys(query: QueryTerms, document: DocumentTerms) -> int:

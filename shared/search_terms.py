@@ -179,6 +179,22 @@ def text_terms(text: str) -> set[str]:
     return {span.term for run in set(_RUN.findall(text)) for span in _terms_of_run(run)}
 
 
+def _keys_of_run(field: Field, run: str) -> frozenset[int]:
+    """Return the keys of a run's terms."""
+    return frozenset(term_key(field, span.term) for span in _terms_of_run(run))
+
+
+_cached_keys_of_run: Final = lru_cache(2 * _CACHED_RUNS)(_keys_of_run)
+
+
+def text_keys(field: Field, text: str) -> set[int]:
+    """Return the keys of the terms that a text is indexed by."""
+    keys: set[int] = set()
+    for run in set(_RUN.findall(text)):
+        keys |= _cached_keys_of_run(field, run) if len(run) <= _MAX_CACHED_LENGTH else _keys_of_run(field, run)
+    return keys
+
+
 def _query_candidates(text: str) -> list[str]:
     """Return the terms of a query with its stop words, each once, in the order of the query."""
     return list(dict.fromkeys(span.term for span in term_spans(text) if not span.in_pair))
