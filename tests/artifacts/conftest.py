@@ -25,7 +25,7 @@ from tests.e2e.stores import Layers
 
 BUILD = ROOT / ".aws-sam" / "build"
 BUILD_ENVIRONMENT = ROOT / ".venv-build"
-FUNCTIONS = {"agent": "AgentFunction", "sync": "SyncFunction"}
+FUNCTIONS = {"agent": "AgentFunction", "derive": "DeriveFunction", "sync": "SyncFunction"}
 
 
 @pytest.fixture(scope="session")
@@ -111,6 +111,7 @@ def function_settings(deployment: Deployment, host: str = "127.0.0.1") -> dict[s
     settings = {"STAGE": "local", "REDIS__HOST": redis_host, "REDIS__PORT": redis_port, **DEFAULT_SETTINGS}
     settings |= {"DATABASE__URL": deployment.database_url}
     settings |= {"SYNC__QUEUE_URL": deployment.queue_url, "SYNC__DLQ_URL": deployment.dlq_url}
+    settings |= {"DERIVE__QUEUE_URL": deployment.queue_url, "DERIVE__DLQ_URL": deployment.dlq_url}
     return {name: value.replace("127.0.0.1", host) for name, value in settings.items()}
 
 

