@@ -34,6 +34,9 @@ class Deployment:
     dlq_url: str
     agent_function: str
     sync_function: str
+    derive_function: str
+    derive_queue_url: str
+    derive_dlq_url: str
     redis_url: str
     database_url: str
 
@@ -86,6 +89,9 @@ def from_endpoint(endpoint_url: str, region: str) -> Deployment:
         dlq_url=outputs["ExchangeDeadLetterQueueUrl"],
         agent_function=outputs["AgentFunctionName"],
         sync_function=outputs["SyncFunctionName"],
+        derive_function=outputs["DeriveFunctionName"],
+        derive_queue_url=outputs["DeriveQueueUrl"],
+        derive_dlq_url=outputs["DeriveDeadLetterQueueUrl"],
         redis_url=_redis_url(load(RedisSettings)),
         database_url=load(DatabaseSettings).url,
     )
