@@ -130,8 +130,8 @@ bench-deletion: $(VENV)/.stamp-dev ## Measure deletions beside many other rows (
 bench-slow-postgres: $(VENV)/.stamp-dev ## Measure the drain into a PostgreSQL that runs 1, 1/2, 1/4, 1/8 of the time
 	@$(BIN)/python -m tests.bench.slow_postgres
 
-bench-recall: $(VENV)/.stamp-dev ## Measure how often a search finds the answer (RECALL_DATA=directory with *.jsonl.gz)
-	@$(BIN)/python -m tests.recall "$(RECALL_DATA)"
+bench-recall: $(VENV)/.stamp-dev ## Measure how often a search finds the answer (RECALL_DATA=directory with *.jsonl.gz, EMBEDDINGS=local)
+	@$(BIN)/python -m tests.recall "$(RECALL_DATA)" $(if $(EMBEDDINGS),--embeddings $(EMBEDDINGS))
 
 cost: $(VENV)/.stamp-dev ## Measure the resources of a turn, and generate docs/cost.md and the sizing recipe
 	@$(BIN)/python -m tests.cost
