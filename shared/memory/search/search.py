@@ -211,7 +211,8 @@ class Search:
         for key, exchange in undrained.items():
             found[key] = FoundExchange(exchange, titles.get(exchange.thread_id, title_of(exchange.user_message)))
         items = [
-            (scores[name], each) for name, each in found.items() if name in scores and scope.includes(each.exchange)
+            # An exchange with a score of zero has no word of the query, and the farthest meaning.
+            (scores[name], each) for name, each in found.items() if scores.get(name) and scope.includes(each.exchange)
         ]
         items.sort(key=lambda item: (item[0], item[1].exchange.order), reverse=True)
         highest = items[0][0] if items else 1.0
