@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from shared.memory.search.search import Search
 from shared.memory.search.undrained import MAX_UNDRAINED
 from shared.memory.token_count import count_tokens
 from shared.memory.turn import Turn
-from shared.models import ExchangeTexts
+from shared.models import Exchange, ExchangeTexts
 from shared.stores.search import SearchScope
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 from tests.support.api import Api
@@ -49,6 +50,26 @@ def test_an_exchange_is_found_from_its_acceptance_on(process: Memory, archive: I
         assert (answer.degraded, answer.items[0].title, answer.items[0].score) == ([], "My cat is called Miso", 1)
     archive.store(process.cache.undrained_of("ana", 9).exchanges)
     assert _texts(_search(process, "Miso")) == ["My cat is called Miso"]
+
+
+def test_an_exchange_that_is_drained_during_a_search_is_found_once(
+    process: Memory, archive: InMemoryArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whenever the drain stores an exchange during a search, the search finds it."""
+    for step in ("unstored", "matches", "found", "beside"):
+        exchange = said(f"pizza before {step}")
+        process.cache.append(exchange, is_drained=False)
+        call = getattr(archive, step)
+
+        def drain_after(*arguments: object, call: Any = call, exchange: Exchange = exchange) -> Any:
+            answer = call(*arguments)
+            archive.store([exchange])
+            return answer
+
+        monkeypatch.setattr(archive, step, drain_after)
+        assert _texts(_search(process, f"before {step}"))[:1] == [f"pizza before {step}"]
+        assert _texts(_search(process, "pizza")).count(f"pizza before {step}") == 1
+        monkeypatch.undo()
 
 
 def test_a_search_stays_within_the_users_threads(process: Memory, archive: InMemoryArchive) -> None:

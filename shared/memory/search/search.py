@@ -159,9 +159,11 @@ class Search:
         return Related(items, query_terms(query).terms, answer.degraded)
 
     def _candidates(self, scope: SearchScope, terms: QueryTerms, degraded: list[str]) -> _Candidates:
-        # Redis is read first: an exchange that is drained in between is then found twice, and not missed.
+        # Undrained exchanges are read and checked first. One that is drained in between is then found twice, and is not
+        # missed.
         undrained = read_undrained(self._memory, scope, degraded)
         try:
+            unstored = self._memory.archive.unstored(undrained.exchanges)
             matches = self._memory.archive.matches(scope, terms.keys)
             if undrained.cached is not None and may_lack_undrained(undrained.cached.state, matches.uptime):
                 if self._is_queue_empty(undrained, degraded):
@@ -171,7 +173,6 @@ class Search:
                     add_layer(degraded, SEARCH)
             if not matches.is_indexed:
                 add_layer(degraded, SEARCH)
-            unstored = self._memory.archive.unstored(undrained.exchanges)
         except StoreUnavailable as error:
             add_layer(degraded, error.layer)
             add_layer(degraded, SEARCH)
@@ -212,7 +213,9 @@ class Search:
             found[key] = FoundExchange(exchange, titles.get(exchange.thread_id, title_of(exchange.user_message)))
         items = [
             # An exchange with a score of zero has no word of the query, and the farthest meaning.
-            (scores[name], each) for name, each in found.items() if scores.get(name) and scope.includes(each.exchange)
+            (scores[name], each)
+            for name, each in found.items()
+            if scores.get(name) and scope.includes(each.exchange)
         ]
         items.sort(key=lambda item: (item[0], item[1].exchange.order), reverse=True)
         highest = items[0][0] if items else 1.0
