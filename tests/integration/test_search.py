@@ -136,6 +136,30 @@ def test_rows_of_a_large_deletion_are_not_found(memory: Memory, database: psycop
     assert _texts(memory, "cat", "bob") == ["cat"]
 
 
+# --- isolation ---
+
+
+def test_users_with_the_same_key_do_not_find_each_others_exchanges(
+    memory: Memory, database: psycopg.Connection
+) -> None:
+    """The keys of two users are equal by chance. Each user finds only their own exchanges."""
+    memory.archive.store([said("cat", thread_id="anas"), said("cat of bob", thread_id="bobs", user_id="bob")])
+    database.execute(
+        "update messages set search_keys = array_replace(search_keys, search_user_key('bob'), search_user_key('ana'))"
+    )
+    matches = memory.archive.matches(SearchScope("ana"), _keys("cat bob"))
+    assert (len(matches.keys), matches.total) == (1, 1)
+    assert _texts(memory, "cat bob") == ["cat"]
+
+
+def test_the_texts_of_another_users_match_are_not_read(memory: Memory) -> None:
+    """A thread belongs to another user since its match was found. The search does not read its texts."""
+    memory.archive.store([said("cat", thread_id="t", user_id="bob")])
+    matches = memory.archive.matches(SearchScope("bob"), _keys("cat"))
+    assert list(memory.archive.found("bob", [matches.row_id(0)])) == [matches.row_id(0)]
+    assert memory.archive.found("ana", [matches.row_id(0)]) == {}
+
+
 # --- rows without current terms ---
 
 

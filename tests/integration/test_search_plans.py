@@ -87,6 +87,18 @@ def test_every_key_is_one_scan_of_the_index(filled: psycopg.Connection) -> None:
             assert "ix_messages_search_keys" not in [each.get("Index Name") for each in _nodes(node)]
 
 
+def test_every_key_is_read_with_the_users_key(filled: psycopg.Connection) -> None:
+    """The index returns only the user's exchanges, not those of all users that have a frequent word."""
+    keys = {f"key_{number}": key for number, key in enumerate(_KEYS)}
+    statement = b"explain (analyze, format json) " + search._matches_statement(len(_KEYS))
+    row = filled.execute(statement, {"user_id": "user3", **_SCOPE, **keys}).fetchone()
+    assert row is not None
+    scans = [each for each in _nodes(row[0][0]["Plan"]) if each.get("Index Name") == "ix_messages_search_keys"]
+    assert len(scans) == len(_KEYS)
+    # Each replaced row may be counted once more.
+    assert max(each["Actual Rows"] for each in scans) <= 2 * _EXCHANGES / _USERS
+
+
 def test_unindexed_rows_come_from_their_index(filled: psycopg.Connection) -> None:
     """The sweep reads only the index of unindexed rows, not the rows that are indexed."""
     assert "ix_messages_unindexed" in _indexes(_explain(filled, search._SELECT_UNINDEXED, {"rows": 200}))

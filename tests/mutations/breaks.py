@@ -18,6 +18,11 @@ _EXCHANGES: Final = "tests/integration/test_exchanges.py"
 _FAILOVER: Final = "tests/integration/test_failover.py"
 _HEARTBEATS: Final = "tests/integration/test_heartbeats.py"
 _POSTGRES: Final = "shared/stores/postgres/connection.py"
+_ISOLATION: Final = "tests/integration/test_isolation.py"
+_SEARCH: Final = "tests/integration/test_search.py"
+_SEARCH_FAULTS: Final = "tests/integration/test_search_faults.py"
+_SEARCH_PLANS: Final = "tests/integration/test_search_plans.py"
+_CONTRACT: Final = "tests/integration/test_archive_contract.py"
 
 
 @dataclass(frozen=True)
@@ -545,5 +550,88 @@ BREAKS: Final = (
         "        coalesce(s.accepted_at, s.created_at) as first_accepted_at,\n",
         "        s.created_at as first_accepted_at,\n",
         (f"{_IMPORTS}::test_the_first_accepted_exchange_names_the_thread",),
+    ),
+    Break(
+        "4 Whole",
+        "the search reads every user's exchanges with a term",
+        "shared/stores/postgres/sql/search_hits.sql",
+        "array[search_user_key(%(user_id)s), %(key_{key})s::int]",
+        "array[%(key_{key})s::int]",
+        (f"{_SEARCH_PLANS}::test_every_key_is_read_with_the_users_key",),
+    ),
+    Break(
+        "8 Erased",
+        "a user key that two users have in common shows one user's matches to the other",
+        "shared/stores/postgres/sql/search_matches.sql",
+        "    where case when h.conversation_id in (select id from threads) then true end\n",
+        "    where true\n",
+        (f"{_SEARCH}::test_users_with_the_same_key_do_not_find_each_others_exchanges",),
+    ),
+    Break(
+        "8 Erased",
+        "the texts of a match are read without a check of their user",
+        "shared/stores/postgres/sql/search_found.sql",
+        "where c.user_id = %(user_id)s\n",
+        "where %(user_id)s::text is not null\n",
+        (f"{_SEARCH}::test_the_texts_of_another_users_match_are_not_read",),
+    ),
+    Break(
+        "2 Same",
+        "the terms of an older text match a replaced exchange",
+        "shared/stores/postgres/search.py",
+        """ and m.terms_revision = m.revision\"
+""",
+        """\"
+""",
+        (f"{_SEARCH}::test_old_terms_do_not_match_new_texts",),
+    ),
+    Break(
+        "8 Erased",
+        "a search finds undrained exchanges that PostgreSQL has deleted",
+        "shared/memory/search/search.py",
+        "            unstored = self._memory.archive.unstored(undrained.exchanges)\n",
+        "            unstored = undrained.exchanges\n",
+        (f"{_SEARCH_FAULTS}::test_an_older_copy_of_redis_restores_nothing_that_was_deleted",),
+    ),
+    Break(
+        "8 Erased",
+        "a search finds undrained exchanges of a deleted thread",
+        "shared/stores/postgres/sql/search_unstored.sql",
+        "    and (t.cutoff is null or g.acceptance > t.cutoff)\n",
+        "",
+        (f"{_CONTRACT}::test_unstored_exchanges_are_neither_stored_nor_deleted[real]",),
+    ),
+    Break(
+        "4 Whole",
+        "a search without PostgreSQL says that it looked at everything",
+        "shared/memory/search/search.py",
+        """            add_layer(degraded, SEARCH)
+            return _Candidates(None""",
+        """            return _Candidates(None""",
+        ("tests/unit/test_search.py::test_an_outage_is_not_an_empty_result",),
+    ),
+    Break(
+        "4 Whole",
+        "a search says that it looked at everything while exchanges are not indexed",
+        "shared/memory/search/search.py",
+        "            if not matches.is_indexed:\n",
+        "            if False:\n",
+        (f"{_SEARCH}::test_the_sweep_indexes_rows_in_steps",),
+    ),
+    Break(
+        "4 Whole",
+        "a thread that gets another user keeps the former user's key",
+        "infra/migrations/versions/0012_search_terms.py",
+        "when (old.thread_id = new.thread_id and old.user_id is distinct from new.user_id)",
+        "when (false)",
+        (f"{_ISOLATION}::test_a_thread_that_gets_another_user_is_found_only_by_this_user[drained]",),
+    ),
+    Break(
+        "4 Whole",
+        "a row that the sweep indexes while its thread gets another user keeps the former user's key",
+        "infra/migrations/versions/0012_search_terms.py",
+        "    where conversation_id = new.id and position = 0;\n",
+        "    where conversation_id = new.id and search_keys is not null;\n",
+        (f"{_SEARCH}::test_a_row_that_is_indexed_while_its_owner_changes_has_the_new_owner",),
     ),
 )
