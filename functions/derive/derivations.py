@@ -90,7 +90,13 @@ class Derivations:
         for number, (thread, messages) in enumerate(due.items()):
             # Each thread gets an equal share of the time that is left, so a long thread does not stop the others.
             share = (deadline - time.monotonic()) / (len(due) - number)
-            self._derive(thread, messages, max(0.0, share), outcome)
+            derive = self._kinds[thread.kind]
+            if derive is None:
+                outcome.dropped += len(messages)
+            elif share > 0:
+                self._derive(derive, thread, messages, share, outcome)
+            else:
+                self._continue_later(messages, outcome)
         return outcome
 
     def _read(self, message: SqsRecord) -> DueThread:
@@ -101,11 +107,14 @@ class Derivations:
             raise InvalidRecord("unknown_kind", f"nothing is derived as {thread.kind!r}")
         return thread
 
-    def _derive(self, thread: DueThread, messages: Sequence[SqsRecord], seconds: float, outcome: DeriveResult) -> None:
-        derive = self._kinds[thread.kind]
-        if derive is None:
-            outcome.dropped += len(messages)
-            return
+    def _derive(
+        self,
+        derive: Derivation,
+        thread: DueThread,
+        messages: Sequence[SqsRecord],
+        seconds: float,
+        outcome: DeriveResult,
+    ) -> None:
         try:
             is_done = derive(thread.thread_id, seconds)
         except StoreUnavailable as error:
@@ -121,7 +130,10 @@ class Derivations:
             return
         if is_done:
             outcome.derived += 1
-            return
+        else:
+            self._continue_later(messages, outcome)
+
+    def _continue_later(self, messages: Sequence[SqsRecord], outcome: DeriveResult) -> None:
         outcome.unfinished += 1
         self._leave(messages, _CONTINUE_SECONDS, outcome)
 

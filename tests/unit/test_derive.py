@@ -94,11 +94,12 @@ def test_every_thread_of_a_batch_is_derived_from() -> None:
     assert SECONDS / 2 < fake.shares["d"] <= SECONDS
 
 
-def test_no_time_left_is_no_negative_share() -> None:
-    """If no time is left, every thread has a share of zero seconds."""
-    fake = _FakeDerivation(unfinished=["a", "b"])
-    assert _run(fake.derive, [_record("a"), _record("b")], seconds=-1).unfinished == 2
-    assert set(fake.shares.values()) == {0.0}
+def test_no_thread_is_started_after_the_time() -> None:
+    """If no time is left, the function starts no thread, because Lambda would end it. SQS redelivers all messages."""
+    fake, queue = _FakeDerivation(), _FakeQueue()
+    outcome = _run(fake.derive, [_record("a"), _record("b")], queue, seconds=0)
+    assert outcome == DeriveResult(unfinished=2, failed=["a-0", "b-0"])
+    assert (fake.shares, queue.delays) == ({}, {"a-0": 1, "b-0": 1})
 
 
 def test_a_thread_with_work_left_is_continued_soon() -> None:
