@@ -120,9 +120,9 @@ check-templates: .venv-build/.stamp .venv-check/.stamp ## Check the templates wi
 	for where in "--file template.yaml" "--directory infra/aws"; do \
 	  LOG_LEVEL=ERROR .venv-check/bin/checkov --framework cloudformation --skip-download --quiet --compact $$where || exit 1; done
 
-bench: $(VENV)/.stamp-dev ## Compare the speed with the bare servers and with the goals (ROWS=2000000 THREADS=100000 PARTS="turns imports")
+bench: $(VENV)/.stamp-dev ## Compare the speed with the bare servers and with the goals (ROWS=2000000 THREADS=100000 SEARCHED=1000000 PARTS="turns imports")
 	@$(BIN)/python -m tests.bench; compared=$$?; \
-	  $(BIN)/python -m tests.bench.goals $(if $(ROWS),--rows $(ROWS)) $(if $(THREADS),--threads $(THREADS)) $(if $(PARTS),--parts $(PARTS)) && exit $$compared
+	  $(BIN)/python -m tests.bench.goals $(if $(ROWS),--rows $(ROWS)) $(if $(THREADS),--threads $(THREADS)) $(if $(SEARCHED),--searched $(SEARCHED)) $(if $(PARTS),--parts $(PARTS)) && exit $$compared
 
 bench-deletion: $(VENV)/.stamp-dev ## Measure deletions beside many other rows (OTHERS="0 30000 3000000" EXCHANGES=400000)
 	@$(BIN)/python -m tests.bench.deletion $(if $(OTHERS),--others $(OTHERS)) $(if $(EXCHANGES),--exchanges $(EXCHANGES))

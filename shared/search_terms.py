@@ -171,7 +171,7 @@ def term_spans(text: str) -> Iterator[TermSpan]:
     for match in _RUN.finditer(text):
         offset = match.start()
         for span in _terms_of_run(match[0]):
-            yield span._replace(start=span.start + offset, end=span.end + offset)
+            yield TermSpan(span.term, span.start + offset, span.end + offset, span.in_pair)
 
 
 def text_terms(text: str) -> set[str]:
