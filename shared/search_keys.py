@@ -10,6 +10,8 @@ from shared.search_terms import Field, asked_terms, term_key, text_keys
 # A query has at most this many terms, so that two bits for each fit into PostgreSQL's bigint. The first ones count, for
 # a text that is pasted as a query.
 MAX_QUERY_TERMS: Final = 31
+# Only so many characters of a query are looked at.
+_MAX_QUERY_LENGTH: Final = 10_000
 _FIELDS: Final[tuple[Field, Field]] = ("u", "a")
 
 
@@ -43,7 +45,7 @@ class DocumentTerms:
 
 def query_terms(text: str) -> QueryTerms:
     """Return the terms of a query with their keys."""
-    terms = tuple(asked_terms(text)[:MAX_QUERY_TERMS])
+    terms = tuple(asked_terms(text[:_MAX_QUERY_LENGTH])[:MAX_QUERY_TERMS])
     return QueryTerms(terms, tuple(term_key(field, term) for term in terms for field in _FIELDS))
 
 

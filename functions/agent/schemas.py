@@ -228,6 +228,13 @@ class SearchRequest(_Request):
     until: Annotated[Moment | None, Field(description="Only exchanges before this time.")] = None
     kinds: list[Literal["exchange", "memory"]] = Field(default=["exchange"], min_length=1, max_length=_MAX_LIST)
 
+    @field_validator("query")
+    @classmethod
+    def _check_query(cls, value: str) -> str:
+        if not value.strip():
+            raise PydanticCustomError("blank", "must contain more than white space")
+        return value
+
 
 class RenameRequest(_Request):
     """Request body of `PATCH /threads/{thread_id}`."""

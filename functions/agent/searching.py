@@ -37,8 +37,9 @@ class Searching:
         return search_json(self._search.search(scope, request.query, request.limit), request.kinds)
 
     def related_to(self, turn: Turn, query: str | None, exclude_thread_id: str | None = None) -> Related:
-        """Return the exchanges of the turn's user that are related to a query, without those of the turn's window."""
-        return self._search.related(turn.user_id, query, turn.thread_id, turn.recall().messages, exclude_thread_id)
+        """Return the exchanges of the turn's user that are related to a query."""
+        window = len(turn.recall().messages) // 2
+        return self._search.related(turn.user_id, query, turn.thread_id, window, exclude_thread_id)
 
     def related_to_run(self, turn: Turn, request: RunRequest) -> Related:
         """Return the exchanges that are related to a run's prompt, if `MEMORY__RELATED` is on."""

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Sequence
 from typing import Final
 
 from shared.embeddings import Embedder, embed_exchanges
 from shared.embeddings.compact import to_bits, to_bytes
+from shared.errors import StoreUnavailable
 from shared.stores.derivations import VECTORS
-from shared.stores.vectors import NewVector, VectorArchive
+from shared.stores.vectors import NewVector, UnembeddedExchange, VectorArchive
 
-# The number of exchanges in one request to the model, and in one transaction.
-_BATCH: Final = 32
+_logger = logging.getLogger(__name__)
+
+# The number of exchanges in one transaction. A model may need a second for each, and a batch is not interrupted.
+_BATCH: Final = 8
 
 
 class VectorDerivation:
@@ -40,13 +45,34 @@ class VectorDerivation:
                 return True
             if time.monotonic() > deadline:
                 return False
-            vectors = embed_exchanges(
-                self._embedder, [(each.user_message, each.assistant_message) for each in missing.exchanges]
-            )
-            self._archive.store_vectors(
-                self._embedder.model,
-                [
-                    NewVector(exchange, to_bytes(vector), to_bits(vector))
-                    for exchange, vector in zip(missing.exchanges, vectors, strict=True)
-                ],
-            )
+            self._archive.store_vectors(self._embedder.model, self._make(missing.exchanges))
+
+    def _make(self, exchanges: Sequence[UnembeddedExchange]) -> list[NewVector]:
+        """Return the vectors of exchanges.
+
+        A model may refuse a text. If it answers for another one, the refused exchange gets an empty vector, so that it
+        does not block its thread. An exchange alone is tried again later, because the model may be down.
+        """
+        try:
+            return self._embed(exchanges)
+        except StoreUnavailable:
+            if len(exchanges) == 1:
+                raise
+        vectors: list[NewVector] = []
+        refused: list[UnembeddedExchange] = []
+        for exchange in exchanges:
+            try:
+                vectors += self._embed([exchange])
+            except StoreUnavailable as error:
+                refused.append(exchange)
+                if len(refused) == len(exchanges):
+                    raise
+                _logger.warning("the model made no vector of an exchange", extra={"error": str(error)})
+        return vectors + [NewVector(exchange, b"", "") for exchange in refused]
+
+    def _embed(self, exchanges: Sequence[UnembeddedExchange]) -> list[NewVector]:
+        vectors = embed_exchanges(self._embedder, [(each.user_message, each.assistant_message) for each in exchanges])
+        return [
+            NewVector(exchange, to_bytes(vector), to_bits(vector))
+            for exchange, vector in zip(exchanges, vectors, strict=True)
+        ]

@@ -13,8 +13,10 @@ from shared.stores.derivations import VECTORS, DueQueue
 from shared.stores.vectors import VectorArchive
 
 _logger = logging.getLogger(__name__)
-# A thread that has been due for longer was missed: its message was not sent, or its derivation failed.
-_MISSED_SECONDS: Final = 120.0
+# A thread that has been due for longer was not sent, or its derivation failed. The agent function sends no threads.
+_MISSED_SECONDS: Final = 60.0
+# A message may wait for long. If the sweep sent the thread more often, there would be many messages of one thread.
+_SENT_SECONDS: Final = 900.0
 _MAX_MISSED: Final = 1_000
 
 
@@ -24,7 +26,7 @@ class DueWork:
 
     Attributes:
         queue: The queue of the derive function.
-        vector_model: The name of the model of embeddings.
+        vector_model: The name of the model of embeddings; '' if the search compares words only.
     """
 
     queue: DueQueue
@@ -32,7 +34,7 @@ class DueWork:
 
     def send(self, thread_ids: Collection[str]) -> None:
         """Send threads whose exchanges the drain has just stored. If that fails, the sweep sends them later."""
-        if not thread_ids:
+        if not thread_ids or not self.vector_model:
             return
         try:
             self.queue.send(VECTORS, sorted(thread_ids))
@@ -45,9 +47,12 @@ class DueWork:
         Raises:
             StoreUnavailable: PostgreSQL or SQS did not respond.
         """
+        if not self.vector_model:
+            archive.forget_progress(VECTORS)
+            return 0
         while archive.mark_old_threads(VECTORS, self.vector_model) and time.monotonic() < deadline:
             pass
-        missed = archive.due_threads(VECTORS, _MISSED_SECONDS, _MAX_MISSED)
+        missed = archive.due_threads(VECTORS, _MISSED_SECONDS, _SENT_SECONDS, _MAX_MISSED)
         if missed:
             self.queue.send(VECTORS, missed)
         while archive.remove_other_vectors(self.vector_model) and time.monotonic() < deadline:

@@ -82,7 +82,7 @@ def compose(tracer: Tracer | None = None) -> tuple[Drain, Sweep, float]:
         trace_postgres(tracer, postgres.run)
         trace_queue_calls(tracer, settings.dlq_url, queues.dead_letter, queues.dead_letter_body)
         trace_queue_calls(tracer, settings.queue_url, queues.change_visibility)
-    due_work = DueWork(DeriveQueue(load(DeriveSettings)), search.vector_model) if search.vector_model else None
+    due_work = DueWork(DeriveQueue(load(DeriveSettings)), search.vector_model)
     sweep = Sweep(archive, cache, memory_settings.max_thread_messages, queues.dead_letter_body, due_work)
     drain = Drain(archive, cache, queues, RedisAttempts(redis), due_work=due_work)
     return drain, sweep, timeout + _RESERVE_SECONDS

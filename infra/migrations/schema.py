@@ -16,7 +16,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
     PrimaryKeyConstraint,
     SmallInteger,
     String,
@@ -26,7 +25,6 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import BIT
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 # The order key of `shared.ids.order_key` as a generated column, so that it always matches the row's id and time. It is
@@ -290,61 +288,3 @@ class DrainHealth(Base):
     healthy_since: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     beat_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     undrained_since: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-
-
-class ExchangeVector(Base):
-    """The vector of an exchange, made by one model from one version of the exchange's texts.
-
-    `vector` has one signed byte for each dimension, and `signs` one bit.
-    """
-
-    __tablename__ = "exchange_vectors"
-
-    message_id: Mapped[UUID] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"))
-    model: Mapped[str] = mapped_column(String(255))
-    conversation_id: Mapped[UUID] = mapped_column(Uuid)
-    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
-    revision: Mapped[int] = mapped_column(Integer)
-    accepted_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
-    dimensions: Mapped[int] = mapped_column(Integer)
-    vector: Mapped[bytes] = mapped_column(LargeBinary)
-    signs: Mapped[str] = mapped_column(BIT(varying=True))
-
-    __table_args__ = (
-        PrimaryKeyConstraint("message_id", "model"),
-        Index("ix_exchange_vectors_conversation_id", "conversation_id", "model"),
-        Index("ix_exchange_vectors_model", "model"),
-    )
-
-
-class DueDerivation(Base):
-    """A thread that has exchanges from which something is to be derived, e.g. vectors."""
-
-    __tablename__ = "due_derivations"
-
-    conversation_id: Mapped[UUID] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"))
-    kind: Mapped[str] = mapped_column(String(20))
-    due_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=text("clock_timestamp()"))
-
-    # Whether the thread existed before the model was in use. While there are such threads, a search compares the
-    # vectors of the last model.
-    is_old: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
-
-    __table_args__ = (
-        PrimaryKeyConstraint("conversation_id", "kind"),
-        Index("ix_due_derivations_due_at", "kind", "due_at"),
-        Index("ix_due_derivations_old", "kind", postgresql_where=text("is_old")),
-    )
-
-
-class DerivationProgress(Base):
-    """How far the sweep has marked the threads that existed before a model was in use."""
-
-    __tablename__ = "derivation_progress"
-
-    kind: Mapped[str] = mapped_column(String(20))
-    model: Mapped[str] = mapped_column(String(255))
-    last_conversation_id: Mapped[UUID | None] = mapped_column(Uuid)
-    ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-
-    __table_args__ = (PrimaryKeyConstraint("kind", "model"),)

@@ -60,7 +60,8 @@ class Selection:
         """Return this selection with the related exchanges that fit into the rest of the limit; 0 for no limit."""
         if not related.items:
             return self
-        selected = related.select(self.tokens, max_tokens)
+        shown = {message.exchange_id for message in self.messages}
+        selected = related.select(self.tokens, max_tokens, shown)
         context = join_parts(self.context, selected.text)
         return replace(self, context=context, tokens=self.tokens + selected.tokens, related=selected.items)
 

@@ -94,12 +94,13 @@ class Beside:
     """The exchanges next to an exchange in its thread.
 
     Attributes:
-        before: L2's ids of the two exchanges before it, nearest first; fewer at the thread's beginning.
+        before: L2's ids of the two exchanges before it, nearest first; fewer at the thread's beginning. None stands for
+            an exchange outside of the scope's time.
         after: L2's ids of the two exchanges after it, nearest first.
     """
 
-    before: Sequence[UUID] = ()
-    after: Sequence[UUID] = ()
+    before: Sequence[UUID | None] = ()
+    after: Sequence[UUID | None] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ class SearchArchive(Protocol):
         """
         ...
 
-    def beside(self, row_ids: Sequence[UUID]) -> list[Beside]:
+    def beside(self, scope: SearchScope, row_ids: Sequence[UUID]) -> list[Beside]:
         """Return the exchanges next to each of these exchanges in its thread."""
         ...
 
@@ -137,8 +138,11 @@ class SearchArchive(Protocol):
         """Return these exchanges of the user, without those that were deleted meanwhile."""
         ...
 
-    def unstored(self, exchanges: Sequence[Exchange]) -> list[Exchange]:
-        """Return the exchanges that L2 neither stores in this or a later revision nor has deleted."""
+    def unstored(self, exchanges: Sequence[Exchange]) -> list[FoundExchange]:
+        """Return the exchanges that L2 neither stores in this or a later revision nor has deleted.
+
+        Their title is None if L2 does not have their thread.
+        """
         ...
 
     def index_exchanges(self) -> int:

@@ -53,10 +53,23 @@ class NewVector:
     signs: str
 
 
+@dataclass(frozen=True, slots=True)
+class VectorModel:
+    """The model whose vectors a search compares.
+
+    Attributes:
+        model: Its name.
+        is_complete: Whether it is the configured model and all threads have its vectors.
+    """
+
+    model: str
+    is_complete: bool
+
+
 class VectorArchive(Protocol):
     """Vectors and due threads in L2. Every method raises `StoreUnavailable` if PostgreSQL does not respond."""
 
-    def vector_model(self, model: str) -> str:
+    def vector_model(self, model: str) -> VectorModel:
         """Return the model whose vectors a search compares.
 
         It is the configured `model` once all threads have its vectors. After a change of the model, it is the last one
@@ -76,14 +89,25 @@ class VectorArchive(Protocol):
         """Record that nothing is to be derived from a thread, unless it became due again after `due_at`."""
         ...
 
-    def due_threads(self, kind: str, age: float, limit: int) -> list[str]:
-        """Return threads that have been due for more than `age` seconds. From now on they count as due again."""
+    def due_threads(self, kind: str, age: float, sent_age: float, limit: int) -> list[str]:
+        """Return threads that have been due for more than `age` seconds, and record that they are sent.
+
+        A thread that was sent before is returned only if that is more than `sent_age` seconds ago.
+        """
         ...
 
     def mark_old_threads(self, kind: str, model: str) -> int:
-        """Mark some threads that existed before the model was in use as due; return their number, 0 if none is left."""
+        """Mark some threads that lack vectors of the model as due; return how many were looked at, 0 if none is left.
+
+        It starts again after a change of the model, and each day, in case a process of an earlier release stored
+        exchanges.
+        """
         ...
 
     def remove_other_vectors(self, model: str) -> int:
-        """Remove some vectors of other models, once nothing is due; return their number."""
+        """Remove some vectors of other models, once all threads have vectors of this one; return their number."""
+        ...
+
+    def forget_progress(self, kind: str) -> None:
+        """Record that nothing is derived now, so that a later start looks at all threads again."""
         ...

@@ -69,19 +69,20 @@ class InMemorySearch(InMemoryStore):
         self._rows[row_id] = exchange.key
         return row_id
 
-    def beside(self, row_ids: Sequence[UUID]) -> list[Beside]:
+    def beside(self, scope: SearchScope, row_ids: Sequence[UUID]) -> list[Beside]:
         """Return the exchanges next to each of these exchanges in its thread."""
         self.record_call("beside")
-        return [self._beside(*self._rows[row_id]) for row_id in row_ids]
+        return [self._beside(scope, *self._rows[row_id]) for row_id in row_ids]
 
-    def _beside(self, thread_id: str, exchange_id: UUID) -> Beside:
+    def _beside(self, scope: SearchScope, thread_id: str, exchange_id: UUID) -> Beside:
         conversation = self._conversations.get(thread_id)
         exchanges = conversation.in_order() if conversation else []
         place = next((n for n, each in enumerate(exchanges) if each.exchange_id == exchange_id), None)
         if place is None:
             return Beside()
         before, after = exchanges[max(0, place - 2) : place], exchanges[place + 1 : place + 3]
-        return Beside([self._row_id(each) for each in reversed(before)], [self._row_id(each) for each in after])
+        names = {each: self._row_id(each) if scope.includes(each) else None for each in [*before, *after]}
+        return Beside([names[each] for each in reversed(before)], [names[each] for each in after])
 
     def found(self, user_id: str, row_ids: Sequence[UUID]) -> dict[UUID, FoundExchange]:
         """Return these exchanges of the user, without those that were deleted meanwhile."""
@@ -94,10 +95,11 @@ class InMemorySearch(InMemoryStore):
                 found[row_id] = FoundExchange(conversation.exchanges[exchange_id], conversation.title)
         return found
 
-    def unstored(self, exchanges: Sequence[Exchange]) -> list[Exchange]:
+    def unstored(self, exchanges: Sequence[Exchange]) -> list[FoundExchange]:
         """Return the exchanges that this store neither has in this or a later revision nor has deleted."""
         self.record_call("unstored")
-        return [exchange for exchange in exchanges if self._is_unstored(exchange)]
+        titles = {thread_id: conversation.title for thread_id, conversation in self._conversations.items()}
+        return [FoundExchange(each, titles.get(each.thread_id)) for each in exchanges if self._is_unstored(each)]
 
     def _is_unstored(self, exchange: Exchange) -> bool:
         thread_id, user_id = exchange.thread_id, exchange.user_id

@@ -9,7 +9,7 @@ from uuid import UUID
 from shared.models import Exchange
 from shared.stores.derivations import VECTORS
 from shared.stores.search import SearchScope, StoredVectors
-from shared.stores.vectors import NewVector, Unembedded, UnembeddedExchange
+from shared.stores.vectors import NewVector, Unembedded, UnembeddedExchange, VectorModel
 from shared.testing.search import InMemorySearch
 
 
@@ -26,7 +26,8 @@ class InMemoryVectors(InMemorySearch):
         self.derives: Sequence[str] = ()
         self.due: dict[tuple[str, str], datetime] = {}
         self._vectors: dict[tuple[UUID, str], NewVector] = {}
-        self._marked: set[tuple[str, str]] = set()
+        self._progress: dict[str, str] = {}
+        self._sent: dict[tuple[str, str], datetime] = {}
         self._old: set[tuple[str, str]] = set()
 
     def _mark_due(self, thread_ids: Collection[str]) -> None:
@@ -34,6 +35,7 @@ class InMemoryVectors(InMemorySearch):
             for thread_id in thread_ids:
                 if self._conversations[thread_id].user_id is not None:
                     self.due[kind, thread_id] = datetime.now(UTC)
+                    self._sent.pop((kind, thread_id), None)
 
     def vectors(self, scope: SearchScope, model: str, signs: str, limit: int, row_ids: Sequence[UUID]) -> StoredVectors:
         """Return the vectors nearest to a query, and those of `row_ids`."""
@@ -41,7 +43,7 @@ class InMemoryVectors(InMemorySearch):
         rows = [
             (self._row_id(exchange), conversation.row_id.int, vector)
             for conversation, exchange in self._conversations.in_scope(scope)
-            if (vector := self._valid(exchange, model)) is not None
+            if (vector := self._valid(exchange, model)) is not None and vector.vector
         ]
         rows.sort(key=lambda row: (sum(one != other for one, other in zip(row[2].signs, signs, strict=True)), row[0]))
         chosen = [row for number, row in enumerate(rows) if number < limit or row[0] in row_ids]
@@ -57,12 +59,17 @@ class InMemoryVectors(InMemorySearch):
         )
         return vector if is_valid else None
 
-    def vector_model(self, model: str) -> str:
+    def vector_model(self, model: str) -> VectorModel:
         """Return the configured model once all threads have its vectors, otherwise the last one."""
         self.record_call("vector_model")
-        if (VECTORS, model) in self._marked and not self._old:
-            return model
-        return next((each for _, each in self._vectors if each != model), model)
+        others = [each for _, each in self._vectors if each != model]
+        is_complete = self._is_complete(model)
+        if others and not (is_complete and VECTORS in self._progress):
+            return VectorModel(others[0], is_complete=False)
+        return VectorModel(model, is_complete)
+
+    def _is_complete(self, model: str) -> bool:
+        return self._progress.get(VECTORS, model) == model and not self._old
 
     def unembedded(self, thread_id: str, model: str, limit: int) -> Unembedded:
         """Return exchanges of a thread that have no valid vector of the model."""
@@ -90,33 +97,47 @@ class InMemoryVectors(InMemorySearch):
             del self.due[kind, thread_id]
             self._old.discard((kind, thread_id))
 
-    def due_threads(self, kind: str, age: float, limit: int) -> list[str]:
-        """Return threads that have been due for more than `age` seconds. From now on they count as due again."""
+    def due_threads(self, kind: str, age: float, sent_age: float, limit: int) -> list[str]:
+        """Return threads that have been due for more than `age` seconds, and record that they are sent."""
         self.record_call("due_threads")
         now = datetime.now(UTC)
         due = sorted((moment, thread_id) for (each, thread_id), moment in self.due.items() if each == kind)
-        chosen = [thread_id for moment, thread_id in due if (now - moment).total_seconds() > age][:limit]
-        self.due |= {(kind, thread_id): now for thread_id in chosen}
+        chosen = [
+            thread_id
+            for moment, thread_id in due
+            if (now - moment).total_seconds() > age
+            and (now - self._sent.get((kind, thread_id), datetime.min.replace(tzinfo=UTC))).total_seconds() > sent_age
+        ][:limit]
+        self._sent |= {(kind, thread_id): now for thread_id in chosen}
         return chosen
 
     def mark_old_threads(self, kind: str, model: str) -> int:
-        """Mark all threads as due once for each model; return their number."""
+        """Mark the threads that lack vectors of the model once after a change of the model; return their number."""
         self.record_call("mark_old_threads")
-        if (kind, model) in self._marked:
+        if self._progress.get(kind) == model:
             return 0
-        self._marked.add((kind, model))
-        owned = [name for name, each in self._conversations.items() if each.user_id is not None]
-        for thread_id in owned:
+        self._progress[kind] = model
+        lacking = [
+            name
+            for name, each in self._conversations.items()
+            if each.user_id is not None and any(self._valid(exchange, model) is None for exchange in each.in_order())
+        ]
+        for thread_id in lacking:
             self.due.setdefault((kind, thread_id), datetime.now(UTC))
             self._old.add((kind, thread_id))
-        return len(owned)
+        return len(lacking)
 
     def remove_other_vectors(self, model: str) -> int:
-        """Remove vectors of other models, once nothing is due; return their number."""
+        """Remove vectors of other models, once all threads have vectors of this one; return their number."""
         self.record_call("remove_other_vectors")
-        if self._old or (VECTORS, model) not in self._marked:
+        if VECTORS not in self._progress or not self._is_complete(model):
             return 0
         others = [name for name in self._vectors if name[1] != model]
         for name in others:
             del self._vectors[name]
         return len(others)
+
+    def forget_progress(self, kind: str) -> None:
+        """Record that nothing is derived now."""
+        self.record_call("forget_progress")
+        self._progress.pop(kind, None)

@@ -222,9 +222,9 @@ def test_the_exchanges_beside_a_match_are_in_thread_order(archive: Archive) -> N
     for number in range(5):
         matches = archive.matches(SearchScope("ana"), query_terms(f"word{number}").keys)
         names[f"word{number}"] = matches.row_id(0)
-    (beside,) = archive.beside([names["word1"]])
+    (beside,) = archive.beside(SearchScope("ana"), [names["word1"]])
     assert (list(beside.before), list(beside.after)) == ([names["word0"]], [names["word2"], names["word3"]])
-    (beside,) = archive.beside([names["word4"]])
+    (beside,) = archive.beside(SearchScope("ana"), [names["word4"]])
     assert (list(beside.before), list(beside.after)) == ([names["word3"], names["word2"]], [])
 
 
@@ -237,7 +237,9 @@ def test_unstored_exchanges_are_neither_stored_nor_deleted(archive: Archive) -> 
     archive.delete_exchange("t", deleted.exchange_id)
     archive.forget_thread("gone", ExchangeIds().new())
     newer = stored.revised(ExchangeTexts("a2", "b2"), 1)
-    assert archive.unstored([stored, deleted, waiting, gone, foreign, newer]) == [waiting, newer]
+    unstored = archive.unstored([stored, deleted, waiting, gone, foreign, newer])
+    assert [each.exchange for each in unstored] == [waiting, newer]
+    assert {each.title for each in unstored} == {"qa"}
     assert archive.unstored([]) == []
 
 

@@ -15,7 +15,7 @@ from shared.models import ExchangeTexts
 from shared.stores.archive import Archive
 from shared.stores.derivations import VECTORS
 from shared.stores.search import SearchScope
-from shared.stores.vectors import NewVector, UnembeddedExchange
+from shared.stores.vectors import NewVector, UnembeddedExchange, VectorModel
 from shared.testing import InMemoryArchive
 from tests.support.exchanges import said
 
@@ -93,26 +93,65 @@ def test_models_are_not_mixed(archive: Archive) -> None:
     """Each model has its own vectors. The last model's are in use until all old threads have the new model's."""
     archive.store([said("first")])
     _embed(archive)
-    assert archive.vector_model("m") == "m"
+    assert archive.vector_model("m") == VectorModel("m", is_complete=True)
     assert _nearest(archive, model="n") == []
-    assert (archive.vector_model("n"), archive.remove_other_vectors("n")) == ("m", 0)
+    assert archive.vector_model("n") == VectorModel("m", is_complete=False)
+    assert archive.remove_other_vectors("n") == 0
     assert archive.mark_old_threads(VECTORS, "n") == 1
     assert archive.mark_old_threads(VECTORS, "n") == 0
-    assert (archive.vector_model("n"), archive.remove_other_vectors("n")) == ("m", 0)
+    assert archive.vector_model("n") == VectorModel("m", is_complete=False)
+    assert archive.remove_other_vectors("n") == 0
     _embed(archive, model="n")
     due_at = archive.unembedded("t", "n", 9).due_at
     assert due_at is not None
     archive.clear_due("t", VECTORS, due_at)
-    assert (archive.vector_model("n"), archive.remove_other_vectors("n")) == ("n", 1)
+    assert archive.vector_model("n") == VectorModel("n", is_complete=True)
+    assert archive.remove_other_vectors("n") == 1
     assert _nearest(archive, model="m") == []
     assert _nearest(archive, model="n") == ["first"]
+
+
+def test_a_return_to_an_earlier_model_embeds_again(archive: Archive) -> None:
+    """After two changes of the model, and after a time without one, the threads that lack vectors are marked again."""
+    archive.store([said("first")])
+    _embed(archive, model="a")
+    while archive.mark_old_threads(VECTORS, "a"):
+        pass
+    due_at = archive.unembedded("t", "a", 9).due_at
+    assert due_at is not None
+    archive.clear_due("t", VECTORS, due_at)
+    assert archive.vector_model("a").is_complete
+    archive.store([said("second")])
+    archive.forget_progress(VECTORS)
+    assert archive.mark_old_threads(VECTORS, "a") >= 1
+    assert not archive.vector_model("a").is_complete
+    assert archive.mark_old_threads(VECTORS, "b") >= 1
+    assert archive.mark_old_threads(VECTORS, "a") >= 1
+    _embed(archive, model="a")
+    due_at = archive.unembedded("t", "a", 9).due_at
+    assert due_at is not None
+    archive.clear_due("t", VECTORS, due_at)
+    while archive.mark_old_threads(VECTORS, "a"):
+        pass
+    assert archive.vector_model("a") == VectorModel("a", is_complete=True)
+    assert _nearest(archive, model="a") == ["first", "second"]
+
+
+def test_an_empty_vector_is_not_compared(archive: Archive) -> None:
+    """A text that the model refused counts as embedded, and is not found by its meaning."""
+    archive.store([said("first"), said("refused")])
+    first, refused = archive.unembedded("t", "m", 9).exchanges
+    archive.store_vectors("m", [_vector(first), NewVector(refused, b"", "")])
+    assert archive.unembedded("t", "m", 9).exchanges == []
+    assert _nearest(archive) == ["first"]
+    assert list(archive.vectors(_ANA, "m", "1111", 1, [refused.row_id]).row_ids) == [first.row_id]
 
 
 def test_threads_become_due_with_their_exchanges(archive: Archive) -> None:
     """A stored exchange makes its thread due, once. A thread without a user has no vectors."""
     assert archive.unembedded("t", "m", 9).due_at is None
     archive.store([said("first"), said("second"), said("anonymous", thread_id="none", user_id=None)])
-    assert archive.due_threads(VECTORS, 60, 9) == []
+    assert archive.due_threads(VECTORS, 60, 60, 9) == []
     assert archive.unembedded("none", "m", 9).exchanges == []
     first_due = archive.unembedded("t", "m", 1).due_at
     assert first_due is not None
@@ -121,8 +160,9 @@ def test_threads_become_due_with_their_exchanges(archive: Archive) -> None:
     second_due = archive.unembedded("t", "m", 1).due_at
     assert second_due is not None
     assert second_due > first_due
-    assert archive.due_threads(VECTORS, -1, 9) == ["t"]
-    assert archive.due_threads(VECTORS, 60, 9) == []
+    assert archive.due_threads(VECTORS, -1, 60, 9) == ["t"]
+    assert archive.due_threads(VECTORS, -1, 60, 9) == []
+    assert archive.due_threads(VECTORS, -1, -1, 9) == ["t"]
     last_due = archive.unembedded("t", "m", 1).due_at
     assert last_due is not None
     archive.clear_due("t", VECTORS, last_due)

@@ -47,7 +47,11 @@ def _file(module: str) -> Path | None:
 def _imported_modules() -> set[str]:
     """Return every module that the command line may import, directly or through other modules."""
     remaining = [f"cli.{file.stem}" for file in (ROOT / "cli").glob("*.py")]
-    remaining += ["infra.migrations.env", "infra.migrations.schema"]  # Alembic imports these modules by their paths
+    remaining += [
+        "infra.migrations.env",
+        "infra.migrations.schema",
+        "infra.migrations.vector_schema",
+    ]  # Alembic imports these modules by their paths
     imported: set[str] = set()
     while remaining:
         module = remaining.pop()

@@ -227,7 +227,7 @@ def test_outages_of_days_cause_no_dead_letters(
 
 
 def test_the_function_sends_nothing_to_its_own_queue() -> None:
-    """The function may send messages only to the dead-letter queue.
+    """The function may send messages only to the dead-letter queue and to the derive queue.
 
     Lambda stops a function that triggers itself after sixteen times.
     """
@@ -237,7 +237,7 @@ def test_the_function_sends_nothing_to_its_own_queue() -> None:
         for statement in policy["PolicyDocument"]["Statement"]
         if "sqs:SendMessage" in statement.get("Action", "")
     ]
-    assert sends == [{"Fn::GetAtt": ["ExchangeDeadLetterQueue", "Arn"]}]
+    assert {each["Fn::GetAtt"][0] for each in sends} == {"ExchangeDeadLetterQueue", "DeriveQueue"}
 
 
 def test_a_message_fails_if_its_visibility_cannot_change(

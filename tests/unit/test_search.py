@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from shared.memory.budget import Limits, select
 from shared.memory.memory import Memory
 from shared.memory.search.related import Related
 from shared.memory.search.results import SearchAnswer
@@ -70,6 +71,25 @@ def test_an_exchange_that_is_drained_during_a_search_is_found_once(
         assert _texts(_search(process, f"before {step}"))[:1] == [f"pizza before {step}"]
         assert _texts(_search(process, "pizza")).count(f"pizza before {step}") == 1
         monkeypatch.undo()
+
+
+def test_an_undrained_exchange_has_its_threads_title(process: Memory, archive: InMemoryArchive) -> None:
+    """The title of a stored thread is shown, also if only its undrained exchange is found."""
+    archive.store([said("hello", thread_id="t")])
+    archive.rename("t", "Holiday")
+    process.cache.append(said("penguin tickets", thread_id="t"), is_drained=False)
+    assert _search(process, "penguin").items[0].title == "Holiday"
+
+
+def test_neighbours_outside_of_the_scope_hide_nothing(process: Memory, archive: InMemoryArchive) -> None:
+    """Exchanges before `since` do not take the places of those after it."""
+    since = datetime(2021, 1, 1, tzinfo=UTC)
+    for number in range(30):
+        thread = f"t{number}"
+        before = replace(said("car", thread_id=thread), created_at=since - timedelta(days=1))
+        archive.store([before, said("blue " + "word " * 30, thread_id=thread)])
+    answer = _search(process, "blue car", scope=SearchScope("ana", since=since))
+    assert [item.exchange.user_message[:4] for item in answer.items] == ["blue"] * 10
 
 
 def test_a_search_stays_within_the_users_threads(process: Memory, archive: InMemoryArchive) -> None:
@@ -237,12 +257,16 @@ def test_long_messages_are_excerpts_of_their_matching_passages() -> None:
     assert chosen.exchange.user_message.startswith("Filler sentence here.")
 
 
-def test_the_window_is_not_related(process: Memory) -> None:
-    """Exchanges of the window are not repeated among the related ones."""
-    for thread in ("t", "other"):
+def test_shown_exchanges_are_not_related(process: Memory) -> None:
+    """Exchanges that the context shows are not repeated. Those that it leaves out may be related."""
+    for thread in ("other", *["t"] * 45):
         Turn(process, thread, "ana").append(f"pizza in {thread}", "ok")
-    turn = Turn(process, "t", "ana")
-    related = Search(process).related("ana", "pizza", "t", turn.recall().messages)
-    assert [each.exchange.user_message for each in related.items] == ["pizza in other"]
-    assert Search(process).related(None, "pizza", "t", []).items == ()
-    assert Search(process).related("ana", None, "t", []).items == ()
+    search, recall = Search(process), Turn(process, "t", "ana").recall()
+    related = search.related("ana", "pizza", "t", len(recall.messages) // 2)
+    selection = select(recall.messages, {}, Limits()).add_related(related, 0)
+    assert [each.exchange.user_message for each in selection.related] == ["pizza in other"]
+    short = select(recall.messages, {}, Limits(exchanges=1)).add_related(related, 0)
+    assert {each.exchange.thread_id for each in short.related} == {"t", "other"}
+    assert short.messages[0].exchange_id not in {each.exchange.exchange_id for each in short.related}
+    assert search.related(None, "pizza", "t", 0).items == ()
+    assert search.related("ana", " ", "t", 0).items == ()

@@ -104,13 +104,13 @@ def test_an_exchange_is_found_by_its_meaning(archive: InMemoryArchive, search: C
 def test_a_derivation_is_repeatable(archive: InMemoryArchive) -> None:
     """A second derivation makes no vectors, and the thread is not due any more."""
     embedder = FakeEmbedder()
-    archive.store([said(f"car {number}") for number in range(70)])
-    assert archive.due_threads(VECTORS, -1, 9) == ["t"]
+    archive.store([said(f"car {number}") for number in range(20)])
+    assert archive.due_threads(VECTORS, -1, 60, 9) == ["t"]
     assert VectorDerivation(archive, embedder).derive("t", 9)
-    assert embedder.calls == [64, 64, 12]
+    assert embedder.calls == [16, 16, 8]
     assert archive.due == {}
     assert VectorDerivation(archive, embedder).derive("t", 9)
-    assert embedder.calls == [64, 64, 12]
+    assert embedder.calls == [16, 16, 8]
 
 
 def test_a_derivation_stops_at_its_deadline(archive: InMemoryArchive) -> None:
@@ -138,6 +138,27 @@ def test_a_deleted_exchange_has_no_vector(archive: InMemoryArchive, search: Call
     VectorDerivation(archive, embedder).derive("t", 9)
     archive.delete_exchange("t", stored.exchange_id)
     assert _texts(search(embedder), "vehicle") == []
+
+
+def test_a_refused_text_does_not_block_its_thread(archive: InMemoryArchive, search: Callable[..., Any]) -> None:
+    """If the model refuses one text, the others get vectors. If it refuses all, the thread waits."""
+
+    @dataclass
+    class Refusing(FakeEmbedder):
+        def embed_texts(self, texts: Sequence[str]) -> list[Vector]:
+            if any("refused" in text for text in texts):
+                raise StoreUnavailable("search", "too long")
+            return super().embed_texts(texts)
+
+    archive.store(
+        [said("refused", thread_id="a"), said("my car is red", thread_id="a"), said("refused", thread_id="b")]
+    )
+    embedder = Refusing()
+    assert VectorDerivation(archive, embedder).derive("a", 9)
+    assert _texts(search(embedder), "vehicle")[0] == "my car is red"
+    with pytest.raises(StoreUnavailable):
+        VectorDerivation(archive, embedder).derive("b", 9)
+    assert (VECTORS, "b") in archive.due
 
 
 def test_a_model_that_does_not_answer_is_reported(archive: InMemoryArchive, search: Callable[..., Any]) -> None:

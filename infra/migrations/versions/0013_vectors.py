@@ -34,6 +34,7 @@ def upgrade() -> None:
         sa.Column("conversation_id", sa.Uuid(), sa.ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False),
         sa.Column("kind", sa.String(20), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.Column("sent_at", sa.DateTime(timezone=True)),
         sa.Column("is_old", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.PrimaryKeyConstraint("conversation_id", "kind"),
     )
@@ -45,7 +46,7 @@ def upgrade() -> None:
         sa.Column("model", sa.String(255), nullable=False),
         sa.Column("last_conversation_id", sa.Uuid()),
         sa.Column("ended_at", sa.DateTime(timezone=True)),
-        sa.PrimaryKeyConstraint("kind", "model"),
+        sa.PrimaryKeyConstraint("kind"),
     )
 
 

@@ -12,7 +12,7 @@ from shared.search_terms import text_terms
 _PASSAGE: Final = re.compile(r"[^\n]*?(?:[.!?](?=\s|$)|[\u3002\uff01\uff1f]|\n|$)|[^\n]+", re.DOTALL)
 _ELLIPSIS: Final = "…"
 # Only so many characters of a message are looked at.
-_MAX_LENGTH: Final = 20_000
+_MAX_LENGTH: Final = 5_000
 
 
 def excerpt(text: str, terms: Collection[str], max_length: int) -> str:

@@ -11,6 +11,8 @@ from shared.search_terms import term_spans
 
 # The maximum number of highlights in one message.
 _MAX_HIGHLIGHTS: Final = 50
+# Only so many characters of a message are looked at.
+_MAX_LENGTH: Final = 10_000
 
 
 def highlights_of(exchange: Exchange, terms: QueryTerms) -> list[Highlight]:
@@ -24,7 +26,7 @@ def highlights_of(exchange: Exchange, terms: QueryTerms) -> list[Highlight]:
 def _highlights(field: str, text: str, terms: QueryTerms) -> list[Highlight]:
     spans: list[tuple[int, int]] = []
     wanted = set(terms.terms)
-    for term, start, end, _ in term_spans(text):
+    for term, start, end, _ in term_spans(text[:_MAX_LENGTH]):
         if term not in wanted:
             continue
         if spans and start < spans[-1][1]:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC
 from typing import Any, Final
+from uuid import UUID
 
 from shared.memory.search.excerpts import excerpt
 from shared.memory.search.results import SearchItem
@@ -45,16 +46,18 @@ class Related:
     """The exchanges that are related to a turn's query.
 
     Attributes:
-        items: The results of the search without the exchanges of the window, the best first.
+        items: The results of the search, the best first.
         terms: The terms of the query.
         degraded: Layers that did not respond.
+        thread_id: The turn's thread.
     """
 
     items: Sequence[SearchItem] = ()
     terms: Collection[str] = ()
     degraded: Sequence[str] = ()
+    thread_id: str | None = None
 
-    def select(self, used_tokens: int, max_tokens: int) -> SelectedRelated:
+    def select(self, used_tokens: int, max_tokens: int, shown: Collection[UUID | None] = ()) -> SelectedRelated:
         """Return the exchanges that fit into what is left of the token limit.
 
         A stored text may contain instructions for a model. A fence with a random marker, which the text cannot contain,
@@ -63,6 +66,7 @@ class Related:
         Args:
             used_tokens: The tokens of the rest of the context.
             max_tokens: Maximum tokens of the whole context; 0 for no limit.
+            shown: The exchanges of the turn's thread that the context already has.
         """
         marker = secrets.token_hex(_MARKER_BYTES)
         begin, end = f"{_TITLE}\n<{marker}>\n", f"</{marker}>"
@@ -72,6 +76,10 @@ class Related:
         chosen: list[SearchItem] = []
         parts: list[str] = []
         for item in self.items:
+            if item.exchange.thread_id == self.thread_id and item.exchange.exchange_id in shown:
+                continue
+            if len(chosen) == MAX_RELATED:
+                break
             shortened = _shorten(item, self.terms, _BEST_LENGTHS if len(chosen) < _BEST else _OTHER_LENGTHS)
             part = _part(shortened)
             cost = count_tokens(part)

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -26,10 +27,11 @@ from shared.memory.search.ranking import Matched, Ranking, best_of_threads, matc
 from shared.memory.search.related import MAX_RELATED, Related
 from shared.memory.search.results import SEARCH, Arm, SearchAnswer, SearchItem
 from shared.memory.search.undrained import Undrained, certainly_undeleted, read_undrained
-from shared.models import Exchange, Message, title_of
+from shared.models import Exchange, title_of
 from shared.redelivery import MAX_DRAIN_AGE
 from shared.search_keys import QueryTerms, document_terms, matched_keys, query_terms
 from shared.stores.search import FoundExchange, Matches, SearchScope
+from shared.stores.vectors import VectorModel
 
 _logger = logging.getLogger(__name__)
 # Exchanges may be deleted between the statements of a search, so some more than requested are read.
@@ -41,6 +43,8 @@ _NEAREST: Final = 200
 _MODEL_SECONDS: Final = 60.0
 # After a failure, the model is not asked for this long.
 _PAUSE_SECONDS: Final = 5.0
+# Searches repeat until the drain, so the terms of undrained exchanges are remembered.
+_undrained_terms = lru_cache(64)(document_terms)
 # PostgreSQL's id of a stored exchange; the thread id and the exchange id of an undrained one.
 _Name = UUID | tuple[str, UUID]
 
@@ -76,7 +80,7 @@ class _Candidates:
     """
 
     matches: Matches | None
-    undrained: list[Exchange] = field(default_factory=list)
+    undrained: list[FoundExchange] = field(default_factory=list)
     is_complete: bool = False
 
 
@@ -91,7 +95,8 @@ class Search:
     def __init__(self, memory: Memory, embedders: Embedders | None = None) -> None:
         self._memory = memory
         self._embedders = embedders
-        self._model, self._model_read_at = "", -math.inf
+        self._model: VectorModel | None = None
+        self._model_read_at = -math.inf
         self._pauses_until = -math.inf
 
     def search(self, scope: SearchScope, query: str, limit: int) -> SearchAnswer:
@@ -115,7 +120,10 @@ class Search:
             add_layer(degraded, SEARCH)
             return None
         try:
-            embedder = self._embedders.get(self._model_in_use(self._embedders.configured.model))
+            in_use = self._model_in_use(self._embedders.configured.model)
+            if not in_use.is_complete:
+                add_layer(degraded, SEARCH)
+            embedder = self._embedders.get(in_use.model)
             if embedder is None:
                 add_layer(degraded, SEARCH)
                 return None
@@ -128,9 +136,9 @@ class Search:
             return None
         return QueryVector(embedder.model, values, to_bits(values))
 
-    def _model_in_use(self, configured: str) -> str:
+    def _model_in_use(self, configured: str) -> VectorModel:
         """Return the model whose vectors are complete, read at most once a minute."""
-        if time.monotonic() - self._model_read_at > _MODEL_SECONDS:
+        if self._model is None or time.monotonic() - self._model_read_at > _MODEL_SECONDS:
             self._model = self._memory.archive.vector_model(configured)
             self._model_read_at = time.monotonic()
         return self._model
@@ -144,19 +152,23 @@ class Search:
         user_id: str | None,
         query: str | None,
         thread_id: str | None,
-        window: Sequence[Message],
+        window: int,
         exclude_thread_id: str | None = None,
     ) -> Related:
-        """Return the user's exchanges that are related to a turn's query, without those of its window.
+        """Return the user's exchanges that are related to a turn's query. Without a user or a query there are none.
 
-        Without a user or a query there are none.
+        Args:
+            user_id: The turn's user.
+            query: The turn's query.
+            thread_id: The turn's thread.
+            window: The number of exchanges in the turn's window. They may be the best ones, but may be shown already.
+            exclude_thread_id: A thread that is not searched.
         """
-        if user_id is None or not query:
+        if user_id is None or not query or not query.strip():
             return Related()
-        answer = self.search(SearchScope(user_id, exclude_thread_id=exclude_thread_id), query, MAX_RELATED)
-        in_window = {(thread_id, message.exchange_id) for message in window}
-        items = [each for each in answer.items if (each.exchange.thread_id, each.exchange.exchange_id) not in in_window]
-        return Related(items, query_terms(query).terms, answer.degraded)
+        scope = SearchScope(user_id, exclude_thread_id=exclude_thread_id)
+        answer = self.search(scope, query, MAX_RELATED + window)
+        return Related(answer.items, query_terms(query).terms, answer.degraded, thread_id)
 
     def _candidates(self, scope: SearchScope, terms: QueryTerms, degraded: list[str]) -> _Candidates:
         # Undrained exchanges are read and checked first. One that is drained in between is then found twice, and is not
@@ -176,7 +188,7 @@ class Search:
         except StoreUnavailable as error:
             add_layer(degraded, error.layer)
             add_layer(degraded, SEARCH)
-            return _Candidates(None, certainly_undeleted(undrained))
+            return _Candidates(None, [FoundExchange(each, None) for each in certainly_undeleted(undrained)])
         return _Candidates(matches, unstored, is_complete=SEARCH not in degraded)
 
     def _is_queue_empty(self, undrained: Undrained, degraded: list[str]) -> bool:
@@ -192,7 +204,7 @@ class Search:
     def _items(
         self, scope: SearchScope, query: _Query, candidates: _Candidates, limit: int, degraded: list[str]
     ) -> list[SearchItem]:
-        undrained = {exchange.key: exchange for exchange in candidates.undrained}
+        undrained = {each.exchange.key: each for each in candidates.undrained}
         found: dict[_Name, FoundExchange] = {}
         scores: dict[_Name, float] = {}
         try:
@@ -207,10 +219,9 @@ class Search:
             add_layer(degraded, SEARCH)
             candidates.is_complete = False
             scores = self._scores(scope, query, _Candidates(None, candidates.undrained), limit)
-        titles = {each.exchange.thread_id: each.title for each in found.values()}
         found = {name: each for name, each in found.items() if each.exchange.key not in undrained}
-        for key, exchange in undrained.items():
-            found[key] = FoundExchange(exchange, titles.get(exchange.thread_id, title_of(exchange.user_message)))
+        for key, each in undrained.items():
+            found[key] = each if each.title else FoundExchange(each.exchange, title_of(each.exchange.user_message))
         items = [
             # An exchange with a score of zero has no word of the query, and the farthest meaning.
             (scores[name], each)
@@ -229,8 +240,8 @@ class Search:
 
         A stored exchange's name is PostgreSQL's id, and an undrained one's name is its key.
         """
-        matches, undrained = candidates.matches, candidates.undrained
-        documents = [document_terms(each.user_message, each.assistant_message) for each in undrained]
+        matches, undrained = candidates.matches, [each.exchange for each in candidates.undrained]
+        documents = [_undrained_terms(each.user_message, each.assistant_message) for each in undrained]
         stored = matches or Matches()
         matched = Matched(
             [*stored.keys, *(matched_keys(query.terms, each) for each in documents)],
@@ -241,13 +252,15 @@ class Search:
         ranking = Ranking[_Name]()
         cosines: dict[_Name, float] = {}
         if matches is not None:
-            self._add_stored(ranking, matches, scores[: len(matches.keys)], limit)
+            self._add_stored(ranking, scope, matches, scores[: len(matches.keys)], limit)
             if query.vector is not None:
                 cosines = self._add_vectors(ranking, scope, query.vector, limit)
         _add_undrained(ranking, undrained, scores[len(stored.keys) :])
         return fuse(ranking.scores, cosines, ranking.threads)
 
-    def _add_stored(self, ranking: Ranking[_Name], matches: Matches, scores: Sequence[float], limit: int) -> None:
+    def _add_stored(
+        self, ranking: Ranking[_Name], scope: SearchScope, matches: Matches, scores: Sequence[float], limit: int
+    ) -> None:
         best = best_of_threads(matches.threads, scores)
         shared = [with_thread_share(score, best[thread]) for thread, score in zip(matches.threads, scores, strict=True)]
         # A neighbour of a worse exchange than these cannot be among the best.
@@ -255,7 +268,7 @@ class Search:
         if not numbers:
             return
         score_of = matches.by_row_id(scores)
-        beside = self._memory.archive.beside([matches.row_id(number) for number in numbers])
+        beside = self._memory.archive.beside(scope, [matches.row_id(number) for number in numbers])
         for number, neighbours in zip(numbers, beside, strict=True):
             before, after = [*neighbours.before, None, None][:2], [*neighbours.after, None, None][:2]
             names = [*reversed(before), matches.row_id(number), *after]

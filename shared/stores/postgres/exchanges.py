@@ -112,7 +112,7 @@ def _locked_thread(connection: _Connection, thread_id: str) -> DictRow | None:
     """Lock and return the thread's row. The drain locks it first, too, so changes of a thread run one at a time."""
     statement = (
         "select c.id, c.title, c.title_is_fixed from live_conversations l join conversations c on c.id = l.id"
-        " where l.thread_id = %s for update of c"
+        " where l.thread_id = %s for no key update of c"
     )
     return connection.execute(statement, (thread_id,)).fetchone()
 

@@ -80,9 +80,9 @@ class PostgresSearch:
             uptime=row["uptime"] or 0.0,
         )
 
-    def beside(self, row_ids: Sequence[UUID]) -> list[Beside]:
+    def beside(self, scope: SearchScope, row_ids: Sequence[UUID]) -> list[Beside]:
         """Return the exchanges next to each of these exchanges in its thread."""
-        values = {"row_ids": list(row_ids)}
+        values = {"row_ids": list(row_ids), "since": scope.since, "until": scope.until}
         rows = self._connection.run(
             lambda c: c.execute(_BESIDE, values).fetchall(), is_one_statement=True, is_trial=True
         )
@@ -94,7 +94,7 @@ class PostgresSearch:
         rows = self._connection.run(lambda c: c.execute(_FOUND, values).fetchall(), is_one_statement=True)
         return {row["id"]: FoundExchange(_exchange(row), row["title"]) for row in rows}
 
-    def unstored(self, exchanges: Sequence[Exchange]) -> list[Exchange]:
+    def unstored(self, exchanges: Sequence[Exchange]) -> list[FoundExchange]:
         """Return the exchanges that PostgreSQL neither stores in this or a later revision nor has deleted."""
         if not exchanges:
             return []
@@ -107,7 +107,7 @@ class PostgresSearch:
             "revisions": [each.revision for each in exchanges],
         }
         rows = self._connection.run(lambda c: c.execute(_UNSTORED, values).fetchall(), is_one_statement=True)
-        return [exchanges[number] for number in sorted(row["number"] for row in rows)]
+        return [FoundExchange(exchanges[row["number"]], row["title"]) for row in rows]
 
     def index_exchanges(self) -> int:
         """Index some exchanges that have no terms, or terms of another version; return their number."""

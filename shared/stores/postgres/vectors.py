@@ -13,7 +13,7 @@ from psycopg.rows import DictRow
 from shared.stores.derivations import VECTORS
 from shared.stores.postgres.connection import PostgresConnection, sql
 from shared.stores.search import SearchScope, StoredVectors
-from shared.stores.vectors import NewVector, Unembedded, UnembeddedExchange
+from shared.stores.vectors import NewVector, Unembedded, UnembeddedExchange, VectorModel
 
 _Connection = psycopg.Connection[DictRow]
 _NEAREST, _MISSING, _STORE = sql("vectors_nearest"), sql("vectors_missing"), sql("vectors_store")
@@ -27,32 +27,26 @@ _PROGRESS: Final = (
     " ended_at = case when %(last)s::uuid is null then coalesce(ended_at, clock_timestamp()) end"
     " where kind = %(kind)s and model = %(model)s"
 )
+# Whether each thread has vectors of the model. A missing row means that the sweep has not run yet.
+_IS_COMPLETE: Final = """\
+not exists (select from derivation_progress where kind = %(kind)s and (model <> %(model)s or ended_at is null))
+and not exists (select from due_derivations where kind = %(kind)s and is_old)"""
+# Two ranges of an index, because PostgreSQL would read the whole table for `model <> …`.
+_OTHERS: Final = """\
+(select message_id, model from exchange_vectors where model < %(model)s limit %(rows)s)
+union all (select message_id, model from exchange_vectors where model > %(model)s limit %(rows)s)"""
 # The model whose vectors a search compares: the configured one, once all threads have its vectors, otherwise the last.
-_MODEL: Final = """\
-select coalesce(
-    (
-        select model from exchange_vectors
-        where model <> %(model)s and not (
-            exists (
-                select from derivation_progress where kind = %(kind)s and model = %(model)s and ended_at is not null
-            )
-            and not exists (select from due_derivations where kind = %(kind)s and is_old)
-        )
-        limit 1
-    ),
-    %(model)s
-) as model"""
+_MODEL: Final = f"""\
+select coalesce(o.model, %(model)s) as model, c.is_complete and o.model is null as is_complete
+from (
+    select {_IS_COMPLETE} as is_complete,
+        exists (select from derivation_progress where kind = %(kind)s and model = %(model)s) as has_begun
+) as c
+left join lateral (select model from ({_OTHERS}) as others limit 1) as o on not (c.is_complete and c.has_begun)"""  # noqa: S608 - the text is a constant
 # Vectors of other models are removed once all threads have vectors of the configured model.
-_REMOVE_OTHERS: Final = """\
-delete from exchange_vectors where (message_id, model) in (
-    select message_id, model from exchange_vectors
-    where model <> %(model)s
-        and exists (
-            select from derivation_progress where kind = %(kind)s and model = %(model)s and ended_at is not null
-        )
-        and not exists (select from due_derivations where kind = %(kind)s and is_old)
-    limit %(rows)s
-)"""
+_REMOVE_OTHERS: Final = f"""\
+delete from exchange_vectors where (message_id, model) in (select message_id, model from ({_OTHERS}) as others)
+    and exists (select from derivation_progress where kind = %(kind)s and model = %(model)s) and {_IS_COMPLETE}"""  # noqa: S608 - the text is a constant
 # The numbers of threads and of vectors in a step of the sweep.
 _THREADS: Final = 1_000
 _VECTORS: Final = 2_000
@@ -80,6 +74,7 @@ class PostgresVectors:
             "until": scope.until,
             "model": model,
             "signs": signs,
+            "dimensions": len(signs),
             "rows": limit,
             "row_ids": list(row_ids),
         }
@@ -92,13 +87,13 @@ class PostgresVectors:
         ids, threads = _split(row["row_ids"]), _split(row["thread_ids"])
         return StoredVectors([UUID(bytes=each) for each in ids], threads, row["vectors"])
 
-    def vector_model(self, model: str) -> str:
+    def vector_model(self, model: str) -> VectorModel:
         """Return the model whose vectors a search compares; see `VectorArchive.vector_model`."""
-        values = {"model": model, "kind": VECTORS}
+        values = {"model": model, "kind": VECTORS, "rows": 1}
         row = self._connection.run(
             lambda c: c.execute(_MODEL, values).fetchone() or {}, is_one_statement=True, is_trial=True
         )
-        return str(row["model"])
+        return VectorModel(row["model"], is_complete=row["is_complete"])
 
     def unembedded(self, thread_id: str, model: str, limit: int) -> Unembedded:
         """Return exchanges of a thread that have no valid vector of the model."""
@@ -120,7 +115,7 @@ class PostgresVectors:
             return
         values = {
             "model": model,
-            "dimensions": len(vectors[0].vector),
+            "dimensions": [len(each.vector) for each in vectors],
             "row_ids": [each.exchange.row_id for each in vectors],
             "revisions": [each.exchange.revision for each in vectors],
             "accepted_at": [each.exchange.accepted_at for each in vectors],
@@ -134,14 +129,14 @@ class PostgresVectors:
         values = {"thread_id": thread_id, "kind": kind, "due_at": due_at}
         self._connection.run(lambda c: c.execute(_CLEAR, values), is_one_statement=True)
 
-    def due_threads(self, kind: str, age: float, limit: int) -> list[str]:
-        """Return threads that have been due for more than `age` seconds. From now on they count as due again."""
-        values = {"kind": kind, "age": age, "rows": limit}
+    def due_threads(self, kind: str, age: float, sent_age: float, limit: int) -> list[str]:
+        """Return threads that have been due for more than `age` seconds, and record that they are sent."""
+        values = {"kind": kind, "age": age, "sent_age": sent_age, "rows": limit}
         rows = self._connection.run(lambda c: c.execute(_DUE, values).fetchall(), is_one_statement=True)
         return [row["thread_id"] for row in rows]
 
     def mark_old_threads(self, kind: str, model: str) -> int:
-        """Mark some threads that existed before the model was in use as due; return their number."""
+        """Mark some threads that lack vectors of the model as due; see `VectorArchive.mark_old_threads`."""
 
         def work(connection: _Connection) -> int:
             values = {"kind": kind, "model": model, "rows": _THREADS}
@@ -155,6 +150,12 @@ class PostgresVectors:
         """Remove some vectors of other models, once nothing is due; return their number."""
         values = {"kind": VECTORS, "model": model, "rows": _VECTORS}
         return self._connection.run(lambda c: c.execute(_REMOVE_OTHERS, values).rowcount, is_one_statement=True)
+
+    def forget_progress(self, kind: str) -> None:
+        """Record that nothing is derived now, so that a later start looks at all threads again."""
+        self._connection.run(
+            lambda c: c.execute("delete from derivation_progress where kind = %s", (kind,)), is_one_statement=True
+        )
 
 
 def _split(joined: bytes) -> list[bytes]:

@@ -5,4 +5,4 @@ from conversations c
 cross join unnest(%(kinds)s::text[]) as k (kind)
 where c.thread_id = any(%(thread_ids)s::text[]) and c.user_id is not null
 order by c.id, k.kind
-on conflict (conversation_id, kind) do update set due_at = clock_timestamp()
+on conflict (conversation_id, kind) do update set due_at = clock_timestamp(), sent_at = null

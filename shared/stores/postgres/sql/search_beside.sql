@@ -1,13 +1,24 @@
--- Returns the ids of the exchanges next to each given one in its thread: the two before it and the two after it.
+-- Returns the ids of the exchanges next to each given one in its thread: the two before it and the two after it, nearest
+-- first. An exchange outside of the search's time is null.
 select
     array(
-        select b.id from messages b
+        select
+            case
+                when b.created_at >= coalesce(%(since)s::timestamptz, '-infinity')
+                    and b.created_at < coalesce(%(until)s::timestamptz, 'infinity') then b.id
+            end
+        from messages b
         where b.conversation_id = m.conversation_id and b.position = 0 and b.order_key < m.order_key
         order by b.order_key desc
         limit 2
     ) as before,
     array(
-        select a.id from messages a
+        select
+            case
+                when a.created_at >= coalesce(%(since)s::timestamptz, '-infinity')
+                    and a.created_at < coalesce(%(until)s::timestamptz, 'infinity') then a.id
+            end
+        from messages a
         where a.conversation_id = m.conversation_id and a.position = 0 and a.order_key > m.order_key
         order by a.order_key
         limit 2

@@ -1,5 +1,5 @@
 -- Returns the numbers of the given exchanges that are neither stored, in this or a later revision, nor deleted.
-select g.number
+select g.number, c.title
 from unnest(
     %(numbers)s::int[], %(thread_ids)s::text[], %(user_ids)s::text[], %(exchange_ids)s::uuid[], %(acceptances)s::uuid[],
     %(revisions)s::int[]
@@ -16,3 +16,4 @@ where e.exchange_id is null
     and (c.id is null or c.user_id is not distinct from g.user_id)
     and (o.thread_id is null or o.user_id is not distinct from g.user_id)
     and (m.id is null or m.revision < g.revision)
+order by g.number

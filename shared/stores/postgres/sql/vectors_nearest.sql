@@ -10,7 +10,8 @@ nearest as (
     select v.message_id
     from threads t
     join exchange_vectors v on v.conversation_id = t.id and v.model = %(model)s
-    where (%(since)s::timestamptz is null or v.created_at >= %(since)s)
+    -- The model refused a text whose vector is empty.
+    where v.dimensions = %(dimensions)s and (%(since)s::timestamptz is null or v.created_at >= %(since)s)
         and (%(until)s::timestamptz is null or v.created_at < %(until)s)
     order by bit_count(v.signs # %(signs)s::varbit), v.message_id
     limit %(rows)s
@@ -25,7 +26,7 @@ select
     coalesce(string_agg(uuid_send(t.id), ''), '') as thread_ids,
     coalesce(array_agg(v.vector), '{}') as vectors
 from chosen
-join exchange_vectors v on v.message_id = chosen.message_id and v.model = %(model)s
+join exchange_vectors v on v.message_id = chosen.message_id and v.model = %(model)s and v.dimensions = %(dimensions)s
 join messages m on m.id = v.message_id and m.revision = v.revision
     and coalesce(m.accepted_at, m.created_at) = v.accepted_at
 join threads t on t.id = m.conversation_id
