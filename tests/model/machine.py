@@ -13,6 +13,7 @@ from tests.model.actions import INVALID_BODY, Actions, Meanwhile, StartedTurn
 from tests.model.checks import Expectation, check_context, check_stored, report_violation
 from tests.model.faults import DemotedSessions, Fault, Store
 from tests.model.queue import SqsMessage
+from tests.model.searches import search
 from tests.model.world import CLOCK_OFFSETS, World
 
 STORES: tuple[Store, ...] = ("redis", "postgres", "queue")
@@ -272,6 +273,8 @@ class MemoryMachine(RuleBasedStateMachine):
         self.world.faults.clocks.clear()
         with self.world.faults.during(None):
             self.actions.drain_everything()
+            for entry in self.ledger.entries:
+                search(self.actions, self.world.observer, entry)
 
     # --- invariants ---
 
