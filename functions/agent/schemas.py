@@ -220,7 +220,7 @@ class SearchRequest(_Request):
     """Request body of `POST /search`. Without a token the user id is required."""
 
     user_id: Id | None = None
-    query: Annotated[str, Field(min_length=1), *_TEXT]
+    query: Annotated[str, Field(min_length=1, json_schema_extra={"pattern": r"\S"}), *_TEXT]
     limit: Annotated[int, Field(strict=True, ge=1, le=MAX_SEARCH_ITEMS)] = 10
     thread_id: Id | None = None
     exclude_thread_id: Id | None = None

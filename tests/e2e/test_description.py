@@ -13,6 +13,7 @@ _ROUTES = {
     "/run": {"post"},
     "/invoking": {"post"},
     "/invoked": {"post"},
+    "/search": {"post"},
     "/threads": {"get"},
     "/threads/{thread_id}": {"get", "patch", "delete"},
     "/threads/{thread_id}/messages": {"get"},

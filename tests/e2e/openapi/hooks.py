@@ -20,6 +20,8 @@ _REFUSALS_OUTSIDE_THE_SCHEMA: Final = (
     "is not a cursor of this list",
     "is from the future",
     "created_at: is ",  # not before 1970, in the past, and the millisecond of a UUIDv7
+    "since: is out of range",
+    "until: is out of range",
     "metadata: must ",
     "There is no agent",
     "There is no tool",
