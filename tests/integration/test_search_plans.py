@@ -12,7 +12,7 @@ import pytest
 from infra.migrations.schema import UNINDEXED
 from shared.search_keys import query_terms
 from shared.search_terms import TERMS_VERSION
-from shared.stores.postgres import search
+from shared.stores.postgres import search, vectors
 from shared.stores.postgres.archive import PostgresArchive
 from tests.support.exchanges import said
 
@@ -121,6 +121,36 @@ def test_few_rows_are_read_by_their_ids(filled: psycopg.Connection, count: int) 
         "revisions": [0] * count,
     }
     _indexes(_explain(filled, search._UNSTORED, undrained))
+
+
+_VECTORS: Final = """\
+insert into exchange_vectors (
+    message_id, model, conversation_id, created_at, revision, accepted_at, dimensions, vector, signs
+)
+select id, 'm', conversation_id, created_at, revision, created_at, 4, '\\x01010101',
+    (abs(hashtext(id::text)) % 16)::bit(4)::varbit
+from messages where position = 0"""
+
+
+def test_the_vectors_are_read_by_their_threads(filled: psycopg.Connection) -> None:
+    """A search by meaning reads the vectors of the user's threads only, and no table as a whole."""
+    filled.execute(_VECTORS)
+    filled.execute("analyze exchange_vectors")
+    scope = {**_SCOPE, "user_id": "user3", "model": "m", "signs": "1010", "dimensions": 4, "rows": 20, "row_ids": []}
+    plan = _explain(filled, vectors._NEAREST, scope)
+    assert "ix_exchange_vectors_conversation_id" in _indexes(plan)
+    read = [node for node in _nodes(plan) if node.get("Relation Name") == "exchange_vectors"]
+    assert [node for node in read if "Seq Scan" in node["Node Type"]] == []
+
+
+def test_the_vectors_of_other_models_are_read_by_their_index(filled: psycopg.Connection) -> None:
+    """While all vectors are of one model, the sweep and the searches do not read them to find others."""
+    filled.execute(_VECTORS)
+    filled.execute("analyze exchange_vectors")
+    for statement in (vectors._MODEL, vectors._REMOVE_OTHERS):
+        plan = _explain(filled, statement.encode(), {"model": "m", "kind": "vectors", "rows": 20})
+        read = [node for node in _nodes(plan) if node.get("Relation Name") == "exchange_vectors"]
+        assert [node for node in read if "Seq Scan" in node["Node Type"]] == []
 
 
 def test_the_schema_the_migration_and_the_statements_have_one_condition(database: psycopg.Connection) -> None:
