@@ -20,10 +20,12 @@ from shared.wire_fields import (
     parse_documents,
     parse_id,
     parse_metadata,
+    parse_object,
     parse_revision,
     parse_text,
     parse_time,
     parse_uuid,
+    require_fields,
 )
 
 WIRE_VERSION: Final = 1
@@ -225,12 +227,7 @@ class Exchange:
             InvalidRecord: It can never be stored; `reason` is `not_json`, `unknown_version`, `missing_field` or
                 `invalid_field`.
         """
-        try:
-            record = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            raise InvalidRecord("not_json", str(error)) from error
-        if not isinstance(record, dict):
-            raise InvalidRecord("not_json", "the body is JSON but no object")
+        record = parse_object(body)
         version, revision = record.get("version"), parse_revision(record.get("revision", 0))
         accepted_at = None if record.get("accepted_at") is None else parse_time("accepted_at", record["accepted_at"])
         is_known = (
@@ -240,9 +237,7 @@ class Exchange:
         )
         if not is_known or isinstance(version, bool):
             raise InvalidRecord("unknown_version", f"version is not {WIRE_VERSION}")
-        for name in WIRE_FIELDS:
-            if name not in record:
-                raise InvalidRecord("missing_field", name)
+        require_fields(record, WIRE_FIELDS)
         return cls(
             exchange_id=parse_uuid(record["exchange_id"]),
             thread_id=parse_id("thread_id", record["thread_id"]),

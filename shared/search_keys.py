@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,7 +56,7 @@ def document_terms(user_message: str, assistant_message: str) -> DocumentTerms:
     return DocumentTerms(sorted(user_keys | assistant_keys), len(user_keys), len(assistant_keys))
 
 
-def matched_keys(query: QueryTerms, document: DocumentTerms) -> int:
-    """Return which of the query's keys an exchange has: bit n is set if it has the n-th key."""
+def matched_keys(keys: Sequence[int], document: DocumentTerms) -> int:
+    """Return which of a query's keys an exchange has: bit n is set if it has the n-th key."""
     own = set(document.keys)
-    return sum(1 << number for number, key in enumerate(query.keys) if key in own)
+    return sum(1 << number for number, key in enumerate(keys) if key in own)

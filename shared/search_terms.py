@@ -14,7 +14,7 @@ import re
 import unicodedata
 import zlib
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final, Literal, NamedTuple
 
 from shared.search_stems import stem
@@ -200,7 +200,10 @@ def _query_candidates(text: str) -> list[str]:
     return list(dict.fromkeys(span.term for span in term_spans(text) if not span.in_pair))
 
 
-_STOP_TERMS: Final = frozenset(_query_candidates(STOP_WORDS))
+@cache
+def _stop_terms() -> frozenset[str]:
+    """Return the terms of the stop words. The first query needs them, and a cold start does not."""
+    return frozenset(_query_candidates(STOP_WORDS))
 
 
 def asked_terms(text: str) -> list[str]:
@@ -209,7 +212,7 @@ def asked_terms(text: str) -> list[str]:
     Stop words are left out, unless the query has no other words.
     """
     terms = _query_candidates(text)
-    return [term for term in terms if term not in _STOP_TERMS] or terms
+    return [term for term in terms if term not in _stop_terms()] or terms
 
 
 def term_key(field: Field, term: str) -> int:

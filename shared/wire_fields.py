@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
+
+import orjson
 
 from shared.errors import InvalidRecord
 from shared.ids import UNIX_EPOCH, id_error
@@ -21,6 +24,32 @@ WIRE_FIELDS: Final = (
     "document_ids",
     "created_at",
 )
+
+
+def parse_object(body: str | bytes) -> dict[str, Any]:
+    """Return a message's body, which is a JSON object.
+
+    Raises:
+        InvalidRecord: It is not; `reason` is `not_json`.
+    """
+    try:
+        record = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRecord("not_json", str(error)) from error
+    if not isinstance(record, dict):
+        raise InvalidRecord("not_json", "the body is JSON but no object")
+    return record
+
+
+def require_fields(record: Mapping[str, Any], names: Iterable[str]) -> None:
+    """Check that a record has all fields.
+
+    Raises:
+        InvalidRecord: One is missing; `reason` is `missing_field`.
+    """
+    for name in names:
+        if name not in record:
+            raise InvalidRecord("missing_field", name)
 
 
 def parse_uuid(value: object) -> UUID:

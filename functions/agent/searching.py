@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 
 from functions.agent.schemas import RunRequest, SearchRequest
 from shared.memory.ownership import Access
+from shared.memory.search.highlights import highlights_of
 from shared.memory.search.related import Related
 from shared.memory.search.results import SearchAnswer, SearchItem
 from shared.memory.search.search import Search
@@ -51,11 +52,15 @@ class Searching:
 
 def search_json(answer: SearchAnswer, kinds: Sequence[str]) -> dict[str, Any]:
     """Return the response to a search. It has the best items that fit into a response."""
-    items = answer.items if "exchange" in kinds else []
-    fitting = items[: fit_to_event(items, SearchItem.to_json)]
+    items = [_item_json(item, answer) for item in answer.items] if "exchange" in kinds else []
     return {
-        "items": [item.to_json() for item in fitting],
+        "items": items[: fit_to_event(items, dict)],
         "arms": answer.arms,
         "searched_up_to": None if answer.searched_up_to is None else format_time(answer.searched_up_to),
         "degraded": answer.degraded,
     }
+
+
+def _item_json(item: SearchItem, answer: SearchAnswer) -> dict[str, Any]:
+    highlights = highlights_of(item.exchange, answer.terms)
+    return {**item.to_json(), "highlights": [each.to_json() for each in highlights]}

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from functions.derive.messages import DueThread
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.redelivery import MIN_JITTER, backoff
 from shared.sqs_record import SqsRecord
+from shared.stores.derivations import DueThread
 
 _logger = logging.getLogger(__name__)
 # SQS redelivers a thread with work left after this time.

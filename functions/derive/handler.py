@@ -83,13 +83,8 @@ def _record_metrics(outcome: DeriveResult) -> None:
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Derive from the threads of a batch of SQS messages and return `batchItemFailures`."""
-    if tracer is None:
+    with trace_invocation(tracer, event, context):
         return _handle(event, context)
-    try:
-        with trace_invocation(tracer, event, context):
-            return _handle(event, context)
-    finally:
-        tracer.flush()
 
 
 def _handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

@@ -118,13 +118,8 @@ def _record_metrics(outcome: DrainResult) -> None:
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Drain a batch of SQS messages and return `batchItemFailures`, or run the sweep for a scheduled event."""
-    if tracer is None:
+    with trace_invocation(tracer, event, context):
         return _handle(event, context)
-    try:
-        with trace_invocation(tracer, event, context):
-            return _handle(event, context)
-    finally:
-        tracer.flush()
 
 
 def _handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

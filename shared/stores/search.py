@@ -1,4 +1,4 @@
-"""The text search in L2: its protocol and results."""
+"""The search in L2: its protocol and results."""
 
 from __future__ import annotations
 
@@ -40,6 +40,11 @@ class SearchScope:
         )
 
 
+def split_ids(joined: bytes) -> list[bytes]:
+    """Return ids of 16 bytes each that were joined. Few of thousands of ids become `UUID` objects."""
+    return [joined[start : start + 16] for start in range(0, len(joined), 16)]
+
+
 @dataclass(frozen=True, slots=True)
 class Matches:
     """L2's exchanges that have any of a query's keys, as parallel sequences.
@@ -70,8 +75,7 @@ class Matches:
 
     def by_row_id(self, values: Sequence[_Value]) -> dict[bytes, _Value]:
         """Return a value for each exchange, by the bytes of L2's id."""
-        starts = range(0, len(self.row_ids), 16)
-        return {self.row_ids[start : start + 16]: value for start, value in zip(starts, values, strict=True)}
+        return dict(zip(split_ids(self.row_ids), values, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

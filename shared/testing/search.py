@@ -8,7 +8,7 @@ from uuid import UUID
 
 from shared.cutoffs import is_deleted
 from shared.models import Exchange
-from shared.search_keys import document_terms
+from shared.search_keys import document_terms, matched_keys
 from shared.stores.search import Beside, FoundExchange, Matches, SearchScope
 from shared.testing.conversations import Conversations
 from shared.testing.heartbeats import Heartbeats
@@ -47,8 +47,7 @@ class InMemorySearch(InMemoryStore):
         matched = []
         for conversation, exchange in rows:
             terms = document_terms(exchange.user_message, exchange.assistant_message)
-            own_keys = set(terms.keys)
-            bits = sum(1 << bit for bit, key in enumerate(keys) if key in own_keys)
+            bits = matched_keys(keys, terms)
             if bits:
                 matched.append(
                     (self._row_id(exchange), conversation.row_id.int, bits, terms.user_length, terms.assistant_length)

@@ -14,7 +14,20 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def trace_invocation(tracer: Tracer, event: Any, context: Any) -> Iterator[None]:
+def trace_invocation(tracer: Tracer | None, event: Any, context: Any) -> Iterator[None]:
+    """Create the span of an invocation, and send it at the end; do nothing without a tracer."""
+    if tracer is None:
+        yield
+        return
+    try:
+        with _invocation_span(tracer, event, context):
+            yield
+    finally:
+        tracer.flush()
+
+
+@contextmanager
+def _invocation_span(tracer: Tracer, event: Any, context: Any) -> Iterator[None]:
     """Create the span of an invocation.
 
     A batch has messages of many requests. Its span therefore starts a new trace, with links to the requests' spans.

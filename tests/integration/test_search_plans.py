@@ -136,7 +136,15 @@ def test_the_vectors_are_read_by_their_threads(filled: psycopg.Connection) -> No
     """A search by meaning reads the vectors of the user's threads only, and no table as a whole."""
     filled.execute(_VECTORS)
     filled.execute("analyze exchange_vectors")
-    scope = {**_SCOPE, "user_id": "user3", "model": "m", "signs": "1010", "dimensions": 4, "rows": 20, "row_ids": []}
+    scope: dict[str, Any] = {
+        **_SCOPE,
+        "user_id": "user3",
+        "model": "m",
+        "signs": "1010",
+        "dimensions": 4,
+        "rows": 20,
+        "row_ids": [],
+    }
     plan = _explain(filled, vectors._NEAREST, scope)
     assert "ix_exchange_vectors_conversation_id" in _indexes(plan)
     read = [node for node in _nodes(plan) if node.get("Relation Name") == "exchange_vectors"]

@@ -598,7 +598,7 @@ BREAKS: Final = (
         "a search finds undrained exchanges that PostgreSQL has deleted",
         "shared/memory/search/search.py",
         "            unstored = self._memory.archive.unstored(undrained.exchanges)\n",
-        "            unstored = undrained.exchanges\n",
+        "            unstored = [FoundExchange(each, None) for each in undrained.exchanges]\n",
         (f"{_SEARCH_FAULTS}::test_an_older_copy_of_redis_restores_nothing_that_was_deleted",),
     ),
     Break(

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from functions.derive.derivations import Derivation, Derivations, DeriveResult
-from functions.derive.messages import DueThread
 from shared.errors import InvalidRecord, StoreUnavailable
 from shared.sqs_record import SqsRecord
+from shared.stores.derivations import DueThread
 
 SECONDS = 60.0
 

@@ -12,6 +12,7 @@ import pytest
 
 from shared.memory.budget import Limits, select
 from shared.memory.memory import Memory
+from shared.memory.search.highlights import highlights_of
 from shared.memory.search.related import Related
 from shared.memory.search.results import SearchAnswer
 from shared.memory.search.search import Search
@@ -194,8 +195,12 @@ def test_too_many_undrained_exchanges_are_reported(process: Memory, cache: InMem
 def test_highlights_are_the_matching_words(process: Memory, archive: InMemoryArchive) -> None:
     """Highlights are positions of characters in the message. Adjacent pairs of characters form one highlight."""
     archive.store([said("\U0001f355 I loved PIZZAS", "\u79c1\u306f\u5bff\u53f8\u304c\u597d\u304d", "t")])
-    (found,) = _search(process, "pizza \u5bff\u53f8\u304c").items
-    marked = [(each.field, getattr(found.exchange, each.field)[each.start : each.end]) for each in found.highlights]
+    answer = _search(process, "pizza \u5bff\u53f8\u304c")
+    (found,) = answer.items
+    marked = [
+        (each.field, getattr(found.exchange, each.field)[each.start : each.end])
+        for each in highlights_of(found.exchange, answer.terms)
+    ]
     assert marked == [("user_message", "PIZZAS"), ("assistant_message", "\u5bff\u53f8\u304c")]
 
 

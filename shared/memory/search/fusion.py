@@ -8,7 +8,7 @@ in its thread.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Final, TypeVar
 
 _Name = TypeVar("_Name", bound=Hashable)
@@ -16,7 +16,20 @@ _Name = TypeVar("_Name", bound=Hashable)
 # Weights from 0.4 to 0.6 differ by less than chance.
 _WEIGHT_OF_WORDS: Final = 0.5
 # What an exchange gets of the best score in its thread.
-THREAD_SHARE: Final = 0.3
+_THREAD_SHARE: Final = 0.3
+
+
+def best_of_threads(threads: Iterable[Hashable], scores: Iterable[float]) -> dict[Hashable, float]:
+    """Return the best score of each thread."""
+    best: defaultdict[Hashable, float] = defaultdict(float)
+    for thread, score in zip(threads, scores, strict=True):
+        best[thread] = max(best[thread], score)
+    return best
+
+
+def with_thread_share(score: float, best: float) -> float:
+    """Return an exchange's score with its share of the best one in its thread."""
+    return score + _THREAD_SHARE * best
 
 
 def fuse(
@@ -40,8 +53,6 @@ def fuse(
         if name in cosines:
             by_meaning = (cosines[name] - lowest) / (highest - lowest) if highest > lowest else 1.0
         scores[name] = _WEIGHT_OF_WORDS * by_words + (1 - _WEIGHT_OF_WORDS) * by_meaning
-    best: defaultdict[Hashable, float] = defaultdict(float)
-    for name, score in scores.items():
-        best[threads[name]] = max(best[threads[name]], score)
+    best = best_of_threads([threads[name] for name in scores], scores.values())
     highest_of_all = max(best.values(), default=0.0) or 1.0
-    return {name: score + THREAD_SHARE * best[threads[name]] / highest_of_all for name, score in scores.items()}
+    return {name: with_thread_share(score, best[threads[name]] / highest_of_all) for name, score in scores.items()}

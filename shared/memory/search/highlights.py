@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from shared.memory.search.results import Highlight
 from shared.models import Exchange
-from shared.search_keys import QueryTerms
 from shared.search_terms import term_spans
 
 # The maximum number of highlights in one message.
@@ -15,7 +15,7 @@ _MAX_HIGHLIGHTS: Final = 50
 _MAX_LENGTH: Final = 10_000
 
 
-def highlights_of(exchange: Exchange, terms: QueryTerms) -> list[Highlight]:
+def highlights_of(exchange: Exchange, terms: Collection[str]) -> list[Highlight]:
     """Return the words of an exchange that the query also has. Adjacent n-grams form one highlight."""
     return [
         *_highlights("user_message", exchange.user_message, terms),
@@ -23,9 +23,9 @@ def highlights_of(exchange: Exchange, terms: QueryTerms) -> list[Highlight]:
     ]
 
 
-def _highlights(field: str, text: str, terms: QueryTerms) -> list[Highlight]:
+def _highlights(field: str, text: str, terms: Collection[str]) -> list[Highlight]:
     spans: list[tuple[int, int]] = []
-    wanted = set(terms.terms)
+    wanted = set(terms)
     for term, start, end, _ in term_spans(text[:_MAX_LENGTH]):
         if term not in wanted:
             continue

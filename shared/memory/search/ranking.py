@@ -12,12 +12,10 @@ counting changed no result by more than chance.
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
-
-from shared.memory.search.fusion import THREAD_SHARE
 
 _Name = TypeVar("_Name", bound=Hashable)
 
@@ -74,19 +72,6 @@ def _side_weights(keys: int, weights: Sequence[float]) -> tuple[float, float]:
     user = sum(weight for term, weight in enumerate(weights) if keys >> 2 * term & 1)
     assistant = sum(weight for term, weight in enumerate(weights) if keys >> 2 * term & 2)
     return user, assistant
-
-
-def best_of_threads(threads: Iterable[Hashable], scores: Iterable[float]) -> dict[Hashable, float]:
-    """Return the best score of each thread."""
-    best: defaultdict[Hashable, float] = defaultdict(float)
-    for thread, score in zip(threads, scores, strict=True):
-        best[thread] = max(best[thread], score)
-    return best
-
-
-def with_thread_share(score: float, best: float) -> float:
-    """Return an exchange's score with its share of the best one in its thread."""
-    return score + THREAD_SHARE * best
 
 
 class Ranking(Generic[_Name]):

@@ -96,17 +96,14 @@ class Related:
 
 def related_json(items: Sequence[SearchItem]) -> list[dict[str, Any]]:
     """Return the API's JSON of related exchanges."""
-    left_out = {"kind", "highlights"}
-    return [{name: value for name, value in item.to_json().items() if name not in left_out} for item in items]
+    return [{name: value for name, value in item.to_json().items() if name != "kind"} for item in items]
 
 
 def _shorten(item: SearchItem, terms: Collection[str], lengths: tuple[int, int]) -> SearchItem:
     exchange = item.exchange
     user_message = excerpt(exchange.user_message, terms, lengths[0])
     assistant_message = excerpt(exchange.assistant_message, terms, lengths[1])
-    return replace(
-        item, exchange=replace(exchange, user_message=user_message, assistant_message=assistant_message), highlights=[]
-    )
+    return replace(item, exchange=replace(exchange, user_message=user_message, assistant_message=assistant_message))
 
 
 def _part(item: SearchItem) -> str:

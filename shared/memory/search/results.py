@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -27,6 +28,10 @@ class Highlight:
     start: int
     end: int
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the API's JSON."""
+        return asdict(self)
+
 
 @dataclass(frozen=True, slots=True)
 class SearchItem:
@@ -40,10 +45,9 @@ class SearchItem:
     exchange: Exchange
     title: str | None
     score: float
-    highlights: list[Highlight] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the API's JSON."""
+        """Return the API's JSON, without the highlights."""
         return {
             "kind": "exchange",
             "thread_id": self.exchange.thread_id,
@@ -53,7 +57,6 @@ class SearchItem:
             "user_message": self.exchange.user_message,
             "assistant_message": self.exchange.assistant_message,
             "score": self.score,
-            "highlights": [{"field": each.field, "start": each.start, "end": each.end} for each in self.highlights],
         }
 
 
@@ -66,9 +69,11 @@ class SearchAnswer:
         arms: How the exchanges were searched.
         searched_up_to: Every exchange that was accepted up to this time was looked at; None if that is unknown.
         degraded: Layers that did not respond. It contains `search` if the search did not look at everything.
+        terms: The terms of the query, which `highlights_of` marks in an item.
     """
 
     items: list[SearchItem]
     arms: list[Arm]
     searched_up_to: datetime | None
     degraded: list[str]
+    terms: Collection[str] = ()

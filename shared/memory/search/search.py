@@ -21,9 +21,8 @@ from shared.memory.backlog import is_drained
 from shared.memory.losses import may_lack_undrained
 from shared.memory.memory import Memory
 from shared.memory.messages import add_layer
-from shared.memory.search.fusion import fuse
-from shared.memory.search.highlights import highlights_of
-from shared.memory.search.ranking import Matched, Ranking, best_of_threads, match_scores, with_thread_share
+from shared.memory.search.fusion import best_of_threads, fuse, with_thread_share
+from shared.memory.search.ranking import Matched, Ranking, match_scores
 from shared.memory.search.related import MAX_RELATED, Related
 from shared.memory.search.results import SEARCH, Arm, SearchAnswer, SearchItem
 from shared.memory.search.undrained import Undrained, certainly_undeleted, read_undrained
@@ -110,7 +109,7 @@ class Search:
         items = self._items(scope, asked, candidates, limit, degraded)
         searched_up_to = self._searched_up_to(candidates, degraded)
         arms: list[Arm] = ["text"] if asked.vector is None or candidates.matches is None else ["text", "vector"]
-        return SearchAnswer(items, arms, searched_up_to, degraded)
+        return SearchAnswer(items, arms, searched_up_to, degraded, asked.terms.terms)
 
     def _vector_of(self, query: str, degraded: list[str]) -> QueryVector | None:
         """Return the query's vector; None without a model, or if the model or PostgreSQL did not answer."""
@@ -168,7 +167,7 @@ class Search:
             return Related()
         scope = SearchScope(user_id, exclude_thread_id=exclude_thread_id)
         answer = self.search(scope, query, MAX_RELATED + window)
-        return Related(answer.items, query_terms(query).terms, answer.degraded, thread_id)
+        return Related(answer.items, answer.terms, answer.degraded, thread_id)
 
     def _candidates(self, scope: SearchScope, terms: QueryTerms, degraded: list[str]) -> _Candidates:
         # Undrained exchanges are read and checked first. One that is drained in between is then found twice, and is not
@@ -230,10 +229,7 @@ class Search:
         ]
         items.sort(key=lambda item: (item[0], item[1].exchange.order), reverse=True)
         highest = items[0][0] if items else 1.0
-        return [
-            SearchItem(each.exchange, each.title, score / highest, highlights_of(each.exchange, query.terms))
-            for score, each in items[:limit]
-        ]
+        return [SearchItem(each.exchange, each.title, score / highest) for score, each in items[:limit]]
 
     def _scores(self, scope: SearchScope, query: _Query, candidates: _Candidates, limit: int) -> dict[_Name, float]:
         """Return the scores of the best exchanges, and of the exchanges next to them.
@@ -244,7 +240,7 @@ class Search:
         documents = [_undrained_terms(each.user_message, each.assistant_message) for each in undrained]
         stored = matches or Matches()
         matched = Matched(
-            [*stored.keys, *(matched_keys(query.terms, each) for each in documents)],
+            [*stored.keys, *(matched_keys(query.terms.keys, each) for each in documents)],
             [*stored.user_terms, *(each.user_length for each in documents)],
             [*stored.assistant_terms, *(each.assistant_length for each in documents)],
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC
 from typing import Any, Final
 from uuid import UUID
@@ -15,7 +16,7 @@ from shared.search_keys import document_terms
 from shared.search_terms import TERMS_VERSION
 from shared.stores.archive import MAX_HEARTBEAT_GAP_SECONDS
 from shared.stores.postgres.connection import PostgresConnection, sql
-from shared.stores.search import Beside, FoundExchange, Matches, SearchScope
+from shared.stores.search import Beside, FoundExchange, Matches, SearchScope, split_ids
 
 _Connection = psycopg.Connection[DictRow]
 # The same text as the predicate of the index `ix_messages_unindexed`, so that PostgreSQL uses the index.
@@ -54,11 +55,7 @@ class PostgresSearch:
         if not keys:
             return Matches()
         values = {
-            "user_id": scope.user_id,
-            "thread_id": scope.thread_id,
-            "exclude_thread_id": scope.exclude_thread_id,
-            "since": scope.since,
-            "until": scope.until,
+            **asdict(scope),
             "gap": MAX_HEARTBEAT_GAP_SECONDS,
             **{f"key_{number}": key for number, key in enumerate(keys)},
         }
@@ -68,10 +65,9 @@ class PostgresSearch:
             # A slow search does not show that other statements are slow.
             is_trial=True,
         )
-        thread_ids: bytes = row["thread_ids"]
         return Matches(
             row["row_ids"],
-            [thread_ids[start : start + 16] for start in range(0, len(thread_ids), 16)],
+            split_ids(row["thread_ids"]),
             row["keys"],
             row["user_terms"],
             row["assistant_terms"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
@@ -12,7 +13,7 @@ from psycopg.rows import DictRow
 
 from shared.stores.derivations import VECTORS
 from shared.stores.postgres.connection import PostgresConnection, sql
-from shared.stores.search import SearchScope, StoredVectors
+from shared.stores.search import SearchScope, StoredVectors, split_ids
 from shared.stores.vectors import NewVector, Unembedded, UnembeddedExchange, VectorModel
 
 _Connection = psycopg.Connection[DictRow]
@@ -67,11 +68,7 @@ class PostgresVectors:
     def vectors(self, scope: SearchScope, model: str, signs: str, limit: int, row_ids: Sequence[UUID]) -> StoredVectors:
         """Return the vectors nearest to a query, and those of `row_ids`; see `SearchArchive.vectors`."""
         values = {
-            "user_id": scope.user_id,
-            "thread_id": scope.thread_id,
-            "exclude_thread_id": scope.exclude_thread_id,
-            "since": scope.since,
-            "until": scope.until,
+            **asdict(scope),
             "model": model,
             "signs": signs,
             "dimensions": len(signs),
@@ -84,7 +81,7 @@ class PostgresVectors:
             # A slow search does not show that other statements are slow.
             is_trial=True,
         )
-        ids, threads = _split(row["row_ids"]), _split(row["thread_ids"])
+        ids, threads = split_ids(row["row_ids"]), split_ids(row["thread_ids"])
         return StoredVectors([UUID(bytes=each) for each in ids], threads, row["vectors"])
 
     def vector_model(self, model: str) -> VectorModel:
@@ -156,8 +153,3 @@ class PostgresVectors:
         self._connection.run(
             lambda c: c.execute("delete from derivation_progress where kind = %s", (kind,)), is_one_statement=True
         )
-
-
-def _split(joined: bytes) -> list[bytes]:
-    """Return the ids that PostgreSQL joined, 16 bytes each."""
-    return [joined[start : start + 16] for start in range(0, len(joined), 16)]

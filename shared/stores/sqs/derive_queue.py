@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -10,13 +9,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.errors import StoreUnavailable
 from shared.settings import DeriveSettings
+from shared.stores.derivations import DueThread
 from shared.stores.sqs.queue import lazy_sqs_client
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient  # a development package
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
-VERSION: Final = 1
 _BATCH: Final = 10
 
 
@@ -48,11 +47,10 @@ class DeriveQueue:
     def _batches(self, kind: str, thread_ids: Sequence[str]) -> Iterator[list[SendMessageBatchRequestEntryTypeDef]]:
         for start in range(0, len(thread_ids), _BATCH):
             yield [
-                {"Id": str(index), "MessageBody": _body(kind, thread_id), "DelaySeconds": self._delay_seconds}
+                {
+                    "Id": str(index),
+                    "MessageBody": DueThread(kind, thread_id).to_wire(),
+                    "DelaySeconds": self._delay_seconds,
+                }
                 for index, thread_id in enumerate(thread_ids[start : start + _BATCH])
             ]
-
-
-def _body(kind: str, thread_id: str) -> str:
-    # JSON in ASCII, because SQS refuses some characters that a thread's id may contain.
-    return json.dumps({"version": VERSION, "kind": kind, "thread_id": thread_id})

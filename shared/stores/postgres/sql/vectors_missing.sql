@@ -1,9 +1,9 @@
 -- Returns a thread's exchanges without a valid vector of the model, oldest first, and when the thread became due.
-select d.due_at, m.id, m.user_message, m.assistant_message, m.created_at, m.revision, m.accepted_at, c.id as conversation_id
+select d.due_at, m.id, m.user_message, m.assistant_message, m.revision, m.accepted_at
 from live_conversations c
 left join due_derivations d on d.conversation_id = c.id and d.kind = %(kind)s
 left join lateral (
-    select u.id, u.content as user_message, coalesce(a.content, '') as assistant_message, u.created_at, u.revision,
+    select u.id, u.content as user_message, coalesce(a.content, '') as assistant_message, u.revision,
         coalesce(u.accepted_at, u.created_at) as accepted_at
     from messages u
     left join messages a on a.conversation_id = u.conversation_id and a.exchange_id = u.exchange_id and a.position = 1
