@@ -1,0 +1,72 @@
+"""Statements: what one exchange says about its user, and the interface of everything that finds them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal, NamedTuple, Protocol
+from uuid import UUID
+
+from shared.models import Role
+
+Kind = Literal["preference", "fact", "summary"]
+SUMMARY_SLOT: Final = "summary"
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One thing that an exchange says.
+
+    Attributes:
+        kind: `preference`, `fact`, or `summary` for a sentence of the thread's summary.
+        slot: What the statement is about, such as `home`, `units` or `likes:sushi`. A slot has one value at a time: a
+            newer statement of a slot replaces the older ones.
+        value: The value in a normalised form. Two statements with the same slot and value say the same. It is '' if the
+            slot's former value has ended ("I no longer live in Rome").
+        text: What people read, such as `Lives in Rome`. For a preference, it is the value, such as `metric`.
+        quote: The words of the exchange that say this, byte for byte.
+        role: Whose message has the quote.
+        valid_from: From when this is true; None for the time of the exchange.
+    """
+
+    kind: Kind
+    slot: str
+    value: str
+    text: str
+    quote: str
+    role: Role = "user"
+    valid_from: datetime | None = None
+
+
+class SourceExchange(NamedTuple):
+    """An exchange that statements are derived from. Relative dates count from `created_at`."""
+
+    user_message: str
+    assistant_message: str
+    created_at: datetime
+
+
+class Deriver(Protocol):
+    """Finds statements in exchanges: by rules, or by a model."""
+
+    @property
+    def name(self) -> str:
+        """The name and the version. A change of the name derives all exchanges again."""
+        ...
+
+    def derive(self, exchanges: Sequence[SourceExchange]) -> list[list[Statement]]:
+        """Return the statements of each exchange of one thread. The caller drops what the gates refuse.
+
+        Raises:
+            StoreUnavailable: The model does not respond.
+        """
+        ...
+
+
+def statement_id(thread_id: str, exchange_id: UUID, revision: int, statement: Statement) -> UUID:
+    """Return the id of a statement of a stored exchange. The same exchange gives the same id at each derivation."""
+    parts = [thread_id, str(exchange_id), revision, statement.kind, statement.slot, statement.value]
+    return UUID(bytes=hashlib.sha256(json.dumps(parts).encode()).digest()[:16], version=8)
