@@ -131,7 +131,7 @@ class Cache(Protocol):
     ) -> CacheAppendResult:
         """Merge one new exchange in one round trip; until the drain, Redis also keeps it in the undrained hash.
 
-        With `in_outbox`, Redis also adds it to the outbox, from which the sweep stores it. With `after`, the exchange
+        With `in_outbox`, Redis first adds it to the outbox, from which the sweep stores it. With `after`, the exchange
         is added only if the thread was not deleted since the deletion with this order key.
         """
         ...

@@ -176,20 +176,21 @@ def test_an_exchange_that_is_only_in_the_outbox_has_durability_redis(
     def raise_unavailable(*_: object) -> Any:
         raise StoreUnavailable("postgres", "injected")
 
-    def refused_in_part(fill: Any) -> list[Any]:
-        cut: list[int] = []
+    def refuse_list(fill: Any) -> list[Any]:
+        names: list[str] = []
 
-        def fill_first(pipe: Any) -> None:
+        def fill_and_record(pipe: Any) -> None:
             fill(pipe)
-            if pipe.command_stack[0][0][0] == "RPUSH":
-                cut.append(len(pipe.command_stack) - 1)
-                del pipe.command_stack[1:]
+            names[:] = [arguments[0] for arguments, _ in pipe.command_stack]
+            if "EVAL" in names:
+                del pipe.command_stack[:]
 
-        return [*call(fill_first), *[redis.ResponseError("OOM injected")] * sum(cut)]
+        replies = call(fill_and_record)
+        return [redis.ResponseError("OOM injected")] * len(names) if "EVAL" in names else replies
 
     with monkeypatch.context() as patched:
         patched.setattr(memory.archive, "store", raise_unavailable)
-        patched.setattr(memory.cache._connection, "call", refused_in_part)  # type: ignore[attr-defined]
+        patched.setattr(memory.cache._connection, "call", refuse_list)  # type: ignore[attr-defined]
         append_result = Turn(memory, "t", "ana").append("q1", "a1")
     assert (append_result.durability, append_result.cached) == ("redis", False)
     assert "redis" in append_result.degraded

@@ -13,11 +13,13 @@ import redis
 from functions.sync.sweep import Sweep
 from shared.errors import StoreUnavailable
 from shared.ids import ExchangeIds
+from shared.memory.exchanges import Exchanges
 from shared.memory.memory import Memory
 from shared.memory.recall import Recall
 from shared.memory.threads import Threads
 from shared.memory.turn import Turn
 from shared.memory.users import Users
+from shared.models import ExchangeTexts
 from shared.stores.archive import Window
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.redis.cache import RedisCache
@@ -59,7 +61,7 @@ def _sweep(memory: Memory) -> None:
     assert result.skipped == []
 
 
-def _raise_unavailable(*_: object) -> Any:
+def _raise_unavailable(*_: object, **__: object) -> Any:
     raise StoreUnavailable("postgres", "injected")
 
 
@@ -203,6 +205,38 @@ def test_an_exchange_that_l1_refused_is_not_appended_later(
         with pytest.raises(StoreUnavailable):
             cache.append(exchange(1), is_drained=False, in_outbox=True)
     assert (list(cache.read("t", None).messages), cache.outbox(10)) == ([], [])
+
+
+@pytest.mark.parametrize("what", ["an append", "a replacement"])
+def test_a_full_redis_adds_no_exchange_that_no_store_has(
+    process: MakeMemory,
+    queue: InMemoryQueue,
+    redis_client: redis.Redis,
+    monkeypatch: pytest.MonkeyPatch,
+    what: str,
+) -> None:
+    """A full Redis refuses the outbox' entry. It would accept the list's entry, because a merge deletes the list first.
+
+    The list gets no text that no store has.
+    """
+    memory = process()
+    ahead = ExchangeIds().new(now=time.time() + 5)
+    _store(memory, 1, ahead)
+    _drain(memory, queue)
+    queue.is_down = True
+    for name in ("store", "replace_exchange"):
+        monkeypatch.setattr(memory.archive, name, _raise_unavailable)
+    redis_client.config_set("maxmemory", 1)
+    try:
+        if what == "an append":
+            # The caller's id is older than the listed exchange.
+            assert _store(memory, 2, ExchangeIds().new()) == "none"
+        else:
+            with pytest.raises(StoreUnavailable):
+                Exchanges(memory).replace("t", ahead, ExchangeTexts("q2", "a2"))
+    finally:
+        redis_client.config_set("maxmemory", 0)
+    assert _texts_and_degraded(process()) == (contents_of(1), [])
 
 
 def test_an_exchange_in_the_outbox_is_also_in_the_list(real_cache: MakeCache) -> None:

@@ -15,7 +15,6 @@ from shared.settings import MemorySettings
 from shared.stores.redis.connection import Command, Pipeline, queue_commands
 from shared.stores.redis.entries import encode, script_arguments, undrained_field
 from shared.stores.redis.names import (
-    OUTBOX,
     deleted_key,
     drained_key,
     messages_key,
@@ -103,14 +102,12 @@ class Append:
 
     Attributes:
         is_drained: Whether L2 has the exchange, so that it is not added to the undrained hash.
-        in_outbox: Whether the exchange is added to the outbox, because neither the queue nor L2 has it.
         after: The order key of the last deletion of the thread that the caller knows. The append is undone if the
             thread was deleted after that deletion. None for no condition.
     """
 
     exchange: Exchange
     is_drained: bool
-    in_outbox: bool
     after: UUID | None = None
 
     def parse_replies(self, replies: Sequence[Any]) -> AppendOutcome:
@@ -182,16 +179,10 @@ class ThreadLists:
         exchange = append.exchange
         thread_id, user_id, exchange_id = exchange.thread_id, exchange.user_id, str(exchange.exchange_id)
         field, key = undrained_field(exchange.exchange_id, exchange.revision), undrained_key(thread_id)
-        before: list[Command] = []
-        if append.in_outbox:
-            # The outbox comes first: if Redis executes only a part of the pipeline, no list has an exchange that no
-            # store has.
-            before.append(("RPUSH", OUTBOX, exchange.to_wire(has_request_id=True)))
         if not append.is_drained:
             # The undrained hash comes before the list: readers find the exchange here if Redis executes only a part of
             # the pipeline, or if there is no list.
-            before += (("HSET", key, field, exchange.to_wire()), ("EXPIRE", key, self._undrained_seconds))
-        queue_commands(pipe, *before)
+            queue_commands(pipe, ("HSET", key, field, exchange.to_wire()), ("EXPIRE", key, self._undrained_seconds))
         self.queue_merge(pipe, thread_id, [exchange], ttl=self._memory.thread_ttl_seconds)
         # The previous release's readers use this lease while they read PostgreSQL. A write must end the lease.
         after: list[Command] = [("DEL", reader_lease_key(thread_id))]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from shared.cutoffs import is_reached
@@ -13,11 +12,12 @@ from shared.errors import StoreUnavailable
 from shared.models import Exchange, Message
 from shared.stores.archive import Window
 from shared.stores.cache import CacheAppendResult, CacheRead
-from shared.stores.redis.connection import Pipeline
+from shared.stores.redis.connection import Pipeline, queue_commands
 from shared.stores.redis.entries import token_of, undrained_field
 from shared.stores.redis.link import CacheLink
 from shared.stores.redis.lists import Append, drained_fields, order_of, queue_tombstone, uuids_of
 from shared.stores.redis.names import (
+    OUTBOX,
     deleted_key,
     drained_key,
     messages_key,
@@ -37,38 +37,30 @@ class ListWriter(CacheLink):
     def append(
         self, exchange: Exchange, *, is_drained: bool, in_outbox: bool = False, after: UUID | None = None
     ) -> CacheAppendResult:
-        """Merge one new exchange in one round trip.
+        """Merge one new exchange in one round trip; with `in_outbox`, in two.
 
         Until the drain, the exchange is also in the undrained hash, so that it stays readable if the list expires or is
-        evicted. With `in_outbox`, it is also in the outbox.
+        evicted. With `in_outbox`, a first round trip adds it to the outbox: a full Redis may refuse the outbox' entry
+        and accept the list's entry, and the list would then have an exchange that no store has.
         """
-        append = Append(exchange, is_drained=is_drained, in_outbox=in_outbox, after=after)
+        append = Append(exchange, is_drained=is_drained, after=after)
+        if in_outbox:
+            self._call(lambda pipe: queue_commands(pipe, ("RPUSH", OUTBOX, exchange.to_wire(has_request_id=True))))
         try:
-            replies = self._send_append(append)
+            replies = self._call(lambda pipe: self._lists.queue_append(pipe, append))
         except StoreUnavailable:
-            if not in_outbox:
-                self._remember_unmerged(replace(append, after=None))
+            self._remember_unmerged(replace(append, after=None))
+            if in_outbox:
+                # The sweep stores the exchange from the outbox. The list gets the exchange then, or before this
+                # process' next call.
+                return CacheAppendResult(is_cached=False, is_in_outbox=True)
             raise
-        if replies is None:
-            # The sweep stores the exchange from the outbox. The list gets the exchange then, or before this process'
-            # next call.
-            self._remember_unmerged(replace(append, in_outbox=False, after=None))
-            return CacheAppendResult(is_cached=False, is_in_outbox=True)
         outcome = append.parse_replies(replies)
         if outcome.cutoff is not None:
             self._undo(exchange, outcome)
         elif outcome.was_drained:
             self._forget_drained(exchange)
         return CacheAppendResult(outcome.cutoff, is_cached=outcome.cutoff is None, is_in_outbox=in_outbox)
-
-    def _send_append(self, append: Append) -> list[Any] | None:
-        """Send an append and return the replies; None if Redis refused everything but the outbox."""
-        self._catch_up()
-        replies = self._send(lambda pipe: self._lists.queue_append(pipe, append))
-        if append.in_outbox and not isinstance(replies[0], Exception) and _is_refused(replies):
-            self._failed_at = time.monotonic()
-            return None
-        return self._require(replies)
 
     def refill(
         self,
@@ -190,12 +182,8 @@ class ListWriter(CacheLink):
 
     def merge_later(self, exchange: Exchange) -> None:
         """Record that a stored exchange must be merged before the next call."""
-        self._remember_unmerged(Append(exchange, is_drained=True, in_outbox=False))
+        self._remember_unmerged(Append(exchange, is_drained=True))
 
 
 def _has_deleted(messages: Sequence[Message], window: Window) -> bool:
     return any(window.has_deleted(each.exchange_id, each.acceptance) for each in messages)
-
-
-def _is_refused(replies: Sequence[object]) -> bool:
-    return any(isinstance(reply, Exception) for reply in replies)
