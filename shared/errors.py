@@ -112,6 +112,14 @@ class TooManyPreferences(HybridMemoryError):  # noqa: N818 - named like the prob
     """A user's preferences would exceed the limit of a response or of a model's instructions."""
 
 
+class TooManyMemories(HybridMemoryError):  # noqa: N818 - named like the problem it becomes
+    """A user would have more explicit memories than the limit."""
+
+
+class MemoryNotFound(HybridMemoryError):  # noqa: N818 - named like the problem it becomes
+    """The user has no such memory."""
+
+
 class IdempotencyConflict(HybridMemoryError):  # noqa: N818 - named like the problem it becomes
     """The idempotency key is in use (409), was used with another body, or its answer was deleted (422).
 

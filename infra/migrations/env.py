@@ -9,7 +9,7 @@ from alembic import context
 from sqlalchemy import Connection, create_engine, pool, text
 
 from infra.migrations import MigrationTimeoutError
-from infra.migrations.vector_schema import Base
+from infra.migrations.learning_schema import Base
 
 _LOCK: Final = 7_215_001
 _LOCK_PAUSE_SECONDS: Final = 0.2

@@ -65,6 +65,8 @@ class DueDerivation(Base):
     # Whether the thread existed before the model was in use. While there are such threads, a search compares the
     # vectors of the last model.
     is_old: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    # The lowest order key from which on memories are to be learned; null for all exchanges of the thread.
+    from_order: Mapped[UUID | None] = mapped_column(Uuid)
 
     __table_args__ = (
         PrimaryKeyConstraint("conversation_id", "kind"),

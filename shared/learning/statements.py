@@ -12,8 +12,12 @@ from uuid import UUID
 
 from shared.models import Role
 
+# The bits of a UUID's version and variant. Before Python 3.14, `UUID` does not set them for version 8.
+_VERSION_BITS: Final = 0xF000 << 64 | 0xC000 << 48
+_VERSION_8: Final = 0x8000 << 64 | 0x8000 << 48
 Kind = Literal["preference", "fact", "summary"]
 SUMMARY_SLOT: Final = "summary"
+"""The slot of all statements of the kind `summary`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,18 @@ class Deriver(Protocol):
         ...
 
     def derive(self, exchanges: Sequence[SourceExchange]) -> list[list[Statement]]:
-        """Return the statements of each exchange of one thread. The caller drops what the gates refuse.
+        """Return each exchange's preferences and facts. The caller drops what the gates refuse.
+
+        Args:
+            exchanges: Exchanges of one thread, oldest first.
+
+        Raises:
+            StoreUnavailable: The model does not respond.
+        """
+        ...
+
+    def summarize(self, exchanges: Sequence[SourceExchange]) -> list[list[Statement]]:
+        """Return each exchange's sentences of the thread's summary. The caller drops what the gates refuse.
 
         Raises:
             StoreUnavailable: The model does not respond.
@@ -68,5 +83,10 @@ class Deriver(Protocol):
 
 def statement_id(thread_id: str, exchange_id: UUID, revision: int, statement: Statement) -> UUID:
     """Return the id of a statement of a stored exchange. The same exchange gives the same id at each derivation."""
-    parts = [thread_id, str(exchange_id), revision, statement.kind, statement.slot, statement.value]
-    return UUID(bytes=hashlib.sha256(json.dumps(parts).encode()).digest()[:16], version=8)
+    return id_from(thread_id, str(exchange_id), revision, statement.kind, statement.slot, statement.value)
+
+
+def id_from(*parts: str | int) -> UUID:
+    """Return the id that is made from these parts: a UUID of version 8 (RFC 9562)."""
+    number = int.from_bytes(hashlib.sha256(json.dumps(parts).encode()).digest()[:16])
+    return UUID(int=number & ~_VERSION_BITS | _VERSION_8)

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from shared.cutoffs import is_deleted
 from shared.models import Exchange, ExchangeTexts, Message, Thread
+from shared.stores.learning import LearningArchive
 from shared.stores.search import SearchArchive
 from shared.stores.vectors import VectorArchive
 
@@ -117,7 +118,7 @@ class MessagePosition:
     position: int
 
 
-class Archive(SearchArchive, VectorArchive, Protocol):
+class Archive(SearchArchive, VectorArchive, LearningArchive, Protocol):
     """L2: PostgreSQL. Every method raises `StoreUnavailable` if PostgreSQL does not respond."""
 
     def window(self, thread_id: str, limit: int, users: Collection[str] = ()) -> Window:

@@ -11,6 +11,8 @@ from shared.wire_fields import parse_id, parse_object, require_fields
 
 VECTORS: Final = "vectors"
 """The kind of derivation that makes the vectors of a thread's exchanges."""
+MEMORIES: Final = "memories"
+"""The kind of derivation that learns from a thread's exchanges."""
 _WIRE_VERSION: Final = 1
 
 

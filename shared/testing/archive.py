@@ -20,10 +20,10 @@ from shared.stores.archive import (
     ThreadOwner,
     Window,
 )
-from shared.testing.vectors import InMemoryVectors
+from shared.testing.learning import InMemoryLearning
 
 
-class InMemoryArchive(InMemoryVectors):
+class InMemoryArchive(InMemoryLearning):
     """L2 in memory.
 
     Attributes:
@@ -36,8 +36,6 @@ class InMemoryArchive(InMemoryVectors):
 
     def __init__(self) -> None:
         super().__init__()
-        self._preferences: dict[str, dict[str, str]] = {}
-        self._invalidations: dict[tuple[InvalidationKind, str], datetime] = {}
         self._epochs = 0
         self.expired_rows: dict[PurgedTable, int] = {}
 
@@ -80,7 +78,7 @@ class InMemoryArchive(InMemoryVectors):
             stored += self._conversations.add(exchange)
             thread = self._conversations[exchange.thread_id]
             effective[exchange.thread_id, exchange.exchange_id] = thread.exchanges[exchange.exchange_id]
-        self._mark_due({each.thread_id for each in effective.values()})
+        self._mark_due({each.thread_id: each.order for each in sorted(effective.values(), key=_order, reverse=True)})
         duplicates = len(exchanges) - tombstoned - stored - len(rejected_owner)
         return StoreResult(stored, duplicates, tombstoned, list(effective.values()), rejected_owner)
 
@@ -93,7 +91,7 @@ class InMemoryArchive(InMemoryVectors):
         thread = self._conversations.get(thread_id)
         replacement = thread.revise(exchange_id, texts, above) if thread else None
         if replacement is not None:
-            self._mark_due([thread_id])
+            self._mark_due({thread_id: replacement.order})
             self._invalidations["thread", thread_id] = datetime.now(UTC)
         return replacement
 
@@ -229,6 +227,7 @@ class InMemoryArchive(InMemoryVectors):
         ]
         cutoffs = {name: self._forget_thread(name, cutoff)[1] for name in [*owned, *without_rows]}
         self._preferences.pop(user_id, None)
+        self._forget_learning(user_id)
         cutoff = max([cutoff, self.deleted_users.get(user_id, cutoff), *(cutoffs[name] for name in owned)])
         self.deleted_users[user_id] = cutoff
         self._invalidations["user", user_id] = datetime.now(UTC)
@@ -319,3 +318,7 @@ class InMemoryArchive(InMemoryVectors):
         self.record_call("clear_invalidation")
         if self._invalidations.get((invalidation.kind, invalidation.id)) == invalidation.noted_at:
             del self._invalidations[invalidation.kind, invalidation.id]
+
+
+def _order(exchange: Exchange) -> UUID:
+    return exchange.order

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
 from shared.models import Exchange
-from shared.stores.derivations import VECTORS
+from shared.stores.derivations import MEMORIES, VECTORS
 from shared.stores.search import SearchScope, StoredVectors
 from shared.stores.vectors import NewVector, Unembedded, UnembeddedExchange, VectorModel
 from shared.testing.search import InMemorySearch
@@ -18,6 +18,7 @@ class InMemoryVectors(InMemorySearch):
 
     Attributes:
         due: When each thread became due.
+        from_orders: The lowest order key of each due thread that is due; None for all exchanges.
         derives: The kinds of data that are derived from stored exchanges.
     """
 
@@ -25,17 +26,22 @@ class InMemoryVectors(InMemorySearch):
         super().__init__()
         self.derives: Sequence[str] = ()
         self.due: dict[tuple[str, str], datetime] = {}
+        self.from_orders: dict[tuple[str, str], UUID | None] = {}
         self._vectors: dict[tuple[UUID, str], NewVector] = {}
         self._progress: dict[str, str] = {}
         self._sent: dict[tuple[str, str], datetime] = {}
         self._old: set[tuple[str, str]] = set()
 
-    def _mark_due(self, thread_ids: Collection[str]) -> None:
+    def _mark_due(self, from_orders: Mapping[str, UUID]) -> None:
         for kind in self.derives:
-            for thread_id in thread_ids:
-                if self._conversations[thread_id].user_id is not None:
-                    self.due[kind, thread_id] = datetime.now(UTC)
-                    self._sent.pop((kind, thread_id), None)
+            for thread_id, order in from_orders.items():
+                if self._conversations[thread_id].user_id is None:
+                    continue
+                is_due = (kind, thread_id) in self.due
+                before = self.from_orders.get((kind, thread_id)) if is_due else order
+                self.from_orders[kind, thread_id] = None if before is None else min(before, order)
+                self.due[kind, thread_id] = datetime.now(UTC)
+                self._sent.pop((kind, thread_id), None)
 
     def vectors(self, scope: SearchScope, model: str, signs: str, limit: int, row_ids: Sequence[UUID]) -> StoredVectors:
         """Return the vectors nearest to a query, and those of `row_ids`."""
@@ -117,15 +123,23 @@ class InMemoryVectors(InMemorySearch):
         if self._progress.get(kind) == model:
             return 0
         self._progress[kind] = model
+        if kind == MEMORIES:
+            threads = [name for name, each in self._conversations.items() if each.user_id is not None]
+            self._mark_all(kind, threads)
+            return len(threads)
         lacking = [
             name
             for name, each in self._conversations.items()
             if each.user_id is not None and any(self._valid(exchange, model) is None for exchange in each.in_order())
         ]
-        for thread_id in lacking:
-            self.due.setdefault((kind, thread_id), datetime.now(UTC))
-            self._old.add((kind, thread_id))
+        self._mark_all(kind, lacking)
         return len(lacking)
+
+    def _mark_all(self, kind: str, thread_ids: Sequence[str]) -> None:
+        for thread_id in thread_ids:
+            self.due.setdefault((kind, thread_id), datetime.now(UTC))
+            self.from_orders[kind, thread_id] = None
+            self._old.add((kind, thread_id))
 
     def remove_other_vectors(self, model: str) -> int:
         """Remove vectors of other models, once all threads have vectors of this one; return their number."""

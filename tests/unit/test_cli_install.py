@@ -50,6 +50,7 @@ def _imported_modules() -> set[str]:
     remaining += [
         "infra.migrations.env",
         "infra.migrations.schema",
+        "infra.migrations.learning_schema",
         "infra.migrations.vector_schema",
     ]  # Alembic imports these modules by their paths
     imported: set[str] = set()

@@ -30,7 +30,9 @@ from shared.stores.postgres.connection import PostgresConnection, sql
 from shared.stores.postgres.erasure import PostgresErasure
 from shared.stores.postgres.exchanges import exchanges_of
 from shared.stores.postgres.invalidations import clear_invalidation, log_invalidations, oldest_invalidations
+from shared.stores.postgres.learning import PostgresLearning
 from shared.stores.postgres.locks import lock_exclusive, lock_shared
+from shared.stores.postgres.memories import PostgresMemories
 from shared.stores.postgres.owners import claim_ownership, owner_of, require_owner
 from shared.stores.postgres.preferences import change_preferences, publish_preferences, read_preferences, try_changing
 from shared.stores.postgres.purge import PostgresPurge
@@ -49,7 +51,7 @@ _MAX_TRIES: Final = 3
 _STORED = sql("stored")
 
 
-class PostgresArchive(PostgresSearch, PostgresVectors):
+class PostgresArchive(PostgresSearch, PostgresVectors, PostgresLearning, PostgresMemories):
     """L2 in PostgreSQL. Methods raise `StoreUnavailable` if PostgreSQL does not respond.
 
     Args:
@@ -205,7 +207,7 @@ class PostgresArchive(PostgresSearch, PostgresVectors):
             if replacement is not None:
                 # The record is written in the same transaction as the change, as for a deletion.
                 log_invalidations(connection, "thread", [thread_id])
-                mark_due(connection, [thread_id], self._derives)
+                mark_due(connection, {thread_id: replacement.order}, self._derives)
             return replacement
 
         return self._connection.run(work)

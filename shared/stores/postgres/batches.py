@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import orjson
 import psycopg
@@ -58,7 +58,7 @@ def store_batch(exchanges: Sequence[Exchange], derives: Sequence[str] = ()) -> C
             # L1 may have these exchanges and may have lost their deletion.
             log_invalidations(connection, "thread", [exchange.thread_id for exchange in by_outcome["tombstoned"]])
         duplicates = by_outcome["duplicate"]
-        mark_due(connection, {each.thread_id for each in by_outcome["stored"] + by_outcome["replaced"]}, derives)
+        mark_due(connection, _first_orders(by_outcome["stored"] + by_outcome["replaced"]), derives)
         rejected_owner = {exchange.key for exchange in by_outcome["rejected_owner"]}
         store_keys(connection, [exchange for exchange in exchanges if exchange.key not in rejected_owner])
         return StoreResult(
@@ -70,6 +70,14 @@ def store_batch(exchanges: Sequence[Exchange], derives: Sequence[str] = ()) -> C
         )
 
     return work
+
+
+def _first_orders(exchanges: Sequence[Exchange]) -> dict[str, UUID]:
+    """Return the lowest order key of each thread."""
+    orders: dict[str, UUID] = {}
+    for each in exchanges:
+        orders[each.thread_id] = min(each.order, orders.get(each.thread_id, each.order))
+    return orders
 
 
 def stored_exchanges(connection: _Connection, exchanges: Sequence[Exchange]) -> list[Exchange]:

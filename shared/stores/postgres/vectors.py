@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Final
@@ -11,14 +11,15 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import DictRow
 
-from shared.stores.derivations import VECTORS
+from shared.stores.derivations import MEMORIES, VECTORS
 from shared.stores.postgres.connection import PostgresConnection, sql
 from shared.stores.search import SearchScope, StoredVectors, split_ids
 from shared.stores.vectors import NewVector, Unembedded, UnembeddedExchange, VectorModel
 
 _Connection = psycopg.Connection[DictRow]
 _NEAREST, _MISSING, _STORE = sql("vectors_nearest"), sql("vectors_missing"), sql("vectors_store")
-_MARK, _MARK_OLD, _DUE = sql("derivations_mark"), sql("derivations_mark_old"), sql("derivations_due")
+_MARK, _DUE = sql("derivations_mark"), sql("derivations_due")
+_MARK_OLD: Final = {VECTORS: sql("derivations_mark_old"), MEMORIES: sql("learning_mark_old")}
 _CLEAR: Final = (
     "delete from due_derivations d using conversations c"
     " where c.thread_id = %(thread_id)s and d.conversation_id = c.id and d.kind = %(kind)s and d.due_at = %(due_at)s"
@@ -53,10 +54,18 @@ _THREADS: Final = 1_000
 _VECTORS: Final = 2_000
 
 
-def mark_due(connection: _Connection, thread_ids: Collection[str], kinds: Sequence[str]) -> None:
-    """Record, in the caller's transaction, that something is to be derived from threads."""
-    if kinds and thread_ids:
-        connection.execute(_MARK, {"thread_ids": sorted(thread_ids), "kinds": list(kinds)})
+def mark_due(connection: _Connection, from_orders: Mapping[str, UUID], kinds: Sequence[str]) -> None:
+    """Record, in the caller's transaction, that something is to be derived from threads.
+
+    Args:
+        connection: The connection of the transaction.
+        from_orders: The lowest order key of each thread's exchanges that were stored or replaced.
+        kinds: What is to be derived.
+    """
+    if kinds and from_orders:
+        threads = sorted(from_orders)
+        orders = [from_orders[thread_id] for thread_id in threads]
+        connection.execute(_MARK, {"thread_ids": threads, "from_orders": orders, "kinds": list(kinds)})
 
 
 class PostgresVectors:
@@ -137,7 +146,7 @@ class PostgresVectors:
 
         def work(connection: _Connection) -> int:
             values = {"kind": kind, "model": model, "rows": _THREADS}
-            row = connection.execute(_MARK_OLD, values).fetchone() or {}
+            row = connection.execute(_MARK_OLD[kind], values).fetchone() or {}
             connection.execute(_PROGRESS, {"kind": kind, "model": model, "last": row["last"]})
             return int(row["threads"])
 

@@ -1,0 +1,219 @@
+"""Computes a user's memories from what is stored: statements, explicit memories, and deleted memories.
+
+Memories are not stored, so none can outlive its evidence. The same stored data gives the same memories.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from shared.learning.forgetting import Forgetting
+from shared.learning.memories import Evidence, ExplicitMemory, Forgotten, Memory, StoredStatement
+from shared.learning.statements import id_from
+
+# Slots of facts whose wording is free, as a model gives them. Two of them are the same if most of their words are.
+FREE_SLOT: Final = "fact:"
+# The part of all words of two free facts that both have, from which on they are the same.
+_SIMILARITY: Final = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class UserKnowledge:
+    """What is stored about a user.
+
+    Attributes:
+        statements: The statements of the user's exchanges, in any order.
+        explicit: What the user set explicitly, and the user's preferences.
+        forgetting: The user's deleted memories.
+        summaries: The sentences of the summary of each long thread, oldest first.
+    """
+
+    statements: Sequence[StoredStatement] = ()
+    explicit: Sequence[ExplicitMemory] = ()
+    forgetting: Forgetting = field(default_factory=lambda: Forgetting(b""))
+    summaries: Sequence[StoredStatement] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedMemory:
+    """A memory and the statements that it is learned from.
+
+    Attributes:
+        following: The order key of the exchange that states the slot's next value; None if there is none.
+    """
+
+    memory: Memory
+    run: Sequence[StoredStatement]
+    following: UUID | None = None
+
+
+def memories_of(knowledge: UserKnowledge) -> list[Memory]:
+    """Return all memories, also those that have ended, the newest first."""
+    placed = [
+        ((each.set_at, each.memory_id), _explicit(each, each.memory_id))
+        for each in knowledge.explicit
+        if each.memory_id
+    ]
+    placed += [((each.run[0].said_at, each.run[0].order), each.memory) for each in learned_memories(knowledge)]
+    return [memory for _, memory in sorted(placed, key=lambda item: item[0], reverse=True)]
+
+
+def _explicit(each: ExplicitMemory, memory_id: UUID) -> Memory:
+    key = each.slot.partition(":")[0] if each.kind == "preference" else None
+    return Memory(
+        memory_id, each.kind, key, each.text, each.set_at, None, None, (), "explicit", each.created_at, each.slot
+    )
+
+
+def learned_memories(knowledge: UserKnowledge) -> Iterator[LearnedMemory]:
+    """Yield the memories that are learned from statements."""
+    explicit = {each.slot: each for each in knowledge.explicit}
+    for slot, statements in _by_slot(_allowed(knowledge)).items():
+        yield from _of_slot(slot, statements, explicit.get(slot), knowledge.forgetting.of_slot(slot))
+    for slot, sentences in _by_slot(_allowed_sentences(knowledge)).items():
+        yield _summary(slot, sentences)
+
+
+def refused_statements(knowledge: UserKnowledge) -> list[UUID]:
+    """Return the statements that a deletion refuses, so that their rows can be deleted."""
+    allowed = {each.statement_id for each in [*_allowed(knowledge), *_allowed_sentences(knowledge)]}
+    every = [*knowledge.statements, *knowledge.summaries]
+    return [each.statement_id for each in every if each.statement_id not in allowed]
+
+
+def summary_slot(thread_id: str) -> str:
+    """Return the slot of a thread's summary among the user's memories."""
+    return f"summary:{thread_id}"
+
+
+def _allowed(knowledge: UserKnowledge) -> list[StoredStatement]:
+    refuses = knowledge.forgetting.refuses
+    return [
+        each
+        for each in knowledge.statements
+        if not refuses(each.statement.slot, each.statement.value, each.order, each.accepted_at)
+    ]
+
+
+def _allowed_sentences(knowledge: UserKnowledge) -> list[StoredStatement]:
+    refuses = knowledge.forgetting.refuses
+    return [
+        each
+        for each in knowledge.summaries
+        if not refuses(summary_slot(each.thread_id), each.statement.value, each.order, each.accepted_at)
+    ]
+
+
+def _by_slot(statements: Iterable[StoredStatement]) -> dict[str, list[StoredStatement]]:
+    """Return the statements of each slot, oldest first. Similar free facts are in one slot."""
+    slots: dict[str, list[StoredStatement]] = {}
+    free: dict[str, list[tuple[frozenset[str], str]]] = {}
+    for each in sorted(statements, key=lambda each: (each.order, each.statement_id)):
+        slot = each.statement.slot if each.statement.kind != "summary" else summary_slot(each.thread_id)
+        slots.setdefault(_united(slot, free) if slot.startswith(FREE_SLOT) else slot, []).append(each)
+    return slots
+
+
+def _united(slot: str, free: dict[str, list[tuple[frozenset[str], str]]]) -> str:
+    """Return the earlier slot of a free fact that says the same; the slot itself if there is none."""
+    words = frozenset(slot.removeprefix(FREE_SLOT).split())
+    for word in words:
+        for other_words, other in free.get(word, ()):
+            if len(words & other_words) >= _SIMILARITY * len(words | other_words):
+                return other
+    for word in words:
+        free.setdefault(word, []).append((words, slot))
+    return slot
+
+
+def _of_slot(
+    slot: str, statements: Sequence[StoredStatement], explicit: ExplicitMemory | None, deleted: Sequence[Forgotten]
+) -> Iterator[LearnedMemory]:
+    """Yield the memories of a slot: one for each run of equal values. A run ends where the next one starts."""
+    runs = _runs(slot, statements)
+    for number, run in enumerate(runs):
+        following = runs[number + 1] if number + 1 < len(runs) else None
+        if not run[0].statement.value:
+            continue
+        started = run[0].valid_from
+        ends = [each.said_from for each in deleted if each.first > run[0].order]
+        superseded_by = None
+        if following is not None:
+            ends.append(following[0].valid_from)
+            superseded_by = following[0].statement_id if following[0].statement.value else None
+        if explicit is not None:
+            ends.append(explicit.set_at)
+            superseded_by = superseded_by or explicit.memory_id
+        valid_to = max(started, min(ends)) if ends else None
+        if explicit is not None and valid_to is not None and explicit.set_at <= started:
+            # What the user set explicitly is stronger than a later statement.
+            valid_to = started
+        next_order = None if following is None else following[0].order
+        yield LearnedMemory(_memory(slot, run, valid_to, superseded_by), run, next_order)
+
+
+def _runs(slot: str, statements: Sequence[StoredStatement]) -> list[list[StoredStatement]]:
+    """Return the statements divided where the value changes. A free fact is always one run."""
+    runs: list[list[StoredStatement]] = []
+    is_free = slot.startswith(FREE_SLOT)
+    for each in statements:
+        is_same = bool(runs) and (
+            runs[-1][0].statement.value == each.statement.value
+            or (is_free and bool(each.statement.value) and bool(runs[-1][0].statement.value))
+        )
+        if is_same:
+            runs[-1].append(each)
+        else:
+            runs.append([each])
+    return runs
+
+
+def _memory(slot: str, run: Sequence[StoredStatement], valid_to: datetime | None, superseded_by: UUID | None) -> Memory:
+    first, newest = run[0], run[-1]
+    kind = newest.statement.kind
+    return Memory(
+        first.statement_id,
+        kind,
+        slot.partition(":")[0] if kind == "preference" else None,
+        newest.statement.text,
+        first.valid_from,
+        valid_to,
+        superseded_by,
+        _evidence(run),
+        "learned",
+        first.accepted_at,
+        slot,
+    )
+
+
+def _evidence(run: Sequence[StoredStatement]) -> tuple[Evidence, ...]:
+    return tuple(Evidence(each.thread_id, each.exchange_id, each.statement.quote) for each in reversed(run))
+
+
+def _summary(slot: str, sentences: Sequence[StoredStatement]) -> LearnedMemory:
+    """Return the summary of a thread. Its id is made from its sentences, so a summary that changes is another one."""
+    # For a summary, the evidence is shown in the order of the conversation.
+    text = " ".join(each.statement.text for each in sentences)
+    memory = Memory(
+        id_from(slot, *(str(each.statement_id) for each in sentences)),
+        "summary",
+        None,
+        text,
+        sentences[0].said_at,
+        None,
+        None,
+        _evidence(sentences),
+        "learned",
+        sentences[-1].accepted_at,
+        slot,
+    )
+    return LearnedMemory(memory, sentences)
+
+
+def find(memories: Collection[Memory], memory_id: UUID) -> Memory | None:
+    """Return a memory by its id."""
+    return next((each for each in memories if each.memory_id == memory_id), None)

@@ -1,0 +1,206 @@
+"""What is stored about a user in PostgreSQL: statements, explicit memories, and keyed hashes of deleted memories."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC
+from typing import Final
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import DictRow
+
+from shared.errors import TooManyMemories
+from shared.learning.fold import UserKnowledge
+from shared.learning.forgetting import Forgetting
+from shared.learning.memories import MAX_EXPLICIT, ExplicitMemory, Forgotten, StoredStatement
+from shared.learning.statements import Statement
+from shared.stores.postgres.connection import PostgresConnection, sql
+from shared.stores.postgres.invalidations import log_invalidations
+from shared.stores.postgres.locks import lock_shared
+
+_Connection = psycopg.Connection[DictRow]
+_STATEMENTS, _SUMMARIES = sql("learning_statements"), sql("learning_summaries")
+_SET: Final = """\
+insert into explicit_memories as e (id, user_id, kind, slot, text, created_at, set_at)
+values (%(id)s, %(user_id)s, %(kind)s, %(slot)s, %(text)s, %(created_at)s, %(set_at)s)
+on conflict (id) do update
+set kind = excluded.kind, slot = excluded.slot, text = excluded.text, set_at = excluded.set_at
+where e.user_id = excluded.user_id"""
+_FORGET: Final = """\
+insert into forgotten_memories as f (user_id, slot_hash, value_hash, first, last, deleted_at)
+values (%s, %s, %s, %s, %s, %s)
+on conflict (user_id, slot_hash, value_hash, first) do update
+set last = greatest(f.last, excluded.last), deleted_at = greatest(f.deleted_at, excluded.deleted_at)"""
+_REMOVE: Final = """\
+delete from memory_statements s using live_conversations c
+where s.id = any(%s) and c.id = s.conversation_id and c.user_id = %s"""
+_MAX_STATEMENTS: Final = 2_000
+
+
+class PostgresMemories:
+    """What is stored about users. Methods raise `StoreUnavailable` if PostgreSQL does not respond."""
+
+    def __init__(self, connection: PostgresConnection) -> None:
+        self._connection = connection
+
+    def knowledge(self, user_id: str, window: int, thread_id: str | None = None) -> UserKnowledge:
+        """Return what is stored about a user, see `LearningArchive.knowledge`."""
+        values = {"user_id": user_id, "window": window, "thread_id": thread_id, "rows": _MAX_STATEMENTS}
+
+        def work(connection: _Connection) -> UserKnowledge:
+            # The deletions are read last, so that they refuse what is deleted between these statements.
+            statements = connection.execute(_STATEMENTS, values).fetchall()
+            summaries = connection.execute(_SUMMARIES, values).fetchall()
+            explicit = _explicit(connection, user_id)
+            return UserKnowledge(
+                [_stored(row) for row in statements],
+                explicit,
+                forgetting_of(connection, user_id),
+                [_stored(row) for row in reversed(summaries)],
+            )
+
+        return self._connection.run(work)
+
+    def set_explicit(
+        self,
+        user_id: str,
+        memory: ExplicitMemory,
+        forgotten: Forgotten | None = None,
+        statement_ids: Sequence[UUID] = (),
+    ) -> None:
+        """Store an explicit memory, see `LearningArchive.set_explicit`."""
+
+        def work(connection: _Connection) -> None:
+            lock_shared(connection, [], [user_id])
+            if forgotten is not None:
+                _forget(connection, user_id, forgotten, statement_ids)
+            values = {
+                "id": memory.memory_id,
+                "user_id": user_id,
+                "kind": memory.kind,
+                "slot": memory.slot,
+                "text": memory.text,
+                "created_at": memory.created_at,
+                "set_at": memory.set_at,
+            }
+            connection.execute(_SET, values)
+            count = connection.execute(
+                "select count(*) as count from explicit_memories where user_id = %s", (user_id,)
+            ).fetchone()
+            if count is not None and count["count"] > MAX_EXPLICIT:
+                raise TooManyMemories(f"a user has at most {MAX_EXPLICIT} explicit memories")
+            log_invalidations(connection, "user", [user_id])
+
+        self._connection.run(work)
+
+    def forget_memory(
+        self, user_id: str, forgotten: Forgotten, statement_ids: Sequence[UUID], memory_id: UUID | None
+    ) -> None:
+        """Delete a memory, see `LearningArchive.forget_memory`."""
+
+        def work(connection: _Connection) -> None:
+            lock_shared(connection, [], [user_id])
+            _forget(connection, user_id, forgotten, statement_ids)
+            connection.execute("delete from explicit_memories where id = %s and user_id = %s", (memory_id, user_id))
+            log_invalidations(connection, "user", [user_id])
+
+        self._connection.run(work)
+
+    def hash_key(self, user_id: str) -> bytes:
+        """Return the key of the user's hashes."""
+
+        def work(connection: _Connection) -> bytes:
+            lock_shared(connection, [], [user_id])
+            connection.execute(
+                "insert into learning_users (user_id) values (%s) on conflict (user_id) do nothing", (user_id,)
+            )
+            row = connection.execute("select hash_key from learning_users where user_id = %s", (user_id,)).fetchone()
+            return bytes(row["hash_key"]) if row else b""
+
+        return self._connection.run(work)
+
+
+def _stored(row: DictRow) -> StoredStatement:
+    valid_from = row["valid_from"]
+    return StoredStatement(
+        row["id"],
+        Statement(
+            row["kind"],
+            row["slot"],
+            row["value"],
+            row["text"],
+            row["quote"],
+            row["role"],
+            None if valid_from is None else valid_from.astimezone(UTC),
+        ),
+        row["thread_id"],
+        row["exchange_id"],
+        row["created_at"].astimezone(UTC),
+        row["accepted_at"].astimezone(UTC),
+        row["order_key"],
+    )
+
+
+def _explicit(connection: _Connection, user_id: str) -> list[ExplicitMemory]:
+    memories = connection.execute(
+        "select id, kind, slot, text, created_at, set_at from explicit_memories where user_id = %s", (user_id,)
+    ).fetchall()
+    preferences = connection.execute(
+        "select key, value, updated_at from user_preferences where user_id = %s", (user_id,)
+    ).fetchall()
+    # A preference of `/preferences` is no memory, but learned memories of its name give way to it.
+    return [
+        *(
+            ExplicitMemory(None, "preference", row["key"], row["value"], *(2 * [row["updated_at"].astimezone(UTC)]))
+            for row in preferences
+        ),
+        *(
+            ExplicitMemory(
+                row["id"],
+                row["kind"],
+                row["slot"],
+                row["text"],
+                row["created_at"].astimezone(UTC),
+                row["set_at"].astimezone(UTC),
+            )
+            for row in memories
+        ),
+    ]
+
+
+def forgetting_of(connection: _Connection, user_id: str) -> Forgetting:
+    """Return a user's deleted memories."""
+    rows = connection.execute(
+        "select l.hash_key, f.slot_hash, f.value_hash, f.first, f.last, f.deleted_at"
+        " from forgotten_memories f join learning_users l on l.user_id = f.user_id where f.user_id = %s",
+        (user_id,),
+    ).fetchall()
+    return Forgetting(
+        bytes(rows[0]["hash_key"]) if rows else b"",
+        (
+            Forgotten(
+                bytes(row["slot_hash"]),
+                bytes(row["value_hash"]),
+                row["first"],
+                row["last"],
+                row["deleted_at"].astimezone(UTC),
+            )
+            for row in rows
+        ),
+    )
+
+
+def _forget(connection: _Connection, user_id: str, forgotten: Forgotten, statement_ids: Sequence[UUID]) -> None:
+    connection.execute(
+        _FORGET,
+        (
+            user_id,
+            forgotten.slot_hash,
+            forgotten.value_hash,
+            forgotten.first,
+            forgotten.last,
+            forgotten.deleted_at,
+        ),
+    )
+    connection.execute(_REMOVE, (list(statement_ids), user_id))
