@@ -20,6 +20,7 @@ from shared.memory.search.undrained import MAX_UNDRAINED
 from shared.memory.token_count import count_tokens
 from shared.memory.turn import Turn
 from shared.models import Exchange, ExchangeTexts
+from shared.stores.cache import CacheState
 from shared.stores.search import SearchScope
 from shared.testing import InMemoryArchive, InMemoryCache, InMemoryQueue
 from tests.support.api import Api
@@ -182,6 +183,29 @@ def test_a_loss_of_redis_is_reported_until_the_queue_is_drained(
     archive.store(queue.take())
     answer = _search(other, "pizza")
     assert (_texts(answer), answer.degraded) == (["pizza"], [])
+
+
+@pytest.mark.parametrize(
+    ("age", "uptime", "statements"), [(None, 0.0, 1), (60.0, 0.0, 1), (60.0, 1e6, 1), (1e6, 60.0, 2), (1e6, 1e6, 1)]
+)
+def test_the_matches_are_read_once_unless_the_uptime_shows_that_the_queue_matters(
+    process: Memory,
+    cache: InMemoryCache,
+    archive: InMemoryArchive,
+    monkeypatch: pytest.MonkeyPatch,
+    age: float | None,
+    uptime: float,
+    statements: int,
+) -> None:
+    """After a loss of Redis, the queue is read before the matches, which take most of a search's time."""
+    archive.store([said("pizza")])
+    state = CacheState(clock=2e6, lost_at=None if age is None else 2e6 - age)
+    read, now = cache.undrained_of, archive.time()
+    monkeypatch.setattr(cache, "undrained_of", lambda *scope: replace(read(*scope), state=state))
+    archive.heartbeats.healthy_since, archive.heartbeats.beat_at = now - uptime, now
+    answer = _search(process, "pizza")
+    assert (_texts(answer), answer.degraded) == (["pizza"], [])
+    assert archive.calls.count("matches") == statements
 
 
 def test_too_many_undrained_exchanges_are_reported(process: Memory, cache: InMemoryCache) -> None:

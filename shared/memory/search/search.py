@@ -175,13 +175,7 @@ class Search:
         undrained = read_undrained(self._memory, scope, degraded)
         try:
             unstored = self._memory.archive.unstored(undrained.exchanges)
-            matches = self._memory.archive.matches(scope, terms.keys)
-            if undrained.cached is not None and may_lack_undrained(undrained.cached.state, matches.uptime):
-                if self._is_queue_empty(undrained, degraded):
-                    # An exchange that was drained in between is neither in the queue nor in the first matches.
-                    matches = self._memory.archive.matches(scope, terms.keys)
-                else:
-                    add_layer(degraded, SEARCH)
+            matches = self._matches(scope, terms, undrained, degraded)
             if not matches.is_indexed:
                 add_layer(degraded, SEARCH)
         except StoreUnavailable as error:
@@ -189,6 +183,21 @@ class Search:
             add_layer(degraded, SEARCH)
             return _Candidates(None, [FoundExchange(each, None) for each in certainly_undeleted(undrained)])
         return _Candidates(matches, unstored, is_complete=SEARCH not in degraded)
+
+    def _matches(self, scope: SearchScope, terms: QueryTerms, undrained: Undrained, degraded: list[str]) -> Matches:
+        """Return PostgreSQL's matches; add the search to `degraded` if others may be neither there nor in Redis."""
+        # Matches that are read after the queue is empty contain what Redis has lost. Reading them takes most of a
+        # search's time, so they are read twice only if their uptime shows that the queue matters.
+        needs_empty_queue = _may_lack(undrained, math.inf)
+        is_queue_empty = needs_empty_queue and self._is_queue_empty(undrained, degraded)
+        matches = self._memory.archive.matches(scope, terms.keys)
+        if not needs_empty_queue and _may_lack(undrained, matches.uptime):
+            needs_empty_queue, is_queue_empty = True, self._is_queue_empty(undrained, degraded)
+            if is_queue_empty:
+                matches = self._memory.archive.matches(scope, terms.keys)
+        if needs_empty_queue and not is_queue_empty:
+            add_layer(degraded, SEARCH)
+        return matches
 
     def _is_queue_empty(self, undrained: Undrained, degraded: list[str]) -> bool:
         """Return whether the queue and the outbox are empty, so that PostgreSQL has all that Redis may have lost."""
@@ -290,6 +299,11 @@ class Search:
             return None
         # Every exchange that was accepted earlier is drained by now.
         return now - timedelta(seconds=MAX_DRAIN_AGE)
+
+
+def _may_lack(undrained: Undrained, uptime: float) -> bool:
+    """Return whether Redis responded, and may have lost undrained exchanges."""
+    return undrained.cached is not None and may_lack_undrained(undrained.cached.state, uptime)
 
 
 def _add_undrained(ranking: Ranking[_Name], undrained: Sequence[Exchange], scores: Sequence[float]) -> None:
