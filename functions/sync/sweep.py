@@ -218,7 +218,8 @@ class Sweep:
             # The drain does not store exchanges of a deleted user, so only this step removes them from Redis' list.
             deleted_ids = deleted_with_users(cached, self._archive.user_cutoffs(sorted(users)))
             window = replace(window, deleted=window.deleted | deleted_ids)
-        self._cache.recheck_thread(thread_id, window, drained_among(cached.undrained, window.exchanges))
+        drained = [*drained_among(cached.undrained, window.exchanges), *cached.outdated]
+        self._cache.recheck_thread(thread_id, window, drained)
 
     def _update_cache(self, invalidation: Invalidation) -> None:
         if invalidation.kind == "thread":

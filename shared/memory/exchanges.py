@@ -18,6 +18,7 @@ from shared.memory.ownership import is_listed_owner
 from shared.memory.turn import AppendResult
 from shared.models import Exchange, ExchangeTexts, Message
 from shared.request_ids import current_request_id
+from shared.stores.archive import ExchangeCopy
 from shared.stores.cache import CacheAppendResult, CacheRead
 
 _logger = logging.getLogger(__name__)
@@ -178,7 +179,7 @@ class Exchanges:
             stored_owner = self._memory.archive.owner(thread_id)
             if not stored_owner.is_known or stored_owner.user_id != owner:
                 return
-        if self._memory.archive.deleted_exchanges(thread_id, [exchange_id]):
+        if self._memory.archive.deleted_exchanges(thread_id, [ExchangeCopy(exchange_id)]):
             return
         if copies.redis_error is not None:
             raise copies.redis_error

@@ -44,7 +44,9 @@ def load_preferences(
         return memory.archive.preferences(user_id, refill if accepts_writes else None), "postgres"
     except StoreUnavailable as error:
         add_layer(degraded, error.layer)
-        return redis_data.preferences, "redis"
+        # A Redis that was restored from an old copy may have the preferences of a deleted user.
+        preferences = redis_data.preferences if redis_data.state.suspect_until is None else {}
+        return preferences, "redis"
 
 
 def load_history(

@@ -29,6 +29,8 @@ class History:
         user_id: The turn's user; with the access `service`, the thread's owner.
         has_owner: Whether the thread has an owner; if not, the turn claims the thread before an append.
         has_claimed_ownership: Whether this turn has claimed the thread.
+        suspect_until: An exchange that was accepted before this time, in Unix seconds, may be deleted, because no layer
+            that responded has all deletions. None if there is no such exchange.
     """
 
     messages: Sequence[Message] = field(default_factory=list)
@@ -39,6 +41,7 @@ class History:
     user_id: str | None = None
     has_owner: bool = False
     has_claimed_ownership: bool = False
+    suspect_until: float | None = None
 
     def has_deleted(self, acceptance: UUID, exchange_id: UUID) -> bool:
         """Return whether an exchange was deleted, individually or with its thread or user."""

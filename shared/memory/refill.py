@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import replace
 from uuid import UUID
@@ -17,7 +18,7 @@ from shared.memory.ownership import Access, authorize, exchanges_of, first_owner
 from shared.memory.recall import History
 from shared.models import Exchange, Message, Source
 from shared.stores.archive import Window
-from shared.stores.cache import CacheRead
+from shared.stores.cache import CacheRead, CacheState
 
 
 def load_from_archive(
@@ -40,7 +41,7 @@ def load_from_archive(
         if access != "open":
             raise
         add_layer(degraded, error.layer)
-        return _without_archive(memory, redis_data, user_id)
+        return _without_archive(memory, cached, user_id)
     foreign: list[Message | Exchange] = []
     if access != "open":
         user_id = authorize(thread_id, first_owner(redis_data, window), user_id, access)
@@ -100,16 +101,25 @@ def _read_archive(
     return memory.archive.window(thread_id, max_exchanges, names), is_complete
 
 
-def _without_archive(memory: Memory, redis_data: CacheRead, user_id: str | None) -> History:
+def _without_archive(memory: Memory, cached: CacheRead | None, user_id: str | None) -> History:
     """Return Redis' data that is certainly not deleted.
 
     Exchanges that only this process remembers may be deleted, so they are left out. Exchanges in a Redis that was
     restored from an old copy are left out for the same reason.
     """
+    redis_data = cached or CacheRead(state=CacheState(suspect_until=math.inf))
     trusted_messages = [each for each in redis_data.messages if redis_data.can_trust(each.acceptance_time)]
     undrained = [each for each in redis_data.undrained if redis_data.can_trust(each.acceptance_time)]
     messages = merge_messages(trusted_messages, undrained, redis_data.cutoff, memory.settings)
-    return History(messages, "redis" if messages else "none", redis_data.cutoff, None, redis_data.deleted, user_id)
+    return History(
+        messages,
+        "redis" if messages else "none",
+        redis_data.cutoff,
+        None,
+        redis_data.deleted,
+        user_id,
+        suspect_until=None if redis_data.is_sealed else redis_data.state.suspect_until,
+    )
 
 
 def _of_user(redis_data: CacheRead, user_id: str | None) -> CacheRead:

@@ -17,10 +17,11 @@ from shared.memory.messages import merge_messages
 from shared.memory.ownership import exchanges_of, is_listed_owner
 from shared.memory.sizes import fit_to_event
 from shared.models import Exchange, Message, Thread, format_time, title_of
-from shared.stores.archive import MessagePosition
+from shared.stores.archive import ExchangeCopy, MessagePosition
 from shared.stores.cache import CacheRead
 
 _Item = TypeVar("_Item")
+_Accepted = TypeVar("_Accepted", Exchange, Message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ class Threads:
         # take equally long.
         cached = self._read(thread_id, owner)
         exchanges = self._cached_exchanges(thread_id, cached, owner) if stored is None else []
+        undeleted = self._not_deleted(thread_id, [*exchanges, *cached.undrained]) if exchanges else []
+        exchanges = [each for each in exchanges if each in undeleted]
         if not exchanges:
             raise ThreadNotFound(thread_id)
         first = min(exchanges, key=lambda exchange: exchange.acceptance_time)
@@ -69,7 +72,7 @@ class Threads:
             created_at=exchanges[0].created_at,
             updated_at=exchanges[-1].created_at,
             message_count=2 * len(exchanges),
-            document_ids=_documents(cached.undrained, owner),
+            document_ids=_documents([each for each in cached.undrained if each in undeleted], owner),
         )
 
     def list_for(self, user_id: str, limit: int, cursor: str | None) -> Page[Thread]:
@@ -128,8 +131,9 @@ class Threads:
             and message.revision > stored_revisions.get((message.exchange_id, message.role), -1)
             and _is_after_position(message, after, descending=descending)
         ]
-        newer_ids = {message.exchange_id for message in self._not_deleted(thread_id, only_cached, degraded)}
-        only_cached = [message for message in only_cached if message.exchange_id in newer_ids]
+        if "postgres" not in degraded:
+            only_cached = self._not_deleted(thread_id, only_cached)
+        newer_ids = {message.exchange_id for message in only_cached}
         unchanged = [message for message in stored if message.exchange_id not in newer_ids]
         merged = sorted([*unchanged, *only_cached], key=_position, reverse=descending)
         if not merged and (after is None or owner is not None):
@@ -141,13 +145,15 @@ class Threads:
             next_cursor = encode(list_name, [str(order_key), side])
         return Page(items, next_cursor, degraded)
 
-    def _not_deleted(self, thread_id: str, messages: list[Message], degraded: list[str]) -> list[Message]:
-        """Return L1's messages without exchanges that L2, if it responds, has deleted."""
-        exchange_ids = [message.exchange_id for message in messages if message.exchange_id is not None]
-        if not exchange_ids or "postgres" in degraded:
-            return messages
-        deleted_ids = self._memory.archive.deleted_exchanges(thread_id, exchange_ids)
-        return [message for message in messages if message.exchange_id not in deleted_ids]
+    def _not_deleted(self, thread_id: str, accepted: Sequence[_Accepted]) -> list[_Accepted]:
+        """Return the exchanges or messages in L1 and this process that L2 has not deleted. L1 may lack deletions."""
+        copies = [
+            ExchangeCopy(each.exchange_id, each.acceptance, each.user_id)
+            for each in accepted
+            if each.exchange_id is not None
+        ]
+        deleted_ids = self._memory.archive.deleted_exchanges(thread_id, copies) if copies else set()
+        return [each for each in accepted if each.exchange_id not in deleted_ids]
 
     def _require(self, thread_id: str, degraded: list[str], owner: str | None) -> None:
         stored = self._memory.archive.thread(thread_id)
@@ -229,7 +235,7 @@ class Threads:
         undrained = self._memory.cache.peek(thread_id).undrained
         waiting = [exchange for exchange in undrained if owner in {None, exchange.user_id}]
         stored = {each.exchange_id for each in self._memory.archive.stored(waiting)} if waiting else set()
-        return [exchange for exchange in waiting if exchange.exchange_id not in stored]
+        return self._not_deleted(thread_id, [each for each in waiting if each.exchange_id not in stored])
 
     def _read(self, thread_id: str, owner: str | None) -> CacheRead:
         """Return L1's data. An outage of L1 is reported only to a caller who may own the thread."""

@@ -9,10 +9,9 @@ from datetime import UTC, datetime
 from typing import Final, Literal
 from uuid import UUID
 
-from shared.cutoffs import is_reached
 from shared.errors import StoreUnavailable, ThreadNotFound
 from shared.idempotency import keyed_request
-from shared.ids import is_time_ordered
+from shared.ids import is_time_ordered, milliseconds_of
 from shared.listed_messages import newest_order
 from shared.memory.budget import Limits, Selection, select
 from shared.memory.durability import cutoff_in_archive, log_invalidation, make_durable
@@ -23,6 +22,7 @@ from shared.memory.ownership import Access
 from shared.memory.recall import History, Recall, rewind
 from shared.models import Durability, Exchange
 from shared.request_ids import current_request_id
+from shared.stores.archive import ExchangeCopy
 from shared.stores.cache import CacheAppendResult, CacheRead
 
 _logger = logging.getLogger(__name__)
@@ -118,20 +118,21 @@ class Turn:
         """Return whether the exchange was deleted, individually or with its thread or user; call `recall` first.
 
         While PostgreSQL is down, Redis' state of the thread is used.
+
+        Raises:
+            StoreUnavailable: PostgreSQL did not respond, and Redis may lack the deletion.
         """
         if self._history.has_deleted(order, exchange_id):
             return True
-        archive, cutoffs = self._memory.archive, list[UUID | None]()
+        copy = ExchangeCopy(exchange_id, order, self.user_id)
         try:
-            if self.thread_id is not None:
-                if archive.deleted_exchanges(self.thread_id, [exchange_id]):
-                    return True
-                cutoffs.append(archive.owner(self.thread_id).cutoff)
-            if self.user_id is not None:
-                cutoffs.append(archive.user_cutoffs([self.user_id]).get(self.user_id))
+            return bool(self._memory.archive.deleted_exchanges(self.thread_id or "", [copy]))
         except StoreUnavailable:
+            suspect_until = self._history.suspect_until
+            if suspect_until is not None and milliseconds_of(order) / 1000 <= suspect_until:
+                raise
             _logger.info("postgres did not respond, so deletions are checked in redis only")
-        return is_reached(order, *cutoffs)
+            return False
 
     def append(
         self,

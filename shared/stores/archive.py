@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 from uuid import UUID
 
 from shared.cutoffs import is_deleted
@@ -21,6 +21,19 @@ MAX_HEARTBEAT_GAP_SECONDS: Final = 100
 TOMBSTONE_SECONDS: Final = 90 * 86_400
 # Tables that grow with time and are purged.
 PurgedTable = Literal["idempotency_keys", "thread_tombstones", "user_tombstones", "exchange_tombstones", "cache_epochs"]
+
+
+class ExchangeCopy(NamedTuple):
+    """A copy of an exchange outside L2, with the values that decide which deletions include it.
+
+    Attributes:
+        acceptance: The acceptance key; None if it is unknown.
+        user_id: The author, if known.
+    """
+
+    exchange_id: UUID
+    acceptance: UUID | None = None
+    user_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,8 +261,8 @@ class Archive(SearchArchive, VectorArchive, LearningArchive, Protocol):
         """
         ...
 
-    def deleted_exchanges(self, thread_id: str, exchange_ids: Sequence[UUID]) -> set[UUID]:
-        """Return which of the exchanges were deleted from the thread."""
+    def deleted_exchanges(self, thread_id: str, copies: Sequence[ExchangeCopy]) -> set[UUID]:
+        """Return which of the thread's exchanges were deleted, individually or with the thread or their user."""
         ...
 
     def owner(self, thread_id: str) -> ThreadOwner:

@@ -55,6 +55,8 @@ class CacheRead:
         token: The token for `refill`, which the list carries while it is not sealed; None if it carries none.
         undrained: The thread's undrained exchanges that L1 has. `read` omits them if the list is sealed, because the
             list contains them. `peek` never omits them.
+        outdated: L1's other undrained exchanges: earlier revisions, and exchanges that a deletion includes. A refill
+            removes them.
         cutoff: The order key of the thread's last deletion; None if L1 has none.
         deleted: The deleted exchanges of the thread, as far as L1 has them.
         preferences: The user's hash.
@@ -66,6 +68,7 @@ class CacheRead:
     is_sealed: bool = False
     token: str | None = None
     undrained: list[Exchange] = field(default_factory=list)
+    outdated: list[Exchange] = field(default_factory=list)
     cutoff: UUID | None = None
     deleted: frozenset[UUID] = frozenset()
     preferences: dict[str, str] = field(default_factory=dict)

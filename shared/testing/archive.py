@@ -10,6 +10,7 @@ from shared.cutoffs import is_deleted
 from shared.errors import ThreadNotFound, TooManyPreferences
 from shared.models import Exchange, ExchangeTexts, Message, Thread, preferences_error
 from shared.stores.archive import (
+    ExchangeCopy,
     ExchangeDeletion,
     HiddenThreads,
     Invalidation,
@@ -113,10 +114,17 @@ class InMemoryArchive(InMemoryLearning):
         self.record_call("remove_deleted")
         return 0
 
-    def deleted_exchanges(self, thread_id: str, exchange_ids: Sequence[UUID]) -> set[UUID]:
-        """Return which of the exchanges were deleted from the thread."""
+    def deleted_exchanges(self, thread_id: str, copies: Sequence[ExchangeCopy]) -> set[UUID]:
+        """Return which of the thread's exchanges were deleted, individually or with the thread or their user."""
         self.record_call("deleted_exchanges")
-        return self.deleted_ids.get(thread_id, set()).intersection(exchange_ids)
+        deleted, cutoff = self.deleted_ids.get(thread_id, set()), self.deleted_threads.get(thread_id)
+        return {
+            each.exchange_id
+            for each in copies
+            if is_deleted(
+                each.exchange_id, each.acceptance, deleted, cutoff, self.deleted_users.get(each.user_id or "")
+            )
+        }
 
     def try_store(self) -> None:
         """Do nothing, because this store accepts every exchange."""

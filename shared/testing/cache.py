@@ -66,6 +66,8 @@ class InMemoryCache(InMemoryUndrained):
             self._preferences_generations,
         ):
             store.clear()
+        # Redis may have lost the deletions of these exchanges, too.
+        self._missed.clear()
         self._generation += 1
         self.lost_at = None
 

@@ -10,6 +10,7 @@ _CACHE: Final = "tests/integration/test_redis_cache.py"
 _CUTOFF: Final = "tests/integration/test_deletion_by_cutoff.py"
 _GENERATIONS: Final = "tests/integration/test_generations.py"
 _IMPORTS: Final = "tests/integration/test_imports.py"
+_OLDER: Final = "tests/integration/test_older_redis.py"
 _MERGE: Final = "tests/integration/test_merge_properties.py"
 _OWNERS: Final = "tests/integration/test_listed_owner.py"
 _INDEX: Final = "user_threads_key(user_id)"
@@ -326,6 +327,46 @@ BREAKS: Final = (
         "(start > 1 and 'whole' or 'first')",
         "'first'",
         (f"{_MERGE}::test_a_refill_seals_a_list_with_its_token",),
+    ),
+    Break(
+        "8 Erased",
+        "a refill keeps earlier revisions that the drain has stored",
+        "shared/stores/redis/writer.py",
+        "*foreign_exchanges, *read.outdated]",
+        "*foreign_exchanges]",
+        (f"{_OLDER}::test_a_refill_removes_every_drained_revision",),
+    ),
+    Break(
+        "8 Erased",
+        "a list of messages has exchanges of a deleted thread",
+        "shared/stores/postgres/sql/deleted.sql",
+        " or g.acceptance <= t.cutoff",
+        "",
+        (f"{_OLDER}::test_the_messages_of_a_deleted_thread_are_not_listed[older data-thread]",),
+    ),
+    Break(
+        "8 Erased",
+        "a restored Redis shows a deleted user's preferences",
+        "shared/memory/history.py",
+        " if redis_data.state.suspect_until is None else {}",
+        "",
+        (f"{_OLDER}::test_a_deleted_users_preferences_are_not_shown",),
+    ),
+    Break(
+        "8 Erased",
+        "an append is retried after Redis has lost deletions",
+        "shared/stores/redis/link.py",
+        "if failed_at <= limit]",
+        "if False]",
+        (f"{_OLDER}::test_an_append_is_not_retried_after_a_loss[thread]",),
+    ),
+    Break(
+        "8 Erased",
+        "a repeated key returns an answer that may be deleted",
+        "shared/memory/turn.py",
+        "if suspect_until is not None and milliseconds_of(order) / 1000 <= suspect_until:",
+        "if False:",
+        (f"{_OLDER}::test_a_deletion_that_no_layer_shows_is_not_denied",),
     ),
     Break(
         "8 Erased",

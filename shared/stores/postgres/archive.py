@@ -13,6 +13,7 @@ from psycopg.rows import DictRow
 from shared.errors import InvalidRecord, StoreBusy, StoreUnavailable, add_outcome
 from shared.models import Exchange, ExchangeTexts, Message, Thread
 from shared.stores.archive import (
+    ExchangeCopy,
     ExchangeDeletion,
     HiddenThreads,
     Invalidation,
@@ -229,10 +230,10 @@ class PostgresArchive(PostgresSearch, PostgresVectors, PostgresLearning, Postgre
         """Remove rows of some deleted exchanges that an earlier release stored again; return the number of threads."""
         return self._purge.remove_deleted()
 
-    def deleted_exchanges(self, thread_id: str, exchange_ids: Sequence[UUID]) -> set[UUID]:
-        """Return which of the exchanges were deleted from the thread."""
+    def deleted_exchanges(self, thread_id: str, copies: Sequence[ExchangeCopy]) -> set[UUID]:
+        """Return which of the thread's exchanges were deleted, individually or with the thread or their user."""
         return self._connection.run(
-            lambda c: postgres_exchanges.deleted_among(c, thread_id, exchange_ids), is_one_statement=True
+            lambda c: postgres_exchanges.deleted_among(c, thread_id, copies), is_one_statement=True
         )
 
     def owner(self, thread_id: str) -> ThreadOwner:

@@ -12,11 +12,11 @@ from psycopg.rows import DictRow
 
 from shared.models import Exchange, ExchangeTexts, title_of
 from shared.search_terms import TERMS_VERSION
-from shared.stores.archive import ExchangeDeletion
+from shared.stores.archive import ExchangeCopy, ExchangeDeletion
 from shared.stores.postgres.connection import sql
 from shared.stores.postgres.search import key_columns
 
-_DELETE, _STORED, _REPLACE = sql("delete_exchange"), sql("stored"), sql("replace_exchange")
+_DELETE, _DELETED, _STORED, _REPLACE = map(sql, ("delete_exchange", "deleted", "stored", "replace_exchange"))
 _ATTACH: Final = b"""
 insert into conversation_documents (conversation_id, document_id)
 select %s, given.id from unnest(%s::text[]) as given (id)
@@ -99,12 +99,15 @@ def delete(connection: _Connection, thread_id: str, exchange_id: UUID) -> Exchan
     return "gone" if row["was_deleted"] else "unknown"
 
 
-def deleted_among(connection: _Connection, thread_id: str, exchange_ids: Sequence[UUID]) -> set[UUID]:
-    """Return which of the exchanges were deleted from the thread."""
-    rows = connection.execute(
-        "select exchange_id from exchange_tombstones where thread_id = %s and exchange_id = any(%s)",
-        (thread_id, list(exchange_ids)),
-    ).fetchall()
+def deleted_among(connection: _Connection, thread_id: str, copies: Sequence[ExchangeCopy]) -> set[UUID]:
+    """Return which of the thread's exchanges were deleted, individually or with the thread or their user."""
+    values = {
+        "thread_id": thread_id,
+        "exchange_ids": [each.exchange_id for each in copies],
+        "acceptances": [each.acceptance for each in copies],
+        "user_ids": [each.user_id for each in copies],
+    }
+    rows = connection.execute(_DELETED, values).fetchall()
     return {row["exchange_id"] for row in rows}
 
 

@@ -62,6 +62,15 @@ class GenerationRecord:
         """Return whether Redis' clock was not set since `lost_at`. Setting it forward expires keys too early."""
         return abs(clock_offset(clock) - self.offset) <= MAX_DIFFERENCE
 
+    def last_loss(self, clock: float, identity: str | None, evictions: int | None) -> float:
+        """Return a time of Redis' clock, `clock` at the latest, after which Redis has certainly lost no data."""
+        if not self.is_valid_on(identity) or not self.is_clock_unchanged(clock):
+            return clock
+        if self.lost_at is None:
+            # The loss is not recorded yet. The generation has started after it.
+            return float(self.generation or clock)
+        return self.lost_at if evictions in {None, self.evictions} else clock
+
     def is_valid_on(self, identity: str | None) -> bool:
         """Return whether the generation is valid on the server with this identity, or the identity is unknown."""
         return self.generation is not None and (identity is None or identity == self.identity)

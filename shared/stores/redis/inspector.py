@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from shared.cutoffs import is_deleted
 from shared.errors import InvalidRecord
 from shared.models import Exchange
 from shared.stores.inspectors import ListSnapshot, QueueCounts
 from shared.stores.redis.connection import RedisConnection, ignore_wrongtype, require
-from shared.stores.redis.entries import decode_list, decode_undrained, without_placeholder
-from shared.stores.redis.lists import newest_revisions, order_of, uuids_of
+from shared.stores.redis.entries import decode_list, without_placeholder
+from shared.stores.redis.lists import order_of, uuids_of
 from shared.stores.redis.names import OUTBOX, deleted_key, messages_key, tombstone_key, undrained_key
+from shared.stores.redis.read import split_undrained
 
 
 class RedisInspector:
@@ -37,15 +37,12 @@ class RedisInspector:
         )
         cutoff, deleted = order_of(tombstone), uuids_of(members or ())
         own_entries = without_placeholder(entries or [])
-        waiting = [each for body in undrained or [] if (each := decode_undrained(thread_id, body)) is not None]
         return ListSnapshot(
             messages=decode_list(own_entries).without(cutoff, deleted),
             length=(length or 0) - (len(entries or []) - len(own_entries)),
             # PTTL is negative for a missing key and for a key without an expiry.
             ttl_seconds=ttl / 1000 if ttl is not None and ttl >= 0 and length else None,
-            undrained=newest_revisions(
-                each for each in waiting if not is_deleted(each.exchange_id, each.acceptance, deleted, cutoff)
-            ),
+            undrained=split_undrained(thread_id, undrained, cutoff, deleted)[0],
         )
 
     def outbox(self) -> QueueCounts:

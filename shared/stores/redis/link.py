@@ -40,8 +40,8 @@ class CacheLink:
         self._memory = memory
         self._connection = connection
         self._lists = ThreadLists(memory)
-        # Failed appends, which are sent again before the next call.
-        self._unmerged: OrderedDict[tuple[str, UUID], Append] = OrderedDict()
+        # Failed appends and the monotonic times of their failures. They are sent again before the next call.
+        self._unmerged: OrderedDict[tuple[str, UUID], tuple[Append, float]] = OrderedDict()
         # The generation that the last read found. This process seals lists for it.
         self._generation: str | None = None
         # The monotonic time of the last failed or refused call; None after the recovery.
@@ -84,7 +84,7 @@ class CacheLink:
         """Send the changes that Redis has missed; return whether Redis accepts writes."""
         if self._failed_at is not None and not self._recover(self._failed_at):
             return False
-        missed = list(self._unmerged.values())
+        missed = [append for append, _ in self._unmerged.values()]
         if not missed:
             return True
         reply_slices: list[slice] = []
@@ -107,8 +107,8 @@ class CacheLink:
         One process starts it for all processes: if a generation has started since this process' last failure, this
         process starts none.
         """
-        probed, now, record_reply = self._send(
-            lambda pipe: queue_commands(pipe, PROBE_WRITE, ("TIME",), READ_GENERATION)
+        probed, now, record_reply, stats = self._send(
+            lambda pipe: queue_commands(pipe, PROBE_WRITE, ("TIME",), READ_GENERATION, ("INFO", "stats"))
         )
         if isinstance(probed, Exception):
             self._failed_at = time.monotonic()
@@ -116,6 +116,8 @@ class CacheLink:
         self._require([now])
         clock = clock_of(now)
         record = parse_generation_record(None if isinstance(record_reply, Exception) else record_reply)
+        evictions = int(stats["evicted_keys"]) if isinstance(stats, dict) else None
+        self._forget_missed_before(record.last_loss(clock, self._connection.identity, evictions), clock)
         last = record.generation
         # A generation's name is the time of its start. If that time is in the future, Redis' clock was set back, and
         # the start is unknown.
@@ -127,12 +129,22 @@ class CacheLink:
         self._failed_at = None
         return True
 
+    def _forget_missed_before(self, lost_at: float, clock: float) -> None:
+        """Drop the appends that failed before Redis last lost data, because it may also have lost their deletion.
+
+        After a loss, readers do not expect Redis to have these exchanges: they check the queue and PostgreSQL.
+        """
+        limit = time.monotonic() - (clock - lost_at)
+        for name in [name for name, (_, failed_at) in self._unmerged.items() if failed_at <= limit]:
+            del self._unmerged[name]
+
     def _finish_retry(self, append: Append, replies: list[Any]) -> None:
         """Handle the replies to a retried append. If Redis refused a command, the append is retried again later.
 
         An append that a deletion includes is undone.
         """
         if any(isinstance(reply, Exception) for reply in replies):
+            self._failed_at = time.monotonic()
             return
         outcome = append.parse_replies(replies)
         if outcome.was_drained:
@@ -142,13 +154,13 @@ class CacheLink:
         self._unmerged.pop(append.exchange.key, None)
 
     def _remember_unmerged(self, append: Append) -> None:
-        self._unmerged[append.exchange.key] = append
+        self._unmerged[append.exchange.key] = append, time.monotonic()
         self._unmerged.move_to_end(append.exchange.key)
         while len(self._unmerged) > _MAX_UNMERGED:
             self._unmerged.popitem(last=False)
 
     def _drop_unmerged(self, includes: Callable[[Exchange], bool]) -> None:
-        for name in [name for name, append in self._unmerged.items() if includes(append.exchange)]:
+        for name in [name for name, (append, _) in self._unmerged.items() if includes(append.exchange)]:
             del self._unmerged[name]
 
     def _forget_drained(self, exchange: Exchange) -> None:

@@ -156,12 +156,14 @@ class ReadReply:
             messages = messages.without(cutoff, deleted)
         sealed = len(messages) == len(entries) and is_sealed(listed, self.max_messages, state.generation)
         bodies = replies.get("undrained")
+        undrained, outdated = split_undrained(self.thread_id, bodies, cutoff, deleted) if bodies else ([], [])
         preferences, has_all_preferences = self._preferences(state.generation)
         return CacheRead(
             messages,
             sealed,
             token=None if sealed else token_of(listed),
-            undrained=undrained_in(self.thread_id, bodies, cutoff, deleted) if bodies else [],
+            undrained=undrained,
+            outdated=outdated,
             cutoff=cutoff,
             deleted=deleted,
             preferences=preferences,
@@ -197,11 +199,16 @@ class ReadReply:
         return preferences, generation is not None and seal == preferences_seal(generation, len(fields))
 
 
-def undrained_in(
+def split_undrained(
     thread_id: str, bodies: Sequence[bytes] | None, cutoff: UUID | None, deleted: Collection[UUID]
-) -> list[Exchange]:
-    """Return the exchanges in a reply to `ReadCommands.add_undrained` that are not deleted."""
-    undrained = [exchange for body in bodies or () if (exchange := decode_undrained(thread_id, body)) is not None]
-    return newest_revisions(
-        each for each in undrained if not is_deleted(each.exchange_id, each.acceptance, deleted, cutoff)
+) -> tuple[list[Exchange], list[Exchange]]:
+    """Split the exchanges in a reply to `ReadCommands.add_undrained` into current and outdated ones.
+
+    The outdated exchanges are deleted or have an earlier revision.
+    """
+    exchanges = [exchange for body in bodies or () if (exchange := decode_undrained(thread_id, body)) is not None]
+    current = newest_revisions(
+        each for each in exchanges if not is_deleted(each.exchange_id, each.acceptance, deleted, cutoff)
     )
+    names = {(each.exchange_id, each.revision) for each in current}
+    return current, [each for each in exchanges if (each.exchange_id, each.revision) not in names]

@@ -23,7 +23,7 @@ from shared.stores.redis.generation import (
 from shared.stores.redis.link import MAX_THREADS_PER_CALL, CacheLink
 from shared.stores.redis.lists import ids_of, order_of, uuids_of
 from shared.stores.redis.names import GENERATION_KEY, deleted_key, tombstone_key, undrained_key
-from shared.stores.redis.read import OPTIONAL_REPLIES, ReadCommands, ReadReply, clock_of, undrained_in
+from shared.stores.redis.read import OPTIONAL_REPLIES, ReadCommands, ReadReply, clock_of, split_undrained
 
 # The minimum number of seconds between two reads with a test write.
 _PROBE_INTERVAL_SECONDS: Final = 1.0
@@ -103,7 +103,7 @@ class ListReader(CacheLink):
             for thread_id, bodies, tombstone, deleted in zip(
                 thread_ids, replies[::3], replies[1::3], replies[2::3], strict=True
             )
-            for exchange in undrained_in(thread_id, bodies, order_of(tombstone), uuids_of(deleted or ()))
+            for exchange in split_undrained(thread_id, bodies, order_of(tombstone), uuids_of(deleted or ()))[0]
         ]
 
     def _read_on_new_connection(self, thread_id: str | None, user_id: str | None, clock: float) -> CacheRead:

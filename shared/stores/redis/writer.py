@@ -100,7 +100,8 @@ class ListWriter(CacheLink):
             for user_id, newest in users.items():
                 self._lists.queue_user_index(pipe, user_id, thread_id, newest)
             foreign_exchanges = [each for each in foreign if isinstance(each, Exchange)]
-            self._queue_other_changes(pipe, thread_id, window, read.undrained, [*drained, *foreign_exchanges])
+            drained_exchanges = [*drained, *foreign_exchanges, *read.outdated]
+            self._queue_other_changes(pipe, thread_id, window, read.undrained, drained_exchanges)
 
         self._call(fill)
 
