@@ -51,7 +51,7 @@ def up(deployment: Deployment, *, as_json: AsJson = False) -> None:
     Upgrade the database before you deploy new code. Each migration is a separate transaction. After a failure, the
     next run continues with the failed migration. Only one run at a time changes the database; others wait. A
     migration waits for a lock for at most one second, so that it does not block other clients, and retries for five
-    minutes.
+    minutes. Each run also looks for the extension pgvector, and creates it if the database's user may.
 
     \b
     Exit codes:
@@ -69,13 +69,12 @@ def up(deployment: Deployment, *, as_json: AsJson = False) -> None:
     if not schema.is_known:
         warn("Error: the database's revision is unknown, because a newer version created it.")
         raise typer.Exit(PROBLEM_FOUND)
-    if schema.pending:
-        try:
-            with _translated_errors():
-                upgrade(_url(deployment))
-        except MigrationTimeoutError as error:
-            warn(f"Error: {error}")
-            raise typer.Exit(UNREACHABLE) from None
+    try:
+        with _translated_errors():
+            upgrade(_url(deployment))
+    except MigrationTimeoutError as error:
+        warn(f"Error: {error}")
+        raise typer.Exit(UNREACHABLE) from None
     after = read_status(deployment)
     _print(deployment, after, {"applied": _as_json(schema.pending)}, as_json=as_json)
 

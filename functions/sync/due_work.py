@@ -44,6 +44,8 @@ class DueWork:
     def sweep(self, archive: VectorArchive, deadline: float) -> int:
         """Send the threads that were missed, and mark those that existed before the model; return the number sent.
 
+        Then remove the vectors of other models, and convert those that were stored before PostgreSQL got pgvector.
+
         Raises:
             StoreUnavailable: PostgreSQL or SQS did not respond.
         """
@@ -56,5 +58,7 @@ class DueWork:
         if missed:
             self.queue.send(VECTORS, missed)
         while archive.remove_other_vectors(self.vector_model) and time.monotonic() < deadline:
+            pass
+        while archive.convert_vectors() and time.monotonic() < deadline:
             pass
         return len(missed)

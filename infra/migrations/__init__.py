@@ -63,7 +63,7 @@ def upgrade(database_url: str, seconds: float | None = None) -> None:
     """Upgrade the database to the newest schema; concurrent calls run one after the other.
 
     Each migration has its own transaction. After a failure, the completed migrations stay, and the next call continues
-    with the failed one.
+    with the failed one. Each call also looks for pgvector, which the database may have got since the last one.
 
     Args:
         database_url: The URL of PostgreSQL.
@@ -79,6 +79,7 @@ def upgrade(database_url: str, seconds: float | None = None) -> None:
     alembic_config.attributes |= {
         "lock_deadline": lock_deadline,
         "deadline": None if seconds is None else started + seconds,
+        "is_full_upgrade": True,
     }
     while True:
         try:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, create_engine, pool, text
 
 from infra.migrations import MigrationTimeoutError
 from infra.migrations.learning_schema import Base
+from infra.migrations.pgvector import add_pgvector
 
 _LOCK: Final = 7_215_001
 _LOCK_PAUSE_SECONDS: Final = 0.2
@@ -42,6 +43,9 @@ def run() -> None:
         )
         with context.begin_transaction():
             context.run_migrations()
+        if attributes.get("is_full_upgrade"):
+            connection.commit()
+            add_pgvector(connection)
 
 
 def _prepare(connection: Connection, deadline: float | None) -> None:

@@ -79,18 +79,33 @@ class Matches:
 
 
 @dataclass(frozen=True, slots=True)
+class QueryVector:
+    """The vector of a query.
+
+    Attributes:
+        model: The name of the model. Only vectors of the same model are compared.
+        values: The vector, of length 1.
+        signs: The signs of the values; see `shared.embeddings.compact.to_bits`.
+    """
+
+    model: str
+    values: Sequence[float]
+    signs: str
+
+
+@dataclass(frozen=True, slots=True)
 class StoredVectors:
     """Vectors of a user's exchanges, as parallel sequences.
 
     Attributes:
         row_ids: L2's ids of the exchanges.
         threads: L2's id of each exchange's thread, as in `Matches`.
-        vectors: The vectors, in the format of `shared.embeddings.compact.to_bytes`.
+        cosines: The cosine of each vector with the query's.
     """
 
     row_ids: Sequence[UUID] = ()
     threads: Sequence[Hashable] = ()
-    vectors: Sequence[bytes] = ()
+    cosines: Sequence[float] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +137,13 @@ class SearchArchive(Protocol):
         """Return the exchanges that have any of the keys."""
         ...
 
-    def vectors(self, scope: SearchScope, model: str, signs: str, limit: int, row_ids: Sequence[UUID]) -> StoredVectors:
+    def vectors(self, scope: SearchScope, query: QueryVector, limit: int, row_ids: Sequence[UUID]) -> StoredVectors:
         """Return the vectors of the exchanges that are nearest to a query, and those of `row_ids`.
 
         Args:
             scope: The exchanges to look at.
-            model: Only vectors of this model.
-            signs: The signs of the query's vector, from `shared.embeddings.compact.to_bits`.
-            limit: The number of nearest exchanges. The distance is the number of different signs.
+            query: The query's vector.
+            limit: The number of nearest exchanges.
             row_ids: Exchanges whose vectors are needed anyway.
         """
         ...

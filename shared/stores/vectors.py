@@ -108,6 +108,13 @@ class VectorArchive(Protocol):
         """Remove some vectors of other models, once all threads have vectors of this one; return their number."""
         ...
 
+    def convert_vectors(self) -> int:
+        """Prepare some stored vectors for L2's own comparison, if it has one; return their number, 0 if none is left.
+
+        These are vectors that were stored before L2 could compare vectors.
+        """
+        ...
+
     def forget_progress(self, kind: str) -> None:
         """Record that nothing is derived now, so that a later start looks at all threads again."""
         ...

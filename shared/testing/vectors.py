@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
+from shared.cosines import cosines
 from shared.models import Exchange
 from shared.stores.derivations import MEMORIES, VECTORS
-from shared.stores.search import SearchScope, StoredVectors
+from shared.stores.search import QueryVector, SearchScope, StoredVectors
 from shared.stores.vectors import NewVector, Unembedded, UnembeddedExchange, VectorModel
 from shared.testing.search import InMemorySearch
 
@@ -43,19 +44,17 @@ class InMemoryVectors(InMemorySearch):
                 self.due[kind, thread_id] = datetime.now(UTC)
                 self._sent.pop((kind, thread_id), None)
 
-    def vectors(self, scope: SearchScope, model: str, signs: str, limit: int, row_ids: Sequence[UUID]) -> StoredVectors:
+    def vectors(self, scope: SearchScope, query: QueryVector, limit: int, row_ids: Sequence[UUID]) -> StoredVectors:
         """Return the vectors nearest to a query, and those of `row_ids`."""
         self.record_call("vectors")
         rows = [
-            (self._row_id(exchange), conversation.row_id.int, vector)
+            (cosines(query.values, vector.vector)[0], self._row_id(exchange), conversation.row_id.int)
             for conversation, exchange in self._conversations.in_scope(scope)
-            if (vector := self._valid(exchange, model)) is not None and vector.vector
+            if (vector := self._valid(exchange, query.model)) is not None and len(vector.vector) == len(query.values)
         ]
-        rows.sort(key=lambda row: (sum(one != other for one, other in zip(row[2].signs, signs, strict=True)), row[0]))
-        chosen = [row for number, row in enumerate(rows) if number < limit or row[0] in row_ids]
-        return StoredVectors(
-            [row_id for row_id, _, _ in chosen], [thread for _, thread, _ in chosen], [new.vector for *_, new in chosen]
-        )
+        rows.sort(key=lambda row: row[0], reverse=True)
+        chosen = [row for number, row in enumerate(rows) if number < limit or row[1] in row_ids]
+        return StoredVectors([row[1] for row in chosen], [row[2] for row in chosen], [row[0] for row in chosen])
 
     def _valid(self, exchange: Exchange, model: str) -> NewVector | None:
         vector = self._vectors.get((self._row_id(exchange), model))
@@ -150,6 +149,11 @@ class InMemoryVectors(InMemorySearch):
         for name in others:
             del self._vectors[name]
         return len(others)
+
+    def convert_vectors(self) -> int:
+        """Return 0, because the caller computes the cosines."""
+        self.record_call("convert_vectors")
+        return 0
 
     def forget_progress(self, kind: str) -> None:
         """Record that nothing is derived now."""

@@ -9,12 +9,14 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from infra.local.servers import PostgresServer
 from infra.migrations.schema import UNINDEXED
 from shared.search_keys import query_terms
 from shared.search_terms import TERMS_VERSION
-from shared.stores.postgres import search, vectors
+from shared.stores.postgres import pgvector, search, vectors
 from shared.stores.postgres.archive import PostgresArchive
 from tests.support.exchanges import said
+from tests.support.servers import add_pgvector
 
 _USERS: Final = 30
 _THREADS_OF_A_USER: Final = 5
@@ -132,8 +134,20 @@ select id, 'm', conversation_id, created_at, revision, created_at, 4, '\\x010101
 from messages where position = 0"""
 
 
-def test_the_vectors_are_read_by_their_threads(filled: psycopg.Connection) -> None:
+_NEAREST: Final = {
+    "in PostgreSQL": pgvector.nearest_statement("public"),
+    "in Python": vectors._COMPARED,
+    "valid": vectors._VALID,
+}
+
+
+@pytest.mark.parametrize("compared", _NEAREST)
+def test_the_vectors_are_read_by_their_threads(
+    filled: psycopg.Connection, postgres: PostgresServer, database_url: str, compared: str
+) -> None:
     """A search by meaning reads the vectors of the user's threads only, and no table as a whole."""
+    if compared == "in PostgreSQL":
+        add_pgvector(postgres, database_url)
     filled.execute(_VECTORS)
     filled.execute("analyze exchange_vectors")
     scope: dict[str, Any] = {
@@ -141,14 +155,36 @@ def test_the_vectors_are_read_by_their_threads(filled: psycopg.Connection) -> No
         "user_id": "user3",
         "model": "m",
         "signs": "1010",
+        "values": "[0.5,-0.5,0.5,-0.5]",
         "dimensions": 4,
         "rows": 20,
+        "by_signs": 20,
         "row_ids": [],
     }
-    plan = _explain(filled, vectors._NEAREST, scope)
-    assert "ix_exchange_vectors_conversation_id" in _indexes(plan)
+    plan = _explain(filled, _NEAREST[compared], scope)
+    expected = "exchange_vectors_pkey" if compared == "valid" else "ix_exchange_vectors_conversation_id"
+    assert expected in _indexes(plan)
+    _assert_no_table_of_vectors(plan)
+
+
+def _assert_no_table_of_vectors(plan: Mapping[str, Any]) -> None:
     read = [node for node in _nodes(plan) if node.get("Relation Name") == "exchange_vectors"]
     assert [node for node in read if "Seq Scan" in node["Node Type"]] == []
+
+
+def test_vectors_to_convert_come_from_their_index(
+    filled: psycopg.Connection, postgres: PostgresServer, database_url: str
+) -> None:
+    """The sweep reads only the index of the vectors that pgvector's column lacks."""
+    filled.execute(_VECTORS)
+    add_pgvector(postgres, database_url)
+    filled.execute("analyze exchange_vectors")
+    plan = _explain(filled, pgvector.CONVERT, {"rows": 20})
+    assert "ix_exchange_vectors_unconverted" in [node.get("Index Name") for node in _nodes(plan)]
+    filled.execute(pgvector.CONVERT, {"rows": _EXCHANGES})
+    filled.execute("analyze exchange_vectors")
+    plan = _explain(filled, pgvector.CONVERT, {"rows": 20})
+    assert "ix_exchange_vectors_unconverted" in [node.get("Index Name") for node in _nodes(plan)]
 
 
 def test_the_vectors_of_other_models_are_read_by_their_index(filled: psycopg.Connection) -> None:
@@ -157,8 +193,7 @@ def test_the_vectors_of_other_models_are_read_by_their_index(filled: psycopg.Con
     filled.execute("analyze exchange_vectors")
     for statement in (vectors._MODEL, vectors._REMOVE_OTHERS):
         plan = _explain(filled, statement.encode(), {"model": "m", "kind": "vectors", "rows": 20})
-        read = [node for node in _nodes(plan) if node.get("Relation Name") == "exchange_vectors"]
-        assert [node for node in read if "Seq Scan" in node["Node Type"]] == []
+        _assert_no_table_of_vectors(plan)
 
 
 def test_the_schema_the_migration_and_the_statements_have_one_condition(database: psycopg.Connection) -> None:

@@ -1,4 +1,4 @@
-"""Vectors in L2 and in the in-memory L2. Each test runs on both."""
+"""Vectors in L2 with and without pgvector, and in the in-memory L2. Each test runs on all of them."""
 
 from __future__ import annotations
 
@@ -14,23 +14,29 @@ from shared.ids import ExchangeIds
 from shared.models import ExchangeTexts
 from shared.stores.archive import Archive
 from shared.stores.derivations import VECTORS
-from shared.stores.search import SearchScope
+from shared.stores.search import QueryVector, SearchScope
 from shared.stores.vectors import NewVector, UnembeddedExchange, VectorModel
 from shared.testing import InMemoryArchive
 from tests.support.exchanges import said
+from tests.support.servers import add_pgvector
 
 _ANA = SearchScope("ana")
 
 
-@pytest.fixture(params=["real", "in memory"])
+@pytest.fixture(params=["real", "with pgvector", "in memory"])
 def archive(request: pytest.FixtureRequest) -> Archive:
     """Return L2 or the in-memory L2, from whose exchanges vectors are derived."""
     if request.param == "in memory":
         in_memory = InMemoryArchive()
         in_memory.derives = [VECTORS]
         return in_memory
+    if request.param == "with pgvector":
+        add_pgvector(request.getfixturevalue("postgres"), request.getfixturevalue("database_url"))
     make: Callable[..., Archive] = request.getfixturevalue("real_archive")
-    return make(derives=[VECTORS])
+    archive = make(derives=[VECTORS])
+    # A search reads the model first, and so learns whether L2 has pgvector.
+    archive.vector_model("m")
+    return archive
 
 
 def _embed(archive: Archive, thread_id: str = "t", model: str = "m") -> list[UnembeddedExchange]:
@@ -45,12 +51,16 @@ def _vector(exchange: UnembeddedExchange, signs: str = "1111") -> NewVector:
     return NewVector(exchange, bytes(1 if sign == "1" else 255 for sign in signs), signs)
 
 
+def _query(signs: str, model: str = "m") -> QueryVector:
+    return QueryVector(model, [0.5 if sign == "1" else -0.5 for sign in signs], signs)
+
+
 def _nearest(
     archive: Archive, signs: str = "1111", limit: int = 9, scope: SearchScope = _ANA, model: str = "m"
 ) -> list[str]:
-    stored = archive.vectors(scope, model, signs, limit, [])
+    stored = archive.vectors(scope, _query(signs, model), limit, [])
     found = archive.found(scope.user_id, stored.row_ids)
-    return sorted(found[row_id].exchange.user_message for row_id in stored.row_ids)
+    return sorted(each.exchange.user_message for each in found.values())
 
 
 def test_the_nearest_vectors_are_returned(archive: Archive) -> None:
@@ -66,7 +76,7 @@ def test_the_nearest_vectors_are_returned(archive: Archive) -> None:
     assert _nearest(archive, scope=replace(_ANA, thread_id="u")) == []
     assert _nearest(archive, scope=replace(_ANA, exclude_thread_id="t")) == []
     assert _nearest(archive, scope=replace(_ANA, until=datetime(2000, 1, 1, tzinfo=UTC))) == []
-    asked = archive.vectors(_ANA, "m", "1111", 1, [rows[2].row_id])
+    asked = archive.vectors(_ANA, _query("1111"), 1, [rows[2].row_id])
     assert {*asked.row_ids} == {rows[0].row_id, rows[2].row_id}
     assert len({*asked.threads}) == 1
 
@@ -144,7 +154,8 @@ def test_an_empty_vector_is_not_compared(archive: Archive) -> None:
     archive.store_vectors("m", [_vector(first), NewVector(refused, b"", "")])
     assert archive.unembedded("t", "m", 9).exchanges == []
     assert _nearest(archive) == ["first"]
-    assert list(archive.vectors(_ANA, "m", "1111", 1, [refused.row_id]).row_ids) == [first.row_id]
+    asked = archive.vectors(_ANA, _query("1111"), 1, [refused.row_id])
+    assert list(asked.row_ids) == [first.row_id]
 
 
 def test_threads_become_due_with_their_exchanges(archive: Archive) -> None:

@@ -12,8 +12,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import psycopg
+from psycopg import sql
 
 from infra.local.servers import PostgresServer
+from infra.migrations import upgrade
 
 _MEMORY_DIRECTORY: Final = Path("/dev/shm")  # noqa: S108 - a separate directory is created there
 _REQUIRED_BYTES: Final = 2 * 1024**3
@@ -42,3 +44,18 @@ def admin(server: PostgresServer) -> psycopg.Connection:
 def database_of(server: PostgresServer, name: str) -> str:
     """Return the URL of one of the server's databases."""
     return urlsplit(server.url)._replace(path=f"/{name}").geturl()
+
+
+def superuser_of(server: PostgresServer, database_url: str) -> psycopg.Connection:
+    """Connect to one of the server's databases as the superuser."""
+    path = urlsplit(database_url).path
+    return psycopg.connect(urlsplit(server.admin_url)._replace(path=path).geturl(), autocommit=True)
+
+
+def add_pgvector(server: PostgresServer, database_url: str, schema: str = "public") -> None:
+    """Create the extension as the superuser, and run the migrations as the owner, as an operator does."""
+    with superuser_of(server, database_url) as connection:
+        connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(schema)))
+        connection.execute(sql.SQL("grant usage on schema {} to public").format(sql.Identifier(schema)))
+        connection.execute(sql.SQL("create extension vector schema {}").format(sql.Identifier(schema)))
+    upgrade(database_url)

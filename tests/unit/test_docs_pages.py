@@ -48,6 +48,7 @@ REASONS = {
     "starts or tests a stack itself, as CI does": 4,
     "needs Docker": 3,
     "needs the AWS CLI": 2,
+    "needs a superuser": 1,
     "needs redis-cli": 1,
     "needs redis-cli, psql and jq": 1,
     "needs an AWS account": 9,

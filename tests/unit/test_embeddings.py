@@ -17,8 +17,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.cosines import cosines, max_compared
 from shared.embeddings import Embedder, create_embedder, embed_exchanges, factory
-from shared.embeddings.compact import cosine, to_bits, to_bytes
+from shared.embeddings.compact import to_bits, to_bytes
 from shared.embeddings.embedder import MAX_CHARACTERS
 from shared.errors import SettingsError, StoreUnavailable
 from shared.settings import SearchSettings, load
@@ -364,12 +365,24 @@ def _unit_vectors(dimensions: int) -> st.SearchStrategy[list[float]]:
     )
 
 
-@given(st.integers(1, 40).flatmap(lambda number: st.tuples(_unit_vectors(number), _unit_vectors(number))))
-def test_bytes_keep_the_direction_of_a_vector(vectors: tuple[list[float], list[float]]) -> None:
-    """The cosine of a stored vector is nearly that of the vector."""
+@pytest.mark.parametrize("has_numpy", [True, False])
+@given(vectors=st.integers(1, 40).flatmap(lambda number: st.tuples(_unit_vectors(number), _unit_vectors(number))))
+def test_bytes_keep_the_direction_of_a_vector(vectors: tuple[list[float], list[float]], *, has_numpy: bool) -> None:
+    """The cosine of a stored vector is nearly that of the vector, with numpy and without it."""
     query, vector = vectors
-    assert cosine(query, to_bytes(vector)) == pytest.approx(sum(map(mul, query, vector)), abs=0.03)
-    assert cosine(vector, to_bytes(vector)) == pytest.approx(1, abs=0.001)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("shared.cosines._has_numpy", lambda: has_numpy)
+        to_other, to_itself = cosines(query, to_bytes(vector) + to_bytes(query))
+    assert to_other == pytest.approx(sum(map(mul, query, vector)), abs=0.03)
+    assert to_itself == pytest.approx(1, abs=0.001)
+
+
+def test_without_numpy_fewer_vectors_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number of vectors depends on their size, so that a comparison takes some milliseconds."""
+    monkeypatch.setattr("shared.cosines._has_numpy", lambda: True)
+    assert (max_compared(384), max_compared(1_536)) == (20_833, 5_208)
+    monkeypatch.setattr("shared.cosines._has_numpy", lambda: False)
+    assert (max_compared(384), max_compared(1_536)) == (1_041, 260)
 
 
 def test_bits_are_signs() -> None:
@@ -380,4 +393,4 @@ def test_bits_are_signs() -> None:
 def test_vectors_of_different_models_are_not_compared() -> None:
     """Different numbers of dimensions are an error instead of a wrong result."""
     with pytest.raises(ValueError, match="2 dimensions"):
-        cosine([0.6, 0.8], to_bytes([0.1, 0.2, 0.3]))
+        cosines([0.6, 0.8], to_bytes([0.1, 0.2, 0.3]))

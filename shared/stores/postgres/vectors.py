@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import psycopg
 from psycopg.rows import DictRow
 
+from shared.cosines import cosines, max_compared
+from shared.errors import StatementRefused
 from shared.stores.derivations import MEMORIES, VECTORS
+from shared.stores.postgres import pgvector
 from shared.stores.postgres.connection import PostgresConnection, sql
-from shared.stores.search import SearchScope, StoredVectors, split_ids
+from shared.stores.search import QueryVector, SearchScope, StoredVectors, split_ids
 from shared.stores.vectors import NewVector, Unembedded, UnembeddedExchange, VectorModel
 
 _Connection = psycopg.Connection[DictRow]
-_NEAREST, _MISSING, _STORE = sql("vectors_nearest"), sql("vectors_missing"), sql("vectors_store")
+_COMPARED, _VALID = sql("vectors_compared"), sql("vectors_valid")
+_MISSING, _STORE = sql("vectors_missing"), sql("vectors_store")
 _MARK, _DUE = sql("derivations_mark"), sql("derivations_due")
 _MARK_OLD: Final = {VECTORS: sql("derivations_mark_old"), MEMORIES: sql("learning_mark_old")}
 _CLEAR: Final = (
@@ -39,7 +44,8 @@ _OTHERS: Final = """\
 union all (select message_id, model from exchange_vectors where model > %(model)s limit %(rows)s)"""
 # The model whose vectors a search compares: the configured one, once all threads have its vectors, otherwise the last.
 _MODEL: Final = f"""\
-select coalesce(o.model, %(model)s) as model, c.is_complete and o.model is null as is_complete
+select coalesce(o.model, %(model)s) as model, c.is_complete and o.model is null as is_complete,
+    {pgvector.SCHEMA} as pgvector_schema
 from (
     select {_IS_COMPLETE} as is_complete,
         exists (select from derivation_progress where kind = %(kind)s and model = %(model)s) as has_begun
@@ -52,6 +58,9 @@ delete from exchange_vectors where (message_id, model) in (select message_id, mo
 # The numbers of threads and of vectors in a step of the sweep.
 _THREADS: Final = 1_000
 _VECTORS: Final = 2_000
+_CONVERTED: Final = 500
+# Of more vectors than Python compares, it compares this number.
+_BY_SIGNS: Final = 1_000
 
 
 def mark_due(connection: _Connection, from_orders: Mapping[str, UUID], kinds: Sequence[str]) -> None:
@@ -71,27 +80,59 @@ def mark_due(connection: _Connection, from_orders: Mapping[str, UUID], kinds: Se
 class PostgresVectors:
     """Vectors and due threads. Methods raise `StoreUnavailable` if PostgreSQL does not respond."""
 
+    # `vector_model` looks for pgvector, and a search reads the model once a minute.
+    _pgvector_schema: str | None = None
+
     def __init__(self, connection: PostgresConnection) -> None:
         self._connection = connection
 
-    def vectors(self, scope: SearchScope, model: str, signs: str, limit: int, row_ids: Sequence[UUID]) -> StoredVectors:
+    def vectors(self, scope: SearchScope, query: QueryVector, limit: int, row_ids: Sequence[UUID]) -> StoredVectors:
         """Return the vectors nearest to a query, and those of `row_ids`; see `SearchArchive.vectors`."""
         values = {
             **asdict(scope),
-            "model": model,
-            "signs": signs,
-            "dimensions": len(signs),
-            "rows": limit,
+            "model": query.model,
+            "signs": query.signs,
+            "dimensions": len(query.signs),
             "row_ids": list(row_ids),
         }
-        row = self._connection.run(
-            lambda c: c.execute(_NEAREST, values, binary=True).fetchone() or {},
+        if self._pgvector_schema is not None:
+            try:
+                return self._nearest(pgvector.nearest_statement(self._pgvector_schema), query, values, limit)
+            except StatementRefused:
+                # The extension was dropped or moved after the model was read.
+                self._pgvector_schema = None
+        return self._compare(query, values, limit, row_ids)
+
+    def _nearest(self, statement: bytes, query: QueryVector, values: dict[str, Any], limit: int) -> StoredVectors:
+        row = self._read(statement, values | {"rows": limit, "values": pgvector.to_halfvec(query.values)})[0]
+        names = [UUID(bytes=each) for each in split_ids(row["row_ids"])]
+        return StoredVectors(names, split_ids(row["thread_ids"]), row["cosines"])
+
+    def _compare(
+        self, query: QueryVector, values: dict[str, Any], limit: int, row_ids: Sequence[UUID]
+    ) -> StoredVectors:
+        """Compute the cosines in Python, and ask PostgreSQL which of the nearest vectors are valid."""
+        sizes = {"rows": max_compared(len(query.signs)), "by_signs": max(limit, _BY_SIGNS)}
+        (row,) = self._read(_COMPARED, values | sizes)
+        by_row_id = dict(zip(split_ids(row["row_ids"]), cosines(query.values, row["vectors"]), strict=True))
+        chosen = heapq.nlargest(limit, by_row_id, key=by_row_id.__getitem__)
+        names = {UUID(bytes=each) for each in chosen} | {each for each in row_ids if each.bytes in by_row_id}
+        if not names:
+            return StoredVectors()
+        valid = self._read(_VALID, values | {"row_ids": list(names)})
+        return StoredVectors(
+            [each["id"] for each in valid],
+            [each["conversation_id"] for each in valid],
+            [by_row_id[each["id"].bytes] for each in valid],
+        )
+
+    def _read(self, statement: bytes, values: dict[str, Any]) -> list[DictRow]:
+        return self._connection.run(
+            lambda c: c.execute(statement, values, binary=True).fetchall(),
             is_one_statement=True,
             # A slow search does not show that other statements are slow.
             is_trial=True,
         )
-        ids, threads = split_ids(row["row_ids"]), split_ids(row["thread_ids"])
-        return StoredVectors([UUID(bytes=each) for each in ids], threads, row["vectors"])
 
     def vector_model(self, model: str) -> VectorModel:
         """Return the model whose vectors a search compares; see `VectorArchive.vector_model`."""
@@ -99,6 +140,7 @@ class PostgresVectors:
         row = self._connection.run(
             lambda c: c.execute(_MODEL, values).fetchone() or {}, is_one_statement=True, is_trial=True
         )
+        self._pgvector_schema = row["pgvector_schema"]
         return VectorModel(row["model"], is_complete=row["is_complete"])
 
     def unembedded(self, thread_id: str, model: str, limit: int) -> Unembedded:
@@ -156,6 +198,15 @@ class PostgresVectors:
         """Remove some vectors of other models, once nothing is due; return their number."""
         values = {"kind": VECTORS, "model": model, "rows": _VECTORS}
         return self._connection.run(lambda c: c.execute(_REMOVE_OTHERS, values).rowcount, is_one_statement=True)
+
+    def convert_vectors(self) -> int:
+        """Fill pgvector's column of some vectors, if the database has it; return their number."""
+
+        def work(connection: _Connection) -> int:
+            row = connection.execute(f"select {pgvector.SCHEMA} as schema".encode()).fetchone() or {}
+            return 0 if row["schema"] is None else connection.execute(pgvector.CONVERT, {"rows": _CONVERTED}).rowcount
+
+        return self._connection.run(work)
 
     def forget_progress(self, kind: str) -> None:
         """Record that nothing is derived now, so that a later start looks at all threads again."""

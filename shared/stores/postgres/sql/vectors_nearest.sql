@@ -1,4 +1,4 @@
--- Returns vectors of a user's exchanges: those whose signs differ the least from the query's, and those in `row_ids`.
+-- Returns the cosines of a user's vectors with the query's: the nearest, and those in `row_ids`. This needs pgvector.
 with threads as materialized (
     select c.id
     from live_conversations c
@@ -13,7 +13,12 @@ nearest as (
     -- The model refused a text whose vector is empty.
     where v.dimensions = %(dimensions)s and (%(since)s::timestamptz is null or v.created_at >= %(since)s)
         and (%(until)s::timestamptz is null or v.created_at < %(until)s)
-    order by bit_count(v.signs # %(signs)s::varbit), v.message_id
+    -- The sweep has still to convert a vector without an embedding. The share of different signs is about that of the
+    -- angle in 180 degrees.
+    order by coalesce(
+        v.embedding operator({schema}.<=>) %(values)s::{schema}.halfvec,
+        1 - cosd(180.0 * bit_count(v.signs # %(signs)s::varbit) / v.dimensions)
+    ), v.message_id
     limit %(rows)s
 ),
 chosen as (
@@ -24,7 +29,9 @@ chosen as (
 select
     coalesce(string_agg(uuid_send(m.id), ''), '') as row_ids,
     coalesce(string_agg(uuid_send(t.id), ''), '') as thread_ids,
-    coalesce(array_agg(v.vector), '{}') as vectors
+    coalesce(array_agg(
+        1 - (coalesce(v.embedding, exchange_embedding(v.vector)) operator({schema}.<=>) %(values)s::{schema}.halfvec)
+    ), '{{}}') as cosines
 from chosen
 join exchange_vectors v on v.message_id = chosen.message_id and v.model = %(model)s and v.dimensions = %(dimensions)s
 join messages m on m.id = v.message_id and m.revision = v.revision
