@@ -25,6 +25,7 @@ from shared.memory.budget import Limits, SelectedMemory, lowest_limit, select
 from shared.memory.exchanges import Exchanges
 from shared.memory.idempotency import Idempotency, KeyLease
 from shared.memory.inspection import Inspection
+from shared.memory.learned import LearnedMemories
 from shared.memory.memory import Memory
 from shared.memory.ownership import Access
 from shared.memory.providers import ThreadMemoryProvider, UserPreferencesProvider
@@ -87,10 +88,13 @@ class Operations:
         self.threads = Threads(memory)
         self.exchanges = Exchanges(memory)
         self.users = Users(memory)
-        self.searching = Searching(search or Search(memory), adds_related=memory.settings.related)
+        self.memories = LearnedMemories(memory)
+        self.searching = Searching(search or Search(memory), self.memories, adds_related=memory.settings.related)
 
-    def _turn(self, request: RunRequest | InvokingRequest | InvokedRequest, access: Access) -> Turn:
-        return Turn(self._memory, request.thread_id, request.user_id, access)
+    def _turn(
+        self, request: RunRequest | InvokingRequest | InvokedRequest, access: Access, *, has_memories: bool = False
+    ) -> Turn:
+        return Turn(self._memory, request.thread_id, request.user_id, access, has_memories=has_memories)
 
     def _check_id(self, request: RunRequest | InvokedRequest) -> None:
         if request.exchange_id is not None and self._memory.is_ahead(request.exchange_id):
@@ -111,7 +115,8 @@ class Operations:
         """
         self._runner.check(request.agent_name, request.tools)
         self._check_id(request)
-        timer, turn = Timer(), self._turn(request, access)
+        timer = Timer()
+        turn = self._turn(request, access, has_memories=self._memory.settings.inject_learned)
         if idempotency_key is None:
             return await self._run(request, turn, request.exchange_id, timer)
         # The memory is loaded before the key is claimed, so that the exchange's id in the claim sorts after all loaded
@@ -269,11 +274,16 @@ class Operations:
         window = self._memory.settings.max_thread_messages
         if request.limit is not None and request.limit > window:
             raise LimitTooLarge(f"must be at most {window}, the size of the window")
-        turn = self._turn(request, access)
+        has_memories = "memories" in request.include or self._memory.settings.inject_learned
+        turn = self._turn(request, access, has_memories=has_memories)
         recall = turn.recall()
         self._count_outcomes(recall, None)
         max_tokens = self._max_context_tokens(request)
         selection = select(recall.messages, recall.preferences, Limits(max_tokens, request.limit, has_bytes=True))
+        if has_memories:
+            with_memories = selection.add_known(recall.known, max_tokens)
+            fitting = fits(invoking_json(recall, with_memories, request.include))
+            selection = with_memories if fitting else selection
         if "related" not in request.include:
             return invoking_json(recall, selection, request.include)
         related = self.searching.related_to(turn, request.query)

@@ -30,6 +30,9 @@ _CHANGES: Final = {
     "replace_preferences": ("the preferences are", "replaced"),
     "merge_preferences": ("the preferences are", "changed"),
     "delete_preferences": ("the preferences are", "deleted"),
+    "add_memory": ("the memory is", "stored"),
+    "correct_memory": ("the memory is", "corrected"),
+    "delete_memory": ("the memory is", "deleted"),
     "delete_user": ("the user is", "deleted"),
 }
 # The outcomes of failures before the exchange is sent to a store. The thread may already belong to the user.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import unquote
 from uuid import UUID
 
@@ -17,11 +17,13 @@ from pydantic import (
     RootModel,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from shared.errors import InvalidRecord
 from shared.ids import MAX_ID_LENGTH, id_error, is_time_ordered, path_id_error, timestamp_of
+from shared.learning.memories import MAX_MEMORY_TEXT
 from shared.metadata import MAX_METADATA_BYTES, metadata_error, metadata_size
 from shared.models import MAX_PREFERENCES, MAX_TEXT_LENGTH
 from shared.texts import text_error
@@ -61,6 +63,12 @@ def _check_name(value: str) -> str:
     return value
 
 
+def _check_not_blank(value: str) -> str:
+    if not value.strip():
+        raise PydanticCustomError("blank", "must contain more than white space")
+    return value
+
+
 def _decode_segment(segment: str) -> str:
     # A segment is decoded after the routing, so that an encoded slash belongs to the id. Invalid UTF-8 becomes a lone
     # surrogate, which the id's validation rejects.
@@ -97,6 +105,13 @@ IdempotencyKey = Annotated[
     str, Field(min_length=1, max_length=MAX_ID_LENGTH, description=_PRINTABLE), AfterValidator(_check_id)
 ]
 ExchangePath = Annotated[UUID, Path(description="The exchange's id.")]
+MemoryPath = Annotated[UUID, Path(description="The memory's id.")]
+MemoryText = Annotated[
+    str,
+    Field(min_length=1, max_length=MAX_MEMORY_TEXT, json_schema_extra={"pattern": r"\S"}),
+    AfterValidator(_check_name),
+    AfterValidator(_check_not_blank),
+]
 Metadata = Annotated[dict[str, Any], AfterValidator(_check_metadata)]
 Preference = Annotated[str, Field(max_length=_MAX_PREFERENCE), AfterValidator(_check_name)]
 
@@ -220,20 +235,15 @@ class SearchRequest(_Request):
     """Request body of `POST /search`. Without a token the user id is required."""
 
     user_id: Id | None = None
-    query: Annotated[str, Field(min_length=1, json_schema_extra={"pattern": r"\S"}), *_TEXT]
+    query: Annotated[
+        str, Field(min_length=1, json_schema_extra={"pattern": r"\S"}), *_TEXT, AfterValidator(_check_not_blank)
+    ]
     limit: Annotated[int, Field(strict=True, ge=1, le=MAX_SEARCH_ITEMS)] = 10
     thread_id: Id | None = None
     exclude_thread_id: Id | None = None
     since: Annotated[Moment | None, Field(description="Only exchanges from this time on.")] = None
     until: Annotated[Moment | None, Field(description="Only exchanges before this time.")] = None
     kinds: list[Literal["exchange", "memory"]] = Field(default=["exchange"], min_length=1, max_length=_MAX_LIST)
-
-    @field_validator("query")
-    @classmethod
-    def _check_query(cls, value: str) -> str:
-        if not value.strip():
-            raise PydanticCustomError("blank", "must contain more than white space")
-        return value
 
 
 class RenameRequest(_Request):
@@ -256,6 +266,32 @@ class MessagesQuery(_Request):
     limit: int = Field(default=50, ge=1, le=MAX_PAGE)
     cursor: str | None = None
     order: str = Field(default="asc", pattern="^(asc|desc)$")
+
+
+class MemoriesQuery(_Request):
+    """Query of `GET /users/{user_id}/memories`."""
+
+    include_superseded: Annotated[bool, Field(description="Whether memories are listed that have ended.")] = False
+
+
+class MemoryRequest(_Request):
+    """Request body of `POST /users/{user_id}/memories`: a memory that is set explicitly."""
+
+    text: MemoryText
+    kind: Literal["preference", "fact"] = "fact"
+    key: Annotated[Name | None, Field(description="The name of a preference, e.g. `language`.")] = None
+
+    @model_validator(mode="after")
+    def _check_key(self) -> Self:
+        if (self.kind == "preference") != (self.key is not None):
+            raise PydanticCustomError("needs_key", "a preference needs a key, and a fact has none")
+        return self
+
+
+class CorrectionRequest(_Request):
+    """Request body of `PATCH /users/{user_id}/memories/{memory_id}`: the memory's new text."""
+
+    text: MemoryText
 
 
 class LayersQuery(_Request):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 
 from functions.agent.schemas import RunRequest, SearchRequest
+from shared.errors import StoreUnavailable
+from shared.memory.learned import LearnedMemories
 from shared.memory.ownership import Access
 from shared.memory.search.highlights import highlights_of
 from shared.memory.search.related import Related
-from shared.memory.search.results import SearchAnswer, SearchItem
+from shared.memory.search.results import SEARCH, SearchAnswer, SearchItem
 from shared.memory.search.search import Search
 from shared.memory.sizes import fit_to_event
 from shared.memory.turn import Turn
@@ -20,10 +23,11 @@ from shared.stores.search import SearchScope
 
 
 class Searching:
-    """Searches a user's exchanges."""
+    """Searches a user's exchanges and memories."""
 
-    def __init__(self, search: Search, *, adds_related: bool) -> None:
+    def __init__(self, search: Search, memories: LearnedMemories, *, adds_related: bool) -> None:
         self._search = search
+        self._memories = memories
         self._adds_related = adds_related
 
     def search(self, request: SearchRequest, _: Access = "open") -> dict[str, Any]:
@@ -35,7 +39,16 @@ class Searching:
         if request.user_id is None:
             raise RequestValidationError([{"type": "missing", "loc": ("body", "user_id"), "msg": "Field required"}])
         scope = SearchScope(request.user_id, request.thread_id, request.exclude_thread_id, request.since, request.until)
-        return search_json(self._search.search(scope, request.query, request.limit), request.kinds)
+        answer = SearchAnswer([], ["text"], None, [])
+        if "exchange" in request.kinds:
+            answer = self._search.search(scope, request.query, request.limit)
+        memories: list[dict[str, Any]] = []
+        if "memory" in request.kinds:
+            try:
+                memories = self._memories.matching(request.user_id, request.query, request.limit)
+            except StoreUnavailable:
+                answer = replace(answer, degraded=list(dict.fromkeys([*answer.degraded, SEARCH])))
+        return search_json(answer, memories, request.limit)
 
     def related_to(self, turn: Turn, query: str | None, exclude_thread_id: str | None = None) -> Related:
         """Return the exchanges of the turn's user that are related to a query."""
@@ -50,9 +63,10 @@ class Searching:
         return self.related_to(turn, request.prompt, request.thread_id if request.replaces is not None else None)
 
 
-def search_json(answer: SearchAnswer, kinds: Sequence[str]) -> dict[str, Any]:
+def search_json(answer: SearchAnswer, memories: Sequence[dict[str, Any]], limit: int) -> dict[str, Any]:
     """Return the response to a search. It has the best items that fit into a response."""
-    items = [_item_json(item, answer) for item in answer.items] if "exchange" in kinds else []
+    found = [*memories, *(_item_json(item, answer) for item in answer.items)]
+    items = sorted(found, key=lambda item: item["score"], reverse=True)[:limit]
     return {
         "items": items[: fit_to_event(items, dict)],
         "arms": answer.arms,

@@ -20,8 +20,7 @@ def invoking_json(
         "context": selection.context,
         "messages": messages_json(selection.messages),
         "preferences": selection.preferences,
-        # Not implemented yet.
-        "memories": [],
+        "memories": selection.known,
         "related": related_json(selection.related),
     }
     return {

@@ -48,6 +48,7 @@ class BatchResult:
             tombstoned=sum(each.tombstoned for each in self.stored),
             effective=[exchange for each in self.stored for exchange in each.effective],
             rejected_owner=[exchange for each in self.stored for exchange in each.rejected_owner],
+            replaced=[exchange for each in self.stored for exchange in each.replaced],
         )
 
 

@@ -28,6 +28,8 @@ class CacheUpdate:
         """
         try:
             unsealed = self._cache.merge_stored(result.effective)
+            # What was learned from a replaced text is no longer in PostgreSQL.
+            self._cache.forget_memories({each.user_id for each in result.replaced if each.user_id is not None})
         except Exception as error:  # noqa: BLE001 - the batch is stored: an error here must not cause endless redeliveries
             _logger.warning(
                 "redis was not updated after a drained batch", extra={"error": f"{type(error).__name__}: {error}"}

@@ -230,6 +230,7 @@ class Sweep:
             # A queued exchange of the user may be in a thread that only Redis has.
             self._archive.log_invalidations("thread", self._cache.forget_user(invalidation.id, cutoff))
             self._cache.forget_index(invalidation.id, cutoff)
+        self._cache.forget_memories([invalidation.id])
         self._archive.preferences(
             invalidation.id, lambda preferences: self._cache.set_preferences(invalidation.id, preferences)
         )

@@ -54,7 +54,7 @@ class LearnedMemory:
 def memories_of(knowledge: UserKnowledge) -> list[Memory]:
     """Return all memories, also those that have ended, the newest first."""
     placed = [
-        ((each.set_at, each.memory_id), _explicit(each, each.memory_id))
+        ((each.set_at, each.memory_id), explicit_memory(each, each.memory_id))
         for each in knowledge.explicit
         if each.memory_id
     ]
@@ -62,7 +62,8 @@ def memories_of(knowledge: UserKnowledge) -> list[Memory]:
     return [memory for _, memory in sorted(placed, key=lambda item: item[0], reverse=True)]
 
 
-def _explicit(each: ExplicitMemory, memory_id: UUID) -> Memory:
+def explicit_memory(each: ExplicitMemory, memory_id: UUID) -> Memory:
+    """Return an explicit memory as a memory."""
     key = each.slot.partition(":")[0] if each.kind == "preference" else None
     return Memory(
         memory_id, each.kind, key, each.text, each.set_at, None, None, (), "explicit", each.created_at, each.slot

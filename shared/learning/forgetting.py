@@ -35,6 +35,10 @@ class Forgetting:
         for each in forgotten:
             self._by_slot.setdefault(each.slot_hash, []).append(each)
 
+    def with_deletions(self, forgotten: Iterable[Forgotten]) -> Forgetting:
+        """Return these deletions with the same key."""
+        return Forgetting(self._key, forgotten)
+
     def of_slot(self, slot: str) -> Sequence[Forgotten]:
         """Return the deleted memories of a slot."""
         return self._by_slot.get(keyed_hash(self._key, slot), ()) if self._by_slot else ()

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from shared.listed_messages import Fields, ListedMessages, fields_of
-from shared.memory.context import conversation, join_parts, lines_of, preferences_text
+from shared.memory.context import conversation, join_parts, known_line, lines_of, preferences_text
+from shared.memory.learned import NOTHING_KNOWN, KnownMemories
 from shared.memory.recall import Recall
 from shared.memory.search.related import Related
 from shared.memory.search.results import SearchItem
@@ -21,6 +22,8 @@ from shared.models import Message
 
 # If the texts have fewer characters, they fit in every encoding. A response contains each text twice, a character takes
 # at most twelve bytes, and a fifth of the response is left for other fields.
+KNOWN_TITLE: Final = "Known about the user:"
+SUMMARY_TITLE: Final = "Summary of the earlier conversation:"
 _MAX_UNCHECKED_CHARACTERS: Final = MAX_BYTES // 30
 
 
@@ -47,6 +50,7 @@ class Selection:
         tokens: Upper bound of the tokens in `context`.
         omitted_exchanges: Number of exchanges of the window that are not selected.
         related: The selected related exchanges, the best first.
+        known: The selected memories of the user.
     """
 
     messages: Sequence[Message]
@@ -55,6 +59,22 @@ class Selection:
     tokens: int
     omitted_exchanges: int
     related: Sequence[SearchItem] = ()
+    known: Sequence[Mapping[str, Any]] = ()
+
+    def add_known(self, known: KnownMemories, max_tokens: int) -> Selection:
+        """Return this selection with the memories that fit into the rest of the limit, the newest first."""
+        if known is NOTHING_KNOWN:
+            return self
+        left = max_tokens - self.tokens if max_tokens else None
+        lines = [f"{known_line(each)}\n" for each in known.items]
+        memories = _fitting_part(f"{KNOWN_TITLE}\n", lines, left)
+        summary = [] if known.summary is None else [f"{known_line(known.summary)}\n"]
+        left = None if left is None else left - memories.tokens
+        summarized = _fitting_part(f"{SUMMARY_TITLE}\n", summary, left)
+        chosen = [*known.items[: memories.size], *([known.summary] if known.summary and summarized.size else [])]
+        context = join_parts(self.context, memories.text, summarized.text)
+        tokens = self.tokens + memories.tokens + summarized.tokens
+        return replace(self, context=context, tokens=tokens, known=chosen)
 
     def add_related(self, related: Related, max_tokens: int) -> Selection:
         """Return this selection with the related exchanges that fit into the rest of the limit; 0 for no limit."""
@@ -64,6 +84,27 @@ class Selection:
         selected = related.select(self.tokens, max_tokens, shown)
         context = join_parts(self.context, selected.text)
         return replace(self, context=context, tokens=self.tokens + selected.tokens, related=selected.items)
+
+
+class _Part(NamedTuple):
+    """A part of the context: its text, the number of lines without the title, and its tokens."""
+
+    text: str
+    size: int
+    tokens: int
+
+
+def _fitting_part(title: str, lines: Sequence[str], max_tokens: int | None) -> _Part:
+    """Return a part with its first lines that fit; None for no limit."""
+    # A blank line separates the parts of the context.
+    tokens, count = count_tokens(title + "\n"), 0
+    for line in lines:
+        tokens += count_tokens(line)
+        if max_tokens is not None and tokens > max_tokens:
+            tokens -= count_tokens(line)
+            break
+        count += 1
+    return _Part(title + "".join(lines[:count])[:-1], count, tokens) if count else _Part("", 0, 0)
 
 
 def lowest_limit(*limits: int | None) -> int:
@@ -92,7 +133,8 @@ class SelectedMemory:
             self.selection = Selection([], {}, "", 0, len(_exchanges(messages)))
         else:
             limit = lowest_limit(self._max_tokens, max_tokens)
-            self.selection = select(messages, preferences, Limits(limit)).add_related(self.related, limit)
+            selection = select(messages, preferences, Limits(limit)).add_known(self._recall.known, limit)
+            self.selection = selection.add_related(self.related, limit)
         return self.selection
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from shared.listed_messages import Fields, fields_of
 from shared.models import Message
@@ -31,6 +32,12 @@ def preferences_text(preferences: Mapping[str, str]) -> str:
     if not preferences:
         return ""
     return "\n".join(["User preferences:", *(f"{name}: {preferences[name]}" for name in sorted(preferences))])
+
+
+def known_line(memory: Mapping[str, Any]) -> str:
+    """Return the line of a memory. White space is collapsed, so that a memory cannot begin another line."""
+    text = " ".join(str(memory["text"]).split())
+    return f"{memory['key']}: {text}" if memory.get("key") else text
 
 
 def join_parts(*parts: str) -> str:

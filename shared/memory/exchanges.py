@@ -71,6 +71,7 @@ class Exchanges:
         cached = True
         try:
             self._memory.cache.merge_stored([replacement])
+            self._forget_memories(replacement.user_id)
         except StoreUnavailable as error:
             # PostgreSQL has a record of the missing update. If this process ends first, the sweep updates Redis.
             self._memory.cache.merge_later(replacement)
@@ -124,6 +125,11 @@ class Exchanges:
                 raise error from later_error
         if appended.cutoff is not None:
             raise ExchangeNotFound(str(exchange_id)) from error
+        try:
+            # Memories of the old texts must not be shown, even before the drain deletes them from PostgreSQL.
+            self._forget_memories(replacement.user_id)
+        except StoreUnavailable as later_error:
+            add_layer(copies.degraded, later_error.layer)
         if not appended.is_cached:
             add_layer(copies.degraded, "redis")
         self._memory.remember(replacement, is_durable=is_queued)
@@ -149,6 +155,7 @@ class Exchanges:
         """
         copies = self._read_copies(thread_id, exchange_id, owner)
         archive = self._memory.archive
+        user_id = owner if owner is not None else archive.owner(thread_id).user_id
         try:
             outcome = archive.delete_exchange(thread_id, exchange_id, owner)
             if outcome == "unknown" and copies.exchange is not None:
@@ -168,8 +175,14 @@ class Exchanges:
             if copies.redis_error is not None:
                 raise copies.redis_error
             self._memory.cache.forget_exchanges(thread_id, [exchange_id])
+            self._forget_memories(user_id)
         if outcome == "gone" and copies.in_redis is None:
             raise ExchangeNotFound(str(exchange_id))
+
+    def _forget_memories(self, user_id: str | None) -> None:
+        """Delete a user's memories from Redis, because what was learned from an exchange ends with it."""
+        if user_id is not None:
+            self._memory.cache.forget_memories([user_id])
 
     def _raise_if_queued(self, thread_id: str, exchange_id: UUID, owner: str | None, copies: _Copies) -> None:
         """Raise an error if the exchange may be queued for this caller although neither PostgreSQL nor Redis has it."""

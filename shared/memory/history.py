@@ -12,10 +12,12 @@ from shared.models import Source
 from shared.stores.cache import CacheRead
 
 
-def read_cache(memory: Memory, thread_id: str | None, user_id: str | None, degraded: list[str]) -> CacheRead | None:
+def read_cache(
+    memory: Memory, thread_id: str | None, user_id: str | None, degraded: list[str], *, has_memories: bool = False
+) -> CacheRead | None:
     """Return Redis' data; None if Redis did not respond."""
     try:
-        cached = memory.cache.read(thread_id, user_id)
+        cached = memory.cache.read(thread_id, user_id, has_memories=has_memories)
     except StoreUnavailable as error:
         add_layer(degraded, error.layer)
         return None

@@ -10,6 +10,7 @@ from uuid import UUID
 from shared.cutoffs import is_deleted
 from shared.errors import ExchangeNotFound, StoreUnavailable
 from shared.memory.context import conversation_text, join_parts, preferences_text
+from shared.memory.learned import NOTHING_KNOWN, KnownMemories
 from shared.memory.memory import Memory
 from shared.memory.messages import add_layer, sort_key
 from shared.models import Message, Source
@@ -60,12 +61,14 @@ class Recall:
         messages: The window, oldest first.
         source: The layer that served the window: `redis`, `postgres`, or `none` if there is nothing.
         degraded: Layers that did not respond, so that an outage differs from an empty history.
+        known: What is known about the user, if the turn asked for it.
     """
 
     messages: Sequence[Message] = field(default_factory=list)
     preferences: dict[str, str] = field(default_factory=dict)
     source: Source = "none"
     degraded: list[str] = field(default_factory=list)
+    known: KnownMemories = NOTHING_KNOWN
 
     @property
     def context(self) -> str:

@@ -203,6 +203,7 @@ class Threads:
         if owner is not None:
             self._require_own(thread_id, owner, cached_messages)
         self._memory.observe_all(thread_id, cached)
+        user_id = owner if owner is not None else self._memory.archive.owner(thread_id).user_id
         existed, cutoff = self._memory.archive.forget_thread(thread_id, self._memory.new_cutoff(thread_id), owner)
         self._memory.observe(thread_id, cutoff)
         self._memory.forget(Deletion({thread_id: cutoff}))
@@ -212,6 +213,8 @@ class Threads:
             if redis_error is not None:
                 raise redis_error
             self._memory.cache.forget_threads({thread_id: cutoff})
+            # What was learned from the thread is deleted with it.
+            self._memory.cache.forget_memories([] if user_id is None else [user_id])
         if not existed and not cached_messages:
             raise ThreadNotFound(thread_id)
 

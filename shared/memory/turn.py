@@ -16,6 +16,7 @@ from shared.listed_messages import newest_order
 from shared.memory.budget import Limits, Selection, select
 from shared.memory.durability import cutoff_in_archive, log_invalidation, make_durable
 from shared.memory.history import load_history, load_preferences, read_cache
+from shared.memory.learned import NOTHING_KNOWN, load_memories
 from shared.memory.memory import Memory
 from shared.memory.messages import add_layer
 from shared.memory.ownership import Access
@@ -53,11 +54,20 @@ class Turn:
         user_id: The turn's user; with the access `service`, the thread's owner after `recall` or `append`.
     """
 
-    def __init__(self, memory: Memory, thread_id: str | None, user_id: str | None, access: Access = "open") -> None:
+    def __init__(
+        self,
+        memory: Memory,
+        thread_id: str | None,
+        user_id: str | None,
+        access: Access = "open",
+        *,
+        has_memories: bool = False,
+    ) -> None:
         self.thread_id = thread_id
         self.user_id = user_id
         self._memory = memory
         self._access = access
+        self._has_memories = has_memories
         self._history = History()
         self._recalled: Recall | None = None
 
@@ -79,19 +89,22 @@ class Turn:
         if memory.accepted.undurable:
             # The context shows exchanges that only the outbox has. Send them again, in case L1 loses its outbox.
             memory.retry(memory.queue.send)
-        cached = read_cache(memory, self.thread_id, requested_user, degraded)
+        cached = read_cache(memory, self.thread_id, requested_user, degraded, has_memories=self._has_memories)
         if self.thread_id is not None:
             self._load_history(self.thread_id, cached, degraded)
         if self.user_id != requested_user:
             # The turn belongs to the thread's owner, so it must not contain the caller's own data.
-            cached = read_cache(memory, None, self.user_id, degraded)
+            cached = read_cache(memory, None, self.user_id, degraded, has_memories=self._has_memories)
         messages, source = self._history.messages, self._history.source
         preferences, preferences_source = dict[str, str](), source
         if self.user_id is not None:
             preferences, preferences_source = load_preferences(memory, self.user_id, cached, degraded)
         if preferences and not messages:
             source = preferences_source
-        self._recalled = Recall(messages, preferences, source, degraded)
+        known = NOTHING_KNOWN
+        if self._has_memories and self.user_id is not None:
+            known = load_memories(memory, self.user_id, self.thread_id, cached, degraded)
+        self._recalled = Recall(messages, preferences, source, degraded, known)
         return self._recalled
 
     def _load_history(self, thread_id: str, cached: CacheRead | None, degraded: list[str]) -> None:

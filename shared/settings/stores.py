@@ -123,6 +123,8 @@ class MemorySettings(BaseSettings):
     max_context_tokens: int = Field(default=0, ge=0, le=10_000_000, description="0 for no limit.")
     related: bool = Field(default=False, description="Whether `run` adds related older exchanges to the context.")
 
+    inject_learned: bool = Field(default=False, description="Whether every context has what is known about the user.")
+
     @property
     def thread_ttl_seconds(self) -> int:
         """The time to live of a thread's list after its last use."""

@@ -87,6 +87,7 @@ class StoreResult:
         duplicates: The number of exchanges that L2 already had.
         tombstoned: The number of exchanges that were dropped because a deletion includes them.
         effective: Every exchange of the batch that L2 now has, as L2 stores it.
+        replaced: Exchanges of the batch whose texts replaced earlier ones.
         rejected_owner: Exchanges refused because the thread belongs to another user.
     """
 
@@ -95,6 +96,7 @@ class StoreResult:
     tombstoned: int
     effective: list[Exchange]
     rejected_owner: list[Exchange] = field(default_factory=list)
+    replaced: list[Exchange] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

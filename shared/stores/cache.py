@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from shared.listed_messages import ListedMessages
@@ -45,6 +45,18 @@ class CacheState:
         return self.clock - self.lost_at
 
 
+class CachedMemories(NamedTuple):
+    """A user's memories in L1: JSON texts as `refill_memories` stored them.
+
+    Attributes:
+        current: The current memories.
+        summary: The summary of the thread; None if L1 does not have it.
+    """
+
+    current: str
+    summary: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class CacheRead:
     """L1's data, read in one round trip.
@@ -61,6 +73,7 @@ class CacheRead:
         deleted: The deleted exchanges of the thread, as far as L1 has them.
         preferences: The user's hash.
         has_all_preferences: Whether `preferences` is complete, even if it is empty.
+        memories: The user's memories; None if they were not read, or are not complete.
         state: How far this data can be trusted.
     """
 
@@ -73,6 +86,7 @@ class CacheRead:
     deleted: frozenset[UUID] = frozenset()
     preferences: dict[str, str] = field(default_factory=dict)
     has_all_preferences: bool = False
+    memories: CachedMemories | None = None
     state: CacheState = CacheState()
 
     def can_trust(self, created_at: datetime | None) -> bool:
@@ -117,12 +131,12 @@ class UndrainedExchanges:
 class Cache(Protocol):
     """Lists and preferences, for turns and the drain. Methods raise `StoreUnavailable` if L1 does not respond."""
 
-    def read(self, thread_id: str | None, user_id: str | None) -> CacheRead:
-        """Read a thread's window and a user's preferences in one round trip."""
+    def read(self, thread_id: str | None, user_id: str | None, *, has_memories: bool = False) -> CacheRead:
+        """Read a thread's window and a user's preferences, and with `has_memories` the memories, in one round trip."""
         ...
 
-    def peek(self, thread_id: str | None, user_id: str | None = None) -> CacheRead:
-        """Read a thread's window and a user's preferences without any write, for inspection and for message lists."""
+    def peek(self, thread_id: str | None, user_id: str | None = None, *, has_memories: bool = False) -> CacheRead:
+        """Read the same as `read` without any write, for inspection and for message lists."""
         ...
 
     def undrained_of(self, user_id: str, max_threads: int) -> UndrainedExchanges:
@@ -170,6 +184,24 @@ class Cache(Protocol):
         """Replace the user's hash."""
         ...
 
+    def start_refill(self, user_id: str) -> str | None:
+        """Return a token for `refill_memories`, before L2 is read; None if L1 takes no memories now."""
+        ...
+
+    def refill_memories(self, user_id: str, token: str, fields: Mapping[str, str]) -> None:
+        """Store a user's memories, unless they changed since the token was set.
+
+        Args:
+            user_id: The user.
+            token: The token.
+            fields: `current`, and `summary:` with the thread's id; JSON texts.
+        """
+        ...
+
+    def forget_memories(self, user_ids: Collection[str]) -> None:
+        """Delete the memories of users, because they changed in L2."""
+        ...
+
     def record_loss(self, *, evictions: int | None = None, is_first: bool = False) -> None:
         """Record that L1 lost data before now; `evictions` is the count that the read returned.
 
@@ -206,7 +238,7 @@ class CacheEraser(Protocol):
         ...
 
     def forget_user(self, user_id: str, cutoff: UUID) -> list[str]:
-        """Store the user's tombstone, remove the preferences, and return the threads that the user wrote to."""
+        """Store the user's tombstone, remove preferences and memories, and return the threads the user wrote to."""
         ...
 
     def forget_index(self, user_id: str, cutoff: UUID) -> None:

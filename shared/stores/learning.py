@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Literal, NamedTuple, Protocol
 from uuid import UUID
 
-from shared.learning.fold import UserKnowledge
+from shared.learning.fold import UserKnowledge, summary_slot
+from shared.learning.forgetting import Forgetting
 from shared.learning.memories import ExplicitMemory, Forgotten
 from shared.learning.statements import Statement
 
@@ -59,6 +60,24 @@ class NewStatement(NamedTuple):
     statement_id: UUID
     exchange: UnreadExchange
     statement: Statement
+
+
+def allowed_statements(
+    forgetting: Forgetting, thread_id: str, statements: Sequence[NewStatement]
+) -> list[NewStatement]:
+    """Return the statements without those that the deletion of a memory refuses.
+
+    A refused sentence of a summary becomes an empty one, which shows that its exchange was read.
+    """
+    allowed: list[NewStatement] = []
+    for each in statements:
+        is_sentence = each.statement.kind == "summary"
+        slot = summary_slot(thread_id) if is_sentence else each.statement.slot
+        if not forgetting.refuses(slot, each.statement.value, each.exchange.order, each.exchange.accepted_at):
+            allowed.append(each)
+        elif is_sentence:
+            allowed.append(each._replace(statement=replace(each.statement, value="", text="", quote="")))
+    return allowed
 
 
 StoredStatements = Literal["changed", "unchanged", "stale"]

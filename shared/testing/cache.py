@@ -16,13 +16,13 @@ from shared.settings import MemorySettings
 from shared.stores.archive import Window
 from shared.stores.cache import CacheAppendResult, CacheRead, CacheState
 from shared.stores.redis.entries import decode, decode_list, is_sealed, token_of, without_placeholder
+from shared.testing.memories import InMemoryMemories
 from shared.testing.merge import add_token, merge, set_tombstone
-from shared.testing.undrained import InMemoryUndrained
 
 _READ_ID: Final = "0"
 
 
-class InMemoryCache(InMemoryUndrained):
+class InMemoryCache(InMemoryMemories):
     """L1 in memory.
 
     Attributes:
@@ -64,6 +64,7 @@ class InMemoryCache(InMemoryUndrained):
             self.deleted_exchanges,
             self._threads_of,
             self._preferences_generations,
+            self.memories,
         ):
             store.clear()
         # Redis may have lost the deletions of these exchanges, too.
@@ -117,8 +118,8 @@ class InMemoryCache(InMemoryUndrained):
         else:
             self.lists.pop(thread_id, None)
 
-    def read(self, thread_id: str | None, user_id: str | None) -> CacheRead:
-        """Read a thread's window and a user's preferences."""
+    def read(self, thread_id: str | None, user_id: str | None, *, has_memories: bool = False) -> CacheRead:
+        """Read a thread's window, and a user's preferences and memories."""
         if thread_id is None and user_id is None:
             return CacheRead()
         self.record_call("read")
@@ -126,7 +127,8 @@ class InMemoryCache(InMemoryUndrained):
             self.lists[thread_id] = add_token(
                 self.lists.get(thread_id, []), self._max_messages, self.generation, _READ_ID
             )
-        return self._read(thread_id, user_id, omits_undrained=True)
+        read = self._read(thread_id, user_id, omits_undrained=True)
+        return replace(read, memories=self._memories(user_id, thread_id) if has_memories else None)
 
     def _read(self, thread_id: str | None, user_id: str | None, *, omits_undrained: bool = False) -> CacheRead:
         listed = self.lists.get(thread_id or "", [])[-self._max_messages :]
@@ -151,10 +153,11 @@ class InMemoryCache(InMemoryUndrained):
             self._clock(), self.generation, self.lost_at, evictions=0, has_outbox=bool(self.outbox_bodies)
         )
 
-    def peek(self, thread_id: str | None, user_id: str | None = None) -> CacheRead:
-        """Read a thread's window and a user's preferences."""
+    def peek(self, thread_id: str | None, user_id: str | None = None, *, has_memories: bool = False) -> CacheRead:
+        """Read a thread's window, and a user's preferences and memories."""
         self.record_call("read")
-        return replace(self._read(thread_id, user_id), token=None)
+        memories = self._memories(user_id, thread_id) if has_memories else None
+        return replace(self._read(thread_id, user_id), token=None, memories=memories)
 
     def append(
         self, exchange: Exchange, *, is_drained: bool, in_outbox: bool = False, after: UUID | None = None
@@ -319,6 +322,7 @@ class InMemoryCache(InMemoryUndrained):
         self.record_call("forget_user")
         set_tombstone(self.deleted_users, user_id, cutoff)
         self.hashes.pop(user_id, None)
+        self.memories.pop(user_id, None)
         self._preferences_generations.pop(user_id, None)
         return list(self._threads_of.get(user_id, {}))
 

@@ -15,7 +15,7 @@ from shared.learning.memories import MAX_EXPLICIT, ExplicitMemory, Forgotten, St
 from shared.models import Exchange
 from shared.stores.archive import InvalidationKind
 from shared.stores.derivations import MEMORIES
-from shared.stores.learning import NewStatement, StoredStatements, Unread, UnreadExchange
+from shared.stores.learning import NewStatement, StoredStatements, Unread, UnreadExchange, allowed_statements
 from shared.testing.vectors import InMemoryVectors
 
 
@@ -90,19 +90,14 @@ class InMemoryLearning(InMemoryVectors):
             self.clear_due(thread_id, MEMORIES, self.due[key])
         else:
             self.from_orders[key] = UUID(int=unread.exchanges[-1].order.int + 1)
-        return self._replace_statements(unread, statements, is_summary=False)
+        return self._replace_statements(thread_id, unread, statements, is_summary=False)
 
     def _replace_statements(
-        self, unread: Unread, statements: Sequence[NewStatement], *, is_summary: bool
+        self, thread_id: str, unread: Unread, statements: Sequence[NewStatement], *, is_summary: bool
     ) -> Literal["changed", "unchanged"]:
         user_id = unread.user_id or ""
-        refuses = Forgetting(user_id.encode(), self._forgotten[user_id]).refuses
-        new = {
-            each.statement_id: each
-            for each in statements
-            if is_summary
-            or not refuses(each.statement.slot, each.statement.value, each.exchange.order, each.exchange.accepted_at)
-        }
+        forgetting = Forgetting(user_id.encode(), self._forgotten[user_id])
+        new = {each.statement_id: each for each in allowed_statements(forgetting, thread_id, statements)}
         read = {each.row_id for each in unread.exchanges}
         for old_id, old in list(self._statements.items()):
             is_of_kind = (old.statement.kind == "summary") == is_summary
@@ -140,7 +135,7 @@ class InMemoryLearning(InMemoryVectors):
         now = self._due_exchanges(thread_id, None)
         if any(each not in now for each in unread.exchanges):
             return "stale"
-        return self._replace_statements(unread, statements, is_summary=True)
+        return self._replace_statements(thread_id, unread, statements, is_summary=True)
 
     def postpone(self, thread_id: str, until: datetime) -> None:
         """Record that a due thread is to be derived from at a later time."""

@@ -57,7 +57,13 @@ STRANGERS: Final[dict[str, Callable[[Issuer], dict[str, str]]]] = {
 }
 SITUATIONS: Final = ("hit", "miss", "queued", "redis down", "postgres down")
 # The routes that need PostgreSQL, and the routes that need Redis.
+_MEMORY: Final = "/users/{user_id:path}/memories/{memory_id}"
 NEEDS_POSTGRES: Final = {
+    "POST /users/{user_id:path}/memories",
+    "GET /users/{user_id:path}/memories",
+    f"GET {_MEMORY}",
+    f"PATCH {_MEMORY}",
+    f"DELETE {_MEMORY}",
     "GET /threads",
     "GET /threads/{thread_id:path}",
     "PATCH /threads/{thread_id:path}",
@@ -69,6 +75,7 @@ NEEDS_POSTGRES: Final = {
     "DELETE /users/{user_id:path}",
 }
 NEEDS_REDIS: Final = {
+    f"DELETE {_MEMORY}",
     "DELETE /threads/{thread_id:path}",
     "DELETE /threads/{thread_id:path}/exchanges/{exchange_id}",
     "DELETE /users/{user_id:path}",

@@ -10,9 +10,13 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from functions.agent.http.auth import is_open
+from shared.learning.statements import id_from
+from shared.memory.learned import free_slot
 
 # The id in samples of routes about one exchange. A thread has this exchange only if the test stores it.
 EXCHANGE: Final = "0190a000-0000-4000-8000-000000000001"
+# The text of a memory that a sample adds.
+MEMORY: Final = "secret coffee"
 UserParameter = Literal["nowhere", "body", "query", "path"]
 
 
@@ -44,7 +48,13 @@ class Sample:
     def path(self, thread_id: str, user_id: str) -> str:
         """Return the path for a thread and a user."""
         path = self.route.split()[1].replace(":path", "")
-        return path.format(thread_id=quote(thread_id, safe=""), user_id=quote(user_id, safe=""), exchange_id=EXCHANGE)
+        return path.format(
+            thread_id=quote(thread_id, safe=""),
+            user_id=quote(user_id, safe=""),
+            exchange_id=EXCHANGE,
+            # The memory that the sample of POST adds.
+            memory_id=id_from(user_id, "fact", free_slot(MEMORY)),
+        )
 
     def body(self, thread_id: str, user_id: str | None = None) -> dict[str, Any] | None:
         """Return the body, with this user if one is given."""
@@ -84,10 +94,15 @@ SAMPLES: Final = (
     Sample("GET /users/{user_id:path}/preferences", names_user="path"),
     Sample("PUT /users/{user_id:path}/preferences", {"tone": "dry"}, names_user="path"),
     Sample("PATCH /users/{user_id:path}/preferences", {"tone": "kind"}, names_user="path"),
+    Sample("POST /users/{user_id:path}/memories", {"text": MEMORY}, names_user="path", success=201),
+    Sample("GET /users/{user_id:path}/memories", names_user="path"),
+    Sample("GET /users/{user_id:path}/memories/{memory_id}", names_user="path"),
+    Sample("PATCH /users/{user_id:path}/memories/{memory_id}", {"text": "secret tea"}, names_user="path"),
     Sample("DELETE /users/{user_id:path}/preferences", names_user="path", success=204),
     # These samples are last, because they delete the data of the others.
     Sample("DELETE /threads/{thread_id:path}/exchanges/{exchange_id}", is_on_thread=True, success=204),
     Sample("DELETE /threads/{thread_id:path}", is_on_thread=True, success=204),
+    Sample("DELETE /users/{user_id:path}/memories/{memory_id}", names_user="path", success=204),
     Sample("DELETE /users/{user_id:path}", names_user="path", success=204),
 )
 

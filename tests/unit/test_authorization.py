@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute
 
 from tests.support.api import Api, problem
 from tests.support.issuer import OPERATOR, Issuer, bearer
-from tests.support.routes import EXCHANGE, SAMPLES, Sample, guarded_routes
+from tests.support.routes import EXCHANGE, MEMORY, SAMPLES, Sample, guarded_routes
 
 OPEN_PATHS = ("/", "/health", "/openapi.json", "/docs", "/docs/swagger-ui.css")
 each_route = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.route)
@@ -27,6 +27,12 @@ def _request(
         query=sample.query(named_user),
     )
     return answer.status_code, answer.text
+
+
+def _add_memory(api: Api, issuer: Issuer) -> None:
+    """Add the memory that the samples read and change."""
+    headers = bearer(issuer.token("ana"))
+    assert api.ask("POST", "/users/ana/memories", {"text": MEMORY}, headers=headers).status_code == 201
 
 
 def test_every_route_has_a_sample_request(guarded_api: Api) -> None:
@@ -83,6 +89,7 @@ def test_a_request_may_name_the_tokens_user(guarded_api: Api, issuer: Issuer, sa
     )
     guarded_api.archive.store(guarded_api.queue.take())
     for is_named in (False, True):
+        _add_memory(guarded_api, issuer)
         status, text = _request(guarded_api, sample, bearer(issuer.token("ana")), is_named=is_named)
         # The second deletion finds nothing.
         is_deleted = is_named and sample.route.startswith("DELETE /threads")
@@ -120,6 +127,7 @@ def test_an_operator_may_act_for_any_user(
         headers=bearer(issuer.token("ana")),
     )
     guarded_api.archive.store(guarded_api.queue.take())
+    _add_memory(guarded_api, issuer)
     status, text = _request(guarded_api, sample, bearer(issuer.token("ops", **claim)), is_named=True)
     assert status == sample.success, text
 

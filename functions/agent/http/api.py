@@ -7,15 +7,16 @@ from http import HTTPStatus
 from typing import Annotated, TypeVar
 
 import orjson
-from fastapi import Depends, FastAPI, Header, Query, Request, Response
+from fastapi import FastAPI, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from functions.agent.callers import Caller
-from functions.agent.http.auth import Guard, ProblemsMiddleware, RequestCaller
+from functions.agent.http.auth import AuthorizedUser, Guard, ProblemsMiddleware, RequestCaller
 from functions.agent.http.inspection_routes import add_inspection_routes
-from functions.agent.http.json_body import JsonRoute
+from functions.agent.http.json_body import JsonRoute, json_response
+from functions.agent.http.memory_routes import add_memory_routes
 from functions.agent.http.openapi import add_description_routes
 from functions.agent.http.page_routes import add_page_routes
 from functions.agent.http.problems import CONTENT_TYPE, Problem, problem_of
@@ -35,21 +36,11 @@ from functions.agent.schemas import (
     SearchRequest,
     ThreadPath,
     ThreadsQuery,
-    UserPath,
 )
 from shared import __version__
-from shared.memory.sizes import fits_as_json
 from shared.request_ids import current_request_id
 
 _Turn = TypeVar("_Turn", RunRequest, InvokingRequest, InvokedRequest)
-
-
-def _json(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    body = orjson.dumps(content)
-    if not fits_as_json(body):
-        detail = "The response is too large. Read the thread page by page."
-        raise HTTPException(413, detail)
-    return Response(body, status, headers, media_type="application/json")
 
 
 def problem_response(problem: Problem) -> Response:
@@ -85,15 +76,6 @@ def _required(user_id: str | None, location: str) -> str:
     if user_id is None:
         raise RequestValidationError([{"type": "missing", "loc": (location, "user_id"), "msg": "Field required"}])
     return user_id
-
-
-# This function is a coroutine, because FastAPI would run a plain function in a thread.
-async def _authorized_user(user_id: UserPath, caller: RequestCaller) -> str:
-    caller.resolve_user(user_id, "path")
-    return user_id
-
-
-_AuthorizedUser = Annotated[str, Depends(_authorized_user)]
 
 
 def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex function
@@ -144,30 +126,31 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
         """Run a turn: load the memory, run the agent, store the exchange."""
         result = await operations.run(_with_user(request, caller), idempotency_key, caller.access(request.user_id))
         headers = {"Server-Timing": server_timing(result.seconds)} if result.seconds else {}
-        return _json(result.answer, headers=headers | ({"Idempotent-Replayed": "true"} if result.is_replayed else {}))
+        headers |= {"Idempotent-Replayed": "true"} if result.is_replayed else {}
+        return json_response(result.answer, headers=headers)
 
     @app.post("/invoking")
     async def invoking(request: InvokingRequest, caller: RequestCaller) -> Response:
         """Return the context for a turn: recent messages and the user's preferences."""
-        return _json(operations.invoking(_with_user(request, caller), caller.access(request.user_id)))
+        return json_response(operations.invoking(_with_user(request, caller), caller.access(request.user_id)))
 
     @app.post("/invoked", status_code=202)
     async def invoked(request: InvokedRequest, caller: RequestCaller) -> Response:
         """Store an exchange."""
-        return _json(operations.invoked(_with_user(request, caller), caller.access(request.user_id)), 202)
+        return json_response(operations.invoked(_with_user(request, caller), caller.access(request.user_id)), 202)
 
     @app.post("/search")
     async def search(request: SearchRequest, caller: RequestCaller) -> Response:
         """Search everything that a user said or was told, from the moment it is accepted."""
         user_id = _required(caller.resolve_user(request.user_id, "body"), "body")
-        return _json(operations.searching.search(request.model_copy(update={"user_id": user_id})))
+        return json_response(operations.searching.search(request.model_copy(update={"user_id": user_id})))
 
     @app.get("/threads")
     async def list_threads(query: Annotated[ThreadsQuery, Query()], caller: RequestCaller) -> Response:
         """List a user's threads, newest first."""
         user_id = _required(caller.resolve_user(query.user_id, "query"), "query")
         page = operations.threads.list_for(user_id, query.limit, query.cursor)
-        return _json({"items": [thread_json(thread) for thread in page.items], "next_cursor": page.next_cursor})
+        return json_response({"items": [thread_json(thread) for thread in page.items], "next_cursor": page.next_cursor})
 
     # An id may contain slashes, so routes with a suffix are registered before `/threads/{thread_id:path}`.
     add_inspection_routes(app, operations, guard.operator_scope)
@@ -181,14 +164,14 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
             thread_id, query.limit, query.cursor, descending=query.order == "desc", owner=caller.owner
         )
         items = [message.to_json() for message in page.items]
-        return _json({"items": items, "next_cursor": page.next_cursor, "degraded": page.degraded})
+        return json_response({"items": items, "next_cursor": page.next_cursor, "degraded": page.degraded})
 
     @app.put("/threads/{thread_id:path}/exchanges/{exchange_id}", status_code=202)
     async def replace_exchange(
         thread_id: ThreadPath, exchange_id: ExchangePath, request: ReplaceRequest, caller: RequestCaller
     ) -> Response:
         """Replace an exchange's texts. Its id and its position do not change."""
-        return _json(operations.replace_exchange(thread_id, exchange_id, request, caller.owner), 202)
+        return json_response(operations.replace_exchange(thread_id, exchange_id, request, caller.owner), 202)
 
     @app.delete("/threads/{thread_id:path}/exchanges/{exchange_id}", status_code=204)
     async def delete_exchange(thread_id: ThreadPath, exchange_id: ExchangePath, caller: RequestCaller) -> Response:
@@ -199,12 +182,12 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
     @app.get("/threads/{thread_id:path}")
     async def read_thread(thread_id: ThreadPath, caller: RequestCaller) -> Response:
         """Read a thread."""
-        return _json(thread_json(operations.threads.get(thread_id, caller.owner)))
+        return json_response(thread_json(operations.threads.get(thread_id, caller.owner)))
 
     @app.patch("/threads/{thread_id:path}")
     async def rename_thread(thread_id: ThreadPath, request: RenameRequest, caller: RequestCaller) -> Response:
         """Set a thread's title. Later exchanges do not change it."""
-        return _json(thread_json(operations.threads.rename(thread_id, request.title, caller.owner)))
+        return json_response(thread_json(operations.threads.rename(thread_id, request.title, caller.owner)))
 
     @app.delete("/threads/{thread_id:path}", status_code=204)
     async def delete_thread(thread_id: ThreadPath, caller: RequestCaller) -> Response:
@@ -213,36 +196,38 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
         return Response(status_code=204)
 
     @app.get("/users/{user_id:path}/preferences")
-    async def read_preferences(user_id: _AuthorizedUser) -> Response:
+    async def read_preferences(user_id: AuthorizedUser) -> Response:
         """Read a user's preferences."""
-        return _json(operations.users.preferences(user_id))
+        return json_response(operations.users.preferences(user_id))
 
     @app.put("/users/{user_id:path}/preferences")
-    async def replace_preferences(user_id: _AuthorizedUser, request: Preferences) -> Response:
+    async def replace_preferences(user_id: AuthorizedUser, request: Preferences) -> Response:
         """Replace all preferences of a user."""
-        return _json(operations.users.replace(user_id, request.root))
+        return json_response(operations.users.replace(user_id, request.root))
 
     @app.patch("/users/{user_id:path}/preferences")
-    async def merge_preferences(user_id: _AuthorizedUser, request: PreferenceChanges) -> Response:
+    async def merge_preferences(user_id: AuthorizedUser, request: PreferenceChanges) -> Response:
         """Set some of a user's preferences. A null value removes a preference."""
-        return _json(operations.users.merge(user_id, request.root))
+        return json_response(operations.users.merge(user_id, request.root))
 
     @app.delete("/users/{user_id:path}/preferences", status_code=204)
-    async def delete_preferences(user_id: _AuthorizedUser) -> Response:
+    async def delete_preferences(user_id: AuthorizedUser) -> Response:
         """Delete all preferences of a user."""
         operations.users.replace(user_id, {})
         return Response(status_code=204)
 
+    add_memory_routes(app, operations)
+
     @app.delete("/users/{user_id:path}", status_code=204)
-    async def delete_user(user_id: _AuthorizedUser) -> Response:
-        """Delete all threads and preferences of a user."""
+    async def delete_user(user_id: AuthorizedUser) -> Response:
+        """Delete all threads, preferences and memories of a user."""
         operations.users.forget(user_id)
         return Response(status_code=204)
 
     @app.get("/health")
     async def health() -> Response:
         """Check whether each layer accepts writes."""
-        return _json(operations.health())
+        return json_response(operations.health())
 
     add_page_routes(app)
     add_description_routes(app, requires_tokens=guard.requires_tokens)

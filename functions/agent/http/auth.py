@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from functions.agent.callers import ANONYMOUS, SERVICE, Caller
 from functions.agent.request_errors import Unauthenticated
+from functions.agent.schemas import UserPath
 from shared.settings import OPERATOR_SCOPE
 
 # All other paths need a token, including routes that are added later.
@@ -125,3 +126,13 @@ async def _caller(request: Request) -> Caller:
 
 # The type of a route's parameter for its caller. A route without authentication has no caller and must not use it.
 RequestCaller = Annotated[Caller, Depends(_caller)]
+
+
+# This function is a coroutine, because FastAPI would run a plain function in a thread.
+async def _authorized_user(user_id: UserPath, caller: RequestCaller) -> str:
+    caller.resolve_user(user_id, "path")
+    return user_id
+
+
+AuthorizedUser = Annotated[str, Depends(_authorized_user)]
+"""The user in the path, whom the caller may act for."""

@@ -1,4 +1,4 @@
-"""A strict parser of JSON in UTF-8. It rejects duplicate names, `NaN` and deep nesting."""
+"""JSON bodies: a strict parser, which rejects duplicate names, `NaN` and deep nesting, and responses."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import Any, Final, Never
 
+import orjson
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+
+from shared.memory.sizes import fits_as_json
 
 
 class JsonRoute(APIRoute):
@@ -29,6 +32,20 @@ class JsonRoute(APIRoute):
 class _Request(Request):
     async def json(self) -> Any:
         return read_json(await self.body())
+
+
+def json_response(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Return a JSON response.
+
+    Raises:
+        HTTPException: 413. The response is too large for Lambda.
+    """
+    body = orjson.dumps(content)
+    if not fits_as_json(body):
+        raise HTTPException(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The response is too large. Read the thread page by page."
+        )
+    return Response(body, status, headers, media_type="application/json")
 
 
 def read_json(body: bytes) -> Any:

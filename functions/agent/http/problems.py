@@ -30,8 +30,10 @@ from shared.errors import (
     IdempotencyConflict,
     InvalidCursor,
     InvalidRecord,
+    MemoryNotFound,
     StoreUnavailable,
     ThreadNotFound,
+    TooManyMemories,
     TooManyPreferences,
 )
 
@@ -104,6 +106,10 @@ def problem_of(  # noqa: C901, PLR0911, PLR0912 - one line a kind of error is th
             return Problem(HTTPStatus.NOT_FOUND, "There is no such exchange in the thread.")
         case TooManyPreferences():
             return field_problem(HTTPStatus.UNPROCESSABLE_ENTITY, "preferences", str(error))
+        case TooManyMemories():
+            return field_problem(HTTPStatus.UNPROCESSABLE_ENTITY, "text", str(error))
+        case MemoryNotFound():
+            return Problem(HTTPStatus.NOT_FOUND, "The user has no such memory.")
         case InvalidRecord():
             # The error's detail is left out, because it may quote the values sent to PostgreSQL.
             return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"This can never be stored: {error.reason}.")

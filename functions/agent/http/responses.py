@@ -44,7 +44,7 @@ class InvokingAnswer(BaseModel):
     context: str = ""
     messages: list[MessageAnswer] = []
     preferences: dict[str, str] = {}
-    memories: list[dict[str, Any]] = []
+    memories: list[MemoryAnswer] = []
     related: list[dict[str, Any]] = []
     context_tokens: int
     omitted_exchanges: int
@@ -121,6 +121,44 @@ class HighlightAnswer(BaseModel):
     end: int
 
 
+class EvidenceAnswer(BaseModel):
+    """The words of an exchange that a memory is learned from, byte for byte."""
+
+    thread_id: str
+    exchange_id: str
+    quote: str
+
+
+class MemoryAnswer(BaseModel):
+    """Something that is known about a user.
+
+    `key` is present only for a preference, `valid_to` only if an end is known, and `superseded_by` only if another
+    memory replaced it. `evidence` has the newest exchanges first, and is empty for an explicit memory.
+    """
+
+    id: str
+    kind: Literal["preference", "fact", "summary"]
+    key: str | None = None
+    text: str
+    valid_from: str
+    valid_to: str | None = None
+    superseded_by: str | None = None
+    evidence: list[EvidenceAnswer]
+    source: Literal["learned", "explicit"]
+    created_at: str
+
+
+class MemoriesAnswer(BaseModel):
+    """Response of `GET /users/{user_id}/memories`. `omitted` counts the oldest ones that do not fit into a response.
+
+    If PostgreSQL does not respond, it is in `degraded`, and summaries are missing.
+    """
+
+    items: list[MemoryAnswer]
+    omitted: int
+    degraded: list[str]
+
+
 class SearchItemAnswer(BaseModel):
     """A found exchange. The score is from 0 to 1, comparable within one answer."""
 
@@ -135,14 +173,20 @@ class SearchItemAnswer(BaseModel):
     highlights: list[HighlightAnswer]
 
 
+class MemoryItemAnswer(MemoryAnswer):
+    """A found memory. The score is the part of the query's words that the memory and its quotes contain."""
+
+    score: float
+
+
 class SearchAnswerBody(BaseModel):
-    """Response of `POST /search`: the best items first.
+    """Response of `POST /search`: the best items first. The `kind` of a found exchange is `exchange`.
 
     `arms` says how the exchanges were searched. Every exchange that was accepted up to `searched_up_to` was looked at;
     null means that this time is unknown. `degraded` contains `search` if the search did not look at everything.
     """
 
-    items: list[SearchItemAnswer]
+    items: list[SearchItemAnswer | MemoryItemAnswer]
     arms: list[Literal["text", "vector"]]
     searched_up_to: str | None
     degraded: list[str]
@@ -248,6 +292,10 @@ RESPONSE_MODELS: Final[dict[str, Any]] = {
     "read_preferences": dict[str, str],
     "replace_preferences": dict[str, str],
     "merge_preferences": dict[str, str],
+    "list_memories": MemoriesAnswer,
+    "add_memory": MemoryAnswer,
+    "read_memory": MemoryAnswer,
+    "correct_memory": MemoryAnswer,
     "health": HealthAnswer,
     "read_layers": LayersAnswer,
     "read_status": StatusAnswer,

@@ -67,6 +67,7 @@ def store_batch(exchanges: Sequence[Exchange], derives: Sequence[str] = ()) -> C
             tombstoned=len(by_outcome["tombstoned"]),
             effective=by_outcome["stored"] + by_outcome["replaced"] + stored_exchanges(connection, duplicates),
             rejected_owner=by_outcome["rejected_owner"],
+            replaced=by_outcome["replaced"],
         )
 
     return work

@@ -11,7 +11,7 @@ import psycopg
 from psycopg.rows import DictRow
 
 from shared.stores.derivations import MEMORIES
-from shared.stores.learning import NewStatement, StoredStatements, Unread, UnreadExchange
+from shared.stores.learning import NewStatement, StoredStatements, Unread, UnreadExchange, allowed_statements
 from shared.stores.postgres.connection import PostgresConnection, sql
 from shared.stores.postgres.invalidations import log_invalidations
 from shared.stores.postgres.locks import lock_shared
@@ -77,7 +77,7 @@ class PostgresLearning:
             is_same = conversation_id is not None and _is_unchanged(connection, conversation_id, unread)
             if conversation_id is None or not is_same or not _advance(connection, conversation_id, unread):
                 return "stale"
-            return _replace(connection, conversation_id, unread, deriver, statements, is_summary=False)
+            return _replace(connection, thread_id, conversation_id, unread, deriver, statements, is_summary=False)
 
         return self._connection.run(work)
 
@@ -96,7 +96,7 @@ class PostgresLearning:
             conversation_id = _lock(connection, thread_id, unread)
             if conversation_id is None or not _has_all(connection, conversation_id, unread):
                 return "stale"
-            return _replace(connection, conversation_id, unread, deriver, statements, is_summary=True)
+            return _replace(connection, thread_id, conversation_id, unread, deriver, statements, is_summary=True)
 
         return self._connection.run(work)
 
@@ -187,6 +187,7 @@ def _advance(connection: _Connection, conversation_id: UUID, unread: Unread) -> 
 
 def _replace(
     connection: _Connection,
+    thread_id: str,
     conversation_id: UUID,
     unread: Unread,
     deriver: str,
@@ -194,15 +195,7 @@ def _replace(
     *,
     is_summary: bool,
 ) -> Literal["changed", "unchanged"]:
-    forgetting = forgetting_of(connection, unread.user_id or "")
-    allowed = [
-        each
-        for each in statements
-        if is_summary
-        or not forgetting.refuses(
-            each.statement.slot, each.statement.value, each.exchange.order, each.exchange.accepted_at
-        )
-    ]
+    allowed = allowed_statements(forgetting_of(connection, unread.user_id or ""), thread_id, statements)
     values = {
         "conversation_id": conversation_id,
         "deriver": deriver,

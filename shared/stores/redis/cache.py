@@ -10,6 +10,7 @@ from shared.stores.redis.entries import decode, decode_undrained, without_placeh
 from shared.stores.redis.eraser import ListEraser
 from shared.stores.redis.link import MAX_THREADS_PER_CALL
 from shared.stores.redis.lists import ids_of
+from shared.stores.redis.memories import MemoriesCache
 from shared.stores.redis.names import (
     OUTBOX,
     messages_key,
@@ -25,7 +26,7 @@ from shared.stores.redis.scripts import REPLACE_HASH
 from shared.stores.redis.writer import ListWriter
 
 
-class RedisCache(ListReader, ListWriter, ListEraser):
+class RedisCache(ListReader, ListWriter, ListEraser, MemoriesCache):
     """L1 in Redis."""
 
     def set_preferences(self, user_id: str, preferences: Mapping[str, str]) -> None:

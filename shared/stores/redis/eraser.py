@@ -12,6 +12,7 @@ from shared.stores.redis.connection import Pipeline
 from shared.stores.redis.link import MAX_THREADS_PER_CALL, CacheLink
 from shared.stores.redis.lists import ids_of, queue_tombstone
 from shared.stores.redis.names import (
+    memories_key,
     no_preferences_key,
     owner_key,
     preferences_key,
@@ -69,7 +70,7 @@ class ListEraser(CacheLink):
             self._call(lambda pipe: pipe.hdel(undrained_key(thread_id), *fields))
 
     def forget_user(self, user_id: str, cutoff: UUID) -> list[str]:
-        """Write the tombstone, remove the preferences, and return the threads of the user's index."""
+        """Write the tombstone, remove the preferences and memories, and return the threads of the user's index."""
 
         def fill(pipe: Pipeline) -> None:
             queue_tombstone(pipe, user_tombstone_key(user_id), cutoff)
@@ -77,6 +78,7 @@ class ListEraser(CacheLink):
             pipe.delete(preferences_key(user_id))
             pipe.delete(preferences_seal_key(user_id))
             pipe.delete(no_preferences_key(user_id))
+            pipe.delete(memories_key(user_id))
 
         self._drop_unmerged(lambda exchange: exchange.user_id == user_id and is_reached(exchange.acceptance, cutoff))
         replies = self._call(fill)

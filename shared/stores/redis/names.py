@@ -62,6 +62,11 @@ def no_preferences_key(user_id: str) -> str:
     return f"user:{user_id}:preferences:none"
 
 
+def memories_key(user_id: str) -> str:
+    """A hash of a user's memories: `current`, a `summary:` field for each thread that was read, `seal` and `token`."""
+    return f"user:{user_id}:memories"
+
+
 def user_threads_key(user_id: str) -> str:
     """The threads that a user wrote to recently, by time."""
     return f"user:{user_id}:threads"

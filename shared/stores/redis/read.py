@@ -10,7 +10,7 @@ from uuid import UUID
 
 from shared.cutoffs import is_deleted
 from shared.models import Exchange
-from shared.stores.cache import CacheRead, CacheState
+from shared.stores.cache import CachedMemories, CacheRead, CacheState
 from shared.stores.redis.connection import PROBE_WRITE, Command, Pipeline, queue_commands
 from shared.stores.redis.entries import decode_list, decode_undrained, is_sealed, token_of, without_placeholder
 from shared.stores.redis.generation import READ_GENERATION, GenerationRecord
@@ -19,6 +19,7 @@ from shared.stores.redis.names import (
     GENERATION_KEY,
     OUTBOX,
     deleted_key,
+    memories_key,
     messages_key,
     preferences_key,
     preferences_seal_key,
@@ -97,6 +98,10 @@ class ReadCommands:
             "preferences_seal": ("GET", preferences_seal_key(user_id)),
         }
 
+    def add_memories(self, user_id: str, thread_id: str | None) -> None:
+        """Add reads of a user's memories and of a thread's summary."""
+        self._commands["memories"] = ("HMGET", memories_key(user_id), "seal", "current", f"summary:{thread_id or ''}")
+
     def add_user_threads(self, user_id: str, max_threads: int) -> None:
         """Add reads of the user's newest threads and tombstone, and whether Redis may have lost undrained exchanges."""
         self._commands |= {
@@ -168,6 +173,7 @@ class ReadReply:
             deleted=deleted,
             preferences=preferences,
             has_all_preferences=has_all_preferences,
+            memories=self._memories(state.generation),
             state=state,
         )
 
@@ -197,6 +203,13 @@ class ReadReply:
         seal: bytes | None = self.replies.get("preferences_seal")
         preferences = {str(name, "utf-8", "replace"): str(value, "utf-8", "replace") for name, value in fields.items()}
         return preferences, generation is not None and seal == preferences_seal(generation, len(fields))
+
+    def _memories(self, generation: str | None) -> CachedMemories | None:
+        """Return the user's memories if their seal is valid."""
+        seal, current, summary = self.replies.get("memories") or (None, None, None)
+        if generation is None or seal != generation.encode() or current is None:
+            return None
+        return CachedMemories(current.decode(), None if summary is None else summary.decode())
 
 
 def split_undrained(

@@ -32,8 +32,8 @@ _PROBE_INTERVAL_SECONDS: Final = 1.0
 class ListReader(CacheLink):
     """Reads lists and preferences, and starts a generation if the last one has ended."""
 
-    def read(self, thread_id: str | None, user_id: str | None) -> CacheRead:
-        """Read a thread's window and a user's preferences in one round trip.
+    def read(self, thread_id: str | None, user_id: str | None, *, has_memories: bool = False) -> CacheRead:
+        """Read a thread's window, and a user's preferences and memories, in one round trip.
 
         An unsealed list gets a token, which `refill` needs. Three cases need a second round trip: the list is unsealed,
         a generation must start first, or this process does not know the current generation yet.
@@ -44,7 +44,7 @@ class ListReader(CacheLink):
         if time.monotonic() - self._probed_at >= _PROBE_INTERVAL_SECONDS:
             commands.add_write_test()
         known_generation = self._generation
-        reply = self._read_once(commands, thread_id, user_id, known_generation)
+        reply = self._read_once(commands, thread_id, user_id, known_generation, has_memories=has_memories)
         cached = reply.read()
         generation = cached.state.generation
         is_known = generation is not None and generation == known_generation
@@ -58,11 +58,14 @@ class ListReader(CacheLink):
             if replies is not None:
                 return reply.with_replies(replies).read()
         elif generation is not None:
-            return self._read_once(ReadCommands(), thread_id, user_id, generation, has_rest=True).read()
-        return self._read_on_new_connection(thread_id, user_id, clock_of(reply.replies["time"]))
+            return self._read_once(
+                ReadCommands(), thread_id, user_id, generation, has_rest=True, has_memories=has_memories
+            ).read()
+        clock = clock_of(reply.replies["time"])
+        return self._read_on_new_connection(thread_id, user_id, clock, has_memories=has_memories)
 
-    def peek(self, thread_id: str | None, user_id: str | None = None) -> CacheRead:
-        """Read a thread's window and a user's preferences; give no list a token, and start no generation.
+    def peek(self, thread_id: str | None, user_id: str | None = None, *, has_memories: bool = False) -> CacheRead:
+        """Read a thread's window, and a user's preferences and memories; give no list a token, and start no generation.
 
         The result has no token, because the undrained exchanges are read before the list. A refill with such a token
         could miss an exchange that is appended in between.
@@ -70,7 +73,8 @@ class ListReader(CacheLink):
         commands = ReadCommands()
         if thread_id is not None:
             commands.add_undrained(thread_id)
-        return replace(self._read_once(commands, thread_id, user_id, None, is_read_only=True).read(), token=None)
+        reply = self._read_once(commands, thread_id, user_id, None, is_read_only=True, has_memories=has_memories)
+        return replace(reply.read(), token=None)
 
     def undrained_of(self, user_id: str, max_threads: int) -> UndrainedExchanges:
         """Return the undrained exchanges of the user's newest threads.
@@ -106,7 +110,9 @@ class ListReader(CacheLink):
             for exchange in split_undrained(thread_id, bodies, order_of(tombstone), uuids_of(deleted or ()))[0]
         ]
 
-    def _read_on_new_connection(self, thread_id: str | None, user_id: str | None, clock: float) -> CacheRead:
+    def _read_on_new_connection(
+        self, thread_id: str | None, user_id: str | None, clock: float, *, has_memories: bool
+    ) -> CacheRead:
         """Read everything on a new connection, and start a generation if none is valid on its server."""
         commands = ReadCommands()
         record = self._read_generation_on_new_connection()
@@ -116,7 +122,9 @@ class ListReader(CacheLink):
             commands.add_generation_start(
                 fields_after_server_change(generation, self._connection.identity, clock, is_older=is_older)
             )
-        return self._read_once(commands, thread_id, user_id, generation, has_rest=True).read()
+        return self._read_once(
+            commands, thread_id, user_id, generation, has_rest=True, has_memories=has_memories
+        ).read()
 
     def _read_generation_on_new_connection(self) -> GenerationRecord:
         """Read the generation record on a new connection. Connecting also reads the server's identity."""
@@ -132,6 +140,7 @@ class ListReader(CacheLink):
         *,
         is_read_only: bool = False,
         has_rest: bool = False,
+        has_memories: bool = False,
     ) -> ReadReply:
         max_messages = self._memory.max_thread_messages * 2
         accepts_writes = is_read_only or self._catch_up()
@@ -143,6 +152,8 @@ class ListReader(CacheLink):
                 commands.add_unsealed_reads(thread_id)
         if user_id is not None:
             commands.add_user(user_id)
+            if has_memories:
+                commands.add_memories(user_id, thread_id)
         replies = self._send_commands(commands)
         if "probe" in replies:
             self._probed_at = time.monotonic()

@@ -14,6 +14,7 @@ def _script(name: str) -> str:
 _ENTRIES: Final = _script("entries.lua")
 MERGE: Final = f"{_ENTRIES}\n{_script('merge.lua')}"
 READ: Final = f"{_ENTRIES}\n{_script('read.lua')}"
+REFILL_MEMORIES: Final = _script("refill_memories.lua")
 REMOVE_ENTRIES: Final = f"{_ENTRIES}\n{_script('remove_entries.lua')}"
 REPLACE_HASH: Final = _script("replace_hash.lua")
 SET_TOMBSTONE: Final = _script("set_tombstone.lua")
@@ -21,5 +22,5 @@ SET_TOMBSTONE: Final = _script("set_tombstone.lua")
 # The SHA-1 of each script, by which a call names the script that the connection has loaded.
 SHA_OF: Final = {
     script: hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
-    for script in (MERGE, READ, REMOVE_ENTRIES, REPLACE_HASH, SET_TOMBSTONE)
+    for script in (MERGE, READ, REFILL_MEMORIES, REMOVE_ENTRIES, REPLACE_HASH, SET_TOMBSTONE)
 }
