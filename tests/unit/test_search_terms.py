@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import re
 import time
 import unicodedata
+import zlib
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared import search_terms, search_units
 from shared.search_stems import stem
-from shared.search_terms import asked_terms, term_key, term_spans, text_terms
+from shared.search_terms import Field, asked_terms, term_key, term_spans, text_keys, text_terms
 
 # More than ten times what it takes on a slow machine.
 _SECONDS_FOR_A_LONG_TEXT = 30
@@ -207,3 +210,42 @@ def test_a_long_text_takes_bounded_time(unit: str) -> None:
     text_terms(text)
     assert sum(1 for _ in term_spans(text)) <= 2 * _LONGEST
     assert time.monotonic() - started < _SECONDS_FOR_A_LONG_TEXT
+
+
+_UNSPACED = "".join(filter(re.compile(f"[{search_units._LETTERS}]").match, map(chr, range(0x0E00, 0xD7B0))))
+_OFTEN_MIXED = (
+    "".join(filter(search_units._MARK.match, map(chr, range(0x0E00, 0x3100)))) + "abAZ09é。、！ \u00ad\u200d\u0301猫🎉"
+)
+
+
+def test_the_letters_and_marks_of_scripts_without_spaces() -> None:
+    """The letters that have a faster way are letters or digits of scripts without spaces, and the marks are marks."""
+    assert {unicodedata.category(letter)[0] for letter in _UNSPACED} == {"L", "N"}
+    assert all(
+        search_terms._unspaced().match(letter) and not search_terms._JOINED.match(letter) for letter in _UNSPACED
+    )
+    assert {unicodedata.category(mark)[0] for mark in map(chr, range(0x3100)) if search_units._MARK.match(mark)} == {
+        "M"
+    }
+
+
+def test_a_run_ends_only_at_what_ends_every_term() -> None:
+    """What is between two runs is no letter, digit or mark, and neither a symbol nor a character within terms."""
+    between = [character for character in map(chr, range(0x110000)) if not search_terms._RUN.fullmatch(character)]
+    categories = {unicodedata.category(character) for character in between if not character.isspace()}
+    assert {each for each in categories if each[0] in "LNM" or each in {"So", "Cf"}} == set()
+
+
+@pytest.mark.parametrize("field", ["u", "a"])
+@given(text=st.text(st.sampled_from(_UNSPACED) | st.sampled_from(_OFTEN_MIXED), max_size=20))
+def test_the_faster_way_finds_the_same_terms(field: Field, text: str) -> None:
+    """Where a text is divided by regular expressions, its terms, places and keys are those of the scan by character."""
+    for run in search_terms._RUN.findall(text):
+        assert list(term_spans(run)) == search_terms._Scanner(run).spans()
+    assert text_keys(field, text) == {term_key(field, term) for term in text_terms(text)}
+
+
+def test_keys_do_not_change_without_a_new_version() -> None:
+    """The keys of a text in several scripts are those that are stored."""
+    keys = text_keys("u", "Miso 我养了一只猫 ปู่ 고양이 がぎぐ e\u0301té iOSアプリ")
+    assert zlib.crc32(repr(sorted(keys)).encode()) == 2349970385
