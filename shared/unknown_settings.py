@@ -13,8 +13,6 @@ from dotenv.parser import Binding, parse_stream
 from shared.errors import SettingsError
 
 _FILE: Final = ".env"
-# Settings of the public contract that later releases use; this release ignores them.
-_RESERVED = frozenset({"MEMORY__RELATED", "MEMORY__LEARNING", "MEMORY__INJECT_LEARNED"})
 
 
 def unknown_settings(prefix: str, known: Collection[str]) -> list[str]:
@@ -30,7 +28,7 @@ def unknown_settings(prefix: str, known: Collection[str]) -> list[str]:
     in_file = list(_bindings())
     # pydantic-settings ignores case.
     names = {name.upper() for name in (*os.environ, *(each.key for each in in_file if each.key))}
-    unknown = sorted(name for name in names if name.startswith(prefix) and name not in known and name not in _RESERVED)
+    unknown = sorted(name for name in names if name.startswith(prefix) and name not in known)
     errors = [_format_error(prefix, name.removeprefix(prefix), sorted(known)) for name in unknown]
     # A line without a value or an assignment sets nothing.
     lines = [each.original for each in in_file if each.value is None and prefix in each.original.string.upper()]

@@ -50,7 +50,7 @@ from shared.settings import (
     SyncSettings,
     load,
 )
-from shared.stores.derivations import VECTORS
+from shared.stores.derivations import derivations_in_use
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.postgres.connection import PostgresConnection
 from shared.stores.postgres.idempotency import PostgresKeys
@@ -124,7 +124,8 @@ def compose(tracer: Tracer | None = None) -> tuple[Operations, AgentMetrics]:
     memory_settings = load(MemorySettings)
     redis, postgres = RedisConnection(load(RedisSettings)), PostgresConnection(load(DatabaseSettings))
     search_settings = load(SearchSettings)
-    archive = PostgresArchive(postgres, derives=[VECTORS] if search_settings.vector_model else [])
+    derivations = derivations_in_use(search_settings.vector_model, memory_settings.deriver)
+    archive = PostgresArchive(postgres, derives=list(derivations))
     sync, client = load(SyncSettings), sqs_client()
     queue = SqsQueue(sync, client)
     if tracer is not None:

@@ -18,7 +18,7 @@ from functions.derive.vectors import VectorDerivation
 from shared.embeddings import create_embedder
 from shared.logs import function_logger
 from shared.settings import DatabaseSettings, DeriveSettings, SearchSettings, load
-from shared.stores.derivations import VECTORS
+from shared.stores.derivations import MEMORIES, VECTORS
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.postgres.connection import PostgresConnection
 from shared.stores.postgres.session import Limits
@@ -58,7 +58,7 @@ def compose(tracer: Tracer | None = None) -> tuple[Derivations, PostgresArchive]
         trace_queue_calls(tracer, settings.queue_url, queues.change_visibility)
     embedder = create_embedder(load(SearchSettings))
     vectors = None if embedder is None else VectorDerivation(archive, embedder).derive
-    return Derivations({VECTORS: vectors}, queues), archive
+    return Derivations({VECTORS: vectors, MEMORIES: None}, queues), archive
 
 
 tracer = start_tracing("hybrid-memory-derive")
@@ -93,7 +93,7 @@ def _handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     outcome = derivations.run(event["Records"], context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS)
     _record_metrics(outcome)
     if outcome.dropped:
-        logger.info("messages dropped, because SEARCH__EMBEDDINGS is off", extra={"dropped": outcome.dropped})
+        logger.info("messages dropped, because what they ask for is off", extra={"dropped": outcome.dropped})
     logger.info(
         "batch derived",
         extra={

@@ -166,7 +166,7 @@ class Drain:
                 others = {id(exchange) for exchange in [*waiting, *(exchange for exchange, _ in refused)]}
                 waiting = [*waiting, *(exchange for _, exchange in batch if id(exchange) not in others)]
         if self._due_work is not None:
-            self._due_work.send({exchange.thread_id for exchange in result.effective})
+            self._due_work.send(result.effective)
         self._wait([message_of[id(exchange)] for exchange in waiting], outcome)
         others = {id(exchange) for exchange in [*waiting, *(exchange for exchange, _ in refused)]}
         outcome.finished += request_ids(message for message, exchange in batch if id(exchange) not in others)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from shared.errors import StoreUnavailable
-from shared.stores.derivations import VECTORS, DueQueue
+from shared.models import Exchange
+from shared.stores.derivations import KINDS, VECTORS, DueQueue, DueThread
 from shared.stores.vectors import VectorArchive
 
 _logger = logging.getLogger(__name__)
@@ -26,18 +27,22 @@ class DueWork:
 
     Attributes:
         queue: The queue of the derive function.
-        vector_model: The name of the model of embeddings; '' if the search compares words only.
+        names: The kinds in use, each with the name of what derives it; see `derivations_in_use`.
     """
 
     queue: DueQueue
-    vector_model: str
+    names: Mapping[str, str]
 
-    def send(self, thread_ids: Collection[str]) -> None:
-        """Send threads whose exchanges the drain has just stored. If that fails, the sweep sends them later."""
-        if not thread_ids or not self.vector_model:
+    def send(self, exchanges: Iterable[Exchange]) -> None:
+        """Send the threads of the exchanges that the drain has just stored. If that fails, the sweep sends them later.
+
+        Nothing is derived from an exchange without a user.
+        """
+        threads = sorted({each.thread_id for each in exchanges if each.user_id is not None})
+        if not threads or not self.names:
             return
         try:
-            self.queue.send(VECTORS, sorted(thread_ids))
+            self.queue.send([DueThread(kind, thread_id) for thread_id in threads for kind in self.names])
         except StoreUnavailable as error:
             _logger.warning("the sweep sends the due threads later", extra={"error": str(error)})
 
@@ -49,16 +54,20 @@ class DueWork:
         Raises:
             StoreUnavailable: PostgreSQL or SQS did not respond.
         """
-        if not self.vector_model:
-            archive.forget_progress(VECTORS)
-            return 0
-        while archive.mark_old_threads(VECTORS, self.vector_model) and time.monotonic() < deadline:
-            pass
-        missed = archive.due_threads(VECTORS, _MISSED_SECONDS, _SENT_SECONDS, _MAX_MISSED)
+        missed: list[DueThread] = []
+        for kind in KINDS:
+            if kind not in self.names:
+                archive.forget_progress(kind)
+                continue
+            while archive.mark_old_threads(kind, self.names[kind]) and time.monotonic() < deadline:
+                pass
+            threads = archive.due_threads(kind, _MISSED_SECONDS, _SENT_SECONDS, _MAX_MISSED)
+            missed += [DueThread(kind, thread_id) for thread_id in threads]
         if missed:
-            self.queue.send(VECTORS, missed)
-        while archive.remove_other_vectors(self.vector_model) and time.monotonic() < deadline:
-            pass
-        while archive.convert_vectors() and time.monotonic() < deadline:
-            pass
+            self.queue.send(missed)
+        if VECTORS in self.names:
+            while archive.remove_other_vectors(self.names[VECTORS]) and time.monotonic() < deadline:
+                pass
+            while archive.convert_vectors() and time.monotonic() < deadline:
+                pass
         return len(missed)

@@ -30,7 +30,7 @@ from shared.settings import (
     load,
 )
 from shared.sqs_record import request_id_of
-from shared.stores.derivations import VECTORS
+from shared.stores.derivations import derivations_in_use
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.postgres.connection import PostgresConnection
 from shared.stores.postgres.session import Limits
@@ -71,8 +71,8 @@ def compose(tracer: Tracer | None = None) -> tuple[Drain, Sweep, float]:
     # A timeout does not open the circuit, because a slow PostgreSQL is not down: after a timeout, the drain sends
     # smaller batches. An overloaded server needs time to recover.
     postgres = PostgresConnection(database, Limits(timeout, grace=timeout / 2, timeout_opens_circuit=False))
-    search = load(SearchSettings)
-    archive = PostgresArchive(postgres, derives=[VECTORS] if search.vector_model else [])
+    derivations = derivations_in_use(load(SearchSettings).vector_model, memory_settings.deriver)
+    archive = PostgresArchive(postgres, derives=list(derivations))
     redis = RedisConnection(load(RedisSettings))
     cache = RedisCache(redis, memory_settings)
     settings = load(SyncSettings)
@@ -82,7 +82,7 @@ def compose(tracer: Tracer | None = None) -> tuple[Drain, Sweep, float]:
         trace_postgres(tracer, postgres.run)
         trace_queue_calls(tracer, settings.dlq_url, queues.dead_letter, queues.dead_letter_body)
         trace_queue_calls(tracer, settings.queue_url, queues.change_visibility)
-    due_work = DueWork(DeriveQueue(load(DeriveSettings)), search.vector_model)
+    due_work = DueWork(DeriveQueue(load(DeriveSettings)), derivations)
     sweep = Sweep(archive, cache, memory_settings.max_thread_messages, queues.dead_letter_body, due_work)
     drain = Drain(archive, cache, queues, RedisAttempts(redis), due_work=due_work)
     return drain, sweep, timeout + _RESERVE_SECONDS

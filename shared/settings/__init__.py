@@ -8,6 +8,7 @@ from shared.settings.auth import LOCAL_STAGE, OPERATOR_SCOPE, AudienceClaim, Aut
 from shared.settings.loading import OptionalText, find_unknown, load
 from shared.settings.stores import (
     LOCAL_VECTOR_MODEL,
+    RULES_DERIVER,
     Auth,
     DatabaseSettings,
     DeriveSettings,
@@ -21,6 +22,7 @@ __all__ = [
     "LOCAL_STAGE",
     "LOCAL_VECTOR_MODEL",
     "OPERATOR_SCOPE",
+    "RULES_DERIVER",
     "AgentSettings",
     "AudienceClaim",
     "Auth",

@@ -9,9 +9,15 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings
 
+from shared.model_name import NAMED_MODELS, named_model
 from shared.settings.loading import OptionalText, config
 
 _MAX_PORT: Final = 65_535
+RULES_DERIVER: Final = "rules:1"
+"""The name and the version of the rules. Another name derives all exchanges again."""
+# The version of the prompt by which a model learns. Another version derives all exchanges again.
+_PROMPT_VERSION: Final = 1
+_MAX_LEARNING: Final = 250
 _NAMED_PROVIDERS: Final = ("bedrock", "openai")
 Auth = Literal["password", "iam", "secret"]
 _QUEUES: Final = ("ExchangeDeadLetterQueue", "DeriveQueue", "DeriveDeadLetterQueue")
@@ -122,6 +128,21 @@ class MemorySettings(BaseSettings):
     max_thread_messages: int = Field(default=50, ge=1, le=1000, description="The window, in exchanges.")
     max_context_tokens: int = Field(default=0, ge=0, le=10_000_000, description="0 for no limit.")
     related: bool = Field(default=False, description="Whether `run` adds related older exchanges to the context.")
+    learning: str = Field(default="rules", max_length=_MAX_LEARNING, description="What learns from exchanges.")
+    inject_learned: bool = Field(default=False, description="Whether a context has what was learned about the user.")
+
+    @field_validator("learning")
+    @classmethod
+    def _is_learning(cls, value: str) -> str:
+        if value not in {"", "off", "rules"} and named_model(value) is None:
+            message = f"must be off, rules or one of {NAMED_MODELS}"
+            raise ValueError(message)
+        return value or "rules"
+
+    @property
+    def deriver(self) -> str:
+        """The name that is stored with each learned statement; '' if nothing is learned."""
+        return {"off": "", "rules": RULES_DERIVER}.get(self.learning, f"{self.learning}/{_PROMPT_VERSION}")
 
     inject_learned: bool = Field(default=False, description="Whether every context has what is known about the user.")
 
@@ -172,6 +193,9 @@ class DeriveSettings(BaseSettings):
     dlq_url: OptionalText = None
     delay_seconds: int = Field(
         default=30, ge=0, le=900, description="The time in which a thread's further exchanges join its derivation."
+    )
+    daily_characters: int = Field(
+        default=400_000, ge=0, le=2_000_000_000, description="The characters that a model reads for a user on a day."
     )
 
     _ignore_names = field_validator("queue_url", "dlq_url", mode="before")(_without_resource_name)

@@ -13,7 +13,18 @@ VECTORS: Final = "vectors"
 """The kind of derivation that makes the vectors of a thread's exchanges."""
 MEMORIES: Final = "memories"
 """The kind of derivation that learns from a thread's exchanges."""
+KINDS: Final = (VECTORS, MEMORIES)
 _WIRE_VERSION: Final = 1
+
+
+def derivations_in_use(vector_model: str, deriver: str) -> dict[str, str]:
+    """Return what is derived from exchanges: each kind in use, and the name of what derives it.
+
+    Args:
+        vector_model: The name of the model of embeddings; '' for none.
+        deriver: The name of the deriver of memories; '' for none.
+    """
+    return {kind: name for kind, name in ((VECTORS, vector_model), (MEMORIES, deriver)) if name}
 
 
 class DueThread(NamedTuple):
@@ -47,12 +58,8 @@ class DueThread(NamedTuple):
 class DueQueue(Protocol):
     """The queue of threads from whose exchanges something is to be derived."""
 
-    def send(self, kind: str, thread_ids: Sequence[str]) -> None:
-        """Send one message for each thread. The messages become visible after the debounce.
-
-        Args:
-            kind: What is due, such as `vectors`.
-            thread_ids: The threads. A repeated id has one message.
+    def send(self, threads: Sequence[DueThread]) -> None:
+        """Send one message for each thread and kind. The messages become visible after the debounce.
 
         Raises:
             StoreUnavailable: The queue does not respond, or refused a message. It may have accepted others.

@@ -45,6 +45,7 @@ class Unread:
         from_order: The lowest order key that is due; None for all exchanges.
         exchanges: The first exchanges from `from_order` on, in thread order.
         has_more: Whether there are further exchanges.
+        is_old: Whether the thread is due because all of its exchanges are derived from again.
     """
 
     user_id: str | None = None
@@ -52,6 +53,7 @@ class Unread:
     from_order: UUID | None = None
     exchanges: list[UnreadExchange] = field(default_factory=list)
     has_more: bool = False
+    is_old: bool = False
 
 
 class NewStatement(NamedTuple):

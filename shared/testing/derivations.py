@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from shared.stores.derivations import DueThread
 from shared.testing.store import InMemoryStore
 
 
@@ -18,9 +19,9 @@ class InMemoryDueQueue(InMemoryStore):
 
     def __init__(self) -> None:
         super().__init__()
-        self.sent: list[tuple[str, str]] = []
+        self.sent: list[DueThread] = []
 
-    def send(self, kind: str, thread_ids: Sequence[str]) -> None:
-        """Send one message for each thread."""
+    def send(self, threads: Sequence[DueThread]) -> None:
+        """Send one message for each thread and kind."""
         self.record_call("send")
-        self.sent += [(kind, thread_id) for thread_id in dict.fromkeys(thread_ids)]
+        self.sent += threads

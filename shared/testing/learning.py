@@ -50,7 +50,14 @@ class InMemoryLearning(InMemoryVectors):
             return Unread(conversation.user_id, due_at)
         from_order = self.from_orders.get((MEMORIES, thread_id))
         exchanges = self._due_exchanges(thread_id, from_order)
-        return Unread(conversation.user_id, due_at, from_order, exchanges[:limit], has_more=len(exchanges) > limit)
+        return Unread(
+            conversation.user_id,
+            due_at,
+            from_order,
+            exchanges[:limit],
+            has_more=len(exchanges) > limit,
+            is_old=(MEMORIES, thread_id) in self._old,
+        )
 
     def _due_exchanges(self, thread_id: str, from_order: UUID | None) -> list[UnreadExchange]:
         conversation = self._conversations.get(thread_id)
@@ -240,4 +247,5 @@ class InMemoryLearning(InMemoryVectors):
         for thread_id in threads:
             self.due[MEMORIES, thread_id] = datetime.now(UTC)
             self.from_orders[MEMORIES, thread_id] = None
+            self._old.add((MEMORIES, thread_id))
         return len(threads)

@@ -48,11 +48,9 @@ def test_functions_sign_in_to_existing_stores(
     assert environment["REDIS__PASSWORD"] == password
     for role in ("AgentRole", "SyncRole", "DeriveRole"):
         allowed_statements = statements(evaluated.evaluate(evaluated.template["Resources"][role]))
-        # The derive function does not use Redis.
-        expected = actions - {"elasticache:Connect"} if role == "DeriveRole" else actions
         assert {
             action for statement in allowed_statements for action in statement["Action"]
-        } & _SIGN_IN_ACTIONS == expected
+        } & _SIGN_IN_ACTIONS == actions
         # The permissions must not refer to stacks that the deployment does not create.
         assert "Stack" not in str(
             [statement for statement in allowed_statements if set(statement["Action"]) & _SIGN_IN_ACTIONS]
@@ -155,6 +153,19 @@ def test_only_embeddings_of_bedrock_permit_its_models(model: str) -> None:
     assert evaluated.is_true("MakesBedrockEndpoint") == bool(model)
     embeddings = {"Fn::Sub": "bedrock:${BedrockEmbeddingsId}"} if model else {"Ref": "SearchEmbeddings"}
     assert evaluated.environment()["SEARCH__EMBEDDINGS"] == embeddings
+
+
+@pytest.mark.parametrize("model", ["", "anthropic.claude-haiku-4-5-20251001-v1:0"])
+def test_only_learning_by_bedrock_permits_its_model(model: str) -> None:
+    """Only with a model of Bedrock, the derive function may use it, and a created network reaches it."""
+    evaluated = EvaluatedTemplate(_AWS_ACCOUNT, Stage="prod", BedrockLearningId=model)
+    for role in ("AgentRole", "DeriveRole", "SyncRole"):
+        allowed_statements = statements(evaluated.evaluate(evaluated.template["Resources"][role]))
+        actions = {action for statement in allowed_statements for action in statement["Action"]}
+        assert ("bedrock:InvokeModel" in actions) == (bool(model) and role == "DeriveRole")
+    assert evaluated.is_true("MakesBedrockEndpoint") == bool(model)
+    learning = {"Fn::Sub": "bedrock:${BedrockLearningId}"} if model else {"Ref": "MemoryLearning"}
+    assert evaluated.environment()["MEMORY__LEARNING"] == learning
 
 
 def test_the_derive_function_receives_again_after_its_timeout() -> None:

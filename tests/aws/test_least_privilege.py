@@ -32,6 +32,12 @@ _EMBEDDINGS: Final = {
     "arn:${AWS::Partition}:bedrock:*::foundation-model/*",
 }
 
+_LEARNING: Final = {
+    "arn:${AWS::Partition}:bedrock:${AWS::Region}::foundation-model/${BedrockLearningId}",
+    "arn:${AWS::Partition}:bedrock:${AWS::Region}:${AWS::AccountId}:inference-profile/${BedrockLearningId}",
+    "arn:${AWS::Partition}:bedrock:*::foundation-model/*",
+}
+
 # For each function: the actions of its code with their resources, and the actions of Lambda.
 _PERMISSIONS: Final[dict[str, tuple[dict[str, set[str]], set[str]]]] = {
     "AgentFunction": (
@@ -59,9 +65,10 @@ _PERMISSIONS: Final[dict[str, tuple[dict[str, set[str]], set[str]]]] = {
         {
             "sqs:SendMessage": {_DERIVE_DLQ},
             "sqs:ChangeMessageVisibility": {_DERIVE_QUEUE},
-            "bedrock:InvokeModel": _EMBEDDINGS,
+            "bedrock:InvokeModel": _EMBEDDINGS | _LEARNING,
             "rds-db:connect": _DATABASE,
-            "secretsmanager:GetSecretValue": {"DatabaseSecretArn"},
+            "elasticache:Connect": _CACHE,
+            "secretsmanager:GetSecretValue": _SECRETS,
         },
         _LOGS | _NETWORK | _POLLING,
     ),
@@ -134,6 +141,7 @@ def test_no_policy_has_wildcard_actions(roles: dict[str, dict[str, Any]], functi
         ("AgentFunction", "AskTheModelThroughItsProfile", "BedrockModelId"),
         ("AgentFunction", "EmbedTextsThroughTheProfile", "BedrockEmbeddingsId"),
         ("DeriveFunction", "EmbedTextsThroughTheProfile", "BedrockEmbeddingsId"),
+        ("DeriveFunction", "LearnThroughTheProfile", "BedrockLearningId"),
     ],
 )
 def test_other_models_are_called_only_through_the_profile(

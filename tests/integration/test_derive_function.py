@@ -13,7 +13,7 @@ import pytest
 
 from functions.derive.derivations import Derivations
 from shared.settings import DeriveSettings
-from shared.stores.derivations import VECTORS
+from shared.stores.derivations import VECTORS, DueThread
 from shared.stores.sqs.derive_queue import DeriveQueue
 from shared.stores.sqs.received import SqsQueues
 from tests.support.exchanges import exchange
@@ -41,7 +41,9 @@ def written(derive: ModuleType) -> io.StringIO:
 
 
 def _sent(queues: Queues, *thread_ids: str) -> list[dict[str, Any]]:
-    DeriveQueue(DeriveSettings(queue_url=queues.url, delay_seconds=0)).send(VECTORS, thread_ids)
+    DeriveQueue(DeriveSettings(queue_url=queues.url, delay_seconds=0)).send(
+        [DueThread(VECTORS, each) for each in thread_ids]
+    )
     return queues.receive()
 
 
@@ -62,7 +64,7 @@ def test_messages_are_dropped_without_embeddings(
 ) -> None:
     """With `SEARCH__EMBEDDINGS=off`, the function drops every message, and says so in its log."""
     assert derive.handler({"Records": _sent(queues, "a", "b")}, CONTEXT) == {"batchItemFailures": []}
-    assert "SEARCH__EMBEDDINGS is off" in written.getvalue()
+    assert "because what they ask for is off" in written.getvalue()
     assert _metrics(capsys.readouterr().out) == {
         "Derived": 0,
         "DeriveFailed": 0,

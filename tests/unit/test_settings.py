@@ -71,6 +71,8 @@ def test_settings_have_defaults() -> None:
     assert load(AuthSettings).tokens("local") is None
     derive = load(DeriveSettings)
     assert (derive.queue_url, derive.dlq_url, derive.delay_seconds) == (None, None, 30)
+    assert derive.daily_characters == 400_000
+    assert (memory.learning, memory.deriver, memory.inject_learned) == ("rules", "rules:1", False)
 
 
 def test_each_variable_sets_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,6 +150,11 @@ def test_a_queue_name_instead_of_a_url_from_sam_local(
         (MemorySettings, "MEMORY__USER_TTL_DAYS", "-30"),
         (MemorySettings, "MEMORY__MAX_THREAD_MESSAGES", "0"),
         (MemorySettings, "MEMORY__MAX_THREAD_MESSAGES", "a lot"),
+        (MemorySettings, "MEMORY__LEARNING", "none"),
+        (MemorySettings, "MEMORY__LEARNING", f"anthropic:{SECRET}"),
+        (MemorySettings, "MEMORY__LEARNING", "bedrock:"),
+        (MemorySettings, "MEMORY__LEARNING", f"bedrock:{'x' * 250}"),
+        (MemorySettings, "MEMORY__INJECT_LEARNED", "perhaps"),
         (SyncSettings, "SYNC__QUEUE_URL", ""),
         (SyncSettings, "SYNC__QUEUE_URL", "exchanges"),
         (SyncSettings, "SYNC__QUEUE_URL", "arn:aws:sqs:eu-west-1:123456789012:exchanges"),
@@ -188,6 +195,7 @@ def test_a_queue_name_instead_of_a_url_from_sam_local(
         (DeriveSettings, "DERIVE__DLQ_URL", "arn:aws:sqs:eu-west-1:123456789012:derive"),
         (DeriveSettings, "DERIVE__DELAY_SECONDS", "901"),
         (DeriveSettings, "DERIVE__DELAY_SECONDS", "-1"),
+        (DeriveSettings, "DERIVE__DAILY_CHARACTERS", "-1"),
         (AuthSettings, "AUTH__MODE", SECRET),
         (AuthSettings, "AUTH__AUDIENCE", " , "),
         (AuthSettings, "AUTH__SCOPE_CLAIMS", ","),
@@ -213,6 +221,16 @@ def test_an_invalid_value_is_reported_with_its_variable(
     assert SECRET not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("value", "deriver"),
+    [("", "rules:1"), ("rules", "rules:1"), ("off", ""), ("bedrock:anthropic.x-v1:0", "bedrock:anthropic.x-v1:0/1")],
+)
+def test_a_deriver_has_a_name(value: str, deriver: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name of the deriver changes with the model, and is empty if nothing is learned."""
+    monkeypatch.setenv("MEMORY__LEARNING", value)
+    assert load(MemorySettings).deriver == deriver
 
 
 @pytest.mark.parametrize(

@@ -191,7 +191,7 @@ def test_after_a_change_of_the_model_the_old_vectors_are_searched(
     VectorDerivation(archive, old).derive("t", 9)
     assert _texts(search(new, old=old), "vehicle") == ["my car is red"]
     queue = InMemoryDueQueue()
-    DueWork(queue, "new").sweep(archive, deadline=0)
+    DueWork(queue, {VECTORS: "new"}).sweep(archive, deadline=0)
     assert _texts(search(new, old=old), "vehicle") == ["my car is red"]
     new.is_down = False
     assert VectorDerivation(archive, new).derive("t", 9)
@@ -206,7 +206,7 @@ def test_the_sweep_sends_missed_threads(archive: InMemoryArchive) -> None:
     archive.store([said("car", thread_id="a"), said("cat", thread_id="b", user_id=None)])
     queue = InMemoryDueQueue()
     assert archive.due == {}
-    DueWork(queue, "fake").sweep(archive, deadline=0)
+    DueWork(queue, {VECTORS: "fake"}).sweep(archive, deadline=0)
     assert list(archive.due) == [(VECTORS, "a")]
     assert archive.mark_old_threads(VECTORS, "fake") == 0
 

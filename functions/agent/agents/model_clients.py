@@ -6,7 +6,8 @@ from typing import Final
 from pydantic_ai.models import Model
 from pydantic_ai.settings import ModelSettings
 
-from functions.agent.agents.model_name import OFFLINE, ModelName
+from functions.agent.agents.model_name import OFFLINE
+from shared.model_name import ModelName
 
 # One retry only, because the caller waits and API Gateway ends the request after 29 seconds.
 MAX_RETRIES: Final = 1

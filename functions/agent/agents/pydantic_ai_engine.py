@@ -9,11 +9,11 @@ from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError, UserError
 
 from functions.agent.agents.context_errors import is_context_too_long
 from functions.agent.agents.model_clients import build_model
-from functions.agent.agents.model_name import ModelName
 from functions.agent.agents.tool_calls import to_library_tool
 from functions.agent.registry import AgentDefinition
 from functions.agent.request_errors import AgentRunError, ContextTooLongError
 from functions.agent.tools import ToolContext
+from shared.model_name import ModelName
 
 if TYPE_CHECKING:
     from shared.tracing.tracer import Tracer

@@ -9,7 +9,7 @@ from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
 
-from functions.agent.agents.model_name import ModelName
+from shared.model_name import ModelName
 
 if TYPE_CHECKING:
     from shared.tracing.tracer import Tracer

@@ -38,9 +38,10 @@ _POSTPONE: Final = (
     " where c.thread_id = %s and d.conversation_id = c.id and d.kind = %s"
 )
 _MARK_USER: Final = """\
-insert into due_derivations (conversation_id, kind)
-select id, %(kind)s from live_conversations where user_id = %(user_id)s order by id
-on conflict (conversation_id, kind) do update set due_at = clock_timestamp(), sent_at = null, from_order = null"""
+insert into due_derivations (conversation_id, kind, is_old)
+select id, %(kind)s, true from live_conversations where user_id = %(user_id)s order by id
+on conflict (conversation_id, kind) do update
+set due_at = clock_timestamp(), sent_at = null, is_old = true, from_order = null"""
 # The newest exchanges before the window that a summary is made of.
 _SUMMARIZED: Final = 500
 
@@ -65,6 +66,7 @@ class PostgresLearning:
             rows[0]["from_order"],
             exchanges[:limit],
             has_more=len(exchanges) > limit,
+            is_old=bool(rows[0]["is_old"]),
         )
 
     def store_statements(

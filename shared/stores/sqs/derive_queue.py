@@ -27,8 +27,8 @@ class DeriveQueue:
         self._delay_seconds = settings.delay_seconds
         self._client = client or lazy_sqs_client()
 
-    def send(self, kind: str, thread_ids: Sequence[str]) -> None:
-        """Send one message for each thread, in as few requests as possible.
+    def send(self, threads: Sequence[DueThread]) -> None:
+        """Send one message for each thread and kind, in as few requests as possible.
 
         If SQS refuses single messages, the others are sent. If SQS does not respond, no further request is sent.
         """
@@ -36,7 +36,7 @@ class DeriveQueue:
             raise StoreUnavailable("queue", "DERIVE__QUEUE_URL is not set")
         refused: list[str] = []
         try:
-            for entries in self._batches(kind, list(dict.fromkeys(thread_ids))):
+            for entries in _batches(threads, self._delay_seconds):
                 answer = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
                 refused += [failure["Code"] for failure in answer.get("Failed", [])]
         except (BotoCoreError, ClientError) as error:
@@ -44,13 +44,10 @@ class DeriveQueue:
         if refused:
             raise StoreUnavailable("queue", f"{len(refused)} messages were refused: {', '.join(sorted(set(refused)))}")
 
-    def _batches(self, kind: str, thread_ids: Sequence[str]) -> Iterator[list[SendMessageBatchRequestEntryTypeDef]]:
-        for start in range(0, len(thread_ids), _BATCH):
-            yield [
-                {
-                    "Id": str(index),
-                    "MessageBody": DueThread(kind, thread_id).to_wire(),
-                    "DelaySeconds": self._delay_seconds,
-                }
-                for index, thread_id in enumerate(thread_ids[start : start + _BATCH])
-            ]
+
+def _batches(threads: Sequence[DueThread], delay_seconds: int) -> Iterator[list[SendMessageBatchRequestEntryTypeDef]]:
+    for start in range(0, len(threads), _BATCH):
+        yield [
+            {"Id": str(index), "MessageBody": thread.to_wire(), "DelaySeconds": delay_seconds}
+            for index, thread in enumerate(threads[start : start + _BATCH])
+        ]

@@ -1,5 +1,5 @@
 -- Returns a thread's user, when and from which order key it is due, and its first exchanges from there on.
-select c.user_id, d.due_at, d.from_order, m.*
+select c.user_id, d.due_at, d.from_order, d.is_old, m.*
 from live_conversations c
 left join due_derivations d on d.conversation_id = c.id and d.kind = %(kind)s
 left join lateral (
