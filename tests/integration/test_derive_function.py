@@ -13,7 +13,7 @@ import pytest
 
 from functions.derive.derivations import Derivations
 from shared.settings import DeriveSettings
-from shared.stores.derivations import VECTORS, DueThread
+from shared.stores.derivations import MEMORIES, VECTORS, DueThread
 from shared.stores.sqs.derive_queue import DeriveQueue
 from shared.stores.sqs.received import SqsQueues
 from tests.support.exchanges import exchange
@@ -100,15 +100,18 @@ def test_a_thread_with_work_left_returns_to_the_queue(queues: Queues) -> None:
 def test_a_drained_exchange_gets_its_vector(
     load: Import, queues: Queues, database: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The drain sends the thread of a stored exchange, and the derive function makes the exchange's vector."""
+    """The drain sends the thread of a stored exchange once for each kind, and the function makes the exchange's vector."""
     monkeypatch.setenv("SEARCH__EMBEDDINGS", "local")
     monkeypatch.setenv("DERIVE__DELAY_SECONDS", "0")
     queues.client.send_message(QueueUrl=queues.url, MessageBody=exchange(1, user_id="ana").to_wire())
     (drained,) = queues.receive()
     assert load("functions.sync.handler").handler({"Records": [drained]}, CONTEXT) == {"batchItemFailures": []}
-    (due,) = queues.receive()
-    assert json.loads(due["body"])["thread_id"] == exchange(1).thread_id
-    assert load(HANDLER).handler({"Records": [due]}, CONTEXT) == {"batchItemFailures": []}
+    due = queues.receive()
+    bodies = [json.loads(record["body"]) for record in due]
+    assert {(body["kind"], body["thread_id"]) for body in bodies} == {
+        (kind, exchange(1).thread_id) for kind in (VECTORS, MEMORIES)
+    }
+    assert load(HANDLER).handler({"Records": due}, CONTEXT) == {"batchItemFailures": []}
     assert database.execute("select count(*) from exchange_vectors").fetchone() == (1,)
 
 
