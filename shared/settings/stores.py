@@ -144,8 +144,6 @@ class MemorySettings(BaseSettings):
         """The name that is stored with each learned statement; '' if nothing is learned."""
         return {"off": "", "rules": RULES_DERIVER}.get(self.learning, f"{self.learning}/{_PROMPT_VERSION}")
 
-    inject_learned: bool = Field(default=False, description="Whether every context has what is known about the user.")
-
     @property
     def thread_ttl_seconds(self) -> int:
         """The time to live of a thread's list after its last use."""

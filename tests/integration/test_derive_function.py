@@ -100,7 +100,7 @@ def test_a_thread_with_work_left_returns_to_the_queue(queues: Queues) -> None:
 def test_a_drained_exchange_gets_its_vector(
     load: Import, queues: Queues, database: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The drain sends the thread of a stored exchange once for each kind, and the function makes the exchange's vector."""
+    """The drain sends the thread of a stored exchange for each kind, and the function makes the exchange's vector."""
     monkeypatch.setenv("SEARCH__EMBEDDINGS", "local")
     monkeypatch.setenv("DERIVE__DELAY_SECONDS", "0")
     queues.client.send_message(QueueUrl=queues.url, MessageBody=exchange(1, user_id="ana").to_wire())
