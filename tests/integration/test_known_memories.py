@@ -1,0 +1,309 @@
+"""What a turn knows about its user, on real servers: from Redis in one round trip, and never what was deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+import redis
+
+from functions.sync.cache_update import CacheUpdate
+from functions.sync.sweep import Sweep
+from infra.local.servers import PostgresServer, ValkeyServer
+from shared.errors import MemoryNotFound, StoreUnavailable
+from shared.memory.budget import KNOWN_TITLE, SUMMARY_TITLE, Limits, select
+from shared.memory.exchanges import Exchanges
+from shared.memory.learned import LearnedMemories
+from shared.memory.memory import Memory
+from shared.memory.recall import Recall
+from shared.memory.threads import Threads
+from shared.memory.turn import Turn
+from shared.memory.users import Users
+from shared.models import Exchange, ExchangeTexts
+from shared.testing import InMemoryQueue
+from tests.support.exchanges import exchange
+from tests.support.learning import learn, sentences_in
+
+MakeProcess = Callable[..., Memory]
+KEY = "user:ana:memories"
+
+
+@pytest.fixture
+def memory(process: MakeProcess, valkey: ValkeyServer, postgres: PostgresServer) -> Memory:
+    """Return a process' memory. Ana said in the thread `t` that she lives in Rome."""
+    del valkey, postgres
+    created = process()
+    said = replace(exchange(0, "t", "ana"), user_message="Rome is my home")
+    created.archive.store([said])
+    created.archive.mark_user("ana")
+    assert learn(created.archive) == "changed"
+    _clear_records(created)
+    return created
+
+
+def _clear_records(memory: Memory) -> None:
+    for record in memory.archive.invalidations(99):
+        memory.archive.clear_invalidation(record)
+
+
+def _recall(memory: Memory, thread_id: str | None = "t", user_id: str = "ana") -> Recall:
+    return Turn(memory, thread_id, user_id, has_memories=True).recall()
+
+
+def _known(memory: Memory, thread_id: str | None = "t") -> list[str]:
+    recall = _recall(memory, thread_id)
+    assert recall.degraded == []
+    return [each["text"] for each in recall.known.items]
+
+
+def _stored(memory: Memory) -> Exchange:
+    (only,) = memory.archive.window("t", 9).exchanges
+    return only
+
+
+def test_memories_come_from_redis_after_the_first_turn(memory: Memory, redis_client: redis.Redis) -> None:
+    """The first turn reads PostgreSQL and refills Redis; the next one needs only Redis."""
+    assert _known(memory) == ["Lives in Rome"]
+    assert 0 < redis_client.ttl(KEY) <= memory.settings.user_ttl_seconds
+    redis_client.hset(KEY, "current", b"[]")
+    assert _known(memory) == []
+
+
+def test_a_turn_that_does_not_ask_reads_no_memories(memory: Memory, redis_client: redis.Redis) -> None:
+    """Without a request for memories, neither the context nor Redis changes."""
+    recall = Turn(memory, "t", "ana").recall()
+    assert list(recall.known.items) == []
+    assert not redis_client.exists(KEY)
+
+
+def test_a_thread_without_a_summary_is_cached_too(memory: Memory, redis_client: redis.Redis) -> None:
+    """The next turn of the same thread does not read PostgreSQL, although there is no summary."""
+    _known(memory)
+    assert redis_client.hget(KEY, "summary:t") == "null"
+
+
+def _replace(memory: Memory) -> None:
+    Exchanges(memory).replace("t", _stored(memory).exchange_id, ExchangeTexts("Milan", "a"))
+
+
+def _delete_exchange(memory: Memory) -> None:
+    Exchanges(memory).delete("t", _stored(memory).exchange_id)
+
+
+def _delete_thread(memory: Memory) -> None:
+    Threads(memory).delete("t")
+
+
+def _delete_user(memory: Memory) -> None:
+    Users(memory).forget("ana")
+
+
+def _delete_memory(memory: Memory) -> None:
+    (item,) = LearnedMemories(memory).list_for("ana").items
+    LearnedMemories(memory).forget("ana", UUID(item["id"]))
+
+
+def _drain_replacement(memory: Memory) -> None:
+    result = memory.archive.store([_stored(memory).revised(ExchangeTexts("Milan", "a"), 1)])
+    assert len(result.replaced) == 1
+    assert CacheUpdate(memory.archive, memory.cache).merge(result) == (True, True)
+
+
+_CHANGES: list[Callable[[Memory], None]] = [
+    _replace,
+    _delete_exchange,
+    _delete_thread,
+    _delete_user,
+    _delete_memory,
+    _drain_replacement,
+]
+each_change = pytest.mark.parametrize("change", _CHANGES, ids=lambda change: change.__name__.strip("_"))
+
+
+@each_change
+def test_a_memory_ends_with_its_exchange_in_both_layers(memory: Memory, change: Callable[[Memory], None]) -> None:
+    """After the change is confirmed, no turn of any process shows the memory."""
+    assert _known(memory) == ["Lives in Rome"]
+    change(memory)
+    assert _known(memory) == []
+    assert LearnedMemories(memory).list_for("ana", include_superseded=True).items == []
+
+
+@each_change
+def test_a_refill_that_began_before_a_change_is_refused(
+    process: MakeProcess,
+    memory: Memory,
+    change: Callable[[Memory], None],
+    monkeypatch: pytest.MonkeyPatch,
+    redis_client: redis.Redis,
+) -> None:
+    """A reader has read PostgreSQL before the change, and writes to Redis after it: the old memories are not stored."""
+    reader = process()
+    refill = reader.cache.refill_memories
+
+    def change_first(*arguments: Any) -> None:
+        change(memory)
+        refill(*arguments)
+
+    monkeypatch.setattr(reader.cache, "refill_memories", change_first)
+    assert [each["text"] for each in _recall(reader).known.items] == ["Lives in Rome"]
+    assert redis_client.hget(KEY, "current") is None
+    assert _known(process()) == []
+
+
+# The deletion of a user reads Redis first, so it changes nothing while Redis is down.
+@pytest.mark.parametrize("change", [_replace, _delete_exchange, _delete_thread, _delete_memory])
+def test_a_change_while_redis_is_down_is_shown_afterwards(
+    process: MakeProcess, memory: Memory, change: Callable[[Memory], None], valkey: ValkeyServer
+) -> None:
+    """Redis stops during the change. The old memories are not shown after its return."""
+    assert _known(memory) == ["Lives in Rome"]
+    valkey.freeze()
+    with suppress(StoreUnavailable):
+        change(process())
+    valkey.thaw()
+    other = process()
+    Sweep(other.archive, other.cache, 50, dead_letter_body=lambda *_: None).run()
+    assert _known(other) == []
+
+
+def test_without_postgresql_redis_shows_what_it_has(memory: Memory, postgres: PostgresServer) -> None:
+    """Redis' memories are shown without PostgreSQL; without both, `degraded` names PostgreSQL."""
+    assert _known(memory) == ["Lives in Rome"]
+    postgres.kill()
+    assert _known(memory) == ["Lives in Rome"]
+    listed = LearnedMemories(memory).list_for("ana")
+    assert ([each["text"] for each in listed.items], listed.degraded) == (["Lives in Rome"], ["postgres"])
+    with pytest.raises(StoreUnavailable):
+        LearnedMemories(memory).list_for("ana", include_superseded=True)
+    memory.cache.forget_memories(["ana"])
+    recall = _recall(memory)
+    assert (list(recall.known.items), recall.degraded) == ([], ["postgres"])
+
+
+def test_without_redis_postgresql_serves_the_memories(memory: Memory, valkey: ValkeyServer) -> None:
+    """An outage of Redis changes only `degraded`."""
+    valkey.kill()
+    recall = _recall(memory)
+    assert [each["text"] for each in recall.known.items] == ["Lives in Rome"]
+    assert recall.degraded == ["redis"]
+
+
+def test_a_replacement_while_postgresql_is_down_hides_the_memory(memory: Memory, postgres: PostgresServer) -> None:
+    """The replacement waits in the queue. Until it is drained, the memory of the old text is not shown."""
+    Turn(memory, "t", "ana").recall()
+    assert _known(memory) == ["Lives in Rome"]
+    exchange_id = _stored(memory).exchange_id
+    postgres.kill()
+    Exchanges(memory).replace("t", exchange_id, ExchangeTexts("Milan", "a"))
+    recall = _recall(memory)
+    assert (list(recall.known.items), recall.degraded) == ([], ["postgres"])
+
+
+def test_a_deleted_memory_stays_deleted_when_everything_is_learned_again(memory: Memory, queue: InMemoryQueue) -> None:
+    """Replaying the exchange and deriving all threads again does not restore it. A later statement does."""
+    said = _stored(memory)
+    _delete_memory(memory)
+    queue.bodies.append(said.to_wire())
+    memory.archive.store(queue.take())
+    memory.archive.mark_user("ana")
+    learn(memory.archive)
+    assert _known(memory) == []
+    later = replace(
+        exchange(1, "t", "ana"), user_message="Rome again", created_at=datetime.now(UTC) + timedelta(hours=1)
+    )
+    memory.archive.store([later])
+    memory.archive.mark_user("ana")
+    learn(memory.archive)
+    memory.cache.forget_memories(["ana"])
+    assert _known(memory) == ["Lives in Rome"]
+
+
+def test_a_correction_is_explicit_and_wins(memory: Memory) -> None:
+    """A corrected memory keeps its id, loses its evidence, and later statements do not change it."""
+    memories = LearnedMemories(memory)
+    (item,) = memories.list_for("ana").items
+    corrected = memories.correct("ana", UUID(item["id"]), "Lives in Ostia")
+    assert (corrected["id"], corrected["source"], corrected["evidence"]) == (item["id"], "explicit", [])
+    memory.archive.mark_user("ana")
+    learn(memory.archive)
+    assert _known(memory) == ["Lives in Ostia"]
+    assert memories.get("ana", UUID(item["id"])) == corrected
+    memories.forget("ana", UUID(item["id"]))
+    memory.archive.mark_user("ana")
+    learn(memory.archive)
+    assert memories.list_for("ana", include_superseded=True).items == []
+    with pytest.raises(MemoryNotFound):
+        memories.forget("ana", UUID(item["id"]))
+
+
+def test_the_same_explicit_memory_twice_is_one(memory: Memory) -> None:
+    """Adding a fact again changes nothing; a preference replaces the one of its key."""
+    memories = LearnedMemories(memory)
+    first = memories.add("ana", "fact", "Has two cats")
+    second = memories.add("ana", "fact", "has two CATS!")
+    assert first["id"] == second["id"]
+    memories.add("ana", "preference", "short", "answer_style")
+    memories.add("ana", "preference", "long", "answer_style")
+    preferences = [each for each in memories.list_for("ana").items if each["kind"] == "preference"]
+    assert [(each["key"], each["text"]) for each in preferences] == [("answer_style", "long")]
+
+
+def test_a_user_reads_and_changes_only_the_own_memories(memory: Memory) -> None:
+    """Another user's id of a memory is unknown."""
+    memories = LearnedMemories(memory)
+    (item,) = memories.list_for("ana").items
+    for attempt in (memories.get, memories.forget):
+        with pytest.raises(MemoryNotFound):
+            attempt("bob", UUID(item["id"]))
+    with pytest.raises(MemoryNotFound):
+        memories.correct("bob", UUID(item["id"]), "x")
+    assert memories.list_for("bob").items == []
+
+
+def _summarized(memory: Memory) -> None:
+    memory.archive.store([replace(exchange(number, "t", "ana"), user_message=f"Line {number}") for number in range(4)])
+    unread = memory.archive.unsummarized("t", 2, 9)
+    assert memory.archive.store_sentences("t", unread, "test:1", sentences_in("t", unread)) == "changed"
+
+
+@pytest.mark.usefixtures("memory")
+def test_a_context_has_the_memories_after_the_other_parts(process: MakeProcess) -> None:
+    """Memories and the summary of what left the window follow, each under its title, within the limit."""
+    small = process(max_thread_messages=2)
+    _summarized(small)
+    LearnedMemories(small).add("ana", "preference", "metric", "units")
+    recall = _recall(small)
+    selection = select(recall.messages, recall.preferences, Limits()).add_known(recall.known, 0)
+    known, summary = selection.context.split("\n\n")[-2:]
+    assert known == f"{KNOWN_TITLE}\nunits: metric\nLives in Rome"
+    assert summary == f"{SUMMARY_TITLE}\nRome is my home Line 0 Line 1"
+    assert [each["kind"] for each in selection.known] == ["preference", "fact", "summary"]
+    limit = selection.tokens - 5
+    limited = select(recall.messages, recall.preferences, Limits(limit)).add_known(recall.known, limit)
+    assert limited.tokens <= limit
+    assert [each["kind"] for each in limited.known] == ["preference", "fact"]
+    assert SUMMARY_TITLE not in limited.context
+
+
+@pytest.mark.usefixtures("memory")
+def test_a_deleted_summary_is_not_made_again(process: MakeProcess) -> None:
+    """The sentences of a deleted summary do not return, not even as rows; later ones do."""
+    small = process(max_thread_messages=2)
+    _summarized(small)
+    memories = LearnedMemories(small)
+    (summary,) = [each for each in memories.list_for("ana").items if each["kind"] == "summary"]
+    with pytest.raises(MemoryNotFound):
+        memories.correct("ana", UUID(summary["id"]), "x")
+    memories.forget("ana", UUID(summary["id"]))
+    unread = small.archive.unsummarized("t", 2, 9)
+    assert len(unread.exchanges) == 3
+    small.archive.store_sentences("t", unread, "test:1", sentences_in("t", unread))
+    assert small.archive.unsummarized("t", 2, 9).exchanges == []
+    assert [each["kind"] for each in memories.list_for("ana").items] == ["fact"]
+    assert small.archive.knowledge("ana", 2).summaries == []
