@@ -201,6 +201,13 @@ class MemoryMachine(RuleBasedStateMachine):
         with self.actions.during(process, thread, fault, meanwhile):
             self.actions.remove(process, self.actions.entry(thread, which))
 
+    @rule(process=processes, number=threads, which=st.integers(-4, -1), fault=faults, meanwhile=interruptions)
+    def search(self, process: int, number: int, which: int, fault: Fault | None, meanwhile: Meanwhile) -> None:
+        """Search an exchange by its words. A fault may interrupt the search."""
+        thread = self.actions.thread(number)
+        with self.actions.during(process, thread, fault, meanwhile):
+            search(self.actions, self.world.memories[process], self.actions.entry(thread, which))
+
     @rule(down=st.sampled_from([(), (), *((store,) for store in STORES), ("queue", "postgres"), STORES]))
     def set_outages(self, down: tuple[Store, ...]) -> None:
         """Take some stores down until the next change of the outages. The other stores are up."""

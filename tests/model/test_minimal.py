@@ -239,6 +239,25 @@ def test_a_full_redis_adds_no_exchange_that_no_store_has(
     assert _texts_and_degraded(process()) == (contents_of(1), [])
 
 
+def test_an_exchange_is_in_the_outbox_if_redis_is_emptied_during_the_append(
+    real_cache: MakeCache, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis is emptied after it has accepted the outbox' entry and before it gets the list's entry."""
+    cache, appended = real_cache(), exchange(1)
+    call = cache._connection.call
+
+    def flush_first(fill: Any) -> list[Any]:
+        if redis_client.llen("outbox:exchanges"):
+            monkeypatch.undo()
+            redis_client.flushall()
+        return call(fill)
+
+    monkeypatch.setattr(cache._connection, "call", flush_first)
+    assert cache.append(appended, is_drained=False, in_outbox=True).is_in_outbox
+    assert cache.peek("t").undrained == [appended]
+    assert cache.outbox(10) == [appended.to_wire()]
+
+
 def test_an_exchange_in_the_outbox_is_also_in_the_list(real_cache: MakeCache) -> None:
     """An exchange that only L1 accepted is in the list, in the undrained hash and in the outbox."""
     cache, appended = real_cache(), exchange(1)

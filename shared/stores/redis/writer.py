@@ -29,6 +29,8 @@ from shared.stores.redis.names import (
 # The time to live of the records of drained exchanges. It is longer than the maximum time between the queueing of an
 # exchange and its append.
 _DRAINED_SECONDS: Final = 900
+# The maximum number of the outbox' newest entries among which an append looks for its own.
+_MAX_SEARCHED: Final = 1_000
 
 
 class ListWriter(CacheLink):
@@ -43,11 +45,17 @@ class ListWriter(CacheLink):
         evicted. With `in_outbox`, a first round trip adds it to the outbox: a full Redis may refuse the outbox' entry
         and accept the list's entry, and the list would then have an exchange that no store has.
         """
-        append = Append(exchange, is_drained=is_drained, after=after)
+        append, body = Append(exchange, is_drained=is_drained, after=after), exchange.to_wire(has_request_id=True)
+
+        def fill(pipe: Pipeline) -> None:
+            self._lists.queue_append(pipe, append)
+            if in_outbox:
+                queue_commands(pipe, ("LPOS", OUTBOX, body, "RANK", -1, "MAXLEN", _MAX_SEARCHED))
+
         if in_outbox:
-            self._call(lambda pipe: queue_commands(pipe, ("RPUSH", OUTBOX, exchange.to_wire(has_request_id=True))))
+            self._add_to_outbox(body)
         try:
-            replies = self._call(lambda pipe: self._lists.queue_append(pipe, append))
+            replies = self._call(fill)
         except StoreUnavailable:
             self._remember_unmerged(replace(append, after=None))
             if in_outbox:
@@ -55,12 +63,18 @@ class ListWriter(CacheLink):
                 # process' next call.
                 return CacheAppendResult(is_cached=False, is_in_outbox=True)
             raise
+        if in_outbox and replies.pop() is None:
+            # Redis was emptied between the two round trips, or the sweep was faster. A second entry has no effect.
+            self._add_to_outbox(body)
         outcome = append.parse_replies(replies)
         if outcome.cutoff is not None:
             self._undo(exchange, outcome)
         elif outcome.was_drained:
             self._forget_drained(exchange)
         return CacheAppendResult(outcome.cutoff, is_cached=outcome.cutoff is None, is_in_outbox=in_outbox)
+
+    def _add_to_outbox(self, body: str) -> None:
+        self._call(lambda pipe: queue_commands(pipe, ("RPUSH", OUTBOX, body)))
 
     def refill(
         self,
