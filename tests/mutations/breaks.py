@@ -22,6 +22,7 @@ _POSTGRES: Final = "shared/stores/postgres/connection.py"
 _ISOLATION: Final = "tests/integration/test_isolation.py"
 _SEARCH: Final = "tests/integration/test_search.py"
 _SEARCH_FAULTS: Final = "tests/integration/test_search_faults.py"
+_VECTORS: Final = "tests/integration/test_vectors.py"
 _SEARCH_PLANS: Final = "tests/integration/test_search_plans.py"
 _CONTRACT: Final = "tests/integration/test_archive_contract.py"
 
@@ -633,6 +634,32 @@ BREAKS: Final = (
         """\"
 """,
         (f"{_SEARCH}::test_old_terms_do_not_match_new_texts",),
+    ),
+    Break(
+        "2 Same",
+        "a search compares the vector of an older text, in Python",
+        "shared/stores/postgres/sql/vectors_valid.sql",
+        "join messages m on m.id = v.message_id and m.revision = v.revision\n"
+        "    and coalesce(m.accepted_at, m.created_at) = v.accepted_at\n",
+        "join messages m on m.id = v.message_id\n",
+        (f"{_VECTORS}::test_a_vector_is_valid_for_one_version_of_the_texts[real]",),
+    ),
+    Break(
+        "2 Same",
+        "a search compares the vector of an older text, by pgvector",
+        "shared/stores/postgres/sql/vectors_nearest.sql",
+        "join messages m on m.id = v.message_id and m.revision = v.revision\n"
+        "    and coalesce(m.accepted_at, m.created_at) = v.accepted_at\n",
+        "join messages m on m.id = v.message_id\n",
+        (f"{_VECTORS}::test_a_vector_is_valid_for_one_version_of_the_texts[with pgvector]",),
+    ),
+    Break(
+        "2 Same",
+        "pgvector's column keeps the vector of a replaced text",
+        "infra/migrations/pgvector.py",
+        "before insert or update of vector, embedding on",
+        "before insert on",
+        ("tests/integration/test_pgvector.py::test_a_vector_is_converted_whenever_it_is_stored",),
     ),
     Break(
         "8 Erased",

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import psycopg
 
+from infra.local.servers import PostgresServer
+from tests.support.servers import add_pgvector
 from tests.upgrade.releases import Releases, migrate
 
 
@@ -73,3 +75,24 @@ def test_rows_from_before_the_migration_are_indexed(
     assert _search(releases, "cat") == ([], False)
     releases.sync("this").sweep()
     assert _search(releases, "cat") == (["cat"], True)
+
+
+def test_the_previous_release_deletes_vectors_of_pgvector(
+    upgraded: Releases, rows: psycopg.Connection, postgres: PostgresServer, upgraded_database: str
+) -> None:
+    """The previous release stores and deletes exchanges beside pgvector, with both forms of their vectors."""
+    add_pgvector(postgres, upgraded_database)
+    for thread_id in ("t", "u"):
+        upgraded.agent("previous").store_exchange(thread_id, "cat", "ana")
+    upgraded.sync("previous").drain(upgraded.queues)
+    rows.execute(
+        "insert into exchange_vectors"
+        " (message_id, model, conversation_id, created_at, revision, accepted_at, dimensions, vector, signs)"
+        " select id, 'm', conversation_id, created_at, revision, created_at, 2, '\\x0102', '11'"
+        " from messages where position = 0"
+    )
+    count = "select count(vector), count(embedding) from exchange_vectors"
+    assert rows.execute(count).fetchone() == (2, 2)
+    upgraded.agent("previous").request("DELETE", "/threads/t")
+    upgraded.sync("previous").sweep()
+    assert rows.execute(count).fetchone() == (1, 1)
