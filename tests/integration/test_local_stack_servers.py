@@ -16,6 +16,7 @@ from infra.local.processes import free_port, is_free
 from infra.local.server_user import ServerUser
 from infra.local.servers import PostgresServer, ValkeyServer
 from infra.local.stack import Stack
+from infra.migrations import upgrade
 
 
 def _write(server: PostgresServer) -> None:
@@ -47,6 +48,17 @@ def test_postgres_recovers_after_a_kill(tmp_path: Path) -> None:
         server.start()
         assert _count(server) == 1
         assert server.url == url
+
+
+def test_postgres_has_pgvector(tmp_path: Path) -> None:
+    """The first start creates the extension, so the migrations add its column. A later start changes nothing."""
+    with PostgresServer(tmp_path / "postgres") as server:
+        server.stop()
+        server.start()
+        upgrade(server.url)
+        with psycopg.connect(server.url) as connection:
+            row = connection.execute("select atttypid::regtype::text from pg_attribute where attname = 'embedding'")
+            assert row.fetchone() == ("halfvec",)
 
 
 def test_a_frozen_postgres_responds_after_the_thaw(tmp_path: Path) -> None:

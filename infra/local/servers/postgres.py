@@ -37,6 +37,8 @@ SETTINGS = {
     "scram_iterations": "1",
 }
 
+_IS_PGVECTOR_MISSING = "SELECT FROM pg_available_extensions WHERE name = 'vector' AND installed_version IS NULL"
+
 
 class PostgresServer(ChildServer):
     """PostgreSQL in `data_dir`. The first start creates the cluster with the role and database `memory`."""
@@ -149,9 +151,16 @@ class PostgresServer(ChildServer):
                 connection.execute(
                     sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(DATABASE), sql.Identifier(ROLE))
                 )
-        # pgvector makes the search by meaning faster. Only a superuser may create it.
+        self._ensure_pgvector()
+
+    def _ensure_pgvector(self) -> None:
+        """Create the extension pgvector, which only a superuser may, if the package contains it.
+
+        A standby, which refuses the statement, has the extension from its primary.
+        """
         with psycopg.connect(self._url(SUPERUSER, DATABASE), autocommit=True) as connection:
-            connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+            if connection.execute(_IS_PGVECTOR_MISSING).rowcount:
+                connection.execute("CREATE EXTENSION vector")
 
     def _request_stop(self, process: subprocess.Popen[bytes]) -> None:
         process.send_signal(signal.SIGINT)  # "fast": ends the sessions and writes a checkpoint
