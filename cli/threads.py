@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -32,7 +33,6 @@ from cli.output import (
 from cli.pager import paged
 from cli.times import time_text
 from hybrid_memory_client import InvalidRequest, MemoryClient, Message, Thread
-from hybrid_memory_client.models import Json
 from shared.errors import SettingsError
 
 app = group("List, show, export and delete conversations.")
@@ -118,7 +118,7 @@ def show(
     exit_if_degraded(degraded)
 
 
-def _print_thread(fields: Json, newest: list[Message], *, is_exact: bool) -> None:
+def _print_thread(fields: Mapping[str, Any], newest: list[Message], *, is_exact: bool) -> None:
     for name, value in fields.items():
         text = ", ".join(value) if isinstance(value, list) else value
         display_value = time_text(text, is_exact=is_exact) if name in _TIMES else text

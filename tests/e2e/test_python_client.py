@@ -56,6 +56,13 @@ def test_the_client_uses_every_route(client: MemoryClient, thread_id: str, user_
     assert [(each.thread_id, each.user_message) for each in hits][:1] == [(thread_id, "My name is Ada.")]
     assert hits.is_complete
     assert "Ada" in {hits.items[0].user_message[each.start : each.end] for each in hits.items[0].highlights}
+    memory = client.add_memory(user_id, "Lives in Rome")
+    assert client.correct_memory(user_id, memory.id, "Lives in Oslo").text == "Lives in Oslo"
+    assert client.read_memory(user_id, memory.id) in client.list_memories(user_id)
+    assert memory.id in {each.id for each in client.search("Oslo", user_id=user_id, kinds=["memory"]).memories}
+    assert memory.id in {each.id for each in client.invoking(user_id=user_id, include=["memories"]).memories}
+    client.delete_memory(user_id, memory.id)
+    assert memory.id not in {each.id for each in client.list_memories(user_id, include_superseded=True)}
     assert client.rename_thread(thread_id, "Ada").title == "Ada"
     client.delete_thread(thread_id)
     with pytest.raises(NotFound):

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from hybrid_memory_client import AsyncMemoryClient, MemoryClient, NotThisApi, inspection, models, search
+from hybrid_memory_client import AsyncMemoryClient, MemoryClient, NotThisApi, inspection, memories, models, search
 from tests.clients.python.scripted_client import ScriptedClient, success
 from tests.support.api import Api
 
@@ -36,7 +36,13 @@ RESPONSES = {
     "SearchAnswerBody": search.SearchResult,
     "SearchItemAnswer": search.SearchItem,
     "HighlightAnswer": search.Highlight,
+    "EvidenceAnswer": memories.Evidence,
+    "MemoryAnswer": memories.Memory,
+    "MemoryItemAnswer": memories.FoundMemory,
+    "MemoriesAnswer": memories.Memories,
 }
+# Fields that are not in the response.
+ADDED = {"RunAnswer": {"is_replayed"}, "SearchAnswerBody": {"memories", "raw"}}
 PAGES = ("ThreadsAnswer", "MessagesAnswer")
 
 
@@ -100,6 +106,7 @@ def test_requests_have_the_described_method_and_path(description: dict[str, Any]
         "tools": ["t"],
         "document_ids": ["d"],
         "kinds": ["exchange"],
+        "include_superseded": True,
         **dict.fromkeys(("created_at", "since", "until"), datetime(2026, 1, 1, tzinfo=UTC)),
     }
     for name, (verb, path, operation) in _operations(description).items():
@@ -113,7 +120,7 @@ def test_requests_have_the_described_method_and_path(description: dict[str, Any]
             getattr(client, name)(*positional, **arguments)
         (request,) = client.requests
         expected = path
-        for each in ("thread_id", "user_id", "exchange_id"):
+        for each in ("thread_id", "user_id", "exchange_id", "memory_id"):
             expected = expected.replace(f"{{{each}}}", f"a%20{each}%2Fx")
         assert (request.method, request.url.raw_path.decode().partition("?")[0]) == (verb, f"/stage{expected}")
         query = {each["name"] for each in operation.get("parameters", []) if each["in"] == "query"}
@@ -124,11 +131,13 @@ def test_every_field_of_a_response_is_read(description: dict[str, Any]) -> None:
     """The test fails if a response gains a field that the client does not read."""
     schemas = description["components"]["schemas"]
     for name, kind in RESPONSES.items():
-        assert set(schemas[name]["properties"]) == {field.name for field in fields(kind)} - {"is_replayed", "raw"}, name
+        read = {field.name for field in fields(kind)} - ADDED.get(name, {"raw"})
+        assert set(schemas[name]["properties"]) == read, name
     for name in PAGES:
         assert set(schemas[name]["properties"]) <= {field.name for field in fields(models.Page)}, name
     other_schemas = {"ThreadItem", "FieldError", "ProblemAnswer", "RunRequest", "InvokingRequest", "InvokedRequest"}
     other_schemas |= {"ReplaceRequest", "RenameRequest", "SearchRequest", "Preferences", "PreferenceChanges"}
+    other_schemas |= {"MemoryRequest", "CorrectionRequest"}
     assert set(schemas) == set(RESPONSES) | set(PAGES) | other_schemas
 
 

@@ -24,6 +24,7 @@ from hybrid_memory_client.errors import (
     UnexpectedAnswer,
 )
 from hybrid_memory_client.inspection import Layers, Status
+from hybrid_memory_client.memories import Evidence, FoundMemory, Memories, Memory
 from hybrid_memory_client.models import Context, Health, Kept, MemoryReport, Message, Page, RunResult, Thread
 from hybrid_memory_client.retries import RetryPolicy
 from hybrid_memory_client.search import Highlight, SearchItem, SearchResult
@@ -38,13 +39,17 @@ __all__ = [
     "Conflict",
     "ConnectionFailed",
     "Context",
+    "Evidence",
     "FieldError",
+    "FoundMemory",
     "Health",
     "Highlight",
     "HistoryDegraded",
     "InvalidRequest",
     "Kept",
     "Layers",
+    "Memories",
+    "Memory",
     "MemoryClient",
     "MemoryClientError",
     "MemoryReport",

@@ -94,7 +94,7 @@ def run(
     }
     lists = {"tools": _to_list(tools), "document_ids": _to_list(document_ids)}
     headers = {_KEY_HEADER: idempotency_key}
-    return Call("POST", "/run", _parse_run_result, _without_none(body) | lists, headers=headers, waits_for_first=True)
+    return Call("POST", "/run", _parse_run_result, without_none(body) | lists, headers=headers, waits_for_first=True)
 
 
 def invoking(
@@ -106,8 +106,8 @@ def invoking(
     include: Sequence[str] | None,
 ) -> Call[Context]:
     """`POST /invoking`."""
-    body = _without_none({"thread_id": thread_id, "user_id": user_id, "query": query, "limit": limit})
-    body |= _without_none(
+    body = without_none({"thread_id": thread_id, "user_id": user_id, "query": query, "limit": limit})
+    body |= without_none(
         {"max_context_tokens": max_context_tokens, "include": None if include is None else _to_list(include)}
     )
     return Call("POST", "/invoking", lambda response: Context.from_json(response.json()), body)
@@ -130,8 +130,8 @@ def invoked(
     """
     body: dict[str, Any] = {"user_message": user_message, "assistant_message": assistant_message}
     body |= {"document_ids": _to_list(document_ids), "exchange_id": str(exchange_id)}
-    body |= _without_none({"thread_id": thread_id, "user_id": user_id, "metadata": metadata})
-    body |= _without_none({"created_at": _time_text("created_at", created_at)})
+    body |= without_none({"thread_id": thread_id, "user_id": user_id, "metadata": metadata})
+    body |= without_none({"created_at": _time_text("created_at", created_at)})
     return Call("POST", "/invoked", lambda response: Kept.from_json(response.json()), body)
 
 
@@ -152,15 +152,15 @@ def replace_exchange(
 ) -> Call[Kept]:
     """`PUT /threads/{thread_id}/exchanges/{exchange_id}`."""
     body: dict[str, Any] = {"user_message": user_message, "assistant_message": assistant_message}
-    body |= _without_none({"metadata": metadata})
-    path = f"{_thread_path(thread_id)}/exchanges/{_path_segment('exchange_id', str(exchange_id))}"
+    body |= without_none({"metadata": metadata})
+    path = f"{_thread_path(thread_id)}/exchanges/{path_segment('exchange_id', str(exchange_id))}"
     return Call("PUT", path, lambda response: Kept.from_json(response.json()), body)
 
 
 def delete_exchange(thread_id: str, exchange_id: UUID | str) -> Call[None]:
     """`DELETE /threads/{thread_id}/exchanges/{exchange_id}`."""
-    path = f"{_thread_path(thread_id)}/exchanges/{_path_segment('exchange_id', str(exchange_id))}"
-    return Call("DELETE", path, _parse_no_content, is_deletion=True)
+    path = f"{_thread_path(thread_id)}/exchanges/{path_segment('exchange_id', str(exchange_id))}"
+    return Call("DELETE", path, parse_no_content, is_deletion=True)
 
 
 def search(
@@ -182,13 +182,13 @@ def search(
     body |= {"exclude_thread_id": exclude_thread_id, "kinds": None if kinds is None else _to_list(kinds)}
     body |= {"since": _time_text("since", since), "until": _time_text("until", until)}
     return Call(
-        "POST", "/search", lambda response: SearchResult.from_json(response.json()), _without_none(body), is_read=True
+        "POST", "/search", lambda response: SearchResult.from_json(response.json()), without_none(body), is_read=True
     )
 
 
 def list_threads(user_id: str | None, limit: int | None, cursor: str | None) -> Call[Page[Thread]]:
     """`GET /threads`."""
-    query = _without_none({"user_id": user_id, "limit": limit, "cursor": cursor})
+    query = without_none({"user_id": user_id, "limit": limit, "cursor": cursor})
     return Call("GET", "/threads", lambda response: threads_page(response.json()), query=query)
 
 
@@ -199,7 +199,7 @@ def read_thread(thread_id: str) -> Call[Thread]:
 
 def read_messages(thread_id: str, limit: int | None, cursor: str | None, order: Order) -> Call[Page[Message]]:
     """`GET /threads/{thread_id}/messages`."""
-    query = _without_none({"limit": limit, "cursor": cursor, "order": order})
+    query = without_none({"limit": limit, "cursor": cursor, "order": order})
     return Call(
         "GET", f"{_thread_path(thread_id)}/messages", lambda response: messages_page(response.json()), query=query
     )
@@ -207,7 +207,7 @@ def read_messages(thread_id: str, limit: int | None, cursor: str | None, order: 
 
 def read_layers(thread_id: str, limit: int | None) -> Call[Layers]:
     """`GET /threads/{thread_id}/layers`."""
-    query = _without_none({"limit": limit})
+    query = without_none({"limit": limit})
     return Call(
         "GET", f"{_thread_path(thread_id)}/layers", lambda response: Layers.from_json(response.json()), query=query
     )
@@ -220,32 +220,32 @@ def rename_thread(thread_id: str, title: str) -> Call[Thread]:
 
 def delete_thread(thread_id: str) -> Call[None]:
     """`DELETE /threads/{thread_id}`."""
-    return Call("DELETE", _thread_path(thread_id), _parse_no_content, is_deletion=True)
+    return Call("DELETE", _thread_path(thread_id), parse_no_content, is_deletion=True)
 
 
 def read_preferences(user_id: str) -> Call[dict[str, str]]:
     """`GET /users/{user_id}/preferences`."""
-    return Call("GET", f"{_user_path(user_id)}/preferences", _parse_preferences)
+    return Call("GET", f"{user_path(user_id)}/preferences", _parse_preferences)
 
 
 def replace_preferences(user_id: str, preferences: Mapping[str, str]) -> Call[dict[str, str]]:
     """`PUT /users/{user_id}/preferences`."""
-    return Call("PUT", f"{_user_path(user_id)}/preferences", _parse_preferences, dict(preferences))
+    return Call("PUT", f"{user_path(user_id)}/preferences", _parse_preferences, dict(preferences))
 
 
 def merge_preferences(user_id: str, changes: Mapping[str, str | None]) -> Call[dict[str, str]]:
     """`PATCH /users/{user_id}/preferences`."""
-    return Call("PATCH", f"{_user_path(user_id)}/preferences", _parse_preferences, dict(changes))
+    return Call("PATCH", f"{user_path(user_id)}/preferences", _parse_preferences, dict(changes))
 
 
 def delete_preferences(user_id: str) -> Call[None]:
     """`DELETE /users/{user_id}/preferences`."""
-    return Call("DELETE", f"{_user_path(user_id)}/preferences", _parse_no_content, is_deletion=True)
+    return Call("DELETE", f"{user_path(user_id)}/preferences", parse_no_content, is_deletion=True)
 
 
 def delete_user(user_id: str) -> Call[None]:
     """`DELETE /users/{user_id}`."""
-    return Call("DELETE", _user_path(user_id), _parse_no_content, is_deletion=True)
+    return Call("DELETE", user_path(user_id), parse_no_content, is_deletion=True)
 
 
 def health() -> Call[Health]:
@@ -266,7 +266,12 @@ def openapi() -> Call[dict[str, Any]]:
 _KEY_HEADER: Final = "Idempotency-Key"
 
 
-def _path_segment(name: str, value: str) -> str:
+def path_segment(name: str, value: str) -> str:
+    """Return a value as a segment of a path.
+
+    Raises:
+        CannotBeKept: It is no text, empty, or cannot be sent.
+    """
     if not isinstance(value, str):
         raise CannotBeKept(f"{name}: must be a text, not {type(value).__name__}")
     if not value:
@@ -278,11 +283,12 @@ def _path_segment(name: str, value: str) -> str:
 
 
 def _thread_path(thread_id: str) -> str:
-    return f"/threads/{_path_segment('thread_id', thread_id)}"
+    return f"/threads/{path_segment('thread_id', thread_id)}"
 
 
-def _user_path(user_id: str) -> str:
-    return f"/users/{_path_segment('user_id', user_id)}"
+def user_path(user_id: str) -> str:
+    """Return the path of a user."""
+    return f"/users/{path_segment('user_id', user_id)}"
 
 
 def _to_list(values: Sequence[str]) -> list[str]:
@@ -299,11 +305,13 @@ def _time_text(name: str, value: datetime | None) -> str | None:
     return value.isoformat()
 
 
-def _without_none(fields: Mapping[str, Any]) -> dict[str, Any]:
+def without_none(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that have a value."""
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _parse_no_content(response: httpx.Response) -> None:
+def parse_no_content(response: httpx.Response) -> None:
+    """Check the response to a deletion."""
     if response.status_code != HTTPStatus.NO_CONTENT:
         raise ValueError("the response to a deletion must be 204")
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal, Self
 from uuid import UUID
 
-from hybrid_memory_client.models import Json, to_time, to_uuid
+from hybrid_memory_client._json import Json, to_time, to_uuid
 
 LayerState = Literal["ok", "unavailable"]
 

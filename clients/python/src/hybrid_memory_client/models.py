@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Literal, Self, TypeVar
 from uuid import UUID
 
+from hybrid_memory_client._json import Json, to_time, to_uuid
+from hybrid_memory_client.memories import Memory
+
 Source = Literal["redis", "postgres", "none"]
 Durability = Literal["queue", "postgres", "redis", "none"]
-Json = Mapping[str, Any]
 _Item = TypeVar("_Item")
 
 
@@ -63,7 +65,7 @@ class Context:
         context_tokens: Upper bound of the context's tokens.
         omitted_exchanges: Number of exchanges of the window that are not in the context; the thread's messages include
             them.
-        memories: Empty unless `include` requested them.
+        memories: What is known about the user; empty unless `include` requested it.
         related: Empty unless `include` requested them.
     """
 
@@ -74,7 +76,7 @@ class Context:
     degraded: tuple[str, ...]
     context_tokens: int = 0
     omitted_exchanges: int = 0
-    memories: tuple[Json, ...] = ()
+    memories: tuple[Memory, ...] = ()
     related: tuple[Json, ...] = ()
 
     @classmethod
@@ -88,7 +90,7 @@ class Context:
             degraded=tuple(body["degraded"]),
             context_tokens=body.get("context_tokens", 0),
             omitted_exchanges=body.get("omitted_exchanges", 0),
-            memories=tuple(body.get("memories", ())),
+            memories=tuple(Memory.from_json(each) for each in body.get("memories", ())),
             related=tuple(body.get("related", ())),
         )
 
@@ -264,13 +266,3 @@ def messages_page(body: Json) -> Page[Message]:
     """Parse the response of `GET /threads/{thread_id}/messages`."""
     items = tuple(Message.from_json(each) for each in body["items"])
     return Page(items, body["next_cursor"], tuple(body["degraded"]))
-
-
-def to_uuid(value: str | None) -> UUID | None:
-    """Parse an optional id."""
-    return None if value is None else UUID(value)
-
-
-def to_time(value: str | None) -> datetime | None:
-    """Parse an optional time."""
-    return None if value is None else datetime.fromisoformat(value)

@@ -8,12 +8,14 @@ from datetime import datetime
 from typing import Final, Literal, Self
 from uuid import UUID
 
-from hybrid_memory_client.models import Json, to_time
+from hybrid_memory_client._json import Json, to_time
+from hybrid_memory_client.memories import FoundMemory
 
 MessageField = Literal["user_message", "assistant_message"]
 # The entry of `degraded` for a search that did not look at everything.
 _SEARCH: Final = "search"
 _EXCHANGE: Final = "exchange"
+_MEMORIES: Final = frozenset({"preference", "fact", "summary"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class SearchResult:
 
     Attributes:
         items: The found exchanges, the best first.
+        memories: The found memories, the best first; empty unless `kinds` requested them.
         arms: How the exchanges were searched: `text`, `vector`.
         searched_up_to: Every exchange that was accepted up to this time was looked at; None if this time is unknown.
         degraded: Layers that did not respond. It contains `search` if the search did not look at everything.
@@ -90,6 +93,7 @@ class SearchResult:
     """
 
     items: tuple[SearchItem, ...]
+    memories: tuple[FoundMemory, ...]
     arms: tuple[str, ...]
     searched_up_to: datetime | None
     degraded: tuple[str, ...] = ()
@@ -100,6 +104,7 @@ class SearchResult:
         """Parse the API's JSON."""
         return cls(
             items=tuple(SearchItem.from_json(each) for each in body["items"] if each["kind"] == _EXCHANGE),
+            memories=tuple(FoundMemory.from_json(each) for each in body["items"] if each["kind"] in _MEMORIES),
             arms=tuple(body["arms"]),
             searched_up_to=to_time(body["searched_up_to"]),
             degraded=tuple(body["degraded"]),
