@@ -22,7 +22,7 @@ INSTALL = $(BIN)/uv pip install --python $(BIN)/python --require-hashes --compil
 INSTALL_PROJECT = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline -e .
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test test-unit test-page test-artifacts test-sam-local audit test-localstack test-localstack-core test-react test-clients test-packages packages sbom clients-types lint docs docs-site test-docs-site bench bench-deletion bench-slow-postgres bench-recall cost chaos build lock version clean
+.PHONY: help run check test test-unit test-page test-artifacts test-sam-local audit test-localstack test-localstack-core test-react test-clients test-packages packages sbom clients-types lint docs docs-site test-docs-site bench bench-deletion bench-slow-postgres bench-recall bench-learning cost chaos build lock version clean
 .PHONY: check-templates build-AgentFunction build-SyncFunction build-DeriveFunction build-MigrateFunction build-ReleaseStamp build-PlacesStamp build-OriginsStamp
 
 help: ## List the targets
@@ -132,6 +132,10 @@ bench-slow-postgres: $(VENV)/.stamp-dev ## Measure the drain into a PostgreSQL t
 
 bench-recall: $(VENV)/.stamp-dev ## Measure how often a search finds the answer (RECALL_DATA=directory with *.jsonl.gz, EMBEDDINGS=local)
 	@$(BIN)/python -m tests.recall "$(RECALL_DATA)" $(if $(EMBEDDINGS),--embeddings $(EMBEDDINGS))
+
+bench-learning: $(VENV)/.stamp-dev ## Score the rules of learned memory with labelled conversations (LEARNING_DATA=file, LEARNING_HELD=1)
+	@$(BIN)/python -m scripts.learning_score $(if $(LEARNING_MISSES),--misses) \
+	  "$(or $(LEARNING_DATA),tests/data/learning/utterances.$(if $(LEARNING_HELD),held.jsonl.gz,dev.jsonl))"
 
 cost: $(VENV)/.stamp-dev ## Measure the resources of a turn, and generate docs/cost.md and the sizing recipe
 	@$(BIN)/python -m tests.cost

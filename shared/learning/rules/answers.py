@@ -1,0 +1,124 @@
+"""Finds what users ask of all answers: their language, units, currency and style."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from shared.learning.rules.answer_words import (
+    BULLETS,
+    EMOJI,
+    FORMAL,
+    INFORMAL,
+    LONG,
+    NEGATED,
+    ONE_OFF,
+    SHORT,
+    STANDING,
+    UNITS,
+    WANTED,
+)
+from shared.learning.rules.lexicon import CURRENCIES, LANGUAGE, LANGUAGE_CODES
+from shared.learning.rules.sentences import Sentence
+
+_FLAGS: Final = re.IGNORECASE
+_STANDING: Final = re.compile(STANDING, _FLAGS)
+_WANTED: Final = re.compile(WANTED, _FLAGS)
+_ONE_OFF: Final = re.compile(ONE_OFF, _FLAGS)
+_NEGATED: Final = re.compile(NEGATED, _FLAGS)
+_OBJECTS: Final = tuple(
+    (slot, value, re.compile(pattern, _FLAGS))
+    for slot, value, pattern in (
+        ("units", "metric", UNITS["metric"]),
+        ("units", "imperial", UNITS["imperial"]),
+        ("answer_style:length", "short", SHORT),
+        ("answer_style:length", "long", LONG),
+        ("answer_style:bullets", "bullets", BULLETS),
+        ("answer_style:emoji", "emoji", EMOJI),
+        ("answer_style:formality", "informal", INFORMAL),
+        ("answer_style:formality", "formal", FORMAL),
+    )
+)
+# The verb of answering, and the preposition or particle before or behind a language's name.
+_LANGUAGE: Final = re.compile(
+    r"(?P<a>\b(?:answer\w*|repl(?:y|ies)|respond\w*|respon[sc]es?|write|speak|talk|communicate|chat|explain|antwort\w*|schreib\w*|sprich|red[e]?|erklär\w*|répon\w+|réponses?|écri\w+|parle\w*|parlez"
+    r"|respóndeme|responde\w*|respond[ae]\w*|respuestas?|escribe\w*|escríbeme|contéstame|contesta\w*|háblame|habla\w*|rispond\w*|risposte|scriv\w+|parla\w*|respostas?|escrev\w+|fal[ae]\w*"
+    r"|antwoord\w*|schrijf\w*|praat|spreek|odpowiad\w+|odpowiedz\w*|pisz\w*|mów\w*|отвеча\w+|пиши\w*|говори\w*)\b.{0,40}?)"
+    rf"(?<!\w)(?:in|auf|en|em|in het|in 't|po|на|по|w języku)(?: plain| simple| einfachem)? (?:the )?(?P<v>{LANGUAGE})(?!\w)"
+    rf"|(?P<z>(?:用|以|使用|讲|说)(?P<y>{LANGUAGE})(?:来|跟我|和我|给我)?(?:回答|回复|交流|说|写|沟通|聊))|(?P<j>(?P<k>{LANGUAGE})で(?:.{{0,6}})?(?:答え|回答|返事|返信|話し|書い|お願い))"
+    rf"|(?P<h>(?P<i>{LANGUAGE}) में (?:ही )?(?:जवाब|उत्तर|बात|लिख))|(?P<r>(?:أجبني|أجب|رد|اكتب|جاوبني|الرد)\b.{{0,15}}?(?:ب|باللغة )(?P<s>{LANGUAGE}))",
+    _FLAGS,
+)
+_MONEY: Final = re.compile(
+    r"\b(?:amounts?|prices?|costs?|sums?|money|figures|currency|budgets?|values?|everything|convert|quote|salar(?:y|ies)|beträge?|preise?|währung|geldbeträge|kosten|prix|montants?|devise|sommes?|coûts?|precios?|importes?|moneda|cantidades|costes|costos"
+    r"|prezzi|importi|valuta|cifre|costi|preços?|valores|moeda|quantias|prijzen|bedragen|ceny|kwoty|walut\w*|цены|суммы|валют\w*)\b|价格|金额|货币|价钱|金額|価格|値段|通貨",
+    _FLAGS,
+)
+_USED: Final = re.compile(r"\b(?:use|think in|in|nutze|verwende|utilise[rz]?|usa|use|gebruik|używaj)\b", _FLAGS)
+
+
+class Answer(NamedTuple):
+    """What a user asks of all answers.
+
+    Attributes:
+        slot: The preference, such as `units`.
+        value: One of its values.
+        start: Where its words begin in the sentence.
+        end: Where they end.
+    """
+
+    slot: str
+    value: str
+    start: int
+    end: int
+
+
+def find_answers(sentence: Sentence) -> Iterator[Answer]:
+    """Yield what a sentence asks of all answers. What it asks of one answer only is left out."""
+    text = sentence.text
+    marker = _STANDING.search(text) or _WANTED.search(text)
+    if marker is None or _ONE_OFF.search(text):
+        return
+    for slot, value, start, end in _objects(text):
+        negation = _last(_NEGATED, text[max(0, start - 40) : start])
+        if negation is not None and slot not in {"answer_style:emoji", "answer_style:bullets"}:
+            continue
+        if negation is not None:
+            value, start = f"no {value}", max(0, start - 40) + negation.start()  # noqa: PLW2901 - the opposite
+        first, last = min(start, marker.start()), max(end, marker.end())
+        yield Answer(slot, value, first, last)
+
+
+def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    """Return the last match in a text, or None."""
+    return max(pattern.finditer(text), key=lambda match: match.start(), default=None)
+
+
+def _objects(text: str) -> Iterator[tuple[str, str, int, int]]:
+    """Yield what a sentence may ask: the slot, its value, and where it is."""
+    if (match := _LANGUAGE.search(text)) is not None:
+        name = next(match[group] for group in "vyksi" if match[group])
+        yield "language", LANGUAGE_CODES[name.lower()], match.start(), match.end()
+    found: set[str] = set()
+    for slot, value, pattern in _OBJECTS:
+        if slot not in found and (match := pattern.search(text)) is not None:
+            found.add(slot)
+            yield slot, value, match.start(), match.end()
+    yield from _currency(text)
+
+
+def _currency(text: str) -> Iterator[tuple[str, str, int, int]]:
+    money = _MONEY.search(text) or _USED.search(text)
+    if money is None:
+        return
+    for pattern, code in CURRENCIES:
+        # Of `convert dollars to euros`, the last one is asked for; of `euros, not dollars`, the first.
+        for match in pattern.finditer(text):
+            if not re.search(
+                r"\d\s?\Z|\b(?:not|from|no|statt|instead of|than|nicht|pas|non|niet|nie)\s\Z",
+                text[max(0, match.start() - 12) : match.start()],
+                _FLAGS,
+            ):
+                yield "currency", code, min(money.start(), match.start()), match.end()
+                return
