@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from struct import iter_unpack
 from typing import Protocol, TypeVar
 from uuid import UUID
 
@@ -42,7 +43,7 @@ class SearchScope:
 
 def split_ids(joined: bytes) -> list[bytes]:
     """Return ids of 16 bytes each that were joined. Few of thousands of ids become `UUID` objects."""
-    return [joined[start : start + 16] for start in range(0, len(joined), 16)]
+    return [each for (each,) in iter_unpack("16s", joined)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,7 @@ in its thread.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from typing import Final, TypeVar
 
 _Name = TypeVar("_Name", bound=Hashable)
@@ -19,11 +18,13 @@ _WEIGHT_OF_WORDS: Final = 0.5
 _THREAD_SHARE: Final = 0.3
 
 
-def best_of_threads(threads: Iterable[Hashable], scores: Iterable[float]) -> dict[Hashable, float]:
+def best_of_threads(threads: Collection[Hashable], scores: Iterable[float]) -> dict[Hashable, float]:
     """Return the best score of each thread."""
-    best: defaultdict[Hashable, float] = defaultdict(float)
+    best = dict.fromkeys(threads, 0.0)
     for thread, score in zip(threads, scores, strict=True):
-        best[thread] = max(best[thread], score)
+        # For thousands of scores, this takes half of the time of `max`.
+        if score > best[thread]:  # noqa: PLR1730
+            best[thread] = score
     return best
 
 
