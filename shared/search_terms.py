@@ -14,8 +14,9 @@ import re
 import struct
 import unicodedata
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache, lru_cache
+from operator import add
 from typing import Final, Literal, NamedTuple
 
 from shared.search_stems import stem
@@ -108,9 +109,14 @@ def _word_terms(word: str, start: int) -> Iterator[TermSpan]:
             yield TermSpan(stem(part[0].lower()), start + part.start(), start + part.end())
 
 
-def _pair_terms(units: list[tuple[int, int]], text: str) -> Iterator[TermSpan]:
-    """Yield the characters and the pairs of characters of a piece without spaces."""
+def _pair_terms(units: list[tuple[int, int]], text: str, wanted: frozenset[str] | None = None) -> Iterator[TermSpan]:
+    """Yield the characters and the pairs of characters of a piece without spaces.
+
+    If `wanted` is given, yield nothing from a piece without any of these terms.
+    """
     forms = [_cached_form(text[start:end]) for start, end in units]
+    if wanted is not None and wanted.isdisjoint(forms) and wanted.isdisjoint(map(add, forms, forms[1:])):
+        return
     for index, (start, end) in enumerate(units):
         if not forms[index]:
             continue
@@ -176,13 +182,19 @@ def _spans_of_run(run: str) -> tuple[TermSpan, ...]:
     if run.isascii():
         return tuple(_word_terms(run, 0))
     parts = words_and_pieces(run)
-    if parts is None:
-        return tuple(_Scanner(run).spans())
-    spans: list[TermSpan] = []
+    return tuple(_Scanner(run).spans() if parts is None else _spans_of_parts(run, parts))
+
+
+def _spans_of_parts(
+    run: str, parts: Iterable[re.Match[str]], wanted: frozenset[str] | None = None
+) -> Iterator[TermSpan]:
+    """Yield the terms of a run of ASCII words and pieces without spaces."""
     for part in parts:
         start, end = part.span()
-        spans += _word_terms(part[0], start) if part[0].isascii() else _pair_terms(units_of(run, start, end), run)
-    return tuple(spans)
+        if part[0].isascii():
+            yield from _word_terms(part[0], start)
+        else:
+            yield from _pair_terms(units_of(run, start, end), run, wanted)
 
 
 _cached_spans_of_run: Final = lru_cache(_CACHED_RUNS)(_spans_of_run)
@@ -198,11 +210,12 @@ def _runs(text: str) -> set[str]:
     return set((_ASCII_RUN if text.isascii() else _RUN).findall(text))
 
 
-def term_spans(text: str, wanted: Collection[str] | None = None) -> Iterator[TermSpan]:
+def term_spans(text: str, wanted: frozenset[str] | None = None) -> Iterator[TermSpan]:
     """Yield the terms of a text with their places, in the order of the text; only these terms, if `wanted` is given."""
     for match in _RUN.finditer(text):
-        offset = match.start()
-        for span in _terms_of_run(match[0]):
+        run, offset = match[0], match.start()
+        parts = None if wanted is None or run.isascii() else words_and_pieces(run)
+        for span in _terms_of_run(run) if parts is None else _spans_of_parts(run, parts, wanted):
             if wanted is None or span.term in wanted:
                 yield TermSpan(span.term, span.start + offset, span.end + offset, span.in_pair)
 

@@ -243,6 +243,8 @@ def test_the_faster_way_finds_the_same_terms(field: Field, text: str) -> None:
     for run in search_terms._RUN.findall(text):
         assert list(term_spans(run)) == search_terms._Scanner(run).spans()
     assert text_keys(field, text) == {term_key(field, term) for term in text_terms(text)}
+    for wanted in text_terms(text) | {"none"}:
+        assert list(term_spans(text, frozenset({wanted}))) == [span for span in term_spans(text) if span.term == wanted]
 
 
 def test_keys_do_not_change_without_a_new_version() -> None:

@@ -25,7 +25,7 @@ def highlights_of(exchange: Exchange, terms: Collection[str]) -> list[Highlight]
 
 def _highlights(field: str, text: str, terms: Collection[str]) -> list[Highlight]:
     spans: list[tuple[int, int]] = []
-    for _, start, end, _ in term_spans(text[:_MAX_LENGTH], set(terms)):
+    for _, start, end, _ in term_spans(text[:_MAX_LENGTH], frozenset(terms)):
         if spans and start < spans[-1][1]:
             spans[-1] = spans[-1][0], max(end, spans[-1][1])
         elif len(spans) == _MAX_HIGHLIGHTS:
