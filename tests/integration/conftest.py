@@ -59,6 +59,8 @@ def load(queues: Queues, database_url: str, valkey: ValkeyServer, monkeypatch: p
 def _close(module: ModuleType) -> None:
     if hasattr(module, "derivations"):
         module.archive._connection.close()
+        if module.learning is not None:
+            module.learning._forget_memories.__self__._connection.close()
         return
     archive = module.operations._memory.archive if hasattr(module, "operations") else module.sweep._archive
     archive._connection.close()

@@ -71,6 +71,10 @@ def test_messages_are_dropped_without_embeddings(
         "DeriveUnfinished": 0,
         "DeriveDropped": 2,
         "DeadLettered": 0,
+        "StatementsLearned": 0,
+        "StatementsRefused": 0,
+        "LearnSkipped": 0,
+        "LearnPostponed": 0,
     }
 
 

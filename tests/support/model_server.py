@@ -35,6 +35,7 @@ class ModelServer(ServerInThread):
         pause_after: A stream waits for `resumed` after this number of tokens.
         break_after: A stream's connection closes after this number of tokens.
         answer: The text of a whole chat completion. A stream has `TOKENS`.
+        arguments: With a tool, the model calls it with these arguments instead of an answer.
         max_characters: Longer chat completions are refused, as OpenAI does.
         embeddings: The answer to every request for embeddings. By default, each text has the vector of its length.
         resumed: Set it to continue a stream.
@@ -44,6 +45,7 @@ class ModelServer(ServerInThread):
     pause_after: int | None = None
     break_after: int | None = None
     answer: str = "".join(TOKENS)
+    arguments: str | None = None
     max_characters: int | None = None
     embeddings: dict[str, Any] | None = None
     resumed: threading.Event = field(default_factory=threading.Event)
@@ -75,7 +77,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.server.model.requests.append(ModelRequest(unquote(self.path), headers, body))
         if self.path.endswith("/converse"):
-            self._send("application/json", json.dumps(_converse()).encode())
+            self._send("application/json", json.dumps(_converse(self.server.model.arguments)).encode())
         elif self.path.endswith("/converse-stream"):
             self._send("application/vnd.amazon.eventstream", b"".join(_converse_events()))
         elif (vectors := _embeddings(self.path, body)) is not None:
@@ -87,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif (limit := self.server.model.max_characters) is not None and _length(body) > limit:
             self._send("application/json", json.dumps(_TOO_LONG).encode(), 400)
         else:
-            completion = _completion(body["model"], self.server.model.answer)
+            completion = _completion(body["model"], self.server.model.answer, self.server.model.arguments)
             self._send("application/json", json.dumps(completion).encode())
 
     def _send(self, content_type: str, content: bytes, status: int = 200) -> None:
@@ -161,8 +163,11 @@ def _length(body: dict[str, Any]) -> int:
     return sum(len(str(message["content"])) for message in body["messages"])
 
 
-def _completion(model: str, answer: str) -> dict[str, Any]:
-    message = {"role": "assistant", "content": answer}
+def _completion(model: str, answer: str, arguments: str | None) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": answer}
+    if arguments is not None:
+        call = {"id": "c", "type": "function", "function": {"name": "tool", "arguments": arguments}}
+        message |= {"content": None, "tool_calls": [call]}
     return {
         "id": "chatcmpl-1",
         "object": "chat.completion",
@@ -181,8 +186,11 @@ def _chunk(model: str, delta: dict[str, str], finish_reason: str | None) -> dict
 _USAGE = {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2}
 
 
-def _converse() -> dict[str, Any]:
-    message = {"role": "assistant", "content": [{"text": "".join(TOKENS)}]}
+def _converse(arguments: str | None) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": [{"text": "".join(TOKENS)}]}
+    if arguments is not None:
+        call = {"toolUseId": "c", "name": "tool", "input": json.loads(arguments)}
+        message["content"].append({"toolUse": call})
     return {"output": {"message": message}, "stopReason": "end_turn", "usage": _USAGE, "metrics": {"latencyMs": 1}}
 
 

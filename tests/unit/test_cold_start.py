@@ -19,7 +19,7 @@ print([name for name in unneeded if name in sys.modules], gc.isenabled(), gc.get
 _EMBEDDINGS = ("numpy", "shared.embeddings.local")
 _AGENT = ("boto3", "s3transfer", "pydantic_ai", "openai", "functions.agent.http.responses", "opentelemetry.sdk")
 _SYNC = ("boto3", "botocore.session", "botocore.client", "fastapi", "mangum", "opentelemetry", "shared.embeddings")
-_DERIVE = ("boto3", "botocore.session", "fastapi", "opentelemetry", "redis")
+_DERIVE = ("boto3", "botocore.session", "fastapi", "openai", "opentelemetry", "functions.derive.model_deriver")
 
 
 @pytest.mark.parametrize(("name", "unneeded"), [("agent", _AGENT), ("derive", _DERIVE), ("sync", _SYNC)])
