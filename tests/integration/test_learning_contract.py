@@ -19,9 +19,10 @@ from shared.learning.statements import Statement, statement_id
 from shared.models import Exchange, ExchangeTexts
 from shared.stores.archive import Archive
 from shared.stores.derivations import MEMORIES
-from shared.stores.learning import NewStatement, Unread
+from shared.stores.learning import NewStatement
 from shared.testing import InMemoryArchive
 from tests.support.exchanges import MOMENT, exchange
+from tests.support.learning import homes_in, learn
 
 _WINDOW = 2
 
@@ -42,22 +43,6 @@ def _said(number: int, words: str, thread_id: str = "t", user_id: str = "ana") -
     return replace(created, user_message=words)
 
 
-def _home(thread_id: str, unread: Unread) -> list[NewStatement]:
-    """Return a statement for each exchange whose message is a place."""
-    found = []
-    for each in unread.exchanges:
-        place = each.user_message
-        statement = Statement("fact", "home", place.lower(), f"Lives in {place}", place)
-        new_id = statement_id(thread_id, each.exchange_id, each.revision, statement)
-        found.append(NewStatement(new_id, each, statement))
-    return found
-
-
-def _learn(archive: Archive, thread_id: str = "t", limit: int = 9) -> str:
-    unread = archive.unread(thread_id, limit)
-    return archive.store_statements(thread_id, unread, "test:1", _home(thread_id, unread))
-
-
 def _memories(archive: Archive, user_id: str = "ana") -> list[Memory]:
     return memories_of(archive.knowledge(user_id, _WINDOW))
 
@@ -70,7 +55,7 @@ def _texts(archive: Archive, user_id: str = "ana") -> list[str]:
 def test_a_later_statement_supersedes_an_earlier_one(archive: Archive) -> None:
     """A slot's newest value is current; the older one has an end and names its successor."""
     archive.store([_said(0, "Rome"), _said(1, "Milan")])
-    assert _learn(archive) == "changed"
+    assert learn(archive) == "changed"
     milan, rome = _memories(archive)
     assert (milan.text, milan.valid_to, milan.superseded_by) == ("Lives in Milan", None, None)
     assert (rome.text, rome.valid_to, rome.superseded_by) == ("Lives in Rome", milan.valid_from, milan.memory_id)
@@ -81,23 +66,23 @@ def test_statements_are_stored_once(archive: Archive) -> None:
     """A second worker with the same read stores nothing, and nothing is due afterwards."""
     archive.store([_said(0, "Rome")])
     first, second = archive.unread("t", 9), archive.unread("t", 9)
-    assert archive.store_statements("t", first, "test:1", _home("t", first)) == "changed"
-    assert archive.store_statements("t", second, "test:1", _home("t", second)) == "stale"
+    assert archive.store_statements("t", first, "test:1", homes_in("t", first)) == "changed"
+    assert archive.store_statements("t", second, "test:1", homes_in("t", second)) == "stale"
     assert archive.unread("t", 9).exchanges == []
     assert archive.unread("t", 9).due_at is None
     assert archive.mark_user("ana") == 1
-    assert _learn(archive) == "unchanged"
+    assert learn(archive) == "unchanged"
     assert _texts(archive) == ["Lives in Rome"]
 
 
 def test_a_long_thread_is_read_in_parts(archive: Archive) -> None:
     """Each part starts where the last one has ended, and the thread stays due until the end."""
-    archive.store([_said(number, f"Place {number}") for number in range(5)])
+    archive.store([_said(number, f"Place{number}") for number in range(5)])
     read = []
     while (unread := archive.unread("t", 2)).exchanges:
         read.append([each.user_message for each in unread.exchanges])
-        assert archive.store_statements("t", unread, "test:1", _home("t", unread)) == "changed"
-    assert read == [["Place 0", "Place 1"], ["Place 2", "Place 3"], ["Place 4"]]
+        assert archive.store_statements("t", unread, "test:1", homes_in("t", unread)) == "changed"
+    assert read == [["Place0", "Place1"], ["Place2", "Place3"], ["Place4"]]
     assert len(_memories(archive)) == 5
 
 
@@ -109,27 +94,46 @@ def test_an_exchange_that_is_stored_meanwhile_is_read_too(archive: Archive) -> N
     archive.store([rome, milan])
     unread = archive.unread("t", 9)
     archive.store([turin])
-    assert archive.store_statements("t", unread, "test:1", _home("t", unread)) == "changed"
+    assert archive.store_statements("t", unread, "test:1", homes_in("t", unread)) == "changed"
     unread = archive.unread("t", 9)
     assert [each.user_message for each in unread.exchanges] == ["Turin"]
     archive.store([genoa])
-    assert archive.store_statements("t", unread, "test:1", _home("t", unread)) == "stale"
-    assert _learn(archive) == "changed"
+    assert archive.store_statements("t", unread, "test:1", homes_in("t", unread)) == "stale"
+    assert learn(archive) == "changed"
     assert [each.text for each in _memories(archive)] == [
         f"Lives in {each}" for each in ("Turin", "Milan", "Genoa", "Rome")
     ]
+
+
+@pytest.mark.parametrize("change", ["stored between", "replaced", "deleted"])
+def test_a_change_of_what_was_read_makes_it_stale(archive: Archive, change: str) -> None:
+    """Nothing is stored of exchanges that changed since they were read. They are read again."""
+    rome, genoa, milan = [_said(0, place) for place in ("Rome", "Genoa", "Milan")]
+    archive.store([rome, milan])
+    unread = archive.unread("t", 9)
+    if change == "stored between":
+        archive.store([genoa])
+    elif change == "replaced":
+        archive.replace_exchange("t", milan.exchange_id, ExchangeTexts("Turin", "a"))
+    else:
+        archive.delete_exchange("t", milan.exchange_id)
+    assert archive.store_statements("t", unread, "test:1", homes_in("t", unread)) == "stale"
+    assert _memories(archive) == []
+    learn(archive)
+    expected = {"stored between": ["Milan", "Genoa", "Rome"], "replaced": ["Turin", "Rome"], "deleted": ["Rome"]}
+    assert [each.text.split()[-1] for each in _memories(archive)] == expected[change]
 
 
 def test_a_replaced_exchange_loses_its_memory_at_once(archive: Archive) -> None:
     """The memory of the old text is gone before the new text is read."""
     said = _said(0, "Rome")
     archive.store([said])
-    _learn(archive)
+    learn(archive)
     unread = archive.unread("t", 9)
     assert archive.replace_exchange("t", said.exchange_id, ExchangeTexts("Milan", "a")) is not None
     assert _memories(archive) == []
-    assert archive.store_statements("t", unread, "test:1", _home("t", unread)) == "stale"
-    _learn(archive)
+    assert archive.store_statements("t", unread, "test:1", homes_in("t", unread)) == "stale"
+    learn(archive)
     assert _texts(archive) == ["Lives in Milan"]
 
 
@@ -137,7 +141,7 @@ def test_a_deleted_exchange_takes_its_memory_with_it(archive: Archive) -> None:
     """What another exchange says remains, as another memory."""
     said = [_said(0, "Rome"), _said(1, "Rome"), _said(2, "Milan")]
     archive.store(said)
-    _learn(archive)
+    learn(archive)
     _, rome = _memories(archive)
     assert len(rome.evidence) == 2
     archive.delete_exchange("t", said[0].exchange_id)
@@ -152,7 +156,7 @@ def test_a_deleted_thread_or_user_takes_its_memories_with_it(archive: Archive) -
     """Nothing of a deleted thread or user is known, and explicit memories go with the user."""
     archive.store([_said(0, "Rome"), _said(0, "Milan", "other"), _said(0, "Paris", "bobs", "bob")])
     for thread_id in ("t", "other", "bobs"):
-        _learn(archive, thread_id)
+        learn(archive, thread_id)
     archive.forget_thread("t", UUID(int=2**128 - 1))
     assert _texts(archive) == ["Lives in Milan"]
     archive.set_explicit("ana", _explicit("likes tea"))
@@ -169,18 +173,18 @@ def _explicit(text: str, slot: str = "", memory_id: UUID | None = None) -> Expli
 def test_a_deleted_memory_is_not_learned_again(archive: Archive) -> None:
     """After a deletion, the same exchanges give nothing; a later statement does."""
     archive.store([_said(0, "Rome")])
-    _learn(archive)
+    learn(archive)
     (learned,) = learned_memories(archive.knowledge("ana", _WINDOW))
     deleted_at = datetime.now(UTC)
     forgotten = Forgetting(archive.hash_key("ana")).of_run("home", learned.run, learned.following, deleted_at)
     archive.forget_memory("ana", forgotten, [each.statement_id for each in learned.run], learned.memory.memory_id)
     assert _memories(archive) == []
     archive.mark_user("ana")
-    assert _learn(archive) == "unchanged"
+    assert learn(archive) == "unchanged"
     assert _memories(archive) == []
     later = replace(_said(5, "Rome"), created_at=deleted_at + timedelta(hours=1))
     archive.store([later])
-    _learn(archive)
+    learn(archive)
     assert _texts(archive) == ["Lives in Rome"]
 
 
@@ -188,13 +192,13 @@ def test_a_deletion_refuses_other_words_for_the_same(archive: Archive) -> None:
     """Between the deleted statement and the next value, nothing of the slot is learned. Older values stay ended."""
     archive.store([_said(0, "Genoa"), _said(1, "Rome"), _said(2, "Roma")])
     unread = archive.unread("t", 9)
-    statements = _home("t", unread)
+    statements = homes_in("t", unread)
     archive.store_statements("t", unread, "test:1", statements[:2])
     rome = next(each for each in learned_memories(archive.knowledge("ana", _WINDOW)) if "Rome" in each.memory.text)
     forgotten = Forgetting(archive.hash_key("ana")).of_run("home", rome.run, rome.following, datetime.now(UTC))
     archive.forget_memory("ana", forgotten, [each.statement_id for each in rome.run], None)
     archive.mark_user("ana")
-    _learn(archive)
+    learn(archive)
     (genoa,) = _memories(archive)
     assert (genoa.text, genoa.valid_to) == ("Lives in Genoa", timestamp_of(rome.run[0].order))
     assert _texts(archive) == []
@@ -203,11 +207,11 @@ def test_a_deletion_refuses_other_words_for_the_same(archive: Archive) -> None:
 def test_an_explicit_memory_is_stronger_than_later_statements(archive: Archive) -> None:
     """What the user set explicitly stays current. Learned memories of its slot are superseded by it."""
     archive.store([_said(0, "Rome")])
-    _learn(archive)
+    learn(archive)
     explicit = _explicit("Lives in Oslo", "home")
     archive.set_explicit("ana", explicit)
     archive.store([replace(_said(1, "Milan"), created_at=datetime.now(UTC) + timedelta(hours=1))])
-    _learn(archive)
+    learn(archive)
     assert _texts(archive) == ["Lives in Oslo"]
     superseded = {each.text: each.superseded_by for each in _memories(archive) if each.source == "learned"}
     assert superseded["Lives in Milan"] == explicit.memory_id
@@ -259,11 +263,11 @@ def test_a_budget_is_counted_by_day(archive: Archive) -> None:
 def test_a_change_of_the_deriver_makes_all_exchanges_due(archive: Archive) -> None:
     """All exchanges are read again once; the same deriver marks nothing more."""
     archive.store([_said(0, "Rome")])
-    _learn(archive)
+    learn(archive)
     while archive.mark_old_threads(MEMORIES, "other:1"):
         pass
     assert [each.user_message for each in archive.unread("t", 9).exchanges] == ["Rome"]
-    _learn(archive)
+    learn(archive)
     assert archive.mark_old_threads(MEMORIES, "other:1") == 0
     assert archive.unread("t", 9).due_at is None
 
@@ -280,7 +284,7 @@ def test_changes_ask_the_sweep_to_update_redis(archive: Archive) -> None:
     said = _said(0, "Rome")
     archive.store([said])
     assert changed_users() == set()
-    _learn(archive)
+    learn(archive)
     assert changed_users() == {"ana"}
     archive.set_explicit("ana", _explicit("likes tea"))
     assert changed_users() == {"ana"}

@@ -174,12 +174,16 @@ class Actions:
         )
         entry, text = self.ledger.add_text(started.thread, chosen_id, started.memory)
         outer, self.entry_being_stored = self.entry_being_stored, entry
+        is_deletion_cached = self.world.is_deletion_cached(started.thread, self.user(started.thread))
         try:
             result = started.turn.append(f"u {text}", f"a {text}", exchange_id=chosen_id, created_at=created_at)
         finally:
             self.entry_being_stored = outer
         note(f"   {text} {result}")
         entry.record_append(result)
+        if not is_deletion_cached and "postgres" in self.world.faults.failed_stores | self.world.faults.down:
+            # The append itself loads the thread's state if the turn has not.
+            started.is_deletion_unknown = True
         has_callers_order = created_at is not None or bool(chosen_id and is_time_ordered(chosen_id))
         if result.durability != "none":
             # A deletion does not include an import that was accepted later, even if the import's own time is earlier.

@@ -12,6 +12,7 @@ from shared.memory.turn import Turn
 from tests.model.actions import INVALID_BODY, Actions, Meanwhile, StartedTurn
 from tests.model.checks import Expectation, check_context, check_stored, report_violation
 from tests.model.faults import DemotedSessions, Fault, Store
+from tests.model.learning import Learning
 from tests.model.queue import SqsMessage
 from tests.model.searches import search
 from tests.model.world import CLOCK_OFFSETS, World
@@ -52,6 +53,7 @@ class MemoryMachine(RuleBasedStateMachine):
         self.world = world
         self.actions = Actions(world)
         self.ledger = self.actions.ledger
+        self.learning = Learning(self.actions)
         self.has_run_step = False
 
     @rule(process=processes, number=threads, kind=id_kinds, fault=faults, meanwhile=interruptions)
@@ -208,6 +210,26 @@ class MemoryMachine(RuleBasedStateMachine):
         with self.actions.during(process, thread, fault, meanwhile):
             search(self.actions, self.world.memories[process], self.actions.entry(thread, which))
 
+    @rule(number=threads, fault=faults, meanwhile=interruptions)
+    def learn(self, number: int, fault: Fault | None, meanwhile: Meanwhile) -> None:
+        """Learn from a thread, perhaps beside other processes. A fault may interrupt it."""
+        thread = self.actions.thread(number)
+        with self.actions.during(0, thread, fault, meanwhile):
+            self.learning.derive(thread)
+
+    @rule(process=processes, which=st.integers(0, 3), fault=faults, meanwhile=interruptions)
+    def forget_memory(self, process: int, which: int, fault: Fault | None, meanwhile: Meanwhile) -> None:
+        """Delete a memory. A fault may interrupt the deletion."""
+        with self.actions.during(process, self.actions.thread(0), fault, meanwhile):
+            self.learning.forget(self.world.memories[process], which)
+
+    @rule(process=processes, number=st.integers(0, 1), fault=faults, meanwhile=interruptions)
+    def know(self, process: int, number: int, fault: Fault | None, meanwhile: Meanwhile) -> None:
+        """Load what is known about the user, and refill Redis with it."""
+        thread = self.actions.thread(number)
+        with self.actions.during(process, thread, fault, meanwhile):
+            self.learning.check_turn(self.world.memories[process], thread)
+
     @rule(down=st.sampled_from([(), (), *((store,) for store in STORES), ("queue", "postgres"), STORES]))
     def set_outages(self, down: tuple[Store, ...]) -> None:
         """Take some stores down until the next change of the outages. The other stores are up."""
@@ -282,6 +304,7 @@ class MemoryMachine(RuleBasedStateMachine):
             self.actions.drain_everything()
             for entry in self.ledger.entries:
                 search(self.actions, self.world.observer, entry)
+            self.learning.check_at_rest()
 
     # --- invariants ---
 
@@ -303,6 +326,7 @@ class MemoryMachine(RuleBasedStateMachine):
             expected = Expectation.record(self.ledger, thread, None)
             recall = Turn(self.world.observer, thread, None).recall()
             check_context(self.world, self.ledger, thread, recall, None, expected)
+        self.learning.check(self.world.observer)
 
     def teardown(self) -> None:
         """Check every example at rest at its end, unless the example has failed."""

@@ -21,6 +21,7 @@ from shared.memory.idempotency import Idempotency
 from shared.memory.memory import Memory
 from shared.models import Exchange
 from shared.settings import DatabaseSettings, MemorySettings, RedisSettings
+from shared.stores.derivations import MEMORIES
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.postgres.connection import PostgresConnection
 from shared.stores.postgres.idempotency import PostgresKeys
@@ -47,8 +48,8 @@ class ReadOnlyArchive(PostgresArchive):
 class ArchiveWithClockOffset(PostgresArchive):
     """L2 on a server whose clock may be wrong."""
 
-    def __init__(self, connection: PostgresConnection, faults: Faults) -> None:
-        super().__init__(connection)
+    def __init__(self, connection: PostgresConnection, faults: Faults, derives: Sequence[str] = ()) -> None:
+        super().__init__(connection, derives)
         self._faults = faults
 
     def clock(self) -> float:
@@ -68,7 +69,7 @@ class ProcessConnections:
         """Return a new process' stores."""
         self.redis.reset_breaker()
         self.postgres.reset_breaker()
-        return RedisCache(self.redis, SETTINGS), ArchiveWithClockOffset(self.postgres, self.faults)
+        return RedisCache(self.redis, SETTINGS), ArchiveWithClockOffset(self.postgres, self.faults, [MEMORIES])
 
 
 @dataclass
@@ -193,6 +194,10 @@ class World:
         cache, archive = connections.stores()
         self.drain = Drain(archive, cache, self.queue)
         self.sweep = Sweep(archive, cache, SETTINGS.max_thread_messages, self.queue.dead_letter_body)
+
+    def derive_stores(self) -> tuple[RedisCache, PostgresArchive]:
+        """Return the stores of a new process of the derive function."""
+        return self._connections[-1].stores()
 
     def restart_valkey(self, *, starts_process: bool) -> None:
         """Restart Valkey without data, or simulate this restart."""

@@ -24,6 +24,8 @@ _SEARCH: Final = "tests/integration/test_search.py"
 _SEARCH_FAULTS: Final = "tests/integration/test_search_faults.py"
 _VECTORS: Final = "tests/integration/test_vectors.py"
 _SEARCH_PLANS: Final = "tests/integration/test_search_plans.py"
+_LEARNING: Final = "tests/integration/test_learning_contract.py"
+_KNOWN: Final = "tests/integration/test_known_memories.py"
 _CONTRACT: Final = "tests/integration/test_archive_contract.py"
 
 
@@ -676,6 +678,60 @@ BREAKS: Final = (
         "    and (t.cutoff is null or g.acceptance > t.cutoff)\n",
         "",
         (f"{_CONTRACT}::test_unstored_exchanges_are_neither_stored_nor_deleted[real]",),
+    ),
+    Break(
+        "9 Proven",
+        "a deleted memory is learned again",
+        "shared/learning/forgetting.py",
+        "        reached = [each for each in self.of_slot(slot) if accepted_at <= each.deleted_at]\n",
+        "        reached: list[Forgotten] = []\n",
+        (f"{_LEARNING}::test_a_deleted_memory_is_not_learned_again[real]",),
+    ),
+    Break(
+        "9 Proven",
+        "two workers both store what they read",
+        "shared/stores/postgres/learning.py",
+        "            if conversation_id is None or not is_same or not _advance(connection, conversation_id, unread):\n",
+        "            if conversation_id is None:\n",
+        (
+            f"{_LEARNING}::test_statements_are_stored_once[real]",
+            f"{_LEARNING}::test_a_replaced_exchange_loses_its_memory_at_once[real]",
+        ),
+    ),
+    Break(
+        "9 Proven",
+        "an exchange that is stored between the read ones is not learned from",
+        "shared/stores/postgres/learning.py",
+        "    return _versions(connection.execute(_PRESENT, values).fetchall()) == [\n",
+        "    return [] != [\n",
+        (f"{_LEARNING}::test_a_change_of_what_was_read_makes_it_stale",),
+    ),
+    Break(
+        "9 Proven",
+        "a refill that read PostgreSQL before a change overwrites Redis after it",
+        "shared/stores/redis/refill_memories.lua",
+        "if redis.call('HGET', KEYS[1], 'token') ~= ARGV[1] then\n",
+        "if false then\n",
+        (f"{_KNOWN}::test_a_refill_that_began_before_a_change_is_refused",),
+    ),
+    Break(
+        "9 Proven",
+        "a deleted exchange leaves its memory in Redis",
+        "shared/memory/exchanges.py",
+        """            self._memory.cache.forget_exchanges(thread_id, [exchange_id])
+            self._forget_memories(user_id)
+""",
+        """            self._memory.cache.forget_exchanges(thread_id, [exchange_id])
+""",
+        (f"{_KNOWN}::test_a_memory_ends_with_its_exchange_in_both_layers[delete_exchange]",),
+    ),
+    Break(
+        "9 Proven",
+        "a drained replacement leaves the old memory in Redis",
+        "functions/sync/cache_update.py",
+        "self._cache.forget_memories({each.user_id for each in result.replaced if each.user_id is not None})",
+        "pass",
+        (f"{_KNOWN}::test_a_memory_ends_with_its_exchange_in_both_layers[drain_replacement]",),
     ),
     Break(
         "4 Whole",
