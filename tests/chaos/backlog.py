@@ -58,7 +58,8 @@ def read_backlog(info: dict[str, Any]) -> Backlog:
     return Backlog(sum(int(counts[name]) for name in _COUNT_ATTRIBUTES), outbox, int(row[0]) if row else 0)
 
 
-def _sweep(info: dict[str, Any]) -> None:
+def sweep(info: dict[str, Any]) -> None:
+    """Invoke the sweep. A failure is ignored, because the caller invokes it again."""
     lambdas = lambda_client(info)
     with suppress(BotoCoreError, ClientError):
         lambdas.invoke(FunctionName=info["sync_function"], Payload=b"{}")
@@ -74,7 +75,7 @@ def wait_until_drained(info: dict[str, Any], *, invokes_sweep: bool) -> tuple[fl
     empty_reads, backlog = 0, None
     while empty_reads < _EMPTY_READS and time.monotonic() - began < DRAIN_TIMEOUT_SECONDS:
         if invokes_sweep and time.monotonic() - swept_at > _SWEEP_PAUSE_SECONDS:
-            _sweep(info)
+            sweep(info)
             swept_at = time.monotonic()
         try:
             backlog = read_backlog(info)

@@ -92,6 +92,8 @@ _DELETED_THREAD_INTERVAL: Final = 5
 _DELETED_USER_INTERVAL: Final = 4
 _USERS: Final = 20
 _DELETED_USER: Final = 7
+_CITIES: Final = ("Lisbon", "Rome", "Oslo", "Berlin")
+_STATED: Final = 0.5
 _CHARACTERS: Final = "abcdefghijklmnopqrstuvwxyz     éß漢😀"
 
 
@@ -282,10 +284,15 @@ def _plan_turn(
         id_source=id_source,
         reads_first=reads_first,
         copies=copies,
-        user_message=f"[{label}] {_text(draw, 40, 400)}",
+        user_message=f"[{label}] {_text(draw, 40, 400)}{_statement(draw, label)}",
         assistant_message=f"[{label}] {_text(draw, 1_000, 2_000)}",
         randomness=draw.getrandbits(128),
     )
+
+
+def _statement(draw: random.Random, label: str) -> str:
+    """Return sentences about the user for every second turn. They begin lines, because the text before is random."""
+    return f"\nI live in {draw.choice(_CITIES)}.\nI like tea number {label}." if draw.random() < _STATED else ""
 
 
 def _text(draw: random.Random, least: int, most: int) -> str:

@@ -68,6 +68,7 @@ class RunReport:
                 "ordered_pairs": verdict.ordered_pairs,
                 "deletions": len(self.journal.deletions),
                 "erased": verdict.erased,
+                "statements": verdict.statements,
                 "not_degraded": sum(
                     request.route == "invoking" and request.is_answered and not request.degraded for request in requests
                 ),
@@ -115,6 +116,7 @@ class RunReport:
             "differing threads": f" of {checked['cached_threads']} cached",
             "incomplete responses": f" of {checked['not_degraded']:,} without a degraded layer",
             "two responses for one key or id": f" of {checked['repeated']:,} repeated",
+            "statements not learned": f" of {checked['statements']:,}",
         }
         rows += [(kind, f"{count}{checked_counts.get(kind, '')}") for kind, count in figures["violations"].items()]
         for name, figure in figures["latency_ms"].items():

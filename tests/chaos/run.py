@@ -20,6 +20,7 @@ from tests.chaos.deletions import Deletions
 from tests.chaos.deliveries import Deliveries
 from tests.chaos.faults import Injector
 from tests.chaos.journal import Journal
+from tests.chaos.memories import LearnedVerdict, check_memories
 from tests.chaos.plan import Plan
 from tests.chaos.postgres import Postgres
 from tests.chaos.report import RunReport
@@ -91,6 +92,7 @@ def run(state_dir: Path, seed: int, size: Size, print_progress: Callable[[str], 
         _read_threads(stack.info, plan, journal, size)
         print_progress("Comparing the responses with the stores.")
         verdict = Judge(journal).judge(read_threads(stack.info, [f"chaos-{number}" for number in range(size.threads)]))
+        _record_memories(verdict, check_memories(stack.info))
         total_seconds = time.monotonic() - journal.began
         sweeps = stack.log.read_text(errors="replace").count(_SWEEP_LOG_FIELD)
         sqs = sqs_client(stack.info)
@@ -167,6 +169,14 @@ def _read_threads(info: dict[str, Any], plan: Plan, journal: Journal, size: Size
         callers.read_threads([f"chaos-{number}" for number in range(size.threads)])
     finally:
         callers.close()
+
+
+def _record_memories(verdict: Verdict, learned: LearnedVerdict) -> None:
+    verdict.statements = learned.statements
+    verdict.not_learned += learned.missing
+    verdict.learned_twice += learned.doubled
+    verdict.unproven += learned.unproven
+    verdict.unfinished += learned.unfinished
 
 
 def _record_unfinished(

@@ -37,7 +37,11 @@ class Verdict:
         returned: Deleted exchanges that are stored or in a later response.
         double_responses: Keys or ids with two different responses.
         refused: Requests that failed although they were valid.
+        not_learned: Statements of stored exchanges that were not learned.
+        learned_twice: Statements that were learned twice.
+        unproven: Learned statements that their exchange does not make, or that do not quote it.
         unfinished: Work that was not finished at the end of the run.
+        statements: The number of statements that the stored exchanges make.
         ordered_pairs: The number of checked pairs of exchanges.
         erased: The number of turns whose exchange must be deleted.
         unknown_stored: The number of turns without a response, but with a stored exchange.
@@ -55,7 +59,11 @@ class Verdict:
     returned: list[str] = field(default_factory=list)
     double_responses: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+    not_learned: list[str] = field(default_factory=list)
+    learned_twice: list[str] = field(default_factory=list)
+    unproven: list[str] = field(default_factory=list)
     unfinished: list[str] = field(default_factory=list)
+    statements: int = 0
     threads: int = 0
     cached_threads: int = 0
     ordered_pairs: int = 0
@@ -76,6 +84,9 @@ class Verdict:
             "deleted and returned": self.returned,
             "two responses for one key or id": self.double_responses,
             "refused requests": self.refused,
+            "statements not learned": self.not_learned,
+            "statements learned twice": self.learned_twice,
+            "unproven statements": self.unproven,
             "unfinished": self.unfinished,
         }
 
