@@ -245,6 +245,14 @@ class SearchRequest(_Request):
     until: Annotated[Moment | None, Field(description="Only exchanges before this time.")] = None
     kinds: list[Literal["exchange", "memory"]] = Field(default=["exchange"], min_length=1, max_length=_MAX_LIST)
 
+    @field_validator("until")
+    @classmethod
+    def _check_until(cls, value: datetime | None, info: ValidationInfo) -> datetime | None:
+        since = info.data.get("since")
+        if value is not None and since is not None and value <= since:
+            raise PydanticCustomError("empty_period", "must be after since")
+        return value
+
 
 class RenameRequest(_Request):
     """Request body of `PATCH /threads/{thread_id}`."""

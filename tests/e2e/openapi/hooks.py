@@ -22,6 +22,8 @@ _REFUSALS_OUTSIDE_THE_SCHEMA: Final = (
     "created_at: is ",  # not before 1970, in the past, and the millisecond of a UUIDv7
     "since: is out of range",
     "until: is out of range",
+    "until: must be after since",
+    "a preference needs a key, and a fact has none",
     "metadata: must ",
     "There is no agent",
     "There is no tool",
@@ -47,10 +49,11 @@ def before_add_examples(context: HookContext, examples: list[Case[Any]]) -> None
     body_fields: dict[str, Any] = {}
     if len(operation.body):
         body = {"title": "New"} if operation.path.startswith("/threads") else {"tone": "brief"}
+        body = {"text": "Likes tea"} if "/memories" in operation.path else body
         body_fields = {"body": body, "media_type": "application/json"}
     names = [parameter.name for parameter in operation.path_parameters]
-    fixed = {name: _EXCHANGE_ID for name in names if name == "exchange_id"}
-    if fixed and body_fields:
+    fixed = {name: _EXCHANGE_ID for name in names if name in {"exchange_id", "memory_id"}}
+    if "exchange_id" in fixed and body_fields:
         body_fields = {"body": {"user_message": "q", "assistant_message": "a"}, "media_type": "application/json"}
     for name in (name for name in names if name not in fixed):
         # schemathesis sends the values in this list unchanged.
