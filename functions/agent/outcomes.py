@@ -32,6 +32,7 @@ _CHANGES: Final = {
     "delete_preferences": ("the preferences are", "deleted"),
     "add_memory": ("the memory is", "stored"),
     "correct_memory": ("the memory is", "corrected"),
+    "delete_memories": ("the memories are", "deleted"),
     "delete_memory": ("the memory is", "deleted"),
     "delete_user": ("the user is", "deleted"),
 }

@@ -235,8 +235,30 @@ class LearnedMemories:
                 self._stores.cache.forget_memories([user_id])
             raise
         forgotten, statement_ids = self._forgotten(user_id, knowledge, memory)
-        self._stores.archive.forget_memory(user_id, forgotten, statement_ids, memory_id)
+        self._stores.archive.forget_memories(user_id, [forgotten], statement_ids, [memory_id])
         with add_half_deleted_outcome("memory"):
+            self._stores.cache.forget_memories([user_id])
+
+    def forget_all(self, user_id: str) -> None:
+        """Delete all memories of a user. They are not learned again from earlier exchanges.
+
+        Raises:
+            StoreUnavailable: A layer did not respond, so the deletion is incomplete; a retry completes it.
+        """
+        knowledge = self._knowledge(user_id)
+        memories = memories_of(knowledge)
+        if memories:
+            deleted_at = timestamp_of(self._stores.new_cutoff())
+            accepted = [each.accepted_at for each in (*knowledge.statements, *knowledge.summaries)]
+            forgetting = Forgetting(self._stores.archive.hash_key(user_id))
+            forgotten = [
+                forgetting.of_slot_deletion(slot, max([deleted_at, *accepted]))
+                for slot in sorted({each.slot for each in memories})
+            ]
+            refused = refused_statements(replace(knowledge, forgetting=forgetting.with_deletions(forgotten)))
+            memory_ids = [each.memory_id for each in memories]
+            self._stores.archive.forget_memories(user_id, forgotten, refused, memory_ids)
+        with add_half_deleted_outcome("memories"):
             self._stores.cache.forget_memories([user_id])
 
     def _update_cache(self, user_id: str) -> None:

@@ -155,10 +155,10 @@ class LearningArchive(Protocol):
         """
         ...
 
-    def forget_memory(
-        self, user_id: str, forgotten: Forgotten, statement_ids: Sequence[UUID], memory_id: UUID | None
+    def forget_memories(
+        self, user_id: str, forgotten: Sequence[Forgotten], statement_ids: Sequence[UUID], memory_ids: Sequence[UUID]
     ) -> None:
-        """Delete statements, and the explicit memory with this id, and record what later statements must not say."""
+        """Delete statements and explicit memories, and record what statements from before must not say."""
         ...
 
     def hash_key(self, user_id: str) -> bytes:

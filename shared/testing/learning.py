@@ -215,23 +215,22 @@ class InMemoryLearning(InMemoryVectors):
             raise ValueError
         if memory.memory_id not in self._explicit[user_id] and len(self._explicit[user_id]) >= MAX_EXPLICIT:
             raise TooManyMemories(f"a user has at most {MAX_EXPLICIT} explicit memories")
-        if forgotten is not None:
-            self._record_forgotten(user_id, forgotten, statement_ids)
+        self._record_forgotten(user_id, [] if forgotten is None else [forgotten], statement_ids)
         self._explicit[user_id][memory.memory_id] = memory
         self._log_user(user_id)
 
-    def forget_memory(
-        self, user_id: str, forgotten: Forgotten, statement_ids: Sequence[UUID], memory_id: UUID | None
+    def forget_memories(
+        self, user_id: str, forgotten: Sequence[Forgotten], statement_ids: Sequence[UUID], memory_ids: Sequence[UUID]
     ) -> None:
-        """Delete statements, and the explicit memory with this id, and record the deletion."""
-        self.record_call("forget_memory")
+        """Delete statements and explicit memories, and record their deletion."""
+        self.record_call("forget_memories")
         self._record_forgotten(user_id, forgotten, statement_ids)
-        if memory_id is not None:
+        for memory_id in memory_ids:
             self._explicit[user_id].pop(memory_id, None)
         self._log_user(user_id)
 
-    def _record_forgotten(self, user_id: str, forgotten: Forgotten, statement_ids: Sequence[UUID]) -> None:
-        self._forgotten[user_id].append(forgotten)
+    def _record_forgotten(self, user_id: str, forgotten: Sequence[Forgotten], statement_ids: Sequence[UUID]) -> None:
+        self._forgotten[user_id].extend(forgotten)
         for statement_id in statement_ids:
             self._statements.pop(statement_id, None)
 

@@ -20,7 +20,7 @@ _ROUTES = {
     "/threads/{thread_id}/layers": {"get"},
     "/threads/{thread_id}/exchanges/{exchange_id}": {"put", "delete"},
     "/users/{user_id}/preferences": {"get", "put", "patch", "delete"},
-    "/users/{user_id}/memories": {"get", "post"},
+    "/users/{user_id}/memories": {"get", "post", "delete"},
     "/users/{user_id}/memories/{memory_id}": {"get", "patch", "delete"},
     "/users/{user_id}": {"delete"},
     "/health": {"get"},

@@ -64,6 +64,7 @@ NEEDS_POSTGRES: Final = {
     f"GET {_MEMORY}",
     f"PATCH {_MEMORY}",
     f"DELETE {_MEMORY}",
+    "DELETE /users/{user_id:path}/memories",
     "GET /threads",
     "GET /threads/{thread_id:path}",
     "PATCH /threads/{thread_id:path}",
@@ -76,6 +77,7 @@ NEEDS_POSTGRES: Final = {
 }
 NEEDS_REDIS: Final = {
     f"DELETE {_MEMORY}",
+    "DELETE /users/{user_id:path}/memories",
     "DELETE /threads/{thread_id:path}",
     "DELETE /threads/{thread_id:path}/exchanges/{exchange_id}",
     "DELETE /users/{user_id:path}",

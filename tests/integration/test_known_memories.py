@@ -108,6 +108,10 @@ def _delete_memory(memory: Memory) -> None:
     LearnedMemories(memory).forget("ana", UUID(item["id"]))
 
 
+def _delete_memories(memory: Memory) -> None:
+    LearnedMemories(memory).forget_all("ana")
+
+
 def _drain_replacement(memory: Memory) -> None:
     result = memory.archive.store([_stored(memory).revised(ExchangeTexts("Milan", "a"), 1)])
     assert len(result.replaced) == 1
@@ -120,6 +124,7 @@ _CHANGES: list[Callable[[Memory], None]] = [
     _delete_thread,
     _delete_user,
     _delete_memory,
+    _delete_memories,
     _drain_replacement,
 ]
 each_change = pytest.mark.parametrize("change", _CHANGES, ids=lambda change: change.__name__.strip("_"))
@@ -205,10 +210,13 @@ def test_a_replacement_while_postgresql_is_down_hides_the_memory(memory: Memory,
     assert (list(recall.known.items), recall.degraded) == ([], ["postgres"])
 
 
-def test_a_deleted_memory_stays_deleted_when_everything_is_learned_again(memory: Memory, queue: InMemoryQueue) -> None:
+@pytest.mark.parametrize("delete", [_delete_memory, _delete_memories])
+def test_a_deleted_memory_stays_deleted_when_everything_is_learned_again(
+    memory: Memory, queue: InMemoryQueue, delete: Callable[[Memory], None]
+) -> None:
     """Replaying the exchange and deriving all threads again does not restore it. A later statement does."""
     said = _stored(memory)
-    _delete_memory(memory)
+    delete(memory)
     queue.bodies.append(said.to_wire())
     memory.archive.store(queue.take())
     memory.archive.mark_user("ana")

@@ -177,7 +177,7 @@ def test_a_deleted_memory_is_not_learned_again(archive: Archive) -> None:
     (learned,) = learned_memories(archive.knowledge("ana", _WINDOW))
     deleted_at = datetime.now(UTC)
     forgotten = Forgetting(archive.hash_key("ana")).of_run("home", learned.run, learned.following, deleted_at)
-    archive.forget_memory("ana", forgotten, [each.statement_id for each in learned.run], learned.memory.memory_id)
+    archive.forget_memories("ana", [forgotten], [each.statement_id for each in learned.run], [])
     assert _memories(archive) == []
     archive.mark_user("ana")
     assert learn(archive) == "unchanged"
@@ -196,7 +196,7 @@ def test_a_deletion_refuses_other_words_for_the_same(archive: Archive) -> None:
     archive.store_statements("t", unread, "test:1", statements[:2])
     rome = next(each for each in learned_memories(archive.knowledge("ana", _WINDOW)) if "Rome" in each.memory.text)
     forgotten = Forgetting(archive.hash_key("ana")).of_run("home", rome.run, rome.following, datetime.now(UTC))
-    archive.forget_memory("ana", forgotten, [each.statement_id for each in rome.run], None)
+    archive.forget_memories("ana", [forgotten], [each.statement_id for each in rome.run], [])
     archive.mark_user("ana")
     learn(archive)
     (genoa,) = _memories(archive)

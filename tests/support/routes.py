@@ -103,6 +103,7 @@ SAMPLES: Final = (
     Sample("DELETE /threads/{thread_id:path}/exchanges/{exchange_id}", is_on_thread=True, success=204),
     Sample("DELETE /threads/{thread_id:path}", is_on_thread=True, success=204),
     Sample("DELETE /users/{user_id:path}/memories/{memory_id}", names_user="path", success=204),
+    Sample("DELETE /users/{user_id:path}/memories", names_user="path", success=204),
     Sample("DELETE /users/{user_id:path}", names_user="path", success=204),
 )
 

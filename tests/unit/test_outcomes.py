@@ -130,7 +130,7 @@ def _prepare(api: Api, thread_id: str, headers: dict[str, str], *, is_drained: b
 
 def _add_memory(api: Api, sample: Sample) -> None:
     """Add the memory that the samples read and change, but not the one that a sample adds."""
-    if "memory_id" in sample.route:
+    if sample.route.endswith("/memories/{memory_id}") or sample.route.startswith("DELETE /users/{user_id:path}/mem"):
         moment = datetime.now(UTC)
         slot = free_slot(MEMORY)
         explicit = ExplicitMemory(id_from("ana", "fact", slot), "fact", slot, MEMORY, moment, moment)

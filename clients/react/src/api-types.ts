@@ -248,6 +248,62 @@ export interface paths {
         patch: operations["merge_preferences"];
         trace?: never;
     };
+    "/users/{user_id}/memories": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Memories
+         * @description List what is known about a user, the newest first.
+         */
+        get: operations["list_memories"];
+        put?: never;
+        /**
+         * Add Memory
+         * @description Set a memory explicitly. It is stronger than what is learned about the same.
+         */
+        post: operations["add_memory"];
+        /**
+         * Delete Memories
+         * @description Delete all memories of a user. They are not learned again from earlier exchanges.
+         */
+        delete: operations["delete_memories"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/users/{user_id}/memories/{memory_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Memory
+         * @description Read one memory, even if it was superseded.
+         */
+        get: operations["read_memory"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Memory
+         * @description Delete a memory. It is not learned again from earlier exchanges.
+         */
+        delete: operations["delete_memory"];
+        options?: never;
+        head?: never;
+        /**
+         * Correct Memory
+         * @description Replace a memory's text. The memory is explicit from then on, and the old text is not learned again.
+         */
+        patch: operations["correct_memory"];
+        trace?: never;
+    };
     "/users/{user_id}": {
         parameters: {
             query?: never;
@@ -260,7 +316,7 @@ export interface paths {
         post?: never;
         /**
          * Delete User
-         * @description Delete all threads and preferences of a user.
+         * @description Delete all threads, preferences and memories of a user.
          */
         delete: operations["delete_user"];
         options?: never;
@@ -292,6 +348,26 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * CorrectionRequest
+         * @description Request body of `PATCH /users/{user_id}/memories/{memory_id}`: the memory's new text.
+         */
+        CorrectionRequest: {
+            /** Text */
+            text: string;
+        };
+        /**
+         * EvidenceAnswer
+         * @description The words of an exchange that a memory is learned from, byte for byte.
+         */
+        EvidenceAnswer: {
+            /** Thread Id */
+            thread_id: string;
+            /** Exchange Id */
+            exchange_id: string;
+            /** Quote */
+            quote: string;
+        };
         /**
          * FieldError
          * @description An invalid field of a request. `in` is the part of the request that contains the field.
@@ -424,9 +500,7 @@ export interface components {
              * Memories
              * @default []
              */
-            memories?: {
-                [key: string]: unknown;
-            }[];
+            memories?: components["schemas"]["MemoryAnswer"][];
             /**
              * Related
              * @default []
@@ -524,6 +598,89 @@ export interface components {
             is_drained: boolean | null;
         };
         /**
+         * MemoriesAnswer
+         * @description Response of `GET /users/{user_id}/memories`. `omitted` counts the oldest ones that do not fit into a response.
+         *
+         *     If PostgreSQL does not respond, it is in `degraded`, and summaries are missing.
+         */
+        MemoriesAnswer: {
+            /** Items */
+            items: components["schemas"]["MemoryAnswer"][];
+            /** Omitted */
+            omitted: number;
+            /** Degraded */
+            degraded: string[];
+        };
+        /**
+         * MemoryAnswer
+         * @description Something that is known about a user.
+         *
+         *     `key` is present only for a preference, `valid_to` only if an end is known, and `superseded_by` only if another
+         *     memory replaced it. `evidence` has the newest exchanges first, and is empty for an explicit memory.
+         */
+        MemoryAnswer: {
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "preference" | "fact" | "summary";
+            /** Key */
+            key?: string | null;
+            /** Text */
+            text: string;
+            /** Valid From */
+            valid_from: string;
+            /** Valid To */
+            valid_to?: string | null;
+            /** Superseded By */
+            superseded_by?: string | null;
+            /** Evidence */
+            evidence: components["schemas"]["EvidenceAnswer"][];
+            /**
+             * Source
+             * @enum {string}
+             */
+            source: "learned" | "explicit";
+            /** Created At */
+            created_at: string;
+        };
+        /**
+         * MemoryItemAnswer
+         * @description A found memory. The score is the part of the query's words that the memory and its quotes contain.
+         */
+        MemoryItemAnswer: {
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "preference" | "fact" | "summary";
+            /** Key */
+            key?: string | null;
+            /** Text */
+            text: string;
+            /** Valid From */
+            valid_from: string;
+            /** Valid To */
+            valid_to?: string | null;
+            /** Superseded By */
+            superseded_by?: string | null;
+            /** Evidence */
+            evidence: components["schemas"]["EvidenceAnswer"][];
+            /**
+             * Source
+             * @enum {string}
+             */
+            source: "learned" | "explicit";
+            /** Created At */
+            created_at: string;
+            /** Score */
+            score: number;
+        };
+        /**
          * MemoryReport
          * @description The layer that served a turn's memory (`source`), and the store that accepted its exchange (`durability`).
          */
@@ -546,6 +703,25 @@ export interface components {
             context_tokens: number;
             /** Omitted Exchanges */
             omitted_exchanges: number;
+        };
+        /**
+         * MemoryRequest
+         * @description Request body of `POST /users/{user_id}/memories`: a memory that is set explicitly.
+         */
+        MemoryRequest: {
+            /** Text */
+            text: string;
+            /**
+             * Kind
+             * @default fact
+             * @enum {string}
+             */
+            kind?: "preference" | "fact";
+            /**
+             * Key
+             * @description The name of a preference, e.g. `language`.
+             */
+            key?: string | null;
         };
         /**
          * MessageAnswer
@@ -719,14 +895,14 @@ export interface components {
         };
         /**
          * SearchAnswerBody
-         * @description Response of `POST /search`: the best items first.
+         * @description Response of `POST /search`: the best items first. The `kind` of a found exchange is `exchange`.
          *
          *     `arms` says how the exchanges were searched. Every exchange that was accepted up to `searched_up_to` was looked at;
          *     null means that this time is unknown. `degraded` contains `search` if the search did not look at everything.
          */
         SearchAnswerBody: {
             /** Items */
-            items: components["schemas"]["SearchItemAnswer"][];
+            items: (components["schemas"]["SearchItemAnswer"] | components["schemas"]["MemoryItemAnswer"])[];
             /** Arms */
             arms: ("text" | "vector")[];
             /** Searched Up To */
@@ -943,7 +1119,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description The thread or the exchange does not exist */
+            /** @description The thread, the exchange or the memory does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1307,7 +1483,7 @@ export interface operations {
                     "application/json": components["schemas"]["LayersAnswer"];
                 };
             };
-            /** @description The thread or the exchange does not exist */
+            /** @description The thread, the exchange or the memory does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1426,7 +1602,7 @@ export interface operations {
                     "application/json": components["schemas"]["MessagesAnswer"];
                 };
             };
-            /** @description The thread or the exchange does not exist */
+            /** @description The thread, the exchange or the memory does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1509,7 +1685,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description The thread or the exchange does not exist */
+            /** @description The thread, the exchange or the memory does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1577,7 +1753,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The thread or the exchange does not exist */
+            /** @description The thread, the exchange or the memory does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1645,7 +1821,7 @@ export interface operations {
                     "application/json": components["schemas"]["ThreadAnswer"];
                 };
             };
-            /** @description The thread or the exchange does not exist */
+            /** @description The thread, the exchange or the memory does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1711,7 +1887,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The thread or the exchange does not exist */
+            /** @description The thread, the exchange or the memory does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1792,7 +1968,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemAnswer"];
                 };
             };
-            /** @description The thread or the exchange does not exist */
+            /** @description The thread, the exchange or the memory does not exist */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2060,6 +2236,418 @@ export interface operations {
             };
             /** @description The body is not JSON */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description The request or the response is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description A value is invalid; `errors` names the fields */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description Unexpected error; the log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description A required layer did not respond */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+        };
+    };
+    list_memories: {
+        parameters: {
+            query?: {
+                /** @description Whether memories are listed that have ended. */
+                include_superseded?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description 1 to 255 printable characters, and not `.` or `..`. */
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoriesAnswer"];
+                };
+            };
+            /** @description The request or the response is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description A value is invalid; `errors` names the fields */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description Unexpected error; the log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description A required layer did not respond */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+        };
+    };
+    add_memory: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description 1 to 255 printable characters, and not `.` or `..`. */
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MemoryRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryAnswer"];
+                };
+            };
+            /** @description The body is not JSON */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description The request or the response is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description A value is invalid; `errors` names the fields */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description Unexpected error; the log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description A required layer did not respond */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+        };
+    };
+    delete_memories: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description 1 to 255 printable characters, and not `.` or `..`. */
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request or the response is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description A value is invalid; `errors` names the fields */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description Unexpected error; the log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description A required layer did not respond */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+        };
+    };
+    read_memory: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The memory's id. */
+                memory_id: string;
+                /** @description 1 to 255 printable characters, and not `.` or `..`. */
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryAnswer"];
+                };
+            };
+            /** @description The thread, the exchange or the memory does not exist */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description The request or the response is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description A value is invalid; `errors` names the fields */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description Unexpected error; the log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description A required layer did not respond */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+        };
+    };
+    delete_memory: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The memory's id. */
+                memory_id: string;
+                /** @description 1 to 255 printable characters, and not `.` or `..`. */
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The thread, the exchange or the memory does not exist */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description The request or the response is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description A value is invalid; `errors` names the fields */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description Unexpected error; the log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description A required layer did not respond */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+        };
+    };
+    correct_memory: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The memory's id. */
+                memory_id: string;
+                /** @description 1 to 255 printable characters, and not `.` or `..`. */
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CorrectionRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemoryAnswer"];
+                };
+            };
+            /** @description The body is not JSON */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description The thread, the exchange or the memory does not exist */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

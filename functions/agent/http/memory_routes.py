@@ -28,6 +28,12 @@ def add_memory_routes(app: FastAPI, operations: Operations) -> None:
         """Set a memory explicitly. It is stronger than what is learned about the same."""
         return json_response(operations.memories.add(user_id, request.kind, request.text, request.key), 201)
 
+    @app.delete("/users/{user_id:path}/memories", status_code=204)
+    async def delete_memories(user_id: AuthorizedUser) -> Response:
+        """Delete all memories of a user. They are not learned again from earlier exchanges."""
+        operations.memories.forget_all(user_id)
+        return Response(status_code=204)
+
     @app.get("/users/{user_id:path}/memories/{memory_id}")
     async def read_memory(user_id: AuthorizedUser, memory_id: MemoryPath) -> Response:
         """Read one memory, even if it was superseded."""

@@ -19,7 +19,7 @@ _STATUSES: Final = {
     "400": "The body is not JSON",
     "401": "There is no token, or it is invalid",
     "403": "The token does not allow this request",
-    "404": "The thread or the exchange does not exist",
+    "404": "The thread, the exchange or the memory does not exist",
     "409": "The first request with this `Idempotency-Key` is still running",
     "413": "The request or the response is too large",
     "422": "A value is invalid; `errors` names the fields",
@@ -115,7 +115,8 @@ def _problem_statuses(path: str, operation: dict[str, Any], *, is_secured: bool)
         statuses |= {"400"}
     if "requestBody" in operation or "parameters" in operation:
         statuses |= {"422"}
-    if "{thread_id}" in path or (is_secured and "requestBody" in operation and "{" not in path):
+    is_turn = is_secured and "requestBody" in operation and "{" not in path
+    if is_turn or "{thread_id}" in path or "{memory_id}" in path:
         # A caller without access to a thread gets 404, also for a turn in this thread.
         statuses |= {"404"}
     if path == "/run":

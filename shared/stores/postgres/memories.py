@@ -73,8 +73,7 @@ class PostgresMemories:
 
         def work(connection: _Connection) -> None:
             lock_shared(connection, [], [user_id])
-            if forgotten is not None:
-                _forget(connection, user_id, forgotten, statement_ids)
+            _forget(connection, user_id, [] if forgotten is None else [forgotten], statement_ids)
             values = {
                 "id": memory.memory_id,
                 "user_id": user_id,
@@ -94,15 +93,17 @@ class PostgresMemories:
 
         self._connection.run(work)
 
-    def forget_memory(
-        self, user_id: str, forgotten: Forgotten, statement_ids: Sequence[UUID], memory_id: UUID | None
+    def forget_memories(
+        self, user_id: str, forgotten: Sequence[Forgotten], statement_ids: Sequence[UUID], memory_ids: Sequence[UUID]
     ) -> None:
-        """Delete a memory, see `LearningArchive.forget_memory`."""
+        """Delete memories, see `LearningArchive.forget_memories`."""
 
         def work(connection: _Connection) -> None:
             lock_shared(connection, [], [user_id])
             _forget(connection, user_id, forgotten, statement_ids)
-            connection.execute("delete from explicit_memories where id = %s and user_id = %s", (memory_id, user_id))
+            connection.execute(
+                "delete from explicit_memories where id = any(%s) and user_id = %s", (list(memory_ids), user_id)
+            )
             log_invalidations(connection, "user", [user_id])
 
         self._connection.run(work)
@@ -191,16 +192,11 @@ def forgetting_of(connection: _Connection, user_id: str) -> Forgetting:
     )
 
 
-def _forget(connection: _Connection, user_id: str, forgotten: Forgotten, statement_ids: Sequence[UUID]) -> None:
-    connection.execute(
-        _FORGET,
-        (
-            user_id,
-            forgotten.slot_hash,
-            forgotten.value_hash,
-            forgotten.first,
-            forgotten.last,
-            forgotten.deleted_at,
-        ),
-    )
-    connection.execute(_REMOVE, (list(statement_ids), user_id))
+def _forget(
+    connection: _Connection, user_id: str, forgotten: Sequence[Forgotten], statement_ids: Sequence[UUID]
+) -> None:
+    for each in forgotten:
+        hashes = (each.slot_hash, each.value_hash)
+        connection.execute(_FORGET, (user_id, *hashes, each.first, each.last, each.deleted_at))
+    if statement_ids:
+        connection.execute(_REMOVE, (list(statement_ids), user_id))
