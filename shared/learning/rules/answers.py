@@ -46,6 +46,8 @@ _LANGUAGE: Final = re.compile(
     r"|respóndeme|responde\w*|respond[ae]\w*|respuestas?|escribe\w*|escríbeme|contéstame|contesta\w*|háblame|habla\w*|rispond\w*|risposte|scriv\w+|parla\w*|respostas?|escrev\w+|fal[ae]\w*"
     r"|antwoord\w*|schrijf\w*|praat|spreek|odpowiad\w+|odpowiedz\w*|pisz\w*|mów\w*|отвеча\w+|пиши\w*|говори\w*)\b.{0,40}?)"
     rf"(?<!\w)(?:in|auf|en|em|in het|in 't|po|на|по|w języku)(?: plain| simple| einfachem)? (?:the )?(?P<v>{LANGUAGE})(?!\w)"
+    rf"|\b(?:speak|switch to|talk|sprich|sprechen sie|parle|parlez|habla|háblame|parla|parlami|fala|fale|praat|spreek|mów)(?: to me| mit mir| con me| comigo)?(?: in| auf| en| em| in het| po)? (?P<w>{LANGUAGE})(?!\w)"
+    rf"|(?<!\w)(?P<o>{LANGUAGE}) (?:only|nur|uniquement|solo|soltanto|apenas|alleen)(?!\w)"
     rf"|(?P<z>(?:用|以|使用|讲|说)(?P<y>{LANGUAGE})(?:来|跟我|和我|给我)?(?:回答|回复|交流|说|写|沟通|聊))|(?P<j>(?P<k>{LANGUAGE})で(?:.{{0,6}})?(?:答え|回答|返事|返信|話し|書い|お願い))"
     rf"|(?P<h>(?P<i>{LANGUAGE}) में (?:ही )?(?:जवाब|उत्तर|बात|लिख))|(?P<r>(?:أجبني|أجب|رد|اكتب|جاوبني|الرد)\b.{{0,15}}?(?:ب|باللغة )(?P<s>{LANGUAGE}))",
     _FLAGS,
@@ -98,7 +100,7 @@ def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
 def _objects(text: str) -> Iterator[tuple[str, str, int, int]]:
     """Yield what a sentence may ask: the slot, its value, and where it is."""
     if (match := _LANGUAGE.search(text)) is not None:
-        name = next(match[group] for group in "vyksi" if match[group])
+        name = next(match[group] for group in "vwoyksi" if match[group])
         yield "language", LANGUAGE_CODES[name.lower()], match.start(), match.end()
     found: set[str] = set()
     for slot, value, pattern in _OBJECTS:

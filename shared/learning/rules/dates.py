@@ -59,8 +59,12 @@ def _add_months(today: date, months: int) -> date:
 def _day_month(match: re.Match[str], today: date, sign: int) -> date | None:
     month = MONTH_NUMBERS[match["m"].lower()]
     year = match["y"]
-    found = _safe(int(year) if year else today.year, month, int(match["d"]))
-    return found if found is None or year else _future(found, today, sign)
+    if year:
+        return _safe(int(year), month, int(match["d"]))
+    # The 29th of February is in a leap year.
+    years = range(today.year, today.year + 5 * sign, sign)
+    found = next((day for each in years if (day := _safe(each, month, int(match["d"]))) is not None), None)
+    return found and _future(found, today, sign)
 
 
 def _numeric(match: re.Match[str], _today: date, _sign: int) -> date | None:
@@ -92,6 +96,10 @@ def _period(unit: str, today: date, offset: int) -> date:
     if unit == "month":
         return _add_months(today.replace(day=1), offset)
     return date(min(max(today.year + offset, 1), 9_999), 1, 1)
+
+
+def _christmas(_match: re.Match[str], today: date, sign: int) -> date | None:
+    return _future(date(today.year, 12, 25), today, sign)
 
 
 def _unit(match: re.Match[str]) -> str:
@@ -138,6 +146,10 @@ def _fixed_period(unit: str, offset: int) -> Callable[[re.Match[str], date, int]
 Resolve = Callable[[re.Match[str], date, int], date | None]
 _OF: Final = r"(?:\.| of| de| di| d'|er)?"
 _YEAR: Final = r"(?:,? (?:de |of |del )?(?P<y>(?:19|20)\d\d))?"
+_CHRISTMAS: Final = (
+    r"(?<!\w)(?:by|before|at|for|until|bis|vor|an|avant|pour|à|para|en|per|entro|a|até|voor|met|do|na)"
+    r" (?:christmas|weihnachten|noël|navidad|natale|natal|kerst|świąt|święta)(?!\w)"
+)
 _YEAR_END: Final = (
     r"(?<!\w)(?:by|at|before|until|till) (?:the )?(?:end of|eo) ?(?:the |this )?(?:year|y)(?!\w)|(?<!\w)bis (?:zum )?jahresende|(?<!\w)bis ende des jahres"
     r"|(?<!\w)(?:d'ici|avant) (?:à )?la fin de l'année|(?<!\w)(?:antes|para|a) (?:de |el )?(?:fin(?:al)?|finales) de(?:l)? año|(?<!\w)entro (?:la )?fine (?:dell')?anno"
@@ -173,6 +185,7 @@ _PATTERNS: Final[list[tuple[str, Resolve]]] = [
     (rf"(?<!\w)(?:{_NEXT}|this|on|by) (?P<w>{DAY})(?!\w)", _weekday),
     (rf"(?<!\w)(?:{_SINCE}|by|bis|ab|till) (?P<y>(?:19|20)\d\d)(?!\w)", _year),
     (r"(?P<y>(?:19|20)\d\d)年", _year),
+    (_CHRISTMAS, _christmas),
     (r"(?<!\w)(?:yesterday|gestern|hier|ayer|ieri|ontem|gisteren|wczoraj)(?!\w)|昨天|昨日|вчера", _fixed(-1)),
     (r"(?<!\w)(?:tomorrow|morgen|demain|mañana|domani|amanhã|jutro)(?!\w)|明天|明日|завтра", _fixed(1)),
     (r"来月|下个?月|в следующем месяце", _fixed_period("month", 1)),

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from typing import Final
 
 from shared.learning.normalize import normalized
-from shared.learning.rules.answer_words import STANDING
+from shared.learning.rules.answer_words import STANDING, WANTED
 from shared.learning.rules.answers import find_answers
 from shared.learning.rules.dates import find_date
 from shared.learning.rules.language import Language, Rule
@@ -74,7 +74,7 @@ _AND: Final = re.compile(
 )
 _THING: Final = READERS["thing"]
 _HAS_CUE: Final = re.compile(
-    f"{STANDING}|"
+    f"{STANDING}|{WANTED}|"
     + "|".join(
         f"(?:{language.cue})" if language.unspaced else rf"(?<!\w)(?:{language.cue})(?!\w)" for language in LANGUAGES
     ),

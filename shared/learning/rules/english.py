@@ -9,7 +9,7 @@ from shared.learning.rules.language import Language
 _RELATION: Final = (
     r"wife|husband|spouse|partner|girlfriend|boyfriend|fianc[eé]e?|mom|mum|mother|dad|father|son|daughter|brother|sister|twin(?: brother| sister)?|baby|kid|child"
     r"|grandmother|grandma|grandfather|grandpa|granddaughter|grandson|aunt|uncle|cousin|niece|nephew|stepson|stepdaughter|stepmother|stepfather|stepmom|stepdad"
-    r"|mother-in-law|father-in-law|brother-in-law|sister-in-law|half-brother|half-sister"
+    r"|mother-in-law|father-in-law|brother-in-law|sister-in-law|half-brother|half-sister|eldest|youngest|middle child|firstborn"
 )
 _PET: Final = (
     r"dog|cat|puppy|kitten|rabbit|bunny|hamster|guinea pig|parrot|budgie|bird|horse|pony|turtle|tortoise|fish|goldfish|snake|lizard|gecko|ferret|rat|mouse|hen|chicken|goat"
@@ -18,7 +18,7 @@ _PET: Final = (
 
 ENGLISH: Final = Language(
     code="en",
-    cue=r"i|i'm|im|i've|ive|my|me|we|our|we're|i'd|myself|i'll|been living|address me|call me|mine|examples|snippets|code",
+    cue=r"i|i'm|im|i've|ive|my|me|we|our|we're|i'd|myself|i'll|been living|address me|call me|mine|examples|snippets|code|here|speaking|times|living|based|working|fan of|moved|been|planning|newbie|born in|the name's",
     leads=(
         r"hi|hello|hey|hiya|yo|good (?:morning|evening|afternoon)|dear all|there|all|everyone|folks|team|btw|by the way|fyi|for your information|just so you know|so you know|just|for (?:the record|context|reference|info)"
         r"|quick (?:note|question|update|heads up|context)|note|ps|p\.s|oh|ah|argh|ok|okay|alright|right|well|so|and|but|also|actually|anyway|however|honestly|personally|look|listen"
@@ -30,7 +30,7 @@ ENGLISH: Final = Language(
     joints=r"and|but|so|because|since|as|cause|cuz|bc|while|although|though|given that|considering|plus|however|then|btw|by the way|that's because|whereas|where",
     blocked=(
         r"(?:she|he|they|you|it|mum|mom|dad|boss|friend|colleague|who|someone|somebody|everyone|people|landlady|landlord|neighbou?r|client|doctor|teacher|wife|husband|sister|brother|son|daughter|poster|article|page|forum|post|sign|text|letter|e-?mail)"
-        r" (?:\w+ )?(?:said|says|say|told|claims?|claimed|thinks?|thought|wrote|writes|texted|goes|went|asked|asks|insists?|joked|reckons|assumes?|believes?)"
+        r" (?:\w+ )?(?:said|says|say|saying|told|claims?|claimed|thinks?|thought|wrote|writes|texted|goes|went|asked|asks|insists?|joked|reckons|assumes?|believes?)"
         r"|(?:said|says|told|claims|claimed|wrote|writes|quote[sd]?|quoting|according to|rumou?r|supposedly|allegedly|words|reads|is like|was like|he goes|she goes|they go)"
         r"|wish|wishes|if only|what if|would be|would i|should i|do i|am i|did i|could i|can i say|were i|in case i|unless i|as if|as though|whether|hypothetical\w*|suppose|supposing|imagine|pretend|dreamed|dreamt|dream that|scenario"
         r"|if i(?:'m| am| was| were| had| have| lived| worked|'d)|(?:when|back when|while|until) i was|as a (?:kid|child|teen|teenager|student|boy|girl)|used to|in another life|once upon a time|years ago i|back then|back in the day|formerly"
@@ -41,7 +41,7 @@ ENGLISH: Final = Language(
     passing=r"today|tonight|this (?:week|weekend|morning|afternoon|evening|month|time)|for (?:now|a (?:few|bit|while|week|day|couple|moment|minute|month)|an hour|the (?:day|week|weekend|moment|night|time being)|the next)|temporarily|visiting|on (?:vacation|holiday|a trip|a business trip)|until|till|just landed|layover|stuck|waiting",
     stops=(
         r"and|but|so|because|since|as|while|where|which|who|whom|that|for|if|when|whenever|now|nowadays|right now|these days|at the moment|btw|by the way|though|although|too|also|as well|please|pls|plz|thanks|thank you|thx|lol|haha|cheers"
-        r"|anymore|any more|instead|originally|currently|actually|not|or|until|till|cause|cuz|bc|myself|already|still|again|anyway|then|right|today|after|before|than|over|unless|even|especially|apart|except|just|only|is|are|was|were|has|have|had|will|would|can|could|should"
+        r"|anymore|any more|instead|originally|currently|actually|here|not|or|until|till|cause|cuz|bc|myself|already|still|again|anyway|then|right|today|after|before|than|over|unless|even|especially|apart|except|just|only|is|are|was|were|has|have|had|will|would|can|could|should"
         r"|every|everyone|with me|for me|to me|i|i'm|im|my|we|you|what|how|why|can you|could you|let me|a lot|very much|so much|most|the most|much|really|mostly|mainly|more|back|tbh|ngl|fyi|yes"
     ),
     rejected=(
@@ -49,8 +49,8 @@ ENGLISH: Final = Language(
         r"|here|there|mondays?|the (?:idea|way|fact|sound|look|first|second|third|last|other|one|ones|new|same|previous|above|part|version|draft|suggestion|answer|option|tone|result|title|opening|ending|plan|concept)|an? (?:lot|bit|challenge|good|nice)|no one|so|very|not|too|more|less|most|of|and|or|but|just|only|nor|neither|either"
     ),
     subject=(
-        r"(?:i|we)(?:'m|m|'re| am| are)(?: finally| probably| also| going to| planning to)*|(?:i|we)(?:'ve got| have got| have| got)(?: to)?(?: my| a| an| our)?"
-        r"|(?:i|we)(?:'ll| will| plan to| want to| need to| have to| hope to| aim to| intend to| must| gotta)(?: have)?|my (?:goal|aim|plan|target|dream|resolution)(?: for \w+)? is(?: to)?|(?:i|we)|my"
+        r"(?:i|we)(?:'m|m|'re| am| are)(?: finally| probably| also| going to| planning to| planning on)*|(?:i|we)(?:'ve got| have got| have| got)(?: to)?(?: my| a| an| our)?"
+        r"|(?:i|we)(?:'ll| will| plan to| want to| need to| have to| hope to| aim to| intend to| must| gotta)(?: have)?|my (?:goal|aim|plan|target|dream|resolution)(?: for \w+)? is(?: to)?|(?:i|we)|my|our|planning to"
     ),
     macros={
         "be": r"i(?:'m| am|m)",
@@ -69,7 +69,8 @@ name name      | (?:you can |you may |please |just |pls |everyone can |feel free
 name name      | {be} (?:called|named|known as)
 name name      | (?:i go by|i'm called|i am called|people call me|everyone calls me|(?:my )?friends call me)(?: the name)?
 name greeted   | {be}
-name name      | (?:this is|it's) (?P<v>[A-Z]\w+)(?= (?:here|speaking))
+name name      | (?:hey,? )?the name(?:'s| is)
+name name      | (?:this is|it's|it is) (?P<v>[A-Z]\w+)(?= (?:here|speaking))
 pronouns pronouns | my pronouns(?: are|:|'re| =)
 pronouns pronouns | (?:i use|i go by|i prefer|please use|use|refer to me (?:as|with|by|using)|(?:the )?pronouns)(?= \w+/\w+)
 form_of_address title | (?:(?:when you write to me|please|always) )*(?:call me|address me as|address me|refer to me as)
@@ -83,11 +84,17 @@ home since     | (?:i|we)(?:'ve| have|ve) {now}lived in
 home place     | (?:my|our) {place_noun}(?:'s| is) (?:now )?(?:in|near)
 home place     | (?:my|our) home(?:town|city| city| town)? is
 home place     | home is
+home place     | ^(?:(?:currently |now )?(?:living|based)|been living|been based) in
+home since     | ^been in
+home place     | ^just (?:moved|relocated) (?:from [A-Z]\w+ )?to
+home place     | as someone (?:who lives|living|based) in
+home place     | ^born in [A-Z]\w+, (?:living|based) in
 home place     | (?:i|we)(?:'ve| have)? (?:just |recently |finally )*(?:moved|relocated) (?:from [A-Z]\w+ )?(?:back )?(?:house )?to
 origin place   | {be} (?:originally |actually )*from
 origin place   | (?:i )?(?:originally )?(?:come|hail) from
 origin place   | i (?:grew up|was raised|was born and raised|was born|spent my childhood) in
 origin place   | originally from
+origin place   | ^born (?:and raised )?in
 origin place   | {be} a native of
 -workplace org | i (?:no longer work|stopped working) (?:at|for)
 -workplace org  | i (?:don't|dont|do not) work (?:at|for) (?=.{1,40}(?:any ?more|any longer))
@@ -116,10 +123,14 @@ role role      | i(?:'ve| have)? (?:just |recently )?(?:started|began) (?:workin
 role role      | i(?:'ve| have)? (?:just |recently )?(?:became|become) (?:an? |the )
 role role      | i {now}work (?:at|for|with) [\w &.'-]{2,30}? as (?:an? |the )
 role role      | my (?:job|profession|occupation|position|job title|title|role)(?: at [\w &]{1,30}| there)?(?:'s| is) (?:that of )?(?:an? |the )?
+role role      | {be} (?:studying|training|learning) to (?:be|become)(?: an?)?
+role role      | ^working as an?
+role role      | i(?:'ve| have)? (?:just |recently |finally )?(?:got|landed|started|found) an? (?:new )?job as an?
+role whole     | i (?P<v>teach [\w ]{3,30}?)(?= (?:at|to|in)\b|[,.;!?]|$)
 role role      | by (?:profession|trade),? {be} (?:an? |the )?
 role job       | {be} an? (?P<v>[\w\- ]{3,40}?) by (?:profession|trade|training)
 role whole     | i (?P<v>(?:run|own|manage|co-own) (?:an?|my own|our own|the) [\w\- ]{3,40})
-role whole     | {be} (?P<v>self[- ]employed|retired|unemployed|freelancing|a stay[- ]at[- ]home (?:mom|mum|dad|parent|father|mother)|(?:doing|finishing|writing) (?:my|a) (?:phd|doctorate|master'?s?))
+role whole     | {be} (?P<v>self[- ]employed|retired|unemployed|freelancing|a stay[- ]at[- ]home (?:mom|mum|dad|parent|father|mother)|(?:doing|finishing|writing) (?:my|a) (?:phd|doctorate)(?! in))
 role whole     | i(?:'m| am)? (?P<v>(?:freelance|freelancing) as an? [\w\- ]{3,40})
 field subject  | i {now}(?:study|major in|specialise in|specialize in)
 field subject  | {be} {now}(?:studying|majoring in|specialising in|specializing in|doing a (?:phd|degree|master'?s?) in|doing my (?:phd|degree|master'?s?) in)
@@ -128,7 +139,7 @@ field subject  | i(?:'m| am) in (?:the )?(?P<v>[\w\- ]{3,30}) (?:business|indust
 field subject  | my (?:field|major|subject|degree|specialty|speciality)(?:'s| is)(?: in)?
 time_zone zone | (?:my|our) (?:local )?time ?zone(?:'s| is)
 time_zone zone | {be} (?:in|on) (?:the )?(?=\S+ (?:time|timezone|time zone)|utc|gmt|cet|cest|est|pst|pt\b|et\b|ist)
-time_zone zone | (?:please )?(?:always )?(?:use|show times in|give (?:me )?times in|all times in|times in) (?:the )?(?=\w+ time\b|utc|gmt|cet|cest|est\b|pst|ist|\w+ time ?zone|time ?zone)
+time_zone zone | (?:please )?(?:always )?(?:use|show (?:me )?(?:all )?times in|give (?:me )?(?:all )?times in|all times in|times in|schedule everything in) (?:the )?(?=\w+ time\b|utc|gmt|cet|cest|est\b|pst|ist|eastern|pacific|central|\w+ time ?zone|time ?zone)
 allergy thing  | {be} (?:severely |very |highly |badly |also |mildly |deathly )*al+ergic (?:to|against)
 allergy thing  | my allerg(?:y|ies)(?:'s| is| are) (?:to )?
 allergy thing  | i have an? (?:severe |bad |mild |strong |serious |life-threatening )*(?:allergy|intolerance) to
@@ -146,14 +157,16 @@ diet diet      | i(?:'ve| have) (?:been|gone|become|turned) (?:(?:a|an|fully|str
 diet diet      | i (?:went|became|turned) (?:(?:a|an|fully|strictly|strict|mostly|completely) )*
 diet diet      | i (?:only )?(?:eat|follow|keep|cook) (?:(?:a|an|only|strictly|strict|mostly) )*
 diet diet      | {be} on (?:a|an|the) (?:(?:strict|strictly) )*
-diet noeat     | i (?:don't|dont|do not|never|can't|cannot) (?:eat|touch|drink)(?: any)?
+diet noeat     | (?:i|we) (?:gave up|have given up|quit) (?=meat|dairy|gluten|sugar|alcohol|fish|pork|beef|eggs|carbs|wheat)
+diet noeat     | (?:i|we) (?:don't|dont|do not|never|can't|cannot) (?:eat|touch|drink)(?: any)?
 birthday date  | my (?:birthday|bday|b-day|date of birth|birth ?date|dob)(?:'s| is|:)?(?: on| the)*
+birthday date  | (?:it's )?my (?:birthday|bday) on(?: the)?
 birthday date  | i was born(?: on| the)+
 birthday date  | i turn \d{1,2}(?: years old)? on(?: the)?
 anniversary date | (?:my|our) (?:wedding |\w+ )?anniversary(?:'s| is)(?: on| the)*
 anniversary date | (?:i|we) (?:got married|married|tied the knot)(?: on| the)+
-family related | my {adj}(?P<r>{rel})(?:'s| is| has the)? (?:name is |name's |named |called |name: )
-family related | my {adj}(?P<r>{rel})'s name is
+family related | (?:my|our) {adj}(?P<r>{rel})(?:'s| is| has the)? (?:name is |name's |named |called |name: )
+family related | (?:my|our) {adj}(?P<r>{rel})'s name is
 family related | my {adj}(?P<r>{rel}) (?:is called|is named|goes by)
 ~family related | (?:my|our) {adj}(?P<r>{rel}),?
 ~family related | i(?:'m| am)? (?:married to|engaged to|dating)(?P<r>)
@@ -163,51 +176,65 @@ pet petname    | (?:my|our) {adj}(?P<r>{pet})'s name is
 pet petname    | (?:my|our) {adj}(?P<r>{pet}) (?:is called|is named|answers to|goes by)
 ~pet petname   | (?:my|our) {adj}(?P<r>{pet}),?
 pet petname    | {have} an? {adj}(?P<r>{pet}),?(?: who is| that is)?(?: called| named| by the name of)?
-pet petname    | i (?:just )?(?:adopted|got) an? {adj}(?P<r>{pet}),?(?: called| named)
+pet petname    | (?:i|we) (?:just |recently )*(?:adopted|got|have) an? {adj}(?P<r>{pet}),?(?: (?:she's|he's|it's|her name is|his name is))?(?: called| named)?
 editor editor  | my (?:text |code |main |default |favou?rite )*(?:editor|ide)(?: of choice)?(?:'s| is)
 editor editor  | i {now}(?:use|code in|write in|work in|work with|edit in|edit with|program in|live in|run)
 editor editor  | i (?:do (?:everything|all my coding|all my editing)|write (?:all my |my |everything )?(?:code|everything)?) (?:in|with)
+editor editor  | ^been using
+editor editor  | {be} an? (?P<v>[\w+ ]{2,20}?) (?:user|person)
+editor editor  | (?P<v>[\w+ ]{2,20}?) is my (?:main |go-to |default |favou?rite )?(?:editor|ide)
 editor editor  | {be} {now}(?:using|coding in|working in|on)
 editor editor  | i(?:'ve| have)? (?:just |recently )?(?:switched|moved|migrated) (?:from \w+(?: \w+)? )?(?:over )?to
 operating_system system | (?:my|our|this|the) (?:\w+ )?(?:laptop|computer|machine|pc|desktop|workstation|box|os|operating system)(?:'s| is)?(?: currently| still| now)? ?(?:runs?|uses|is running|is on|running|on|a|an)?
 operating_system system | i {now}(?:use|run|work on|work with|code on|am on)
+operating_system system | ^on (?=[\w ]{3,20} here)
+operating_system system | {be} an? (?P<v>[\w+ ]{2,20}?) user
 operating_system system | {be} {now}(?:on|using|running|a)
 operating_system system | i(?:'ve| have)? (?:just |recently )?(?:switched|moved|migrated|upgraded) (?:from [\w.]+(?: [\w.]+)? )?(?:over )?to
-programming_language code | i {now}(?:mostly |mainly |usually |primarily |only |generally )*(?:code|program|develop|write|work|script|write (?:\w+ )?code|write everything|do everything|write all my \w+)(?: mostly| mainly| primarily| only)*(?: in| with)?
+programming_language code | i {now}(?:mostly |mainly |usually |primarily |only |generally )*(?:code|program|develop|write everything|do everything|write all my \w+|write (?:\w+ )?code|write|work|script)(?: mostly| mainly| primarily| only)*(?: in| with)?
 programming_language code | i {now}(?:mostly |mainly |usually |primarily |only |generally )*use
 programming_language code | (?:my|our) (?:main |primary |favou?rite |preferred |go-to )?(?:(?:programming |coding )?language|code ?base|stack|back ?end|project)(?: of choice)?(?:'s| is)(?: (?:written |all )?in)?
 programming_language code | (?:please )?(?:always )?(?:use|prefer|give (?:me )?|write|show(?: me)?) (?=\S+ (?:in|for) (?:all |your |the |any |code )*(?:examples|code|snippets|samples))
-programming_language code | (?:please )?(?:always )?(?:give (?:me )?|write|show(?: me)?|keep|put) (?:all |your |the |any )*(?:code |coding )?(?:examples|code|snippets|samples)(?: for me)? in
+programming_language code | (?:please )?(?:always )?(?:give me|give|write|show me|show|keep|put) (?:all |your |the |any |me )*(?:code |coding )?(?:examples|code|snippets|samples)(?: for me)? in
 programming_language code | i (?:prefer|want|like)(?: all| my| your)? (?:code|(?:code )?examples|snippets)(?: to be)? in
 programming_language code | {be} an? (?P<v>[\w+#.]+) (?:developer|dev|programmer|engineer|coder)
 tool tool      | i {now}(?:keep|store|track|manage|write|plan|take|organi[sz]e|do|edit|make|draw|design|log|save|build|record)(?: all)?(?: of)?(?: my| our| the)? ?[\w ]{0,25}? (?:in|with|using|on)
-tool tool      | i {now}(?:mostly |mainly |usually |always )*(?:use|work with|rely on|work in)
+tool tool      | {be} an? (?P<v>[\w+ ]{2,20}?) user
+tool tool      | (?:i|we) {now}(?:mostly |mainly |usually |always )*(?:use|work with|rely on|work in)
 tool tool      | (?:{be}|i've been) {now}(?:using|working with)
 tool tool      | (?:my|our) (?:\w+ ){1,2}(?:runs on|lives in|live in|are in|are all in)
 skill skill    | i speak
 skill skill    | {be} {now}(?=(?:an? )?(?:\w+ )?(?:fluent|beginner|expert|novice|advanced|intermediate|proficient|native|total beginner|complete beginner|new to|bilingual))
+skill whole    | my (?P<v>[A-Z]\w+ is (?:very |still |pretty )?(?:intermediate|fluent|basic|rusty|terrible|native|advanced|good|poor|bad))
+skill skill    | ^(?=(?:total |complete |absolute )(?:newbie|beginner|novice))
 skill native   | my (?:native language|mother tongue|first language)(?:'s| is)
 skill known    | i(?:'ve| have) been (?:doing|writing|using|coding in|programming in|programming|playing|working with) (?P<v>[\w+#. ]{1,30}?) (?:for (?:over |about |more than |nearly )?(?:\w+|\d+)\+? (?:years|decades)|since \d{4})(?:,? (?:so |and )?(?P<l>treat me as an? (?:expert|beginner|pro|advanced \w+))(?: in it)?)?
 hobby hobby    | (?:in my (?:free|spare) time,?|on (?:the )?(?:weekends?|sundays?|saturdays?),?|after work,?|most weekends,?|for fun,?) i (?:like to |love to |usually |mostly |often |also |enjoy |do )?
 hobby hobby    | i (?P<v>[a-z][\w\-' ]{2,40}?) (?:in my (?:free|spare) time|as a hobby|for fun|on (?:the )?weekends|at (?:the )?weekends?|most weekends|every weekend)
 hobby hobby    | my (?:main |biggest |favou?rite |new |only )?(?:hobby|hobbies|pastime)(?:'s| is| are)
+hobby hobby    | i spend (?:my|most) (?:weekends|free time|spare time|evenings|sundays|saturdays)(?: by)?
 hobby hobby    | i (?P<v>play (?:the )?(?:piano|guitar|violin|cello|drums|bass|flute|saxophone|trumpet|clarinet|accordion|ukulele|harp|oboe|viola|banjo|chess|tennis|football|soccer|basketball|badminton|volleyball|golf|hockey|rugby|cricket|squash|padel|go|bridge|d&d))
 -likes thing   | i no longer (?:like|love|enjoy)
 -likes thing   | i (?:don't|dont|do not) (?:like|love|enjoy) (?=.{2,40}any ?more)
 dislikes thing | i (?:really |absolutely |truly |strongly |just |also |generally |seriously )*(?:hate|dislike|detest|loathe|despise|can't stand|cant stand|cannot stand|can not stand|can't bear|cannot bear|can't abide)
 dislikes thing | i (?:really |just )*(?:don't|dont|do not) (?:really |particularly |much )?(?:like|enjoy|care for)
+dislikes thing | ^not (?:a|much of a) (?:big )?fan of
+dislikes thing | {be} not (?:really )?(?:into|keen on|fond of)
 dislikes thing | {be} not (?:a|much of a) (?:big |huge )?fan of
 dislikes thing | (?P<v>[\w][\w\-' ]{2,40}) (?:isn't|aren't|is not|are not) (?:really )?(?:my thing|for me|my cup of tea)
 likes thing    | i (?:really |absolutely |truly |also |generally |totally |honestly |quite |especially |particularly )*(?:love|like|enjoy|adore)
+likes thing    | ^(?:big|huge|massive) fan of
+likes thing    | nothing beats (?P<v>[\w ]{2,25}) for me
 likes thing    | {be} (?:really |also |absolutely |a bit |totally )*(?:a (?:big |huge |massive |great |real )?fan of|into|fond of|keen on|crazy about|obsessed with|mad about|passionate about)
 likes thing    | (?P<v>(?!what|which|who|this|that|it|here|one|my|the one)[\w][\w\-' ]{2,40}?) (?:is|are) (?:(?:one|some) of )?my (?:absolute |all-time |all time )?favou?rites?(?! (?:part|is|thing about))
 likes thing    | my (?:absolute |all-time )?favou?rite (?!part|thing about|answer|option|one|version|of)[\w ]{2,25}? (?:is|are)(?! (?:what|how|when|the one))
-goal goal      | (?P<v>{be} (?:finally |probably |also )?(?!(?:in|on|at|a|an|the|not|going to be|trying|looking|wondering|thinking|planning on|from|working on)\b)\w+ing\b.*)
+goal goal      | (?P<v>{be} (?:finally |probably |also )?(?!(?:in|on|at|a|an|the|not|going to be|trying|looking|wondering|thinking|from|working on)\b)\w+ing\b.*)
 goal goal      | (?P<v>(?:we're|we are) (?:finally )?\w+ing\b.*)
 goal goal      | (?P<v>(?:i|we)(?:'ll| will| plan to| want to| need to| have to| hope to| aim to| intend to|'m going to| am going to|'m planning to| must| have got to|'ve got to| gotta) (?!(?:be able|say|know|be honest)\b)\w+\b.*)
 goal goal      | (?P<v>(?:i|we)(?:'ve got| have| got) (?:my|a|an|our|to) .*)
 goal goal      | (?P<v>(?:i|we) (?:start|leave|move|graduate|finish|take|sit|run|defend|launch|retire|begin|fly|travel|open|submit|marry|get married|compete|exhibit|perform|present|go) .*)
-goal goal      | (?P<v>my (?:\w+ ){0,3}?(?:exam|deadline|wedding|test|thesis|interview|marathon|race|surgery|flight|trip|defen[cs]e|presentation|recital|concert|due date|launch|move|certification|finals?|conference|visa|lease|contract)\b.* (?:is|are|ends|starts|runs out|expires)\b.*)
+goal goal      | (?P<v>^planning to .*)
+goal goal      | (?P<v>(?:my|our) (?!.{0,20}anniversary)(?:\w+ ){0,3}?(?:exam|deadline|wedding|test|thesis|interview|marathon|race|surgery|flight|trip|defen[cs]e|presentation|recital|concert|due date|launch|move|certification|finals?|conference|visa|lease|contract)\b.* (?:is|are|ends|starts|runs out|expires)\b.*)
 goal goal      | (?P<v>my (?:goal|aim|plan|target|dream|resolution)(?: for \w+)? is (?:to )?.*)
 """,
 )

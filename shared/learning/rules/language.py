@@ -75,7 +75,7 @@ class Language:
         # Capital letters are what they are, though the patterns ignore case.
         pattern = _CAPITALS.sub(r"(?-i:\g<0>)", pattern.strip())
         if "(?P<v>" not in pattern and not self.unspaced:
-            pattern += r"(?:(?<=[\s'])|(?=\W|\Z) ?)"
+            pattern += r"(?:\A|(?<=[\s'])|(?=\W|\Z) ?)"
         return Rule(key.lstrip("~-"), reader, re.compile(pattern, _FLAGS), "~" in key, "-" in key)
 
     @cached_property

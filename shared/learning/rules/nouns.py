@@ -52,7 +52,7 @@ NO_SKILLS: Final = _set(
     "this, that, here, it, to, town, user, users, city, job, area, one, place, team, company, member, and, of, question, mode, friendly, version, course, guide, level, role, with, in, at, on, my, your, the, a, an, all"
 )
 NO_HOBBIES: Final = _set("""
-am, was, have, had, need, want, will, would, could, should, can, cannot, can't, don't, do, did, be, been, wish, think, know, guess, hope, just, only, get, got, see, work, sleep, usually, might, must, never, live, dont, cant, wont
+am, was, have, had, need, want, will, would, could, should, can, cannot, can't, don't, did, be, been, wish, think, know, guess, hope, just, only, get, got, see, work, sleep, usually, might, must, never, live, dont, cant, wont
 """)
 COMMON_WORDS: Final = _set("""
 word, numbers, linear, bear, sketch, fish, edge, opera, canvas, rhino, maya, unity, signal, teams, slack, zoom, discord, spark, spring boot, finale, reaper, harvest, things, mint, arc, brave, safari, chrome, ghost, poetry, react, angular, alfred

@@ -55,9 +55,12 @@ def name(candidate: Candidate) -> Value | None:
 def greeted(candidate: Candidate) -> Value | None:
     """Take a name behind a greeting: `Hi, I'm Anna`."""
     found = capitalized(candidate, 3)
+    is_opening = not candidate.before.strip() and re.match(
+        r" and i(?:'m|m|'ve|'d)?\b", candidate.text[found.end :] if found else "", re.IGNORECASE
+    )
     if (
         found is None
-        or not _GREETING.search(candidate.before)
+        or not (is_opening or _GREETING.search(candidate.before))
         or found.words.lower() in nouns.NO_NAMES
         or not are_letters(found.words)
     ):

@@ -41,7 +41,9 @@ def code(candidate: Candidate) -> Value | None:
     is_doubtful = found.words.lower() in lexicon.DOUBTFUL_CODE
     if is_doubtful and not (
         found.words[0].isupper()
-        and re.search(r"cod|program|develop|entwickl|languag|stack", candidate.match[0], re.IGNORECASE)
+        and re.search(
+            r"cod|program|develop|write everything|back ?end|entwickl|languag|stack", candidate.match[0], re.IGNORECASE
+        )
     ):
         return None
     return found

@@ -50,6 +50,7 @@ def sentences(text: str) -> Iterator[Sentence]:
 def _sentence(text: str, start: int, end: int) -> Sentence | None:
     if end - start > _MAX_SENTENCE:
         return None
+    start += len(text[start:end]) - len(text[start:end].lstrip())
     body = text[start:end]
     if not body.strip(" \n\0.,"):
         return None
@@ -60,7 +61,7 @@ def _sentence(text: str, start: int, end: int) -> Sentence | None:
 def clause_starts(sentence: str, language: Language) -> list[int]:
     """Return where a clause of a sentence may begin, without the words that may precede a statement."""
     starts = [
-        len(sentence) - len(sentence.lstrip()),
+        0,
         *(match.end() for match in language.joint_pattern.finditer(sentence)),
     ]
     return sorted({*starts, *(language.lead_pattern.match(sentence, start).end() for start in starts)})  # type: ignore[union-attr] # it matches anywhere
