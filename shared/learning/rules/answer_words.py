@@ -33,7 +33,7 @@ NEGATED: Final = (
     r"|sem|nunca|não use|evite|pare de|geen|nooit|zonder|niet|bez|nigdy|nie używaj|без|никогда|не)\b|不要|别|不用|無し|なし|使わない"
 )
 UNITS: Final = {
-    "metric": r"\b(?:metric(?: (?:units|system))?|celsius|centigrade|kilomet(?:er|re)s?|kms?|kilos?|kilograms?|metrisch\w*|metrische (?:einheiten|maße)|système métrique|unités métriques|métrique|métric[oa]s?|sistema métrico|metric[oa]|metriche|sistema metrico|metryczn\w*|kilómetros|chilometri|quilômetros|gramos|grammi|метрическ\w*|цельси\w*)\b|公制|摄氏|公里|公斤|メートル法|摂氏|キロ",
+    "metric": r"\b(?:metric(?: (?:units|system))?|celsius|centigrade|kilomet(?:er|re)s?|kms?|kilos?|kilograms?|metrisch\w*|celsjusz\w*|metrische (?:einheiten|maße)|système métrique|unités métriques|métrique|métric[oa]s?|sistema métrico|metric[oa]|metriche|sistema metrico|metryczn\w*|kilómetros|chilometri|quilômetros|gramos|grammi|метрическ\w*|цельси\w*)\b|公制|摄氏|公里|公斤|メートル法|摂氏|キロ",
     "imperial": r"\b(?:imperial(?: units)?|fahrenheit|miles|feet and inches|pounds and ounces|ounces|us customary|imperial\w*|impériales?|imperiales|imperiali|meilen|millas|miglia|milhas|mijlen)\b|英制|华氏|华氏度|ヤード・ポンド|華氏",
 }
 _ANSWERS: Final = (
@@ -41,7 +41,7 @@ _ANSWERS: Final = (
 )
 SHORT: Final = (
     rf"\b(?:(?:short|shorter|brief|concise|terse|succinct|compact|one[- ]line|snappy|pithy|short and \w+)(?:,? (?:and )?\w+)? {_ANSWERS}|(?:keep|make|want|like|prefer) (?:your |all |all your |the |my )?{_ANSWERS}(?: to be)? (?:very |really |as )?(?:short|shorter|brief|concise|terse|succinct|to the point)"
-    r"|(?:be|answer|reply|respond|write|keep it)(?: me)? (?:\w+ )?(?:brief|briefly|concise|concisely|short|terse|tersely|succinct|succinctly|to the point)|get to the point|(?:two|three|one|2|3|1) sentences? (?:max\w*|at most|is enough)|brevity|fass dich kurz|kurz(?:e|en)? (?:antwort\w*|und knapp)|kürzere antworten|antwort\w* .{0,20}\b(?:kurz|knapp)\b|knapp(?:e|en)? antworten"
+    r"|(?:be|answer|reply|respond|write|keep it)(?: me)? (?:\w+ )?(?:brief|briefly|concise|concisely|short|terse|tersely|succinct|succinctly|to the point)|get to the point|(?:two|three|one|2|3|1) sentences? (?:max\w*|at most|is enough)|brevity|(?:fass|halt)\w* (?:dich|sie sich) .{0,15}\bkurz|kurz(?:e|en)? (?:antwort\w*|und knapp)|kürzere antworten|antwort\w* .{0,20}\b(?:kurz|knapp)\b|knapp(?:e|en)? antworten"
     r"|réponses? (?:\w+ )?(?:courtes?|brèves?|concises?)|répond\w* (?:\w+ )?(?:brièvement|court)|sois (?:bref|brève|concis\w*)|respuestas? (?:\w+ )?(?:cortas?|breves?|concisas?)|sé breve|respond\w* (?:\w+ )?(?:breve|corto|brevemente)|risposte (?:\w+ )?(?:brevi|corte|concise)|rispondi\w* (?:\w+ )?(?:in breve|brevemente)|sii breve|sii concis\w"
     r"|respostas? (?:\w+ )?(?:curtas?|breves?|concisas?)|seja breve|responda (?:\w+ )?(?:de forma curta|brevemente)|kort(?:e|ere)? antwoorden|antwoord\w* .{0,15}\bkort\b|hou het kort|(?:krótkie|zwięzłe) odpowiedzi|odpowiadaj (?:\w+ )?(?:krótko|zwięźle)|(?:коротк\w+|кратк\w+) ответ\w*|отвечай (?:\w+ )?(?:коротко|кратко))\b"
     r"|(?:回答|回复).{0,6}(?:简短|简洁|短一?点|精简|简明)|(?:简短|简洁|简明)(?:的|地)?(?:回答|回复)|(?:短く|簡潔に|手短に)|(?:回答|答え)は短"

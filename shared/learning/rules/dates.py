@@ -17,7 +17,7 @@ _LAST_AFTER: Final = r"dernière|dernier|pasad[oa]|passad[oa]|scors[oa]|temu"
 _IN: Final = r"in|within|dans|d'ici|en|dentro de|fra|tra|daqui a|em|over|binnen|za|через"
 _AGO_BEFORE: Final = r"vor|il y a|hace|há|przed"
 _AGO: Final = r"ago|fa|atrás|geleden|temu|назад"
-_SINCE: Final = r"since|seit|depuis|desde|dal|sinds|od|с|in|im|en|nel|em|from|w|для"
+_SINCE: Final = r"since|seit|depuis|desde|dal|sinds|od|с|in|im|en|nel|em|from|we|w|для"
 
 
 class FoundDate(NamedTuple):
@@ -185,6 +185,10 @@ _PATTERNS: Final[list[tuple[str, Resolve]]] = [
     (rf"(?<!\w)(?:{_NEXT}|this|on|by) (?P<w>{DAY})(?!\w)", _weekday),
     (rf"(?<!\w)(?:{_SINCE}|by|bis|ab|till) (?P<y>(?:19|20)\d\d)(?!\w)", _year),
     (r"(?P<y>(?:19|20)\d\d)年", _year),
+    (
+        r"(?<!\w)(?:a|ad) (?P<m>gennaio|febbraio|marzo|aprile|maggio|giugno|luglio|agosto|settembre|ottobre|novembre|dicembre)(?: (?P<y>20\d\d))?(?!\w)",
+        _month,
+    ),
     (_CHRISTMAS, _christmas),
     (r"(?<!\w)(?:yesterday|gestern|hier|ayer|ieri|ontem|gisteren|wczoraj)(?!\w)|昨天|昨日|вчера", _fixed(-1)),
     (r"(?<!\w)(?:tomorrow|morgen|demain|mañana|domani|amanhã|jutro)(?!\w)|明天|明日|завтра", _fixed(1)),

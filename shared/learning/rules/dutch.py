@@ -11,7 +11,7 @@ _PET: Final = r"hond|hondje|teef|kat|kater|poes|konijn|hamster|cavia|papegaai|pa
 
 DUTCH: Final = Language(
     code="nl",
-    cue=r"ik|mijn|me|mij|m'n|onze|noem|tutoyeren|tutoyeer|ons",
+    cue=r"ik|wij|we|mijn|me|mij|m'n|onze|noem|tutoyeren|tutoyeer|ons",
     leads=r"hoi|hallo|hey|hi|dag|goedemorgen|goedemiddag|goedenavond|trouwens|overigens|en|maar|want|omdat|dus|ja|nee|oké|ok|goed|nou|bedankt|dank je|alsjeblieft|graag|sorry|correctie|ter info|even ter info|voor de duidelijkheid|zoals gezegd|eerlijk gezegd|persoonlijk|helaas|ook|daarnaast|tegenwoordig|nu|momenteel|inmiddels|let op|onthoud dat|onthoud|allemaal|oorspronkelijk|goed nieuws|nieuws|ps|aangezien|nog even",
     joints=r"en|maar|want|omdat|dus|aangezien|terwijl|hoewel|dus",
     blocked=r"als ik|zou|zouden|had ik|was ik|wou dat|wilde dat|stel dat|stel|vroeger|destijds|toen|ooit|als kind|zegt|zei|zeggen|volgens|schrijft|schreef|beweert|vraagt|wens|droom|droomde|ja hoor|geweldig,|fijn,|ironie|bijvoorbeeld|voorbeeld|bv|ben ik|moet ik|zal ik|kan ik|misschien|waarschijnlijk|denk dat|wachtwoord|op een dag|niet dat|of ik|graag zou",
@@ -34,7 +34,7 @@ form_of_address informal | (?:(?:je|u) (?:mag|kunt) me (?:gerust |gewoon )?tutoy
 form_of_address formal | (?:zeg (?:maar |alsjeblieft )?u tegen (?:me|mij)|spreek me aan met u|vousvoyeer me)(?=\W|$)
 form_of_address title | spreek (?:me|mij) (?:altijd )?aan (?:met|als)
 -home place    | ik woon niet meer in
-home place     | ik (?:woon|leef){adv} (?:in|bij|op)
+home place     | (?:ik woon|ik leef|wij wonen|we wonen){adv}(?: sinds \w+| al \w+ \w+)? (?:in|bij|op)
 home place     | ik ben (?:\w+ \w+ |pas |net |onlangs )?naar (?P<v>[A-Z][\w'-]+(?: [A-Z][\w'-]+)?) verhuisd
 home place     | mijn (?:huis|appartement|flat) (?:is|staat|ligt) in
 origin place   | ik (?:kom|ben){adv}(?: oorspronkelijk)? (?:uit|afkomstig uit)
@@ -54,7 +54,7 @@ field subject  | ik studeer
 field subject  | ik werk{adv} in de (?=\w+(?:sector|zorg|bouw|branche|logistiek|techniek)|zorg\b|bouw\b|logistiek\b|horeca\b|ict\b|it\b)
 time_zone zone | mijn tijdzone is(?: die van)?
 allergy thing  | ik ben{adv} allergisch (?:voor|tegen)
-allergy thing  | ik heb een (?:allergie voor|(?P<v>\w+?)[- ]?(?:allergie|intolerantie))(?=\W)
+allergy thing  | ik heb een (?:allergie voor|(?P<v>\w+?)[- ]?(?:allergie|intolerantie))(?=\W|$)
 allergy thing  | ik (?:kan|verdraag) (?:geen |slecht tegen )(?=gluten|lactose|melk|fructose|noten)
 -diet diet     | ik ben geen (?=\w+ meer)
 diet diet      | ik (?:ben|eet|leef){adv}(?: een| geworden)*
@@ -68,7 +68,7 @@ family related | (?:mijn|m'n|onze) {adj}(?P<r>{rel}) (?:heet|genaamd)
 family related | ik heb een {adj}(?P<r>{rel})(?: die| genaamd|,)(?: heet)?
 ~family related | (?:mijn|m'n|onze) {adj}(?P<r>{rel})(?= [A-Z])
 pet petname    | (?:mijn|m'n|onze) {adj}(?P<r>{pet}) heet
-pet petname    | (?:ik heb|we hebben) een {adj}(?P<r>{pet})(?: die| genaamd|,)(?: heet)?
+pet petname    | (?:ik heb|we hebben) een {adj}(?P<r>{pet})(?: die| genaamd|,)(?= [A-Z])
 ~pet petname   | (?:mijn|m'n|onze) {adj}(?P<r>{pet})(?= [A-Z])
 editor editor  | mijn editor is
 editor editor  | ik (?:gebruik|werk (?:in|met)|programmeer (?:in|met)|schrijf (?:in|met)){adv}
@@ -84,7 +84,7 @@ hobby hobby    | (?:mijn hobby is|mijn hobby's zijn)
 dislikes thing | ik (?:haat|heb een hekel aan|verafschuw|hou niet van|houd niet van|kan niet tegen|kan slecht tegen)
 dislikes thing | ik vind (?=[^,.;!?]{2,30} (?:niet lekker|vies|vreselijk))
 likes thing    | ik (?:hou|houd){adv}(?: veel)? van
-likes thing    | ik ben (?:een )?(?:grote |groot )?(?:fan|liefhebber|dol) (?:van|op)
+likes thing    | ik ben (?:een )?(?:grote |groot )?(?:fan|liefhebber|dol|gek) (?:van|op)
 likes thing    | mijn (?:favoriete|lievelings)[\w ]{2,25}? is
 goal goal      | (?P<v>(?:ik|we) (?:verhuis|begin|start|trouw|vlieg|reis|heb|loop|moet|wil|ga|open|presenteer|verhuizen|trouwen|gaan|moeten|hebben|doe)\b.*)
 """,

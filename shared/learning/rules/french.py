@@ -11,7 +11,7 @@ _PET: Final = r"chien(?:ne)?|chat(?:te)?|lapin(?:e)?|hamster|perroquet|perruche|
 
 FRENCH: Final = Language(
     code="fr",
-    cue=r"je|j'\w+|mon|ma|mes|moi|m'\w+|notre|nos|me|tutoie\w*|tutoyer|vouvoyez|vouvoyer|appelle-moi",
+    cue=r"je|on|j'\w+|mon|ma|mes|moi|m'\w+|notre|nos|me|tutoie\w*|tutoyer|vouvoyez|vouvoyer|appelle-moi",
     leads=r"bonjour|salut|coucou|bonsoir|hello|hey|alors|au fait|d'ailleurs|et|mais|donc|car|parce que|puisque|comme|oui|non|ok|bon|bref|pour info|pour rappel|petite précision|précision|comme je l'ai dit|comme dit|en fait|malheureusement|aussi|merci|svp|stp|s'il te plaît|s'il vous plaît|désolée?|pardon|correction|moi|ps|note|à savoir|sache que|sachez que|rappelle-toi que|note que|vu que|étant donné que|à tous|tout le monde|honnêtement|perso|personnellement|maintenant|actuellement|désormais|ça y est|bonne nouvelle|question|à l'origine|attention",
     joints=r"et|mais|donc|car|parce que|puisque|comme|alors|vu que|étant donné que|tandis que|or",
     blocked=(
@@ -45,10 +45,10 @@ home place     | (?:mon appartement|ma maison|mon appart|mon logement) (?:est|se
 origin place   | je (?:viens|suis originaire|suis native?){adv} (?:de la|de|du|des|d')
 origin place   | (?:j'ai grandi|je suis née?) (?:à|en|au|aux)
 -workplace org | je ne travaille plus (?:chez|pour|à)
-workplace org  | je travaille{adv} (?:chez|pour|à la|à l'|au|à|dans (?=une? )|comme [\w ]{3,30} (?:chez|à|dans))
+workplace org  | je (?:travaille|bosse){adv} (?:chez|pour|à la|à l'|au|à|dans (?=une? )|comme [\w ]{3,30} (?:chez|à|dans))
 workplace org  | je suis [\w ]{3,40}? (?:chez|à la|à l') ?(?=[A-ZÀ-Þ])
 workplace org  | mon employeur(?: c')?est
-role role      | je travaille{adv} comme
+role role      | je (?:travaille|bosse){adv} comme
 role listed_job | je suis{adv}(?: une?)?
 role role      | (?:mon métier|ma profession|mon travail)(?:,? c')? ?est(?: d'être)?
 role listed_job | (?:de|par) (?:métier|profession),? je suis
@@ -88,7 +88,7 @@ skill whole    | je parle (?P<v>\w+ couramment)
 skill whole    | je suis (?P<v>(?:débutante?|novice|expert(?:e)?|avancée?|bilingue) en \w+)
 hobby hobby    | (?:pendant|dans|à|sur) (?:mon temps libre|mes temps libres|mes loisirs),? (?:je |j')
 hobby hobby    | (?:mon (?:hobby|passe-temps|loisir)(?: préféré)?|ma passion) (?:est|c'est)(?: le| la| de| l')?
-dislikes thing | (?:je déteste|j'ai horreur (?:du|de la|des|de)|je hais|je ne supporte pas|je n'aime (?:pas|vraiment pas|pas du tout)|j'aime pas)(?: le| la| les| l')?
+dislikes thing | (?:je déteste|j'ai horreur (?:du|de la|des|de)|je hais|je ne supporte pas|je n'aime (?:pas|vraiment pas|pas du tout)|j'aime pas)(?: trop| beaucoup| du tout| vraiment)?(?: le| la| les| l')?
 likes thing    | (?:j'aime|j'adore|je suis (?:fan|passionnée?|amateur) (?:de|du|d'))(?: beaucoup| bien| vraiment| énormément)*(?: le| la| les| l')?(?! pas)
 likes thing    | (?:mon|ma) [\w ]{2,25}? préférée?(?:,? c')? ?est
 goal goal      | (?P<v>(?:je|on|nous) (?:passe|déménage|commence|pars|vais|dois|veux|me marie|nous marions|se marie|cours|soutiens|présente|lance|termine|finis|ouvre|déménageons|partons|soutiendrai|passerai|passons)\b.*)

@@ -47,7 +47,7 @@ workplace org  | lavoro{adv} (?:per|da|presso|alla|alle|al|all'|in|nel|nella) ?(
 workplace org  | lavoro{adv} come [\w ]{3,30}? (?:per|da|presso|alla|al|in|nel|nella) ?(?=[A-ZÀ-Þ]|una? |un')
 workplace org  | (?:sono|faccio (?:il|la|l')) ?[\w ]{3,40}? (?:presso|alla|al|in|da) (?=[A-ZÀ-Þ]|una? )
 role role      | lavoro{adv} come
-role listed_job | sono{adv}(?: una?| un')?
+role listed_job | sono{adv}(?: un'| una?)?
 role role      | faccio{adv} (?:il|la|lo|l') ?(?=\w+(?:ista|aio|aia|tore|trice|iere|iera|ico|ica|nte|ino|ologo|ologa|ogo|oga|maestr[oa]|cuoc[oa]|sart[oa]|ario|aria|gname|metra|ore|ato|ata|iano|iana)\b)
 role role      | (?:la mia professione|il mio lavoro|il mio mestiere) è(?: quello d[ie]l?)?(?: il| la| lo| l')?
 role whole     | sono (?P<v>(?:in pensione|pensionat[oa]|disoccupat[oa]|freelance|libero professionista|casaling[oa]))(?=\W|$)

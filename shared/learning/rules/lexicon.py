@@ -32,7 +32,7 @@ void linux, garuda, bazzite, silverblue, asahi linux, haiku, solus, mx linux, ca
     r"(?: (?:xp|vista|7|8|8\.1|10|11|server|sonoma|ventura|sequoia|monterey|tahoe|\d\d(?:\.\d\d)?(?: lts)?|pro|home))*",
 )
 CODE: Final = _whole("""
-python, javascript, typescript, java, kotlin, c, c++, c#, f#, go, golang, rust, ruby, php, swift, objective-c, scala, clojure, haskell, elixir, erlang, ocaml, perl, r, julia, matlab, lua, dart, sql
+python, pythonie, javie, javascripcie, ruście, kotlinie, javascript, typescript, java, kotlin, c, c++, c#, f#, go, golang, rust, ruby, php, swift, objective-c, scala, clojure, haskell, elixir, erlang, ocaml, perl, r, julia, matlab, lua, dart, sql
 bash, shell, powershell, fortran, cobol, ada, pascal, delphi, visual basic, vb.net, vba, groovy, zig, nim, crystal, elm, purescript, common lisp, lisp, scheme, racket, prolog, solidity, apex, abap, sas
 assembly, assembler, smalltalk, gleam, d, v, tcl, octave, mojo, roc, raku, html, css, idris, lean, apl, vala, hack
 """)

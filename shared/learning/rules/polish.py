@@ -11,7 +11,7 @@ _PET: Final = r"pies|piesek|suka|suczka|kot|kotka|kotek|królik|chomik|papuga|pt
 
 POLISH: Final = Language(
     code="pl",
-    cue=r"mieszkam|mieszkamy|jestem|mam|mój|moja|moje|moim|moją|mojej|pracuję|nazywam|używam|lubię|nienawidzę|uwielbiam|mówię|studiuję|urodziłe[mś]|urodziłam|pochodzę|piszę|mnie|mi|nasz|nasza|jem|programuję|przeprowadz\w+|kocham|mów|zwracaj|znam|korzystam|prowadzę|wolę|gram|zajmuję|interesuję|zaczynam|zdaję|biorę|jadę|przeszł[ea]m|czasie|czas|cierpię",
+    cue=r"znoszę|cierpię|przeprowadzam|mieszkam|mieszkamy|jestem|mam|mój|moja|moje|moim|moją|mojej|pracuję|nazywam|używam|lubię|nienawidzę|uwielbiam|mówię|studiuję|urodziłe[mś]|urodziłam|pochodzę|piszę|mnie|mi|nasz|nasza|jem|programuję|przeprowadz\w+|kocham|mów|zwracaj|znam|korzystam|prowadzę|wolę|gram|zajmuję|interesuję|zaczynam|zdaję|biorę|jadę|przeszł[ea]m|czasie|czas|cierpię",
     leads=r"cześć|hej|dzień dobry|dobry wieczór|witam|siema|a|i|ale|bo|ponieważ|więc|poza tym|też|również|tak|ok|dobra|dzięki|dziękuję|proszę|przepraszam|sorry|poprawka|sprostowanie|dla informacji|tak dla informacji|swoją drogą|przy okazji|ja|w sumie|szczerze mówiąc|szczerze|osobiście|niestety|obecnie|teraz|aktualnie|uwaga|pamiętaj,? że|zapamiętaj,? że|słuchaj|jak (?:już )?mówił[ea]m|dobra wiadomość|nowość|ps|skoro|ponadto|od niedawna|od dziecka|że|no|otóż",
     joints=r"i|a|ale|bo|ponieważ|więc|dlatego|że|skoro|chociaż|jednak|gdyż|oraz",
     blocked=r"gdyby\w*|jeśli|jeżeli|chciał\w*bym|był\w*bym|miał\w*bym|mieszkał\w*|pracował\w*|kiedyś|dawniej|był[ea]m|jako dziecko|wtedy|powiedział\w*|mówi|mówił\w*|mówią|twierdzi|pisze|napisał\w*|według|podobno|pyta|wyobraź|załóżmy|marzę|chciał\w*|jasne,|super,|świetnie,|ironia|przykład|na przykład|np|czy|może|chyba|prawdopodobnie|hasło|pewnego dnia|nie to,? że|szkoda",
@@ -79,6 +79,7 @@ hobby hobby    | (?:moje hobby to|moim hobby jest|moje zainteresowania to)
 dislikes thing | (?:nienawidzę|nie lubię|nie znoszę|nie cierpię|nie trawię)
 likes thing    | (?:lubię|uwielbiam|kocham){adv}
 likes thing    | jestem (?:wielkim |wielką )?(?:fanem|fanką|miłośnikiem|miłośniczką)
+goal goal      | (?P<v>(?:we?|za) [\w ]{3,20}? (?:przeprowadzam się|zaczynam|lecę|jadę|biorę ślub|zdaję|biegnę|otwieram|mam)\b.*)
 goal goal      | (?P<v>(?:przeprowadzam się|mam|zaczynam|biorę ślub|lecę|jadę|muszę|chcę|zdaję|biegnę|otwieram|bronię|wyjeżdżam|bierzemy ślub)\b.*)
 """,
 )

@@ -32,6 +32,7 @@ _LOWER_ZONE: Final = re.compile(
 )
 _MIN_DAYS_AHEAD: Final = 7
 _MAX_ABBREVIATION: Final = 3
+_MIN_GOAL_WORDS: Final = 2
 _MAX_JOB_WORDS: Final = 5
 
 
@@ -92,7 +93,8 @@ def _org(candidate: Candidate) -> Value | None:
     if article is None and group(candidate) is None:
         is_one_name = is_lower_case(candidate.text) and len(found.words.split()) == 1
         return found if is_one_name and found.words.lower() not in nouns.NO_ORGS else None
-    return found if nouns.WORKPLACE.search(found.words) else None
+    is_name = group(candidate) is not None and found.words[0].isupper()
+    return found if is_name or nouns.WORKPLACE.search(found.words) else None
 
 
 def _job(candidate: Candidate) -> Value | None:
@@ -208,21 +210,26 @@ def _hobby(candidate: Candidate) -> Value | None:
 def _goal(candidate: Candidate) -> Value | None:
     start = candidate.match.start("v")
     text = re.split(
-        r"[,;:!?()\0]|\.\s| (?:and|but|so|und|aber|et|mais|y|pero|e|ma|mas|en|maar|i|ale) (?=i\b|we\b|what|how|ich|je|necesito|vorrei)",
+        r"[,;:!?()\0]|(?<!\d)\.\s| (?:and|but|so|und|aber|et|mais|y|pero|e|ma|mas|en|maar|i|ale) (?=i\b|we\b|what|how|ich|je|necesito|vorrei)",
         candidate.text[start:],
         maxsplit=1,
     )[0]
     found = find_date(text, candidate.today, 1)
     if found is None or (found.day - candidate.today).days < _MIN_DAYS_AHEAD:
         return None
-    words = f"{text[: found.start]} {text[found.end :]}" if found.start < 8 else text[: found.start]  # noqa: PLR2004
-    words = candidate.language.macro_subject.sub("", words).strip(" ,.-")
+    before, after = text[: found.start], text[found.end :].strip(" ,.-")
+    words = candidate.language.macro_subject.sub("", before).strip(" ,.-")
+    if len(words.split()) < _MIN_GOAL_WORDS and after:
+        words = f"{words} {candidate.language.macro_subject.sub('', after)}".strip(" ,.-")
+    else:
+        after = ""
     words = re.sub(
         r" (?:is|are|on|in|by|at|the|am|im|on the|to|since|due|ends?|est|le|en|el|para|il|a|op|w|na|for)$", "", words
     ).strip()
     if not words or len(words.split()) > 10:  # noqa: PLR2004
         return None
-    return Value(words, start + max(found.end, text.find(words) + len(words)), normalized(words), found.day)
+    end = len(text.rstrip(" ,.-")) if after else found.end
+    return Value(words, start + end, normalized(words), found.day)
 
 
 def _zone(candidate: Candidate) -> Value | None:

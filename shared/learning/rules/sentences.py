@@ -14,6 +14,8 @@ _ABBREVIATION: Final = re.compile(
     r"(?:\b(?:dr|mr|mrs|ms|prof|st|e\.g|i\.e|etc|vs|approx|no|nr|z\.b|bzw|ca|sr|sra|dott|sig|mme|ing|jr|u\.s|\d|[a-z]))\.\Z",
     re.IGNORECASE,
 )
+# A German date, such as `4. März`.
+_MONTH: Final = re.compile(r" (?:jan|feb|mär|apr|mai|jun|jul|aug|sep|okt|nov|dez)", re.IGNORECASE)
 _MAX_SENTENCE: Final = 600
 
 
@@ -38,6 +40,8 @@ def sentences(text: str) -> Iterator[Sentence]:
     start = 0
     for match in _END.finditer(text):
         ends = match[0]
+        if ends == "." and _MONTH.match(text, match.end()) and text[match.start() - 1 : match.start()].isdecimal():
+            continue
         if ends == "." and _ABBREVIATION.search(text, max(start, match.start() - 6), match.end()):
             continue
         if (sentence := _sentence(text, start, match.end())) is not None:

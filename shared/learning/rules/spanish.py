@@ -11,7 +11,7 @@ _PET: Final = r"perr[oa]|perrit[oa]|gat[oa]|gatit[oa]|conej[oa]|hámster|loro|pe
 
 SPANISH: Final = Language(
     code="es",
-    cue=r"vivo|vivimos|soy|me|mi|mis|trabajo|tengo|uso|odio|hablo|estudio|nací|llámame|puedes llamarme|yo|como|programo|mudé|mudo|nuestr[oa]|vengo|estoy|crecí|adoro|tutéame|trátame|háblame|detesto|resido|utilizo|escribo|cumplo|encanta|gusta|gustan|paso|cambié",
+    cue=r"vivo|llevo|soporto|tenemos|aguanto|puedes|vivimos|soy|me|mi|mis|trabajo|tengo|uso|odio|hablo|estudio|nací|llámame|puedes llamarme|yo|como|programo|mudé|mudo|nuestr[oa]|vengo|estoy|crecí|adoro|tutéame|trátame|háblame|detesto|resido|utilizo|escribo|cumplo|encanta|gusta|gustan|paso|cambié",
     leads=r"hola|buenas|buenos días|buenas tardes|buenas noches|hey|oye|ojo|por cierto|bueno|pues|y|pero|porque|ya que|como|así que|además|también|sí|ok|vale|gracias|por favor|perdón|perdona|disculpa|corrección|para que (?:lo )?sepas|te cuento|os cuento|yo|en realidad|la verdad|sinceramente|personalmente|lamentablemente|actualmente|ahora|ahora mismo|dato|nota|aviso|recuerda que|ten en cuenta que|a ver|mira|a todos|originalmente|originariamente|como (?:te )?dije|buena noticia|noticia|pd",
     joints=r"y|e|pero|porque|pues|así que|ya que|como|aunque|mientras|por eso|además|entonces",
     blocked=(
@@ -39,6 +39,7 @@ form_of_address title | dirígete a mí como
 -home place    | ya no vivo en
 home place     | (?:vivo|resido|vivimos|estoy viviendo){adv} en
 home place     | (?:me mudé|me he mudado|nos mudamos|me trasladé)(?: hace \w+ \w+| la semana pasada| el mes pasado)? a
+home place     | llevo [\w ]{3,20}? viviendo en
 home place     | mi (?:casa|piso|apartamento|departamento) (?:está|queda) en
 origin place   | (?:soy|vengo|provengo){adv} (?:originari[oa] |originalmente )?de(?: la| los| las)?
 origin place   | (?:crecí|nací|me crié) en
