@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, NamedTuple
 
 _FLAGS: Final = re.IGNORECASE
+_GROUP_NAME: Final = re.compile(r"\(\?P<\w+>")
 _CAPITALS: Final = re.compile(r"\[A-Z(?:[^\]a-z]*)\]")
 
 
@@ -28,6 +29,12 @@ class Rule(NamedTuple):
     pattern: re.Pattern[str]
     is_anywhere: bool
     ended: bool
+
+
+def _union(patterns: Iterable[re.Pattern[str]]) -> re.Pattern[str]:
+    """Return a pattern that matches where one of the patterns does."""
+    unnamed = (_GROUP_NAME.sub("(?:", pattern.pattern) for pattern in patterns)
+    return re.compile("|".join(f"(?:{pattern})" for pattern in unnamed) or "(?!)", _FLAGS)
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,16 @@ class Language:
     def rules(self) -> list[Rule]:
         """The rules of the table."""
         return [self._rule(line) for line in self.table.splitlines() if line.strip() and not line.startswith("#")]
+
+    @cached_property
+    def opening(self) -> re.Pattern[str]:
+        """The rules that match at the beginning of a clause, as one pattern: whether any of them does."""
+        return _union(rule.pattern for rule in self.rules if not rule.is_anywhere)
+
+    @cached_property
+    def anywhere(self) -> re.Pattern[str]:
+        """The rules that match anywhere, as one pattern."""
+        return _union(rule.pattern for rule in self.rules if rule.is_anywhere)
 
     def _rule(self, line: str) -> Rule:
         head, pattern = line.split("|", 1)

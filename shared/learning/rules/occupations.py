@@ -54,8 +54,9 @@ _MIN_LETTERS: Final = 3
 
 def is_occupation(words: str) -> bool:
     """Return whether a noun phrase names an occupation by its last word before a preposition."""
-    last = words.split()[-1:]
-    if last and last[0][0].isupper() and not last[0].isupper() and (words != words.title() or len(words.split()) == 1):
+    noun = words.rpartition(" ")[2]
+    if noun[:1].isupper() and not noun.isupper() and (words != words.title() or len(words.split()) == 1):
+        # An inhabitant, such as a Londoner.
         return False
     head = re.split(
         r"\s(?:of|at|in|for|with|from|on|who|based|specializing|specialising|working)\b", words.lower(), maxsplit=1

@@ -85,12 +85,17 @@ _VISIBLE: Final = re.compile(r"[^\n]+")
 _APOSTROPHES: Final = str.maketrans({"’": "'", "ʼ": "'", "´": "'", "\u00a0": " ", "\u202f": " ", "\t": " ", "\r": " "})
 
 
+def plain(text: str) -> str:
+    """Return a text with plain apostrophes and spaces at the places of typographic ones."""
+    return text.translate(_APOSTROPHES)
+
+
 def own_words(message: str) -> str:
     """Return a message with NUL characters in place of all that are not the user's own words.
 
     Line ends stay, typographic apostrophes and spaces become plain ones, and offsets are the same.
     """
-    text = without_injected(message).translate(_APOSTROPHES)
+    text = plain(without_injected(message))
     if (above := _ABOVE.search(text)) is not None:
         text = _hide(text, 0, above.start())
     text = _hide_fiction(text)
