@@ -23,6 +23,7 @@ _REFUSALS_OUTSIDE_THE_SCHEMA: Final = (
     "since: is out of range",
     "until: is out of range",
     "until: must be after since",
+    "limit: must be at most",  # the size of the window, a setting
     "a preference needs a key, and a fact has none",
     "metadata: must ",
     "There is no agent",
