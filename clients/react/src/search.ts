@@ -1,9 +1,12 @@
 import type { components } from './api-types.js';
 import { unsendableError } from './errors.js';
 import { send, type Connection } from './http.js';
+import { isMemory, memoryOf, type Memory } from './memories.js';
 
 type Schemas = components['schemas'];
 type SearchAnswer = Schemas['SearchAnswerBody'];
+
+const MEMORY_KINDS = new Set<unknown>(['preference', 'fact', 'summary']);
 
 /** What to search. */
 export interface SearchScope {
@@ -19,6 +22,8 @@ export interface SearchScope {
   readonly since?: Date | undefined;
   /** Search only exchanges before this time. */
   readonly until?: Date | undefined;
+  /** What to find. Default: only exchanges. */
+  readonly kinds?: readonly ('exchange' | 'memory')[] | undefined;
 }
 
 export interface SearchOptions extends Connection, SearchScope {
@@ -48,9 +53,17 @@ export interface SearchItem {
   readonly highlights: Highlight[];
 }
 
+/** A found memory. */
+export interface FoundMemory extends Memory {
+  /** The part of the query's words that the memory and its quotes contain, from 0 to 1. */
+  readonly score: number;
+}
+
 export interface SearchResult {
-  /** The best first. */
+  /** The found exchanges, the best first. */
   readonly items: SearchItem[];
+  /** The found memories, the best first; empty unless `kinds` has `memory`. */
+  readonly memories: FoundMemory[];
   /** How the exchanges were searched. */
   readonly arms: ('text' | 'vector')[];
   /** Every exchange that was accepted up to this time was looked at; null if this time is unknown. */
@@ -76,12 +89,20 @@ export async function search(query: string, options: SearchOptions = {}): Promis
   });
   const { arms, degraded } = answer;
   // A newer server may return items of other kinds.
-  const items = answer.items.filter((item) => (item.kind as string) === 'exchange').map(itemOf);
-  return { items, arms, searchedUpTo: answer.searched_up_to, degraded, isComplete: !degraded.includes('search') };
+  const items = answer.items.filter((item) => item.kind === 'exchange').map(itemOf);
+  const memories = answer.items.filter(isFoundMemory).map((item) => ({ ...memoryOf(item), score: item.score }));
+  return {
+    items,
+    memories,
+    arms,
+    searchedUpTo: answer.searched_up_to,
+    degraded,
+    isComplete: !degraded.includes('search'),
+  };
 }
 
 function bodyOf(query: string, options: SearchScope): Schemas['SearchRequest'] {
-  const { userId, limit, threadId, excludeThreadId, since, until } = options;
+  const { userId, limit, threadId, excludeThreadId, since, until, kinds } = options;
   return {
     query,
     ...(userId !== undefined && { user_id: userId }),
@@ -90,6 +111,7 @@ function bodyOf(query: string, options: SearchScope): Schemas['SearchRequest'] {
     ...(excludeThreadId !== undefined && { exclude_thread_id: excludeThreadId }),
     ...(since !== undefined && { since: timeOf(since) }),
     ...(until !== undefined && { until: timeOf(until) }),
+    ...(kinds !== undefined && { kinds: [...kinds] }),
   };
 }
 
@@ -130,13 +152,21 @@ function isSearchAnswer(body: unknown): body is SearchAnswer {
 
 function isItem(item: unknown): boolean {
   if (!isObject(item)) return false;
-  if (item['kind'] !== 'exchange') return typeof item['kind'] === 'string';
+  if (item['kind'] !== 'exchange') return typeof item['kind'] === 'string' && (!isOfMemory(item) || isMemory(item));
   return (
     typeof item['user_message'] === 'string' &&
     typeof item['assistant_message'] === 'string' &&
     Array.isArray(item['highlights']) &&
     item['highlights'].every(isObject)
   );
+}
+
+function isFoundMemory(item: SearchAnswer['items'][number]): item is Schemas['MemoryItemAnswer'] {
+  return isOfMemory(item);
+}
+
+function isOfMemory(item: object): boolean {
+  return 'kind' in item && MEMORY_KINDS.has(item.kind);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

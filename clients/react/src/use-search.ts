@@ -3,7 +3,7 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
 import type { AgentChatError } from './errors.js';
 import type { Connection } from './http.js';
-import { search, type SearchItem, type SearchResult, type SearchScope } from './search.js';
+import { search, type FoundMemory, type SearchItem, type SearchResult, type SearchScope } from './search.js';
 
 const DEBOUNCE_MS = 200;
 
@@ -19,6 +19,8 @@ export interface UseSearchResult {
   readonly status: 'idle' | 'loading' | 'ready' | 'error';
   /** The found exchanges, the best first. While a new search loads, those of the previous query. */
   readonly items: SearchItem[];
+  /** The found memories, the best first; empty unless `kinds` has `memory`. */
+  readonly memories: FoundMemory[];
   /** Whether the search looked at everything. Only then, `ready` without items means that nothing matches. */
   readonly isComplete: boolean;
   /** Layers that did not respond. */
@@ -46,7 +48,7 @@ interface Finished {
  * Results of another user or server are never shown.
  */
 export function useSearch(options: UseSearchOptions): UseSearchResult {
-  const { query, userId, baseUrl, limit, threadId, excludeThreadId, since, until } = options;
+  const { query, userId, baseUrl, limit, threadId, excludeThreadId, since, until, kinds } = options;
   const [finished, setFinished] = useState<Finished>();
   const [refreshes, setRefreshes] = useState(0);
   const latest = useRef(options);
@@ -55,7 +57,7 @@ export function useSearch(options: UseSearchOptions): UseSearchResult {
   });
 
   const owner = JSON.stringify([baseUrl, userId]);
-  const scope = [limit, threadId, excludeThreadId, since?.getTime(), until?.getTime()];
+  const scope = [limit, threadId, excludeThreadId, since?.getTime(), until?.getTime(), kinds];
   const key = query.trim() === '' ? null : JSON.stringify([owner, query, scope, refreshes]);
   // The next query starts without the results of the queries before the field was emptied.
   if (key === null && finished !== undefined) setFinished(undefined);
@@ -91,6 +93,7 @@ export function useSearch(options: UseSearchOptions): UseSearchResult {
   return {
     status: statusOf(key, isFinished ? shown : undefined),
     items: shown?.result?.items ?? [],
+    memories: shown?.result?.memories ?? [],
     isComplete: shown?.result?.isComplete ?? false,
     degraded: shown?.result?.degraded ?? [],
     searchedUpTo: shown?.result?.searchedUpTo ?? null,

@@ -21,6 +21,7 @@ test('a result has the items and says what was searched', async () => {
         highlights: [{ field: 'userMessage', start: 3, end: 6 }],
       },
     ],
+    memories: [],
     arms: ['text'],
     searchedUpTo: '2026-11-22T16:09:00.000000Z',
     degraded: [],
@@ -96,4 +97,13 @@ test('an invalid time is an error that names it, and nothing is sent', async () 
 test('a stopped search rejects', async () => {
   serveSearch(() => found([]));
   await expect(search('rex', { ...options, signal: AbortSignal.abort() })).rejects.toMatchObject({ isAbort: true });
+});
+
+test('found memories are typed and have scores', async () => {
+  const memory = { id: 'm', kind: 'fact', text: 'Lives in Rome', valid_from: '2026-11-22T16:08:00Z', evidence: [] };
+  const bodies = serveSearch(() => found([{ ...memory, score: 0.5 }, { kind: 'later' }]));
+  const result = await search('rome', { ...options, kinds: ['memory'] });
+  expect(bodies).toEqual([{ query: 'rome', user_id: 'ada', kinds: ['memory'] }]);
+  expect(result.items).toEqual([]);
+  expect(result.memories).toMatchObject([{ id: 'm', text: 'Lives in Rome', key: null, score: 0.5 }]);
 });
