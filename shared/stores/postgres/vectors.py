@@ -31,7 +31,9 @@ _CLEAR: Final = (
 )
 _PROGRESS: Final = (
     "update derivation_progress set last_conversation_id = coalesce(%(last)s, last_conversation_id),"
-    " ended_at = case when %(last)s::uuid is null then coalesce(ended_at, clock_timestamp()) end"
+    " ended_at = case when %(last)s::uuid is not null then null"
+    # For memories, it is the time of the last sweep.
+    " when kind = 'memories' then clock_timestamp() else coalesce(ended_at, clock_timestamp()) end"
     " where kind = %(kind)s and model = %(model)s"
 )
 # Whether each thread has vectors of the model. A missing row means that the sweep has not run yet.
