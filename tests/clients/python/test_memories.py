@@ -78,7 +78,7 @@ def test_a_list_is_typed(make_client: MakeClient) -> None:
 
 def test_each_method_sends_its_request(make_client: MakeClient) -> None:
     """Only the given fields are sent, and a memory's id may be a UUID or a text."""
-    client = make_client(listed(), listed(), *[success(EXPLICIT, 201)] * 4, httpx.Response(204))
+    client = make_client(listed(), listed(), *[success(EXPLICIT, 201)] * 4, *[httpx.Response(204)] * 2)
     client.list_memories("u")
     client.list_memories("u", include_superseded=True)
     client.add_memory("u", "Lives in Rome")
@@ -86,6 +86,7 @@ def test_each_method_sends_its_request(make_client: MakeClient) -> None:
     assert client.read_memory("u", UUID(OTHER)).text == "Lives in Rome"
     assert client.correct_memory("u", OTHER, "Lives in Oslo").id == UUID(OTHER)
     client.delete_memory("u", OTHER)
+    client.delete_memories("u")
     path = "/stage/users/u/memories"
     assert [(each.method, each.url.raw_path.decode()) for each in client.requests] == [
         ("GET", path),
@@ -95,6 +96,7 @@ def test_each_method_sends_its_request(make_client: MakeClient) -> None:
         ("GET", f"{path}/{OTHER}"),
         ("PATCH", f"{path}/{OTHER}"),
         ("DELETE", f"{path}/{OTHER}"),
+        ("DELETE", path),
     ]
     assert [each.content for each in client.requests[2:4]] == [
         b'{"text":"Lives in Rome"}',

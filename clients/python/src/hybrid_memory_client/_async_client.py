@@ -329,6 +329,10 @@ class AsyncMemoryClient(AsyncSender):
         """Delete a memory. It is not learned again from earlier exchanges."""
         await self._send(memory_calls.delete_memory(user_id, memory_id))
 
+    async def delete_memories(self, user_id: str) -> None:
+        """Delete all memories of a user. They are not learned again from earlier exchanges."""
+        await self._send(memory_calls.delete_memories(user_id))
+
     # --- the service ---
 
     async def health(self) -> Health:

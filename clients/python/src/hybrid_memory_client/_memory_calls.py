@@ -37,6 +37,11 @@ def delete_memory(user_id: str, memory_id: UUID | str) -> Call[None]:
     return Call("DELETE", _path(user_id, memory_id), parse_no_content, is_deletion=True)
 
 
+def delete_memories(user_id: str) -> Call[None]:
+    """`DELETE /users/{user_id}/memories`."""
+    return Call("DELETE", _path(user_id), parse_no_content, is_deletion=True)
+
+
 def _path(user_id: str, memory_id: UUID | str | None = None) -> str:
     path = f"{user_path(user_id)}/memories"
     return path if memory_id is None else f"{path}/{path_segment('memory_id', str(memory_id))}"
