@@ -60,6 +60,29 @@ _MONEY: Final = re.compile(
 _USED: Final = re.compile(r"\b(?:use|think in|in|nutze|verwende|utilise[rz]?|usa|use|gebruik|używaj)\b", _FLAGS)
 
 
+# A question asks for something only if it is a request, or if it goes on behind it.
+_REQUEST: Final = re.compile(
+    r"\W*(?:\w+\W+){0,3}?(?:can|could|will|would) (?:you|u)\b(?! (?:always|explain))|\W*(?:\w+\W+){0,3}?(?:can|could) you (?:please )?always\b"
+    r"|\W*(?:\w+\W+){0,2}?(?:kannst|könntest|können|peux|peux-tu|pourrais|pouvez|puedes|podrías|puoi|potresti|pode|poderia|podes|kun|kan|zou|możesz|mógłbyś|мож\w+)\b",
+    _FLAGS,
+)
+_NEXT_CLAUSE: Final = re.compile(
+    r"[^,;.!?:–—，。、]{0,25}[,;.!?:–—，。、]\s*(?!right\b|or\b|correct\b|oder\b|non\b)\S+\s*\S"
+)
+# Texts other than answers: `in cover letters`.
+_ELSEWHERE: Final = re.compile(
+    r" (?:in|for|on) (?!(?:your|all|any|every|each|the future|future|general|answers|repl|response|our|conversation|here|german|english|me\b|examples|deine|deinen|zukunft|von|mir))\w",
+    _FLAGS,
+)
+_USABLE: Final = frozenset({"emoji", "bullets"})
+_USE: Final = re.compile(
+    r"\b(?:us(?:e|ing)|add\w*|put|include|keep|prefer\w*|perfer|preffer|with|without|love|like|want|fine|no|never|don't|dont|stop|as|in|hate|skip|avoid|less|fewer|more|leave"
+    r"|nutz\w*|verwend\w*|benutz\w*|antwort\w*|immer|nie\w*|kein\w*|ohne|mag|lieber|bitte|gern\w*|utilis\w*|mets|ajoute|préfère|sans|jamais|pas|plus|toujours|us[ao]\w*|pon|prefiero|sin|nunca|siempre|preferisco|senza|mai|sempre|niente"
+    r"|prefiro|sem|gebruik\w*|liever|geen|nooit|altijd|zonder|używaj|wolę|nigdy|zawsze|bez|используй|не|без|всегда)\b|用|使|加|なし|無し|で|しない",
+    _FLAGS,
+)
+
+
 class Answer(NamedTuple):
     """What a user asks of all answers.
 
@@ -83,6 +106,12 @@ def find_answers(sentence: Sentence) -> Iterator[Answer]:
     if marker is None or _ONE_OFF.search(text):
         return
     for slot, value, start, end in _objects(text):
+        if sentence.is_question and not (_REQUEST.match(text) or _NEXT_CLAUSE.match(text, end)):
+            continue
+        if slot != "language" and _ELSEWHERE.match(text, end):
+            continue
+        if value in _USABLE and not _USE.search(text):
+            continue
         negation = _last(_NEGATED, text[max(0, start - 40) : start])
         if negation is not None and slot not in {"answer_style:emoji", "answer_style:bullets"}:
             continue

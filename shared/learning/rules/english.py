@@ -38,7 +38,7 @@ ENGLISH: Final = Language(
         r"|not that i|it's not that|isn't that|not because|never said|didn't say|did not say|mistaken|confus\w+ me with|example|e\.g|for example|i\.e|\w+ meme|joke|kidding|just kidding|jk|sarcasm|/s"
         r"|on behalf of|asking for a friend|for a friend|translated|password|passcode|my pin|my card|i might be|might|maybe i|perhaps i|i could be|probably|i think i|not sure (?:if|whether)|i guess|i suppose"
     ),
-    passing=r"today|tonight|this (?:week|weekend|morning|afternoon|evening|month|time)|for (?:now|a (?:few|bit|while|week|day|couple|moment|minute|month)|an hour|the (?:day|week|weekend|moment|night|time being)|the next)|temporarily|visiting|on (?:vacation|holiday|a trip|a business trip)|until|till|just landed|layover|stuck|waiting",
+    passing=r"at (?:my|a|the) (?:friend|roommate|parent|mum|mom|dad|neighbou?r|aunt|uncle|boss|colleague)\w*'?s?|today|tonight|this (?:week|weekend|morning|afternoon|evening|month|time)|for (?:now|a (?:few|bit|while|week|day|couple|moment|minute|month)|an hour|the (?:day|week|weekend|moment|night|time being)|the next)|temporarily|visiting|on (?:vacation|holiday|a trip|a business trip)|until|till|just landed|layover|stuck|waiting",
     stops=(
         r"and|but|so|because|since|as|while|where|which|who|whom|that|for|if|when|whenever|now|nowadays|right now|these days|at the moment|btw|by the way|though|although|too|also|as well|please|pls|plz|thanks|thank you|thx|lol|haha|cheers"
         r"|anymore|any more|instead|originally|currently|actually|here|not|or|until|till|cause|cuz|bc|myself|already|still|again|anyway|then|right|today|after|before|than|over|unless|even|especially|apart|except|just|only|is|are|was|were|has|have|had|will|would|can|could|should"

@@ -14,7 +14,8 @@ def _alternatives(words: str) -> str:
 
 def _whole(words: str, version: str = "") -> re.Pattern[str]:
     return re.compile(
-        rf"(?:the |o |il |le |el |das |den )?(?P<v>(?:{_alternatives(words)}){version})(?![\w+#])", re.IGNORECASE
+        rf"(?:the |o |il |le |el |das |den )?(?P<v>(?:{_alternatives(words)}){version})(?!(?![\u3040-\u30ff\u4e00-\u9fff])\w|[+#])",
+        re.IGNORECASE,
     )
 
 
