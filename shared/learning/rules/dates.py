@@ -85,6 +85,11 @@ def _month(match: re.Match[str], today: date, sign: int) -> date | None:
     return found if found == today.replace(day=1) and sign < 0 else _future(found, today, sign)
 
 
+def _month_end(match: re.Match[str], today: date, sign: int) -> date | None:
+    first = _month(match, today, sign)
+    return first and _add_months(first, 1) - timedelta(1)
+
+
 def _year(match: re.Match[str], _today: date, _sign: int) -> date | None:
     return _safe(int(match["y"]), 1, 1)
 
@@ -169,6 +174,7 @@ _PATTERNS: Final[list[tuple[str, Resolve]]] = [
     ),
     (rf"(?<!\w)(?:on |on the )?(?P<m>{MONTH})\.? (?:the )?(?P<d>\d\d?)(?:st|nd|rd|th)?(?!\d){_YEAR}(?!\w)", _day_month),
     (_YEAR_END, _end_of("year")),
+    (rf"(?<!\w)(?:by|at|before|until) (?:the )?end of (?P<m>{MONTH})(?: (?P<y>20\d\d))?(?!\w)", _month_end),
     (_MONTH_END, _end_of("month")),
     (rf"(?<!\w)(?:{_NEXT}) (?:{UNIT})(?!\w)", _next_period),
     (rf"(?<!\w)(?:{UNIT}) (?:{_NEXT_AFTER})(?!\w)", _next_period),

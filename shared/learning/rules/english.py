@@ -30,7 +30,7 @@ ENGLISH: Final = Language(
     joints=r"and|but|so|because|since|as|cause|cuz|bc|while|although|though|given that|considering|plus|however|then|btw|by the way|that's because|whereas|where",
     blocked=(
         r"(?:she|he|they|you|it|mum|mom|dad|boss|friend|colleague|who|someone|somebody|everyone|people|landlady|landlord|neighbou?r|client|doctor|teacher|wife|husband|sister|brother|son|daughter|poster|article|page|forum|post|sign|text|letter|e-?mail)"
-        r" (?:\w+ )?(?:said|says|say|saying|told|claims?|claimed|thinks?|thought|wrote|writes|texted|goes|went|asked|asks|insists?|joked|reckons|assumes?|believes?)"
+        r" (?:\w+ )?(?<!as i )(?<!like i )(?:said|says|say|saying|told|claims?|claimed|thinks?|thought|wrote|writes|texted|goes|went|asked|asks|insists?|joked|reckons|assumes?|believes?)"
         r"|(?:said|says|told|claims|claimed|wrote|writes|quote[sd]?|quoting|according to|rumou?r|supposedly|allegedly|words|reads|is like|was like|he goes|she goes|they go)"
         r"|wish|wishes|if only|what if|would be|would i|should i|do i|am i|did i|could i|can i say|were i|in case i|unless i|as if|as though|whether|hypothetical\w*|suppose|supposing|imagine|pretend|dreamed|dreamt|dream that|scenario"
         r"|if i(?:'m| am| was| were| had| have| lived| worked|'d)|(?:when|back when|while|until) i was|as a (?:kid|child|teen|teenager|student|boy|girl)|used to|in another life|once upon a time|years ago i|back then|back in the day|formerly"
@@ -71,6 +71,7 @@ name name      | (?:i go by|i'm called|i am called|people call me|everyone calls
 name greeted   | {be}
 name name      | (?:hey,? )?the name(?:'s| is)
 name name      | (?:this is|it's|it is) (?P<v>[A-Z]\w+)(?= (?:here|speaking))
+pronouns pronouns | {be}(?= (?:she|he|they|xe|ze)/)
 pronouns pronouns | my pronouns(?: are|:|'re| =)
 pronouns pronouns | (?:i use|i go by|i prefer|please use|use|refer to me (?:as|with|by|using)|(?:the )?pronouns)(?= \w+/\w+)
 form_of_address title | (?:(?:when you write to me|please|always) )*(?:call me|address me as|address me|refer to me as)
@@ -109,7 +110,7 @@ workplace org  | my (?:employer|company|workplace)(?:'s| is)(?: called)?
 workplace org  | i (?:just )?(?:started|joined) (?:working )?(?:at|for) (?=[A-Z])
 workplace org  | i(?:'ve)? (?:just |recently )?joined (?=[A-Z])
 workplace org  | i (?:switched|changed|got a new) jobs?,? (?:and )?(?:{be}|i work) (?:now )?(?:at|with|for)
-workplace org  | (?:{be}|i'm) an? [\w\- ]{3,40}? (?:at|for|with) (?=[A-Z])
+workplace org  | (?:{be}|i'm) an? [\w\- ]{3,40}? (?:at|for) (?=[A-Z])
 workplace org  | (?:{be}) (?:the )?(?:\w+ ){1,4}(?:at|for) (?=[A-Z])
 -role role     | {be} no longer (?:an?|the)
 role job       | {be} {now}(?:an?|the|one of the|your)
@@ -161,9 +162,10 @@ diet noeat     | (?:i|we) (?:gave up|have given up|quit) (?=meat|dairy|gluten|su
 diet noeat     | (?:i|we) (?:don't|dont|do not|never|can't|cannot) (?:eat|touch|drink)(?: any)?
 birthday date  | my (?:birthday|bday|b-day|date of birth|birth ?date|dob)(?:'s| is|:)?(?: on| the)*
 birthday date  | (?:it's )?my (?:birthday|bday) on(?: the)?
-birthday date  | i was born(?: on| the)+
+birthday date  | i was born(?: on| the)*(?= \d| \w+ \d)(?! in)
 birthday date  | i turn \d{1,2}(?: years old)? on(?: the)?
 anniversary date | (?:my|our) (?:wedding |\w+ )?anniversary(?:'s| is)(?: on| the)*
+anniversary date | we celebrate our (?:wedding )?anniversary on(?: the)?
 anniversary date | (?:i|we) (?:got married|married|tied the knot)(?: on| the)+
 family related | (?:my|our) {adj}(?P<r>{rel})(?:'s| is| has the)? (?:name is |name's |named |called |name: )
 family related | (?:my|our) {adj}(?P<r>{rel})'s name is
@@ -225,9 +227,11 @@ dislikes thing | (?P<v>[\w][\w\-' ]{2,40}) (?:isn't|aren't|is not|are not) (?:re
 likes thing    | i (?:really |absolutely |truly |also |generally |totally |honestly |quite |especially |particularly )*(?:love|like|enjoy|adore)
 likes thing    | ^(?:big|huge|massive) fan of
 likes thing    | nothing beats (?P<v>[\w ]{2,25}) for me
-likes thing    | {be} (?:really |also |absolutely |a bit |totally )*(?:a (?:big |huge |massive |great |real )?fan of|into|fond of|keen on|crazy about|obsessed with|mad about|passionate about)
+likes thing    | i(?:'ve| have|ve) always (?:loved|liked|enjoyed|adored)
+dislikes thing | i(?:'ve| have|ve) always (?:hated|disliked)
+likes thing    | {be} (?:really |also |absolutely |a bit |totally )*(?:a (?:real |total )?sucker for|a (?:big |huge |massive |great |real )?fan of|into|fond of|keen on|crazy about|obsessed with|mad about|passionate about)
 likes thing    | (?P<v>(?!what|which|who|this|that|it|here|one|my|the one)[\w][\w\-' ]{2,40}?) (?:is|are) (?:(?:one|some) of )?my (?:absolute |all-time |all time )?favou?rites?(?! (?:part|is|thing about))
-likes thing    | my (?:absolute |all-time )?favou?rite (?!part|thing about|answer|option|one|version|of)[\w ]{2,25}? (?:is|are)(?! (?:what|how|when|the one))
+likes thing    | my (?:absolute |all-time )?fav(?:e|ou?rite)? (?!part|thing about|answer|option|one|version|of)[\w ]{2,25}? (?:is|are)(?! (?:what|how|when|the one))
 goal goal      | (?P<v>{be} (?:finally |probably |also )?(?!(?:in|on|at|a|an|the|not|going to be|trying|looking|wondering|thinking|from|working on)\b)\w+ing\b.*)
 goal goal      | (?P<v>(?:we're|we are) (?:finally )?\w+ing\b.*)
 goal goal      | (?P<v>(?:i|we)(?:'ll| will| plan to| want to| need to| have to| hope to| aim to| intend to|'m going to| am going to|'m planning to| must| have got to|'ve got to| gotta) (?!(?:be able|say|know|be honest)\b)\w+\b.*)

@@ -28,7 +28,7 @@ _MAIL: Final = re.compile(
 )
 # A line of a dialogue, of YAML, of a form or of a log: a label or a name of few words before a colon.
 _LABEL: Final = re.compile(
-    r"^[ \t*•-]*(?!(?:(?:from now|from here|going forward|in (?:the )?future|ab jetzt|ab sofort|à l.avenir|de ahora|d.ora|a partir|vanaf nu|od teraz|my (?:\w+ )?(?:preferences?|settings|style|rules?)|ps|fyi|btw|note|info|context|background|about|sorry|remember|for|re|also|für|pour|para|per|voor|dla|por"
+    r"^[ \t*•-]*(?!(?:(?:from now|from here|going forward|in (?:the )?future|ab jetzt|ab sofort|à l.avenir|de ahora|d.ora|a partir|vanaf nu|od teraz|(?:ok|okay|so|well|heads up|some|one|quick|fun fact|full disclosure|actually)\b[\w ]*|my (?:\w+ )?(?:preferences?|settings|style|rules?)|ps|fyi|btw|note|info|context|background|about|sorry|remember|for|re|also|für|pour|para|per|voor|dla|por"
     r"|hinweis|zur|zu|kontext|contexte|contexto|nota|wichtig|important|hi|hello|hey|reminder|quick|update|correction|preferences?)\b))"
     r"[\w.'’#&/-]+(?: [\w.'’#&/-]+){0,2} ?:(?!//)(?=\s|\w*$|[\"«“]).*$"
     r"|^[ \t]*[\w.-]+ ?=.*$|^\[?\d{4}-\d\d-\d\d[T ]\d\d:.*$|^[^\s,;]+(?:[,;][^\s,;]*){3,}$|^[\w ]+\|.*$",

@@ -11,7 +11,7 @@ from shared.learning.rules import lexicon, nouns
 from shared.learning.rules.reading import Candidate, Value, capitalized, cut, group, rejected
 
 _SKILL: Final = re.compile(
-    r"(?:an? )?(?P<l>(?:total |complete |absolute |near[- ])?(?:fluent|beginner|novice|expert|advanced|intermediate|proficient|native|bilingual|new|newbie|rusty|experienced|conversational|basic|some|a little|a bit of|broken))"
+    r"(?:pretty |fairly |quite |very |still |completely |totally |relatively )?(?:an? )?(?P<l>(?:total |complete |absolute |near[- ])?(?:fluent|beginner|novice|expert|advanced|intermediate|proficient|native|bilingual|new|newbie|rusty|experienced|conversational|basic|some|a little|a bit of|broken))"
     r"(?: level)?(?: (?:in|at|with|to|when it comes to|on|speaker of))? (?P<v>[A-Za-z+#.][\w+#.]*(?: (?!and\b|but\b|so\b|speaker|user|programmer|player|here\b|myself|who|in\b)[\w+#.]+){0,2})",
     re.IGNORECASE,
 )
