@@ -62,6 +62,8 @@ class BacklogStatus:
         queue: The exchange queue; None if it did not respond.
         dead_letters: The dead-letter queue; None if it did not respond or is not configured.
         outbox: The outbox; None if Redis did not respond.
+        learn_lag_seconds: For how long the oldest thread has had exchanges to learn from; 0 without any, None if
+            PostgreSQL did not respond.
         degraded: Layers that did not respond.
         as_of: The time of this reading, in UTC.
     """
@@ -69,6 +71,7 @@ class BacklogStatus:
     queue: QueueCounts | None
     dead_letters: QueueCounts | None
     outbox: QueueCounts | None
+    learn_lag_seconds: float | None = None
     degraded: list[str] = field(default_factory=list)
     as_of: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -156,7 +159,9 @@ class Inspection:
         ):  # both are in SQS, so the second request would also fail
             dead_letters = _result_of(self._dead_letters.waiting, errors)
         outbox = _result_of(self._cache.outbox, errors)
-        return BacklogStatus(queue, dead_letters, outbox, list(dict.fromkeys(error.layer for error in errors)))
+        learn_lag = _result_of(self._memory.archive.learn_lag, errors)
+        degraded = list(dict.fromkeys(error.layer for error in errors))
+        return BacklogStatus(queue, dead_letters, outbox, learn_lag, degraded)
 
 
 class _StoredRows:

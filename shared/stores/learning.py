@@ -121,6 +121,10 @@ class LearningArchive(Protocol):
         """Record that a due thread is to be derived from at a later time."""
         ...
 
+    def learn_lag(self) -> float:
+        """Return for how many seconds the oldest thread with new exchanges has been due; 0 if there is none."""
+        ...
+
     def take_budget(self, user_id: str, day: date, characters: int, most: int) -> bool:
         """Count characters that a model reads for a user on a day; return False, and count none, above `most`."""
         ...

@@ -150,6 +150,13 @@ class InMemoryLearning(InMemoryVectors):
         if (MEMORIES, thread_id) in self.due:
             self.due[MEMORIES, thread_id] = until
 
+    def learn_lag(self) -> float:
+        """Return for how many seconds the oldest thread with new exchanges has been due."""
+        self.record_call("learn_lag")
+        now = datetime.now(UTC)
+        due = [at for key, at in self.due.items() if key[0] == MEMORIES and key not in self._old and at <= now]
+        return (now - min(due)).total_seconds() if due else 0.0
+
     def take_budget(self, user_id: str, day: date, characters: int, most: int) -> bool:
         """Count characters that a model reads for a user on a day; return False, and count none, above `most`."""
         self.record_call("take_budget")

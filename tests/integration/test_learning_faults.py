@@ -176,6 +176,19 @@ def test_what_is_deleted_meanwhile_is_not_learned(
     assert [each.text for each in reversed(memories)] == [f"Lives in {place}" for place in expected]
 
 
+def test_the_lag_of_learning_is_the_age_of_the_oldest_due_thread(
+    archive: PostgresArchive, database: psycopg.Connection
+) -> None:
+    """Threads that are derived from again have no lag."""
+    assert archive.learn_lag() == 0
+    archive.store(_lived("Rome"))
+    database.execute("update due_derivations set due_at = now() - interval '7 seconds'")
+    database.commit()
+    assert 7 <= archive.learn_lag() < 60
+    archive.mark_user("ana")
+    assert archive.learn_lag() == 0
+
+
 def test_a_text_with_every_character_is_read(archive: PostgresArchive, real_archive: MakeArchive) -> None:
     """Control characters, emoji and combining marks in an exchange do not block its thread."""
     archive.store([said("I live in \x01\u202e"), said("🎉 क्षि \u0301"), *_lived("Rome")])

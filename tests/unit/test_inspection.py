@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from shared.memory.inspection import BacklogStatus
+from shared.stores.derivations import MEMORIES
 from shared.stores.inspectors import QueueCounts
 from tests.support.api import Api, problem
 from tests.support.issuer import Issuer
@@ -194,6 +195,18 @@ def test_status_has_message_counts_and_ages(api: Api) -> None:
     assert _age(status["as_of"]) < 60
     _drain(api)
     assert api.ask("GET", "/status").json()["sync_lag_seconds"] == 0
+
+
+def test_status_has_the_lag_of_learning(api: Api) -> None:
+    """The response has for how long exchanges wait to be learned from. Postponed threads do not count."""
+    assert api.ask("GET", "/status").json()["learn_lag_seconds"] == 0
+    api.archive.due[MEMORIES, "t"] = datetime.now(UTC) - timedelta(seconds=7)
+    assert 7 <= api.ask("GET", "/status").json()["learn_lag_seconds"] < 60
+    api.archive.due[MEMORIES, "t"] = datetime.now(UTC) + timedelta(hours=1)
+    assert api.ask("GET", "/status").json()["learn_lag_seconds"] == 0
+    api.archive.is_down = True
+    status = api.ask("GET", "/status").json()
+    assert (status["learn_lag_seconds"], status["degraded"]) == (None, ["postgres"])
 
 
 def test_values_of_stores_that_are_down_are_null(api: Api) -> None:

@@ -991,6 +991,8 @@ export interface components {
             outbox: components["schemas"]["WaitingAnswer"] | null;
             /** Sync Lag Seconds */
             sync_lag_seconds: number | null;
+            /** Learn Lag Seconds */
+            learn_lag_seconds: number | null;
             /** Degraded */
             degraded: string[];
             /** As Of */

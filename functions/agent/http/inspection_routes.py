@@ -76,6 +76,7 @@ def status_json(status: BacklogStatus) -> dict[str, Any]:
         "dlq": waiting_json(status.dead_letters),
         "outbox": waiting_json(status.outbox),
         "sync_lag_seconds": _rounded(status.lag_seconds),
+        "learn_lag_seconds": _rounded(status.learn_lag_seconds),
         "degraded": status.degraded,
         "as_of": format_time(status.as_of),
     }

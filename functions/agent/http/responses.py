@@ -274,6 +274,7 @@ class StatusAnswer(BaseModel):
     dlq: WaitingAnswer | None
     outbox: WaitingAnswer | None
     sync_lag_seconds: float | None
+    learn_lag_seconds: float | None
     degraded: list[str]
     as_of: str
 

@@ -37,6 +37,11 @@ _POSTPONE: Final = (
     "update due_derivations d set due_at = %s, sent_at = null from conversations c"
     " where c.thread_id = %s and d.conversation_id = c.id and d.kind = %s"
 )
+# A postponed thread is due in the future.
+_LAG: Final = (
+    "select extract(epoch from clock_timestamp() - due_at) as lag from due_derivations"
+    " where kind = %s and due_at <= clock_timestamp() and not is_old order by due_at limit 1"
+)
 _MARK_USER: Final = """\
 insert into due_derivations (conversation_id, kind, is_old)
 select id, %(kind)s, true from live_conversations where user_id = %(user_id)s order by id
@@ -105,6 +110,11 @@ class PostgresLearning:
     def postpone(self, thread_id: str, until: datetime) -> None:
         """Record that a due thread is to be derived from at a later time."""
         self._connection.run(lambda c: c.execute(_POSTPONE, (until, thread_id, MEMORIES)), is_one_statement=True)
+
+    def learn_lag(self) -> float:
+        """Return for how many seconds the oldest thread with new exchanges has been due; 0 if there is none."""
+        row = self._connection.run(lambda c: c.execute(_LAG, (MEMORIES,)).fetchone(), is_one_statement=True)
+        return float(row["lag"]) if row else 0.0
 
     def take_budget(self, user_id: str, day: date, characters: int, most: int) -> bool:
         """Count characters that a model reads for a user on a day; return False, and count none, above `most`."""

@@ -25,6 +25,7 @@ export function Backlog({ status }: { status: Poll<Status> }) {
             <Fact name="Dead letters" value={totalMessages(data.dlq)} isBad={(totalMessages(data.dlq) ?? 0) > 0} />
             <Fact name="Outbox" value={totalMessages(data.outbox)} isBad={(totalMessages(data.outbox) ?? 0) > 0} />
             <Fact name="PostgreSQL is behind by" value={data.sync_lag_seconds === null ? undefined : formatAge(data.sync_lag_seconds)} />
+            <Fact name="Learning is behind by" value={data.learn_lag_seconds === null ? undefined : formatAge(data.learn_lag_seconds)} />
           </dl>
           {data.degraded.length > 0 && <p className="fault">{notRespondingText(data.degraded)}.</p>}
         </>

@@ -134,14 +134,19 @@ class Status:
     sync_lag_seconds: float | None
     degraded: tuple[str, ...]
     as_of: datetime
+    learn_lag_seconds: float | None = None
 
     @classmethod
     def from_json(cls, body: Json) -> Self:
         """Parse the API's JSON."""
         waiting = {name: Waiting.from_json(body[name]) if body[name] else None for name in ("queue", "dlq", "outbox")}
         return cls(
-            **waiting,
+            waiting["queue"],
+            waiting["dlq"],
+            waiting["outbox"],
             sync_lag_seconds=body["sync_lag_seconds"],
             degraded=tuple(body["degraded"]),
             as_of=datetime.fromisoformat(body["as_of"]),
+            # Missing in the answers of an earlier release.
+            learn_lag_seconds=body.get("learn_lag_seconds"),
         )
