@@ -27,6 +27,7 @@ class ExportResult:
         undrained: The number of undrained exchanges of all users when the threads were last listed. A thread is in the
             list only after its first exchange is drained. None if the number was not requested, or the API did not
             return it.
+        omitted_memories: The number of the oldest memories that did not fit into the API's response.
     """
 
     threads: int = 0
@@ -34,6 +35,7 @@ class ExportResult:
     degraded: set[str] = field(default_factory=set)
     deleted_threads: int = 0
     undrained: int | None = None
+    omitted_memories: int = 0
 
 
 def export_threads(api: MemoryClient, thread_ids: Sequence[str], output: Path | None) -> ExportResult:
@@ -50,7 +52,7 @@ def export_threads(api: MemoryClient, thread_ids: Sequence[str], output: Path | 
 
 
 def export_user(api: MemoryClient, user_id: str, output: Path | None) -> ExportResult:
-    """Write a user's preferences, then their threads.
+    """Write a user's preferences and memories, then their threads.
 
     Raises:
         MemoryClientError: The API did not respond, or refused; an existing file is not changed.
@@ -58,6 +60,11 @@ def export_user(api: MemoryClient, user_id: str, output: Path | None) -> ExportR
     result = ExportResult()
     with _writer(output) as write, progress("Export", None) as advance:
         write({"kind": "preferences", "user_id": user_id, "preferences": api.read_preferences(user_id)})
+        memories = api.list_memories(user_id, include_superseded=True)
+        result.omitted_memories = memories.omitted
+        for memory in memories:
+            # A memory has a kind of its own.
+            write({"kind": "memory", "user_id": user_id, "memory": dict(memory.raw)})
         for thread_id in _threads_of(api, user_id, result):
             try:
                 _write_thread(api, thread_id, write, advance, result)

@@ -15,6 +15,7 @@ from cli import (
     dlq,
     doctor,
     import_conversations,
+    memories,
     migrate,
     open_page,
     openapi,
@@ -105,6 +106,7 @@ app.command("import", rich_help_panel=CONVERSATIONS)(import_conversations.import
 app.add_typer(threads.app, name="threads", rich_help_panel=CONVERSATIONS)
 app.add_typer(users.app, name="users", rich_help_panel=CONVERSATIONS)
 app.add_typer(prefs.app, name="prefs", rich_help_panel=CONVERSATIONS)
+app.add_typer(memories.app, name="memories", rich_help_panel=CONVERSATIONS)
 app.add_typer(dlq.app, name="dlq", rich_help_panel=OPERATIONS)
 app.add_typer(queue.app, name="queue", rich_help_panel=OPERATIONS)
 app.add_typer(migrate.app, name="migrate", rich_help_panel=OPERATIONS)

@@ -108,9 +108,11 @@ def _count_erasing(deployment: Deployment, user: str) -> int | None:
 @app.command()
 @command
 def export(deployment: Deployment, user: UserId, *, output: Output = None, as_json: AsJson = False) -> None:
-    """Export a user's preferences and threads as NDJSON: one JSON object per line.
+    """Export a user's preferences, memories and threads as NDJSON: one JSON object per line.
 
-    The first line is of kind `preferences`. The lines of kind `thread` and `message` are those of `threads export`.
+    The first line is of kind `preferences`. A line of kind `memory` has the memory as the API returns it, with the
+    words that it is learned from; memories that have ended are included. The lines of kind `thread` and `message`
+    are those of `threads export`.
     A thread is missing if its first exchange is not drained yet. The command therefore also reads the number of
     undrained exchanges of all users. If the API requires tokens, only an operator can read this number; for other
     users it is unknown.
@@ -128,6 +130,8 @@ def export(deployment: Deployment, user: UserId, *, output: Output = None, as_js
     from cli.export import export_user  # noqa: PLC0415 - rich's progress bar is imported only for an export
 
     result = export_user(connect.api(deployment), user, output)
+    if result.omitted_memories:
+        warn(f"The {result.omitted_memories} oldest memories are missing, because the API's response is limited.")
     finish_export(deployment, result, output, {"waiting": result.undrained}, as_json=as_json)
     if result.undrained is None:
         warn("The number of undrained exchanges is unknown. If it is not 0, a thread may be missing.")
@@ -139,7 +143,7 @@ def export(deployment: Deployment, user: UserId, *, output: Output = None, as_js
 @app.command()
 @command
 def forget(deployment: Deployment, user: UserId, *, yes: Yes = False, as_json: AsJson = False) -> None:
-    """Delete a user's threads and preferences permanently, and count what is left.
+    """Delete a user's threads, preferences and memories permanently, and count what is left.
 
     The command counts the user's data through the API and in each store whose address is known, before and after
     the deletion. Without --yes, it only counts. It receives no messages, so it counts a user's messages only in an

@@ -1,11 +1,11 @@
-"""`hybrid-memory verify`: compares the threads in Redis with PostgreSQL."""
+"""`hybrid-memory verify`: compares the threads in Redis with PostgreSQL, and checks what was learned."""
 
 # ruff: noqa: D301 - \b tells typer not to rewrap the lines below it
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:  # the drivers are imported only when a command uses a store
     from cli.stores.redis_scan import RedisScan
 
 _MESSAGES_AN_EXCHANGE: Final = 2
+# A model's daily budget postpones a thread by setting a later due time, so a healthy thread is never due for long.
+_OVERDUE_SECONDS: Final = 3_600
 
 
 @dataclass(slots=True)
@@ -38,6 +40,7 @@ class VerifyResult:
     exchanges: int = 0
     pending: int = 0
     differences: list[Difference] = field(default_factory=list)
+    learned: dict[str, int] = field(default_factory=dict)
 
     @property
     def differing_threads(self) -> int:
@@ -54,7 +57,7 @@ def verify(
     ] = 120,
     as_json: AsJson = False,
 ) -> None:
-    """Compare each thread that Redis has cached with PostgreSQL.
+    """Compare each thread that Redis has cached with PostgreSQL, and check what was learned.
 
     For the cached part of a thread, Redis and PostgreSQL must have the same exchanges, in the same order, with the
     same texts and metadata. An exchange that only one of them has may still be in the queue: the command counts it
@@ -63,9 +66,13 @@ def verify(
     reports it. It fails if the two addresses may belong to different deployments, e.g. if an option names one of
     them and a local stack the other.
 
+    It then checks every learned statement in PostgreSQL: it must quote its stored exchange byte for byte (unquoted),
+    exist once (doubled), and belong to a stored exchange (orphaned). It also counts the threads that have been
+    waiting for longer than an hour to be learned from (overdue).
+
     \b
     Exit codes:
-      1  there is a difference
+      1  there is a difference, or a wrong or overdue statement
 
     \b
     Examples:
@@ -86,6 +93,8 @@ def verify(
                 _count(result, comparison, window)
             elif thread_id in second_comparisons:
                 _count(result, second_comparisons[thread_id], window)
+    counts = postgres.statements(max(grace, _OVERDUE_SECONDS))
+    result.learned = asdict(counts)
     now = iso_time(datetime.now(UTC))
     if as_json:
         print_json(_as_json(result, grace, now) | {"sources": endpoints_as_json(deployment.used_endpoints)})
@@ -93,7 +102,7 @@ def verify(
         print_endpoints(deployment)
         with paged(deployment):
             _print(result, as_of(now, is_exact=deployment.is_verbose))
-    if result.differences:
+    if result.differences or counts.problems:
         raise typer.Exit(PROBLEM_FOUND)
 
 
@@ -159,6 +168,7 @@ def _as_json(result: VerifyResult, grace: float, now: str | None) -> dict[str, A
             }
             for difference in result.differences
         ],
+        "learned": result.learned,
         "grace_seconds": grace,
         "as_of": now,
     }
@@ -177,4 +187,9 @@ def _print(result: VerifyResult, as_of_now: str) -> None:
         f"{result.threads} cached threads with {result.exchanges} exchanges compared{as_of_now}: "
         f"{result.differing_threads} differ, {result.pending} exchanges pending, "
         f"{result.partial} lists do not contain their thread's first exchange."
+    )
+    counts = result.learned
+    echo(
+        f"{counts['statements']} learned statements checked: {counts['unquoted']} unquoted, "
+        f"{counts['doubled']} doubled, {counts['orphaned']} orphaned; {counts['overdue']} threads overdue."
     )

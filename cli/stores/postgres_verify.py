@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,30 @@ from shared.models import Message
 from shared.stores.postgres.connection import PostgresConnection
 
 _WINDOWS: Final = Path(__file__).with_suffix(".sql").read_bytes()
+_STATEMENTS: Final = Path(__file__).with_name("statements_verify.sql").read_bytes()
+
+
+@dataclass(frozen=True, slots=True)
+class StatementCounts:
+    """The numbers of learned statements, and of those that are wrong.
+
+    Attributes:
+        unquoted: Statements whose quote is not in the stored exchange byte for byte.
+        doubled: Statements beyond the first that an exchange makes with one kind, slot and value.
+        orphaned: Statements whose exchange is deleted, or belongs to another thread.
+        overdue: Threads that have been waiting for a derivation for longer than allowed.
+    """
+
+    statements: int = 0
+    unquoted: int = 0
+    doubled: int = 0
+    orphaned: int = 0
+    overdue: int = 0
+
+    @property
+    def problems(self) -> int:
+        """The number of all problems."""
+        return self.unquoted + self.doubled + self.orphaned + self.overdue
 
 
 class PostgresVerify:
@@ -38,6 +63,11 @@ class PostgresVerify:
                 )
             )
         return messages
+
+    def statements(self, overdue_seconds: float) -> StatementCounts:
+        """Return how many learned statements there are, and how many of them are wrong."""
+        row = self._connection.run(lambda c: c.execute(_STATEMENTS, {"age": overdue_seconds}).fetchone())
+        return StatementCounts(**row) if row else StatementCounts()
 
     def newest(self) -> datetime | None:
         """Return the creation time of the newest stored exchange; None if there is none."""

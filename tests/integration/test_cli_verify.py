@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from typer.testing import CliRunner, Result
 from cli.main import app
 from infra.local.servers import ValkeyServer
 from shared.models import Exchange
+from shared.stores.derivations import MEMORIES
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.redis.cache import RedisCache
 from shared.stores.redis.entries import encode
 from tests.support.exchanges import exchange
+from tests.support.learning import learn
 
 Verify = Callable[..., Result]
 
@@ -223,3 +226,37 @@ def test_a_database_without_tables_is_reported_with_postgresqls_error(
     assert "PostgreSQL refused this at " in result.stderr
     assert 'relation "live_conversations" does not exist' in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+_BREAKS = {
+    "unquoted": "update memory_statements set quote = quote || '!'",
+    "doubled": (
+        "insert into memory_statements (id, message_id, conversation_id, deriver, kind, slot, value, text, quote, role)"
+        " select gen_random_uuid(), message_id, conversation_id, deriver, kind, slot, value, text, quote, role"
+        " from memory_statements"
+    ),
+    "orphaned": "update memory_statements set conversation_id = gen_random_uuid()",
+    "overdue": (
+        "insert into due_derivations (conversation_id, kind, due_at)"
+        " select id, 'memories', clock_timestamp() - interval '2 hours' from conversations"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", _BREAKS)
+def test_learned_statements_are_checked(
+    name: str, verify: Verify, real_archive: Callable[..., PostgresArchive], database_url: str
+) -> None:
+    """A statement that is wrong, and a thread that is due for long, are counted, and the exit code is 1."""
+    archive = real_archive(derives=[MEMORIES])
+    archive.store([replace(exchange(0, "t", "ana"), user_message="Rome é")])
+    learn(archive)
+    healthy = {"statements": 1, "unquoted": 0, "doubled": 0, "orphaned": 0, "overdue": 0}
+    assert _run_json(verify("--json"), 0)["learned"] == healthy
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(_BREAKS[name])
+    learned = _run_json(verify("--json"), 1)["learned"]
+    assert {each: count for each, count in learned.items() if count and each != "statements"} == {name: 1}
+    result = verify()
+    assert result.exit_code == 1
+    assert f"1 threads {name}" in result.stdout if name == "overdue" else f"1 {name}" in result.stdout

@@ -24,6 +24,15 @@ STATUS: dict[str, Any] = {
 }
 THREAD = {**thread("t"), "new": "of a later service"}
 MESSAGE = {**message("q"), "new": 1}
+MEMORY: dict[str, Any] = {
+    "id": "01a20403-af8b-86fb-9bf9-0bc8b1328580",
+    "kind": "fact",
+    "text": "Lives in Rome",
+    "valid_from": "2026-11-22T16:08:00.139000Z",
+    "evidence": [{"thread_id": "t", "exchange_id": "01a20403-af8b-76fb-9bf9-0bc8b1328586", "quote": "I live in Rome."}],
+    "source": "learned",
+    "created_at": "2026-11-22T16:08:00.139000Z",
+}
 Run = Callable[..., Result]
 
 
@@ -38,6 +47,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, status: list[httpx.Resp
     """Return a function that runs a command on an API with one thread of one message."""
     pages: dict[str, Any] = {
         "/prod/users/u/preferences": {"tone": "brief"},
+        "/prod/users/u/memories": {"items": [MEMORY], "omitted": 0, "degraded": []},
         "/prod/threads": {"items": [THREAD], "next_cursor": None},
         "/prod/threads/t": THREAD,
         "/prod/threads/t/messages": {"items": [MESSAGE], "next_cursor": None, "degraded": []},
@@ -64,6 +74,7 @@ def test_an_export_is_complete_without_undrained_exchanges(run: Run) -> None:
     assert result.exit_code == 0, result.output
     assert [json.loads(line) for line in result.stdout.splitlines()] == [
         {"kind": "preferences", "user_id": "u", "preferences": {"tone": "brief"}},
+        {"kind": "memory", "user_id": "u", "memory": MEMORY},
         {"kind": "thread", **THREAD},
         {"kind": "message", "thread_id": "t", **MESSAGE},
     ]
@@ -79,7 +90,7 @@ def test_an_export_warns_of_undrained_exchanges(
     result = run("users", "export", "u", "--output", "u.ndjson", "--json")
     assert (result.exit_code, json.loads(result.stdout)["waiting"]) == (1, 2)
     assert "2 exchanges are not drained yet" in result.stderr
-    assert len(Path("u.ndjson").read_text().splitlines()) == 3
+    assert len(Path("u.ndjson").read_text().splitlines()) == 4
 
 
 def test_exchanges_drained_during_the_export_are_included(run: Run, status: list[httpx.Response]) -> None:
