@@ -111,9 +111,17 @@ class Supervisor:
         # These imports are here, because they take a while and `--help` does not need them.
         from functions.agent.agents.model_name import validate_model  # noqa: PLC0415
         from functions.agent.agents.plugins import load_plugins  # noqa: PLC0415
+        from functions.derive.derivers import create_deriver  # noqa: PLC0415
         from shared.embeddings import create_embedder  # noqa: PLC0415
         from shared.errors import SettingsError  # noqa: PLC0415
-        from shared.settings import AgentSettings, SearchSettings, load, validate_environment  # noqa: PLC0415
+        from shared.settings import (  # noqa: PLC0415
+            AgentSettings,
+            DeriveSettings,
+            MemorySettings,
+            SearchSettings,
+            load,
+            validate_environment,
+        )
 
         settings = read_settings(PROJECT_ROOT, os.environ)
         os.environ.update(settings)
@@ -122,6 +130,7 @@ class Supervisor:
             agent = load(AgentSettings)
             validate_model(agent.model)
             create_embedder(load(SearchSettings))  # only for its checks
+            create_deriver(load(MemorySettings), load(DeriveSettings))  # the same
             load_plugins(agent.plugin_modules, use_entry_points=agent.entry_points)
         except SettingsError as error:
             raise LocalStackError(str(error)) from error
