@@ -105,17 +105,18 @@ class InMemoryLearning(InMemoryVectors):
         user_id = unread.user_id or ""
         forgetting = Forgetting(user_id.encode(), self._forgotten[user_id])
         new = {each.statement_id: each for each in allowed_statements(forgetting, thread_id, statements)}
-        read = {each.row_id for each in unread.exchanges}
+        read, has_removed = {each.row_id for each in unread.exchanges}, False
         for old_id, old in list(self._statements.items()):
             is_of_kind = (old.statement.kind == "summary") == is_summary
             if old.exchange.row_id in read and is_of_kind and old_id not in new:
                 del self._statements[old_id]
+                has_removed = True
                 self._log_user(user_id)
         added = new.keys() - self._statements.keys()
         self._statements |= new
         if added:
             self._log_user(user_id)
-        return "changed" if added else "unchanged"
+        return "changed" if added or has_removed else "unchanged"
 
     def _log_user(self, user_id: str) -> None:
         self._invalidations["user", user_id] = datetime.now(UTC)

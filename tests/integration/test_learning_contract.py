@@ -75,6 +75,16 @@ def test_statements_are_stored_once(archive: Archive) -> None:
     assert _texts(archive) == ["Lives in Rome"]
 
 
+def test_another_deriver_replaces_the_statements(archive: Archive) -> None:
+    """What the new deriver does not find is removed, and the result says that the memories changed."""
+    archive.store([_said(0, "Rome")])
+    learn(archive)
+    archive.mark_user("ana")
+    unread = archive.unread("t", 9)
+    assert archive.store_statements("t", unread, "other:1", []) == "changed"
+    assert _memories(archive) == []
+
+
 def test_a_long_thread_is_read_in_parts(archive: Archive) -> None:
     """Each part starts where the last one has ended, and the thread stays due until the end."""
     archive.store([_said(number, f"Place{number}") for number in range(5)])

@@ -169,7 +169,7 @@ CASES: Final = {
     "run, hit": _Case(
         lambda w: w.ask("/run", KNOWN, user_id="ana", prompt="q"),
         open=Cost(296, 48, 2, 0, 1),
-        tokens=Cost(314, 50, 2, 0, 1),
+        tokens=Cost(318, 51, 2, 0, 1),
     ),
     "invoked, hit": _Case(
         lambda w: w.ask("/invoked", KNOWN, **_SAID),
@@ -212,7 +212,7 @@ CASES: Final = {
     "invoking, expired": _Case(
         lambda w: w.ask("/invoking", KNOWN, user_id="ana"),
         open=Cost(297, 48, 3, 1, 0),
-        tokens=Cost(326, 51, 3, 1, 0),
+        tokens=Cost(330, 52, 3, 1, 0),
         is_expired=True,
     ),
 }

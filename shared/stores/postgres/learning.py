@@ -223,7 +223,7 @@ def _replace(
         "roles": [each.statement.role for each in allowed],
         "valid_from": [each.statement.valid_from for each in allowed],
     }
-    inserted = connection.execute(_STORE, values).rowcount
-    if inserted and unread.user_id is not None:
+    changes = connection.execute(_STORE, values).fetchone() or {}
+    if changes["added"] and unread.user_id is not None:
         log_invalidations(connection, "user", [unread.user_id])
-    return "changed" if inserted else "unchanged"
+    return "changed" if changes["added"] or changes["removed"] else "unchanged"

@@ -1,14 +1,20 @@
--- Replaces statements of some exchanges, and returns the number of new ones. A trigger logs the removed ones.
+-- Replaces statements of some exchanges, and returns the number of new and of removed ones. A trigger logs removed ones.
 with removed as (
     delete from memory_statements
     where message_id = any(%(read)s::uuid[]) and (kind = 'summary') = %(is_summary)s and id <> all(%(ids)s::uuid[])
+    returning 1
+),
+added as (
+    insert into memory_statements (
+        id, message_id, conversation_id, deriver, kind, slot, value, text, quote, role, valid_from
+    )
+    select n.id, n.message_id, %(conversation_id)s, %(deriver)s, n.kind, n.slot, n.value, n.text, n.quote, n.role,
+        n.valid_from
+    from unnest(
+        %(ids)s::uuid[], %(row_ids)s::uuid[], %(kinds)s::text[], %(slots)s::text[], %(values)s::text[], %(texts)s::text[],
+        %(quotes)s::text[], %(roles)s::text[], %(valid_from)s::timestamptz[]
+    ) as n (id, message_id, kind, slot, value, text, quote, role, valid_from)
+    on conflict (id) do nothing
+    returning 1
 )
-insert into memory_statements (
-    id, message_id, conversation_id, deriver, kind, slot, value, text, quote, role, valid_from
-)
-select n.id, n.message_id, %(conversation_id)s, %(deriver)s, n.kind, n.slot, n.value, n.text, n.quote, n.role, n.valid_from
-from unnest(
-    %(ids)s::uuid[], %(row_ids)s::uuid[], %(kinds)s::text[], %(slots)s::text[], %(values)s::text[], %(texts)s::text[],
-    %(quotes)s::text[], %(roles)s::text[], %(valid_from)s::timestamptz[]
-) as n (id, message_id, kind, slot, value, text, quote, role, valid_from)
-on conflict (id) do nothing
+select (select count(*) from added) as added, (select count(*) from removed) as removed
