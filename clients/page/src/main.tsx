@@ -8,6 +8,7 @@ import './styles/threads.css';
 import './styles/search.css';
 import './styles/chat.css';
 import './styles/inspector.css';
+import './styles/memories.css';
 // Imported last, because it hides parts on a narrow screen.
 import './styles/layout.css';
 

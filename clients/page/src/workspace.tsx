@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
-import { useAgentChat, type FinishedTurn, type SearchItem } from '@hybrid-memory/react';
+import { useAgentChat, type FinishedTurn } from '@hybrid-memory/react';
 import type { Api } from './api/client.ts';
 import { Chat } from './chat/chat.tsx';
 import type { FoundExchange } from './hooks/use-found-exchange.ts';
@@ -86,11 +86,11 @@ export function Workspace({ api, userId, isUserFixed, onUserId }: Props) {
     setFound(undefined);
     focusComposer();
   };
-  const open = (item: SearchItem): void => {
-    if (item.threadId !== threadId) goTo(item.threadId);
+  const open = ({ threadId: id, exchangeId }: FoundExchange): void => {
+    if (id !== threadId) goTo(id);
     // The chat moves the focus to the exchange.
     setView('chat');
-    setFound({ threadId: item.threadId, exchangeId: item.exchangeId });
+    setFound({ threadId: id, exchangeId });
   };
   const startThread = (): void => {
     setFound(undefined);
@@ -134,7 +134,7 @@ export function Workspace({ api, userId, isUserFixed, onUserId }: Props) {
           }}
           onReload={() => void refreshChat()}
         />
-        <Inspector api={api} userId={userId} chat={chat} turns={turns} layers={layers} />
+        <Inspector api={api} userId={userId} chat={chat} turns={turns} layers={layers} onOpen={open} />
       </main>
     </div>
   );

@@ -1,7 +1,9 @@
 import type { UseAgentChatResult } from '@hybrid-memory/react';
 import type { Api, Layers } from '../api/client.ts';
+import type { FoundExchange } from '../hooks/use-found-exchange.ts';
 import { usePoll, type Poll } from '../hooks/use-poll.ts';
 import type { Turn } from '../hooks/use-turns.ts';
+import { KnownMemories } from '../memories/known-memories.tsx';
 import { Backlog } from './backlog.tsx';
 import { OutageCommands } from './outage-commands.tsx';
 import { LastTurn } from './last-turn.tsx';
@@ -17,10 +19,12 @@ interface Props {
   chat: UseAgentChatResult;
   turns: ReadonlyMap<string, Turn>;
   layers: Poll<Layers | null>;
+  /** Opens the message that a memory quotes. */
+  onOpen: (exchange: FoundExchange) => void;
 }
 
-/** The state of the memory: stores, last turn, thread, backlog, preferences. */
-export function Inspector({ api, userId, chat, turns, layers }: Props) {
+/** The state of the memory: stores, last turn, thread, backlog, what is known about the user, preferences. */
+export function Inspector({ api, userId, chat, turns, layers, onOpen }: Props) {
   const health = usePoll(
     `health ${api.version}`,
     (signal) => api.health(signal),
@@ -40,6 +44,7 @@ export function Inspector({ api, userId, chat, turns, layers }: Props) {
       <LastTurn turn={turns.get(newest?.exchangeId ?? '')} />
       <ThreadLayers layers={layers} />
       <Backlog status={status} />
+      <KnownMemories key={`${api.version} ${userId}`} api={api} userId={userId} onOpen={onOpen} />
       <Preferences api={api} userId={userId} />
       <OutageCommands />
     </section>
