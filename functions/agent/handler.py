@@ -35,6 +35,7 @@ from shared.logs import function_logger
 from shared.memory.backlog import Backlog
 from shared.memory.idempotency import Idempotency
 from shared.memory.inspection import Inspection
+from shared.memory.learned import LearnedMemories
 from shared.memory.memory import Memory
 from shared.memory.ownership import Access
 from shared.memory.search.search import Search
@@ -146,7 +147,8 @@ def compose(tracer: Tracer | None = None) -> tuple[Operations, AgentMetrics]:
     agent = load(AgentSettings)
     validate_model(agent.model)
     search = Search(memory, make_embedders(search_settings))
-    runner = AgentRunner(agent, search.conversations, tracer)
+    known = LearnedMemories(memory)
+    runner = AgentRunner(agent, search.conversations, tracer, lambda user_id: known.list_for(user_id).items)
     return Operations(memory, runner, keys, inspection, metrics, search), metrics
 
 

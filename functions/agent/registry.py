@@ -13,7 +13,7 @@ from typing import Final, get_type_hints
 from pydantic import TypeAdapter
 
 from functions.agent.request_errors import UnknownAgentError, UnknownToolError
-from functions.agent.tools import current_time, search_conversations
+from functions.agent.tools import current_time, search_conversations, what_is_known
 
 Tool = Callable[..., str | Awaitable[str]]
 """A tool. Its parameters are a `ToolContext` and the model's arguments. The model reads its docstring.
@@ -39,7 +39,7 @@ class AgentDefinition:
 _AGENTS: Final = (AgentDefinition("assistant"),)
 # Model providers accept these names.
 _TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_TOOLS: Final[tuple[Tool, ...]] = (current_time, search_conversations)
+_TOOLS: Final[tuple[Tool, ...]] = (current_time, search_conversations, what_is_known)
 
 AGENTS: Final[dict[str, AgentDefinition]] = {agent.name: agent for agent in _AGENTS}
 TOOLS: Final[dict[str, Tool]] = {tool.__name__: tool for tool in _TOOLS}

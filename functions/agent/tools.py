@@ -5,10 +5,10 @@ a tool's access to one user's data. The model cannot read or change the context.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
 from shared.errors import StoreUnavailable
@@ -19,6 +19,7 @@ _logger = logging.getLogger(__name__)
 
 _UTC_NAMES: Final = frozenset({"", "UTC", "Z", "GMT", "ETC/UTC"})
 MAX_HITS: Final = 20
+MAX_MEMORIES: Final = 100
 HIT_LENGTH: Final = 300  # the maximum number of characters of a message in the result
 
 
@@ -34,6 +35,11 @@ class SearchConversations(Protocol):
         ...
 
 
+def nothing_known(_user_id: str) -> Sequence[dict[str, Any]]:
+    """Return no memories."""
+    return ()
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -44,12 +50,14 @@ class ToolContext:
 
     Attributes:
         clock: Returns the current time, with its time zone.
+        known: Returns a user's current memories as the API's JSON. Only the event loop's thread may call it.
     """
 
     search: SearchConversations
     user_id: str | None
     thread_id: str | None
     clock: Callable[[], datetime] = _now
+    known: Callable[[str], Sequence[dict[str, Any]]] = nothing_known
 
 
 def current_time(context: ToolContext, time_zone: str = "UTC") -> str:
@@ -107,6 +115,34 @@ def search_conversations(context: ToolContext, query: str, limit: int = 5) -> st
         return "\n".join(["Nothing was found in earlier conversations.", *note])
     lines = [_line(item) for item in answer.items[:limit]]
     return "\n".join([f"Found in earlier conversations: {len(lines)}", *lines, *note])
+
+
+async def what_is_known(context: ToolContext) -> str:
+    """Tell what is known about the user from earlier conversations: facts and preferences, each with its date.
+
+    Args:
+        context: The run.
+    """
+    if context.user_id is None:
+        return "Nothing can be looked up: it is not known who the user is."
+    try:
+        memories = context.known(context.user_id)
+    except StoreUnavailable as error:
+        _logger.warning("what_is_known: %s", error)
+        return "What is known about the user cannot be looked up now: its store did not answer."
+    except Exception:
+        # A failed lookup does not fail the turn; the error is in the log.
+        _logger.exception("what_is_known failed")
+        return "What is known about the user cannot be looked up now: the lookup failed."
+    if not memories:
+        return "Nothing is known about the user yet."
+    lines = [_memory_line(each) for each in memories[:MAX_MEMORIES]]
+    return "\n".join([f"Known about the user: {len(memories)}", *lines])
+
+
+def _memory_line(memory: dict[str, Any]) -> str:
+    key = f"{memory['key']}: " if "key" in memory else ""
+    return f"- {_shortened(key + memory['text'])} (since {memory['valid_from'][:10]})"
 
 
 def _line(item: SearchItem) -> str:

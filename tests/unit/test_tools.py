@@ -1,11 +1,14 @@
 """Each tool always returns a text."""
 
+import asyncio
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
-from functions.agent.tools import HIT_LENGTH, MAX_HITS, ToolContext, current_time, search_conversations
+from functions.agent.tools import HIT_LENGTH, MAX_HITS, ToolContext, current_time, search_conversations, what_is_known
 from shared.errors import StoreUnavailable
 from shared.memory.search.results import SearchAnswer, SearchItem
 from tests.support.searches import found, item
@@ -130,3 +133,34 @@ def test_a_failed_search_is_reported_and_logged(
     assert expected in answer
     assert "relation" not in answer
     assert [record.levelno for record in caplog.records] == [level]
+
+
+def _known(user_id: str) -> Sequence[dict[str, Any]]:
+    since = {"valid_from": "2026-01-02T03:04:05.000000Z"}
+    return [{"text": f"Is called {user_id}", **since}, {"key": "units", "text": "metric", **since}]
+
+
+def test_what_is_known_is_listed_with_its_dates() -> None:
+    """The tool lists the memories of the run's user only."""
+    context = ToolContext(FakeSearch(), "ana", None, known=_known)
+    assert asyncio.run(what_is_known(context)).splitlines() == [
+        "Known about the user: 2",
+        "- Is called ana (since 2026-01-02)",
+        "- units: metric (since 2026-01-02)",
+    ]
+    assert asyncio.run(what_is_known(_context())) == "Nothing is known about the user yet."
+    assert "not known who the user is" in asyncio.run(
+        what_is_known(ToolContext(FakeSearch(), None, None, known=_known))
+    )
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("postgres"), RuntimeError("secret")])
+def test_a_failed_lookup_of_what_is_known_is_a_sentence(error: Exception) -> None:
+    """The tool raises no exception, and does not tell the model what failed inside."""
+
+    def fail(_: str) -> Sequence[dict[str, Any]]:
+        raise error
+
+    answer = asyncio.run(what_is_known(ToolContext(FakeSearch(), "ana", None, known=fail)))
+    assert "cannot be looked up now" in answer
+    assert "secret" not in answer

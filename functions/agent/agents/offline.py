@@ -24,6 +24,7 @@ from functions.agent.agents.offline_answer import compose
 _MENTIONS_TIME: Final = re.compile(r"\b(?:time|clock|date)\b", re.IGNORECASE)
 _TIME_ZONE: Final = re.compile(r"\b[A-Z][A-Za-z_]+/[A-Za-z][\w+\-/]*\b")
 _MENTIONS_SEARCH: Final = re.compile(r"\b(?:search\w*|older|earlier)\b", re.IGNORECASE)
+_MENTIONS_KNOWLEDGE: Final = re.compile(r"\bknow[ns]?\b.*\babout me\b", re.IGNORECASE)
 _SEARCH_SUBJECT: Final = re.compile(r"\b(?:for|about)\s+(.+?)[\s?.!]*$", re.IGNORECASE | re.DOTALL)
 
 
@@ -66,8 +67,13 @@ def _search_arguments(prompt: str) -> dict[str, str] | None:
     return {"query": subject.group(1) if subject else prompt}
 
 
+def _known_arguments(prompt: str) -> dict[str, str] | None:
+    return {} if _MENTIONS_KNOWLEDGE.search(prompt) else None
+
+
 _TOOL_ARGUMENTS: Final[Mapping[str, Callable[[str], dict[str, str] | None]]] = {
     "current_time": _time_arguments,
     "search_conversations": _search_arguments,
+    "what_is_known": _known_arguments,
 }
 """For each tool, a function that returns the arguments of a call, or None if the prompt needs no call of the tool."""

@@ -3,7 +3,7 @@
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from functions.agent.agents.model_name import parse_model
 from functions.agent.agents.plugins import load_plugins
@@ -16,7 +16,7 @@ from functions.agent.request_errors import (
     UnknownAgentError,
     UnknownToolError,
 )
-from functions.agent.tools import SearchConversations, ToolContext
+from functions.agent.tools import SearchConversations, ToolContext, nothing_known
 from shared.memory.budget import Selection
 from shared.memory.context import join_parts
 from shared.memory.token_count import count_tokens
@@ -53,11 +53,18 @@ class AgentRunner:
         SettingsError: `AGENT__MODEL` names no supported model, or a plugin cannot be loaded.
     """
 
-    def __init__(self, settings: AgentSettings, search: SearchConversations, tracer: "Tracer | None" = None) -> None:
+    def __init__(
+        self,
+        settings: AgentSettings,
+        search: SearchConversations,
+        tracer: "Tracer | None" = None,
+        known: Callable[[str], Sequence[dict[str, Any]]] = nothing_known,
+    ) -> None:
         self._model = parse_model(settings.model)
         load_plugins(settings.plugin_modules, use_entry_points=settings.entry_points)
         self._timeout_seconds = settings.timeout_seconds
         self._search = search
+        self._known = known
         self._tracer = tracer
         self._engine: Engine | None = None
         # The token limit for prompt, instructions and memory, after the model rejected a larger context.
@@ -104,7 +111,7 @@ class AgentRunner:
         """
         definition = find_agent(agent_name)
         names = find_tools(definition, tools)
-        context = ToolContext(search=self._search, user_id=user_id, thread_id=thread_id)
+        context = ToolContext(search=self._search, user_id=user_id, thread_id=thread_id, known=self._known)
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 call_model = functools.partial(
