@@ -135,7 +135,7 @@ bench-recall: $(VENV)/.stamp-dev ## Measure how often a search finds the answer 
 
 bench-learning: $(VENV)/.stamp-dev ## Score the rules of learned memory with labelled conversations (LEARNING_DATA=file, LEARNING_HELD=1)
 	@$(BIN)/python -m scripts.learning_score $(if $(LEARNING_MISSES),--misses) \
-	  "$(or $(LEARNING_DATA),tests/data/learning/utterances.$(if $(LEARNING_HELD),held.jsonl.gz,dev.jsonl))"
+	  "$(or $(LEARNING_DATA),tests/data/learning/utterances.$(if $(LEARNING_HELD),held2.jsonl.gz,dev.jsonl))"
 
 cost: $(VENV)/.stamp-dev ## Measure the resources of a turn, and generate docs/cost.md and the sizing recipe
 	@$(BIN)/python -m tests.cost

@@ -1,6 +1,6 @@
-"""The labelled utterances have the form that their README describes, and their two halves are comparable.
+"""The labelled utterances have the form that their README describes, and their files are comparable.
 
-A failure names ids only, because authors of rules do not read the half that is set aside.
+A failure names ids only, because authors of rules do not read the file that is set aside.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections import Counter
 from datetime import date, datetime
-from itertools import pairwise, product
+from itertools import combinations, pairwise, product
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -33,10 +33,15 @@ def _parse(text: str) -> list[Conversation]:
     return [json.loads(line) for line in text.splitlines()]
 
 
+def _parse_compressed(name: str) -> list[Conversation]:
+    return _parse(gzip.decompress((_FOLDER / name).read_bytes()).decode())
+
+
 _DEV: Final = _parse((_FOLDER / "utterances.dev.jsonl").read_text())
-_HELD: Final = _parse(gzip.decompress((_FOLDER / "utterances.held.jsonl.gz").read_bytes()).decode())
-_HALVES: Final = {"dev": _DEV, "held": _HELD}
-_ALL: Final = _DEV + _HELD
+_HELD: Final = _parse_compressed("utterances.held.jsonl.gz")
+_HELD2: Final = _parse_compressed("utterances.held2.jsonl.gz")
+_FILES: Final = {"dev": _DEV, "held": _HELD, "held2": _HELD2}
+_ALL: Final = _DEV + _HELD + _HELD2
 
 
 def _table(heading: str, end: str) -> list[list[str]]:
@@ -73,17 +78,20 @@ def _is_allowed(memory: dict[str, Any]) -> bool:
     return bool(value.strip()) and all(word in quote for word in value.casefold().split())
 
 
-def test_both_halves_have_the_same_size() -> None:
-    """Each half has 180 conversations, and no id occurs twice."""
-    assert (len(_DEV), len(_HELD)) == (180, 180)
+def test_the_files_have_the_sizes_of_the_readme() -> None:
+    """Each file has as many conversations as the README says, and no id occurs twice."""
+    assert {name: len(items) for name, items in _FILES.items()} == {"dev": 180, "held": 180, "held2": 160}
+    assert re.findall(r"^\| `utterances\.(\w+)\.jsonl[.gz]*` \| (\d+) \|", _README, re.MULTILINE) == [
+        (name, str(len(items))) for name, items in _FILES.items()
+    ]
     assert [key for key, times in Counter(item["id"] for item in _ALL).items() if times > 1] == []
 
 
-@pytest.mark.parametrize("half", _HALVES)
-def test_at_least_half_are_traps(half: str) -> None:
+@pytest.mark.parametrize("name", _FILES)
+def test_at_least_half_are_traps(name: str) -> None:
     """At least half of the conversations teach nothing."""
-    traps = sum(not item["expected"] for item in _HALVES[half])
-    assert traps * 2 >= len(_HALVES[half])
+    traps = sum(not item["expected"] for item in _FILES[name])
+    assert traps * 2 >= len(_FILES[name])
 
 
 def test_only_traps_have_no_memories() -> None:
@@ -91,7 +99,8 @@ def test_only_traps_have_no_memories() -> None:
     assert [
         item["id"] for item in _ALL if item["category"] not in (_TRAPS if not item["expected"] else _STATEMENTS)
     ] == []
-    assert {item["category"] for item in _DEV} == _STATEMENTS | _TRAPS
+    for items in _FILES.values():
+        assert {item["category"] for item in items} == _STATEMENTS | _TRAPS
 
 
 @pytest.mark.parametrize("field", ["category", "language"])
@@ -99,6 +108,15 @@ def test_both_halves_have_the_same_shares(field: str) -> None:
     """Each category and each language has as many conversations in both halves."""
     dev, held = (Counter(item[field] for item in half) for half in (_DEV, _HELD))
     assert {name: (dev[name], held[name]) for name in dev | held if abs(dev[name] - held[name]) > 1} == {}
+
+
+@pytest.mark.parametrize("field", ["category", "language"])
+def test_the_second_set_aside_file_has_the_shares_of_the_first(field: str) -> None:
+    """Each category and each language has the share of the first set-aside file, give or take one conversation."""
+    held, held2 = (Counter(item[field] for item in items) for items in (_HELD, _HELD2))
+    scale = len(_HELD2) / len(_HELD)
+    wrong = {name for name in held | held2 if abs(held[name] * scale - held2[name]) > 1 + scale}
+    assert wrong == set()
 
 
 def test_more_than_half_are_english() -> None:
@@ -165,14 +183,15 @@ def test_what_is_superseded_has_a_current_successor() -> None:
     assert wrong == []
 
 
-def test_the_halves_share_no_text() -> None:
-    """No conversation of one half resembles one of the other."""
-    dev, held = ([(item["id"], _trigrams(item)) for item in half] for half in (_DEV, _HELD))
+@pytest.mark.parametrize(("one", "other"), list(combinations(_FILES, 2)))
+def test_the_files_share_no_text(one: str, other: str) -> None:
+    """No conversation of one file resembles one of another."""
+    first_items, second_items = ([(item["id"], _trigrams(item)) for item in _FILES[name]] for name in (one, other))
     assert [
         (first, second)
-        for (first, one), (second, other) in product(dev, held)
-        if len(one & other) * 2 >= len(one | other)
+        for (first, left), (second, right) in product(first_items, second_items)
+        if len(left & right) * 2 >= len(left | right)
     ] == []
-    texts = [{text.strip().casefold() for item in half for text in _user_texts(item)} for half in (_DEV, _HELD)]
+    texts = [{text.strip().casefold() for item in _FILES[name] for text in _user_texts(item)} for name in (one, other)]
     shared = len(texts[0] & texts[1])
     assert shared == 0
