@@ -13,7 +13,7 @@ from uuid import UUID
 
 from shared.learning.forgetting import Forgetting
 from shared.learning.memories import Evidence, ExplicitMemory, Forgotten, Memory, StoredStatement
-from shared.learning.statements import id_from
+from shared.learning.statements import ENDED, id_from
 
 # Slots of facts whose wording is free, as a model gives them. Two of them are the same if most of their words are.
 FREE_SLOT: Final = "fact:"
@@ -138,14 +138,14 @@ def _of_slot(
     runs = _runs(slot, statements)
     for number, run in enumerate(runs):
         following = runs[number + 1] if number + 1 < len(runs) else None
-        if not run[0].statement.value:
+        if _is_end(run[0]):
             continue
         started = run[0].valid_from
         ends = [each.said_from for each in deleted if each.first > run[0].order]
         superseded_by = None
         if following is not None:
             ends.append(following[0].valid_from)
-            superseded_by = following[0].statement_id if following[0].statement.value else None
+            superseded_by = None if _is_end(following[0]) else following[0].statement_id
         if explicit is not None:
             ends.append(explicit.set_at)
             superseded_by = superseded_by or explicit.memory_id
@@ -158,19 +158,27 @@ def _of_slot(
 
 
 def _runs(slot: str, statements: Sequence[StoredStatement]) -> list[list[StoredStatement]]:
-    """Return the statements divided where the value changes. A free fact is always one run."""
+    """Return the statements divided where the value changes. A free fact is always one run.
+
+    A statement that another value than the current one has ended changes nothing, so no run has it.
+    """
     runs: list[list[StoredStatement]] = []
     is_free = slot.startswith(FREE_SLOT)
     for each in statements:
-        is_same = bool(runs) and (
-            runs[-1][0].statement.value == each.statement.value
-            or (is_free and bool(each.statement.value) and bool(runs[-1][0].statement.value))
-        )
-        if is_same:
+        newest = runs[-1][0] if runs else None
+        value = each.statement.value
+        if newest is not None and (
+            newest.statement.value == value or (is_free and not _is_end(each) and not _is_end(newest))
+        ):
             runs[-1].append(each)
-        else:
+        elif not value.startswith(ENDED) or (newest is not None and value == ENDED + newest.statement.value):
             runs.append([each])
     return runs
+
+
+def _is_end(each: StoredStatement) -> bool:
+    """Return whether a statement only says that a value has ended."""
+    return not each.statement.value or each.statement.value.startswith(ENDED)
 
 
 def _memory(slot: str, run: Sequence[StoredStatement], valid_to: datetime | None, superseded_by: UUID | None) -> Memory:

@@ -11,6 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from shared.learning.memories import Forgotten, StoredStatement
+from shared.learning.statements import ENDED
 
 _FIRST: Final = UUID(int=0)
 _LAST: Final = UUID(int=2**128 - 1)
@@ -48,7 +49,8 @@ class Forgetting:
         reached = [each for each in self.of_slot(slot) if accepted_at <= each.deleted_at]
         if not reached:
             return False
-        value_hash = keyed_hash(self._key, slot, value)
+        # What says that a deleted value has ended names it too.
+        value_hash = keyed_hash(self._key, slot, value.removeprefix(ENDED))
         return any(each.value_hash == value_hash or each.first <= order <= each.last for each in reached)
 
     def of_run(self, slot: str, run: Sequence[StoredStatement], following: UUID | None, at: datetime) -> Forgotten:

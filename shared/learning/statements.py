@@ -18,6 +18,8 @@ _VERSION_8: Final = 0x8000 << 64 | 0x8000 << 48
 Kind = Literal["preference", "fact", "summary"]
 SUMMARY_SLOT: Final = "summary"
 """The slot of all statements of the kind `summary`."""
+ENDED: Final = "!"
+"""What precedes a value that a statement says has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +30,9 @@ class Statement:
         kind: `preference`, `fact`, or `summary` for a sentence of the thread's summary.
         slot: What the statement is about, such as `home`, `units` or `likes:sushi`. A slot has one value at a time: a
             newer statement of a slot replaces the older ones.
-        value: The value in a normalised form. Two statements with the same slot and value say the same. It is '' if the
-            slot's former value has ended ("I no longer live in Rome").
+        value: The value in a normalised form. Two statements with the same slot and value say the same. `!rome` says
+            that the value `rome` has ended ("I no longer live in Rome"), and nothing of any other value. '' says that
+            the slot's value has ended, whatever it is.
         text: What people read, such as `Lives in Rome`. For a preference, it is the value, such as `metric`.
         quote: The words of the exchange that say this, byte for byte.
         role: Whose message has the quote.

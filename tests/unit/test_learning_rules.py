@@ -70,19 +70,19 @@ def test_statements(message: str, slot: str, value: str, text: str, quote: str) 
 
 
 @pytest.mark.parametrize(
-    ("message", "slot"),
+    ("message", "slot", "value"),
     [
-        ("I no longer live in Rome", "home"),
-        ("I don't live in Rome anymore", "home"),
-        ("I'm not vegetarian any more", "diet"),
-        ("I no longer like sushi", "likes:sushi"),
-        ("Ich wohne nicht mehr in Rom", "home"),
+        ("I no longer live in Rome", "home", "!rome"),
+        ("I don't live in Rome anymore", "home", "!rome"),
+        ("I'm not vegetarian any more", "diet", "!vegetarian"),
+        ("I no longer like sushi", "likes:sushi", "!like"),
+        ("Ich wohne nicht mehr in Rom", "home", "!rom"),
     ],
 )
-def test_what_has_ended_has_no_value(message: str, slot: str) -> None:
-    """What has ended has no value."""
+def test_what_has_ended_names_its_value(message: str, slot: str, value: str) -> None:
+    """What has ended names its value."""
     statement = _one(message)
-    assert (statement.slot, statement.value) == (slot, "")
+    assert (statement.slot, statement.value) == (slot, value)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The deriver `rules:1`: finds what users say about themselves, by patterns of many languages, without a model."""
+"""The deriver `rules:2`: finds what users say about themselves, by patterns of many languages, without a model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from shared.learning.rules.readers import READERS
 from shared.learning.rules.reading import Candidate, Value
 from shared.learning.rules.sentences import Sentence, clause_starts, sentences
 from shared.learning.rules.texts import PREFERENCES, statement_text
-from shared.learning.statements import Kind, SourceExchange, Statement
+from shared.learning.statements import ENDED, Kind, SourceExchange, Statement
 from shared.learning.summary import summary_statements
 
 # What a thread says in a longer message is rarely about the user, and most of it is pasted.
@@ -45,7 +45,7 @@ _DATED: Final = frozenset({"home", "workplace", "role", "field"})
 class RuleDeriver:
     """Derives statements by rules: the same ones for the same exchange, in any process."""
 
-    name: Final = "rules:1"
+    name: Final = "rules:2"
 
     def derive(self, exchanges: Sequence[SourceExchange]) -> list[list[Statement]]:
         """Return the statements of each exchange."""
@@ -181,7 +181,9 @@ def _statement(message: str, sentence: Sentence, candidate: Candidate, value: Va
     slot = f"{key}:{value.tail}" if value.tail and key not in _SINGLE else key
     if key in {"likes", "dislikes"}:
         slot = f"likes:{value.tail}"
-    content = "" if rule.ended else {"likes": "like", "dislikes": "dislike"}.get(key) or _normal(key, value.words)
+    content = {"likes": "like", "dislikes": "dislike"}.get(key) or _normal(key, value.words)
+    if rule.ended:
+        content = ENDED + content
     valid_from = None if day is None else datetime(day.year, day.month, day.day, tzinfo=UTC)
     kind: Kind = "preference" if key in PREFERENCES else "fact"
     text = value.words if kind == "preference" else statement_text(key, value.words, ended=rule.ended)
