@@ -33,6 +33,25 @@ class Deletion:
         return is_reached(exchange.acceptance, *cutoffs)
 
 
+def later_than(cutoff: UUID, cached: CacheRead, accepted: Sequence[Exchange], user_id: str | None) -> frozenset[UUID]:
+    """Return the ids of a thread's exchanges in Redis and this process that a wrong clock has dated after the cutoff.
+
+    Args:
+        cutoff: The cutoff of a deletion. It is after all of these exchanges that no wrong clock has dated.
+        cached: Redis' data.
+        accepted: The thread's exchanges that this process accepted recently.
+        user_id: The user whose exchanges are returned; None for all users.
+    """
+    return frozenset(
+        each.exchange_id
+        for each in (*cached.messages, *cached.undrained, *accepted)
+        if each.exchange_id is not None
+        and each.acceptance is not None
+        and user_id in {None, each.user_id}
+        and not is_reached(each.acceptance, cutoff)
+    )
+
+
 def deleted_with_users(cached: CacheRead, cutoffs: Mapping[str, UUID]) -> frozenset[UUID]:
     """Return the ids of exchanges in Redis that a deletion of their user includes. Redis may lack that deletion."""
     messages = [(each.exchange_id, each.acceptance, each.user_id) for each in cached.messages]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -72,6 +72,10 @@ class Memory:
         if not any(orders):
             return
         end = self._first_skewed_order()
+        if max(filter(None, orders)) >= end:
+            # Perhaps the wrong clock is this process' clock.
+            self._refresh_clock()
+            end = self._first_skewed_order()
         earlier_orders = [
             order for order in (*orders, self._latest_orders.get(thread_id)) if order is not None and order < end
         ]
@@ -85,6 +89,10 @@ class Memory:
     def _first_skewed_order(self) -> UUID:
         """Return the lowest order key that is so far in the future that only a wrong clock can have created it."""
         return UUID(int=int((self.now() + MAX_SKEW) * 1000) + 1 << 80)
+
+    def is_skewed(self, order: UUID) -> bool:
+        """Return whether an order key is so far in the future that only a wrong clock can have created it."""
+        return order >= self._first_skewed_order()
 
     def _latest_order(self, thread_id: str) -> UUID | None:
         """Return the thread's latest order key; None without one, or if the key comes from a wrong clock."""
@@ -176,8 +184,10 @@ class Memory:
         return (now if abs(now - local) > MAX_DIFFERENCE else max(now, local)) + self._max_behind
 
     def _refresh_clock(self) -> None:
-        # The clocks are compared again if this machine's clock was set, e.g. while Lambda had frozen the process.
-        if self._clock_offset is None or abs(self._clock() - time.monotonic() - self._monotonic_offset) > _MAX_DRIFT:
+        # The clocks are compared again if this machine's clock was set, e.g. while Lambda had frozen the process, or if
+        # PostgreSQL's clock was unknown at the last comparison and would have decided.
+        is_set = abs(self._clock() - time.monotonic() - self._monotonic_offset) > _MAX_DRIFT
+        if self._clock_offset is None or self._is_time_uncertain or is_set:
             self._compare_clocks()
 
     def _compare_clocks(self) -> None:
@@ -224,9 +234,12 @@ class Memory:
         """Return the user's exchanges that this process accepted recently."""
         return self.accepted.of_user(user_id, self._clock())
 
-    def forget(self, deletion: Deletion) -> None:
-        """Remove the exchanges that a deletion includes from this process' state."""
+    def forget(self, deletion: Deletion, later: Mapping[str, Collection[UUID]] | None = None) -> None:
+        """Remove the exchanges that a deletion includes, and each thread's exchanges in `later`, from this process."""
         self.accepted.remove(deletion)
+        for thread_id, exchange_ids in (later or {}).items():
+            for exchange_id in exchange_ids:
+                self.forget_exchange(thread_id, exchange_id)
 
     def forget_exchange(self, thread_id: str, exchange_id: UUID) -> None:
         """Remove a deleted exchange from this process' state."""

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from shared.errors import StoreUnavailable, ThreadNotFound, add_half_deleted_outcome
 from shared.memory.cursors import decode, encode
-from shared.memory.deletion import Deletion
+from shared.memory.deletion import Deletion, later_than
 from shared.memory.memory import Memory
 from shared.memory.messages import merge_messages
 from shared.memory.ownership import exchanges_of, is_listed_owner
@@ -202,17 +202,22 @@ class Threads:
         cached_messages = self._cached_messages(thread_id, cached, owner)
         if owner is not None:
             self._require_own(thread_id, owner, cached_messages)
+        recent = self._memory.recent(thread_id)
         self._memory.observe_all(thread_id, cached)
         user_id = owner if owner is not None else self._memory.archive.owner(thread_id).user_id
-        existed, cutoff = self._memory.archive.forget_thread(thread_id, self._memory.new_cutoff(thread_id), owner)
+        cutoff = self._memory.new_cutoff(thread_id)
+        later = later_than(cutoff, cached, recent, owner)
+        existed, cutoff = self._memory.archive.forget_thread(thread_id, cutoff, owner, later)
         self._memory.observe(thread_id, cutoff)
-        self._memory.forget(Deletion({thread_id: cutoff}))
+        self._memory.forget(Deletion({thread_id: cutoff}), {thread_id: later})
         # If Redis is down, the caller gets an error and repeats the request. Without a repetition the next sweep
         # removes the list.
         with add_half_deleted_outcome("thread"):
             if redis_error is not None:
                 raise redis_error
             self._memory.cache.forget_threads({thread_id: cutoff})
+            if later:
+                self._memory.cache.forget_exchanges(thread_id, later)
             # What was learned from the thread is deleted with it.
             self._memory.cache.forget_memories([] if user_id is None else [user_id])
         if not existed and not cached_messages:

@@ -7,8 +7,9 @@ from contextlib import suppress
 from uuid import UUID
 
 from shared.errors import StoreUnavailable, add_half_deleted_outcome
-from shared.memory.deletion import Deletion
+from shared.memory.deletion import Deletion, later_than
 from shared.memory.memory import Memory
+from shared.stores.cache import CacheRead
 
 
 class Users:
@@ -66,28 +67,49 @@ class Users:
         Raises:
             StoreUnavailable: A layer did not respond, so the deletion is incomplete; a retry completes it.
         """
-        cutoff, threads = self._forget_stored(user_id, self._memory.cache.threads_of(user_id))
+        cutoff, threads, later = self._forget_stored(user_id, self._memory.cache.threads_of(user_id))
         with add_half_deleted_outcome("user"):
             # An append of the user's data after this call finds the tombstone and is undone.
             added_since = set(self._memory.cache.forget_user(user_id, cutoff)) - threads.keys()
             if added_since:
-                threads |= self._forget_stored(user_id, sorted(added_since))[1]
+                _, added_threads, added_later = self._forget_stored(user_id, sorted(added_since))
+                threads |= added_threads
+                later |= added_later
             self._memory.cache.forget_threads(threads)
+            for thread_id, exchange_ids in later.items():
+                self._memory.cache.forget_exchanges(thread_id, exchange_ids)
             self._memory.cache.forget_index(user_id, cutoff)
 
-    def _forget_stored(self, user_id: str, extra_threads: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
+    def _forget_stored(
+        self, user_id: str, extra_threads: Sequence[str]
+    ) -> tuple[UUID, dict[str, UUID], dict[str, frozenset[UUID]]]:
         # Another process, whose clock is ahead of this process' clock, may have created exchanges that only L1 has. The
         # cutoff must be after these exchanges. The ids of this process increase, so the last cutoff below is after all
         # exchanges of the threads that L1 and this process have.
         newest_orders = self._memory.cache.newest(extra_threads) if extra_threads else {}
         cutoff = self._memory.new_cutoff()
+        recent = {thread_id: self._memory.recent(thread_id) for thread_id in extra_threads}
+        skewed = self._read_skewed(newest_orders)
         for thread_id in extra_threads:
-            recent = [exchange.order for exchange in self._memory.recent(thread_id)]
-            for order in [*recent, newest_orders.get(thread_id)]:
+            for order in [*(exchange.acceptance for exchange in recent[thread_id]), newest_orders.get(thread_id)]:
                 self._memory.observe(thread_id, order)
             cutoff = self._memory.new_cutoff(thread_id)
-        cutoff, threads = self._memory.archive.forget_user(user_id, cutoff, extra_threads)
-        self._memory.forget(Deletion(threads, user_id, cutoff))
+        later = {
+            thread_id: exchange_ids
+            for thread_id in extra_threads
+            if (exchange_ids := later_than(cutoff, skewed.get(thread_id, CacheRead()), recent[thread_id], user_id))
+        }
+        cutoff, threads = self._memory.archive.forget_user(user_id, cutoff, extra_threads, later)
+        self._memory.forget(Deletion(threads, user_id, cutoff), later)
         for thread_id, thread_cutoff in threads.items():
             self._memory.observe(thread_id, thread_cutoff)
-        return cutoff, threads
+        return cutoff, threads, later
+
+    def _read_skewed(self, newest_orders: Mapping[str, UUID]) -> dict[str, CacheRead]:
+        """Return Redis' data of the threads that have an exchange of a wrong clock."""
+        skewed: dict[str, CacheRead] = {}
+        for thread_id, newest in newest_orders.items():
+            if self._memory.is_skewed(newest):
+                skewed[thread_id] = self._memory.cache.peek(thread_id)
+                self._memory.observe_all(thread_id, skewed[thread_id])
+        return skewed

@@ -223,10 +223,13 @@ class Archive(SearchArchive, VectorArchive, LearningArchive, Protocol):
         """
         ...
 
-    def forget_thread(self, thread_id: str, cutoff: UUID, owner: str | None = None) -> tuple[bool, UUID]:
+    def forget_thread(
+        self, thread_id: str, cutoff: UUID, owner: str | None = None, later: Collection[UUID] = ()
+    ) -> tuple[bool, UUID]:
         """Delete the thread, store its tombstone, and record that L1 needs an update.
 
-        Returns whether the thread existed, and its cutoff.
+        Exchanges in L2 that a wrong clock has dated far after the cutoff get their own tombstones. So do the exchanges
+        with an id in `later`, which L1 has. Returns whether the thread existed, and its cutoff.
 
         Raises:
             ThreadNotFound: The thread does not belong to `owner`; nothing is deleted.
@@ -275,12 +278,19 @@ class Archive(SearchArchive, VectorArchive, LearningArchive, Protocol):
         """Set the thread's owner if the thread has none, and return the owner."""
         ...
 
-    def forget_user(self, user_id: str, cutoff: UUID, extra_threads: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
+    def forget_user(
+        self,
+        user_id: str,
+        cutoff: UUID,
+        extra_threads: Sequence[str],
+        later: Mapping[str, Collection[UUID]] | None = None,
+    ) -> tuple[UUID, dict[str, UUID]]:
         """Delete the user's threads, those in `extra_threads`, and the preferences, and record that L1 needs an update.
 
         A deletion runs in steps, and this call is the first step. It returns the user's cutoff, and the cutoffs of the
         threads of this step, including those in `extra_threads`. From now on, readers find none of the user's threads.
-        `hidden_threads` returns the threads of the next steps.
+        `hidden_threads` returns the threads of the next steps. `later` has the ids of exchanges of these threads in L1
+        that a wrong clock has dated after the cutoff; see `forget_thread`.
         """
         ...
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from shared.cutoffs import is_deleted
+from shared.cutoffs import end_of_raise, is_deleted, is_reached
 from shared.errors import ThreadNotFound, TooManyPreferences
 from shared.models import Exchange, ExchangeTexts, Message, Thread, preferences_error
 from shared.stores.archive import (
@@ -209,21 +209,36 @@ class InMemoryArchive(InMemoryLearning):
             self._conversations[thread_id].title_is_fixed = True
         return self._conversations.thread(thread_id)
 
-    def forget_thread(self, thread_id: str, cutoff: UUID, owner: str | None = None) -> tuple[bool, UUID]:
+    def forget_thread(
+        self, thread_id: str, cutoff: UUID, owner: str | None = None, later: Collection[UUID] = ()
+    ) -> tuple[bool, UUID]:
         """Delete the thread and store its tombstone; return whether it existed, and its cutoff."""
         self.record_call("forget_thread")
         self._require(thread_id, owner)
-        return self._forget_thread(thread_id, cutoff)
+        cutoff = max([cutoff, *self._keys_before(end_of_raise(cutoff), [thread_id])])
+        return self._forget_thread(thread_id, cutoff, later)
 
-    def _forget_thread(self, thread_id: str, cutoff: UUID) -> tuple[bool, UUID]:
-        keys = [key for exchange in self.exchanges(thread_id) for key in (exchange.order, exchange.acceptance)]
-        cutoff = max([cutoff, self.deleted_threads.get(thread_id, cutoff), *keys])
+    def _keys_before(self, end: UUID, thread_ids: Sequence[str]) -> list[UUID]:
+        stored = [exchange for thread_id in thread_ids for exchange in self.exchanges(thread_id)]
+        return [key for exchange in stored for key in (exchange.order, exchange.acceptance) if key < end]
+
+    def _forget_thread(self, thread_id: str, cutoff: UUID, later: Collection[UUID] = ()) -> tuple[bool, UUID]:
+        stored_later = [e.exchange_id for e in self.exchanges(thread_id) if not is_reached(e.acceptance, cutoff)]
+        if deleted := {*later, *stored_later}:
+            self.deleted_ids.setdefault(thread_id, set()).update(deleted)
+        cutoff = max(cutoff, self.deleted_threads.get(thread_id, cutoff))
         self.deleted_threads[thread_id] = cutoff
         self._invalidations["thread", thread_id] = datetime.now(UTC)
         self.owners.pop(thread_id, None)
         return self._conversations.pop(thread_id, None) is not None, cutoff
 
-    def forget_user(self, user_id: str, cutoff: UUID, extra_threads: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
+    def forget_user(
+        self,
+        user_id: str,
+        cutoff: UUID,
+        extra_threads: Sequence[str],
+        later: Mapping[str, Collection[UUID]] | None = None,
+    ) -> tuple[UUID, dict[str, UUID]]:
         """Delete the user's threads, those in `extra_threads` without another owner, and the preferences."""
         self.record_call("forget_user")
         owned = [name for name, each in self._conversations.items() if each.user_id == user_id]
@@ -233,10 +248,13 @@ class InMemoryArchive(InMemoryLearning):
             for name in dict.fromkeys([*extra_threads, *claimed])
             if name not in self._conversations and self.owners.get(name, user_id) == user_id
         ]
+        cutoff = max([cutoff, *self._keys_before(end_of_raise(cutoff), owned)])
         cutoffs = {name: self._forget_thread(name, cutoff)[1] for name in [*owned, *without_rows]}
+        for name, exchange_ids in (later or {}).items():
+            self.deleted_ids.setdefault(name, set()).update(exchange_ids)
         self._preferences.pop(user_id, None)
         self._forget_learning(user_id)
-        cutoff = max([cutoff, self.deleted_users.get(user_id, cutoff), *(cutoffs[name] for name in owned)])
+        cutoff = max(cutoff, self.deleted_users.get(user_id, cutoff))
         self.deleted_users[user_id] = cutoff
         self._invalidations["user", user_id] = datetime.now(UTC)
         return cutoff, cutoffs

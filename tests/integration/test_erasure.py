@@ -452,8 +452,15 @@ def _plan(connection: psycopg.Connection, statement: bytes, parameters: dict[str
 
 _ANY = UUID(int=7)
 _STATEMENTS: dict[str, dict[str, Any]] = {
-    "forget_thread": {"thread_id": "t", "cutoff": _ANY},
-    "forget_user": {"user_id": "u", "cutoff": _ANY, "thread_limit": 1000},
+    "forget_thread": {"thread_id": "t", "cutoff": _ANY, "end": _ANY, "later": [_ANY]},
+    "forget_user": {
+        "user_id": "u",
+        "cutoff": _ANY,
+        "end": _ANY,
+        "later_threads": ["t"],
+        "later": [_ANY],
+        "thread_limit": 1000,
+    },
     "hidden_threads": {"user_id": "u", "limit": 1000},
     "detach": {"thread_ids": ["t"], "user_id": "u", "extra_threads": ["s"]},
     "end_erasure": {"user_id": "u"},

@@ -29,9 +29,9 @@ Any design with two stores and a queue has these limits. Each entry says how a c
   empty.
 - **The outbox** (`durability: redis`). If Redis loses its data, the outbox is lost, unless the process that filled it
   still runs.
-- **An id from the future** whose exchange is only in the queue. A caller chose the id, or it was generated after such
-  an id. A deletion includes exchanges up to the current time and up to the newest exchange in Redis and PostgreSQL. It
-  does not include this exchange.
+- **An id from the future** whose exchange is only in the queue. A caller chose the id, a wrong clock created it, or it
+  was generated after such an id. A deletion includes exchanges up to the current time, and those later ones that Redis,
+  PostgreSQL or the deleting process has. It does not include this exchange.
 - **A caller's id from before a deletion.** The exchange's time is before the deletion, so the exchange is rejected or
   removed. `durability` is `none` if a responding layer has the deletion.
 """

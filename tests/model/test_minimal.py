@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -30,6 +31,7 @@ MakeMemory = Callable[..., Memory]
 MakeCache = Callable[..., RedisCache]
 EMPTY_WINDOW = Window([], is_all=True)
 LIST_KEY = "thread:t:messages"
+_TWO_DAYS = 2 * 86_400
 SMALL_WINDOW = {"max_thread_messages": 3}
 
 
@@ -300,7 +302,73 @@ def test_an_exchange_of_a_process_with_a_slow_clock_is_the_newest(process: MakeM
     assert len(queue.bodies) == 1
 
 
+def test_a_turn_sorts_last_although_an_earlier_turn_could_not_confirm_the_clock(
+    process: MakeMemory, queue: InMemoryQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process' clock is two days behind, and its previous turn could not read PostgreSQL's clock.
+
+    Redis refuses the read of its next turn, and PostgreSQL has the context. Before the process creates an id, it
+    compares the clocks again. So the new exchange sorts after the context.
+    """
+    memory = process()
+    _store(memory, 1, ExchangeIds().new(now=time.time() + 5))
+    _drain(memory, queue)
+    behind = process()
+    behind._clock = lambda: time.time() - _TWO_DAYS
+    with monkeypatch.context() as patched:
+        patched.setattr(behind.archive, "clock", _raise_unavailable)
+        _recall(behind, "other")
+    turn = Turn(behind, "t", None)
+    with monkeypatch.context() as patched:
+        patched.setattr(behind.cache, "read", _raise_unavailable)
+        assert texts(turn.recall().messages) == contents_of(1)
+    assert turn.append("q2", "a2").durability == "queue"
+    assert _texts_and_degraded(process())[0] == contents_of(1, 2)
+
+
 # --- Erased ---
+
+
+@pytest.mark.parametrize("what", ["thread", "user"])
+@pytest.mark.parametrize("state", ["undrained", "drained", "drained, and Redis emptied"])
+def test_a_deletion_includes_exchanges_that_a_wrong_clock_has_dated_ahead(
+    process: MakeMemory,
+    queue: InMemoryQueue,
+    redis_client: redis.Redis,
+    monkeypatch: pytest.MonkeyPatch,
+    what: str,
+    state: str,
+) -> None:
+    """While PostgreSQL was down, a process with a wrong clock dated an import and a turn two days ahead.
+
+    A deletion includes both, also if they are redelivered. It does not include the next exchange.
+    """
+    wrong = process()
+    wrong._clock = lambda: time.time() + _TWO_DAYS
+    with monkeypatch.context() as patched:
+        patched.setattr(wrong.archive, "clock", _raise_unavailable)
+        imported_at = datetime.now(UTC) - timedelta(hours=1)
+        Turn(wrong, "t", "ana").append("q1", "a1", created_at=imported_at)
+        Turn(wrong, "t", "ana").append("q2", "a2")
+    ahead = queue.take()
+    assert min(each.acceptance_time for each in ahead) > datetime.now(UTC) + timedelta(days=1)
+    if state != "undrained":
+        wrong.cache.merge_stored(wrong.archive.store(ahead).effective)
+    if state == "drained, and Redis emptied":
+        redis_client.flushall()
+    if what == "thread":
+        Threads(process()).delete("t")
+    else:
+        Users(process()).forget("ana")
+    assert texts(_recall(process(), user_id="ana").messages) == []
+    assert process().archive.store(ahead).tombstoned == 2
+    assert _store(process(), 3, user_id="ana") == "queue"
+    assert [each.created_at < datetime.now(UTC) for each in ahead] == [True, False]
+    for _ in range(2):
+        for memory in (process(), wrong):
+            assert texts(_recall(memory, user_id="ana").messages) == contents_of(3)
+        _drain(memory, queue)
+        _sweep(memory)
 
 
 def test_the_sweep_completes_an_interrupted_deletion(

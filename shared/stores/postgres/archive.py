@@ -164,17 +164,25 @@ class PostgresArchive(PostgresSearch, PostgresVectors, PostgresLearning, Postgre
 
         return self._connection.run(work)
 
-    def forget_thread(self, thread_id: str, cutoff: UUID, owner: str | None = None) -> tuple[bool, UUID]:
+    def forget_thread(
+        self, thread_id: str, cutoff: UUID, owner: str | None = None, later: Collection[UUID] = ()
+    ) -> tuple[bool, UUID]:
         """Delete the thread and store its tombstone; return whether the thread existed, and its cutoff.
 
         Raises:
             ThreadNotFound: The thread does not belong to `owner`; nothing is deleted.
         """
-        return self._erasure.forget_thread(thread_id, cutoff, owner)
+        return self._erasure.forget_thread(thread_id, cutoff, owner, later)
 
-    def forget_user(self, user_id: str, cutoff: UUID, extra_threads: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
+    def forget_user(
+        self,
+        user_id: str,
+        cutoff: UUID,
+        extra_threads: Sequence[str],
+        later: Mapping[str, Collection[UUID]] | None = None,
+    ) -> tuple[UUID, dict[str, UUID]]:
         """Delete the user's threads, those in `extra_threads`, and the preferences; see `Archive.forget_user`."""
-        return self._erasure.forget_user(user_id, cutoff, extra_threads)
+        return self._erasure.forget_user(user_id, cutoff, extra_threads, later or {})
 
     def hidden_threads(self) -> HiddenThreads | None:
         """Return some hidden threads of a deleted user; None if no deleted user has hidden threads."""

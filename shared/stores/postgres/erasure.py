@@ -8,13 +8,14 @@ Every step may be repeated, and two processes may run steps concurrently.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
 import psycopg
 from psycopg.rows import DictRow
 
+from shared.cutoffs import end_of_raise
 from shared.errors import StoreUnavailable, add_half_deleted_outcome
 from shared.stores.archive import HiddenThreads
 from shared.stores.postgres.connection import PostgresConnection, sql
@@ -45,7 +46,9 @@ class PostgresErasure:
     def __init__(self, connection: PostgresConnection) -> None:
         self._connection = connection
 
-    def forget_thread(self, thread_id: str, cutoff: UUID, owner: str | None) -> tuple[bool, UUID]:
+    def forget_thread(
+        self, thread_id: str, cutoff: UUID, owner: str | None, later: Collection[UUID]
+    ) -> tuple[bool, UUID]:
         """Delete a thread and its first rows.
 
         Raises:
@@ -55,7 +58,8 @@ class PostgresErasure:
         def work(connection: _Connection) -> DictRow:
             lock_exclusive(connection, [thread_id])
             require_owner(connection, thread_id, owner)
-            row = _fetch_one(connection, _FORGET_THREAD, {"thread_id": thread_id, "cutoff": cutoff})
+            values = {"thread_id": thread_id, "cutoff": cutoff, "end": end_of_raise(cutoff), "later": list(later)}
+            row = _fetch_one(connection, _FORGET_THREAD, values)
             # The record is in the same transaction, so that the sweep updates Redis even if this process ends.
             log_invalidations(connection, "thread", [thread_id])
             return row
@@ -65,13 +69,23 @@ class PostgresErasure:
             self._start_erasure([deletion["conversation_id"]])
         return deletion["existed"], deletion["cutoff"]
 
-    def forget_user(self, user_id: str, cutoff: UUID, extra_threads: Sequence[str]) -> tuple[UUID, dict[str, UUID]]:
+    def forget_user(
+        self, user_id: str, cutoff: UUID, extra_threads: Sequence[str], later: Mapping[str, Collection[UUID]]
+    ) -> tuple[UUID, dict[str, UUID]]:
         """Delete a user, the threads in `extra_threads`, and the first of the user's other threads and rows."""
 
         def hide(connection: _Connection) -> UUID:
             lock_exclusive(connection, [], [user_id])
             lock_preferences(connection, user_id)
-            values = {"user_id": user_id, "cutoff": cutoff, "thread_limit": _THREADS}
+            later_keys = [(thread_id, exchange_id) for thread_id, ids in later.items() for exchange_id in ids]
+            values = {
+                "user_id": user_id,
+                "cutoff": cutoff,
+                "end": end_of_raise(cutoff),
+                "later_threads": [thread_id for thread_id, _ in later_keys],
+                "later": [exchange_id for _, exchange_id in later_keys],
+                "thread_limit": _THREADS,
+            }
             stored_cutoff: UUID = _fetch_one(connection, _FORGET_USER, values)["cutoff"]
             log_invalidations(connection, "user", [user_id])
             return stored_cutoff
@@ -111,9 +125,10 @@ class PostgresErasure:
         """Detach a deleted user's threads; with `must_invalidate`, record that Redis needs an update."""
 
         def work(connection: _Connection) -> None:
-            _detach(connection, list(hidden.cutoffs))
-            if must_invalidate:
-                log_invalidations(connection, "thread", list(hidden.cutoffs))
+            rows = _detach(connection, list(hidden.cutoffs))
+            # Redis may still have the exchanges after the cutoff.
+            has_later = [row["thread_id"] for row in rows if row["has_later"]]
+            log_invalidations(connection, "thread", list(hidden.cutoffs) if must_invalidate else has_later)
             _end_erasure(connection, hidden.user_id)
 
         self._connection.run(work)

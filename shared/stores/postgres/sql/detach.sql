@@ -1,10 +1,9 @@
 -- Detaches threads of deleted users, as `forget_thread.sql` does: the conversation loses its thread id and its user, so
 -- that the id can be used again. `extra_threads` lists the user's threads in Redis. Each of them gets a tombstone,
--- unless another user owns it.
+-- unless another user owns it. Each stored exchange after the cutoff, which a wrong clock has dated ahead, gets its own
+-- tombstone.
 with hidden as (
-    select c.id, c.thread_id, c.user_id, greatest(e.cutoff, (
-        select m.order_key from messages m where m.conversation_id = c.id order by m.order_key desc limit 1
-    ), c.last_import) as cutoff
+    select c.id, c.thread_id, c.user_id, c.last_import, e.cutoff
     from conversations c
     join user_erasures e on e.user_id = c.user_id and coalesce(c.serial, 0) <= e.serial
     where c.thread_id = any(%(thread_ids)s)
@@ -32,6 +31,22 @@ detached as (
 ),
 logged as (
     insert into erasures (conversation_id, thread_id, user_id) select id, thread_id, user_id from hidden
+),
+later_exchanges as (
+    insert into exchange_tombstones (thread_id, exchange_id)
+    select h.thread_id, m.exchange_id
+    from hidden h join messages m on m.conversation_id = h.id
+    where m.order_key > h.cutoff and m.accepted_at is null
+    union
+    select h.thread_id, m.exchange_id
+    from hidden h join messages m on m.conversation_id = h.id
+    where h.last_import > h.cutoff
+        -- The acceptance key, as in `shared.ids.acceptance_key`.
+        and (
+            lpad(to_hex(floor(extract(epoch from m.accepted_at) * 1000)::bigint), 12, '0') || repeat('0', 20)
+        )::uuid > h.cutoff
+    on conflict (thread_id, exchange_id) do nothing
+    returning thread_id
 )
 insert into thread_tombstones as t (thread_id, cutoff)
 select distinct on (thread_id) thread_id, cutoff
@@ -41,4 +56,5 @@ from (
 ) as cutoffs
 order by thread_id, cutoff desc
 on conflict (thread_id) do update set cutoff = greatest(t.cutoff, excluded.cutoff), deleted_at = now()
-returning t.thread_id, t.cutoff, (select h.id from hidden h where h.thread_id = t.thread_id) as conversation_id
+returning t.thread_id, t.cutoff, (select h.id from hidden h where h.thread_id = t.thread_id) as conversation_id,
+    exists (select from later_exchanges l where l.thread_id = t.thread_id) as has_later

@@ -1,12 +1,10 @@
--- Returns some threads that a deleted user still owns, and their cutoffs: threads with a conversation, and threads that
--- the user has only claimed.
+-- Returns some threads that a deleted user still owns, and their cutoff: threads with a conversation, and threads that the
+-- user has only claimed.
 with erasure as (
     select * from user_erasures where user_id = %(user_id)s
 ),
 stored as (
-    select c.thread_id, greatest((
-        select m.order_key from messages m where m.conversation_id = c.id order by m.order_key desc limit 1
-    ), c.last_import) as newest
+    select c.thread_id
     from erasure join conversations c on c.user_id = erasure.user_id and coalesce(c.serial, 0) <= erasure.serial
     limit %(limit)s
 ),
@@ -15,10 +13,10 @@ claimed as (
     from erasure join thread_owners o on o.user_id = erasure.user_id and coalesce(o.serial, 0) <= erasure.serial
     limit %(limit)s
 )
-select cutoffs.thread_id, greatest(erasure.cutoff, cutoffs.newest) as cutoff
+select threads.thread_id, erasure.cutoff
 from erasure
 join (
-    select thread_id, newest from stored
+    select thread_id from stored
     union all
-    select thread_id, null from claimed
-) as cutoffs on true
+    select thread_id from claimed
+) as threads on true
