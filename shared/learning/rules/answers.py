@@ -83,6 +83,23 @@ _USE: Final = re.compile(
 )
 
 
+# Whose units and languages are not those of the answers: `my oven always shows Fahrenheit`, `log messages in English`.
+_OTHERS: Final = re.compile(
+    r"^\W*(?:my|our|the|this|these|those|his|her|their|americans?|people|mein\w*|unser\w*|mon|ma|mes|notre|mi|mis|il mio|la mia|meu|minha|mijn) (?!(?:preference|preferred|answers?|default|units?|currency|language|replies|request|preferencia|preferenza|preferência)\b)[\w ]{2,25} (?:always|never|generally|immer|nie|toujours|siempre|sempre|altijd)\b"
+    r"|\b(?:error|log|commit|status|debug|exception|push|toast|form|button|ui)(?: \w+)? (?:messages?|texts?|strings|labels|logs?)\b"
+    r"|\b(?:in|into|inside) (?:the|my|our|this) (?:code|file|readme|docs|documentation|app|ui|report|newsletter|spreadsheet|contract|template|brochure|slides)\b",
+    _FLAGS,
+)
+# What the user likes less, behind what the user likes more: `I prefer prose to bullets`.
+_LESS: Final = re.compile(
+    r"(?:\b(?:prefer\w*|perfer|preffer|préfère|prefiero|prefiro|preferisco) (?!to\b)[^,.;:!?]{1,40}? (?:to|à|a|ai|agli|alle|alla|al|à|às|aos|ao)"
+    r"|\b(?:rather|better|lieber|liever|wolę|mehr|instead)\b[^.;:!?]{0,40}? (?:than|als|dan|niż|od|of)"
+    r"|\b(?:instead of|rather than|not|statt|anstatt|anstelle von|und nicht|au lieu de|plutôt que|et non|en vez de|en lugar de|antes que|invece di|piuttosto che|em vez de|ao invés de|do que|in plaats van|zamiast))"
+    r"(?: (?:the|any|your|den|die|das|der|les|des|los|las|el|i|gli|le|os|as|use|using|usar|usare))*\s\Z",
+    _FLAGS,
+)
+
+
 class Answer(NamedTuple):
     """What a user asks of all answers.
 
@@ -103,8 +120,9 @@ def find_answers(sentence: Sentence) -> Iterator[Answer]:
     """Yield what a sentence asks of all answers. What it asks of one answer only is left out."""
     text = sentence.text
     marker = _STANDING.search(text) or _WANTED.search(text)
-    if marker is None or _ONE_OFF.search(text):
+    if marker is None or _ONE_OFF.search(text) or _OTHERS.search(text):
         return
+    found: set[str] = set()
     for slot, value, start, end in _objects(text):
         if sentence.is_question and not (_REQUEST.match(text) or _NEXT_CLAUSE.match(text, end)):
             continue
@@ -112,11 +130,15 @@ def find_answers(sentence: Sentence) -> Iterator[Answer]:
             continue
         if value in _USABLE and not _USE.search(text):
             continue
-        negation = _last(_NEGATED, text[max(0, start - 40) : start])
+        if slot in found:
+            continue
+        before = text[max(0, start - 80) : start]
+        negation = _LESS.search(before) or _last(_NEGATED, before[-40:])
         if negation is not None and slot not in {"answer_style:emoji", "answer_style:bullets"}:
             continue
         if negation is not None:
-            value, start = f"no {value}", max(0, start - 40) + negation.start()  # noqa: PLW2901 - the opposite
+            value, start = f"no {value}", start - len(negation.string) + negation.start()  # noqa: PLW2901 - the opposite
+        found.add(slot)
         first, last = min(start, marker.start()), max(end, marker.end())
         yield Answer(slot, value, first, last)
 
@@ -131,22 +153,34 @@ def _objects(text: str) -> Iterator[tuple[str, str, int, int]]:
     if (match := _LANGUAGE.search(text)) is not None:
         name = next(match[group] for group in "vwoyksi" if match[group])
         yield "language", LANGUAGE_CODES[name.lower()], match.start(), match.end()
-    found: set[str] = set()
     for slot, value, pattern in _OBJECTS:
-        if slot not in found and (match := pattern.search(text)) is not None:
-            found.add(slot)
+        if (match := pattern.search(text)) is not None:
             yield slot, value, match.start(), match.end()
     yield from _currency(text)
 
 
+# `Taiwan dollars` are no US dollars, and `feet and pounds` are no money.
+_OTHER_MONEY_BEFORE: Final = re.compile(
+    r"\b(?:taiwan\w*|jamaican?|fijian?|namibian|bermud\w+|barbad\w+|trinidad\w*|kanad\w*|austral\w*|neuseel\w*|singap\w*|hong ?kong\w*|kanadyjsk\w+|новозел\w+|австрал\w+|канад\w+|egyptian|lebanese|syrian|sudanese|belgian|french)\s\Z",
+    _FLAGS,
+)
+_WEIGHTS: Final = re.compile(
+    r"\b(?:feet|foot|inch(?:es)?|ounces?|stones?|lbs?|weigh\w*|kilos?|kilograms?|kg|lift\w*|yards?|gallons?|pies|pieds|piedi|pés|fuß)\b(?=.*\b(?:pounds?|pfund|libras|livres|libbre)\b)|\b(?:pounds?|pfund|libras|livres|libbre)\b(?=.*\b(?:feet|foot|inch(?:es)?|ounces?|stones?|weigh\w*|kilos?|kilograms?|kg|lift\w*|yards?|gallons?)\b)",
+    _FLAGS,
+)
+_POUNDS_OF_MONEY: Final = re.compile(
+    r"\b(?:british|sterling|quid|gbp|prices?|costs?|money|currency|amounts?|budgets?)\b|£", _FLAGS
+)
+
+
 def _currency(text: str) -> Iterator[tuple[str, str, int, int]]:
     money = _MONEY.search(text) or _USED.search(text)
-    if money is None:
+    if money is None or (_WEIGHTS.search(text) and not _POUNDS_OF_MONEY.search(text)):
         return
     for pattern, code in CURRENCIES:
         # Of `convert dollars to euros`, the last one is asked for; of `euros, not dollars`, the first.
         for match in pattern.finditer(text):
-            if not re.search(
+            if not _OTHER_MONEY_BEFORE.search(text, 0, match.start()) and not re.search(
                 r"\d\s?\Z|\b(?:not|from|no|statt|instead of|than|nicht|pas|non|niet|nie)\s\Z",
                 text[max(0, match.start() - 12) : match.start()],
                 _FLAGS,

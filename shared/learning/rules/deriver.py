@@ -11,6 +11,7 @@ from shared.learning.normalize import normalized
 from shared.learning.rules.answer_words import STANDING, WANTED
 from shared.learning.rules.answers import find_answers
 from shared.learning.rules.dates import find_date
+from shared.learning.rules.doubts import is_doubtful
 from shared.learning.rules.language import Language, Rule
 from shared.learning.rules.languages import LANGUAGES
 from shared.learning.rules.own_words import own_words, plain
@@ -154,7 +155,7 @@ def _is_asserted(sentence: Sentence, candidate: Candidate, value: Value, rule: R
     if "\0" in text[start : value.end] or language.blocked_pattern.search(text, 0, value.end):
         return False
     after = text[value.end :]
-    if re.match(r" if (?!that|it|you need|relevant)", after):
+    if re.match(r" if (?!that|it|you need|relevant)", after) or is_doubtful(text, start, value.end, rule.key):
         return False
     if rule.key not in _LASTING and language.passing_pattern.search(
         re.split(r"[,;:.!?(]", text[start : value.end + 40], maxsplit=1)[0]

@@ -42,7 +42,7 @@ origin place   | ik ben (?:geboren en )?(?:getogen|opgegroeid|geboren)(?: en get
 -workplace org | ik werk niet meer (?:bij|voor)
 workplace org  | ik werk{adv} (?:bij|voor|op|in) (?=[A-Z]|een |het |de )
 workplace org  | ik werk{adv} als [\w ]{3,30}? (?:bij|voor|op|in) (?=[A-Z]|een |het |de )
-workplace org  | ik ben [\w ]{3,40}? bij (?=[A-Z])
+workplace staff | ik ben (?:een )?(?P<j>[\w ]{3,40}?) bij (?=[A-Z])
 workplace org  | mijn werkgever is
 role role      | ik werk{adv} als(?: een)?
 role listed_job | ik ben{adv}(?: een)?

@@ -100,18 +100,19 @@ origin place   | {be} a native of
 -workplace org | i (?:no longer work|stopped working) (?:at|for)
 -workplace org  | i (?:don't|dont|do not) work (?:at|for) (?=.{1,40}(?:any ?more|any longer))
 -workplace org | i(?:'ve| have)? (?:just )?(?:left|quit) my job at
-workplace org  | i {now}work {work_tail}(?:at|for|with) (?=[A-Z]|a |an |the |one )
+workplace org  | i {now}work {work_tail}(?:at|for) (?=[A-Z]|a |an |the |one )
 workplace org  | i {now}work {work_tail}(?:at|for)
 workplace org  | i {now}work in (?=an? |the )
 workplace org  | i work on the [\w ]{1,30} (?:of|at)(?= the | [A-Z])
 workplace org  | i {now}work as an? [\w\- ]{3,40}? (?:at|for)
 workplace org  | (?:{be}|i've been) {now}(?:employed|working) {work_tail}(?:by|at|for|with)
+workplace org  | i {now}teach (?!my|our|you|them|him|her|myself)[\w ]{3,30}? at (?=[A-Z])
 workplace org  | my (?:employer|company|workplace)(?:'s| is)(?: called)?
 workplace org  | i (?:just )?(?:started|joined) (?:working )?(?:at|for) (?=[A-Z])
 workplace org  | i(?:'ve)? (?:just |recently )?joined (?=[A-Z])
 workplace org  | i (?:switched|changed|got a new) jobs?,? (?:and )?(?:{be}|i work) (?:now )?(?:at|with|for)
-workplace org  | (?:{be}|i'm) an? [\w\- ]{3,40}? (?:at|for) (?=[A-Z])
-workplace org  | (?:{be}) (?:the )?(?:\w+ ){1,4}(?:at|for) (?=[A-Z])
+workplace staff | {be} an? (?P<j>[\w\- ]{3,40}?) (?:at|for) (?=[A-Z])
+workplace staff | {be} (?:the )?(?P<j>(?:\w+ ){1,4})(?:at|for) (?=[A-Z])
 -role role     | {be} no longer (?:an?|the)
 role job       | {be} {now}(?:an?|the|one of the|your)
 role job       | i(?:'ve| have) been an? (?=.{3,40} (?:for|since))
@@ -124,14 +125,14 @@ role role      | i(?:'ve| have)? (?:just |recently )?(?:started|began) (?:workin
 role role      | i(?:'ve| have)? (?:just |recently )?(?:became|become) (?:an? |the )
 role role      | i {now}work (?:at|for|with) [\w &.'-]{2,30}? as (?:an? |the )
 role role      | my (?:job|profession|occupation|position|job title|title|role)(?: at [\w &]{1,30}| there)?(?:'s| is) (?:that of )?(?:an? |the )?
-role role      | {be} (?:studying|training|learning) to (?:be|become)(?: an?)?
+role job       | {be} (?:studying|training|learning) to (?:be|become)(?: an?)?
 role role      | ^working as an?
 role role      | i(?:'ve| have)? (?:just |recently |finally )?(?:got|landed|started|found) an? (?:new )?job as an?
-role whole     | i (?P<v>teach [\w ]{3,30}?)(?= (?:at|to|in)\b|[,.;!?]|$)
+role whole     | i (?P<v>teach (?!my|our|you|them|him|her|myself)[\w ]{3,30}?)(?= (?:at|to|in)\b|[,.;!?]|$)
 role role      | by (?:profession|trade),? {be} (?:an? |the )?
 role job       | {be} an? (?P<v>[\w\- ]{3,40}?) by (?:profession|trade|training)
-role whole     | i (?P<v>(?:run|own|manage|co-own) (?:an?|my own|our own|the) [\w\- ]{3,40})
-role whole     | {be} (?P<v>self[- ]employed|retired|unemployed|freelancing|a stay[- ]at[- ]home (?:mom|mum|dad|parent|father|mother)|(?:doing|finishing|writing) (?:my|a) (?:phd|doctorate)(?! in))
+role business  | i (?P<v>(?:run|own|manage|co-own) (?:an?|my own|our own|the) [\w\- ]{3,40})
+role whole     | {be} (?P<v>self[- ]employed|retired(?! from the)|unemployed|freelancing|a stay[- ]at[- ]home (?:mom|mum|dad|parent|father|mother)|(?:doing|finishing|writing) (?:my|a) (?:phd|doctorate)(?! in))
 role whole     | i(?:'m| am)? (?P<v>(?:freelance|freelancing) as an? [\w\- ]{3,40})
 field subject  | i {now}(?:study|major in|specialise in|specialize in)
 field subject  | {be} {now}(?:studying|majoring in|specialising in|specializing in|doing a (?:phd|degree|master'?s?) in|doing my (?:phd|degree|master'?s?) in)
@@ -159,6 +160,7 @@ diet diet      | i (?:went|became|turned) (?:(?:a|an|fully|strictly|strict|mostl
 diet diet      | i (?:only )?(?:eat|follow|keep|cook) (?:(?:a|an|only|strictly|strict|mostly) )*
 diet diet      | {be} on (?:a|an|the) (?:(?:strict|strictly) )*
 diet noeat     | (?:i|we) (?:gave up|have given up|quit) (?=meat|dairy|gluten|sugar|alcohol|fish|pork|beef|eggs|carbs|wheat)
+diet noeat     | (?:i|we) (?:(?:can't|cannot|cant|can not) have|(?:don't|dont|do not) do) (?:any )?(?=(?:gluten|dairy|lactose|wheat|alcohol|caffeine|sugar|pork|meat|milk)\b)
 diet noeat     | (?:i|we) (?:don't|dont|do not|never|can't|cannot) (?:eat|touch|drink)(?: any)?
 birthday date  | my (?:birthday|bday|b-day|date of birth|birth ?date|dob)(?:'s| is|:)?(?: on| the)*
 birthday date  | (?:it's )?my (?:birthday|bday) on(?: the)?
@@ -167,9 +169,9 @@ birthday date  | i turn \d{1,2}(?: years old)? on(?: the)?
 anniversary date | (?:my|our) (?:wedding |\w+ )?anniversary(?:'s| is)(?: on| the)*
 anniversary date | we celebrate our (?:wedding )?anniversary on(?: the)?
 anniversary date | (?:i|we) (?:got married|married|tied the knot)(?: on| the)+
-family related | (?:my|our) {adj}(?P<r>{rel})(?:'s| is| has the)? (?:name is |name's |named |called |name: )
+family related | (?:my|our) {adj}(?P<r>{rel})(?:'s| is| has the)? (?:name is |name's |named |called |name: )(?!(?:away|in|up|out|on|off|to|back)\b)
 family related | (?:my|our) {adj}(?P<r>{rel})'s name is
-family related | my {adj}(?P<r>{rel}) (?:is called|is named|goes by)
+family related | my {adj}(?P<r>{rel}) (?:is called|is named|goes by)(?! (?:away|in|up|out|on|off|to|back))
 ~family related | (?:my|our) {adj}(?P<r>{rel}),?
 ~family related | i(?:'m| am)? (?:married to|engaged to|dating)(?P<r>)
 family related | {have} an? {adj}(?P<r>{rel}),?(?: who is| who's)?(?: called| named| by the name of)?
@@ -214,6 +216,7 @@ skill known    | i(?:'ve| have) been (?:doing|writing|using|coding in|programmin
 hobby hobby    | (?:in my (?:free|spare) time,?|on (?:the )?(?:weekends?|sundays?|saturdays?),?|after work,?|most weekends,?|for fun,?) i (?:like to |love to |usually |mostly |often |also |enjoy |do )?
 hobby hobby    | i (?P<v>[a-z][\w\-' ]{2,40}?) (?:in my (?:free|spare) time|as a hobby|for fun|on (?:the )?weekends|at (?:the )?weekends?|most weekends|every weekend)
 hobby hobby    | my (?:main |biggest |favou?rite |new |only )?(?:hobby|hobbies|pastime)(?:'s| is| are)
+hobby hobby    | (?P<v>(?!this|that|it|which|what|one|here|not)[a-z][\w\-' ]{3,30}?) is (?:actually )?my (?:main |biggest |favou?rite |new |only )?(?:hobby|pastime)(?! horse)
 hobby hobby    | i spend (?:my|most) (?:weekends|free time|spare time|evenings|sundays|saturdays)(?: by)?
 hobby hobby    | i (?P<v>play (?:the )?(?:piano|guitar|violin|cello|drums|bass|flute|saxophone|trumpet|clarinet|accordion|ukulele|harp|oboe|viola|banjo|chess|tennis|football|soccer|basketball|badminton|volleyball|golf|hockey|rugby|cricket|squash|padel|go|bridge|d&d))
 -likes thing   | i no longer (?:like|love|enjoy)

@@ -35,7 +35,7 @@ name name      | (?:tu peux|vous pouvez) m'appeler
 name greeted   | (?:je suis|ici)
 pronouns pronouns | mes pronoms sont
 form_of_address informal | (?:(?:tu peux|vous pouvez|on peut|tu as le droit de) (?:me |se )?tutoyer|tutoie-moi|tutoyez-moi|on se tutoie|dis-moi tu)(?=\W|$)
-form_of_address formal | (?:(?:merci de me |veuillez me |je préfère être |tu peux me |vous pouvez me )vouvoy(?:er|ée?)|vouvoie-moi|vouvoyez-moi)(?=\W|$)
+form_of_address formal | (?:(?:merci de me |veuillez me |je préfère être |tu peux me |vous pouvez me )vouvoy(?:er|ée?)|je préfère que (?:vous|tu) me vouvo(?:yiez|ies)|vouvoie-moi|vouvoyez-moi)(?=\W|$)
 form_of_address title | (?:adresse-toi à moi|adressez-vous à moi) (?:comme|en disant)
 -home place    | je n'habite plus (?:à|en|au|aux)
 -home place    | j'ai quitté (?=[A-ZÀ-Þ])
@@ -46,7 +46,7 @@ origin place   | je (?:viens|suis originaire|suis native?){adv} (?:de la|de|du|d
 origin place   | (?:j'ai grandi|je suis née?) (?:à|en|au|aux)
 -workplace org | je ne travaille plus (?:chez|pour|à)
 workplace org  | je (?:travaille|bosse){adv} (?:chez|pour|à la|à l'|au|à|dans (?=une? )|comme [\w ]{3,30} (?:chez|à|dans))
-workplace org  | je suis [\w ]{3,40}? (?:chez|à la|à l') ?(?=[A-ZÀ-Þ])
+workplace staff | je suis (?:une? )?(?P<j>[\w ]{3,40}?) (?:chez|à la|à l') ?(?=[A-ZÀ-Þ])
 workplace org  | mon employeur(?: c')?est
 role role      | je (?:travaille|bosse){adv} comme
 role listed_job | je suis{adv}(?: une?)?
@@ -54,7 +54,7 @@ role role      | (?:mon métier|ma profession|mon travail)(?:,? c')? ?est(?: d'�
 role listed_job | (?:de|par) (?:métier|profession),? je suis
 role listed_job | en tant que (?=[\w ]{3,30}, je)
 role whole     | je suis (?P<v>(?:à la retraite|retraitée?|au chômage|indépendante?|à mon compte|femme au foyer|homme au foyer))(?=\W|$)
-role whole     | je (?P<v>(?:tiens|gère|dirige) (?:une?|mon|ma) [\w\- ]{3,30})
+role business  | je (?P<v>(?:tiens|gère|dirige) (?:une?|mon|ma) [\w\- ]{3,30})
 field subject  | j'étudie(?: le| la| les| l')?
 field subject  | je fais des études (?:de|d'|en)
 field subject  | je travaille dans (?:le domaine (?:de |du |de la )?|le secteur (?:de |du |de la )?)?(?:le |la |l'|les )?(?!une? |mon |ma |ce )

@@ -20,7 +20,7 @@ GERMAN: Final = Language(
     ),
     passing=r"heute|gerade|grad|im moment|momentan|diese woche|dieses wochenende|diesen monat|bis (?:morgen|freitag|montag|sonntag|\w+tag|ende)|vorübergehend|zu besuch|im urlaub|auf dienstreise|kurz",
     stops=r"und|aber|denn|weil|da|also|oder|sondern|seit|schon|jetzt|gerade|aktuell|bitte|danke|lol|haha|nicht|auch|sehr|total|gern|gerne|immer|noch|wo|was|wie|welche[rsn]?|der|die|das|dass|damit|deshalb|daher|wenn|falls|ob|ich|mit (?:meine[mrn]?|zwei|drei)|am meisten|über alles|kannst|gibt|gibts|für|bei|am|an|im|in|auf|aus|zusammen",
-    rejected=r"es|das|dies\w*|dich|dein\w*|sie|ihn|ihr\w*|uns|euch|wie|was|wenn|dass|zu|alles|alle|jeden|leute|menschen|mein leben|nicht|kein\w*|so|sehr|nur|einen?|eine[rmn]?|hier|dort|da|nie|der idee|die idee|den ansatz|deine|deinen|diese[nrsm]?|mich|selbst|niemanden|dieser|gar",
+    rejected=r"lieber|es|das|dies\w*|dich|dein\w*|sie|ihn|ihr\w*|uns|euch|wie|was|wenn|dass|zu|alles|alle|jeden|leute|menschen|mein leben|nicht|kein\w*|so|sehr|nur|einen?|eine[rmn]?|hier|dort|da|nie|der idee|die idee|den ansatz|deine|deinen|diese[nrsm]?|mich|selbst|niemanden|dieser|gar",
     subject=r"(?:ziehe|fange|beginne|starte|heirate|heiraten|fliege|schreibe|laufe|mache|muss|ziehen|fliegen|habe) (?:ich|wir)|(?:ich|wir)(?: muss| will| möchte| werde| habe| hab| müssen| wollen| werden| haben)?(?: meine?n?| eine?n?)?|(?:mein|unser)e? (?:ziel|plan) ist(?: es)?",
     macros={
         "i": r"(?:ich |i )?",
@@ -55,7 +55,7 @@ workplace org  | {i}arbeite (?:jetzt |seit \w+ |zurzeit |derzeit |aktuell )*(?:b
 workplace org  | ich arbeite als [\w\- ]{3,30}? (?:bei|für|in|an) (?=[A-ZÄÖÜ]|einem |einer |der |dem )
 workplace org  | ich bin (?:jetzt )?(?:\w+ )?(?:bei|angestellt bei) (?=[A-Z])(?P<v>[A-ZÄÖÜ][\w& -]+?) (?:angestellt|beschäftigt|tätig)
 workplace org  | mein arbeitgeber ist
-workplace org  | ich bin [A-ZÄÖÜ]\w+ (?:bei|an|in) (?=[A-ZÄÖÜ]|einem |einer |der |dem )
+workplace staff | ich bin (?P<j>[A-ZÄÖÜ]\w+) (?:bei|an|in) (?=[A-ZÄÖÜ]|einem |einer |der |dem )
 role role      | ich arbeite (?:jetzt |seit \w+ )*als
 role listed_job | {i}bin (?:selbst |von beruf |selbständiger? |freiberufliche[r]? |gelernte[r]? |eine? |seit \w+ |jetzt |übrigens |ja )*
 role listed_job | (?:von beruf|beruflich) bin ich

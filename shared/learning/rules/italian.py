@@ -45,7 +45,7 @@ origin place   | (?:sono (?:nat[oa]|cresciut[oa])(?: e cresciut[oa])?) (?:ad|a|i
 -workplace org | non lavoro più (?:per|da|presso|alla|in)
 workplace org  | lavoro{adv} (?:per|da|presso|alla|alle|al|all'|in|nel|nella) ?(?=[A-ZÀ-Þ]|una? |un'|la |il |lo )
 workplace org  | lavoro{adv} come [\w ]{3,30}? (?:per|da|presso|alla|al|in|nel|nella) ?(?=[A-ZÀ-Þ]|una? |un')
-workplace org  | (?:sono|faccio (?:il|la|l')) ?[\w ]{3,40}? (?:presso|alla|al|in|da) (?=[A-ZÀ-Þ]|una? )
+workplace staff | (?:sono(?: una?)?|faccio (?:il|la|l')) ?(?P<j>[\w ]{3,40}?) (?:presso|alla|al|in|da) (?=[A-ZÀ-Þ]|una? )
 role role      | lavoro{adv} come
 role listed_job | sono{adv}(?: un'| una?)?
 role role      | faccio{adv} (?:il|la|lo|l') ?(?=\w+(?:ista|aio|aia|tore|trice|iere|iera|ico|ica|nte|ino|ologo|ologa|ogo|oga|maestr[oa]|cuoc[oa]|sart[oa]|ario|aria|gname|metra|ore|ato|ata|iano|iana)\b)

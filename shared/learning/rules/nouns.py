@@ -14,7 +14,7 @@ NO_PLACES: Final = _set("""
 i, english, german, french, spanish, fear, hell, peace, harmony, poverty, denial, town, city, hope, dorms, apartments, apartment, house, houses, student, tents, boxes, containers, english, constant, rural
 here, there, europe?, person, general, fact, bed, sin, hotels, hostels, rented, shared, excel, python, java, rust, go, javascript, monday, tuesday, wednesday, thursday, friday, saturday, sunday
 january, february, march, april, june, july, august, september, october, november, december, prison, jail, school, college, work, support, accounting, sales, marketing, hr, it, finance, zone, zona, area
-silence, exile, hiding, interesting, uncertain, different, small, big, modern, strange, hard, dreams, memory, now, theory, practice, town, vim, vs, outer, space, parallel, clover, luxury, squalor, campus
+silence, exile, hiding, interesting, uncertain, different, small, big, modern, strange, hard, dreams, memory, now, theory, practice, town, vim, vs, outer, space, parallel, clover, luxury, squalor, aws, azure, gcp, kubernetes, github, gitlab, netlify, vercel, heroku, campus, spreadsheets, docs, meetings, emails, code, terminal, browser, browsers, tabs, slides, pyjamas, pajamas, chaos, squalor, regret, sweatpants, jeans, leggings, caves, castles, vans, trailers, chat, production, staging, dark mode, mode
 """)
 PLACES_OF_TWO: Final = _set("""
 new york, san francisco, los angeles, las vegas, san diego, new orleans, hong kong, tel aviv, cape town, buenos aires, rio de janeiro, sao paulo, são paulo, mexico city, kuala lumpur, new delhi, new zealand
@@ -22,27 +22,36 @@ south africa, south korea, costa rica, sri lanka, saudi arabia, united states, u
 den haag, the netherlands, the uk, the us, the usa, northern ireland, czech republic, new england, long island, palo alto, santa cruz, san jose, el paso, fort worth, baton rouge, bad homburg, la rochelle
 """)
 NO_NAMES: Final = _set("""
-i, german, french, english, american, italian, spanish, british, irish, scottish, welsh, dutch, polish, chinese, japanese, korean, indian, russian, canadian, australian, mexican, brazilian, portuguese, swedish
+home, school, work, christmas, easter, i, german, french, english, american, italian, spanish, british, irish, scottish, welsh, dutch, polish, chinese, japanese, korean, indian, russian, canadian, australian, mexican, brazilian, portuguese, swedish
 norwegian, danish, finnish, greek, turkish, ukrainian, swiss, austrian, belgian, catholic, christian, muslim, jewish, hindu, buddhist, european, asian, african, vegan, vegetarian, ok, okay, done, new, sorry
 back, here, not, just, stuck, lost, trying, looking, working, happy, sad, sure, later, when, if, crazy, old-fashioned, a, an, the, in, on, at, so, very, really, maybe, tomorrow, today, monday, tuesday, wednesday
 thursday, friday, saturday, sunday, january, february, march, april, may, june, july, august, september, october, november, december, batman, whatever, anything, names, by, mr, mrs, anytime, tonight, please, now
 deutscher, deutsche, österreicher, schweizer, français, española, español, italiano, italiana, internal, vs, python, excel, english teacher, god, boss, gonna, going, using, having, getting, gluten, one, it, that
 is, was, will, has, and, who, said, says, wants, also, always, never, would, back, sick, called, named, irish, up, out, me, you, us, them, her, him, day, of, to, from, or, but, mine, yours
 """)
+NO_DESKS: Final = re.compile(r"\b(?:tables?|desk|counter|sink|bench|island|window|screen|sofa|couch)\b", re.IGNORECASE)
 NO_ORGS: Final = _set("""
-home, night, nights, least, all, once, weekends, work, least, present, times, first, last, noon, dawn, school, height, speed, scale, money, free, hours, days, years, months, weeks, myself, peanuts, cash, a, an, the, different, multiple
+home, night, nights, least, all, once, weekends, work, least, present, times, first, last, noon, dawn, school, height, speed, scale, money, free, hours, days, years, months, weeks, myself, peanuts, cash, a, an, the, different, multiple, fun, pleasure, tips, hire, food, nothing, rent, exposure, pay, minimum, lunch, breakfast, sea, sunrise, midnight, speed, pace, hour, christmas, easter
 """)
 NO_ROLES: Final = _set(
     "expected, intended, usual, well, follows, planned, normal, advertised, usually, designed, one, much, fast, part, soon, hard, a team"
 )
 NO_SUBJECTS: Final = _set("""
 shifts, teams, pairs, nights, batches, silence, person, progress, english, german, french, metric, parallel, sprints, two, three, general, different, small, several, many, various, groups, bed, pajamas, an, a, the, my, your, his, her
-this, that, at, in, for, hard, every, all, abroad, here, there, late, best, better, alone, online, too, with, bursts, cafes, cafés, customer-facing, vim, it, home, public, private, secret, spurts, circles, feet, inches, town, part-time
+this, that, at, in, for, hard, every, all, abroad, here, there, late, best, better, alone, online, too, with, bursts, cafes, cafés, customer-facing, vim, it, home, public, private, secret, spurts, circles, feet, inches, town, part-time, mornings, evenings, afternoons, morning, evening, afternoon, background, dark, office, field, garden, kitchen, basement, past, future, chunks, stages, phases, increments, iterations, cycles, rotation, heels, gloves, rain, heat, cold
 """)
 NO_THINGS: Final = _set("""
 this, that, it, you, your, idea, way, fact, mondays, monday, how, when, emojis, emoji, everyone, people, life, myself, being, having, waiting, getting, answers, replies, examples, bullet, bullets, answer, response, responses, reply, mean
 filling, paying, losing, sitting, spending, explaining, updating, debugging, sound, look, direction, suggestion, first, second, third, latter, former, one, ones, other, version, draft, option, to, nothing, anything, everything, more, hearing
 seeing, metric, celsius, say, think, thing, things, same, rest, long answers, short answers, tone, taste?, chance, opportunity, them, watching people, going to the dentist, dealing, meetings that, another, so, yet, either
+""")
+SERVICE: Final = re.compile(
+    r"(?:netflix|discord|zoom|slack|teams|instagram|facebook|twitter|tiktok|linkedin|reddit|spotify|whatsapp|telegram|mastodon|bluesky|strava|tinder|github|youtube|twitch|steam|duolingo|patreon|pinterest|snapchat|signal|threads)\b",
+    re.IGNORECASE,
+)
+NO_TOOLS: Final = _set("""
+eastern, pacific, central, mountain, atlantic, eastern time, pacific time, central time, mountain time, utc, gmt, cet, cest, est, pst, bst, celsius, fahrenheit, kelvin, imperial, metric, miles, euros, dollars, latin, roman, arial, helvetica
+times new roman, comic sans, calibri, oxford, american spelling, british spelling, mondays, tuesdays, wednesdays, thursdays, fridays, saturdays, sundays, uber, amazon, ikea, google, airbnb, berlin, london, paris, ai, it, us, uk, eu
 """)
 NO_FOOD: Final = _set("""
 breakfast, lunch, dinner, much, enough, out, well, a, before, after, late, anything, that, this, it, them, there, here, properly, regularly, healthy, very, as, like, at, in, on, with, the, everything, these, those, too, so, any, alone, more, your
@@ -52,7 +61,7 @@ NO_SKILLS: Final = _set(
     "this, that, here, it, to, town, user, users, city, job, area, one, place, team, company, member, and, of, question, mode, friendly, version, course, guide, level, role, with, in, at, on, my, your, the, a, an, all"
 )
 NO_HOBBIES: Final = _set("""
-am, was, have, had, need, want, will, would, could, should, can, cannot, can't, don't, did, be, been, wish, think, know, guess, hope, just, only, get, got, see, work, sleep, usually, might, must, never, live, dont, cant, wont
+clean, vacuum, commute, shop, iron, mow, wash, study, rest, visit, am, was, have, had, need, want, will, would, could, should, can, cannot, can't, don't, did, be, been, wish, think, know, guess, hope, just, only, get, got, see, work, sleep, usually, might, must, never, live, dont, cant, wont
 """)
 COMMON_WORDS: Final = _set("""
 word, numbers, linear, bear, sketch, fish, edge, opera, canvas, rhino, maya, unity, signal, teams, slack, zoom, discord, spark, spring boot, finale, reaper, harvest, things, mint, arc, brave, safari, chrome, ghost, poetry, react, angular, alfred

@@ -41,7 +41,7 @@ origin place   | (?:urodził[ea]m się|wychował[ea]m się|dorastał[ea]m) (?:w|
 -workplace org | nie pracuję już (?:w|dla)
 workplace org  | pracuję{adv} (?:w|we|dla|na)(?= )
 workplace org  | pracuję{adv} jako [\w ]{3,30}? (?:w|we|dla)
-workplace org  | jestem [\w ]{3,40}? w (?=[A-ZĄĆĘŁŃÓŚŹŻ])
+workplace staff | jestem (?P<j>[\w ]{3,40}?) w (?=[A-ZĄĆĘŁŃÓŚŹŻ])
 role role      | pracuję{adv} jako
 role listed_job | jestem{adv}(?: z zawodu)?
 role listed_job | z zawodu jestem

@@ -47,7 +47,7 @@ origin place   | {i}(?:nasci|cresci|fui criad[oa])(?: e cresci)? (?:em|no|na)
 workplace org  | {i}trabalho{adv} (?:na|no|em|para a|para o|para|pra) (?=[A-ZÀ-Þ]|uma? )
 workplace org  | {i}trabalho{adv} (?:na|no) (?!área|setor|ramo|campo)
 workplace org  | {i}trabalho{adv} como [\w ]{3,30}? (?:na|no|em) (?=[A-ZÀ-Þ]|uma? )
-workplace org  | {i}sou [\w ]{3,40}? (?:na|no|em) (?=[A-ZÀ-Þ]|uma? )
+workplace staff | {i}sou (?:uma? )?(?P<j>[\w ]{3,40}?) (?:na|no|em) (?=[A-ZÀ-Þ]|uma? )
 role role      | {i}trabalho{adv} (?:como|de)
 role listed_job | {i}sou{adv}(?: uma?)?
 role role      | (?:a )?minha profissão é(?: a de)?

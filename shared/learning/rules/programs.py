@@ -15,6 +15,12 @@ _SKILL: Final = re.compile(
     r"(?: level)?(?: (?:in|at|with|to|when it comes to|on|speaker of))? (?P<v>[A-Za-z+#.][\w+#.]*(?: (?!and\b|but\b|so\b|speaker|user|programmer|player|here\b|myself|who|in\b)[\w+#.]+){0,2})",
     re.IGNORECASE,
 )
+# What people keep in programs, unlike money, bicycles and friends.
+_STORED: Final = re.compile(
+    r"\b(?:keep|store|track|manage|plan|take|organi[sz]e|save|log)\b.*\b(?:notes?|tasks?|to-?dos?|passwords?|photos?|files?|documents?|docs?|bookmarks?|recipes?|budgets?|expenses?|finances|time|hours|habits?"
+    r"|workouts?|runs?|rides?|reading|books|projects?|calendars?|everything|tickets?|bugs?|issues?|contacts?|invoices?|lists?|journal|diary|ideas?|schedule|meals?|sprints?|backups?|appointments?|research|references)\b",
+    re.IGNORECASE,
+)
 _SPOKEN: Final = re.compile(r"(?P<v>[A-Z]\w+) (?P<l>fluently|natively)", re.IGNORECASE)
 
 
@@ -36,17 +42,30 @@ _listed_tool: Final = _listed(lexicon.TOOL, many=True)
 def code(candidate: Candidate) -> Value | None:
     """Take a programming language."""
     found = _listed_code(candidate)
-    if found is None:
+    if found is None or re.match(
+        r" (?:jokes?|memes?|tutorials?|docs|books?|songs?|questions?)\b", candidate.text[found.end :]
+    ):
         return None
     is_doubtful = found.words.lower() in lexicon.DOUBTFUL_CODE
     if is_doubtful and not (
         found.words[0].isupper()
         and re.search(
-            r"cod|program|develop|write everything|back ?end|entwickl|languag|stack", candidate.match[0], re.IGNORECASE
+            r"cod|program|develop|\bwrite\b|write everything|back ?end|entwickl|languag|stack",
+            candidate.match[0],
+            re.IGNORECASE,
         )
     ):
         return None
     return found
+
+
+def is_language_or_editor(words: str) -> bool:
+    """Return whether words are a programming language, an editor, a system or a spoken language: no employer."""
+    lowered = words.lower()
+    return lowered in lexicon.LANGUAGE_CODES or any(
+        (match := pattern.fullmatch(words)) is not None and match["v"].lower() not in {"atom", "zed", "apex", "hack"}
+        for pattern in (lexicon.EDITOR, lexicon.SYSTEM, lexicon.CODE)
+    )
 
 
 def tool(candidate: Candidate) -> Value | None:
@@ -62,7 +81,9 @@ def tool(candidate: Candidate) -> Value | None:
         return None
     if any(pattern.match(found.words) for pattern in (lexicon.EDITOR, lexicon.SYSTEM, lexicon.CODE)):
         return None
-    is_stored = re.search(r"\b(?:keep|store|track|manage|plan|take|organi[sz]e|save|log)\b", candidate.match[0])
+    if found.words.lower() in nouns.NO_TOOLS:
+        return None
+    is_stored = _STORED.search(candidate.match[0])
     is_used_for = re.match(r" (?:for|to|every day|daily|at work)\b", candidate.text[found.end :])
     return found._replace(tail=normalized(found.words)) if is_stored or is_used_for else None
 

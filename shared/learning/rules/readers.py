@@ -30,6 +30,7 @@ _LOWER_ZONE: Final = re.compile(
     r"(?:the )?(?P<v>(?:utc|gmt) ?(?:[+-] ?\d{1,2}(?::?\d\d)?)?|cet|cest|est|pst|pdt|edt|cst|mst|ist|jst|bst|eet|wet|aest|msk|(?:eastern|pacific|central|mountain)(?: (?:standard |daylight )?time)?)\b",
     re.IGNORECASE,
 )
+_JOINT: Final = re.compile(r" (?:and|but|pero|y|mas|ma|mais|et|aber|und|ale|maar|en|e|i) ", re.IGNORECASE)
 _MIN_DAYS_AHEAD: Final = 7
 _MAX_ABBREVIATION: Final = 3
 _MIN_GOAL_WORDS: Final = 2
@@ -47,7 +48,12 @@ def _place(candidate: Candidate) -> Value | None:
     )
     found = capitalized(candidate._replace(start=candidate.start + (skipped.end() if skipped else 0)))
     if found is not None:
-        return None if found.words.lower() in nouns.NO_PLACES else found
+        is_program = (
+            programs.is_language_or_editor(found.words)
+            or lexicon.TOOL.match(found.words)
+            or lexicon.CODE.match(found.words)
+        )
+        return None if found.words.lower() in nouns.NO_PLACES or is_program else found
     found = cut(candidate, 2)
     if found is None or not is_lower_case(candidate.text) or rejected(found.words, candidate.language):
         return None
@@ -83,18 +89,27 @@ def _org(candidate: Candidate) -> Value | None:
             found is not None
             and found.words.lower() not in nouns.NO_NAMES
             and found.words.lower() not in nouns.NO_PLACES
+            and not programs.is_language_or_editor(found.words)
+            and not ("joined" in candidate.match[0].lower() and nouns.SERVICE.match(found.words))
         ):
             return found
         return None
     if found is None:
         found = cut(candidate._replace(start=start), 5)
-    if found is None or rejected(found.words, candidate.language):
+    if found is None or rejected(found.words, candidate.language) or nouns.NO_DESKS.search(found.words):
         return None
     if article is None and group(candidate) is None:
         is_one_name = is_lower_case(candidate.text) and len(found.words.split()) == 1
         return found if is_one_name and found.words.lower() not in nouns.NO_ORGS else None
     is_name = group(candidate) is not None and found.words[0].isupper()
     return found if is_name or nouns.WORKPLACE.search(found.words) else None
+
+
+def _staffed(candidate: Candidate) -> Value | None:
+    """Take an employer behind an occupation: `a nurse at`, but not `good at` and `a member at`."""
+    words = candidate.match["j"].strip()
+    is_job = is_occupation(words) if candidate.language.code == "en" else nouns.JOB.search(words.lower()) is not None
+    return _org(candidate) if is_job and not _JOINT.search(words) else None
 
 
 def _job(candidate: Candidate) -> Value | None:
@@ -248,6 +263,12 @@ def _whole(candidate: Candidate) -> Value | None:
     return Value(words, found.end - len(found.words) + len(words))
 
 
+def _business(candidate: Candidate) -> Value | None:
+    """Take what the user runs or owns, if it is a business."""
+    found = _whole(candidate)
+    return found if found is not None and nouns.WORKPLACE.search(found.words) else None
+
+
 def _fixed(candidate: Candidate) -> Value | None:
     found = group(candidate)
     return found._replace(tail=normalized(found.words)) if found else None
@@ -276,6 +297,7 @@ READERS: Final[Mapping[str, Reader]] = {
     "greeted": people.greeted,
     "title": people.title,
     "org": _org,
+    "staff": _staffed,
     "job": _job,
     "listed_job": _listed_job,
     "role": _role,
@@ -301,6 +323,7 @@ READERS: Final[Mapping[str, Reader]] = {
     "zone": _zone,
     "pronouns": people.pronoun_pair,
     "whole": _whole,
+    "business": _business,
     "fixed": _fixed,
     "informal": _is("informal"),
     "formal": _is("formal"),

@@ -46,7 +46,7 @@ origin place   | (?:crecí|nací|me crié) en
 -workplace org | ya no trabajo (?:en|para)
 workplace org  | trabajo{adv} (?:en|para|con) (?=[A-ZÀ-Þ]|una? |el |la |los )
 workplace org  | trabajo{adv} (?:como|de) [\w ]{3,30}? (?:en|para) (?=[A-ZÀ-Þ]|una? |el |la )
-workplace org  | soy [\w ]{3,40}? en (?=[A-ZÀ-Þ]|una? )
+workplace staff | soy (?:una? )?(?P<j>[\w ]{3,40}?) en (?=[A-ZÀ-Þ]|una? )
 role role      | trabajo{adv} (?:como|de)
 role listed_job | soy{adv}(?: una?)?
 role listed_job | (?:de profesión|como profesión),? soy
