@@ -33,7 +33,7 @@ NEGATED: Final = (
     r"|sem|nunca|não use|evite|pare de|geen|nooit|zonder|niet|bez|nigdy|nie używaj|без|никогда|не)\b|不要|别|不用|無し|なし|使わない"
 )
 UNITS: Final = {
-    "metric": r"\b(?:metric(?: (?:units|system))?|celsius|centigrade|kilomet(?:er|re)s?|kms?|kilos?|kilograms?|metrisch\w*|celsjusz\w*|metrische (?:einheiten|maße)|système métrique|unités métriques|métrique|métric[oa]s?|sistema métrico|metric[oa]|metriche|sistema metrico|metryczn\w*|kilómetros|chilometri|quilômetros|gramos|grammi|метрическ\w*|цельси\w*)\b|公制|摄氏|公里|公斤|メートル法|摂氏|キロ",
+    "metric": r"\b(?:metric(?: (?:units|system))?|celsius|centigrade|kilom[eè]t(?:er|re)s?|kms?|kilos?|kilograms?|metrisch\w*|celsjusz\w*|metrische (?:einheiten|maße)|système métrique|unités métriques|métrique|métric[oa]s?|sistema métrico|metric[oa]|metriche|sistema metrico|metryczn\w*|kilómetros|chilometri|quilômetros|gramos|grammi|метрическ\w*|цельси\w*)\b|公制|摄氏|公里|公斤|メートル法|摂氏|キロ",
     "imperial": r"\b(?:imperial(?: units)?|fahrenheit|miles|feet and inches|pounds and ounces|ounces|us customary|imperial\w*|impériales?|imperiales|imperiali|meilen|millas|miglia|milhas|mijlen)\b|英制|华氏|华氏度|ヤード・ポンド|華氏",
 }
 _ANSWERS: Final = (

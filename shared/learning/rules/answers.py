@@ -86,8 +86,14 @@ _USE: Final = re.compile(
 # Whose units and languages are not those of the answers: `my oven always shows Fahrenheit`, `log messages in English`.
 _OTHERS: Final = re.compile(
     r"^\W*(?:my|our|the|this|these|those|his|her|their|americans?|people|mein\w*|unser\w*|mon|ma|mes|notre|mi|mis|il mio|la mia|meu|minha|mijn) (?!(?:preference|preferred|answers?|default|units?|currency|language|replies|request|preferencia|preferenza|preferência)\b)[\w ]{2,25} (?:always|never|generally|immer|nie|toujours|siempre|sempre|altijd)\b"
+    r"|^\W*(?:er|il(?! faut)|elle|él|ella|lui|lei|ele|ela|hij|zij|he|she|they) \w+|\b(?:i'm|im|i am|we're|we are|i get|we get) (?:always|never|usually|generally) \w+(?:ed|id)\b|\b(?:man \w+t|\w+t man)\b"
     r"|\b(?:error|log|commit|status|debug|exception|push|toast|form|button|ui)(?: \w+)? (?:messages?|texts?|strings|labels|logs?)\b"
     r"|\b(?:in|into|inside) (?:the|my|our|this) (?:code|file|readme|docs|documentation|app|ui|report|newsletter|spreadsheet|contract|template|brochure|slides)\b",
+    _FLAGS,
+)
+# An amount of something: `I always run five miles`.
+_AMOUNT: Final = re.compile(
+    r"\b(?:\d[\d.,]*|one|two|three|four|five|six|seven|eight|nine|ten|twenty|hundred|many|few|several|zwei|drei|vier|fünf|zehn|deux|trois|cinq|dix|dos|tres|cinco|diez|due|tre|cinque|dieci)(?: (?:degrees?|grad|degrés|grados|gradi|graus))?\s\Z",
     _FLAGS,
 )
 # What the user likes less, behind what the user likes more: `I prefer prose to bullets`.
@@ -130,7 +136,7 @@ def find_answers(sentence: Sentence) -> Iterator[Answer]:
             continue
         if value in _USABLE and not _USE.search(text):
             continue
-        if slot in found:
+        if slot in found or (slot == "units" and _AMOUNT.search(text[:start])):
             continue
         before = text[max(0, start - 80) : start]
         negation = _LESS.search(before) or _last(_NEGATED, before[-40:])

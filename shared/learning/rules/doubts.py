@@ -27,6 +27,11 @@ _IRONIC: Final = re.compile(
 )
 
 
+# German and Dutch negate behind the value: `ich benutze Emacs nicht`.
+_NEGATED_BEHIND: Final = re.compile(
+    r" (?:gar |überhaupt |eigentlich |leider |helemaal |echt )?(?:nicht|niet)\b(?! (?:nur|alleen|mehr|meer))",
+    re.IGNORECASE,
+)
 _NO_ALLERGEN: Final = re.compile(
     r"\b(?:meetings?|nonsense|bullshit|bs|mondays?|work|drama|stupidity|idiots?|people|morning\w*|commitment|responsibility|exercise|sport|effort|bad \w+|javascript|java|php|python|excel|jargon|buzzwords?|bureaucracy|paperwork|deadlines?|housework|cleaning|cooking|fun|hype|small talk"
     r"|arbeit|montage?|dummheit|bürokratie|unsinn|travail|lundis?|réunions?|bêtise|trabajo|lunes|reuniones|tonterías|lavoro|lunedì|riunioni|trabalho|segundas?|reuniões|werk|maandag\w*|vergader\w+|prac[aęy]|poniedziałk\w+)\b",
@@ -44,6 +49,8 @@ def is_doubtful(text: str, start: int, end: int, key: str) -> bool:
         key: What the statement is about.
     """
     if _IN_WORK.match(text, start, end + 60) or _REPORTED.match(text, end):
+        return True
+    if key != "dislikes" and _NEGATED_BEHIND.match(text, end):
         return True
     if key == "allergy" and _NO_ALLERGEN.search(text, start, end):
         return True

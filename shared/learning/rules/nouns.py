@@ -14,7 +14,9 @@ NO_PLACES: Final = _set("""
 i, english, german, french, spanish, fear, hell, peace, harmony, poverty, denial, town, city, hope, dorms, apartments, apartment, house, houses, student, tents, boxes, containers, english, constant, rural
 here, there, europe?, person, general, fact, bed, sin, hotels, hostels, rented, shared, excel, python, java, rust, go, javascript, monday, tuesday, wednesday, thursday, friday, saturday, sunday
 january, february, march, april, june, july, august, september, october, november, december, prison, jail, school, college, work, support, accounting, sales, marketing, hr, it, finance, zone, zona, area
-silence, exile, hiding, interesting, uncertain, different, small, big, modern, strange, hard, dreams, memory, now, theory, practice, town, vim, vs, outer, space, parallel, clover, luxury, squalor, aws, azure, gcp, kubernetes, github, gitlab, netlify, vercel, heroku, campus, spreadsheets, docs, meetings, emails, code, terminal, browser, browsers, tabs, slides, pyjamas, pajamas, chaos, squalor, regret, sweatpants, jeans, leggings, caves, castles, vans, trailers, chat, production, staging, dark mode, mode
+silence, exile, hiding, interesting, uncertain, different, small, big, modern, strange, hard, dreams, memory, now, theory, practice, town, vim, vs, outer, space, parallel, clover, luxury, squalor, aws, azure, gcp, kubernetes, github, gitlab, netlify, vercel, heroku, campus, angst, armut, frieden, scheidung, trennung, miete, wg, teilzeit, vollzeit, schichten, homeoffice, elternzeit, gleitzeit, colocation, location, banlieue, campagne, concubinage, couple
+affitto, centro, campagna, città, pace, paura, akademiku, bloku, mieście, strachu, ciudad, pueblo, campo, piso, alquiler, miedo, pareja, cidade, interior, apartamento, casa, aluguel, medo, stad, dorp, vrede
+wohnheim, studentenheim, spreadsheets, docs, meetings, emails, code, terminal, browser, browsers, tabs, slides, pyjamas, pajamas, chaos, squalor, regret, sweatpants, jeans, leggings, caves, castles, vans, trailers, chat, production, staging, dark mode, mode
 """)
 PLACES_OF_TWO: Final = _set("""
 new york, san francisco, los angeles, las vegas, san diego, new orleans, hong kong, tel aviv, cape town, buenos aires, rio de janeiro, sao paulo, são paulo, mexico city, kuala lumpur, new delhi, new zealand
@@ -50,7 +52,7 @@ SERVICE: Final = re.compile(
     re.IGNORECASE,
 )
 NO_TOOLS: Final = _set("""
-eastern, pacific, central, mountain, atlantic, eastern time, pacific time, central time, mountain time, utc, gmt, cet, cest, est, pst, bst, celsius, fahrenheit, kelvin, imperial, metric, miles, euros, dollars, latin, roman, arial, helvetica
+class, school, court, church, bed, january, february, march, april, may, june, july, august, september, october, november, december, eastern, pacific, central, mountain, atlantic, eastern time, pacific time, central time, mountain time, utc, gmt, cet, cest, est, pst, bst, celsius, fahrenheit, kelvin, imperial, metric, miles, euros, dollars, latin, roman, arial, helvetica
 times new roman, comic sans, calibri, oxford, american spelling, british spelling, mondays, tuesdays, wednesdays, thursdays, fridays, saturdays, sundays, uber, amazon, ikea, google, airbnb, berlin, london, paris, ai, it, us, uk, eu
 """)
 NO_FOOD: Final = _set("""

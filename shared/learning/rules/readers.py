@@ -90,6 +90,7 @@ def _org(candidate: Candidate) -> Value | None:
             and found.words.lower() not in nouns.NO_NAMES
             and found.words.lower() not in nouns.NO_PLACES
             and not programs.is_language_or_editor(found.words)
+            and not (article and candidate.language.code == "de" and not nouns.WORKPLACE.search(found.words))
             and not ("joined" in candidate.match[0].lower() and nouns.SERVICE.match(found.words))
         ):
             return found
@@ -99,7 +100,8 @@ def _org(candidate: Candidate) -> Value | None:
     if found is None or rejected(found.words, candidate.language) or nouns.NO_DESKS.search(found.words):
         return None
     if article is None and group(candidate) is None:
-        is_one_name = is_lower_case(candidate.text) and len(found.words.split()) == 1
+        is_known = candidate.language.code == "en" or nouns.WORKPLACE.search(found.words) is not None
+        is_one_name = is_known and is_lower_case(candidate.text) and len(found.words.split()) == 1
         return found if is_one_name and found.words.lower() not in nouns.NO_ORGS else None
     is_name = group(candidate) is not None and found.words[0].isupper()
     return found if is_name or nouns.WORKPLACE.search(found.words) else None
