@@ -36,7 +36,7 @@ NO_ORGS: Final = _set("""
 home, night, nights, least, all, once, weekends, work, least, present, times, first, last, noon, dawn, school, height, speed, scale, money, free, hours, days, years, months, weeks, myself, peanuts, cash, a, an, the, different, multiple, fun, pleasure, tips, hire, food, nothing, rent, exposure, pay, minimum, lunch, breakfast, sea, sunrise, midnight, speed, pace, hour, christmas, easter
 """)
 NO_ROLES: Final = _set(
-    "expected, intended, usual, well, follows, planned, normal, advertised, usually, designed, one, much, fast, part, soon, hard, a team"
+    "noche, día, tarde, mañana, madrugada, notte, giorno, noite, dia, nuit, nacht, expected, intended, usual, well, follows, planned, normal, advertised, usually, designed, one, much, fast, part, soon, hard, a team"
 )
 NO_SUBJECTS: Final = _set("""
 shifts, teams, pairs, nights, batches, silence, person, progress, english, german, french, metric, parallel, sprints, two, three, general, different, small, several, many, various, groups, bed, pajamas, an, a, the, my, your, his, her

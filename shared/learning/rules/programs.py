@@ -18,7 +18,7 @@ _SKILL: Final = re.compile(
 # What people keep in programs, unlike money, bicycles and friends.
 _STORED: Final = re.compile(
     r"\b(?:keep|store|track|manage|plan|take|organi[sz]e|save|log)\b.*\b(?:notes?|tasks?|to-?dos?|passwords?|photos?|files?|documents?|docs?|bookmarks?|recipes?|budgets?|expenses?|finances|time|hours|habits?"
-    r"|workouts?|runs?|rides?|reading|books|projects?|calendars?|everything|tickets?|bugs?|issues?|contacts?|invoices?|lists?|journal|diary|ideas?|schedule|meals?|sprints?|backups?|appointments?|research|references)\b",
+    r"|reading|books|projects?|calendars?|everything|tickets?|bugs?|issues?|contacts?|invoices?|lists?|journal|diary|ideas?|schedule|meals?|sprints?|backups?|appointments?|research|references)\b",
     re.IGNORECASE,
 )
 _SPOKEN: Final = re.compile(r"(?P<v>[A-Z]\w+) (?P<l>fluently|natively)", re.IGNORECASE)
