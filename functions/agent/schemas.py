@@ -291,6 +291,8 @@ class MemoryRequest(_Request):
 
     @model_validator(mode="after")
     def _check_key(self) -> Self:
+        if self.key is not None and ":" in self.key:
+            raise PydanticCustomError("invalid_key", "key must not contain a colon")
         if (self.kind == "preference") != (self.key is not None):
             raise PydanticCustomError("needs_key", "a preference needs a key, and a fact has none")
         return self

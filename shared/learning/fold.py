@@ -5,6 +5,8 @@ Memories are not stored, so none can outlive its evidence. The same stored data 
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +19,8 @@ from shared.learning.statements import ENDED, id_from
 
 # Slots of facts whose wording is free, as a model gives them. Two of them are the same if most of their words are.
 FREE_SLOT: Final = "fact:"
+MAX_SUMMARY: Final = 2_000
+"""The maximum number of characters of a thread's summary."""
 # The part of all words of two free facts that both have, from which on they are the same.
 _SIMILARITY: Final = 0.8
 
@@ -96,7 +100,7 @@ def _allowed(knowledge: UserKnowledge) -> list[StoredStatement]:
     return [
         each
         for each in knowledge.statements
-        if not refuses(each.statement.slot, each.statement.value, each.order, each.accepted_at)
+        if not refuses(each.statement, each.statement.slot, each.exchange_id, each.order, each.accepted_at)
     ]
 
 
@@ -105,30 +109,54 @@ def _allowed_sentences(knowledge: UserKnowledge) -> list[StoredStatement]:
     return [
         each
         for each in knowledge.summaries
-        if not refuses(summary_slot(each.thread_id), each.statement.value, each.order, each.accepted_at)
+        if not refuses(each.statement, summary_slot(each.thread_id), each.exchange_id, each.order, each.accepted_at)
     ]
 
 
 def _by_slot(statements: Iterable[StoredStatement]) -> dict[str, list[StoredStatement]]:
     """Return the statements of each slot, oldest first. Similar free facts are in one slot."""
+    in_order = sorted(statements, key=lambda each: (each.order, each.statement_id))
+    free = _FreeSlots(each.statement.slot for each in in_order if each.statement.slot.startswith(FREE_SLOT))
     slots: dict[str, list[StoredStatement]] = {}
-    free: dict[str, list[tuple[frozenset[str], str]]] = {}
-    for each in sorted(statements, key=lambda each: (each.order, each.statement_id)):
+    for each in in_order:
         slot = each.statement.slot if each.statement.kind != "summary" else summary_slot(each.thread_id)
-        slots.setdefault(_united(slot, free) if slot.startswith(FREE_SLOT) else slot, []).append(each)
+        slots.setdefault(free.united(slot) if slot.startswith(FREE_SLOT) else slot, []).append(each)
     return slots
 
 
-def _united(slot: str, free: dict[str, list[tuple[frozenset[str], str]]]) -> str:
-    """Return the earlier slot of a free fact that says the same; the slot itself if there is none."""
-    words = frozenset(slot.removeprefix(FREE_SLOT).split())
-    for word in words:
-        for other_words, other in free.get(word, ()):
-            if len(words & other_words) >= _SIMILARITY * len(words | other_words):
-                return other
-    for word in words:
-        free.setdefault(word, []).append((words, slot))
-    return slot
+class _FreeSlots:
+    """Finds free facts that say the same: most of their words are the same.
+
+    Two sets that are so similar have one of their rarest words in common, so only facts with such a word are compared
+    (prefix filtering; Chaudhuri, Ganti, Kaushik: A Primitive Operator for Similarity Joins in Data Cleaning, 2006).
+    """
+
+    def __init__(self, slots: Iterable[str]) -> None:
+        self._counts = Counter(word for slot in set(slots) for word in _words(slot))
+        self._by_word: dict[str, list[tuple[frozenset[str], str]]] = {}
+        self._known: dict[str, str] = {}
+
+    def united(self, slot: str) -> str:
+        """Return the earlier slot of a fact that says the same; the slot itself if there is none."""
+        if slot not in self._known:
+            self._known[slot] = self._find(slot)
+        return self._known[slot]
+
+    def _find(self, slot: str) -> str:
+        words = _words(slot)
+        rarest = sorted(words, key=lambda word: (self._counts[word], word))
+        prefix = rarest[: len(words) - math.ceil(_SIMILARITY * len(words)) + 1]
+        for word in prefix:
+            for other_words, other in self._by_word.get(word, ()):
+                if len(words & other_words) >= _SIMILARITY * len(words | other_words):
+                    return other
+        for word in prefix:
+            self._by_word.setdefault(word, []).append((words, slot))
+        return slot
+
+
+def _words(slot: str) -> frozenset[str]:
+    return frozenset(slot.removeprefix(FREE_SLOT).split())
 
 
 def _of_slot(
@@ -205,6 +233,15 @@ def _evidence(run: Sequence[StoredStatement]) -> tuple[Evidence, ...]:
 
 def _summary(slot: str, sentences: Sequence[StoredStatement]) -> LearnedMemory:
     """Return the summary of a thread. Its id is made from its sentences, so a summary that changes is another one."""
+    # The newest sentences that fit. A longer summary would displace the conversation itself.
+    chosen: list[StoredStatement] = []
+    left = MAX_SUMMARY
+    for each in reversed(sentences):
+        left -= len(each.statement.text) + 1
+        if left < 0:
+            break
+        chosen.append(each)
+    sentences = chosen[::-1]
     # For a summary, the evidence is shown in the order of the conversation.
     text = " ".join(each.statement.text for each in sentences)
     memory = Memory(

@@ -11,8 +11,10 @@ from typing import Final
 from uuid import UUID
 
 from shared.learning.memories import Forgotten, StoredStatement
-from shared.learning.statements import ENDED
+from shared.learning.statements import ENDED, Statement
 
+# Stands for the hash of every slot.
+_EVERYTHING: Final = b""
 _FIRST: Final = UUID(int=0)
 _LAST: Final = UUID(int=2**128 - 1)
 
@@ -44,14 +46,53 @@ class Forgetting:
         """Return the deleted memories of a slot."""
         return self._by_slot.get(keyed_hash(self._key, slot), ()) if self._by_slot else ()
 
-    def refuses(self, slot: str, value: str, order: UUID, accepted_at: datetime) -> bool:
-        """Return whether a deletion refuses a statement of an exchange with this order key and time of acceptance."""
+    def refuses(self, statement: Statement, slot: str, exchange_id: UUID, order: UUID, accepted_at: datetime) -> bool:
+        """Return whether a deletion refuses a statement.
+
+        Args:
+            statement: The statement.
+            slot: Its slot among the user's memories.
+            exchange_id: The exchange that makes it.
+            order: The order key of this exchange.
+            accepted_at: When this exchange was accepted.
+        """
+        if not self._by_slot:
+            return False
+        quoted = self._by_hash(self._quote_hash(exchange_id, statement.quote)) if ":" in slot else ()
+        if any(accepted_at <= each.deleted_at for each in (*self._by_hash(_EVERYTHING), *quoted)):
+            return True
         reached = [each for each in self.of_slot(slot) if accepted_at <= each.deleted_at]
         if not reached:
             return False
         # What says that a deleted value has ended names it too.
-        value_hash = keyed_hash(self._key, slot, value.removeprefix(ENDED))
+        value_hash = keyed_hash(self._key, slot, statement.value.removeprefix(ENDED))
         return any(each.value_hash == value_hash or each.first <= order <= each.last for each in reached)
+
+    def _by_hash(self, slot_hash: bytes) -> Sequence[Forgotten]:
+        return self._by_slot.get(slot_hash, ())
+
+    def _quote_hash(self, exchange_id: UUID, quote: str) -> bytes:
+        return keyed_hash(self._key, "quote", str(exchange_id), quote)
+
+    def of_learned(self, run: Sequence[StoredStatement], following: UUID | None, at: datetime) -> list[Forgotten]:
+        """Return the records of the deletion of a learned memory.
+
+        A run of similar free facts has several slots. A model may give a free fact another slot the next time, so its
+        quotes are refused, too.
+
+        Args:
+            run: The statements that the memory is learned from, the first one first.
+            following: The order key of the exchange that states the next value; None if there is none.
+            at: The time of the deletion.
+        """
+        runs: dict[str, list[StoredStatement]] = {}
+        for each in run:
+            runs.setdefault(each.statement.slot, []).append(each)
+        forgotten = [self.of_run(slot, statements, following, at) for slot, statements in runs.items()]
+        quotes = {
+            self._quote_hash(each.exchange_id, each.statement.quote) for each in run if ":" in each.statement.slot
+        }
+        return [*forgotten, *(Forgotten(each, b"", _FIRST, _LAST, at) for each in sorted(quotes))]
 
     def of_run(self, slot: str, run: Sequence[StoredStatement], following: UUID | None, at: datetime) -> Forgotten:
         """Return the record of the deletion of a learned memory.
@@ -69,3 +110,7 @@ class Forgetting:
     def of_slot_deletion(self, slot: str, at: datetime) -> Forgotten:
         """Return the record of the deletion of everything that is known of a slot."""
         return Forgotten(keyed_hash(self._key, slot), b"", _FIRST, _LAST, at)
+
+    def of_everything(self, at: datetime) -> Forgotten:
+        """Return the record of the deletion of everything that is known of the user."""
+        return Forgotten(_EVERYTHING, b"", _FIRST, _LAST, at)

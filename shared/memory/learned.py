@@ -191,10 +191,10 @@ class LearnedMemories:
             TooManyMemories: The user has too many explicit memories.
             StoreUnavailable: A layer did not respond; a retry completes the change.
         """
-        now = self._now()
-        slot = key if kind == "preference" and key is not None else free_slot(text)
-        memory_id = id_from(user_id, kind, slot)
-        known = next((each for each in self._knowledge(user_id).explicit if each.memory_id == memory_id), None)
+        now, knowledge = self._now(), self._knowledge(user_id)
+        slot = key if kind == "preference" and key is not None else _slot_of_fact(knowledge, text)
+        memory_id = id_from(user_id, kind, slot if kind == "preference" else free_slot(text))
+        known = next((each for each in knowledge.explicit if each.memory_id == memory_id), None)
         created_at = now if known is None else known.created_at
         explicit = ExplicitMemory(memory_id, kind, slot, text, created_at, now)
         self._stores.archive.set_explicit(user_id, explicit)
@@ -235,7 +235,7 @@ class LearnedMemories:
                 self._stores.cache.forget_memories([user_id])
             raise
         forgotten, statement_ids = self._forgotten(user_id, knowledge, memory)
-        self._stores.archive.forget_memories(user_id, [forgotten], statement_ids, [memory_id])
+        self._stores.archive.forget_memories(user_id, forgotten, statement_ids, [memory_id])
         with add_half_deleted_outcome("memory"):
             self._stores.cache.forget_memories([user_id])
 
@@ -246,18 +246,11 @@ class LearnedMemories:
             StoreUnavailable: A layer did not respond, so the deletion is incomplete; a retry completes it.
         """
         knowledge = self._knowledge(user_id)
-        memories = memories_of(knowledge)
-        if memories:
-            deleted_at = timestamp_of(self._stores.new_cutoff())
-            accepted = [each.accepted_at for each in (*knowledge.statements, *knowledge.summaries)]
-            forgetting = Forgetting(self._stores.archive.hash_key(user_id))
-            forgotten = [
-                forgetting.of_slot_deletion(slot, max([deleted_at, *accepted]))
-                for slot in sorted({each.slot for each in memories})
-            ]
-            refused = refused_statements(replace(knowledge, forgetting=forgetting.with_deletions(forgotten)))
-            memory_ids = [each.memory_id for each in memories]
-            self._stores.archive.forget_memories(user_id, forgotten, refused, memory_ids)
+        # Another process' clock may be ahead of this one's.
+        accepted = [each.accepted_at for each in (*knowledge.statements, *knowledge.summaries)]
+        deleted_at = max([timestamp_of(self._stores.new_cutoff()), *accepted])
+        forgetting = Forgetting(self._stores.archive.hash_key(user_id))
+        self._stores.archive.forget_all_memories(user_id, forgetting.of_everything(deleted_at))
         with add_half_deleted_outcome("memories"):
             self._stores.cache.forget_memories([user_id])
 
@@ -268,18 +261,18 @@ class LearnedMemories:
             # PostgreSQL has recorded that Redis needs an update.
             _logger.warning("memories in redis are old until the next sweep", extra={"error": str(error)})
 
-    def _forgotten(self, user_id: str, knowledge: UserKnowledge, memory: Memory) -> tuple[Forgotten, list[UUID]]:
-        """Return the record of a memory's deletion, and the statements that it refuses."""
+    def _forgotten(self, user_id: str, knowledge: UserKnowledge, memory: Memory) -> tuple[list[Forgotten], list[UUID]]:
+        """Return the records of a memory's deletion, and the statements that they refuse."""
         deleted_at = timestamp_of(self._stores.new_cutoff())
         forgetting = Forgetting(self._stores.archive.hash_key(user_id))
         learned = self._learned(knowledge, memory.memory_id)
         if learned is None or memory.kind == "summary":
-            forgotten = forgetting.of_slot_deletion(memory.slot, deleted_at)
+            forgotten = [forgetting.of_slot_deletion(memory.slot, deleted_at)]
         else:
             # Another process' clock may be ahead of this one's.
             deleted_at = max(deleted_at, *(each.accepted_at for each in learned.run))
-            forgotten = forgetting.of_run(memory.slot, learned.run, learned.following, deleted_at)
-        refusing = forgetting.with_deletions([forgotten])
+            forgotten = forgetting.of_learned(learned.run, learned.following, deleted_at)
+        refusing = forgetting.with_deletions(forgotten)
         return forgotten, refused_statements(replace(knowledge, forgetting=refusing))
 
     def _learned(self, knowledge: UserKnowledge, memory_id: UUID) -> LearnedMemory | None:
@@ -296,6 +289,13 @@ class LearnedMemories:
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._stores.now(), UTC)
+
+
+def _slot_of_fact(knowledge: UserKnowledge, text: str) -> str:
+    """Return the slot of the learned fact that says the same, so that the explicit one takes its place."""
+    words = normalized(text)
+    same = (each for each in memories_of(knowledge) if each.kind == "fact" and normalized(each.text) == words)
+    return next((each.slot for each in same if each.source == "learned"), free_slot(text))
 
 
 def free_slot(text: str) -> str:

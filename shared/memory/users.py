@@ -54,6 +54,8 @@ class Users:
         def update_cache(preferences: dict[str, str]) -> bool:
             try:
                 self._memory.cache.set_preferences(user_id, preferences)
+                # Learned memories give way to a preference of their name.
+                self._memory.cache.forget_memories([user_id])
             except StoreUnavailable:
                 # PostgreSQL stores the change, and a record that L1 needs an update.
                 return False

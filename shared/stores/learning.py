@@ -75,7 +75,8 @@ def allowed_statements(
     for each in statements:
         is_sentence = each.statement.kind == "summary"
         slot = summary_slot(thread_id) if is_sentence else each.statement.slot
-        if not forgetting.refuses(slot, each.statement.value, each.exchange.order, each.exchange.accepted_at):
+        exchange = each.exchange
+        if not forgetting.refuses(each.statement, slot, exchange.exchange_id, exchange.order, exchange.accepted_at):
             allowed.append(each)
         elif is_sentence:
             allowed.append(each._replace(statement=replace(each.statement, value="", text="", quote="")))
@@ -143,7 +144,7 @@ class LearningArchive(Protocol):
         self,
         user_id: str,
         memory: ExplicitMemory,
-        forgotten: Forgotten | None = None,
+        forgotten: Sequence[Forgotten] = (),
         statement_ids: Sequence[UUID] = (),
     ) -> None:
         """Store an explicit memory, or replace the one with its id.
@@ -151,7 +152,7 @@ class LearningArchive(Protocol):
         Args:
             user_id: The user.
             memory: The memory.
-            forgotten: The learned memory that it corrects.
+            forgotten: The records of the memory that it corrects.
             statement_ids: The statements of that memory. They are deleted.
 
         Raises:
@@ -163,6 +164,10 @@ class LearningArchive(Protocol):
         self, user_id: str, forgotten: Sequence[Forgotten], statement_ids: Sequence[UUID], memory_ids: Sequence[UUID]
     ) -> None:
         """Delete statements and explicit memories, and record what statements from before must not say."""
+        ...
+
+    def forget_all_memories(self, user_id: str, forgotten: Forgotten) -> None:
+        """Delete everything that is known about a user from exchanges accepted up to `forgotten.deleted_at`."""
         ...
 
     def hash_key(self, user_id: str) -> bytes:

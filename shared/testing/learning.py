@@ -214,7 +214,7 @@ class InMemoryLearning(InMemoryVectors):
         self,
         user_id: str,
         memory: ExplicitMemory,
-        forgotten: Forgotten | None = None,
+        forgotten: Sequence[Forgotten] = (),
         statement_ids: Sequence[UUID] = (),
     ) -> None:
         """Store an explicit memory, or replace the one with its id."""
@@ -223,7 +223,7 @@ class InMemoryLearning(InMemoryVectors):
             raise ValueError
         if memory.memory_id not in self._explicit[user_id] and len(self._explicit[user_id]) >= MAX_EXPLICIT:
             raise TooManyMemories(f"a user has at most {MAX_EXPLICIT} explicit memories")
-        self._record_forgotten(user_id, [] if forgotten is None else [forgotten], statement_ids)
+        self._record_forgotten(user_id, forgotten, statement_ids)
         self._explicit[user_id][memory.memory_id] = memory
         self._log_user(user_id)
 
@@ -235,6 +235,21 @@ class InMemoryLearning(InMemoryVectors):
         self._record_forgotten(user_id, forgotten, statement_ids)
         for memory_id in memory_ids:
             self._explicit[user_id].pop(memory_id, None)
+        self._log_user(user_id)
+
+    def forget_all_memories(self, user_id: str, forgotten: Forgotten) -> None:
+        """Delete everything that is known about a user."""
+        self.record_call("forget_all_memories")
+        rows = {
+            self._row_id(each)
+            for conversation in self._conversations.values()
+            if conversation.user_id == user_id
+            for each in conversation.in_order()
+            if each.acceptance_time <= forgotten.deleted_at
+        }
+        old = [name for name, each in self._statements.items() if each.exchange.row_id in rows]
+        self._record_forgotten(user_id, [forgotten], old)
+        self._explicit.pop(user_id, None)
         self._log_user(user_id)
 
     def _record_forgotten(self, user_id: str, forgotten: Sequence[Forgotten], statement_ids: Sequence[UUID]) -> None:

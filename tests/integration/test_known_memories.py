@@ -16,15 +16,18 @@ from functions.sync.cache_update import CacheUpdate
 from functions.sync.sweep import Sweep
 from infra.local.servers import PostgresServer, ValkeyServer
 from shared.errors import MemoryNotFound, StoreUnavailable
+from shared.learning.fold import MAX_SUMMARY
+from shared.learning.statements import Statement, statement_id
 from shared.memory.budget import KNOWN_TITLE, SUMMARY_TITLE, Limits, select
 from shared.memory.exchanges import Exchanges
-from shared.memory.learned import LearnedMemories
+from shared.memory.learned import LearnedMemories, free_slot
 from shared.memory.memory import Memory
 from shared.memory.recall import Recall
 from shared.memory.threads import Threads
 from shared.memory.turn import Turn
 from shared.memory.users import Users
 from shared.models import Exchange, ExchangeTexts
+from shared.stores.learning import NewStatement
 from shared.testing import InMemoryQueue
 from tests.support.exchanges import exchange
 from tests.support.learning import learn, sentences_in
@@ -315,3 +318,98 @@ def test_a_deleted_summary_is_not_made_again(process: MakeProcess) -> None:
     assert small.archive.unsummarized("t", 2, 9).exchanges == []
     assert [each["kind"] for each in memories.list_for("ana").items] == ["fact"]
     assert small.archive.knowledge("ana", 2).summaries == []
+
+
+def test_a_preference_ends_learned_memories_of_its_name_at_once(memory: Memory) -> None:
+    """After the preference is set, no turn shows the learned memory; after its removal, it is known again."""
+    assert _known(memory) == ["Lives in Rome"]
+    Users(memory).merge("ana", {"home": "Oslo"})
+    assert _known(memory) == []
+    Users(memory).merge("ana", {"home": None})
+    assert _known(memory) == ["Lives in Rome"]
+
+
+def test_after_all_memories_are_deleted_earlier_exchanges_teach_nothing(memory: Memory) -> None:
+    """This includes exchanges that nothing was learned from yet, and slots that were not known."""
+    waiting = replace(exchange(1, "other", "ana"), user_message="Milan is nice")
+    memory.archive.store([waiting])
+    LearnedMemories(memory).add("ana", "fact", "Has two cats")
+    LearnedMemories(memory).forget_all("ana")
+    memory.archive.mark_user("ana")
+    learn(memory.archive)
+    learn(memory.archive, "other")
+    assert LearnedMemories(memory).list_for("ana", include_superseded=True).items == []
+    assert memory.archive.knowledge("ana", 50).statements == []
+
+
+def _learn_free(memory: Memory, texts: dict[str, str]) -> None:
+    """Learn free facts: the text that a model would find in each message."""
+    memory.archive.mark_user("ana")
+    unread = memory.archive.unread("t", 99)
+    new = []
+    for each in unread.exchanges:
+        if (text := texts.get(each.user_message)) is not None:
+            statement = Statement("fact", free_slot(text), "yes", text, each.user_message)
+            new.append(NewStatement(statement_id("t", each.exchange_id, 0, statement), each, statement))
+    memory.archive.store_statements("t", unread, "test:1", new)
+
+
+def test_similar_free_facts_are_deleted_together(memory: Memory) -> None:
+    """Two wordings that are one memory are deleted by one request, and corrected by one."""
+    memories = LearnedMemories(memory)
+    said = [replace(exchange(number, "t", "ana"), user_message=f"house {number}") for number in (1, 2)]
+    memory.archive.store(said)
+    texts = {"house 1": "Owns a small red wooden house by lake", "house 2": "Owns a small red wooden house at lake"}
+    _learn_free(memory, texts)
+    (item,) = [each for each in memories.list_for("ana").items if "house" in each["text"]]
+    assert len(item["evidence"]) == 2
+    memories.forget("ana", UUID(item["id"]))
+    _learn_free(memory, texts)
+    assert not [each for each in memories.list_for("ana").items if "house" in each["text"]]
+
+
+def test_a_deleted_free_fact_does_not_return_in_other_words(memory: Memory) -> None:
+    """A model words the same quote in another way: it is refused."""
+    memories = LearnedMemories(memory)
+    memory.archive.store([replace(exchange(1, "t", "ana"), user_message="stamps of Peru")])
+    _learn_free(memory, {"stamps of Peru": "Collects stamps from Peru"})
+    (item,) = [each for each in memories.list_for("ana").items if "stamps" in each["text"]]
+    memories.forget("ana", UUID(item["id"]))
+    _learn_free(memory, {"stamps of Peru": "Is a collector of Peruvian postage"})
+    assert [each["text"] for each in memories.list_for("ana").items] == []
+
+
+def test_an_explicit_fact_takes_the_place_of_the_same_learned_one(memory: Memory) -> None:
+    """The user confirms what was learned: it is one memory, and it is explicit."""
+    LearnedMemories(memory).add("ana", "fact", "lives in ROME")
+    current = LearnedMemories(memory).list_for("ana").items
+    assert [(each["text"], each["source"]) for each in current] == [("lives in ROME", "explicit")]
+
+
+@pytest.mark.usefixtures("memory")
+def test_a_summary_is_short_and_has_one_id(process: MakeProcess) -> None:
+    """A long thread's summary has the newest sentences that fit. A turn and the list show the same memory."""
+    small = process(max_thread_messages=2)
+    said = [replace(exchange(number, "t", "ana"), user_message=f"{number} " + "x" * 200) for number in range(60)]
+    small.archive.store(said)
+    while (unread := small.archive.unsummarized("t", 2, 50)).exchanges:
+        small.archive.store_sentences("t", unread, "test:1", sentences_in("t", unread))
+    (listed,) = [each for each in LearnedMemories(small).list_for("ana").items if each["kind"] == "summary"]
+    assert 1_000 < len(listed["text"]) <= MAX_SUMMARY
+    assert listed["evidence"][0]["quote"].startswith("57 ")
+    assert _recall(small).known.summary == listed
+
+
+def test_many_statements_do_not_displace_others(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the limit, the newest statement of each slot is used first."""
+    monkeypatch.setattr("shared.stores.postgres.memories._MAX_STATEMENTS", 4)
+    memory.archive.store([replace(exchange(number, "t", "ana"), user_message="tea") for number in range(9)])
+    memory.archive.mark_user("ana")
+    unread = memory.archive.unread("t", 99)
+    new = []
+    for each in unread.exchanges:
+        slot = "likes:tea" if each.user_message == "tea" else "home"
+        statement = Statement("fact", slot, "like", "Likes tea", each.user_message)
+        new.append(NewStatement(statement_id("t", each.exchange_id, 0, statement), each, statement))
+    memory.archive.store_statements("t", unread, "test:1", new)
+    assert {each.statement.slot for each in memory.archive.knowledge("ana", 50).statements} == {"likes:tea", "home"}

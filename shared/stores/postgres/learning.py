@@ -15,7 +15,7 @@ from shared.stores.learning import NewStatement, StoredStatements, Unread, Unrea
 from shared.stores.postgres.connection import PostgresConnection, sql
 from shared.stores.postgres.invalidations import log_invalidations
 from shared.stores.postgres.locks import lock_shared
-from shared.stores.postgres.memories import forgetting_of
+from shared.stores.postgres.memories import forgetting_of, lock_memories
 
 _Connection = psycopg.Connection[DictRow]
 _UNREAD, _PRESENT, _STORE = sql("learning_unread"), sql("learning_present"), sql("learning_store")
@@ -207,6 +207,7 @@ def _replace(
     *,
     is_summary: bool,
 ) -> Literal["changed", "unchanged"]:
+    lock_memories(connection, unread.user_id or "")
     allowed = allowed_statements(forgetting_of(connection, unread.user_id or ""), thread_id, statements)
     values = {
         "conversation_id": conversation_id,

@@ -32,9 +32,16 @@ insert into forgotten_memories as f (user_id, slot_hash, value_hash, first, last
 values (%s, %s, %s, %s, %s, %s)
 on conflict (user_id, slot_hash, value_hash, first) do update
 set last = greatest(f.last, excluded.last), deleted_at = greatest(f.deleted_at, excluded.deleted_at)"""
+_REMOVE_ALL: Final = """\
+delete from memory_statements s using live_conversations c, messages m
+where c.user_id = %s and s.conversation_id = c.id and m.id = s.message_id
+    and coalesce(m.accepted_at, m.created_at) <= %s"""
 _REMOVE: Final = """\
 delete from memory_statements s using live_conversations c
 where s.id = any(%s) and c.id = s.conversation_id and c.user_id = %s"""
+# More sentences of a thread do not fit into its summary.
+_SENTENCES: Final = 200
+_MEMORIES_LOCK: Final = 7_215_005
 _MAX_STATEMENTS: Final = 2_000
 
 
@@ -46,7 +53,13 @@ class PostgresMemories:
 
     def knowledge(self, user_id: str, window: int, thread_id: str | None = None) -> UserKnowledge:
         """Return what is stored about a user, see `LearningArchive.knowledge`."""
-        values = {"user_id": user_id, "window": window, "thread_id": thread_id, "rows": _MAX_STATEMENTS}
+        values = {
+            "user_id": user_id,
+            "window": window,
+            "thread_id": thread_id,
+            "rows": _MAX_STATEMENTS,
+            "sentences": _SENTENCES,
+        }
 
         def work(connection: _Connection) -> UserKnowledge:
             # The deletions are read last, so that they refuse what is deleted between these statements.
@@ -66,14 +79,14 @@ class PostgresMemories:
         self,
         user_id: str,
         memory: ExplicitMemory,
-        forgotten: Forgotten | None = None,
+        forgotten: Sequence[Forgotten] = (),
         statement_ids: Sequence[UUID] = (),
     ) -> None:
         """Store an explicit memory, see `LearningArchive.set_explicit`."""
 
         def work(connection: _Connection) -> None:
             lock_shared(connection, [], [user_id])
-            _forget(connection, user_id, [] if forgotten is None else [forgotten], statement_ids)
+            _forget(connection, user_id, forgotten, statement_ids)
             values = {
                 "id": memory.memory_id,
                 "user_id": user_id,
@@ -104,6 +117,18 @@ class PostgresMemories:
             connection.execute(
                 "delete from explicit_memories where id = any(%s) and user_id = %s", (list(memory_ids), user_id)
             )
+            log_invalidations(connection, "user", [user_id])
+
+        self._connection.run(work)
+
+    def forget_all_memories(self, user_id: str, forgotten: Forgotten) -> None:
+        """Delete everything that is known about a user, see `LearningArchive.forget_all_memories`."""
+
+        def work(connection: _Connection) -> None:
+            lock_shared(connection, [], [user_id])
+            _forget(connection, user_id, [forgotten], ())
+            connection.execute(_REMOVE_ALL, (user_id, forgotten.deleted_at))
+            connection.execute("delete from explicit_memories where user_id = %s", (user_id,))
             log_invalidations(connection, "user", [user_id])
 
         self._connection.run(work)
@@ -170,6 +195,11 @@ def _explicit(connection: _Connection, user_id: str) -> list[ExplicitMemory]:
     ]
 
 
+def lock_memories(connection: _Connection, user_id: str) -> None:
+    """Lock a user's deleted memories until the transaction ends, so that no statement is stored beside a deletion."""
+    connection.execute("select pg_advisory_xact_lock(%s, hashtext(%s))", (_MEMORIES_LOCK, user_id))
+
+
 def forgetting_of(connection: _Connection, user_id: str) -> Forgetting:
     """Return a user's deleted memories."""
     rows = connection.execute(
@@ -195,6 +225,7 @@ def forgetting_of(connection: _Connection, user_id: str) -> Forgetting:
 def _forget(
     connection: _Connection, user_id: str, forgotten: Sequence[Forgotten], statement_ids: Sequence[UUID]
 ) -> None:
+    lock_memories(connection, user_id)
     for each in forgotten:
         hashes = (each.slot_hash, each.value_hash)
         connection.execute(_FORGET, (user_id, *hashes, each.first, each.last, each.deleted_at))

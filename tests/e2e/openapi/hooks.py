@@ -25,6 +25,7 @@ _REFUSALS_OUTSIDE_THE_SCHEMA: Final = (
     "until: must be after since",
     "limit: must be at most",  # the size of the window, a setting
     "a preference needs a key, and a fact has none",
+    "key must not contain a colon",
     "metadata: must ",
     "There is no agent",
     "There is no tool",
