@@ -263,7 +263,7 @@ export interface paths {
         put?: never;
         /**
          * Add Memory
-         * @description Set a memory explicitly. It is stronger than what is learned about the same.
+         * @description Set a memory explicitly. It takes the place of the same learned memory.
          */
         post: operations["add_memory"];
         /**
