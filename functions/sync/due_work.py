@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from shared.errors import StoreUnavailable
@@ -52,22 +53,46 @@ class DueWork:
         Then remove the vectors of other models, and convert those that were stored before PostgreSQL got pgvector.
 
         Raises:
-            StoreUnavailable: PostgreSQL or SQS did not respond.
+            StoreUnavailable: PostgreSQL or SQS did not respond in a step. The other steps have run.
         """
-        missed: list[DueThread] = []
-        for kind in KINDS:
-            if kind not in self.names:
-                archive.forget_progress(kind)
-                continue
-            while archive.mark_old_threads(kind, self.names[kind]) and time.monotonic() < deadline:
-                pass
-            threads = archive.due_threads(kind, _MISSED_SECONDS, _SENT_SECONDS, _MAX_MISSED)
-            missed += [DueThread(kind, thread_id) for thread_id in threads]
+        sent: list[DueThread] = []
+        steps: list[Callable[[], None]] = []
+        # Sending comes first, because its cost does not grow with the number of threads.
+        steps += [partial(self._send_missed, archive, kind, sent) for kind in KINDS if kind in self.names]
+        steps += [partial(self._mark_old, archive, kind, deadline) for kind in KINDS]
+        if VECTORS in self.names:
+            steps.append(partial(_update_vectors, archive, self.names[VECTORS], deadline))
+        errors = [error for error in map(_error_of, steps) if error is not None]
+        if errors:
+            raise errors[0]
+        return len(sent)
+
+    def _send_missed(self, archive: VectorArchive, kind: str, sent: list[DueThread]) -> None:
+        threads = archive.due_threads(kind, _MISSED_SECONDS, _SENT_SECONDS, _MAX_MISSED)
+        missed = [DueThread(kind, thread_id) for thread_id in threads]
         if missed:
             self.queue.send(missed)
-        if VECTORS in self.names:
-            while archive.remove_other_vectors(self.names[VECTORS]) and time.monotonic() < deadline:
-                pass
-            while archive.convert_vectors() and time.monotonic() < deadline:
-                pass
-        return len(missed)
+        sent += missed
+
+    def _mark_old(self, archive: VectorArchive, kind: str, deadline: float) -> None:
+        if kind not in self.names:
+            archive.forget_progress(kind)
+            return
+        while archive.mark_old_threads(kind, self.names[kind]) and time.monotonic() < deadline:
+            pass
+
+
+def _update_vectors(archive: VectorArchive, model: str, deadline: float) -> None:
+    while archive.remove_other_vectors(model) and time.monotonic() < deadline:
+        pass
+    while archive.convert_vectors() and time.monotonic() < deadline:
+        pass
+
+
+def _error_of(step: Callable[[], None]) -> StoreUnavailable | None:
+    """Run a step, and return its error, so that the caller can run the other steps before it raises the error."""
+    try:
+        step()
+    except StoreUnavailable as error:
+        return error
+    return None

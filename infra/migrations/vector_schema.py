@@ -84,5 +84,9 @@ class DerivationProgress(Base):
     model: Mapped[str] = mapped_column(String(255))
     last_conversation_id: Mapped[UUID | None] = mapped_column(Uuid)
     ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    # Only of memories: the pass marks the threads that were used since then; null for all threads.
+    used_since: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    # Only of memories: one more pass marks the threads that were used since then; null if there is none.
+    repeat_from: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
     __table_args__ = (PrimaryKeyConstraint("kind"),)

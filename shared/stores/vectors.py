@@ -99,8 +99,8 @@ class VectorArchive(Protocol):
     def mark_old_threads(self, kind: str, model: str) -> int:
         """Mark some threads that lack vectors of the model as due; return how many were looked at, 0 if none is left.
 
-        It starts again after a change of the model, and each day, in case a process of an earlier release stored
-        exchanges.
+        It starts again after a change of the model, in case a process of an earlier release stored exchanges: for
+        vectors each day, and for memories once after 20 minutes and after each pause of the sweeps.
         """
         ...
 

@@ -198,27 +198,6 @@ def test_a_text_with_every_character_is_read(archive: PostgresArchive, real_arch
     assert [each.text for each in memories if each.is_current(now)] == ["Lives in Rome"]
 
 
-@pytest.mark.parametrize(("minutes", "expected"), [(5, []), (20, ["used"])])
-def test_after_a_rollback_the_used_threads_are_read(
-    real_archive: MakeArchive, database: psycopg.Connection, minutes: int, expected: list[str]
-) -> None:
-    """A release that does not learn has stored an exchange. The next sweep after it marks the thread, and no others."""
-    archive = real_archive()
-    archive.store([said("I live in Rome", thread_id="used"), said("I live in Oslo", thread_id="old")])
-    database.execute("update conversations set updated_at = now() - interval '1 day' where thread_id = 'old'")
-    while archive.mark_old_threads(MEMORIES, "scripted:1"):
-        pass
-    for thread_id in ("used", "old"):
-        assert _derivation(archive).derive(thread_id, 30)
-    database.execute("update derivation_progress set ended_at = now() - make_interval(mins => %s)", (minutes,))
-    database.commit()
-    for _ in range(2):
-        assert archive.mark_old_threads(MEMORIES, "scripted:1") == 0
-        assert archive.due_threads(MEMORIES, -1, 60, 9) == expected
-        expected = []
-    assert archive.mark_old_threads(MEMORIES, "scripted:2") == 2
-
-
 @pytest.fixture
 def functions(load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch) -> tuple[ModuleType, ModuleType]:
     """Return the sync function and the derive function, whose loggers do not use the stream of `capsys`."""

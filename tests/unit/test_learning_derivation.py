@@ -256,3 +256,20 @@ def test_another_deriver_reads_all_exchanges_again(archive: InMemoryArchive, lea
     assert (deriver.calls, derivation.take_counts().lags) == ([1], [])
     DueWork(queue, {}).sweep(archive, deadline=0)
     assert archive.mark_old_threads(MEMORIES, deriver.name) == 1
+
+
+def test_missed_threads_are_sent_though_marking_fails(
+    archive: InMemoryArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error of one step of the sweep does not keep the other steps from running, and is raised at the end."""
+
+    def fail(*_: object) -> int:
+        raise StoreUnavailable("postgres")
+
+    archive.store([said("I live in Rome")])
+    archive.due = {each: moment - timedelta(minutes=5) for each, moment in archive.due.items()}
+    monkeypatch.setattr(archive, "mark_old_threads", fail)
+    queue = InMemoryDueQueue()
+    with pytest.raises(StoreUnavailable):
+        DueWork(queue, {MEMORIES: "scripted:1"}).sweep(archive, deadline=0)
+    assert [each.thread_id for each in queue.sent] == ["t"]
