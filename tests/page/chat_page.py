@@ -82,8 +82,8 @@ class ChatPage:
 
     @property
     def status(self) -> Locator:
-        """Return the status line for screen readers."""
-        return self.page.get_by_role("status")
+        """Return the conversation's status line for screen readers. Panels have their own."""
+        return self.page.get_by_role("region", name="Chat", exact=True).get_by_role("status")
 
     @property
     def alert(self) -> Locator:
