@@ -127,7 +127,10 @@ class LearningArchive(Protocol):
         ...
 
     def take_budget(self, user_id: str, day: date, characters: int, most: int) -> bool:
-        """Count characters that a model reads for a user on a day; return False, and count none, above `most`."""
+        """Count characters that a model reads for a user on a day; return False, and count none, above `most`.
+
+        It also counts none for a user without a thread, who may have been deleted meanwhile.
+        """
         ...
 
     def knowledge(self, user_id: str, window: int, thread_id: str | None = None) -> UserKnowledge:

@@ -162,7 +162,7 @@ class InMemoryLearning(InMemoryVectors):
         """Count characters that a model reads for a user on a day; return False, and count none, above `most`."""
         self.record_call("take_budget")
         used = self.budgets.get((user_id, day), 0) + characters
-        if used > most:
+        if used > most or all(each.user_id != user_id for each in self._conversations.values()):
             return False
         self.budgets[user_id, day] = used
         return True

@@ -263,6 +263,7 @@ def test_a_summary_has_what_left_the_window(archive: Archive) -> None:
 def test_a_budget_is_counted_by_day(archive: Archive) -> None:
     """Characters above a day's limit are refused and not counted; the next day starts at zero."""
     day = date(2026, 1, 1)
+    archive.store([_said(0, "Rome")])
     assert archive.take_budget("ana", day, 60, 100)
     assert not archive.take_budget("ana", day, 60, 100)
     assert archive.take_budget("ana", day, 40, 100)

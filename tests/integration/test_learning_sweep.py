@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import UTC, date, datetime
 
 import psycopg
 import pytest
 
 from functions.derive.learning import LearningDerivation, LearningLimits
+from shared.learning.memories import Forgotten
 from shared.models import Exchange
 from shared.stores.derivations import MEMORIES
 from shared.stores.postgres.archive import PostgresArchive
@@ -177,3 +179,19 @@ def test_deletions_for_the_same_users_do_not_deadlock(real_archive: MakeArchive,
         worker.join()
     assert errors == []
     assert database.execute("select from memory_statements").fetchall() == []
+
+
+def test_nothing_is_stored_about_a_user_who_was_deleted_meanwhile(
+    real_archive: MakeArchive, database: psycopg.Connection
+) -> None:
+    """The user is deleted between two steps of a deletion of memories, or while a worker reads the user's exchanges."""
+    archive = real_archive()
+    exchange = said("I live in Rome")
+    archive.store([exchange])
+    assert archive.hash_key("ana")
+    archive.forget_user("ana", exchange.exchange_id, [])
+    deleted = Forgotten(b"s", b"v", exchange.exchange_id, exchange.exchange_id, datetime.now(UTC))
+    archive.forget_memories("ana", [deleted], [], [])
+    assert not archive.take_budget("ana", date(2026, 1, 1), 1, 100)
+    for table in ("forgotten_memories", "learning_users"):
+        assert database.execute(f"select from {table}").fetchall() == []

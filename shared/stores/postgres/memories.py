@@ -27,9 +27,10 @@ values (%(id)s, %(user_id)s, %(kind)s, %(slot)s, %(text)s, %(created_at)s, %(set
 on conflict (id) do update
 set kind = excluded.kind, slot = excluded.slot, text = excluded.text, set_at = excluded.set_at
 where e.user_id = excluded.user_id"""
+# The deletion of a user deletes the key of the hashes, and nothing may be stored about the user after it.
 _FORGET: Final = """\
 insert into forgotten_memories as f (user_id, slot_hash, value_hash, first, last, deleted_at)
-values (%s, %s, %s, %s, %s, %s)
+select user_id, %s, %s, %s, %s, %s from learning_users where user_id = %s
 on conflict (user_id, slot_hash, value_hash, first) do update
 set last = greatest(f.last, excluded.last), deleted_at = greatest(f.deleted_at, excluded.deleted_at)"""
 _REMOVE_ALL: Final = """\
@@ -228,6 +229,6 @@ def _forget(
     lock_memories(connection, user_id)
     for each in forgotten:
         hashes = (each.slot_hash, each.value_hash)
-        connection.execute(_FORGET, (user_id, *hashes, each.first, each.last, each.deleted_at))
+        connection.execute(_FORGET, (*hashes, each.first, each.last, each.deleted_at, user_id))
     if statement_ids:
         connection.execute(_REMOVE, (list(statement_ids), user_id))
