@@ -48,6 +48,9 @@ class _Reader:
         kind = fields.values.get("kind")
         if kind == "preferences":
             yield _preferences(fields)
+        elif kind == "memory":
+            # Memories can be learned again from the imported messages. Those that a user has set are not restored.
+            return
         elif kind == "thread":
             yield self._thread(fields)
         elif "user_message" in fields.values or "assistant_message" in fields.values:
