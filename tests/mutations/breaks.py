@@ -165,8 +165,8 @@ BREAKS: Final = (
         "3 Read your writes",
         "a read that skips the undrained exchanges gets a token",
         "shared/stores/redis/reader.py",
-        "return replace(self._read_once(commands, thread_id, user_id, None, is_read_only=True).read(), token=None)",
-        "return replace(self._read_once(commands, thread_id, user_id, None, is_read_only=True).read())",
+        "return replace(reply.read(), token=None)",
+        "return reply.read()",
         (f"{_CACHE}::test_reading_a_list_for_inspection_sets_no_token",),
     ),
     Break(
