@@ -207,3 +207,23 @@ def test_a_summary_text_fits_and_keeps_the_order() -> None:
     assert summary_text(sentences, 1_000) == " ".join(sentences)
     assert summary_text(sentences, 55) == "The export fails. The export of invoices fails again."
     assert summary_text(sentences, 3) == ""
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ("I don't eat pork", "Diet: no pork"),
+        ("I never drink alcohol", "Diet: no alcohol"),
+        ("Ich esse kein Fleisch", "Diet: no Fleisch"),
+    ],
+)
+def test_what_somebody_does_not_eat_is_no_diet_of_that_name(message: str, text: str) -> None:
+    """The text says no, and another diet of the user does not end."""
+    statement = _one(message)
+    assert statement.text == text
+    assert statement.slot != _one("I'm vegan").slot
+
+
+def test_a_birthday_is_a_day_and_not_a_relative_date() -> None:
+    """`Tomorrow` would be another day whenever it is read."""
+    assert _one("my birthday is tomorrow").text == "Birthday: 13 March"

@@ -11,7 +11,7 @@ from shared.learning.normalize import normalized
 from shared.learning.rules.answer_words import STANDING, WANTED
 from shared.learning.rules.answers import find_answers
 from shared.learning.rules.dates import find_date
-from shared.learning.rules.doubts import is_doubtful
+from shared.learning.rules.doubts import is_doubtful, is_taken_back
 from shared.learning.rules.language import Language, Rule
 from shared.learning.rules.languages import LANGUAGES
 from shared.learning.rules.own_words import own_words, plain
@@ -92,7 +92,10 @@ def _all_statements(message: str, text: str, created_at: datetime) -> Iterator[S
 
 def _statements(message: str, text: str, sentence: Sentence, created_at: datetime) -> Iterator[Statement]:
     """Yield the statements of a sentence, in the order of the text."""
-    if _MOCKING.search(sentence.text + sentence.after):
+    end = sentence.start + len(sentence.text)
+    if _MOCKING.search(sentence.text + sentence.after) or is_taken_back(
+        message[max(0, sentence.start - 60) : sentence.start], sentence.text, message[end : end + 30]
+    ):
         return
     taken: list[tuple[int, int, str]] = []
     for answer in find_answers(sentence):
@@ -183,11 +186,16 @@ def _statement(message: str, sentence: Sentence, candidate: Candidate, value: Va
     if key in {"likes", "dislikes"}:
         slot = f"likes:{value.tail}"
     content = {"likes": "like", "dislikes": "dislike"}.get(key) or _normal(key, value.words)
+    words = value.words
+    if rule.reader == "noeat":
+        # What somebody does not eat is no diet of that name, and does not end another one.
+        words, content = f"no {words}", f"no {content}"
+        slot = f"{key}:{content}"
     if rule.ended:
         content = ENDED + content
     valid_from = None if day is None else datetime(day.year, day.month, day.day, tzinfo=UTC)
     kind: Kind = "preference" if key in PREFERENCES else "fact"
-    text = value.words if kind == "preference" else statement_text(key, value.words, ended=rule.ended)
+    text = words if kind == "preference" else statement_text(key, words, ended=rule.ended)
     return Statement(kind, slot, content, text, quote, "user", valid_from)
 
 

@@ -39,6 +39,32 @@ _NO_ALLERGEN: Final = re.compile(
 )
 
 
+# The words before a statement that make it another person's, or nobody's: `In my novel, I live in Prague`.
+_NOT_OWN: Final = re.compile(
+    r"\b(?:(?:in|for|from) (?:my|the|this|our|a) (?:novel|story|book|screenplay|script|game|play|test|demo|example|sake of)"
+    r"|if (?:any(?:one|body)|somebody|someone|they) asks?|(?:his|her|their|friend's|colleague's|someone's|customer's|client's|user's) (?:profile|bio|intro|cv|resume|résumé)"
+    r"|(?:input|prompt|example|output|test case|sample|quote)s?:|i (?:lied|was lying)|is (?:this|that|it) (?:correct|right|grammatical))\b[^\n]{0,50}\Z"
+    r"|(?:input|prompt|example|output|sample)s?:\s*\Z",
+    re.IGNORECASE,
+)
+_TAKEN_BACK: Final = re.compile(
+    r"[\s,.…!:;)(-]*(?:(?:ha)+,? |lol,? |haha,? )?(?:(?:just|only) (?:kidding|joking)|kidding\b|jk\b|actually,? no\b|no,? wait|wait,? no|scratch that|not really|i lied|never ?mind"
+    r"|(?:nur |war nur )?(?:spaß|scherz)\b|quatsch|je plaisante|je rigole|es broma|era broma|scherzo|sto scherzando|brincadeira|grapje|żart)",
+    re.IGNORECASE,
+)
+_JOKE: Final = re.compile(r"\b(?:just|only) (?:kidding|joking)\b|[\s,]jk\b", re.IGNORECASE)
+
+
+def is_taken_back(before: str, sentence: str, after: str) -> bool:
+    """Return whether the words around a sentence say that it is not the user's own, or not true."""
+    opening = re.split(r"\bi(?:'m| am| live| work)?\b|\bmy name\b", sentence, maxsplit=1, flags=re.IGNORECASE)[0]
+    return (
+        _NOT_OWN.search(before + opening) is not None
+        or _TAKEN_BACK.match(after) is not None
+        or _JOKE.search(sentence) is not None
+    )
+
+
 def is_doubtful(text: str, start: int, end: int, key: str) -> bool:
     """Return whether what surrounds a statement makes it doubtful.
 

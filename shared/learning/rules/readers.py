@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from calendar import month_name
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -214,7 +215,10 @@ def _date(candidate: Candidate) -> Value | None:
         text[found.start : found.end].strip(),
         flags=re.IGNORECASE,
     )
-    return Value(words, candidate.start + found.end)
+    if not any(character.isdecimal() for character in words):
+        # `tomorrow` means another day whenever it is read.
+        words = "" if found.day is None else f"{found.day.day} {month_name[found.day.month]}"
+    return Value(words, candidate.start + found.end) if words else None
 
 
 def _hobby(candidate: Candidate) -> Value | None:
