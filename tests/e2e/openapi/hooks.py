@@ -26,6 +26,8 @@ _REFUSALS_OUTSIDE_THE_SCHEMA: Final = (
     "limit: must be at most",  # the size of the window, a setting
     "a preference needs a key, and a fact has none",
     "key must not contain a colon",
+    # Python counts the separators U+001C to U+001F as white space, and the description's pattern does not.
+    "must contain more than white space",
     "metadata: must ",
     "There is no agent",
     "There is no tool",
