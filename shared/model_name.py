@@ -12,6 +12,9 @@ from shared.texts import is_http_url
 PROVIDERS: Final = ("bedrock", "ollama", "openai")
 NAMED_MODELS: Final = ", ".join(f"{each}:<model>" for each in PROVIDERS)
 """The possible names, for error messages."""
+OLLAMA_DEFAULT_URL: Final = "http://localhost:11434/v1"
+NO_KEY: Final = "api-key-not-set"
+"""The key for a server without keys, which ignores it. OpenAI's SDK requires one."""
 _WITH_BASE_URL: Final = frozenset({"ollama", "openai"})
 
 

@@ -9,7 +9,7 @@ gc.disable()
 
 from typing import TYPE_CHECKING, Any, Final
 
-from aws_lambda_powertools import Metrics, single_metric
+from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -19,6 +19,7 @@ from functions.derive.learning import LearningCounts, LearningDerivation
 from functions.derive.vectors import VectorDerivation
 from shared.embeddings import create_embedder
 from shared.logs import function_logger
+from shared.reason_metrics import write_by_reason
 from shared.settings import DatabaseSettings, DeriveSettings, MemorySettings, RedisSettings, SearchSettings, load
 from shared.stores.derivations import MEMORIES, VECTORS
 from shared.stores.postgres.archive import PostgresArchive
@@ -100,19 +101,15 @@ def _record_metrics(outcome: DeriveResult) -> None:
     metrics.add_metric("DeriveUnfinished", MetricUnit.Count, outcome.unfinished)
     metrics.add_metric("DeriveDropped", MetricUnit.Count, outcome.dropped)
     metrics.add_metric("DeadLettered", MetricUnit.Count, sum(outcome.dead.values()))
-    for reason, count in outcome.dead.items():
-        with single_metric("DeadLettered", MetricUnit.Count, count, namespace=_NAMESPACE) as by_reason:
-            by_reason.add_dimension("reason", reason)
+    write_by_reason(_NAMESPACE, "DeadLettered", outcome.dead)
 
 
 def _record_learning(counts: LearningCounts) -> None:
     metrics.add_metric("StatementsLearned", MetricUnit.Count, counts.statements)
     metrics.add_metric("StatementsRefused", MetricUnit.Count, counts.refused.total())
+    write_by_reason(_NAMESPACE, "StatementsRefused", counts.refused)
     metrics.add_metric("LearnSkipped", MetricUnit.Count, counts.skipped)
     metrics.add_metric("LearnPostponed", MetricUnit.Count, counts.postponed)
-    for reason, count in counts.refused.items():
-        with single_metric("StatementsRefused", MetricUnit.Count, count, namespace=_NAMESPACE) as by_reason:
-            by_reason.add_dimension("reason", reason)
     for lag in counts.lags[:_MAX_LAGS]:
         metrics.add_metric("LearnLag", MetricUnit.Seconds, lag)
 

@@ -9,17 +9,16 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Final
 
 from shared.errors import SettingsError, StoreUnavailable
-from shared.model_name import ModelName
+from shared.model_name import NO_KEY, OLLAMA_DEFAULT_URL, ModelName
 
 Answer = Callable[[str, str], object]
 """Returns the tool's arguments for instructions and a prompt. Raises `StoreUnavailable`."""
 
 _MAX_TOKENS: Final = 4_096
-_NO_KEY: Final = "api-key-not-set"  # a server without keys ignores it, but the SDK requires one
-_OLLAMA_DEFAULT_URL: Final = "http://localhost:11434/v1"
 
 # ruff: noqa: PLC0415 - the import of an SDK takes up to half a second of CPU
 
@@ -54,16 +53,13 @@ def _unavailable(error: Exception) -> StoreUnavailable:
 
 
 def _bedrock(model: ModelName, tool: str, schema: Mapping[str, Any], timeout_seconds: float) -> Answer:
-    clients: list[Any] = []
-
+    @cache
     def client() -> Any:
         import boto3
         from botocore.config import Config
 
-        if not clients:
-            config = Config(connect_timeout=5, read_timeout=timeout_seconds, retries={"total_max_attempts": 1})
-            clients.append(boto3.client("bedrock-runtime", config=config))
-        return clients[0]
+        config = Config(connect_timeout=5, read_timeout=timeout_seconds, retries={"total_max_attempts": 1})
+        return boto3.client("bedrock-runtime", config=config)
 
     def answer(instructions: str, prompt: str) -> object:
         from botocore.exceptions import BotoCoreError, ClientError
@@ -89,19 +85,15 @@ def _bedrock(model: ModelName, tool: str, schema: Mapping[str, Any], timeout_sec
 
 def _openai(model: ModelName, tool: str, schema: Mapping[str, Any], timeout_seconds: float) -> Answer:
     """Return a client of OpenAI, or of another server with its API, such as Ollama."""
-    clients: list[Any] = []
 
+    @cache
     def client() -> Any:
         from openai import OpenAI
 
-        if not clients:
-            if model.provider == "ollama":
-                url: str | None = os.environ.get("OLLAMA_BASE_URL") or _OLLAMA_DEFAULT_URL
-                key = _NO_KEY
-            else:
-                url, key = None, os.environ.get("OPENAI_API_KEY") or _NO_KEY
-            clients.append(OpenAI(api_key=key, base_url=url, timeout=timeout_seconds, max_retries=0))
-        return clients[0]
+        url, key = None, os.environ.get("OPENAI_API_KEY") or NO_KEY
+        if model.provider == "ollama":
+            url, key = os.environ.get("OLLAMA_BASE_URL") or OLLAMA_DEFAULT_URL, NO_KEY
+        return OpenAI(api_key=key, base_url=url, timeout=timeout_seconds, max_retries=0)
 
     def answer(instructions: str, prompt: str) -> object:
         from openai import OpenAIError

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from aws_lambda_powertools import Metrics, single_metric
+from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -20,6 +20,7 @@ from functions.sync.drain import Drain, DrainResult, in_chunks
 from functions.sync.due_work import DueWork
 from functions.sync.sweep import Sweep
 from shared.logs import function_logger
+from shared.reason_metrics import write_by_reason
 from shared.settings import (
     DatabaseSettings,
     DeriveSettings,
@@ -105,9 +106,7 @@ def _record_metrics(outcome: DrainResult) -> None:
     metrics.add_metric("ErasedDropped", MetricUnit.Count, outcome.tombstoned)
     metrics.add_metric("Postponed", MetricUnit.Count, len(outcome.failed))
     metrics.add_metric("DeadLettered", MetricUnit.Count, sum(outcome.dead.values()))
-    for reason, count in outcome.dead.items():
-        with single_metric("DeadLettered", MetricUnit.Count, count, namespace=_NAMESPACE) as by_reason:
-            by_reason.add_dimension("reason", reason)
+    write_by_reason(_NAMESPACE, "DeadLettered", outcome.dead)
     metrics.add_metric("CacheBehind", MetricUnit.Count, int(outcome.is_cache_behind))
     if outcome.newest is not None:
         lag = (datetime.now(UTC) - outcome.newest.acceptance_time).total_seconds()

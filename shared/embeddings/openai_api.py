@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from shared.embeddings.embedder import Vector, clean, to_unit_vectors, unavailable
+from shared.model_name import NO_KEY
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -17,7 +18,6 @@ _MAX_TEXTS: Final = 32
 # These models can shorten their vectors with little loss. Others have one number of dimensions.
 _SHORTENED_PREFIX: Final = "text-embedding-3-"
 _SHORTENED_DIMENSIONS: Final = 512
-_NO_KEY: Final = "api-key-not-set"  # a server without keys ignores it, but the SDK requires one
 
 
 class OpenAIEmbedder:
@@ -53,7 +53,7 @@ class OpenAIEmbedder:
     def _client(self) -> OpenAI:
         from openai import OpenAI  # noqa: PLC0415 - the import takes up to half a second of CPU
 
-        key = os.environ.get("OPENAI_API_KEY") or _NO_KEY
+        key = os.environ.get("OPENAI_API_KEY") or NO_KEY
         return OpenAI(api_key=key, timeout=self._timeout_seconds, max_retries=0)
 
     def _request(self, texts: list[str]) -> list[Vector]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -68,58 +68,40 @@ def memories_of(knowledge: UserKnowledge) -> list[Memory]:
 
 def explicit_memory(each: ExplicitMemory, memory_id: UUID) -> Memory:
     """Return an explicit memory as a memory."""
-    key = each.slot.partition(":")[0] if each.kind == "preference" else None
-    return Memory(
-        memory_id, each.kind, key, each.text, each.set_at, None, None, (), "explicit", each.created_at, each.slot
-    )
+    return Memory(memory_id, each.kind, each.slot, each.text, each.set_at, None, None, (), "explicit", each.created_at)
 
 
 def learned_memories(knowledge: UserKnowledge) -> Iterator[LearnedMemory]:
     """Yield the memories that are learned from statements."""
     explicit = {each.slot: each for each in knowledge.explicit}
-    for slot, statements in _by_slot(_allowed(knowledge)).items():
-        yield from _of_slot(slot, statements, explicit.get(slot), knowledge.forgetting.of_slot(slot))
-    for slot, sentences in _by_slot(_allowed_sentences(knowledge)).items():
+    forgetting = knowledge.forgetting
+    for slot, statements in _by_slot(_allowed(knowledge.statements, forgetting)).items():
+        yield from _of_slot(slot, statements, explicit.get(slot), forgetting.of_slot(slot))
+    for slot, sentences in _by_slot(_allowed(knowledge.summaries, forgetting)).items():
         yield _summary(slot, sentences)
 
 
 def refused_statements(knowledge: UserKnowledge) -> list[UUID]:
     """Return the statements that a deletion refuses, so that their rows can be deleted."""
-    allowed = {each.statement_id for each in [*_allowed(knowledge), *_allowed_sentences(knowledge)]}
     every = [*knowledge.statements, *knowledge.summaries]
-    return [each.statement_id for each in every if each.statement_id not in allowed]
+    return [each.statement_id for each in every if _is_refused(each, knowledge.forgetting)]
 
 
-def summary_slot(thread_id: str) -> str:
-    """Return the slot of a thread's summary among the user's memories."""
-    return f"summary:{thread_id}"
+def _allowed(statements: Iterable[StoredStatement], forgetting: Forgetting) -> list[StoredStatement]:
+    return [each for each in statements if not _is_refused(each, forgetting)]
 
 
-def _allowed(knowledge: UserKnowledge) -> list[StoredStatement]:
-    refuses = knowledge.forgetting.refuses
-    return [
-        each
-        for each in knowledge.statements
-        if not refuses(each.statement, each.statement.slot, each.exchange_id, each.order, each.accepted_at)
-    ]
-
-
-def _allowed_sentences(knowledge: UserKnowledge) -> list[StoredStatement]:
-    refuses = knowledge.forgetting.refuses
-    return [
-        each
-        for each in knowledge.summaries
-        if not refuses(each.statement, summary_slot(each.thread_id), each.exchange_id, each.order, each.accepted_at)
-    ]
+def _is_refused(each: StoredStatement, forgetting: Forgetting) -> bool:
+    return forgetting.refuses(each.statement, each.slot, each.exchange_id, each.order, each.accepted_at)
 
 
 def _by_slot(statements: Iterable[StoredStatement]) -> dict[str, list[StoredStatement]]:
     """Return the statements of each slot, oldest first. Similar free facts are in one slot."""
     in_order = sorted(statements, key=lambda each: (each.order, each.statement_id))
-    free = _FreeSlots(each.statement.slot for each in in_order if each.statement.slot.startswith(FREE_SLOT))
+    free = _FreeSlots(each.slot for each in in_order if each.slot.startswith(FREE_SLOT))
     slots: dict[str, list[StoredStatement]] = {}
     for each in in_order:
-        slot = each.statement.slot if each.statement.kind != "summary" else summary_slot(each.thread_id)
+        slot = each.slot
         slots.setdefault(free.united(slot) if slot.startswith(FREE_SLOT) else slot, []).append(each)
     return slots
 
@@ -175,12 +157,10 @@ def _of_slot(
             ends.append(following[0].valid_from)
             superseded_by = None if _is_end(following[0]) else following[0].statement_id
         if explicit is not None:
+            # What the user set explicitly is stronger than a later statement, too, which then ends at its start.
             ends.append(explicit.set_at)
             superseded_by = superseded_by or explicit.memory_id
         valid_to = max(started, min(ends)) if ends else None
-        if explicit is not None and valid_to is not None and explicit.set_at <= started:
-            # What the user set explicitly is stronger than a later statement.
-            valid_to = started
         next_order = None if following is None else following[0].order
         yield LearnedMemory(_memory(slot, run, valid_to, superseded_by), run, next_order)
 
@@ -211,11 +191,10 @@ def _is_end(each: StoredStatement) -> bool:
 
 def _memory(slot: str, run: Sequence[StoredStatement], valid_to: datetime | None, superseded_by: UUID | None) -> Memory:
     first, newest = run[0], run[-1]
-    kind = newest.statement.kind
     return Memory(
         first.statement_id,
-        kind,
-        slot.partition(":")[0] if kind == "preference" else None,
+        newest.statement.kind,
+        slot,
         newest.statement.text,
         first.valid_from,
         valid_to,
@@ -223,7 +202,6 @@ def _memory(slot: str, run: Sequence[StoredStatement], valid_to: datetime | None
         _evidence(run),
         "learned",
         first.accepted_at,
-        slot,
     )
 
 
@@ -247,7 +225,7 @@ def _summary(slot: str, sentences: Sequence[StoredStatement]) -> LearnedMemory:
     memory = Memory(
         id_from(slot, *(str(each.statement_id) for each in sentences)),
         "summary",
-        None,
+        slot,
         text,
         sentences[0].said_at,
         None,
@@ -255,11 +233,5 @@ def _summary(slot: str, sentences: Sequence[StoredStatement]) -> LearnedMemory:
         _evidence(sentences),
         "learned",
         sentences[-1].accepted_at,
-        slot,
     )
     return LearnedMemory(memory, sentences)
-
-
-def find(memories: Collection[Memory], memory_id: UUID) -> Memory | None:
-    """Return a memory by its id."""
-    return next((each for each in memories if each.memory_id == memory_id), None)

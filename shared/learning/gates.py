@@ -1,4 +1,4 @@
-"""Gates: which statements are refused, whoever has derived them. They are deterministic and need no model."""
+"""Gates: which statements are refused, of rules and models alike. They are deterministic and need no model."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
@@ -16,6 +16,16 @@ MAX_EXPLICIT: Final = 1_000
 """The maximum number of memories that a user sets explicitly."""
 # The newest evidence is shown. A user may have said the same a thousand times.
 _MAX_EVIDENCE: Final = 10
+
+
+def summary_slot(thread_id: str) -> str:
+    """Return the slot of a thread's summary among the user's memories."""
+    return f"summary:{thread_id}"
+
+
+def slot_of(statement: Statement, thread_id: str) -> str:
+    """Return a statement's slot among the user's memories. All sentences of a thread's summary have the same."""
+    return summary_slot(thread_id) if statement.kind == "summary" else statement.slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +45,11 @@ class StoredStatement:
     said_at: datetime
     accepted_at: datetime
     order: UUID
+
+    @property
+    def slot(self) -> str:
+        """Its slot among the user's memories."""
+        return slot_of(self.statement, self.thread_id)
 
     @property
     def valid_from(self) -> datetime:
@@ -99,17 +114,16 @@ class Memory:
     """Something that is known about a user.
 
     Attributes:
-        key: The name of a preference; None for other kinds.
+        slot: What it is about; see `slot_of`.
         valid_from: From when it is true.
         valid_to: Until when it was true; None if no end is known.
         superseded_by: The memory that replaced it; None if there is none.
         evidence: The exchanges that say it, newest first; empty for an explicit memory.
-        slot: What it is about; see `Statement.slot`.
     """
 
     memory_id: UUID
     kind: Kind
-    key: str | None
+    slot: str
     text: str
     valid_from: datetime
     valid_to: datetime | None
@@ -117,7 +131,11 @@ class Memory:
     evidence: tuple[Evidence, ...]
     source: Literal["learned", "explicit"]
     created_at: datetime
-    slot: str = field(default="", compare=False)
+
+    @property
+    def key(self) -> str | None:
+        """The name of a preference; None for other kinds."""
+        return self.slot.partition(":")[0] if self.kind == "preference" else None
 
     def is_current(self, now: datetime) -> bool:
         """Return whether it has not ended. It may start in the future, unless it has ended before its start."""

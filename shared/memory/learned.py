@@ -21,10 +21,9 @@ from shared.learning.fold import (
     learned_memories,
     memories_of,
     refused_statements,
-    summary_slot,
 )
 from shared.learning.forgetting import Forgetting
-from shared.learning.memories import ExplicitMemory, Forgotten, Memory
+from shared.learning.memories import ExplicitMemory, Forgotten, Memory, summary_slot
 from shared.learning.normalize import normalized
 from shared.learning.statements import id_from
 from shared.memory.memory import Memory as Stores
@@ -164,7 +163,7 @@ class LearnedMemories:
             MemoryNotFound: The user has no such memory.
             StoreUnavailable: PostgreSQL did not respond.
         """
-        return self._find(self._knowledge(user_id), memory_id).to_json()
+        return _find(self._knowledge(user_id), memory_id)[0].to_json()
 
     def matching(self, user_id: str, query: str, limit: int) -> list[dict[str, Any]]:
         """Return the current memories that contain any of a query's terms, the best first, each with its `score`.
@@ -196,10 +195,7 @@ class LearnedMemories:
         memory_id = id_from(user_id, kind, slot if kind == "preference" else free_slot(text))
         known = next((each for each in knowledge.explicit if each.memory_id == memory_id), None)
         created_at = now if known is None else known.created_at
-        explicit = ExplicitMemory(memory_id, kind, slot, text, created_at, now)
-        self._stores.archive.set_explicit(user_id, explicit)
-        self._update_cache(user_id)
-        return explicit_memory(explicit, memory_id).to_json()
+        return self._set(user_id, ExplicitMemory(memory_id, kind, slot, text, created_at, now), memory_id)
 
     def correct(self, user_id: str, memory_id: UUID, text: str) -> dict[str, Any]:
         """Replace a memory's text and return the memory, which is then explicit. The old value is not learned again.
@@ -209,15 +205,13 @@ class LearnedMemories:
             StoreUnavailable: A layer did not respond; a retry completes the change.
         """
         knowledge, now = self._knowledge(user_id), self._now()
-        memory = self._find(knowledge, memory_id)
+        memory, learned = _find(knowledge, memory_id)
         if memory.kind == "summary" or not memory.is_current(now):
             raise MemoryNotFound(str(memory_id))
-        forgotten, statement_ids = self._forgotten(user_id, knowledge, memory)
+        forgotten, statement_ids = self._forgotten(user_id, knowledge, memory, learned)
         slot = free_slot(text) if memory.slot.startswith(FREE_SLOT) else memory.slot
         explicit = ExplicitMemory(memory_id, memory.kind, slot, text, memory.created_at, now)
-        self._stores.archive.set_explicit(user_id, explicit, forgotten, statement_ids)
-        self._update_cache(user_id)
-        return explicit_memory(explicit, memory_id).to_json()
+        return self._set(user_id, explicit, memory_id, forgotten, statement_ids)
 
     def forget(self, user_id: str, memory_id: UUID) -> None:
         """Delete a memory. It is not learned again from earlier exchanges.
@@ -228,13 +222,13 @@ class LearnedMemories:
         """
         knowledge = self._knowledge(user_id)
         try:
-            memory = self._find(knowledge, memory_id)
+            memory, learned = _find(knowledge, memory_id)
         except MemoryNotFound:
             # An earlier request may have deleted it from PostgreSQL only.
             with add_half_deleted_outcome("memory"):
                 self._stores.cache.forget_memories([user_id])
             raise
-        forgotten, statement_ids = self._forgotten(user_id, knowledge, memory)
+        forgotten, statement_ids = self._forgotten(user_id, knowledge, memory, learned)
         self._stores.archive.forget_memories(user_id, forgotten, statement_ids, [memory_id])
         with add_half_deleted_outcome("memory"):
             self._stores.cache.forget_memories([user_id])
@@ -254,18 +248,29 @@ class LearnedMemories:
         with add_half_deleted_outcome("memories"):
             self._stores.cache.forget_memories([user_id])
 
-    def _update_cache(self, user_id: str) -> None:
+    def _set(
+        self,
+        user_id: str,
+        explicit: ExplicitMemory,
+        memory_id: UUID,
+        forgotten: Sequence[Forgotten] = (),
+        statement_ids: Sequence[UUID] = (),
+    ) -> dict[str, Any]:
+        """Store an explicit memory, and the records of the one that it corrects; return it."""
+        self._stores.archive.set_explicit(user_id, explicit, forgotten, statement_ids)
         try:
             self._stores.cache.forget_memories([user_id])
         except StoreUnavailable as error:
             # PostgreSQL has recorded that Redis needs an update.
             _logger.warning("memories in redis are old until the next sweep", extra={"error": str(error)})
+        return explicit_memory(explicit, memory_id).to_json()
 
-    def _forgotten(self, user_id: str, knowledge: UserKnowledge, memory: Memory) -> tuple[list[Forgotten], list[UUID]]:
+    def _forgotten(
+        self, user_id: str, knowledge: UserKnowledge, memory: Memory, learned: LearnedMemory | None
+    ) -> tuple[list[Forgotten], list[UUID]]:
         """Return the records of a memory's deletion, and the statements that they refuse."""
         deleted_at = timestamp_of(self._stores.new_cutoff())
         forgetting = Forgetting(self._stores.archive.hash_key(user_id))
-        learned = self._learned(knowledge, memory.memory_id)
         if learned is None or memory.kind == "summary":
             forgotten = [forgetting.of_slot_deletion(memory.slot, deleted_at)]
         else:
@@ -275,20 +280,26 @@ class LearnedMemories:
         refusing = forgetting.with_deletions(forgotten)
         return forgotten, refused_statements(replace(knowledge, forgetting=refusing))
 
-    def _learned(self, knowledge: UserKnowledge, memory_id: UUID) -> LearnedMemory | None:
-        return next((each for each in learned_memories(knowledge) if each.memory.memory_id == memory_id), None)
-
-    def _find(self, knowledge: UserKnowledge, memory_id: UUID) -> Memory:
-        for memory in memories_of(knowledge):
-            if memory.memory_id == memory_id:
-                return memory
-        raise MemoryNotFound(str(memory_id))
-
     def _knowledge(self, user_id: str) -> UserKnowledge:
         return self._stores.archive.knowledge(user_id, self._stores.settings.max_thread_messages)
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._stores.now(), UTC)
+
+
+def _find(knowledge: UserKnowledge, memory_id: UUID) -> tuple[Memory, LearnedMemory | None]:
+    """Return a memory, and what it is learned from; None if it is explicit.
+
+    Raises:
+        MemoryNotFound: The user has no such memory.
+    """
+    for explicit in knowledge.explicit:
+        if explicit.memory_id == memory_id:
+            return explicit_memory(explicit, memory_id), None
+    for learned in learned_memories(knowledge):
+        if learned.memory.memory_id == memory_id:
+            return learned.memory, learned
+    raise MemoryNotFound(str(memory_id))
 
 
 def _slot_of_fact(knowledge: UserKnowledge, text: str) -> str:

@@ -8,9 +8,9 @@ from datetime import date, datetime
 from typing import Literal, NamedTuple, Protocol
 from uuid import UUID
 
-from shared.learning.fold import UserKnowledge, summary_slot
+from shared.learning.fold import UserKnowledge
 from shared.learning.forgetting import Forgetting
-from shared.learning.memories import ExplicitMemory, Forgotten
+from shared.learning.memories import ExplicitMemory, Forgotten, slot_of
 from shared.learning.statements import Statement
 
 
@@ -73,12 +73,10 @@ def allowed_statements(
     """
     allowed: list[NewStatement] = []
     for each in statements:
-        is_sentence = each.statement.kind == "summary"
-        slot = summary_slot(thread_id) if is_sentence else each.statement.slot
-        exchange = each.exchange
+        slot, exchange = slot_of(each.statement, thread_id), each.exchange
         if not forgetting.refuses(each.statement, slot, exchange.exchange_id, exchange.order, exchange.accepted_at):
             allowed.append(each)
-        elif is_sentence:
+        elif each.statement.kind == "summary":
             allowed.append(each._replace(statement=replace(each.statement, value="", text="", quote="")))
     return allowed
 

@@ -36,7 +36,7 @@ class ScriptedDeriver:
         return [_statements(each) for each in exchanges]
 
     def summarize(self, exchanges: Sequence[SourceExchange]) -> list[list[Statement]]:
-        """Return the user's message, and a sentence that nobody wrote."""
+        """Return the user's message, and an invented sentence."""
         return [
             [
                 Statement("summary", "summary", each.user_message, each.user_message, each.user_message),

@@ -7,12 +7,11 @@ from pydantic_ai.models import Model
 from pydantic_ai.settings import ModelSettings
 
 from functions.agent.agents.model_name import OFFLINE
-from shared.model_name import ModelName
+from shared.model_name import OLLAMA_DEFAULT_URL, ModelName
 
 # One retry only, because the caller waits and API Gateway ends the request after 29 seconds.
 MAX_RETRIES: Final = 1
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
-OLLAMA_DEFAULT_URL: Final = "http://localhost:11434/v1"
 
 # ruff: noqa: PLC0415 - importing a provider's SDK takes up to half a second of CPU; only the configured one is needed
 

@@ -188,7 +188,7 @@ def _statement(message: str, sentence: Sentence, candidate: Candidate, value: Va
     content = {"likes": "like", "dislikes": "dislike"}.get(key) or _normal(key, value.words)
     words = value.words
     if rule.reader == "noeat":
-        # What somebody does not eat is no diet of that name, and does not end another one.
+        # Not to eat pork is no diet of the name pork, and does not end another diet.
         words, content = f"no {words}", f"no {content}"
         slot = f"{key}:{content}"
     if rule.ended:

@@ -11,7 +11,7 @@ _IN_WORK: Final = re.compile(
     r"(?:movies?|films?|book|novel|(?:video )?games?|tv show|sitcom|anime|comic|episode|musical|sims|minecraft|spiel|serie|série|buch|roman|jeu|livre|película|peli|libro|novela|juego|gioco|romanzo|filme|jogo|livro|boek|filmie|grze|książce|dream|traum|rêve|sueño|sogno|sonho|droom)(?!\w| industry| business| sector| shop| club)",
     re.IGNORECASE,
 )
-# Whoever said it stands behind it: `I hate jazz, says my wife`.
+# The speaker is named behind the statement: `I hate jazz, says my wife`.
 _REPORTED: Final = re.compile(
     r"[\s,–—-]*(?:(?:he|she|they|my \w+|the \w+|(?-i:[A-Z]\w+)) (?:said|says|told me|claims?|claimed|wrote|insists?|thinks?|keeps? (?:saying|telling))\b(?= ?(?:[,.;!?]|\Z|me\b|so\b|all\b|that\b|too\b|every))"
     r"|(?:said|says|claims|sagt|sagte|meint|meinte|behauptet|dit|disait|dice|dijo|disse|diz|zegt|zei|mówi|powiedział\w*|говорит|сказал\w*)(?:-\w+)? (?!i\b|ich\b|je\b|yo\b)\w)",
@@ -39,7 +39,7 @@ _NO_ALLERGEN: Final = re.compile(
 )
 
 
-# The words before a statement that make it another person's, or nobody's: `In my novel, I live in Prague`.
+# The words before a statement by which it is about another person, or invented: `In my novel, I live in Prague`.
 _NOT_OWN: Final = re.compile(
     r"\b(?:(?:in|for|from) (?:my|the|this|our|a) (?:novel|story|book|screenplay|script|game|play|test|demo|example|sake of)"
     r"|if (?:any(?:one|body)|somebody|someone|they) asks?|(?:his|her|their|friend's|colleague's|someone's|customer's|client's|user's) (?:profile|bio|intro|cv|resume|résumé)"

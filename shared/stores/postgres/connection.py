@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -30,6 +31,11 @@ _Work = Callable[[psycopg.Connection[DictRow]], _T]
 def sql(name: str) -> bytes:
     """Return a statement from the `sql` folder."""
     return (Path(__file__).parent / "sql" / f"{name}.sql").read_bytes()
+
+
+def utc(moment: datetime | None) -> datetime | None:
+    """Return a row's time in UTC. psycopg returns it in the session's time zone."""
+    return None if moment is None else moment.astimezone(UTC)
 
 
 def sign_in_parameters(settings: DatabaseSettings) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from psycopg.rows import DictRow
 from shared.models import Exchange, ExchangeTexts, title_of
 from shared.search_terms import TERMS_VERSION
 from shared.stores.archive import ExchangeCopy, ExchangeDeletion
-from shared.stores.postgres.connection import sql
+from shared.stores.postgres.connection import sql, utc
 from shared.stores.postgres.search import key_columns
 
 _DELETE, _DELETED, _STORED, _REPLACE = map(sql, ("delete_exchange", "deleted", "stored", "replace_exchange"))
@@ -44,14 +44,10 @@ def exchanges_of(thread_id: str, rows: Any) -> list[Exchange]:
             created_at=next(iter(sides.values()))["created_at"].astimezone(UTC),
             metadata=sides[0]["metadata"] if 0 in sides else None,
             revision=max(side["revision"] for side in sides.values()),
-            accepted_at=_utc(next(iter(sides.values()))["accepted_at"]),
+            accepted_at=utc(next(iter(sides.values()))["accepted_at"]),
         )
         for exchange_id, sides in rows_by_exchange.items()
     ]
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    return None if moment is None else moment.astimezone(UTC)
 
 
 def replace(

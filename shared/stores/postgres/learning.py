@@ -12,7 +12,7 @@ from psycopg.rows import DictRow
 
 from shared.stores.derivations import MEMORIES
 from shared.stores.learning import NewStatement, StoredStatements, Unread, UnreadExchange, allowed_statements
-from shared.stores.postgres.connection import PostgresConnection, sql
+from shared.stores.postgres.connection import PostgresConnection, sql, utc
 from shared.stores.postgres.invalidations import log_invalidations
 from shared.stores.postgres.locks import lock_shared
 from shared.stores.postgres.memories import forgetting_of, lock_memories
@@ -63,11 +63,10 @@ class PostgresLearning:
         rows = self._connection.run(lambda c: c.execute(_UNREAD, values).fetchall(), is_one_statement=True)
         if not rows:
             return Unread()
-        due_at = rows[0]["due_at"]
         exchanges = _unread_exchanges(rows)
         return Unread(
             rows[0]["user_id"],
-            None if due_at is None else due_at.astimezone(UTC),
+            utc(rows[0]["due_at"]),
             rows[0]["from_order"],
             exchanges[:limit],
             has_more=len(exchanges) > limit,

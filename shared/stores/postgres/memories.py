@@ -15,7 +15,7 @@ from shared.learning.fold import UserKnowledge
 from shared.learning.forgetting import Forgetting
 from shared.learning.memories import MAX_EXPLICIT, ExplicitMemory, Forgotten, StoredStatement
 from shared.learning.statements import Statement
-from shared.stores.postgres.connection import PostgresConnection, sql
+from shared.stores.postgres.connection import PostgresConnection, sql, utc
 from shared.stores.postgres.invalidations import log_invalidations
 from shared.stores.postgres.locks import lock_shared
 
@@ -149,7 +149,6 @@ class PostgresMemories:
 
 
 def _stored(row: DictRow) -> StoredStatement:
-    valid_from = row["valid_from"]
     return StoredStatement(
         row["id"],
         Statement(
@@ -159,7 +158,7 @@ def _stored(row: DictRow) -> StoredStatement:
             row["text"],
             row["quote"],
             row["role"],
-            None if valid_from is None else valid_from.astimezone(UTC),
+            utc(row["valid_from"]),
         ),
         row["thread_id"],
         row["exchange_id"],

@@ -15,7 +15,7 @@ from shared.models import Exchange
 from shared.search_keys import document_terms
 from shared.search_terms import TERMS_VERSION
 from shared.stores.archive import MAX_HEARTBEAT_GAP_SECONDS
-from shared.stores.postgres.connection import PostgresConnection, sql
+from shared.stores.postgres.connection import PostgresConnection, sql, utc
 from shared.stores.search import Beside, FoundExchange, Matches, SearchScope, split_ids
 
 _Connection = psycopg.Connection[DictRow]
@@ -148,7 +148,6 @@ def _matches_statement(keys: int) -> bytes:
 
 
 def _exchange(row: DictRow) -> Exchange:
-    accepted_at = row["accepted_at"]
     return Exchange(
         exchange_id=row["exchange_id"],
         thread_id=row["thread_id"],
@@ -158,5 +157,5 @@ def _exchange(row: DictRow) -> Exchange:
         created_at=row["created_at"].astimezone(UTC),
         metadata=row["metadata"],
         revision=row["revision"],
-        accepted_at=None if accepted_at is None else accepted_at.astimezone(UTC),
+        accepted_at=utc(row["accepted_at"]),
     )

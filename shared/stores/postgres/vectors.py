@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from shared.cosines import cosines, max_compared
 from shared.errors import StatementRefused
 from shared.stores.derivations import MEMORIES, VECTORS
 from shared.stores.postgres import pgvector
-from shared.stores.postgres.connection import PostgresConnection, sql
+from shared.stores.postgres.connection import PostgresConnection, sql, utc
 from shared.stores.search import QueryVector, SearchScope, StoredVectors, split_ids
 from shared.stores.vectors import NewVector, Unembedded, UnembeddedExchange, VectorModel
 
@@ -157,7 +157,7 @@ class PostgresVectors:
             if row["id"] is not None
         ]
         due_at = rows[0]["due_at"] if rows else None
-        return Unembedded(exchanges, None if due_at is None else due_at.astimezone(UTC))
+        return Unembedded(exchanges, utc(due_at))
 
     def store_vectors(self, model: str, vectors: Sequence[NewVector]) -> None:
         """Store vectors, except those of exchanges that were replaced or deleted meanwhile."""
