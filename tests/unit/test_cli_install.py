@@ -66,12 +66,16 @@ def _imported_modules() -> set[str]:
     return imported
 
 
+def _declared() -> set[str]:
+    """Return the distributions that `pip install .` installs."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return {re.split(r"[\[<>=~!; ]", line)[0] for line in project["dependencies"]}
+
+
 def test_declared_dependencies_are_the_command_lines_imports() -> None:
     """`pip install .` installs exactly what the command line imports."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    declared = {re.split(r"[\[<>=~!; ]", line)[0] for line in project["dependencies"]}
     packages = {module.split(".")[0] for module in _imported_modules()} - PACKAGES - set(sys.stdlib_module_names)
-    assert {NAMES.get(package, package) for package in packages} - INDIRECT - OPTIONAL == declared
+    assert {NAMES.get(package, package) for package in packages} - INDIRECT - OPTIONAL == _declared()
 
 
 def test_the_command_line_imports_no_function_code() -> None:
@@ -97,6 +101,17 @@ def test_the_wheel_contains_the_command_line_only(tmp_path: Path) -> None:
     unneeded = ("functions", "infra/aws", "infra/build", "infra/local", "shared/memory", "shared/testing", "tests")
     assert not [name for name in packages if name.startswith(unneeded)]
     assert wheel.stat().st_size < 500_000
+    modules = [file for name in packages if name.endswith(".py") and (file := _file(name[:-3].replace("/", ".")))]
+    imported = {module for file in modules for module in _imports(file)}
+    assert {module.split(".")[0] for module in imported} - PACKAGES - set(sys.stdlib_module_names) <= _installed()
+    needed = {file for module in imported if module.split(".")[0] in PACKAGES and (file := _file(module))}
+    assert {_relative(file) for file in needed} <= packages
+
+
+def _installed() -> set[str]:
+    """Return the top modules that are installed with the wheel, or used if they are."""
+    declared = _declared()
+    return declared | {module for module, name in NAMES.items() if name in declared} | INDIRECT | OPTIONAL
 
 
 def _relative(file: Path) -> str:
