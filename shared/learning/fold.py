@@ -15,6 +15,7 @@ from uuid import UUID
 
 from shared.learning.forgetting import Forgetting
 from shared.learning.memories import Evidence, ExplicitMemory, Forgotten, Memory, StoredStatement
+from shared.learning.selection import covering_sentences
 from shared.learning.statements import ENDED, id_from
 
 # Slots of facts whose wording is free, as a model gives them. Two of them are the same if most of their words are.
@@ -57,27 +58,41 @@ class LearnedMemory:
 
 def memories_of(knowledge: UserKnowledge) -> list[Memory]:
     """Return all memories, also those that have ended, the newest first."""
-    placed = [
-        ((each.set_at, each.memory_id), explicit_memory(each, each.memory_id))
-        for each in knowledge.explicit
-        if each.memory_id
-    ]
+    placed = [((each.valid_from, each.memory_id), each) for each in explicit_memories(knowledge)]
     placed += [((each.run[0].said_at, each.run[0].order), each.memory) for each in learned_memories(knowledge)]
     return [memory for _, memory in sorted(placed, key=lambda item: item[0], reverse=True)]
 
 
-def explicit_memory(each: ExplicitMemory, memory_id: UUID) -> Memory:
-    """Return an explicit memory as a memory."""
-    return Memory(memory_id, each.kind, each.slot, each.text, each.set_at, None, None, (), "explicit", each.created_at)
+def explicit_memories(knowledge: UserKnowledge) -> Iterator[Memory]:
+    """Yield the memories that were set explicitly. Of each slot, the newest is current and ends the one before it."""
+    following: dict[str, ExplicitMemory] = {}
+    for each in sorted(knowledge.explicit, key=lambda each: each.set_at, reverse=True):
+        if each.memory_id is not None:
+            yield explicit_memory(each, each.memory_id, following.get(each.slot))
+            following[each.slot] = each
+
+
+def explicit_memory(each: ExplicitMemory, memory_id: UUID, following: ExplicitMemory | None = None) -> Memory:
+    """Return an explicit memory as a memory that the following one of its slot has ended."""
+    ended_at, superseded_by = (None, None) if following is None else (following.set_at, following.memory_id)
+    started = each.set_at
+    return Memory(
+        memory_id, each.kind, each.slot, each.text, started, ended_at, superseded_by, (), "explicit", each.created_at
+    )
 
 
 def learned_memories(knowledge: UserKnowledge) -> Iterator[LearnedMemory]:
     """Yield the memories that are learned from statements."""
-    explicit = {each.slot: each for each in knowledge.explicit}
     forgetting = knowledge.forgetting
-    for slot, statements in _by_slot(_allowed(knowledge.statements, forgetting)).items():
+    allowed = _allowed(knowledge.statements, forgetting)
+    free = _FreeSlots([*(each.slot for each in allowed), *(each.slot for each in knowledge.explicit)])
+    slots = _by_slot(allowed, free)
+    # The first one of a slot ended what was learned before it.
+    newest_first = sorted(knowledge.explicit, key=lambda each: each.set_at, reverse=True)
+    explicit = {free.united(each.slot): each for each in newest_first}
+    for slot, statements in slots.items():
         yield from _of_slot(slot, statements, explicit.get(slot), forgetting.of_slot(slot))
-    for slot, sentences in _by_slot(_allowed(knowledge.summaries, forgetting)).items():
+    for slot, sentences in _by_slot(_allowed(knowledge.summaries, forgetting), free).items():
         yield _summary(slot, sentences)
 
 
@@ -95,14 +110,11 @@ def _is_refused(each: StoredStatement, forgetting: Forgetting) -> bool:
     return forgetting.refuses(each.statement, each.slot, each.exchange_id, each.order, each.accepted_at)
 
 
-def _by_slot(statements: Iterable[StoredStatement]) -> dict[str, list[StoredStatement]]:
+def _by_slot(statements: Iterable[StoredStatement], free: _FreeSlots) -> dict[str, list[StoredStatement]]:
     """Return the statements of each slot, oldest first. Similar free facts are in one slot."""
-    in_order = sorted(statements, key=lambda each: (each.order, each.statement_id))
-    free = _FreeSlots(each.slot for each in in_order if each.slot.startswith(FREE_SLOT))
     slots: dict[str, list[StoredStatement]] = {}
-    for each in in_order:
-        slot = each.slot
-        slots.setdefault(free.united(slot) if slot.startswith(FREE_SLOT) else slot, []).append(each)
+    for each in sorted(statements, key=lambda each: (each.order, each.statement_id)):
+        slots.setdefault(free.united(each.slot), []).append(each)
     return slots
 
 
@@ -114,12 +126,15 @@ class _FreeSlots:
     """
 
     def __init__(self, slots: Iterable[str]) -> None:
-        self._counts = Counter(word for slot in set(slots) for word in _words(slot))
+        free = {slot for slot in slots if slot.startswith(FREE_SLOT)}
+        self._counts = Counter(word for slot in free for word in _words(slot))
         self._by_word: dict[str, list[tuple[frozenset[str], str]]] = {}
         self._known: dict[str, str] = {}
 
     def united(self, slot: str) -> str:
-        """Return the earlier slot of a fact that says the same; the slot itself if there is none."""
+        """Return the earlier slot of a free fact that says the same; the slot itself if there is none."""
+        if not slot.startswith(FREE_SLOT):
+            return slot
         if slot not in self._known:
             self._known[slot] = self._find(slot)
         return self._known[slot]
@@ -211,15 +226,9 @@ def _evidence(run: Sequence[StoredStatement]) -> tuple[Evidence, ...]:
 
 def _summary(slot: str, sentences: Sequence[StoredStatement]) -> LearnedMemory:
     """Return the summary of a thread. Its id is made from its sentences, so a summary that changes is another one."""
-    # The newest sentences that fit. A longer summary would displace the conversation itself.
-    chosen: list[StoredStatement] = []
-    left = MAX_SUMMARY
-    for each in reversed(sentences):
-        left -= len(each.statement.text) + 1
-        if left < 0:
-            break
-        chosen.append(each)
-    sentences = chosen[::-1]
+    # A longer summary would displace the conversation itself.
+    texts = [each.statement.text for each in sentences]
+    sentences = [sentences[index] for index in covering_sentences(texts, MAX_SUMMARY)]
     # For a summary, the evidence is shown in the order of the conversation.
     text = " ".join(each.statement.text for each in sentences)
     memory = Memory(

@@ -59,26 +59,6 @@ def summary_statements(exchange: SourceExchange) -> list[Statement]:
     return [_statement(each) for each in best]
 
 
-def summary_text(sentences: Sequence[str], max_characters: int) -> str:
-    """Return the sentences, oldest first, that say most within a length, in their order.
-
-    Args:
-        sentences: The sentences of a thread's summary, oldest first.
-        max_characters: The greatest length of the result.
-    """
-    terms = [set(asked_terms(sentence)) for sentence in sentences]
-    counts = Counter(term for each in terms for term in each)
-    # Of two sentences that say equally much, the newer one counts.
-    ranked = sorted(range(len(sentences)), key=lambda index: (_score(list(terms[index]), counts), index), reverse=True)
-    chosen: list[int] = []
-    left = max_characters
-    for index in ranked:
-        if len(sentences[index]) + bool(chosen) <= left:
-            left -= len(sentences[index]) + bool(chosen)
-            chosen.append(index)
-    return " ".join(sentences[index] for index in sorted(chosen))
-
-
 def _sentences(text: str) -> Iterator[str]:
     """Yield the sentences of a message that may stand in a summary: no code, and nothing that was injected."""
     visible = _CODE.sub(lambda match: "\0" * len(match[0]), without_injected(text[:_MAX_READ]))

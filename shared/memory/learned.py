@@ -17,6 +17,7 @@ from shared.learning.fold import (
     FREE_SLOT,
     LearnedMemory,
     UserKnowledge,
+    explicit_memories,
     explicit_memory,
     learned_memories,
     memories_of,
@@ -209,7 +210,7 @@ class LearnedMemories:
         if memory.kind == "summary" or not memory.is_current(now):
             raise MemoryNotFound(str(memory_id))
         forgotten, statement_ids = self._forgotten(user_id, knowledge, memory, learned)
-        slot = free_slot(text) if memory.slot.startswith(FREE_SLOT) else memory.slot
+        slot = _slot_of_fact(knowledge, text) if memory.slot.startswith(FREE_SLOT) else memory.slot
         explicit = ExplicitMemory(memory_id, memory.kind, slot, text, memory.created_at, now)
         return self._set(user_id, explicit, memory_id, forgotten, statement_ids)
 
@@ -229,7 +230,13 @@ class LearnedMemories:
                 self._stores.cache.forget_memories([user_id])
             raise
         forgotten, statement_ids = self._forgotten(user_id, knowledge, memory, learned)
-        self._stores.archive.forget_memories(user_id, forgotten, statement_ids, [memory_id])
+        # What an explicit memory has replaced goes with it. Otherwise it would be current again.
+        replaced = [
+            each.memory_id
+            for each in explicit_memories(knowledge)
+            if memory.source == "explicit" and each.slot == memory.slot and each.valid_from < memory.valid_from
+        ]
+        self._stores.archive.forget_memories(user_id, forgotten, statement_ids, [memory_id, *replaced])
         with add_half_deleted_outcome("memory"):
             self._stores.cache.forget_memories([user_id])
 
@@ -293,9 +300,9 @@ def _find(knowledge: UserKnowledge, memory_id: UUID) -> tuple[Memory, LearnedMem
     Raises:
         MemoryNotFound: The user has no such memory.
     """
-    for explicit in knowledge.explicit:
+    for explicit in explicit_memories(knowledge):
         if explicit.memory_id == memory_id:
-            return explicit_memory(explicit, memory_id), None
+            return explicit, None
     for learned in learned_memories(knowledge):
         if learned.memory.memory_id == memory_id:
             return learned.memory, learned
@@ -303,10 +310,12 @@ def _find(knowledge: UserKnowledge, memory_id: UUID) -> tuple[Memory, LearnedMem
 
 
 def _slot_of_fact(knowledge: UserKnowledge, text: str) -> str:
-    """Return the slot of the learned fact that says the same, so that the explicit one takes its place."""
+    """Return the slot of the learned facts that an explicit one replaces: what says the same, or is about the same."""
+    from shared.learning.rules.slots import stated_slot  # noqa: PLC0415 - no turn needs the rules
+
     words = normalized(text)
     same = (each for each in memories_of(knowledge) if each.kind == "fact" and normalized(each.text) == words)
-    return next((each.slot for each in same if each.source == "learned"), free_slot(text))
+    return next((each.slot for each in same if each.source == "learned"), stated_slot(text) or free_slot(text))
 
 
 def free_slot(text: str) -> str:

@@ -386,9 +386,38 @@ def test_an_explicit_fact_takes_the_place_of_the_same_learned_one(memory: Memory
     assert [(each["text"], each["source"]) for each in current] == [("lives in ROME", "explicit")]
 
 
+@pytest.mark.parametrize("text", ["Lives in Ostia", "The user lives in Ostia.", "Ich wohne in Ostia"])
+def test_an_explicit_fact_replaces_a_learned_one_about_the_same(memory: Memory, text: str) -> None:
+    """What the user sets explicitly wins, whatever was said before or is said later."""
+    memories = LearnedMemories(memory)
+    (learned,) = memories.list_for("ana").items
+    added = memories.add("ana", "fact", text)
+    later = replace(exchange(1, "t", "ana"), user_message="Rome again")
+    memory.archive.store([later])
+    memory.archive.mark_user("ana")
+    learn(memory.archive)
+    assert _known(memory) == [text]
+    old = memories.get("ana", UUID(learned["id"]))
+    assert (old["text"], old["superseded_by"]) == ("Lives in Rome", added["id"])
+
+
+def test_a_newer_explicit_fact_ends_an_older_one_about_the_same(memory: Memory) -> None:
+    """The older one stays in the history. The deletion of the newer one deletes both, so that none is current again."""
+    memories = LearnedMemories(memory)
+    ostia = memories.add("ana", "fact", "Lives in Ostia")
+    milan = memories.add("ana", "fact", "Lives in Milan")
+    assert _known(memory) == ["Lives in Milan"]
+    ended = memories.get("ana", UUID(ostia["id"]))
+    assert (ended["valid_to"], ended["superseded_by"]) == (milan["valid_from"], milan["id"])
+    with pytest.raises(MemoryNotFound):
+        memories.correct("ana", UUID(ostia["id"]), "Lives in Turin")
+    memories.forget("ana", UUID(milan["id"]))
+    assert memories.list_for("ana", include_superseded=True).items == []
+
+
 @pytest.mark.usefixtures("memory")
 def test_a_summary_is_short_and_has_one_id(process: MakeProcess) -> None:
-    """A long thread's summary has the newest sentences that fit. A turn and the list show the same memory."""
+    """A long thread's summary has some of its sentences, in order. A turn and the list show the same memory."""
     small = process(max_thread_messages=2)
     said = [replace(exchange(number, "t", "ana"), user_message=f"{number} " + "x" * 200) for number in range(60)]
     small.archive.store(said)
@@ -396,7 +425,8 @@ def test_a_summary_is_short_and_has_one_id(process: MakeProcess) -> None:
         small.archive.store_sentences("t", unread, "test:1", sentences_in("t", unread))
     (listed,) = [each for each in LearnedMemories(small).list_for("ana").items if each["kind"] == "summary"]
     assert 1_000 < len(listed["text"]) <= MAX_SUMMARY
-    assert listed["evidence"][0]["quote"].startswith("57 ")
+    numbers = [int(each["quote"].split()[0]) for each in listed["evidence"] if each["quote"][0].isdigit()]
+    assert numbers == sorted(numbers)
     assert _recall(small).known.summary == listed
 
 

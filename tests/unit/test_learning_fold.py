@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 import pytest
 
-from shared.learning.fold import UserKnowledge, learned_memories, memories_of, refused_statements
+from shared.learning.fold import FREE_SLOT, UserKnowledge, learned_memories, memories_of, refused_statements
 from shared.learning.forgetting import Forgetting
-from shared.learning.memories import StoredStatement
+from shared.learning.memories import ExplicitMemory, StoredStatement
 from shared.learning.statements import Statement
 
 _START: Final = datetime(2026, 3, 12, 9, 15, tzinfo=UTC)
@@ -79,3 +80,32 @@ def test_a_deletion_reaches_the_ends_of_its_value() -> None:
     knowledge = UserKnowledge(statements, forgetting=forgetting.with_deletions([deleted]))
     assert refused_statements(knowledge) == [UUID(int=100), UUID(int=101), UUID(int=103)]
     assert [each.text for each in memories_of(knowledge)] == ["Lives in milan"]
+
+
+def _explicit(number: int, slot: str, text: str, day: int) -> ExplicitMemory:
+    moment = _START + timedelta(days=day)
+    return ExplicitMemory(UUID(int=500 + number), "fact", slot, text, moment, moment)
+
+
+def test_the_first_explicit_memory_of_a_slot_ends_what_was_learned() -> None:
+    """Of two explicit memories of a slot, the newer is current. A later statement does not change that."""
+    explicit = [_explicit(1, "home", "Lives in Oslo", 1), _explicit(2, "home", "Lives in Bergen", 3)]
+    found = memories_of(UserKnowledge(_homes("rome", "rome", "milan"), explicit))
+    ended = {memory.text: (memory.valid_to, memory.superseded_by) for memory in found}
+    assert ended == {
+        "Lives in rome": (_START + timedelta(days=1), UUID(int=102)),
+        "Lives in milan": (_START + timedelta(days=2), explicit[0].memory_id),
+        "Lives in Oslo": (_START + timedelta(days=3), explicit[1].memory_id),
+        "Lives in Bergen": (None, None),
+    }
+
+
+def test_an_explicit_fact_replaces_a_similar_free_fact() -> None:
+    """A model worded a fact a little differently. The explicit one takes its place."""
+    slot = f"{FREE_SLOT}collect from old peru stamp"
+    statement = Statement("fact", slot, "yes", "Collects old stamps from Peru", "stamps")
+    (home,) = _homes("rome")
+    learned = replace(home, statement=statement)
+    explicit = _explicit(1, f"{FREE_SLOT}collect old peru stamp", "Collects old stamps of Peru", 1)
+    found = memories_of(UserKnowledge([learned], [explicit]))
+    assert [memory.text for memory in found if memory.valid_to is None] == ["Collects old stamps of Peru"]

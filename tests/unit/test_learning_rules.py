@@ -19,7 +19,7 @@ from shared.learning.rules.deriver import RuleDeriver
 from shared.learning.rules.languages import LANGUAGES
 from shared.learning.rules.own_words import own_words
 from shared.learning.statements import SourceExchange, Statement
-from shared.learning.summary import summary_statements, summary_text
+from shared.learning.summary import summary_statements
 
 _DATA: Final = Path(__file__).resolve().parents[1] / "data/learning"
 _CASES: Final = [
@@ -199,14 +199,6 @@ def test_the_summary_quotes_the_central_sentence_of_each_side() -> None:
     assert "invoice export" in statements[0].quote
     assert "export" in statements[1].quote or "invoice" in statements[1].quote
     assert [refusal(each, exchange) for each in statements] == [None, None]
-
-
-def test_a_summary_text_fits_and_keeps_the_order() -> None:
-    """A summary text fits and keeps the order."""
-    sentences = ["The export fails.", "Lunch was fine.", "The export of invoices fails again."]
-    assert summary_text(sentences, 1_000) == " ".join(sentences)
-    assert summary_text(sentences, 55) == "The export fails. The export of invoices fails again."
-    assert summary_text(sentences, 3) == ""
 
 
 @pytest.mark.parametrize(

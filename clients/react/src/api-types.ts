@@ -263,7 +263,7 @@ export interface paths {
         put?: never;
         /**
          * Add Memory
-         * @description Set a memory explicitly. It takes the place of the same learned memory.
+         * @description Set a memory explicitly. It takes the place of what was learned about the same.
          */
         post: operations["add_memory"];
         /**

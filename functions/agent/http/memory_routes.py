@@ -25,7 +25,7 @@ def add_memory_routes(app: FastAPI, operations: Operations) -> None:
 
     @app.post("/users/{user_id:path}/memories", status_code=201)
     async def add_memory(user_id: AuthorizedUser, request: MemoryRequest) -> Response:
-        """Set a memory explicitly. It takes the place of the same learned memory."""
+        """Set a memory explicitly. It takes the place of what was learned about the same."""
         return json_response(operations.memories.add(user_id, request.kind, request.text, request.key), 201)
 
     @app.delete("/users/{user_id:path}/memories", status_code=204)

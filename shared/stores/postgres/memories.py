@@ -40,8 +40,8 @@ where c.user_id = %s and s.conversation_id = c.id and m.id = s.message_id
 _REMOVE: Final = """\
 delete from memory_statements s using live_conversations c
 where s.id = any(%s) and c.id = s.conversation_id and c.user_id = %s"""
-# More sentences of a thread do not fit into its summary.
-_SENTENCES: Final = 200
+# The number of a thread's newest sentences that its summary is selected from.
+_SENTENCES: Final = 100
 _MEMORIES_LOCK: Final = 7_215_005
 _MAX_STATEMENTS: Final = 2_000
 
