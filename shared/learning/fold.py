@@ -229,7 +229,6 @@ def _summary(slot: str, sentences: Sequence[StoredStatement]) -> LearnedMemory:
     # A longer summary would displace the conversation itself.
     texts = [each.statement.text for each in sentences]
     sentences = [sentences[index] for index in covering_sentences(texts, MAX_SUMMARY)]
-    # For a summary, the evidence is shown in the order of the conversation.
     text = " ".join(each.statement.text for each in sentences)
     memory = Memory(
         id_from(slot, *(str(each.statement_id) for each in sentences)),

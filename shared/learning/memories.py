@@ -14,7 +14,7 @@ from shared.models import format_time
 MAX_MEMORY_TEXT: Final = 500
 MAX_EXPLICIT: Final = 1_000
 """The maximum number of memories that a user sets explicitly."""
-# The newest evidence is shown. A user may have said the same a thousand times.
+# The newest evidence is shown: a user may have said the same a thousand times. A summary shows all quotes.
 _MAX_EVIDENCE: Final = 10
 
 
@@ -156,7 +156,7 @@ class Memory:
             **{name: value for name, value in optional.items() if value is not None},
             "evidence": [
                 {"thread_id": each.thread_id, "exchange_id": str(each.exchange_id), "quote": each.quote}
-                for each in self.evidence[:_MAX_EVIDENCE]
+                for each in (self.evidence if self.kind == "summary" else self.evidence[:_MAX_EVIDENCE])
             ],
             "source": self.source,
             "created_at": format_time(self.created_at),

@@ -417,7 +417,7 @@ def test_a_newer_explicit_fact_ends_an_older_one_about_the_same(memory: Memory) 
 
 @pytest.mark.usefixtures("memory")
 def test_a_summary_is_short_and_has_one_id(process: MakeProcess) -> None:
-    """A long thread's summary has some of its sentences, in order. A turn and the list show the same memory."""
+    """A long thread's summary has some of its sentences, each with its quote. Turns and the list show the same."""
     small = process(max_thread_messages=2)
     said = [replace(exchange(number, "t", "ana"), user_message=f"{number} " + "x" * 200) for number in range(60)]
     small.archive.store(said)
@@ -426,7 +426,9 @@ def test_a_summary_is_short_and_has_one_id(process: MakeProcess) -> None:
     (listed,) = [each for each in LearnedMemories(small).list_for("ana").items if each["kind"] == "summary"]
     assert 1_000 < len(listed["text"]) <= MAX_SUMMARY
     numbers = [int(each["quote"].split()[0]) for each in listed["evidence"] if each["quote"][0].isdigit()]
-    assert numbers == sorted(numbers)
+    assert numbers == sorted(numbers, reverse=True)
+    assert all(each["quote"] in listed["text"] for each in listed["evidence"])
+    assert len(listed["evidence"]) == len(listed["text"].split("x ")) + ("Rome" in listed["text"])
     assert _recall(small).known.summary == listed
 
 

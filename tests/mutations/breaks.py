@@ -705,6 +705,22 @@ BREAKS: Final = (
     ),
     Break(
         "9 Proven",
+        "an explicit fact does not end what was learned about the same in other words",
+        "shared/memory/learned.py",
+        "stated_slot(text) or free_slot(text)",
+        "free_slot(text)",
+        (f"{_KNOWN}::test_an_explicit_fact_replaces_a_learned_one_about_the_same",),
+    ),
+    Break(
+        "9 Proven",
+        "the deletion of an explicit fact makes the one before it current again",
+        "shared/memory/learned.py",
+        "[memory_id, *replaced]",
+        "[memory_id]",
+        (f"{_KNOWN}::test_a_newer_explicit_fact_ends_an_older_one_about_the_same",),
+    ),
+    Break(
+        "9 Proven",
         "two workers both store what they read",
         "shared/stores/postgres/learning.py",
         "            if conversation_id is None or not is_same or not _advance(connection, conversation_id, unread):\n",
