@@ -13,7 +13,7 @@ from shared.model_name import NAMED_MODELS, named_model
 from shared.settings.loading import OptionalText, config
 
 _MAX_PORT: Final = 65_535
-RULES_DERIVER: Final = "rules:2"
+RULES_DERIVER: Final = "rules:3"
 """The name and the version of the rules. Another name derives all exchanges again."""
 # The version of the prompt by which a model learns. Another version derives all exchanges again.
 _PROMPT_VERSION: Final = 1

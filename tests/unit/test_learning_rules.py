@@ -219,3 +219,30 @@ def test_what_somebody_does_not_eat_is_no_diet_of_that_name(message: str, text: 
 def test_a_birthday_is_a_day_and_not_a_relative_date() -> None:
     """`Tomorrow` would be another day whenever it is read."""
     assert _one("my birthday is tomorrow").text == "Birthday: 13 March"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "I moved to Berlin but moved back to Hamburg last year",
+        "I moved to Paris and then to Rome",
+        "Ich bin nach Berlin gezogen, dann nach Hamburg",
+        "My name is John in this story",
+    ],
+)
+def test_what_the_same_sentence_ends_or_invents_is_not_learned(message: str) -> None:
+    """Which of the two places holds, and whether the name is real, is not certain, so nothing is learned."""
+    assert _derive(message) == []
+
+
+def test_a_place_has_no_date() -> None:
+    """The month behind a place is when the statement began."""
+    (statement,) = _derive("I moved to San Francisco in May and love it")
+    assert (statement.text, statement.quote) == ("Lives in San Francisco", "I moved to San Francisco in May")
+    assert statement.valid_from == datetime(2025, 5, 1, tzinfo=UTC)
+
+
+def test_a_plan_begins_with_a_word() -> None:
+    """What stands between the date and the plan is no part of it."""
+    (statement,) = _derive("来月、札幌に引っ越します。")
+    assert statement.text == "Plan: 札幌に引っ越します"

@@ -72,7 +72,7 @@ def test_settings_have_defaults() -> None:
     derive = load(DeriveSettings)
     assert (derive.queue_url, derive.dlq_url, derive.delay_seconds) == (None, None, 30)
     assert derive.daily_characters == 400_000
-    assert (memory.learning, memory.deriver, memory.inject_learned) == ("rules", "rules:2", False)
+    assert (memory.learning, memory.deriver, memory.inject_learned) == ("rules", "rules:3", False)
 
 
 def test_each_variable_sets_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,7 +225,7 @@ def test_an_invalid_value_is_reported_with_its_variable(
 
 @pytest.mark.parametrize(
     ("value", "deriver"),
-    [("", "rules:2"), ("rules", "rules:2"), ("off", ""), ("bedrock:anthropic.x-v1:0", "bedrock:anthropic.x-v1:0/1")],
+    [("", "rules:3"), ("rules", "rules:3"), ("off", ""), ("bedrock:anthropic.x-v1:0", "bedrock:anthropic.x-v1:0/1")],
 )
 def test_a_deriver_has_a_name(value: str, deriver: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The name of the deriver changes with the model, and is empty if nothing is learned."""

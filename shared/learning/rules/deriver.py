@@ -1,4 +1,4 @@
-"""The deriver `rules:2`: finds what users say about themselves, by patterns of many languages, without a model."""
+"""The deriver `rules:3`: finds what users say about themselves, by patterns of many languages, without a model."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _DATED: Final = frozenset({"home", "workplace", "role", "field"})
 class RuleDeriver:
     """Derives statements by rules: the same ones for the same exchange, in any process."""
 
-    name: Final = "rules:2"
+    name: Final = "rules:3"
 
     def derive(self, exchanges: Sequence[SourceExchange]) -> list[list[Statement]]:
         """Return the statements of each exchange."""

@@ -8,7 +8,7 @@ from typing import Final
 # What is true in a film or a game only: `I love Paris in the movie`.
 _IN_WORK: Final = re.compile(
     r"[^,;.!?]*?\b(?:in|from|of|during|im|in dem|in der|aus dem|dans|en|nel|nella|del|della|no|na|do|da|in de|in het|w)(?: |(?<='))(?:the |this |that |my |diesem |dem |der |le |la |ce |cette |l'|el |este |il |lo |de |het |tym )?(?:\w+ )?"
-    r"(?:movies?|films?|book|novel|(?:video )?games?|tv show|sitcom|anime|comic|episode|musical|sims|minecraft|spiel|serie|série|buch|roman|jeu|livre|película|peli|libro|novela|juego|gioco|romanzo|filme|jogo|livro|boek|filmie|grze|książce|dream|traum|rêve|sueño|sogno|sonho|droom)(?!\w| industry| business| sector| shop| club)",
+    r"(?:movies?|films?|book|novel|story|role[- ]?play|scenario|(?:video )?games?|tv show|sitcom|anime|comic|episode|musical|sims|minecraft|spiel|serie|série|buch|roman|jeu|livre|película|peli|libro|novela|juego|gioco|romanzo|filme|jogo|livro|boek|filmie|grze|książce|dream|traum|rêve|sueño|sogno|sonho|droom)(?!\w| industry| business| sector| shop| club)",
     re.IGNORECASE,
 )
 # The speaker is named behind the statement: `I hate jazz, says my wife`.
@@ -55,6 +55,14 @@ _TAKEN_BACK: Final = re.compile(
 _JOKE: Final = re.compile(r"\b(?:just|only) (?:kidding|joking)\b|[\s,]jk\b", re.IGNORECASE)
 
 
+# The user has moved on: `moved to Berlin but moved back to Hamburg`, `moved to Paris and then to Rome`.
+_MOVED_ON: Final = re.compile(
+    r"[^.!?\n]{0,60}?\b(?:(?:moved|came|went|returned|zog|zogen|ging|bin|kam) (?:\w+ ){0,3}?(?:back|again|away|on|zurück|wieder|weg)\b"
+    r"|(?:then|later|afterwards|dann|später|danach|puis|ensuite|luego|después|poi|depois|daarna|later|potem) (?:\w+ ){0,2}?(?:to|nach|à|a|en|para|naar|do) (?-i:[A-ZÀ-Þ]))",
+    re.IGNORECASE,
+)
+
+
 def is_taken_back(before: str, sentence: str, after: str) -> bool:
     """Return whether the words around a sentence say that it is not the user's own, or not true."""
     opening = re.split(r"\bi(?:'m| am| live| work)?\b|\bmy name\b", sentence, maxsplit=1, flags=re.IGNORECASE)[0]
@@ -77,6 +85,8 @@ def is_doubtful(text: str, start: int, end: int, key: str) -> bool:
     if _IN_WORK.match(text, start, end + 60) or _REPORTED.match(text, end):
         return True
     if key != "dislikes" and _NEGATED_BEHIND.match(text, end):
+        return True
+    if key == "home" and _MOVED_ON.match(text, end):
         return True
     if key == "allergy" and _NO_ALLERGEN.search(text, start, end):
         return True

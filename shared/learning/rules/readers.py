@@ -54,7 +54,7 @@ def _place(candidate: Candidate) -> Value | None:
             or lexicon.TOOL.match(found.words)
             or lexicon.CODE.match(found.words)
         )
-        return None if found.words.lower() in nouns.NO_PLACES or is_program else found
+        return None if found.words.lower() in nouns.NO_PLACES or is_program else _without_date(found, candidate)
     found = cut(candidate, 2)
     if found is None or not is_lower_case(candidate.text) or rejected(found.words, candidate.language):
         return None
@@ -67,6 +67,16 @@ def _place(candidate: Candidate) -> Value | None:
         and len(found.words) > _MAX_ABBREVIATION
         else None
     )
+
+
+def _without_date(found: Value, candidate: Candidate) -> Value:
+    """Return a place without the date behind it, such as that of `Berlin in May`."""
+    first, _, rest = found.words.partition(" ")
+    date = find_date(rest, candidate.today, -1) if rest else None
+    if date is None:
+        return found
+    words = re.sub(r"(?i:\s+(?:in|im|en|em|w|v|au|since|on|a|à))?\s*$", "", f"{first} {rest[: date.start]}")
+    return found._replace(words=words, end=found.end - len(found.words) + len(words))
 
 
 def _since(candidate: Candidate) -> Value | None:
@@ -228,6 +238,10 @@ def _hobby(candidate: Candidate) -> Value | None:
     return found._replace(tail=normalized(found.words))
 
 
+# What stands between a date and what happens then.
+_JOINTS: Final = " ,.-、，。"
+
+
 def _goal(candidate: Candidate) -> Value | None:
     start = candidate.match.start("v")
     text = re.split(
@@ -238,10 +252,10 @@ def _goal(candidate: Candidate) -> Value | None:
     found = find_date(text, candidate.today, 1)
     if found is None or (found.day - candidate.today).days < _MIN_DAYS_AHEAD:
         return None
-    before, after = text[: found.start], text[found.end :].strip(" ,.-")
-    words = candidate.language.macro_subject.sub("", before).strip(" ,.-")
+    before, after = text[: found.start], text[found.end :].strip(_JOINTS)
+    words = candidate.language.macro_subject.sub("", before).strip(_JOINTS)
     if len(words.split()) < _MIN_GOAL_WORDS and after:
-        words = f"{words} {candidate.language.macro_subject.sub('', after)}".strip(" ,.-")
+        words = f"{words} {candidate.language.macro_subject.sub('', after)}".strip(_JOINTS)
     else:
         after = ""
     words = re.sub(
@@ -249,7 +263,7 @@ def _goal(candidate: Candidate) -> Value | None:
     ).strip()
     if not words or len(words.split()) > 10:  # noqa: PLR2004
         return None
-    end = len(text.rstrip(" ,.-")) if after else found.end
+    end = len(text.rstrip(_JOINTS)) if after else found.end
     return Value(words, start + end, normalized(words), found.day)
 
 
