@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from shared.errors import StoreUnavailable
 from shared.learning.gates import kept, refusal
@@ -22,6 +23,10 @@ _logger = logging.getLogger(__name__)
 _NO_SENTENCE: Final = Statement("summary", SUMMARY_SLOT, "", "", "")
 # If a deriver fails for one exchange and responds to this one, the exchange is the cause.
 _TEST_EXCHANGE: Final = SourceExchange("What is two plus two?", "Four.", datetime(2026, 1, 1, tzinfo=UTC))
+
+# How often a deriver may fail for one exchange, although it responds to another one.
+_MAX_FAILURES: Final = 3
+_MAX_COUNTED: Final = 1_000
 
 _MEMORIES: Final[frozenset[Kind]] = frozenset({"preference", "fact"})
 _SUMMARIES: Final[frozenset[Kind]] = frozenset({"summary"})
@@ -66,7 +71,7 @@ class LearningCounts:
 class LearningDerivation:
     """Learns from threads. Two workers on one thread store each statement once, and one of them reads again.
 
-    One instance per process remembers how many exchanges the deriver can read at once.
+    One instance per process remembers how many exchanges the deriver can read at once, and for which it has failed.
 
     Args:
         archive: L2.
@@ -91,6 +96,7 @@ class LearningDerivation:
         self._limits = limits
         self._size = limits.exchanges
         self._counts = LearningCounts()
+        self._failures: Counter[tuple[UUID, int]] = Counter()
 
     def take_counts(self) -> LearningCounts:
         """Return the counts since the last call."""
@@ -182,10 +188,10 @@ class LearningDerivation:
         return not characters or self._archive.take_budget(user_id, datetime.now(UTC).date(), characters, limit)
 
     def _ask(self, ask: Ask, exchanges: Sequence[UnreadExchange]) -> list[list[Statement]] | None:
-        """Return the deriver's statements of each exchange; None if fewer exchanges are to be read at once.
+        """Return the deriver's statements of each exchange; None if it is to be asked again, maybe for fewer exchanges.
 
-        A deriver may refuse one text. An exchange that fails alone has no statements if the deriver responds to another
-        one, so that it does not block its thread.
+        A deriver may refuse one text. An exchange that fails alone several times, while the deriver responds to another
+        one, has no statements, so that it does not block its thread. One failure may have another cause.
         """
         if not exchanges:
             return []
@@ -198,12 +204,22 @@ class LearningDerivation:
                 self._size = len(exchanges) // 2
                 return None
             self._require_response(ask, error)
+            if isinstance(error, StoreUnavailable) and self._count_failure(exchanges[0]) < _MAX_FAILURES:
+                return None
             self._counts.skipped += 1
             fields = {"exchange_id": str(exchanges[0].exchange_id), "error": type(error).__name__}
             _logger.warning("nothing is learned from an exchange, because the deriver refuses it", extra=fields)
             return [[]]
         self._size = min(self._limits.exchanges, 2 * self._size)
         return found
+
+    def _count_failure(self, exchange: UnreadExchange) -> int:
+        """Return how often this process has seen the deriver fail for an exchange alone."""
+        if len(self._failures) >= _MAX_COUNTED:
+            self._failures.clear()
+        key = exchange.row_id, exchange.revision
+        self._failures[key] += 1
+        return self._failures[key]
 
     def _require_response(self, ask: Ask, error: Exception) -> None:
         """Raise `StoreUnavailable` if the deriver does not respond to another exchange either."""

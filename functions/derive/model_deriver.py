@@ -131,14 +131,16 @@ def _statement(item: object) -> tuple[int, Statement] | None:
         return None
     number, key, valid_from = item.get("exchange"), item.get("slot"), item.get("valid_from")
     words = [item.get(name) for name in ("value", "text", "quote")]
-    if not isinstance(number, int) or not isinstance(key, str):
+    if not isinstance(number, int) or isinstance(number, bool) or not isinstance(key, str):
         return None
     value, text, quote = (each.strip() if isinstance(each, str) else "" for each in words)
+    has_ended = item.get("ended") is True
+    if not value and not has_ended:
+        return None
     kind, slot = _slot(key, value, text)
     if kind == "preference":
         # The text of a preference is its value.
         text = value
-    has_ended = item.get("ended") is True or not value
     return number, Statement(kind, slot, "" if has_ended else normalized(value), text, quote, "user", _day(valid_from))
 
 

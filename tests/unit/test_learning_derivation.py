@@ -160,12 +160,29 @@ def test_a_refused_exchange_does_not_block_its_thread(archive: InMemoryArchive, 
 
 
 def test_an_exchange_alone_that_is_refused_does_not_block_its_thread(archive: InMemoryArchive, learn: Learn) -> None:
-    """The deriver is asked about a harmless exchange to find out whether it responds at all."""
+    """The deriver is asked about a harmless exchange each time to find out whether it responds at all."""
     archive.store([said("bad")])
     deriver = ScriptedDeriver(refused="bad")
     assert learn(deriver).derive("t", 9)
-    assert deriver.calls == [1, 1]
+    assert deriver.calls == 3 * [1, 1]
     assert archive.due == {}
+
+
+@pytest.mark.parametrize("failures", [1, 2])
+def test_a_deriver_that_fails_for_a_moment_is_asked_again(
+    archive: InMemoryArchive, learn: Learn, failures: int
+) -> None:
+    """An error of the model's server, or an answer of another form, is not the exchange's fault."""
+
+    class Unsteady(ScriptedDeriver):
+        def derive(self, exchanges: Sequence[SourceExchange]) -> list[list[Statement]]:
+            self.refused = "Rome" if len(self.calls) < 2 * failures else "\0"
+            return super().derive(exchanges)
+
+    archive.store([said("I live in Rome")])
+    derivation = learn(Unsteady())
+    assert derivation.derive("t", 9)
+    assert (_current(archive), derivation.take_counts().skipped) == (["Lives in Rome"], 0)
 
 
 def test_a_deriver_that_does_not_respond_is_asked_later(archive: InMemoryArchive, learn: Learn) -> None:

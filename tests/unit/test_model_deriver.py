@@ -83,6 +83,13 @@ def test_a_later_statement_ends_an_earlier_one() -> None:
     assert (memory.text, memory.valid_to is not None) == ("Lives in Rome", True)
 
 
+@pytest.mark.parametrize("value", [None, 9, "", " "])
+def test_a_statement_without_a_value_ends_nothing(value: object) -> None:
+    """Only what the model calls ended ends a slot's value, not an item of another form."""
+    (memory,) = _learned({"statements": [ROME, ROME | {"exchange": 1, "value": value}]}, *2 * ["I live in Rome"])
+    assert memory.valid_to is None
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -100,6 +107,10 @@ def test_a_later_statement_ends_an_earlier_one() -> None:
         {"text": "x" * 501},
         {"text": "a\0b"},
         {"slot": ["home"]},
+        {"exchange": False},
+        {"value": 9},
+        {"value": None},
+        {"value": " "},
     ],
 )
 def test_an_unproven_statement_is_not_learned(change: dict[str, Any]) -> None:
