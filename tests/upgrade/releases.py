@@ -165,6 +165,18 @@ class Sync(Function):
         self.invoke({"source": "aws.events"})
 
 
+class Derive(Function):
+    """The derive function of this release. The previous release has none."""
+
+    def derive(self, queues: Queues) -> None:
+        """Derive from the threads in the queue like the event source mapping."""
+        while records := queues.receive():
+            response = self.invoke({"Records": records})
+            assert response == {"batchItemFailures": []}, response
+            for record in records:
+                queues.client.delete_message(QueueUrl=queues.url, ReceiptHandle=record["receiptHandle"])
+
+
 @dataclass
 class Releases:
     """Both releases on the same stores. A function starts at its first use.
@@ -196,6 +208,15 @@ class Releases:
             self._running[key] = Sync(*self._arguments(release, "functions.sync.handler", {}))
         function = self._running[key]
         assert isinstance(function, Sync)
+        return function
+
+    def derive(self) -> Derive:
+        """Return this release's derive function."""
+        key: tuple[str, Release, str] = ("derive", "this", "")
+        if key not in self._running:
+            self._running[key] = Derive(*self._arguments("this", "functions.derive.handler", {}))
+        function = self._running[key]
+        assert isinstance(function, Derive)
         return function
 
     def drain_and_sweep(self, release: Release) -> None:
