@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 SOURCE: Final = Path(__file__).parent / "src" / "hybrid_memory_client"
-MODULES: Final = ("client", "journal", "sender")
+MODULES: Final = ("client", "journal", "memories", "sender")
 REPLACEMENTS: Final = (
     (r"(?<=\A\"\"\")The asynchronous client", "The synchronous client"),
     (
@@ -23,8 +23,9 @@ REPLACEMENTS: Final = (
     (r"__aenter__", "__enter__"),
     (r"__aexit__", "__exit__"),
     (r"\baclose\b", "close"),
-    (r"_async_(client|sender) import", r"_sync_\1 import"),
+    (r"_async_(client|memories|sender) import", r"_sync_\1 import"),
     (r"AsyncMemoryClient", "MemoryClient"),
+    (r"AsyncMemoriesClient", "MemoriesClient"),
     (r"AsyncJournal", "Journal"),
     (r"AsyncSender", "Sender"),
     (r"AsyncClient", "Client"),

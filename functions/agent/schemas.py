@@ -280,6 +280,10 @@ class MemoriesQuery(_Request):
     """Query of `GET /users/{user_id}/memories`."""
 
     include_superseded: Annotated[bool, Field(description="Whether memories are listed that have ended.")] = False
+    limit: Annotated[
+        int | None, Field(ge=1, le=MAX_PAGE, description="By default, as many as fit into a response.")
+    ] = None
+    cursor: str | None = None
 
 
 class MemoryRequest(_Request):

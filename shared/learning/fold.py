@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from shared.learning.forgetting import Forgetting
@@ -56,11 +56,31 @@ class LearnedMemory:
     following: UUID | None = None
 
 
+class Position(NamedTuple):
+    """A memory's position among the user's memories. It changes only with the memory's first statement.
+
+    Attributes:
+        said_at: When it was said first, or set.
+        order: The order key of the exchange that said it first; for an explicit memory its id.
+    """
+
+    said_at: datetime
+    order: UUID
+    memory_id: UUID
+
+
 def memories_of(knowledge: UserKnowledge) -> list[Memory]:
     """Return all memories, also those that have ended, the newest first."""
-    placed = [((each.valid_from, each.memory_id), each) for each in explicit_memories(knowledge)]
-    placed += [((each.run[0].said_at, each.run[0].order), each.memory) for each in learned_memories(knowledge)]
-    return [memory for _, memory in sorted(placed, key=lambda item: item[0], reverse=True)]
+    return [memory for _, memory in positioned_memories(knowledge)]
+
+
+def positioned_memories(knowledge: UserKnowledge) -> list[tuple[Position, Memory]]:
+    """Return all memories with their positions, also those that have ended, the newest first."""
+    found = [(Position(each.valid_from, each.memory_id, each.memory_id), each) for each in explicit_memories(knowledge)]
+    for learned in learned_memories(knowledge):
+        first, memory = learned.run[0], learned.memory
+        found.append((Position(first.said_at, first.order, memory.memory_id), memory))
+    return sorted(found, key=lambda item: item[0], reverse=True)
 
 
 def explicit_memories(knowledge: UserKnowledge) -> Iterator[Memory]:

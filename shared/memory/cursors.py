@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
@@ -50,6 +51,15 @@ def decode(list_name: str, cursor: str, *parts: Callable[[Any], Any]) -> list[An
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
         # Any client can compute the checksum, so the position must be validated, too.
         raise InvalidCursor("no cursor of this list") from error
+
+
+def parse_moment(text: str) -> datetime:
+    """Return the time of a cursor's position.
+
+    Raises:
+        ValueError: The text is not a time.
+    """
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def _checksum(list_name: str, content: bytes) -> bytes:

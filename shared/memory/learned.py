@@ -21,6 +21,7 @@ from shared.learning.fold import (
     explicit_memory,
     learned_memories,
     memories_of,
+    positioned_memories,
     refused_statements,
 )
 from shared.learning.forgetting import Forgetting
@@ -28,6 +29,7 @@ from shared.learning.memories import ExplicitMemory, Forgotten, Memory, summary_
 from shared.learning.normalize import normalized
 from shared.learning.statements import id_from
 from shared.memory.memory import Memory as Stores
+from shared.memory.memory_pages import MemoryPage, MemoryPages, cached_page
 from shared.memory.messages import add_layer
 from shared.search_terms import asked_terms
 from shared.stores.cache import CachedMemories, CacheRead
@@ -149,6 +151,27 @@ class LearnedMemories:
             return MemoryList(cached.items, [error.layer])
         now = self._now()
         return MemoryList([each.to_json() for each in memories if include_superseded or each.is_current(now)])
+
+    def page(
+        self, user_id: str, limit: int | None, cursor: str | None, *, include_superseded: bool = False
+    ) -> MemoryPage:
+        """Return a page of a user's memories: of the current ones, or of all.
+
+        Raises:
+            InvalidCursor: The cursor does not belong to this list.
+            StoreUnavailable: PostgreSQL did not respond, and Redis does not have this page.
+        """
+        pages = MemoryPages(user_id, include_superseded=include_superseded)
+        after = None if cursor is None else pages.position_in(cursor)
+        try:
+            memories = positioned_memories(self._knowledge(user_id))
+        except StoreUnavailable as error:
+            # The cached memories have no positions.
+            cached = None if include_superseded or after is not None else self._cached(user_id)
+            if cached is None:
+                raise
+            return cached_page(cached.items, limit, error.layer)
+        return pages.page(memories, limit, after, self._now())
 
     def _cached(self, user_id: str) -> KnownMemories | None:
         try:

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from uuid import UUID
 
 from shared.errors import StoreUnavailable, ThreadNotFound, add_half_deleted_outcome
-from shared.memory.cursors import decode, encode
+from shared.memory.cursors import decode, encode, parse_moment
 from shared.memory.deletion import Deletion, later_than
 from shared.memory.memory import Memory
 from shared.memory.messages import merge_messages
@@ -85,7 +85,7 @@ class Threads:
         list_name = f"threads:{user_id}"
         before = None
         if cursor is not None:
-            before = tuple(decode(list_name, cursor, _moment, UUID))
+            before = tuple(decode(list_name, cursor, parse_moment, UUID))
         threads = self._memory.archive.threads(user_id, limit + 1, before)
         page = threads[:limit]
         next_cursor = None
@@ -318,10 +318,6 @@ def _require_listed_owner(owner: str, cached: CacheRead, error: StoreUnavailable
     """Check that L1's list shows this user as the owner, because L2 is down."""
     if not is_listed_owner(cached, owner):
         raise error
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def _position(message: Message) -> tuple[UUID, int]:

@@ -119,6 +119,10 @@ _INVALID_REQUESTS = {
     "threads: forged cursor": InvalidRequest(
         "cursor", 422, "GET", "/threads", None, {"user_id": _USER, "cursor": _FORGED}
     ),
+    "memories: limit 0": InvalidRequest("limit", 422, "GET", f"/users/{_USER}/memories", None, {"limit": "0"}),
+    "memories: forged cursor": InvalidRequest(
+        "cursor", 422, "GET", f"/users/{_USER}/memories", None, {"cursor": _FORGED}
+    ),
     "messages: huge limit": InvalidRequest(
         "limit", 422, "GET", f"/threads/{_THREAD}/messages", None, {"limit": "9" * 30}
     ),

@@ -59,6 +59,8 @@ def test_the_client_uses_every_route(client: MemoryClient, thread_id: str, user_
     memory = client.add_memory(user_id, "Lives in Rome")
     assert client.correct_memory(user_id, memory.id, "Lives in Oslo").text == "Lives in Oslo"
     assert client.read_memory(user_id, memory.id) in client.list_memories(user_id)
+    client.add_memory(user_id, "Likes tea")
+    assert memory.id in {each.id for each in client.iter_memories(user_id, page_size=1)}
     assert memory.id in {each.id for each in client.search("Oslo", user_id=user_id, kinds=["memory"]).memories}
     assert memory.id in {each.id for each in client.invoking(user_id=user_id, include=["memories"]).memories}
     client.delete_memory(user_id, memory.id)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from shared.errors import InvalidCursor
 from shared.memory.cursors import _checksum, decode, encode
+from shared.memory.learned import LearnedMemories
 from shared.memory.memory import Memory
 from shared.memory.threads import Threads
 from shared.settings import MemorySettings
@@ -20,15 +21,19 @@ from tests.support.exchanges import exchange
 
 _VALID_POSITION: list[str | int] = ["019a0000-0000-7def-8123-456789abcdef", 0]
 _positions = st.lists(random_input.values, max_size=3) | st.tuples(random_input.values, random_input.values).map(list)
+_LISTS = ("messages:asc:t", "messages:desc:t", "threads:u", "memories:current:u")
 
 
-def _threads() -> Threads:
+def _memory() -> Memory:
     archive = InMemoryArchive()
     archive.store([exchange(number, "t", "u") for number in range(3)])
-    return Threads(Memory(InMemoryCache(), archive, InMemoryQueue(), MemorySettings()))
+    return Memory(InMemoryCache(), archive, InMemoryQueue(), MemorySettings())
 
 
-_THREADS = _threads()
+_STORES = _memory()
+_THREADS, _MEMORIES = Threads(_STORES), LearnedMemories(_STORES)
+for _number in range(3):
+    _MEMORIES.add("u", "fact", f"Fact {_number}")
 
 
 def _read_pages(cursor: str) -> None:
@@ -37,6 +42,7 @@ def _read_pages(cursor: str) -> None:
         lambda: _THREADS.messages("t", 2, cursor, descending=False),
         lambda: _THREADS.messages("t", 2, cursor, descending=True),
         lambda: _THREADS.list_for("u", 2, cursor),
+        lambda: _MEMORIES.page("u", 2, cursor),
     ):
         try:
             items: Any = page().items
@@ -56,7 +62,7 @@ def test_any_text_is_handled(cursor: str) -> None:
 @given(_positions)
 def test_forged_positions_are_handled(position: list[Any]) -> None:
     """The API handles a cursor with a valid checksum and an invalid position."""
-    for listing in ("messages:asc:t", "messages:desc:t", "threads:u"):
+    for listing in _LISTS:
         try:
             cursor = encode(listing, position)
         except TypeError:  # JSON cannot contain these characters.

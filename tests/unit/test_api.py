@@ -243,6 +243,20 @@ def test_threads_are_listed_read_renamed_paged_and_deleted(api: Api) -> None:
     problem(api.ask("PATCH", "/threads/t1", {"title": "x"}), 404)
 
 
+def test_memories_are_listed_in_pages(api: Api) -> None:
+    """The route returns the newest memories first, and a cursor for the next page. All fit without a limit."""
+    path = "/users/u/memories"
+    for number in range(3):
+        assert api.ask("POST", path, {"text": f"Fact {number}"}).status_code == 201
+    page = api.ask("GET", path, query={"limit": "2"}).json()
+    assert ([each["text"] for each in page["items"]], page["omitted"]) == (["Fact 2", "Fact 1"], 0)
+    rest = api.ask("GET", path, query={"limit": "2", "cursor": page["next_cursor"]}).json()
+    assert ([each["text"] for each in rest["items"]], rest["next_cursor"]) == (["Fact 0"], None)
+    whole = api.ask("GET", path).json()
+    assert (whole["items"], whole["next_cursor"]) == ([*page["items"], *rest["items"]], None)
+    problem(api.ask("GET", "/users/v/memories", query={"cursor": page["next_cursor"]}), 422, "cursor")
+
+
 def test_preferences_are_read_replaced_merged_and_removed(api: Api) -> None:
     """The routes read, replace, merge and remove preferences."""
     path = "/users/u/preferences"

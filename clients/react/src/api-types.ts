@@ -599,15 +599,18 @@ export interface components {
         };
         /**
          * MemoriesAnswer
-         * @description Response of `GET /users/{user_id}/memories`. `omitted` counts the oldest ones that do not fit into a response.
+         * @description Response of `GET /users/{user_id}/memories`. `omitted` counts those that do not fit into this response.
          *
-         *     If PostgreSQL does not respond, it is in `degraded`, and summaries are missing.
+         *     They are on the next pages. If PostgreSQL does not respond, it is in `degraded`: summaries are missing, and there is
+         *     no next page.
          */
         MemoriesAnswer: {
             /** Items */
             items: components["schemas"]["MemoryAnswer"][];
             /** Omitted */
             omitted: number;
+            /** Next Cursor */
+            next_cursor: string | null;
             /** Degraded */
             degraded: string[];
         };
@@ -2288,6 +2291,9 @@ export interface operations {
             query?: {
                 /** @description Whether memories are listed that have ended. */
                 include_superseded?: boolean;
+                /** @description By default, as many as fit into a response. */
+                limit?: number | null;
+                cursor?: string | null;
             };
             header?: never;
             path: {

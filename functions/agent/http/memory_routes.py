@@ -10,7 +10,6 @@ from functions.agent.http.auth import AuthorizedUser
 from functions.agent.http.json_body import json_response
 from functions.agent.operations import Operations
 from functions.agent.schemas import CorrectionRequest, MemoriesQuery, MemoryPath, MemoryRequest
-from shared.memory.sizes import fit_to_event
 
 
 def add_memory_routes(app: FastAPI, operations: Operations) -> None:
@@ -19,9 +18,15 @@ def add_memory_routes(app: FastAPI, operations: Operations) -> None:
     @app.get("/users/{user_id:path}/memories")
     async def list_memories(user_id: AuthorizedUser, query: Annotated[MemoriesQuery, Query()]) -> Response:
         """List what is known about a user, the newest first."""
-        listed = operations.memories.list_for(user_id, include_superseded=query.include_superseded)
-        items = listed.items[: fit_to_event(listed.items, dict)]
-        return json_response({"items": items, "omitted": len(listed.items) - len(items), "degraded": listed.degraded})
+        page = operations.memories.page(user_id, query.limit, query.cursor, include_superseded=query.include_superseded)
+        return json_response(
+            {
+                "items": page.items,
+                "omitted": page.omitted,
+                "next_cursor": page.next_cursor,
+                "degraded": page.degraded,
+            }
+        )
 
     @app.post("/users/{user_id:path}/memories", status_code=201)
     async def add_memory(user_id: AuthorizedUser, request: MemoryRequest) -> Response:

@@ -149,13 +149,15 @@ class MemoryAnswer(BaseModel):
 
 
 class MemoriesAnswer(BaseModel):
-    """Response of `GET /users/{user_id}/memories`. `omitted` counts the oldest ones that do not fit into a response.
+    """Response of `GET /users/{user_id}/memories`. `omitted` counts those that do not fit into this response.
 
-    If PostgreSQL does not respond, it is in `degraded`, and summaries are missing.
+    They are on the next pages. If PostgreSQL does not respond, it is in `degraded`: summaries are missing, and there is
+    no next page.
     """
 
     items: list[MemoryAnswer]
     omitted: int
+    next_cursor: str | None
     degraded: list[str]
 
 

@@ -15,6 +15,7 @@ from hybrid_memory_client import (
     CannotBeKept,
     Evidence,
     FoundMemory,
+    HistoryDegraded,
     Memory,
     MemoryClient,
     NotFound,
@@ -74,6 +75,32 @@ def test_a_list_is_typed(make_client: MakeClient) -> None:
     assert learned.valid_to == datetime(2026, 11, 22, 16, 8, 0, 139_000, UTC)
     assert learned.superseded_by == explicit.id
     assert learned.raw == LEARNED
+
+
+def test_all_pages_are_read(make_client: MakeClient) -> None:
+    """The iterators follow the cursor to the last page."""
+    pages = listed(EXPLICIT, next_cursor="c"), listed(LEARNED, next_cursor=None)
+    client = make_client(*pages, *pages)
+    memories = client.iter_memories("u", include_superseded=True, page_size=1)
+    assert [each.id for each in memories] == [UUID(OTHER), UUID(ID)]
+    assert [len(page) for page in client.iter_memory_pages("u")] == [1, 1]
+    path = "/stage/users/u/memories"
+    assert [each.url.raw_path.decode() for each in client.requests] == [
+        f"{path}?include_superseded=true&limit=1",
+        f"{path}?include_superseded=true&limit=1&cursor=c",
+        path,
+        f"{path}?cursor=c",
+    ]
+
+
+def test_a_page_that_may_lack_memories_is_not_taken_for_all(make_client: MakeClient) -> None:
+    """If a layer did not respond, iterating raises an error unless the caller allows it."""
+    degraded = listed(EXPLICIT, degraded=["postgres"], omitted=1, next_cursor=None)
+    with pytest.raises(HistoryDegraded, match="postgres"):
+        make_client(degraded).iter_memories("u")
+    assert len(make_client(degraded).iter_memories("u", allow_degraded=True)) == 1
+    (page,) = make_client(degraded).iter_memory_pages("u")
+    assert (page.omitted, page.degraded) == (1, ("postgres",))
 
 
 def test_each_method_sends_its_request(make_client: MakeClient) -> None:

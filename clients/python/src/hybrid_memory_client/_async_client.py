@@ -8,17 +8,15 @@ from typing import Any
 from uuid import UUID
 
 from hybrid_memory_client import _calls as calls
-from hybrid_memory_client import _memory_calls as memory_calls
-from hybrid_memory_client._async_sender import AsyncSender
+from hybrid_memory_client._async_memories import AsyncMemoriesClient
 from hybrid_memory_client._calls import Order
 from hybrid_memory_client.errors import HistoryDegraded, InvalidRequest
 from hybrid_memory_client.inspection import Layers, Status
-from hybrid_memory_client.memories import ExplicitKind, Memories, Memory
 from hybrid_memory_client.models import Context, Health, Kept, Message, Page, RunResult, Thread
 from hybrid_memory_client.search import SearchResult
 
 
-class AsyncMemoryClient(AsyncSender):
+class AsyncMemoryClient(AsyncMemoriesClient):
     """A client of one deployment. Methods are named after the API's operations and return frozen dataclasses.
 
     Every call is retried after a lost connection, 429, 502, 503 and 504. A retry never repeats an effect: all attempts
@@ -292,46 +290,6 @@ class AsyncMemoryClient(AsyncSender):
     async def delete_user(self, user_id: str) -> None:
         """Delete every thread, preference and memory of a user."""
         await self._send(calls.delete_user(user_id))
-
-    # --- what is known about a user ---
-
-    async def list_memories(self, user_id: str, *, include_superseded: bool = False) -> Memories:
-        """Return what is known about a user, the newest first.
-
-        Args:
-            user_id: The user.
-            include_superseded: Whether memories that have ended are also returned.
-        """
-        return await self._send(memory_calls.list_memories(user_id, include_superseded=include_superseded))
-
-    async def add_memory(
-        self, user_id: str, text: str, *, kind: ExplicitKind | None = None, key: str | None = None
-    ) -> Memory:
-        """Set a memory explicitly. It is stronger than what is learned about the same.
-
-        Args:
-            user_id: The user.
-            text: What is known, at most 500 characters. For a preference, it is the value.
-            kind: The default is `fact`.
-            key: The name of a preference, e.g. `language`. A fact has none.
-        """
-        return await self._send(memory_calls.add_memory(user_id, text, kind, key))
-
-    async def read_memory(self, user_id: str, memory_id: UUID | str) -> Memory:
-        """Return one memory, even if it has ended."""
-        return await self._send(memory_calls.read_memory(user_id, memory_id))
-
-    async def correct_memory(self, user_id: str, memory_id: UUID | str, text: str) -> Memory:
-        """Replace a memory's text. The memory is explicit from then on, and the old text is not learned again."""
-        return await self._send(memory_calls.correct_memory(user_id, memory_id, text))
-
-    async def delete_memory(self, user_id: str, memory_id: UUID | str) -> None:
-        """Delete a memory. It is not learned again from earlier exchanges."""
-        await self._send(memory_calls.delete_memory(user_id, memory_id))
-
-    async def delete_memories(self, user_id: str) -> None:
-        """Delete all memories of a user. They are not learned again from earlier exchanges."""
-        await self._send(memory_calls.delete_memories(user_id))
 
     # --- the service ---
 

@@ -9,9 +9,15 @@ from hybrid_memory_client._calls import parse_no_content, path_segment, user_pat
 from hybrid_memory_client.memories import ExplicitKind, Memories, Memory
 
 
-def list_memories(user_id: str, *, include_superseded: bool) -> Call[Memories]:
+def list_memories(
+    user_id: str,
+    include_superseded: bool,  # noqa: FBT001 - the client's argument
+    limit: int | None,
+    cursor: str | None,
+) -> Call[Memories]:
     """`GET /users/{user_id}/memories`."""
-    query = {"include_superseded": "true"} if include_superseded else {}
+    superseded = "true" if include_superseded else None
+    query = without_none({"include_superseded": superseded, "limit": limit, "cursor": cursor})
     return Call("GET", _path(user_id), lambda response: Memories.from_json(response.json()), query=query)
 
 

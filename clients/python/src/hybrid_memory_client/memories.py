@@ -80,21 +80,24 @@ class FoundMemory(Memory):
 
 @dataclass(frozen=True, slots=True)
 class Memories:
-    """What is known about a user, the newest first.
+    """A page of what is known about a user, the newest first.
 
     Attributes:
-        omitted: The number of the oldest memories that did not fit into the response.
-        degraded: Layers that did not respond. Without PostgreSQL, summaries are missing.
+        omitted: The number of requested memories that did not fit into the response. They are on the next pages.
+        degraded: Layers that did not respond. Without PostgreSQL, summaries are missing, and there is no next page.
+        next_cursor: The start of the next page; None on the last page, and from services before it had pages.
     """
 
     items: tuple[Memory, ...]
     omitted: int = 0
     degraded: tuple[str, ...] = ()
+    next_cursor: str | None = None
 
     @classmethod
     def from_json(cls, body: Json) -> Self:
         """Parse the API's JSON."""
-        return cls(tuple(Memory.from_json(each) for each in body["items"]), body["omitted"], tuple(body["degraded"]))
+        items = tuple(Memory.from_json(each) for each in body["items"])
+        return cls(items, body["omitted"], tuple(body["degraded"]), body.get("next_cursor"))
 
     def __iter__(self) -> Iterator[Memory]:
         return iter(self.items)
