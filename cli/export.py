@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
+from uuid import UUID
 
 from cli.api import PAGE_SIZE
 from cli.output import progress
-from hybrid_memory_client import ApiError, MemoryClient, NotFound, NotThisApi
+from hybrid_memory_client import ApiError, Memory, MemoryClient, NotFound, NotThisApi
 from shared.errors import SettingsError
 
 
@@ -27,7 +28,6 @@ class ExportResult:
         undrained: The number of undrained exchanges of all users when the threads were last listed. A thread is in the
             list only after its first exchange is drained. None if the number was not requested, or the API did not
             return it.
-        omitted_memories: The number of the oldest memories that did not fit into the API's response.
     """
 
     threads: int = 0
@@ -35,7 +35,6 @@ class ExportResult:
     degraded: set[str] = field(default_factory=set)
     deleted_threads: int = 0
     undrained: int | None = None
-    omitted_memories: int = 0
 
 
 def export_threads(api: MemoryClient, thread_ids: Sequence[str], output: Path | None) -> ExportResult:
@@ -60,9 +59,7 @@ def export_user(api: MemoryClient, user_id: str, output: Path | None) -> ExportR
     result = ExportResult()
     with _writer(output) as write, progress("Export", None) as advance:
         write({"kind": "preferences", "user_id": user_id, "preferences": api.read_preferences(user_id)})
-        memories = api.list_memories(user_id, include_superseded=True)
-        result.omitted_memories = memories.omitted
-        for memory in memories:
+        for memory in _memories_of(api, user_id):
             # A memory has a kind of its own.
             write({"kind": "memory", "user_id": user_id, "memory": dict(memory.raw)})
         for thread_id in _threads_of(api, user_id, result):
@@ -71,6 +68,23 @@ def export_user(api: MemoryClient, user_id: str, output: Path | None) -> ExportR
             except NotFound:
                 result.deleted_threads += 1
     return result
+
+
+def _memories_of(api: MemoryClient, user_id: str) -> Iterator[Memory]:
+    """Yield each memory once, also those that have ended.
+
+    A memory that is corrected during the export moves to a page that is already read. So the list is read again until
+    it contains no new memory.
+    """
+    seen: set[UUID] = set()
+    while True:
+        seen_before = len(seen)
+        for memory in api.iter_memories(user_id, include_superseded=True):
+            if memory.id not in seen:
+                seen.add(memory.id)
+                yield memory
+        if len(seen) == seen_before:
+            return
 
 
 def _threads_of(api: MemoryClient, user_id: str, result: ExportResult) -> Iterator[str]:

@@ -56,22 +56,24 @@ def list_(
       hybrid-memory memories list ada
       hybrid-memory memories list ada --all --json | jq -r '.items[].text'
     """
-    memories = connect.api(deployment).list_memories(user, include_superseded=show_all)
+    pages = list(connect.api(deployment).iter_memory_pages(user, include_superseded=show_all))
+    memories = [each for page in pages for each in page]
+    # What does not fit into a page is on the next one; only the last page can lack memories.
+    omitted, degraded = pages[-1].omitted, list(dict.fromkeys(layer for page in pages for layer in page.degraded))
     if as_json:
-        answer = {"items": [dict(each.raw) for each in memories], "omitted": memories.omitted}
-        sources = endpoints_as_json(deployment.used_endpoints)
-        print_json({"user_id": user, **answer, "degraded": list(memories.degraded), "sources": sources})
+        answer = {"items": [dict(each.raw) for each in memories], "omitted": omitted, "degraded": degraded}
+        print_json({"user_id": user, **answer, "sources": endpoints_as_json(deployment.used_endpoints)})
     else:
         print_endpoints(deployment)
         with paged(deployment):
-            if memories.items:
+            if memories:
                 columns = ("memory", "kind", "text", "since", *(("until",) if show_all else ()), "source")
                 print_table(columns, [_row(each, show_all, is_exact=deployment.is_verbose) for each in memories])
             echo(f"{len(memories)} {'memory' if len(memories) == 1 else 'memories'} of {printable(user)}.")
-            if memories.omitted:
-                echo(f"{memories.omitted} older ones do not fit into the API's response.")
-    if memories.degraded:
-        warn(f"{', '.join(memories.degraded)} did not respond, so some memories may be missing.")
+            if omitted:
+                echo(f"{omitted} older ones are missing, because the API cannot continue the list.")
+    if degraded:
+        warn(f"{', '.join(degraded)} did not respond, so some memories may be missing.")
         raise typer.Exit(UNREACHABLE)
 
 

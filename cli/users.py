@@ -130,8 +130,6 @@ def export(deployment: Deployment, user: UserId, *, output: Output = None, as_js
     from cli.export import export_user  # noqa: PLC0415 - rich's progress bar is imported only for an export
 
     result = export_user(connect.api(deployment), user, output)
-    if result.omitted_memories:
-        warn(f"The {result.omitted_memories} oldest memories are missing, because the API's response is limited.")
     finish_export(deployment, result, output, {"waiting": result.undrained}, as_json=as_json)
     if result.undrained is None:
         warn("The number of undrained exchanges is unknown. If it is not 0, a thread may be missing.")

@@ -10,7 +10,9 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
+from cli.export import _memories_of
 from cli.main import app
+from hybrid_memory_client import MemoryClient
 from tests.support.fake_api import API_URL, message, problem, thread, use_fake_api
 
 EMPTY = {"visible": 0, "in_flight": 0, "delayed": 0, "oldest_age_seconds": None}
@@ -62,6 +64,28 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, status: list[httpx.Resp
     monkeypatch.chdir(tmp_path)
     use_fake_api(monkeypatch, handle)
     return lambda *words: CliRunner().invoke(app, words)
+
+
+def test_memories_of_all_pages_are_exported_once() -> None:
+    """The export follows the cursor, and reads again until nothing is new, because a corrected memory moves."""
+    ids = [MEMORY["id"].replace("580", f"58{number}") for number in range(3)]
+    first, second, moved = ({**MEMORY, "id": memory_id} for memory_id in ids)
+    pages: list[dict[str, Any]] = [
+        {"items": [first], "omitted": 2, "next_cursor": "c", "degraded": []},
+        {"items": [second], "omitted": 0, "next_cursor": None, "degraded": []},
+        {"items": [moved, first, second], "omitted": 0, "next_cursor": None, "degraded": []},
+        {"items": [moved, first, second], "omitted": 0, "next_cursor": None, "degraded": []},
+    ]
+    paths: list[str] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        paths.append(request.url.raw_path.decode())
+        return httpx.Response(200, json=pages.pop(0))
+
+    api = MemoryClient(API_URL, http_client=httpx.Client(transport=httpx.MockTransport(handle)))
+    assert [str(each.id) for each in _memories_of(api, "u")] == ids
+    path = "/prod/users/u/memories?include_superseded=true"
+    assert paths == [path, f"{path}&cursor=c", path, path]
 
 
 def _status_with(location: str, **counts: int) -> httpx.Response:

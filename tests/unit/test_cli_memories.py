@@ -62,17 +62,29 @@ def test_a_list_has_human_times_and_with_all_the_ends(run: Any) -> None:
     assert "units: metric" in result.stdout
     assert "1 memory of ada." in result.stdout
     assert "UNTIL" not in result.stdout
-    assert "2026-02-22" in run("list", "ada", "--all", answers=[listed(MEMORY, omitted=2)]).stdout
+    assert "2026-02-22" in run("list", "ada", "--all", answers=[listed(MEMORY)]).stdout
     paths = [path for _, path, _ in run.requests]
     assert paths == ["/users/ada/memories", "/users/ada/memories?include_superseded=true"]
     answer = json.loads(run("list", "ada", "--json", answers=[listed(MEMORY)]).stdout)
     assert answer["items"] == [MEMORY]
 
 
+def test_all_pages_are_listed(run: Any) -> None:
+    """The list follows the cursor to the last page, so what did not fit into the first one is not missing."""
+    pages = listed(MEMORY, omitted=1, next_cursor="c"), listed({**MEMORY, "text": "imperial"}, next_cursor=None)
+    result = run("list", "ada", answers=list(pages))
+    assert "2 memories of ada." in result.stdout
+    assert "missing" not in result.stdout
+    assert [path for _, path, _ in run.requests] == ["/users/ada/memories", "/users/ada/memories?cursor=c"]
+    answer = json.loads(run("list", "ada", "--json", answers=list(pages)).stdout)
+    assert ([each["text"] for each in answer["items"]], answer["omitted"]) == (["metric", "imperial"], 0)
+
+
 def test_an_outage_is_not_an_empty_list(run: Any) -> None:
     """If PostgreSQL does not respond, the list may lack memories, so the exit code is 3."""
-    result = run("list", "ada", answers=[listed(degraded=["postgres"])])
+    result = run("list", "ada", answers=[listed(degraded=["postgres"], omitted=2)])
     assert result.exit_code == 3
+    assert "2 older ones are missing" in result.stdout
     assert "postgres did not respond" in result.stderr
 
 

@@ -20,7 +20,7 @@ export interface MemoriesSnapshot {
   readonly status: 'idle' | 'loading' | 'ready' | 'error';
   /** The newest first, with the changes that are not stored yet. */
   readonly memories: ShownMemory[];
-  /** The number of the oldest memories that did not fit into the response. */
+  /** The number of the oldest memories that are missing, because the server cannot continue the list. */
   readonly omitted: number;
   /** Layers that did not respond. Without PostgreSQL, summaries are missing. */
   readonly degraded: string[];

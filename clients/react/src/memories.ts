@@ -43,7 +43,7 @@ export type NewMemory =
 export interface MemoryList {
   /** The newest first. */
   readonly items: Memory[];
-  /** The number of the oldest memories that did not fit into the response. */
+  /** The number of the oldest memories that are missing, because the server cannot continue the list. */
   readonly omitted: number;
   /** Layers that did not respond. Without PostgreSQL, summaries are missing. */
   readonly degraded: string[];
@@ -55,16 +55,27 @@ export function isCurrent(memory: Memory, now: Date = new Date()): boolean {
   return Date.parse(memory.validTo) > Math.max(now.getTime(), Date.parse(memory.validFrom));
 }
 
-/** Returns what is known about a user. Throws only AgentChatError. */
+/** Returns everything that is known about a user, page by page. Throws only AgentChatError. */
 export async function getMemories(
   connection: Connection,
   userId: string,
   includeSuperseded: boolean,
   signal: AbortSignal,
 ): Promise<MemoryList> {
-  const path = pathOf(userId) + (includeSuperseded ? '?include_superseded=true' : '');
-  const [answer] = await send(connection, { path, signal, isAnswer: isMemories });
-  return { items: answer.items.map(memoryOf), omitted: answer.omitted, degraded: answer.degraded };
+  const items: Memory[] = [];
+  const degraded = new Set<string>();
+  const query = new URLSearchParams(includeSuperseded ? { include_superseded: 'true' } : {});
+  for (;;) {
+    const path = `${pathOf(userId)}?${query.toString()}`.replace(/\?$/, '');
+    const [answer] = await send(connection, { path, signal, isAnswer: isMemories });
+    items.push(...answer.items.map(memoryOf));
+    for (const layer of answer.degraded) degraded.add(layer);
+    // A server of an earlier version returns no cursor.
+    const cursor = (answer as Partial<typeof answer>).next_cursor ?? null;
+    // What does not fit into a page is on the next one, so only the last page can lack memories.
+    if (cursor === null) return { items, omitted: answer.omitted, degraded: [...degraded] };
+    query.set('cursor', cursor);
+  }
 }
 
 /** Sets a memory explicitly. Throws only AgentChatError. */

@@ -82,6 +82,16 @@ test('the list is loaded once, with quotes and ends', async () => {
   expect(rome?.evidence).toEqual([{ threadId: 't', exchangeId: 'e', quote: 'I live in Rome.' }]);
 });
 
+test('a list of several pages is shown when it is complete', async () => {
+  const known = renderMemories();
+  await known.sent.at(-1)?.respond({ items: [ROME], omitted: 1, next_cursor: 'a+b', degraded: [] });
+  expect(known.current()).toMatchObject({ status: 'loading', memories: [] });
+  expect(known.sent.at(-1)?.path).toBe('/users/ada/memories?cursor=a%2Bb');
+  await known.sent.at(-1)?.respond({ items: [SUSHI], omitted: 0, next_cursor: null, degraded: [] });
+  expect(known.texts()).toEqual(['Lives in Rome', 'Likes sushi']);
+  expect(known.current()).toMatchObject({ status: 'ready', omitted: 0 });
+});
+
 test('an added memory is shown at once, and then as the server stored it', async () => {
   const known = renderMemories();
   await known.list(ROME);
