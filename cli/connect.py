@@ -164,10 +164,14 @@ def redis_facts(deployment: Deployment) -> RedisFacts:
     return RedisFacts(_redis(deployment))
 
 
-def _postgres(deployment: Deployment) -> PostgresConnection:
+def _postgres(
+    deployment: Deployment, isolation: Literal["read committed", "repeatable read"] = "read committed"
+) -> PostgresConnection:
     from shared.stores.postgres.connection import PostgresConnection
+    from shared.stores.postgres.session import Limits
 
-    connection = PostgresConnection(deployment.database())
+    database = deployment.database()
+    connection = PostgresConnection(database, Limits(database.timeout_ms / 1000, isolation=isolation))
     deployment.exit_stack.callback(connection.close)
     return connection
 
@@ -180,7 +184,7 @@ def postgres_verify(deployment: Deployment) -> PostgresVerify:
     """
     from cli.stores.postgres_verify import PostgresVerify
 
-    return PostgresVerify(_postgres(deployment))
+    return PostgresVerify(_postgres(deployment, "repeatable read"))
 
 
 def archive(deployment: Deployment) -> PostgresArchive:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import psycopg
 import pytest
@@ -13,10 +14,14 @@ import redis
 from typer.testing import CliRunner, Result
 
 from cli.main import app
+from cli.stores.postgres_verify import PostgresVerify, StatementCounts
 from infra.local.servers import ValkeyServer
 from shared.models import Exchange
+from shared.settings import DatabaseSettings
 from shared.stores.derivations import MEMORIES
 from shared.stores.postgres.archive import PostgresArchive
+from shared.stores.postgres.connection import PostgresConnection
+from shared.stores.postgres.session import Limits
 from shared.stores.redis.cache import RedisCache
 from shared.stores.redis.entries import encode
 from tests.support.exchanges import exchange
@@ -260,3 +265,40 @@ def test_learned_statements_are_checked(
     result = verify()
     assert result.exit_code == 1
     assert f"1 threads {name}" in result.stdout if name == "overdue" else f"1 {name}" in result.stdout
+
+
+@pytest.mark.parametrize("page_size", [1, 2, 3, 9, 10, 11])
+def test_learned_statements_are_read_in_pages_of_one_snapshot(
+    page_size: int, real_archive: Callable[..., PostgresArchive], database_url: str
+) -> None:
+    """Each statement is counted once, also beside an equal one on the page before, and as it was at the first page."""
+    archive = real_archive(derives=[MEMORIES])
+    archive.store([replace(exchange(number, "t", "ana"), user_message=f"Rome {number}") for number in range(5)])
+    learn(archive)
+    limits = Limits(10.0, isolation="repeatable read")
+    connection = PostgresConnection(DatabaseSettings(url=database_url), limits)
+    with psycopg.connect(database_url, autocommit=True) as other:
+        other.execute(_BREAKS["doubled"])
+        verifying = PostgresVerify(cast("PostgresConnection", _Changing(connection, other)), page_size)
+        expected = StatementCounts(statements=10, doubled=5)
+        assert verifying.statements(3_600) == expected
+        assert verifying.statements(3_600) == StatementCounts()
+    connection.close()
+
+
+class _Changing:
+    """Runs work on a connection. After its first statement, another connection deletes the learned statements."""
+
+    def __init__(self, connection: PostgresConnection, other: psycopg.Connection) -> None:
+        self._connection, self._other = connection, other
+
+    def run(self, work: Callable[[Any], StatementCounts]) -> StatementCounts:
+        def changing(connection: psycopg.Connection[Any]) -> StatementCounts:
+            def execute(*statement: Any) -> psycopg.Cursor[Any]:
+                cursor = connection.execute(*statement)
+                self._other.execute("delete from memory_statements")
+                return cursor
+
+            return work(SimpleNamespace(execute=execute))
+
+        return self._connection.run(changing)

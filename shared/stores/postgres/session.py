@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import psycopg
 from psycopg.abc import Buffer
@@ -40,7 +40,7 @@ _DEFAULTS: Final = {
 # `synchronous_commit` off, PostgreSQL could lose a commit after the queue has deleted the message; all other values
 # make commits durable.
 _BEGIN: Final = """\
-begin isolation level read committed read write;
+begin isolation level {isolation} read write;
 select pg_catalog.pg_is_in_recovery() as is_standby, count(pg_catalog.set_config(s.name, s.value, true))
 from (values {values}) as s (name, value)
 where pg_catalog.current_setting(s.name, true) <> s.value
@@ -49,18 +49,20 @@ where pg_catalog.current_setting(s.name, true) <> s.value
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Time limits for PostgreSQL.
+    """Time limits and the isolation of transactions for PostgreSQL.
 
     Attributes:
         seconds: The client's limit for a statement.
         grace: How many seconds a caller waits for a probe while PostgreSQL is down.
         timeout_opens_circuit: Whether a timeout opens the circuit. The drain sets False, because it retries with
             smaller batches.
+        isolation: With `repeatable read`, all statements of a transaction see the same data.
     """
 
     seconds: float
     grace: float = 0.25
     timeout_opens_circuit: bool = True
+    isolation: Literal["read committed", "repeatable read"] = "read committed"
 
     def begin(self, *, has_schema: bool = False) -> tuple[bytes, bytes]:
         """Return the two statements that begin a transaction and set its settings.
@@ -81,7 +83,7 @@ class Limits:
         if has_schema:
             del settings["search_path"]
         values = ", ".join(f"('{name}', '{value}')" for name, value in settings.items())
-        begin, _, set_settings = _BEGIN.format(values=values).partition(";\n")
+        begin, _, set_settings = _BEGIN.format(isolation=self.isolation, values=values).partition(";\n")
         return begin.encode(), set_settings.encode()
 
 
