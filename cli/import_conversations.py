@@ -58,6 +58,8 @@ def import_(  # noqa: PLR0913 - each argument is an option
     Without --yes, the command only reads the file and prints what it contains. Each exchange gets an id that depends
     only on its source, thread, time and texts. So a repeated import, or the import of a longer export, stores each
     exchange once, and never replaces one. A message without a counterpart is stored as an exchange with one text.
+    Explicit memories of an export are set if the user has none in the same words, and no preference of the name.
+    Learned memories are learned again from the exchanges.
 
     The format jsonl has one object per line: a message with thread_id, role, content and created_at, or an exchange
     with thread_id, user_message, assistant_message and created_at. user_id is optional. It is also the format of
@@ -65,7 +67,7 @@ def import_(  # noqa: PLR0913 - each argument is an option
 
     \b
     Exit codes:
-      1  records are invalid, or exchanges were refused
+      1  records are invalid, or exchanges or memories were refused
 
     \b
     Examples:
@@ -82,7 +84,8 @@ def import_(  # noqa: PLR0913 - each argument is an option
     is_refused = bool(plan.invalid) and not skip_invalid
     if not yes or is_refused:
         if as_json:
-            print_json({**answer, "preview": True, "stored": 0, "refused": [], **_sources(deployment)})
+            nothing = {"stored": 0, "memories_set": 0, "memories_known": 0, "refused": []}
+            print_json({**answer, "preview": True, **nothing, **_sources(deployment)})
         else:
             print_endpoints(deployment)
             _print_plan(plan)
@@ -103,13 +106,18 @@ def import_(  # noqa: PLR0913 - each argument is an option
         raise
     if as_json:
         refused = [{"position": each.position, "reason": each.reason} for each in result.refused]
-        print_json({**answer, "stored": result.stored, "refused": refused, **_sources(deployment)})
+        counts = {"stored": result.stored, "memories_set": result.memories, "memories_known": result.known_memories}
+        print_json({**answer, **counts, "refused": refused, **_sources(deployment)})
     else:
         print_endpoints(deployment)
         _print_problems(plan.invalid)
         _print_not_imported(plan.not_imported)
         stored = f"{count_of(result.stored, 'exchange')} of {count_of(len(plan.threads), 'thread')}"
         echo(f"Stored {stored}, and {count_of(result.preferences, 'preference')}.")
+        if plan.memories:
+            known = f"; the users have {result.known_memories} of the file already" if result.known_memories else ""
+            echo(f"Set {_memories(result.memories, 'explicit')}{known}.")
+        _print_unimported(plan)
     _print_problems(result.refused)
     if result.refused:
         raise typer.Exit(PROBLEM_FOUND)
@@ -136,7 +144,7 @@ def _print_stop(result: ImportResult, plan: Plan) -> None:
 
 
 def _print_plan(plan: Plan) -> None:
-    if plan.exchanges:
+    if plan.exchanges or plan.preferences or plan.memories:
         print_table(
             ("data", "count"),
             [
@@ -145,13 +153,27 @@ def _print_plan(plan: Plan) -> None:
                 ("exchanges", plan.exchanges),
                 ("of these with one text only", plan.incomplete),
                 ("users with preferences", plan.preferences),
+                ("explicit memories", plan.memories),
             ],
         )
+    if plan.exchanges:
         echo(f"The exchanges are from {iso_time(plan.first)} to {iso_time(plan.last)}.")
     else:
         echo("The file has no conversations.")
+    _print_unimported(plan)
     _print_not_imported(plan.not_imported)
     _print_problems(plan.invalid)
+
+
+def _print_unimported(plan: Plan) -> None:
+    if plan.to_learn:
+        echo(f"{_memories(plan.to_learn, 'learned')} of the file can be learned again from the exchanges.")
+    if plan.ended:
+        echo(f"Not imported: {_memories(plan.ended, 'explicit')} that ended before the export.")
+
+
+def _memories(count: int, source: str) -> str:
+    return f"{count} {source} {'memory' if count == 1 else 'memories'}"
 
 
 def _print_problems(problems: list[InvalidRecordError]) -> None:

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cli.importing.fields import Fields
 from cli.importing.files import read_lines
+from cli.importing.memories import explicit_memory
 from cli.importing.records import (
     Defaults,
     ImportedExchange,
+    ImportedMemory,
     ImportedMessage,
     ImportedPreferences,
     ImportedThread,
     InvalidRecordError,
     Item,
+    NotImported,
+    UnimportedMemory,
 )
 
 
 def read_jsonl(file: Path, defaults: Defaults) -> Iterator[Item]:
-    """Yield the messages, exchanges and preferences of a file, line by line.
+    """Yield the messages, exchanges, preferences and memories of a file, line by line.
 
     Raises:
         OSError: The file cannot be read.
@@ -43,20 +47,38 @@ class _Reader:
         self._defaults = defaults
         self._users: dict[str, str | None] = {}
         self._times: dict[str, datetime] = {}
+        self._keys: set[tuple[str, str | None]] = set()
+        self._now = datetime.now(UTC)
 
     def read(self, fields: Fields) -> Iterator[Item]:
         kind = fields.values.get("kind")
         if kind == "preferences":
             yield _preferences(fields)
         elif kind == "memory":
-            # Memories can be learned again from the imported messages. Those that a user has set are not restored.
-            return
+            yield self._memory(fields)
         elif kind == "thread":
             yield self._thread(fields)
         elif "user_message" in fields.values or "assistant_message" in fields.values:
             yield self._exchange(fields)
         else:
             yield self._message(fields)
+
+    def _memory(self, fields: Fields) -> ImportedMemory | UnimportedMemory | NotImported:
+        position, memory = fields.position, Fields(fields.values.get("memory"), fields.position)
+        source = memory.text("source")
+        if source == "learned":
+            return UnimportedMemory(position, is_learned=True)
+        if source != "explicit":
+            raise fields.invalid(f"source is neither learned nor explicit: {source[:50]}")
+        if memory.has("valid_to") and memory.time("valid_to") <= self._now:
+            return UnimportedMemory(position, is_learned=False)
+        imported = explicit_memory(memory, fields.optional_text("user_id") or self._defaults.user_id)
+        place = imported.user_id, imported.key
+        if imported.key is not None and place in self._keys:
+            # A user has several if learned ones, such as two likes, were corrected.
+            return NotImported(position, f"is another preference {imported.key}, and only one of a name can be set")
+        self._keys.add(place)
+        return imported
 
     def _thread(self, fields: Fields) -> ImportedThread:
         thread_id = fields.text("thread_id")

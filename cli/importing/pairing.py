@@ -12,15 +12,13 @@ from cli.importing.records import (
     OTHERS_KEY,
     ImportedExchange,
     ImportedMessage,
-    ImportedPreferences,
-    ImportedThread,
     InvalidRecordError,
     Item,
-    NotImported,
+    Unpaired,
 )
 
 _ROLES: Final = ("user", "assistant")
-Paired = ImportedExchange | ImportedPreferences | ImportedThread | NotImported | InvalidRecordError
+Paired = ImportedExchange | Unpaired
 
 
 @dataclass(slots=True)

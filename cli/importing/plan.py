@@ -17,11 +17,13 @@ from cli.importing.records import (
     Defaults,
     ExchangeIdentities,
     ImportedExchange,
+    ImportedMemory,
     ImportedPreferences,
-    ImportedThread,
     InvalidRecordError,
     Item,
     NotImported,
+    UnimportedMemory,
+    Unpaired,
     check,
 )
 from cli.importing.sessions import read_ams, read_zep
@@ -55,7 +57,7 @@ class Ready:
     created_at: datetime
 
 
-Part = Ready | ImportedPreferences | ImportedThread | NotImported | InvalidRecordError
+Part = Ready | Unpaired
 
 
 def read_parts(file: Path, file_format: Format, defaults: Defaults) -> Iterator[Part]:
@@ -89,6 +91,9 @@ class Plan:
 
     Attributes:
         incomplete: The number of exchanges without a user's message or without an answer.
+        memories: The number of explicit memories that have not ended.
+        to_learn: The number of learned memories, which are learned again from the exchanges.
+        ended: The number of explicit memories that have ended.
         invalid: The invalid records.
         not_imported: Parts of the file that are no conversation.
     """
@@ -96,6 +101,9 @@ class Plan:
     exchanges: int = 0
     incomplete: int = 0
     preferences: int = 0
+    memories: int = 0
+    to_learn: int = 0
+    ended: int = 0
     threads: set[str] = field(default_factory=set)
     users: set[str] = field(default_factory=set)
     first: datetime | None = None
@@ -111,6 +119,12 @@ class Plan:
             case ImportedPreferences():
                 self.preferences += 1
                 self.users.add(part.user_id)
+            case ImportedMemory():
+                self.memories += 1
+                self.users.add(part.user_id)
+            case UnimportedMemory():
+                self.to_learn += part.is_learned
+                self.ended += not part.is_learned
             case InvalidRecordError():
                 self.invalid.append(part)
             case NotImported():
@@ -133,6 +147,9 @@ class Plan:
             "exchanges": self.exchanges,
             "incomplete": self.incomplete,
             "preferences": self.preferences,
+            "memories": self.memories,
+            "memories_to_learn": self.to_learn,
+            "memories_ended": self.ended,
             "first": iso_time(self.first),
             "last": iso_time(self.last),
             "invalid": [{"position": each.position, "reason": each.reason} for each in self.invalid],

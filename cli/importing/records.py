@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from hybrid_memory_client.memories import ExplicitKind
 from shared.ids import (
     UNIX_EPOCH,
     compose_uuid7,
@@ -94,6 +95,31 @@ class ImportedPreferences:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportedMemory:
+    """An explicit memory in an export of this project that has not ended.
+
+    Attributes:
+        memory_id: Its id in the exported deployment.
+        key: The name of a preference; None for a fact.
+    """
+
+    position: str
+    user_id: str
+    memory_id: UUID
+    kind: ExplicitKind
+    text: str
+    key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UnimportedMemory:
+    """A memory in an export that is not set, because it can be learned again from the exchanges, or has ended."""
+
+    position: str
+    is_learned: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ImportedThread:
     """A thread in an export of this project. Its line precedes the lines of its messages."""
 
@@ -110,7 +136,8 @@ class NotImported:
     reason: str
 
 
-Item = ImportedMessage | ImportedExchange | ImportedPreferences | ImportedThread | NotImported | InvalidRecordError
+Unpaired = ImportedPreferences | ImportedMemory | UnimportedMemory | ImportedThread | NotImported | InvalidRecordError
+Item = ImportedMessage | ImportedExchange | Unpaired
 
 
 @dataclass(frozen=True, slots=True)

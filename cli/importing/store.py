@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from cli.importing.memories import KnownMemories
 from cli.importing.plan import Part, Ready
-from cli.importing.records import ImportedPreferences, ImportedThread, InvalidRecordError
-from hybrid_memory_client import InvalidRequest, MemoryClient, NotFound
+from cli.importing.records import (
+    ImportedMemory,
+    ImportedPreferences,
+    ImportedThread,
+    InvalidRecordError,
+    UnimportedMemory,
+)
+from hybrid_memory_client import InvalidRequest, MemoryClient, MemoryClientError, NotFound
 
 
 @dataclass(slots=True)
@@ -18,12 +25,16 @@ class ImportResult:
     Attributes:
         done: The number of exchanges that were sent or skipped, in the file's order.
         stored: The number of exchanges that are stored. It includes exchanges that an earlier import stored.
-        refused: The exchanges that the API refused.
+        memories: The number of explicit memories that were set.
+        known_memories: The number of explicit memories that their users had before.
+        refused: The exchanges and memories that the API refused.
     """
 
     done: int = 0
     stored: int = 0
     preferences: int = 0
+    memories: int = 0
+    known_memories: int = 0
     refused: list[InvalidRecordError] = field(default_factory=list)
 
 
@@ -49,11 +60,19 @@ class Importer:
         """Store the parts, beginning with the exchange number `first`. The numbers begin with 1.
 
         Raises:
-            InvalidRecordError: The API refused an exchange, or no store responded.
+            InvalidRecordError: The API refused an exchange or a memory, or no store responded.
             MemoryClientError: The API did not respond.
         """
+        memories: list[ImportedMemory] = []
         for part in parts:
-            if isinstance(part, ImportedThread):
+            if isinstance(part, UnimportedMemory):
+                continue
+            if memories and not (isinstance(part, ImportedMemory) and part.user_id == memories[0].user_id):
+                self._store_memories(memories)
+                memories = []
+            if isinstance(part, ImportedMemory):
+                memories.append(part)
+            elif isinstance(part, ImportedThread):
                 self._documents[part.thread_id] = part.document_ids
             elif isinstance(part, ImportedPreferences):
                 self._store_preferences(part)
@@ -63,6 +82,8 @@ class Importer:
                     self._store_exchange(part, documents)
                 self._result.done += 1
                 advance(self._result.done)
+        if memories:
+            self._store_memories(memories)
 
     def _store_exchange(self, part: Ready, documents: tuple[str, ...]) -> None:
         self._wait()
@@ -79,10 +100,7 @@ class Importer:
                 created_at=part.created_at,
             )
         except (InvalidRequest, NotFound) as error:
-            refusal = InvalidRecordError(exchange.position, f"the API refused it: {error}")
-            self._result.refused.append(refusal)
-            if not self._is_skipping:
-                raise refusal from error
+            self._refuse(exchange.position, error)
             return
         if result.durability != "none":
             self._result.stored += 1
@@ -91,6 +109,36 @@ class Importer:
         self._result.refused.append(InvalidRecordError(exchange.position, reason))
         if result.degraded:
             raise self._result.refused[-1]
+
+    def _refuse(self, position: str, error: MemoryClientError) -> None:
+        """Record a refusal of the API.
+
+        Raises:
+            InvalidRecordError: The import stops at a refusal.
+        """
+        refusal = InvalidRecordError(position, f"the API refused it: {error}")
+        self._result.refused.append(refusal)
+        if not self._is_skipping:
+            raise refusal from error
+
+    def _store_memories(self, memories: Sequence[ImportedMemory]) -> None:
+        """Set the explicit memories of one user that the user does not have yet.
+
+        An export has the newest first. The oldest is set first, so that the order stays.
+        """
+        user_id = memories[0].user_id
+        known = KnownMemories(self._api.iter_memories(user_id, include_superseded=True))
+        for memory in reversed(memories):
+            if known.has(memory):
+                self._result.known_memories += 1
+                continue
+            self._wait()
+            try:
+                self._api.add_memory(user_id, memory.text, kind=memory.kind, key=memory.key)
+            except InvalidRequest as error:
+                self._refuse(memory.position, error)
+            else:
+                self._result.memories += 1
 
     def _store_preferences(self, part: ImportedPreferences) -> None:
         """Set the preferences that the user does not have yet."""

@@ -181,7 +181,6 @@ def test_an_import_has_the_ids_of_the_export(tmp_path: Path) -> None:
     fields: dict[str, Any] = {"exchange_id": str(known_id), "metadata": {"a": 1}}
     lines = [
         {"kind": "preferences", "user_id": "ada", "preferences": {"tone": "brief"}},
-        {"kind": "memory", "user_id": "ada", "memory": {"id": "m", "kind": "fact", "text": "Lives in Rome"}},
         {"kind": "thread", "thread_id": "t", "user_id": "ada", "document_ids": ["d"], "title": "x"},
         {"kind": "message", **_message("user", "q", **fields)},
         {"kind": "message", **_message("assistant", "", exchange_id=str(known_id))},
