@@ -66,6 +66,8 @@ class Message:
         metadata: The exchange's metadata as JSON text in the format of `encode_metadata`, on the user's message only.
         revision: How often the exchange's texts were replaced.
         accepted_at: When an import was accepted, in UTC; None for any other exchange.
+        stored_at: When PostgreSQL stored this revision, in UTC by its clock; None if it has not, if an earlier release
+            stored it, or if the read does not ask for it.
     """
 
     role: str
@@ -77,6 +79,7 @@ class Message:
     metadata: str | None = None
     revision: int = 0
     accepted_at: datetime | None = None
+    stored_at: datetime | None = field(default=None, compare=False)
 
     @property
     def acceptance(self) -> UUID | None:

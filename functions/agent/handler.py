@@ -179,10 +179,15 @@ def run_once(request: RunRequest, access: Access) -> dict[str, Any]:
     return loop.run_until_complete(operations.run(request, access=access)).answer
 
 
+def store_exchange(request: InvokedRequest, access: Access) -> dict[str, Any]:
+    """Store an exchange and return only the answer."""
+    return operations.invoked(request, access).answer
+
+
 _actions: dict[str, tuple[type[_Request], Callable[[Any, Access], dict[str, Any]]]] = {
     "run": (RunRequest, run_once),
     "invoking": (InvokingRequest, operations.invoking),
-    "invoked": (InvokedRequest, operations.invoked),
+    "invoked": (InvokedRequest, store_exchange),
     "search": (SearchRequest, operations.searching.search),
 }
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -14,13 +14,12 @@ from functions.agent.agents.runner import AgentRunner
 from functions.agent.health import Layer, read_health
 from functions.agent.outcomes import NOTHING_STORED_KEY_HELD
 from functions.agent.request_errors import AgentRunError, LimitTooLarge
+from functions.agent.results import RunResult, TurnMetrics, exchange_id_of, order_of
 from functions.agent.schemas import InvokedRequest, InvokingRequest, ReplaceRequest, RunRequest
 from functions.agent.searching import Searching
-from functions.agent.timer import Timer
 from functions.agent.turn_json import append_result_json, invoking_json, memory_json
 from shared.errors import ExchangeNotFound, IdempotencyConflict, StoreUnavailable, add_outcome
 from shared.idempotency import keyed_request_scope
-from shared.ids import is_time_ordered
 from shared.memory.budget import Limits, SelectedMemory, lowest_limit, select
 from shared.memory.exchanges import Exchanges
 from shared.memory.idempotency import Idempotency, KeyLease
@@ -37,35 +36,9 @@ from shared.memory.turn import AppendResult, Turn
 from shared.memory.users import Users
 from shared.metadata import encode_metadata
 from shared.models import ExchangeTexts
+from shared.timer import Timer, measured_waits
 
 _logger = logging.getLogger(__name__)
-
-
-class TurnMetrics(Protocol):
-    """Counts the outcomes of turns."""
-
-    def count_recall(self, recall: Recall) -> None:
-        """Count the layer that served a context."""
-        ...
-
-    def count_append(self, appended: AppendResult) -> None:
-        """Count the store that accepted an exchange."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class RunResult:
-    """The result of a turn.
-
-    Attributes:
-        is_replayed: Whether it is the stored response of an earlier request with the same key.
-        seconds: The durations of the turn's parts: `recall`, `claim` (acquiring the idempotency key), `agent`, and
-            `keep` (storing the exchange).
-    """
-
-    answer: dict[str, Any]
-    is_replayed: bool = False
-    seconds: dict[str, float] = field(default_factory=dict)
 
 
 class Operations:
@@ -115,6 +88,12 @@ class Operations:
         """
         self._runner.check(request.agent_name, request.tools)
         self._check_id(request)
+        with measured_waits() as waits:
+            result = await self._run_once(request, idempotency_key, access)
+        return replace(result, seconds={**result.seconds, **waits}) if result.seconds else result
+
+    async def _run_once(self, request: RunRequest, idempotency_key: str | None, access: Access) -> RunResult:
+        """Run a turn, or return the stored result of an earlier request with the same key."""
         timer = Timer()
         turn = self._turn(request, access, has_memories=self._memory.settings.inject_learned)
         if idempotency_key is None:
@@ -154,7 +133,7 @@ class Operations:
         Raises:
             IdempotencyConflict: The thread or the user was deleted since.
         """
-        if not answer or turn.is_deleted(_order_of(lease, answer), _exchange_id_of(lease, answer)):
+        if not answer or turn.is_deleted(order_of(lease, answer), exchange_id_of(lease, answer)):
             # A client's retry must not restore an exchange that the user deleted, so the turn is not run again.
             lease.complete({})
             raise IdempotencyConflict(422, "The exchange of this Idempotency-Key was deleted.")
@@ -223,6 +202,7 @@ class Operations:
         appended = await self._append(request, turn, response, exchange_id)
         await preferences.invoked(request.prompt, response)
         timer.record("keep")
+        seconds = {**timer.seconds, **appended.seconds}
         recall = turn.recall()
         self._count_outcomes(recall, appended)
         answer = {
@@ -231,7 +211,7 @@ class Operations:
             "exchange_id": str(appended.exchange_id) if appended.exchange_id else None,
             "memory": memory_json(recall, appended, memory.selection, related),
         }
-        return RunResult(answer, seconds=timer.seconds)
+        return RunResult(answer, seconds=seconds)
 
     async def _append(self, request: RunRequest, turn: Turn, response: str, exchange_id: UUID | None) -> AppendResult:
         """Store the exchange. A replacement gets the position of the replaced exchange."""
@@ -295,8 +275,8 @@ class Operations:
         """Return the context's token limit: the lower of the setting's and the request's."""
         return lowest_limit(self._memory.settings.max_context_tokens, request.max_context_tokens)
 
-    def invoked(self, request: InvokedRequest, access: Access = "open") -> dict[str, Any]:
-        """Store an exchange.
+    def invoked(self, request: InvokedRequest, access: Access = "open") -> RunResult:
+        """Store an exchange, and return where it is stored.
 
         Raises:
             ThreadNotFound: The thread is another user's.
@@ -306,16 +286,17 @@ class Operations:
         if request.created_at is not None and self._memory.is_future(request.created_at.timestamp()):
             error = {"type": "future_time", "loc": ("body", "created_at"), "msg": "is in the future"}
             raise RequestValidationError([error])
-        appended = self._turn(request, access).append(
-            request.user_message,
-            request.assistant_message,
-            request.document_ids,
-            request.exchange_id,
-            encode_metadata(request.metadata),
-            request.created_at,
-        )
+        with measured_waits() as waits:
+            appended = self._turn(request, access).append(
+                request.user_message,
+                request.assistant_message,
+                request.document_ids,
+                request.exchange_id,
+                encode_metadata(request.metadata),
+                request.created_at,
+            )
         self._count_outcomes(None, appended)
-        return append_result_json(appended)
+        return RunResult(append_result_json(appended), seconds={**appended.seconds, **waits})
 
     def _count_outcomes(self, recall: Recall | None, appended: AppendResult | None) -> None:
         if self._metrics is None:
@@ -330,16 +311,3 @@ class Operations:
         memory = self._memory
         layers: dict[str, Layer] = {"redis": memory.cache, "postgres": memory.archive, "queue": memory.queue}
         return read_health(layers, memory.archive)
-
-
-def _exchange_id_of(lease: KeyLease, answer: dict[str, Any]) -> UUID:
-    """Return the exchange of a response."""
-    return UUID(answer["exchange_id"] or str(lease.exchange_id))
-
-
-def _order_of(lease: KeyLease, answer: dict[str, Any]) -> UUID:
-    """Return the order key that decides whether a response is older than a deletion."""
-    exchange_id = _exchange_id_of(lease, answer)
-    # If the exchange's id contains no time, its order key contains the time of the response. Then the lease's id is
-    # returned, whose time is earlier, because the key was acquired before the response.
-    return exchange_id if is_time_ordered(exchange_id) else lease.exchange_id

@@ -99,6 +99,8 @@ class Message(Base):
     terms_version: Mapped[int | None] = mapped_column(SmallInteger)
     terms_revision: Mapped[int | None] = mapped_column(Integer)
     terms_accepted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    # When this revision was stored; null in older rows. The default also fills it for the previous release.
+    stored_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True), server_default=func.clock_timestamp())
 
     __table_args__ = (
         UniqueConstraint("conversation_id", "exchange_id", "position"),

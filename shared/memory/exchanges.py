@@ -16,10 +16,11 @@ from shared.memory.memory import Memory
 from shared.memory.messages import add_layer
 from shared.memory.ownership import is_listed_owner
 from shared.memory.turn import AppendResult
-from shared.models import Exchange, ExchangeTexts, Message
+from shared.models import Durability, Exchange, ExchangeTexts, Message
 from shared.request_ids import current_request_id
 from shared.stores.archive import ExchangeCopy
 from shared.stores.cache import CacheAppendResult, CacheRead
+from shared.timer import Timer
 
 _logger = logging.getLogger(__name__)
 
@@ -62,12 +63,14 @@ class Exchanges:
             InvalidRecord: PostgreSQL refuses the texts.
         """
         copies = self._read_copies(thread_id, exchange_id, owner)
+        timer = Timer()
         try:
             replacement = self._replace_stored(thread_id, exchange_id, texts, owner, copies)
         except StoreUnavailable as error:
             if error.layer != "postgres":
                 raise
             return self._replace_undrained(exchange_id, texts, owner, copies, error)
+        timer.record("queue")
         cached = True
         try:
             self._memory.cache.merge_stored([replacement])
@@ -77,8 +80,9 @@ class Exchanges:
             self._memory.cache.merge_later(replacement)
             add_layer(copies.degraded, error.layer)
             cached = False
+        timer.record("cache")
         self._memory.remember(replacement)
-        return AppendResult(exchange_id, "postgres", cached, copies.degraded)
+        return AppendResult(exchange_id, "postgres", cached, copies.degraded, timer.seconds)
 
     def _replace_stored(
         self, thread_id: str, exchange_id: UUID, texts: ExchangeTexts, owner: str | None, copies: _Copies
@@ -113,7 +117,9 @@ class Exchanges:
             raise error
         replacement = copies.in_redis.revised(texts, copies.in_redis.revision + 1)
         replacement = replace(replacement, request_id=current_request_id(), keyed=keyed_request.get())
+        timer = Timer()
         is_queued = self._send(replacement, copies.degraded)
+        timer.record("queue")
         appended = CacheAppendResult(is_cached=False)
         try:
             appended = self._memory.cache.append(replacement, is_drained=False, in_outbox=not is_queued)
@@ -132,8 +138,10 @@ class Exchanges:
             add_layer(copies.degraded, later_error.layer)
         if not appended.is_cached:
             add_layer(copies.degraded, "redis")
+        timer.record("cache")
         self._memory.remember(replacement, is_durable=is_queued)
-        return AppendResult(exchange_id, "queue" if is_queued else "redis", appended.is_cached, copies.degraded)
+        durability: Durability = "queue" if is_queued else "redis"
+        return AppendResult(exchange_id, durability, appended.is_cached, copies.degraded, timer.seconds)
 
     def _send(self, replacement: Exchange, degraded: list[str]) -> bool:
         try:

@@ -41,6 +41,7 @@ class ThreadLayers:
         stored_count: The number of rows.
         undrained: The number of L1's exchanges that L2 does not have yet.
         lag_seconds: The age of the oldest undrained exchange; 0 without any, None if a layer did not respond.
+        window: The number of exchanges that L1 keeps; L2 keeps all.
         as_of: The time of this reading, in UTC.
     """
 
@@ -51,6 +52,7 @@ class ThreadLayers:
     stored_count: int
     undrained: int
     lag_seconds: float | None
+    window: int
     as_of: datetime
 
 
@@ -137,6 +139,7 @@ class Inspection:
             stored_count=thread.message_count if thread is not None else 0,
             undrained=len(waiting),
             lag_seconds=None if errors else lag,
+            window=self._memory.settings.max_thread_messages,
             as_of=as_of,
         )
 

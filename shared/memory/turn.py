@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, Literal
@@ -25,6 +25,7 @@ from shared.models import Durability, Exchange
 from shared.request_ids import current_request_id
 from shared.stores.archive import ExchangeCopy
 from shared.stores.cache import CacheAppendResult, CacheRead
+from shared.timer import Timer
 
 _logger = logging.getLogger(__name__)
 _NO_CUTOFF: Final = UUID(int=0)
@@ -39,12 +40,15 @@ class AppendResult:
         durability: The store that has it permanently: `queue`, `postgres`, `redis` (L1's outbox) or `none`.
         cached: Whether L1's list has it.
         degraded: Layers that did not respond.
+        seconds: The durations of `queue` (acceptance by the queue, otherwise by PostgreSQL) and `cache` (the write to
+            Redis), and of `recall` if the append had to read the thread.
     """
 
     exchange_id: UUID | None
     durability: Durability
     cached: bool
     degraded: list[str] = field(default_factory=list)
+    seconds: Mapping[str, float] = field(default_factory=dict, compare=False)
 
 
 class Turn:
@@ -168,11 +172,12 @@ class Turn:
         """
         if self.thread_id is None:
             return AppendResult(None, "none", cached=False)
-        memory, thread_id = self._memory, self.thread_id
+        memory, thread_id, timer = self._memory, self.thread_id, Timer()
         if self._recalled is None:
             # Another process may have shown the caller exchanges that this process has not read, and the new exchange
             # must sort after them. A list must also not start in the middle of its thread.
             self._load_history(thread_id, read_cache(memory, thread_id, None, []), [])
+            timer.record("recall")
         if self._access != "open" and not self._history.has_owner:
             self._claim_ownership()
         accepted_at = None if created_at is None else memory.acceptance_time(thread_id)
@@ -200,18 +205,21 @@ class Turn:
         if exchange_id is not None and self._history.has_deleted(exchange.acceptance, exchange_id):
             # The caller's id has a time before the deletion, so the drain would not store the exchange.
             return AppendResult(exchange_id, "none", cached=False)
-        return self._store(exchange, has_caller_id=exchange_id is not None)
+        timer.skip()
+        return self._store(exchange, timer, has_caller_id=exchange_id is not None)
 
-    def _store(self, exchange: Exchange, *, has_caller_id: bool, is_retry: bool = False) -> AppendResult:
+    def _store(self, exchange: Exchange, timer: Timer, *, has_caller_id: bool, is_retry: bool = False) -> AppendResult:
         memory, degraded = self._memory, list[str]()
         durability, exchange = make_durable(memory, exchange, degraded)
+        timer.record("queue")
         appended = self._append_to_cache(exchange, durability, degraded)
+        timer.record("cache")
         if durability == "none" and appended.is_in_outbox:
             durability = "redis"
         if durability == "none":
             # The reasons are not logged here, because each store has logged its reason.
             _logger.error("no store accepted an exchange", extra={"exchange_id": str(exchange.exchange_id)})
-            return AppendResult(exchange.exchange_id, "none", cached=False, degraded=degraded)
+            return AppendResult(exchange.exchange_id, "none", cached=False, degraded=degraded, seconds=timer.seconds)
         is_import = exchange.accepted_at is not None
         has_fixed_order = has_caller_id and is_time_ordered(exchange.exchange_id) and not is_import
         if appended.cutoff is not None and not is_retry and not has_fixed_order:
@@ -228,13 +236,13 @@ class Turn:
                 exchange = exchange.with_id(exchange.exchange_id, accepted_at)
             else:
                 exchange = memory.with_new_id(exchange)
-            return self._store(exchange, has_caller_id=has_caller_id, is_retry=True)
+            return self._store(exchange, timer, has_caller_id=has_caller_id, is_retry=True)
         if durability == "tombstoned" or appended.cutoff is not None:
-            return AppendResult(exchange.exchange_id, "none", cached=False, degraded=degraded)
+            return AppendResult(exchange.exchange_id, "none", cached=False, degraded=degraded, seconds=timer.seconds)
         if not is_import:
             memory.observe(exchange.thread_id, exchange.order)
         memory.remember(exchange, is_durable=durability != "redis")
-        return AppendResult(exchange.exchange_id, durability, appended.is_cached, degraded)
+        return AppendResult(exchange.exchange_id, durability, appended.is_cached, degraded, timer.seconds)
 
     def _claim_ownership(self) -> None:
         """Set this user as the thread's owner, if it has none.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from shared.models import Exchange, ExchangeTexts, Message, Thread, title_of
@@ -24,6 +24,7 @@ class Conversation:
     title_is_fixed: bool = False
     exchanges: dict[UUID, Exchange] = field(default_factory=dict)
     documents: dict[str, None] = field(default_factory=dict)
+    stored_at: dict[UUID, datetime] = field(default_factory=dict)
 
     def in_order(self) -> list[Exchange]:
         """Return the exchanges in the thread's order."""
@@ -42,7 +43,7 @@ class Conversation:
         self.documents.update(dict.fromkeys(exchange.document_ids))
         stored = self.exchanges.get(exchange.exchange_id)
         if stored is None or _rank(exchange) < _rank(stored):
-            self.exchanges[exchange.exchange_id] = exchange
+            self._put(exchange)
         return stored is None
 
     def revise(self, exchange_id: UUID, texts: ExchangeTexts, above: int) -> Exchange | None:
@@ -51,7 +52,7 @@ class Conversation:
         if stored is None:
             return None
         replacement = stored.revised(texts, max(stored.revision, above) + 1)
-        self.exchanges[exchange_id] = replacement
+        self._put(replacement)
         self.documents.update(dict.fromkeys(texts.document_ids))
         self._retitle(stored, title_of(texts.user_message))
         return replacement
@@ -64,6 +65,10 @@ class Conversation:
         first = next(iter(self.in_order()), None)
         self._retitle(stored, None if first is None else title_of(first.user_message))
         return True
+
+    def _put(self, exchange: Exchange) -> None:
+        self.exchanges[exchange.exchange_id] = exchange
+        self.stored_at[exchange.exchange_id] = datetime.now(UTC)
 
     def _retitle(self, titled_by: Exchange, title: str | None) -> None:
         if not self.title_is_fixed and self.title == title_of(titled_by.user_message):
@@ -119,9 +124,11 @@ class Conversations(dict[str, Conversation]):
 
     def messages(self, thread_id: str, limit: int, after: MessagePosition | None, *, descending: bool) -> list[Message]:
         """Return a page of a thread's messages in its order, or in reverse."""
-        exchanges = self[thread_id].in_order() if thread_id in self else []
+        if thread_id not in self:
+            return []
+        exchanges, stored_at = self[thread_id].in_order(), self[thread_id].stored_at
         placed = [
-            ((exchange.order, position), message)
+            ((exchange.order, position), replace(message, stored_at=stored_at[exchange.exchange_id]))
             for exchange in exchanges
             for position, message in enumerate(exchange.messages)
         ]

@@ -51,6 +51,12 @@ def test_the_client_uses_every_route(client: MemoryClient, thread_id: str, user_
     eventually(lambda: client.read_layers(thread_id).undrained == 0)
     layers = client.read_layers(thread_id, limit=2)
     assert [each.preview for each in layers.redis.messages] == [each.preview for each in layers.postgres.messages]
+    assert layers.window == 50
+    for row in layers.postgres.messages:
+        assert row.accepted_at is not None
+        assert row.stored_at is not None
+        # Redis' clock and PostgreSQL's are the same on this machine.
+        assert row.accepted_at < row.stored_at < layers.as_of
     assert client.read_status().degraded == ()
     hits = client.search("Ada", user_id=user_id)
     assert [(each.thread_id, each.user_message) for each in hits][:1] == [(thread_id, "My name is Ada.")]

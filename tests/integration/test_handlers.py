@@ -76,12 +76,32 @@ def test_the_pages_url_without_a_slash_redirects(load: Import, sent: str, locati
 
 
 def test_a_turn_reports_its_durations(load: Import) -> None:
-    """The response's `Server-Timing` header has the durations of the turn's parts in milliseconds."""
+    """The response's `Server-Timing` header has the durations of the turn's parts in milliseconds.
+
+    The first turn of a thread waits for PostgreSQL, which may have the thread. The second turn does not.
+    """
     agent = load("functions.agent.handler")
-    answer = agent.handler(_rest("POST", "/run", {"prompt": "Hello", "thread_id": "t"}), CONTEXT)
+    first = _durations(agent.handler(_rest("POST", "/run", {"prompt": "Hello", "thread_id": "t"}), CONTEXT))
+    assert list(first) == ["recall", "agent", "keep", "queue", "cache", "postgres"]
+    assert 0 < first["queue"] + first["cache"] <= first["keep"] + 0.2
+    assert 0 < first["postgres"] <= first["recall"] + 0.1
+    second = _durations(agent.handler(_rest("POST", "/run", {"prompt": "And?", "thread_id": "t"}), CONTEXT))
+    assert list(second) == ["recall", "agent", "keep", "queue", "cache"]
+
+
+def test_storing_an_exchange_reports_its_durations(load: Import) -> None:
+    """The header also reports the parts of `POST /invoked`, which has no agent."""
+    agent = load("functions.agent.handler")
+    body = {"thread_id": "t", "user_message": "q", "assistant_message": "a"}
+    durations = _durations(agent.handler(_rest("POST", "/invoked", body), CONTEXT))
+    assert list(durations) == ["recall", "queue", "cache", "postgres"]
+    assert durations["queue"] > 0
+
+
+def _durations(answer: dict[str, Any]) -> dict[str, float]:
+    """Return the milliseconds of a response's `Server-Timing` header by part."""
     timing = (answer.get("headers") or {}).get("server-timing") or answer["multiValueHeaders"]["server-timing"][0]
-    assert [part.split(";dur=")[0] for part in timing.split(", ")] == ["recall", "agent", "keep"]
-    assert all(float(part.split(";dur=")[1]) >= 0 for part in timing.split(", "))
+    return {name: float(took) for name, took in (part.split(";dur=") for part in timing.split(", "))}
 
 
 def test_a_turn_passes_through_both_functions(load: Import, queues: Queues, database: psycopg.Connection) -> None:

@@ -16,7 +16,8 @@ import pytest
 import redis
 
 from functions.agent.agents.runner import AgentRunner
-from functions.agent.operations import Operations, RunResult
+from functions.agent.operations import Operations
+from functions.agent.results import RunResult
 from functions.agent.schemas import RunRequest
 from functions.sync.drain import Drain
 from functions.sync.sweep import Sweep

@@ -66,6 +66,26 @@ def test_every_migration_can_be_reverted_and_applied_again(new_database: Callabl
     assert _tables(url) == full
 
 
+def test_old_rows_get_no_time_of_storage(new_database: Callable[..., str]) -> None:
+    """Rows from before the migration have no time of storage. Later rows have it, even from the previous release."""
+    url = new_database()
+    migrations.upgrade(url)
+    command.downgrade(migrations.config(url), "0016")
+    insert = (
+        "with thread as (insert into conversations (thread_id) values (%s) returning id)"
+        " insert into messages (conversation_id, exchange_id, position, role, content)"
+        " select id, gen_random_uuid(), 0, 'user', 'q' from thread"
+    )
+    with psycopg.connect(url, autocommit=True) as database:
+        database.execute(insert, ("before",))
+        migrations.upgrade(url)
+        database.execute(insert, ("after",))
+        rows = database.execute(
+            "select thread_id, stored_at is null from messages m join conversations c on c.id = m.conversation_id"
+        )
+        assert dict(rows.fetchall()) == {"before": True, "after": False}
+
+
 def test_models_and_migrations_agree(database_url: str) -> None:
     """Alembic finds no difference between the models and the migrated database."""
     command.check(migrations.config(database_url))

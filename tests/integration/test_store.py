@@ -17,7 +17,7 @@ import pytest
 
 from shared.errors import InvalidRecord
 from shared.ids import ExchangeIds
-from shared.models import Exchange
+from shared.models import Exchange, ExchangeTexts
 from shared.stores.archive import StoreResult
 from shared.stores.postgres.archive import PostgresArchive
 from shared.stores.postgres.connection import sql
@@ -65,6 +65,23 @@ def test_an_exchange_is_two_rows(archive: PostgresArchive, database: psycopg.Con
         ("d1", created.created_at),
         ("d2", created.created_at),
     ]
+
+
+def test_a_row_has_the_time_of_its_storage(archive: PostgresArchive, database: psycopg.Connection) -> None:
+    """A row has the time at which PostgreSQL stored it. A duplicate keeps this time, and a replacement changes it."""
+    created, texts = exchange(1), ExchangeTexts("new question", "new answer")
+    before = archive.clock()
+    archive.store([created])
+    archive.store([created])
+    rows = archive.messages("t", 2, None, descending=False)
+    stored = {row.stored_at.timestamp() for row in rows if row.stored_at is not None}
+    assert before <= min(stored) <= max(stored) <= archive.clock()
+    archive.replace_exchange("t", created.exchange_id, texts)
+    replaced = archive.messages("t", 2, None, descending=False)
+    assert all(row.stored_at is not None and row.stored_at.timestamp() > max(stored) for row in replaced)
+    database.execute("update messages set stored_at = null")  # rows of an earlier release
+    database.commit()
+    assert {row.stored_at for row in archive.messages("t", 2, None, descending=False)} == {None}
 
 
 def test_an_empty_batch_is_no_error(archive: PostgresArchive) -> None:

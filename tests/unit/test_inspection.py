@@ -64,6 +64,21 @@ def test_undrained_messages_are_marked(api: Api) -> None:
     assert _age(layers["as_of"]) < 60
 
 
+def test_stored_messages_have_the_time_of_their_storage(api: Api) -> None:
+    """PostgreSQL's messages have the times of acceptance and of storage. A replacement has a new time of storage."""
+    _append(api, "one")
+    assert _layers(api)["window"] == 50
+    _drain(api)
+    first, _ = _layers(api)["postgres"]["messages"]
+    assert first["accepted_at"] == first["created_at"] < first["stored_at"]
+    assert (_age(first["stored_at"]) < 60, first["revision"]) == (True, 0)
+    body = {"user_message": "two", "assistant_message": "Re: two"}
+    assert api.ask("PUT", f"/threads/t/exchanges/{first['exchange_id']}", body).status_code == 202
+    second, _ = _layers(api)["postgres"]["messages"]
+    assert (second["revision"], second["accepted_at"]) == (1, first["accepted_at"])
+    assert second["stored_at"] > first["stored_at"]
+
+
 def test_the_lag_is_zero_if_all_is_drained(api: Api) -> None:
     """The lag is zero if every exchange is drained."""
     _append(api, "one", "two")

@@ -550,13 +550,15 @@ export interface components {
         };
         /**
          * LayersAnswer
-         * @description Response of `GET /threads/{thread_id}/layers`.
+         * @description Response of `GET /threads/{thread_id}/layers`. Redis has the newest `window` exchanges, PostgreSQL all.
          */
         LayersAnswer: {
             /** Thread Id */
             thread_id: string;
             redis: components["schemas"]["ListLayerAnswer"];
             postgres: components["schemas"]["RowsLayerAnswer"];
+            /** Window */
+            window: number;
             /** Undrained */
             undrained: number;
             /** Lag Seconds */
@@ -1004,6 +1006,9 @@ export interface components {
         /**
          * StoredAnswer
          * @description A message in PostgreSQL. `preview` is the beginning of its text.
+         *
+         *     `accepted_at` is the time of the first acceptance, which a replacement does not change. `stored_at` is the time at
+         *     which PostgreSQL stored this revision, by its own clock; null if an earlier release stored it.
          */
         StoredAnswer: {
             /** Role */
@@ -1014,6 +1019,12 @@ export interface components {
             exchange_id: string | null;
             /** Created At */
             created_at: string | null;
+            /** Revision */
+            revision: number;
+            /** Accepted At */
+            accepted_at: string | null;
+            /** Stored At */
+            stored_at: string | null;
         };
         /**
          * ThreadAnswer

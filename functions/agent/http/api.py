@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, TypeVar
@@ -49,9 +50,10 @@ def problem_response(problem: Problem) -> Response:
     return Response(body, problem.status, dict(problem.headers), media_type=CONTENT_TYPE)
 
 
-def server_timing(seconds: dict[str, float]) -> str:
-    """Return the durations of a turn's parts as a `Server-Timing` header, in milliseconds."""
-    return ", ".join(f"{part};dur={took * 1000:.1f}" for part, took in seconds.items())
+def server_timing(seconds: Mapping[str, float]) -> dict[str, str]:
+    """Return the header `Server-Timing` with the durations in milliseconds; no header without any."""
+    durations = ", ".join(f"{part};dur={took * 1000:.1f}" for part, took in seconds.items())
+    return {"Server-Timing": durations} if durations else {}
 
 
 def _allowed_methods(app: FastAPI, request: Request) -> str:
@@ -125,9 +127,8 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
     ) -> Response:
         """Run a turn: load the memory, run the agent, store the exchange."""
         result = await operations.run(_with_user(request, caller), idempotency_key, caller.access(request.user_id))
-        headers = {"Server-Timing": server_timing(result.seconds)} if result.seconds else {}
-        headers |= {"Idempotent-Replayed": "true"} if result.is_replayed else {}
-        return json_response(result.answer, headers=headers)
+        replayed = {"Idempotent-Replayed": "true"} if result.is_replayed else {}
+        return json_response(result.answer, headers={**server_timing(result.seconds), **replayed})
 
     @app.post("/invoking")
     async def invoking(request: InvokingRequest, caller: RequestCaller) -> Response:
@@ -137,7 +138,8 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
     @app.post("/invoked", status_code=202)
     async def invoked(request: InvokedRequest, caller: RequestCaller) -> Response:
         """Store an exchange."""
-        return json_response(operations.invoked(_with_user(request, caller), caller.access(request.user_id)), 202)
+        result = operations.invoked(_with_user(request, caller), caller.access(request.user_id))
+        return json_response(result.answer, 202, headers=server_timing(result.seconds))
 
     @app.post("/search")
     async def search(request: SearchRequest, caller: RequestCaller) -> Response:

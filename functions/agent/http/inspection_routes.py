@@ -54,8 +54,9 @@ def layers_json(layers: ThreadLayers) -> dict[str, Any]:
         "postgres": {
             "state": _state(layers.stored),
             "message_count": layers.stored_count,
-            "messages": [_preview(message) for message in layers.stored or []],
+            "messages": [_stored(message) for message in layers.stored or []],
         },
+        "window": layers.window,
         "undrained": layers.undrained,
         "lag_seconds": _rounded(layers.lag_seconds),
         "as_of": format_time(layers.as_of),
@@ -86,6 +87,15 @@ def _preview(message: Message) -> dict[str, Any]:
     fields = message.to_json()
     preview = fields["content"][:_PREVIEW_CHARACTERS]
     return {**{name: fields[name] for name in ("role", "exchange_id", "created_at")}, "preview": preview}
+
+
+def _stored(message: Message) -> dict[str, Any]:
+    times = {"accepted_at": message.acceptance_time, "stored_at": message.stored_at}
+    return {
+        **_preview(message),
+        "revision": message.revision,
+        **{name: None if time is None else format_time(time) for name, time in times.items()},
+    }
 
 
 def _state(answer: object) -> str:

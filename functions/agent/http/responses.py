@@ -224,12 +224,19 @@ class ListedAnswer(BaseModel):
 
 
 class StoredAnswer(BaseModel):
-    """A message in PostgreSQL. `preview` is the beginning of its text."""
+    """A message in PostgreSQL. `preview` is the beginning of its text.
+
+    `accepted_at` is the time of the first acceptance, which a replacement does not change. `stored_at` is the time at
+    which PostgreSQL stored this revision, by its own clock; null if an earlier release stored it.
+    """
 
     role: str
     preview: str
     exchange_id: str | None
     created_at: str | None
+    revision: int
+    accepted_at: str | None
+    stored_at: str | None
 
 
 class ListLayerAnswer(BaseModel):
@@ -250,11 +257,12 @@ class RowsLayerAnswer(BaseModel):
 
 
 class LayersAnswer(BaseModel):
-    """Response of `GET /threads/{thread_id}/layers`."""
+    """Response of `GET /threads/{thread_id}/layers`. Redis has the newest `window` exchanges, PostgreSQL all."""
 
     thread_id: str
     redis: ListLayerAnswer
     postgres: RowsLayerAnswer
+    window: int
     undrained: int
     lag_seconds: float | None
     as_of: str

@@ -20,6 +20,7 @@ from shared.stores.aws_tokens import database_token, public_certificates
 from shared.stores.breaker import CircuitBreaker
 from shared.stores.postgres.bounded import BoundedConnection, WrongServer
 from shared.stores.postgres.session import ErrorKind, Limits, configure, describe, error_kind, is_about_a_row
+from shared.timer import POSTGRES, waiting_for
 
 _logger = logging.getLogger(__name__)
 _PORT: Final = 5432
@@ -177,7 +178,11 @@ class PostgresConnection:
         """
         self._is_unconfirmed = False
         try:
-            with self.breaker.guard((_Unavailable, _Hangs)), (breaker or self.breaker).guard((_TimedOut,)):
+            with (
+                waiting_for(POSTGRES),
+                self.breaker.guard((_Unavailable, _Hangs)),
+                (breaker or self.breaker).guard((_TimedOut,)),
+            ):
                 return self._run(work, is_one_statement=is_one_statement, is_trial=is_trial)
         except StoreUnavailable as error:
             error.is_unconfirmed = self._is_unconfirmed

@@ -11,7 +11,7 @@ from psycopg.rows import DictRow
 
 from shared.models import Message, Thread
 from shared.stores.archive import MessagePosition
-from shared.stores.postgres.connection import sql
+from shared.stores.postgres.connection import sql, utc
 
 _Connection = psycopg.Connection[DictRow]
 _THREAD, _THREADS = sql("thread"), sql("threads")
@@ -64,6 +64,8 @@ def list_messages(
             row["order_key"],
             metadata=row["metadata"],
             revision=row["revision"],
+            accepted_at=utc(row["accepted_at"]),
+            stored_at=utc(row["stored_at"]),
         )
         for row in rows
     ]

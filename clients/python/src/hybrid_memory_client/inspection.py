@@ -35,17 +35,34 @@ class ListedMessage:
 
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
-    """A row in PostgreSQL; `preview` is the beginning of its text."""
+    """A row in PostgreSQL; `preview` is the beginning of its text.
+
+    Attributes:
+        revision: How often the exchange's texts were replaced.
+        accepted_at: When the exchange was first accepted; None from a server of an earlier release.
+        stored_at: When PostgreSQL stored this revision, by its clock; None if an earlier release stored it.
+    """
 
     role: str
     preview: str
     exchange_id: UUID | None
     created_at: datetime | None
+    revision: int = 0
+    accepted_at: datetime | None = None
+    stored_at: datetime | None = None
 
     @classmethod
     def from_json(cls, body: Json) -> Self:
         """Parse the API's JSON."""
-        return cls(body["role"], body["preview"], to_uuid(body["exchange_id"]), to_time(body["created_at"]))
+        return cls(
+            role=body["role"],
+            preview=body["preview"],
+            exchange_id=to_uuid(body["exchange_id"]),
+            created_at=to_time(body["created_at"]),
+            revision=body.get("revision", 0),
+            accepted_at=to_time(body.get("accepted_at")),
+            stored_at=to_time(body.get("stored_at")),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +104,7 @@ class Layers:
         undrained: Number of exchanges that PostgreSQL does not have yet.
         lag_seconds: The age of the oldest undrained exchange; 0 if there is none, None if a layer did not respond.
         as_of: The time of this reading.
+        window: The number of exchanges that Redis keeps; None from a server of an earlier release.
     """
 
     thread_id: str
@@ -95,6 +113,7 @@ class Layers:
     undrained: int
     lag_seconds: float | None
     as_of: datetime
+    window: int | None = None
 
     @classmethod
     def from_json(cls, body: Json) -> Self:
@@ -106,6 +125,7 @@ class Layers:
             undrained=body["undrained"],
             lag_seconds=body["lag_seconds"],
             as_of=datetime.fromisoformat(body["as_of"]),
+            window=body.get("window"),
         )
 
 

@@ -1,5 +1,6 @@
 -- Returns a page of a thread's messages in thread order, after a position.
-select m.exchange_id, m.order_key, m.position, m.role, m.content, m.metadata::text, m.created_at, m.revision
+select m.exchange_id, m.order_key, m.position, m.role, m.content, m.metadata::text, m.created_at, m.revision,
+    m.accepted_at, m.stored_at
 from messages m
 where m.conversation_id = (
         select id from live_conversations

@@ -19,4 +19,4 @@ on conflict (conversation_id, exchange_id, position) do update
     set content = excluded.content, metadata = excluded.metadata, revision = excluded.revision,
         search_keys = excluded.search_keys, user_terms = excluded.user_terms, assistant_terms = excluded.assistant_terms,
         terms_version = excluded.terms_version, terms_revision = excluded.terms_revision,
-        terms_accepted_at = excluded.terms_accepted_at
+        terms_accepted_at = excluded.terms_accepted_at, stored_at = excluded.stored_at

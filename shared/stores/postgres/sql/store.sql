@@ -122,7 +122,8 @@ written as (
         set content = excluded.content, metadata = excluded.metadata, created_at = excluded.created_at,
             revision = excluded.revision, accepted_at = excluded.accepted_at, search_keys = excluded.search_keys,
             user_terms = excluded.user_terms, assistant_terms = excluded.assistant_terms, terms_version = excluded.terms_version,
-            terms_revision = excluded.terms_revision, terms_accepted_at = excluded.terms_accepted_at
+            terms_revision = excluded.terms_revision, terms_accepted_at = excluded.terms_accepted_at,
+            stored_at = excluded.stored_at
         where excluded.revision > m.revision or (
             excluded.revision = m.revision
             and coalesce(excluded.accepted_at, excluded.created_at) < coalesce(m.accepted_at, m.created_at)
