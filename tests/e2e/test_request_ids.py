@@ -22,14 +22,17 @@ pytestmark = pytest.mark.embedded("which read the functions' log file")
 class _Log:
     """The functions' log lines."""
 
-    def __init__(self, stack: StackProcess) -> None:
+    def __init__(self, stack: StackProcess, api: MemoryApi) -> None:
         self._file = stack.state_dir / "functions.log"
+        self._api = api
 
     def find(self, request_id: str, function: str, message: str) -> dict[str, Any]:
         """Wait for a function's line with an id, and return it."""
         found: list[dict[str, Any]] = []
 
         def has_line() -> bool:
+            # The emulator waits a few milliseconds for a call's lines. The next call writes those that came later.
+            self._api.send("GET", "/health")
             for line in self._file.read_text(errors="replace").splitlines():
                 name, _, written = line.partition(" | ")
                 if request_id in written and name.lower().startswith(function) and written.startswith("{"):
@@ -43,10 +46,10 @@ class _Log:
 
 
 @pytest.fixture
-def log(stack: StackProcess | None) -> _Log:
+def log(stack: StackProcess | None, api: MemoryApi) -> _Log:
     """Return the functions' log."""
     assert stack is not None
-    return _Log(stack)
+    return _Log(stack, api)
 
 
 def _id_of(response: httpx.Response) -> str:
