@@ -12,6 +12,8 @@ const alias = isReact18
 
 export default defineConfig({
   resolve: {
+    // The tested example has no packages of its own here.
+    dedupe: ['react', 'react-dom', '@assistant-ui/react', '@assistant-ui/react-ai-sdk'],
     alias: [
       ...alias,
       { find: '@hybrid-memory/react/ai-sdk', replacement: new URL('src/ai-sdk.ts', import.meta.url).pathname },

@@ -1,4 +1,4 @@
-"""The apps in `examples/nextjs` and `examples/vite` build, and chat with a stack that asks for tokens."""
+"""The apps in `examples/` build, and chat with a stack that asks for tokens."""
 
 from __future__ import annotations
 
@@ -88,7 +88,8 @@ def _chat(page: Page, url: str, token: str) -> None:
     conversation = page.get_by_role("log", name="Conversation")
     expect(conversation).to_contain_text("From our conversation I remember")
     page.reload()
-    expect(conversation).to_contain_text("user: My name is Ada.")
+    expect(conversation).to_contain_text("My name is Ada.")
+    expect(conversation).to_contain_text("From our conversation I remember")
     assert f"Bearer {token}" in sent
     assert errors == []
 
@@ -112,3 +113,41 @@ def test_the_vite_app_sends_the_token_of_the_browsers_session(
     context.add_init_script(f"Object.assign(sessionStorage, {json.dumps(session)})")
     with _serving("vite", "vite/bin/vite.js", "preview", "--host", "127.0.0.1", settings={}) as url:
         _chat(context.new_page(), url, session["token"])
+
+
+def test_the_assistant_ui_app_replaces_what_is_regenerated_and_edited(
+    context: BrowserContext, api_url: str, issuer: Issuer
+) -> None:
+    """The production build shows the stored messages after a reload: each turn once, and the edited text."""
+    _build("assistant-ui", VITE_MEMORY_API=api_url)
+    user = f"user_{uuid4().hex[:12]}"
+    session = {"user": user, "token": issuer.token(user)}
+    context.add_init_script(f"Object.assign(sessionStorage, {json.dumps(session)})")
+    with _serving("assistant-ui", "vite/bin/vite.js", "preview", "--host", "127.0.0.1", settings={}) as url:
+        page = context.new_page()
+        _chat(page, url, session["token"])
+        texts = page.get_by_role("log", name="Conversation").locator("p")
+        page.get_by_label("Message").fill("What is my name?")
+        page.get_by_role("button", name="Send").click()
+        expect(texts).to_have_count(4)
+        expect(texts.nth(3)).to_contain_text("Your name is Ada.")
+
+        with page.expect_response("**/run") as regenerated:
+            page.get_by_role("button", name="Answer again").last.click()
+        assert (regenerated.value.request.post_data_json or {}).get("replaces")
+        _expect_stored(page, ["My name is Ada.", "", "What is my name?", "Your name is Ada."])
+
+        page.get_by_role("button", name="Edit").first.click()
+        page.get_by_label("Edited message").fill("My name is Grace.")
+        page.get_by_role("button", name="Send edited").click()
+        expect(texts.nth(1)).to_contain_text("Nice to meet you, Grace!")
+        _expect_stored(page, ["My name is Grace.", "Nice to meet you, Grace!"])
+
+
+def _expect_stored(page: Page, beginnings: list[str]) -> None:
+    """Check the shown messages, and that a reload shows the same ones."""
+    texts = page.get_by_role("log", name="Conversation").locator("p")
+    for _ in range(2):
+        expect(texts).to_have_text([re.compile(f"^{re.escape(text)}") for text in beginnings])
+        page.wait_for_load_state("networkidle")
+        page.reload()

@@ -1,6 +1,7 @@
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
-import { Chat } from './chat.js';
+import { Chat } from './chat';
+import { accessToken, currentUser } from './session';
 
 // An app stores the ids of its conversations. This example has one id in the URL.
 const address = new URL(window.location.href);
@@ -12,7 +13,7 @@ const root = document.getElementById('root');
 if (root) {
   createRoot(root).render(
     <StrictMode>
-      <Chat api={address.searchParams.get('api') ?? ''} userId="ada" threadId={threadId} />
+      <Chat api={import.meta.env.VITE_MEMORY_API} userId={currentUser()} threadId={threadId} token={accessToken} />
     </StrictMode>,
   );
 }

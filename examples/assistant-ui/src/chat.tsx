@@ -16,14 +16,25 @@ interface Props {
   userId: string;
   /** The id of the conversation's thread; the same at every visit. */
   threadId: string;
+  /** Renews the token if it has expired. */
+  token: () => Promise<string | null>;
 }
 
 /** A conversation that starts with its stored history. */
-export function Chat({ api, userId, threadId }: Props) {
+export function Chat({ api, userId, threadId, token }: Props) {
   // assistant-ui creates a new chat id at every visit, so the transport needs the thread id.
   const transport = useMemo(
-    () => new HybridMemoryChatTransport({ baseUrl: api, userId, threadId }),
-    [api, userId, threadId],
+    () =>
+      new HybridMemoryChatTransport({
+        baseUrl: api,
+        userId,
+        threadId,
+        headers: async (): Promise<Record<string, string>> => {
+          const value = await token();
+          return value === null ? {} : { Authorization: `Bearer ${value}` };
+        },
+      }),
+    [api, userId, threadId, token],
   );
   const [loaded, setLoaded] = useState<{
     from: typeof transport;
@@ -65,7 +76,7 @@ function Conversation({ transport, messages }: ConversationProps) {
   return (
     <AssistantRuntimeProvider runtime={runtime}>
       <ThreadPrimitive.Root>
-        <ThreadPrimitive.Viewport role="log">
+        <ThreadPrimitive.Viewport role="log" aria-label="Conversation">
           <ThreadPrimitive.Messages>
             {({ message }) => {
               if (message.role === 'assistant') return <AssistantMessage />;
