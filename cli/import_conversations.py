@@ -84,7 +84,7 @@ def import_(  # noqa: PLR0913 - each argument is an option
     is_refused = bool(plan.invalid) and not skip_invalid
     if not yes or is_refused:
         if as_json:
-            nothing = {"stored": 0, "memories_set": 0, "memories_known": 0, "refused": []}
+            nothing = {"stored": 0, "titles_set": 0, "memories_set": 0, "memories_known": 0, "refused": []}
             print_json({**answer, "preview": True, **nothing, **_sources(deployment)})
         else:
             print_endpoints(deployment)
@@ -106,18 +106,16 @@ def import_(  # noqa: PLR0913 - each argument is an option
         raise
     if as_json:
         refused = [{"position": each.position, "reason": each.reason} for each in result.refused]
-        counts = {"stored": result.stored, "memories_set": result.memories, "memories_known": result.known_memories}
+        counts = {
+            "stored": result.stored,
+            "titles_set": result.titles,
+            "memories_set": result.memories,
+            "memories_known": result.known_memories,
+        }
         print_json({**answer, **counts, "refused": refused, **_sources(deployment)})
     else:
         print_endpoints(deployment)
-        _print_problems(plan.invalid)
-        _print_not_imported(plan.not_imported)
-        stored = f"{count_of(result.stored, 'exchange')} of {count_of(len(plan.threads), 'thread')}"
-        echo(f"Stored {stored}, and {count_of(result.preferences, 'preference')}.")
-        if plan.memories:
-            known = f"; the users have {result.known_memories} of the file already" if result.known_memories else ""
-            echo(f"Set {_memories(result.memories, 'explicit')}{known}.")
-        _print_unimported(plan)
+        _print_result(result, plan)
     _print_problems(result.refused)
     if result.refused:
         raise typer.Exit(PROBLEM_FOUND)
@@ -163,6 +161,19 @@ def _print_plan(plan: Plan) -> None:
     _print_unimported(plan)
     _print_not_imported(plan.not_imported)
     _print_problems(plan.invalid)
+
+
+def _print_result(result: ImportResult, plan: Plan) -> None:
+    _print_problems(plan.invalid)
+    _print_not_imported(plan.not_imported)
+    stored = f"{count_of(result.stored, 'exchange')} of {count_of(len(plan.threads), 'thread')}"
+    echo(f"Stored {stored}, and {count_of(result.preferences, 'preference')}.")
+    if result.titles:
+        echo(f"Renamed {count_of(result.titles, 'thread')} as in the file.")
+    if plan.memories:
+        known = f"; the users have {result.known_memories} of the file already" if result.known_memories else ""
+        echo(f"Set {_memories(result.memories, 'explicit')}{known}.")
+    _print_unimported(plan)
 
 
 def _print_unimported(plan: Plan) -> None:

@@ -83,7 +83,7 @@ class _Reader:
     def _thread(self, fields: Fields) -> ImportedThread:
         thread_id = fields.text("thread_id")
         self._users[thread_id] = fields.optional_text("user_id")
-        return ImportedThread(fields.position, thread_id, _documents(fields))
+        return ImportedThread(fields.position, thread_id, _documents(fields), fields.optional_text("title"))
 
     def _place(self, fields: Fields) -> tuple[str, str | None, datetime]:
         """Return a record's thread, user and time. A missing time is that of the thread's previous record."""

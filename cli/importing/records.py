@@ -121,11 +121,16 @@ class UnimportedMemory:
 
 @dataclass(frozen=True, slots=True)
 class ImportedThread:
-    """A thread in an export of this project. Its line precedes the lines of its messages."""
+    """A thread in an export of this project. Its line precedes the lines of its messages.
+
+    Attributes:
+        title: None if it has none.
+    """
 
     position: str
     thread_id: str
     document_ids: tuple[str, ...]
+    title: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from cli.importing.records import (
     UnimportedMemory,
 )
 from hybrid_memory_client import InvalidRequest, MemoryClient, MemoryClientError, NotFound
+from shared.models import title_of
 
 
 @dataclass(slots=True)
@@ -25,14 +26,16 @@ class ImportResult:
     Attributes:
         done: The number of exchanges that were sent or skipped, in the file's order.
         stored: The number of exchanges that are stored. It includes exchanges that an earlier import stored.
+        titles: The number of threads that were renamed.
         memories: The number of explicit memories that were set.
         known_memories: The number of explicit memories that their users had before.
-        refused: The exchanges and memories that the API refused.
+        refused: The exchanges, titles and memories that the API refused.
     """
 
     done: int = 0
     stored: int = 0
     preferences: int = 0
+    titles: int = 0
     memories: int = 0
     known_memories: int = 0
     refused: list[InvalidRecordError] = field(default_factory=list)
@@ -54,6 +57,8 @@ class Importer:
         self._is_skipping = is_skipping
         self._result = result
         self._documents: dict[str, tuple[str, ...]] = {}
+        self._unread: dict[str, ImportedThread] = {}
+        self._renamed: list[tuple[ImportedThread, str]] = []
         self._next = time.monotonic()
 
     def store(self, parts: Iterable[Part], first: int, advance: Callable[[int], None]) -> None:
@@ -74,9 +79,11 @@ class Importer:
                 memories.append(part)
             elif isinstance(part, ImportedThread):
                 self._documents[part.thread_id] = part.document_ids
+                self._unread[part.thread_id] = part
             elif isinstance(part, ImportedPreferences):
                 self._store_preferences(part)
             elif isinstance(part, Ready):
+                self._note_title(part)
                 documents = part.exchange.document_ids or self._documents.pop(part.exchange.thread_id, ())
                 if self._result.done + 1 >= first:
                     self._store_exchange(part, documents)
@@ -84,6 +91,24 @@ class Importer:
                 advance(self._result.done)
         if memories:
             self._store_memories(memories)
+        self._store_titles()
+
+    def _note_title(self, part: Ready) -> None:
+        """Note a thread whose title is not that of its first message, because a user has renamed it."""
+        thread = self._unread.pop(part.exchange.thread_id, None)
+        own_title = title_of(part.exchange.user_message)
+        if thread is not None and thread.title and thread.title != own_title:
+            self._renamed.append((thread, own_title))
+
+    def _store_titles(self) -> None:
+        """Rename the threads that still have the title of their first message."""
+        for thread, own_title in self._renamed:
+            try:
+                if thread.title and (self._api.read_thread(thread.thread_id).title or "") == own_title:
+                    self._api.rename_thread(thread.thread_id, thread.title)
+                    self._result.titles += 1
+            except (InvalidRequest, NotFound) as error:
+                self._refuse(thread.position, error)
 
     def _store_exchange(self, part: Ready, documents: tuple[str, ...]) -> None:
         self._wait()

@@ -23,6 +23,7 @@ from shared.memory.inspection import Inspection
 from shared.memory.learned import LearnedMemories
 from shared.memory.memory import Memory
 from shared.memory.search.search import Search
+from shared.memory.threads import Threads
 from shared.settings import AgentSettings
 from shared.stores.redis.cache import RedisCache
 from shared.stores.redis.inspector import RedisInspector
@@ -86,6 +87,7 @@ def deployment(
     created.memories.add("ana", "preference", "metric", "units")
     tea = created.memories.add("ana", "fact", "Likes tea")
     created.memories.correct("ana", UUID(tea["id"]), "Likes green tea")
+    Threads(memory).rename("t", "My home")
     assert created.run("users", "export", "ana", "--output", str(created.export)).exit_code == 0
     return created
 
@@ -116,6 +118,8 @@ def test_an_export_of_explicit_memories_is_imported_for_another_user(deployment:
     assert imported.exit_code == 0, imported.output
     assert "Set 3 explicit memories.\n1 learned memory of the file can be learned again" in imported.stdout
     assert deployment.explicit("bob") == _EXPLICIT
+    assert "Renamed 1 thread as in the file." in imported.stdout
+    assert Threads(deployment.memory).get("t2").title == "My home"
     deployment.memory.archive.store(deployment.queue.take())
     deployment.memory.archive.mark_user("bob")
     assert learn(deployment.memory.archive, "t2") == "changed"

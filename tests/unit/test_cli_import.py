@@ -16,7 +16,7 @@ from cli.importing.plan import Format, Ready, read_parts
 from cli.importing.records import Defaults, ExchangeIdentities, ImportedExchange, InvalidRecordError, NotImported
 from cli.main import app
 from shared.ids import is_time_ordered, order_key
-from tests.support.fake_api import problem, use_fake_api
+from tests.support.fake_api import problem, thread, use_fake_api
 
 TIME = "2024-05-01T10:00:00Z"
 Texts = tuple[str, str]
@@ -294,9 +294,16 @@ class FakeApi:
         self.bodies: list[dict[str, Any]] = []
         self.preferences = {"tone": "long"}
         self.answers: dict[str, httpx.Response] = {}
+        self.title: str | None = None
 
     def handle(self, request: httpx.Request) -> httpx.Response:
         """Answer a request."""
+        if request.url.path.endswith("/t"):
+            if self.title is None:
+                return problem(404)
+            if request.method == "PATCH":
+                self.title = json.loads(request.content)["title"]
+            return httpx.Response(200, json={**thread("t"), "title": self.title})
         if request.url.path.endswith("/preferences"):
             if request.method == "PATCH":
                 self.preferences |= json.loads(request.content)
@@ -356,6 +363,36 @@ def test_exchanges_are_stored_with_their_dates(api: FakeApi, tmp_path: Path) -> 
     assert (second["assistant_message"], second["document_ids"]) == ("", [])
     assert _import(file, "--yes", "--from", "2").exit_code == 0
     assert api.bodies[2:] == [second]
+
+
+@pytest.mark.parametrize(
+    ("exported", "before", "after"),
+    [
+        ("Mine", "first one", "Mine"),
+        ("Mine", "Theirs", "Theirs"),
+        ("first one", "first one", "first one"),
+        ("", "first one", "first one"),
+    ],
+)
+def test_a_thread_gets_its_title_unless_it_has_been_renamed(
+    exported: str, before: str, after: str, api: FakeApi, tmp_path: Path
+) -> None:
+    """A title that a user gave is set again. A title that a user gave in the new deployment stays."""
+    api.title = before
+    line = {"kind": "thread", "thread_id": "t", "user_id": "ada", "document_ids": [], "title": exported}
+    file = _write(tmp_path, line, _message("user", "first\none"), _message("assistant", "a"), _message("user", "more"))
+    result = _import(file, "--yes")
+    assert (result.exit_code, api.title) == (0, after)
+    assert ("Renamed 1 thread as in the file.\n" in result.stdout) == (before != after)
+    assert json.loads(_import(file, "--yes", "--json").stdout)["titles_set"] == 0
+
+
+def test_a_title_that_cannot_be_set_is_reported(api: FakeApi, tmp_path: Path) -> None:
+    """If the thread does not exist, its title is reported with the line of the file."""
+    line = {"kind": "thread", "thread_id": "t", "user_id": "ada", "document_ids": [], "title": "Mine"}
+    result = _import(_write(tmp_path, line, _message("user", "q")), "--yes")
+    assert (result.exit_code, len(api.bodies)) == (1, 1)
+    assert "chats:1: the API refused it" in result.stderr
 
 
 def test_an_invalid_file_changes_nothing(api: FakeApi, tmp_path: Path) -> None:
