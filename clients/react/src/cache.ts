@@ -6,6 +6,10 @@ import type { ChatMessage } from './types.js';
 export interface Unsent {
   readonly exchangeId: string;
   readonly body: RunRequest;
+  /** The `Idempotency-Key`, if it is not the exchange id. */
+  readonly key?: string | undefined;
+  /** The question and the answer before their replacement. */
+  readonly original?: readonly ChatMessage[] | undefined;
   /** Whether to resend it automatically: the server did not reject it and the user did not stop it. */
   readonly isInterrupted: boolean;
 }

@@ -9,7 +9,7 @@ import {
   type RunRequest,
 } from './api.js';
 import type { Attempt, ChatThread } from './chat-thread.js';
-import { AgentChatError } from './errors.js';
+import { AgentChatError, notStoredError } from './errors.js';
 import type { Connection } from './http.js';
 import { isTimeOrdered, newestOf, newExchangeId, newId } from './ids.js';
 
@@ -90,10 +90,7 @@ export async function run(turn: Turn, exchangeId: string | undefined): Promise<[
     replaceId(thread, attempt, isMissingNow);
     return run(turn, exchangeId);
   }
-  if (isReplacing && answer.memory.durability === 'none') {
-    const detail = 'The new answer could not be stored. Nothing has changed. Try again.';
-    throw new AgentChatError({ status: 503, title: 'Not stored', detail });
-  }
+  if (isReplacing && answer.memory.durability === 'none') throw notStoredError();
   // A replacement deletes the later exchanges only after the model has answered, so that a failure loses nothing.
   if (isReplacing) await deleteAll(turn, later, 'The new answer is stored');
   thread.endAttempts(messageId, attempt.exchangeId);

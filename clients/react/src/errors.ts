@@ -4,6 +4,7 @@ import type { components } from './api-types.js';
 export type FieldError = components['schemas']['FieldError'];
 
 const NO_ROUTE = new Set([404, 405]);
+const RUNNING = 409;
 
 interface ServerProblem {
   status: number;
@@ -36,6 +37,8 @@ export class AgentChatError extends Error {
   /** Whether the response does not come from this API: the address is wrong, or a proxy answered. */
   readonly isForeign: boolean;
   readonly errors: readonly FieldError[];
+  /** Whether the server may have received the request. If it did, its answer appears later. Sending again is safe. */
+  readonly mayHaveArrived: boolean;
 
   constructor(problem: ServerProblem) {
     super(problem.detail, { cause: problem.cause });
@@ -48,12 +51,14 @@ export class AgentChatError extends Error {
     this.isTimeout = problem.isTimeout ?? false;
     this.isForeign = problem.isForeign ?? false;
     this.errors = problem.errors ?? [];
+    // A client error is a rejection, except that 409 reports a running request.
+    this.mayHaveArrived = this.status < 400 || this.status >= 500 || this.status === RUNNING;
   }
 }
 
 /** Returns the error of a request that the client stopped. */
 export function stoppedError(): AgentChatError {
-  const detail = 'You stopped waiting. The server may still finish; refresh to see the answer.';
+  const detail = 'You stopped waiting. The server may still finish; its answer then appears here.';
   return new AgentChatError({ status: 0, title: 'Stopped', detail, isAbort: true });
 }
 
@@ -91,6 +96,12 @@ export function unsendableError(
   detail = 'The message, its metadata or its thread id has a value that cannot be sent.',
 ): AgentChatError {
   return new AgentChatError({ status: 400, title: 'Not sent', detail, cause });
+}
+
+/** Returns the error of a replacement that no store accepted. */
+export function notStoredError(): AgentChatError {
+  const detail = 'The new answer could not be stored. Nothing has changed. Try again.';
+  return new AgentChatError({ status: 503, title: 'Not stored', detail });
 }
 
 /** Returns the error of a response with an error status. */

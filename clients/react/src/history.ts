@@ -38,24 +38,25 @@ export function stopReading(thread: Thread): void {
   thread.newest = thread.queuedRefresh = thread.older = undefined;
 }
 
+/**
+ * Loads the newest messages without any sign of it: the state of the history stays, and an error is not reported, because
+ * the next check or the next `refresh` follows.
+ */
+export async function check(context: ChatContext, thread: Thread): Promise<void> {
+  if (thread.newest) return thread.newest;
+  const { signal } = thread.reading;
+  try {
+    await load(context, thread, 'newest', signal);
+  } catch (error) {
+    if (!(error instanceof AgentChatError)) throw error;
+  }
+  if (!signal.aborted) context.emit(thread);
+}
+
 async function read(context: ChatContext, thread: Thread, side: 'newest' | 'older'): Promise<void> {
   const { signal } = thread.reading;
-  const limit = context.options.pageSize ?? PAGE_SIZE;
-  const messages: ChatMessage[] = [];
-  const degraded = new Set<string>();
-  let cursor = side === 'older' ? thread.cursor : null;
   try {
-    do {
-      const page = await getMessages(context.options, thread.id, { limit, cursor }, signal);
-      // The user left the thread after the response arrived.
-      if (signal.aborted) return;
-      messages.unshift(...page.items.map(messageOf).reverse());
-      for (const layer of page.degraded) degraded.add(layer);
-      cursor = page.next_cursor;
-      if (page.items.length === 0) break;
-      // Read until no message is missing between these pages and the loaded messages.
-    } while (side === 'newest' && cursor !== null && !thread.isContiguous(messages));
-    thread.mergeServer(messages, side, { cursor, degraded: [...degraded] });
+    await load(context, thread, side, signal);
   } catch (caught) {
     if (signal.aborted) return;
     const error = caught instanceof AgentChatError ? caught : noResponseError(caught);
@@ -63,6 +64,30 @@ async function read(context: ChatContext, thread: Thread, side: 'newest' | 'olde
     thread.error = error;
     context.notify(thread, (options) => options.onError?.(error));
   }
+  if (signal.aborted) return;
   thread[side] = undefined;
   context.emit(thread);
+}
+
+async function load(
+  context: ChatContext,
+  thread: Thread,
+  side: 'newest' | 'older',
+  signal: AbortSignal,
+): Promise<void> {
+  const limit = context.options.pageSize ?? PAGE_SIZE;
+  const messages: ChatMessage[] = [];
+  const degraded = new Set<string>();
+  let cursor = side === 'older' ? thread.cursor : null;
+  do {
+    const page = await getMessages(context.options, thread.id, { limit, cursor }, signal);
+    // The user left the thread after the response arrived.
+    if (signal.aborted) return;
+    messages.unshift(...page.items.map(messageOf).reverse());
+    for (const layer of page.degraded) degraded.add(layer);
+    cursor = page.next_cursor;
+    if (page.items.length === 0) break;
+    // Read until no message is missing between these pages and the loaded messages.
+  } while (side === 'newest' && cursor !== null && !thread.isContiguous(messages));
+  thread.mergeServer(messages, side, { cursor, degraded: [...degraded] });
 }

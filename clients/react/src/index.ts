@@ -4,6 +4,7 @@ export { AgentChatError, type FieldError } from './errors.js';
 export { highlightedParts, type TextPart } from './highlights.js';
 export { isCurrent, type Evidence, type Memory, type NewMemory } from './memories.js';
 export type { MemoriesActions, MemoriesSnapshot, ShownMemory } from './memories-store.js';
+export { isStep, toolStepsOf, type ToolStep } from './metadata.js';
 export { search } from './search.js';
 export type { FoundMemory, Highlight, SearchItem, SearchOptions, SearchResult, SearchScope } from './search.js';
 export type { Persist } from './storage.js';

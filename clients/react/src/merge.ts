@@ -12,9 +12,10 @@ export function messageOf(answer: MessageAnswer): ChatMessage {
   // A message that another program wrote into Redis has no exchange id.
   const id = `${answer.exchange_id ?? answer.created_at ?? ''}:${role}`;
   const createdAt = answer.created_at ?? '';
-  const { exchange_id: exchangeId, content, metadata = {} } = answer;
+  const { exchange_id: exchangeId, content, metadata = {}, revision = 0 } = answer;
   const isEmpty = Object.keys(metadata).length === 0;
-  return { id, exchangeId, role, content, createdAt, status: 'sent', ...(!isEmpty && { metadata }) };
+  const more = { ...(!isEmpty && { metadata }), ...(revision > 0 && { revision }) };
+  return { id, exchangeId, role, content, createdAt, status: 'sent', ...more };
 }
 
 /**
@@ -91,11 +92,21 @@ function interleave(
 }
 
 /** Returns the message with the server's content and time; the same object if nothing changes. */
-function applyServer(local: ChatMessage, server: ChatMessage): ChatMessage {
+export function applyServer(local: ChatMessage, server: ChatMessage): ChatMessage {
+  const newer = revisionOf(server) - revisionOf(local);
+  // A store that is behind returns the exchange as it was before its replacement.
+  if (server === local || (newer < 0 && local.status === 'sent')) return local;
   const { content, createdAt } = server;
-  const metadata = local.metadata ?? server.metadata;
+  const metadata = newer > 0 ? server.metadata : (local.metadata ?? server.metadata);
   const isSame = local.content === content && local.createdAt === createdAt && local.metadata === metadata;
-  if (local.status === 'sent' && isSame) return local;
-  const { error: _, ...rest } = local;
-  return { ...rest, content, createdAt, status: 'sent', ...(metadata && { metadata }) };
+  if (local.status === 'sent' && isSame && newer === 0) return local;
+  const { error: _, metadata: __, context, ...rest } = local;
+  // The report belongs to the replaced answer.
+  const kept = newer > 0 ? { revision: revisionOf(server) } : context && { context };
+  return { ...rest, ...kept, content, createdAt, status: 'sent', ...(metadata && { metadata }) };
+}
+
+/** Returns how often a message's exchange was replaced. */
+export function revisionOf({ revision = 0 }: ChatMessage): number {
+  return revision;
 }

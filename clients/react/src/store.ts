@@ -1,14 +1,15 @@
 import { cachedThread, cacheThread, dropOtherThreads, dropThread } from './cache.js';
-import { loadMore, refresh, stopReading } from './history.js';
+import { Checks } from './checks.js';
+import { check, loadMore, refresh, stopReading } from './history.js';
 import type { ChatContext } from './chat-context.js';
 import { baseUrlOf } from './http.js';
 import { newId } from './ids.js';
 import { onReturn } from './on-return.js';
 import { restoreThreadId, storeThreadId, scopeOf, type Persist } from './storage.js';
+import { onOtherTab, tellOtherTabs } from './tabs.js';
 import { Thread } from './thread.js';
 import { Turns } from './turns.js';
 import type { ChatActions, ChatMessage, ChatSnapshot, UseAgentChatOptions } from './types.js';
-import { keyOf } from './merge.js';
 
 /** How many threads stay in memory. */
 const MAX_THREADS = 20;
@@ -43,6 +44,10 @@ export class ChatStore implements ChatActions, ChatContext {
   #unmountTimer: ReturnType<typeof setTimeout> | undefined;
   readonly #turns = new Turns(this, (thread, exchange) => {
     for (const other of mounted) if (other !== this) other.#syncFromPeer(thread.key, exchange);
+    tellOtherTabs(thread.key);
+  });
+  readonly #checks = new Checks(async () => {
+    if (this.#active) await check(this, this.#active);
   });
   readonly #listeners = new Set<() => void>();
   /** The snapshot for server rendering and for the first render of a hydration. */
@@ -111,13 +116,20 @@ export class ChatStore implements ChatActions, ChatContext {
     const stopListening = onReturn(() => {
       if (this.#active) void this.#recover(this.#active, true);
     });
+    const stopTabs = onOtherTab((key) => {
+      // A hidden tab reads the change when it becomes visible.
+      const isShown = this.#active?.key === key && document.visibilityState !== 'hidden';
+      if (isShown && this.#active && this.options.loadHistory !== false) void check(this, this.#active);
+    });
     return () => {
       stopListening();
+      stopTabs();
       // Wait for the next task: StrictMode and fast refresh mount the component again immediately, and turns continue.
       this.#unmountTimer = setTimeout(() => {
         mounted.delete(this);
         if (this.#active) this.#leave(this.#active);
         this.#active = undefined;
+        this.#checks.watch([]);
       });
     };
   };
@@ -217,6 +229,15 @@ export class ChatStore implements ChatActions, ChatContext {
 
   readonly retry: ChatActions['retry'] = (messageId) => this.#turns.retry(this.#current(), messageId);
 
+  readonly edit: ChatActions['edit'] = async (messageId, input) => {
+    const message = typeof input === 'string' ? { text: input } : input;
+    return message.text.trim() === '' ? undefined : this.#turns.replace(this.#current(), messageId, message);
+  };
+
+  readonly regenerate: ChatActions['regenerate'] = (messageId) => this.#turns.replace(this.#current(), messageId);
+
+  readonly discard: ChatActions['discard'] = (messageId) => this.#turns.discard(this.#current(), messageId);
+
   readonly stop = (): void => {
     this.#turns.stop(this.#current());
   };
@@ -257,11 +278,10 @@ export class ChatStore implements ChatActions, ChatContext {
   }
 
   /** Adds an exchange that another hook on this page received in the same thread. */
-  #syncFromPeer(key: string, [question, answer]: readonly [ChatMessage, ChatMessage]): void {
+  #syncFromPeer(key: string, exchange: readonly ChatMessage[]): void {
     const thread = this.#active;
-    if (thread?.key !== key || thread.find(keyOf(question))) return;
-    thread.add(question);
-    thread.add(answer);
+    if (thread?.key !== key) return;
+    for (const message of exchange) thread.addOrApply(message);
     this.emit(thread);
   }
 
@@ -275,6 +295,8 @@ export class ChatStore implements ChatActions, ChatContext {
   emit(thread: Thread): void {
     thread.changed();
     this.#cache(thread);
+    const isWatched = thread === this.#active && this.options.loadHistory !== false;
+    if (isWatched) this.#checks.watch(thread.uncertain);
     for (const listener of this.#listeners) listener();
   }
 

@@ -2,12 +2,16 @@ import type { RunRequest } from './api.js';
 import type { CachedThread, Unsent } from './cache.js';
 import { interruptedError, type AgentChatError } from './errors.js';
 import type { ChatMessage, ChatSnapshot, TurnContext } from './types.js';
-import { keyOf, prepend, mergeMessages } from './merge.js';
+import { applyServer, keyOf, mergeMessages, prepend, revisionOf } from './merge.js';
 
 /** A turn that waits for its answer, with the request to repeat. */
 export interface TurnRequest {
   exchangeId: string;
   body: RunRequest;
+  /** The `Idempotency-Key`. */
+  key: string;
+  /** The question and the answer before their replacement; undefined if nothing is to be restored. */
+  original: readonly ChatMessage[] | undefined;
   readonly controller: AbortController;
   /** Resolves with the answer; with undefined after a failure. Never rejects. */
   readonly done: Promise<ChatMessage | undefined>;
@@ -70,13 +74,16 @@ export class Thread {
 
   /** The state to cache for the next visit. */
   get cacheable(): CachedThread {
-    const waiting = this.waiting.map(({ exchangeId, body }) => ({ exchangeId, body, isInterrupted: true }));
+    const waiting = this.waiting.map(({ exchangeId, body, key, original }) => {
+      return { exchangeId, body, key, original, isInterrupted: true };
+    });
     const cursor = this.#isTruncated ? undefined : this.cursor;
     return { messages: this.messages, unsent: [...this.unsent.values(), ...waiting], cursor };
   }
 
   #restore({ messages, unsent, cursor }: CachedThread): void {
-    const isSent = (message: ChatMessage): boolean => message.status === 'sent';
+    // An answer that was being replaced still stands.
+    const isSent = (message: ChatMessage): boolean => message.status === 'sent' || message.role === 'assistant';
     const initial = new Set(this.messages.map(keyOf));
     // Initial messages are newer than cached ones.
     const restored = messages.filter(
@@ -88,7 +95,10 @@ export class Thread {
       status: 'failed',
       error: interruptedError(),
     });
-    this.messages = [...this.messages, ...restored.map((message) => (isSent(message) ? message : asFailed(message)))];
+    const restore = (message: ChatMessage): ChatMessage => {
+      return isSent(message) ? { ...message, status: 'sent' } : asFailed(message);
+    };
+    this.messages = [...this.messages, ...restored.map(restore)];
     for (const request of unsent) this.unsent.set(request.exchangeId, request);
     this.#isCached = initial.size === 0;
     this.#isTruncated = cursor === undefined;
@@ -113,6 +123,12 @@ export class Thread {
   /** The running turn, then the queued ones. */
   get waiting(): TurnRequest[] {
     return this.running ? [this.running, ...this.queue] : [...this.queue];
+  }
+
+  /** The exchanges of failed messages that the server may have. */
+  get uncertain(): string[] {
+    const failed = this.messages.filter(({ status, error }) => status === 'failed' && error?.mayHaveArrived);
+    return failed.map(({ id, exchangeId }) => exchangeId ?? id);
   }
 
   /** Invalidates the snapshot. */
@@ -145,7 +161,12 @@ export class Thread {
   }
 
   /** Merges a page of the server, oldest first. */
-  mergeServer(server: readonly ChatMessage[], side: 'newest' | 'older', page: PageInfo): void {
+  mergeServer(loaded: readonly ChatMessage[], side: 'newest' | 'older', page: PageInfo): void {
+    const unreplaced = this.#unreplaced(loaded);
+    // Until a question is replaced on the server, its new text is shown.
+    const server = loaded.flatMap((message) => {
+      return unreplaced.has(message.exchangeId) ? (this.find(keyOf(message)) ?? []) : message;
+    });
     const isCached = this.#isCached && side === 'newest';
     // A degraded page may lack messages that exist.
     const keepsOlder = isCached && page.degraded.length === 0 && this.#dropOutdated(server, page.cursor !== null);
@@ -161,8 +182,8 @@ export class Thread {
     for (const message of server) {
       this.#confirmedKeys.add(keyOf(message));
       // The server has the exchange, so there is nothing to resend.
-      const isRunning = this.running?.exchangeId === message.exchangeId;
-      if (message.exchangeId !== null && !isRunning) this.unsent.delete(message.exchangeId);
+      const isOpen = this.running?.exchangeId === message.exchangeId || unreplaced.has(message.exchangeId);
+      if (message.exchangeId !== null && !isOpen) this.unsent.delete(message.exchangeId);
     }
     const isFailed = this.messages.some((message) => message.error !== undefined && message.error === this.error);
     if (!isFailed) this.clearError();
@@ -184,18 +205,53 @@ export class Thread {
     return keepsOlder;
   }
 
+  /** Returns the exchanges with a waiting or failed replacement that the server does not have. */
+  #unreplaced(server: readonly ChatMessage[]): Set<string | null> {
+    const open = [...this.waiting, ...this.unsent.values()].filter(({ body }) => body.replaces);
+    const isReplaced = ({ exchangeId, body, original = [] }: TurnRequest | Unsent): boolean => {
+      const before = Math.max(0, ...original.map(revisionOf));
+      const question = server.find((message) => message.exchangeId === exchangeId && message.role === 'user');
+      return question !== undefined && revisionOf(question) > before && question.content === body.prompt;
+    };
+    return new Set(open.filter((request) => !isReplaced(request)).map(({ exchangeId }) => exchangeId));
+  }
+
   /** Adds a message at the end. */
   add(message: ChatMessage): void {
     this.messages = [...this.messages, message];
+  }
+
+  /** Adds a message of another hook on this page, or applies its newer revision. */
+  addOrApply(message: ChatMessage): void {
+    const existing = this.find(keyOf(message));
+    if (!existing) this.add(message);
+    else if (existing.status === 'sent' && revisionOf(message) > revisionOf(existing))
+      this.update(existing, applyServer(existing, message));
+  }
+
+  /** Shows this version of a message instead of the present one. */
+  restore(message: ChatMessage): void {
+    this.messages = this.messages.map((each) => (keyOf(each) === keyOf(message) ? message : each));
+  }
+
+  remove(message: ChatMessage): void {
+    this.messages = this.messages.filter((each) => each !== message);
+  }
+
+  /** Returns the question and the answer of an exchange, as far as they are shown. */
+  exchange(exchangeId: string): ChatMessage[] {
+    return this.messages.filter((message) => message.exchangeId === exchangeId);
   }
 
   /** Inserts an answer after its question, and returns the shown message. */
   answer(message: ChatMessage): ChatMessage {
     const existing = this.find(keyOf(message));
     if (existing) {
+      const { content, context, revision } = message;
+      const report = context ? { context } : {};
       // The history returned the answer first.
-      const { context } = message;
-      return this.update(existing, context ? { context } : {});
+      if (existing.status === 'sent') return this.update(existing, report);
+      return this.update(existing, { content, status: 'sent', ...report, ...(revision && { revision }) });
     }
     const index = this.messages.findIndex((each) => each.role === 'user' && each.exchangeId === message.exchangeId);
     const position = index < 0 ? this.messages.length : index + 1;

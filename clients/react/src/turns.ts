@@ -1,14 +1,20 @@
-import { isIdRejected, isKeyOfDeleted, postRun, type RunResult } from './api.js';
+import { deleteExchange, isIdRejected, isKeyOfDeleted, isMissing, postRun, type RunResult } from './api.js';
 import type { ChatContext } from './chat-context.js';
-import { AgentChatError, interruptedError, noResponseError, stoppedError } from './errors.js';
+import type { Unsent } from './cache.js';
+import { AgentChatError, interruptedError, noResponseError, notStoredError, stoppedError } from './errors.js';
 import { isTimeOrdered, newestOf, newExchangeId, newId } from './ids.js';
+import { revisionOf } from './merge.js';
+import { metadataToKeep } from './metadata.js';
 import type { Thread, TurnRequest } from './thread.js';
 import type { ChatMessage, FinishedTurn, OutgoingText } from './types.js';
 
 /** How long an interrupted turn is resent automatically. Later only `retry` resends it. */
 const RESUME_WITHIN_MS = 10 * 60_000;
 
-type FinishedExchange = readonly [question: ChatMessage, answer: ChatMessage];
+type FinishedExchange = readonly ChatMessage[];
+
+/** A request to send, which is not yet in the queue. */
+type OutgoingTurn = Pick<Unsent, 'exchangeId' | 'body' | 'key' | 'original'>;
 
 /** Sends the turns of a thread one after the other, because each turn needs the answer of the one before it. */
 export class Turns {
@@ -35,15 +41,8 @@ export class Turns {
       status: 'pending',
       ...(metadata && { metadata }),
     });
-    const request = this.#enqueue(thread, exchangeId, {
-      ...this.#context.options.request,
-      ...(documentIds && { document_ids: [...documentIds] }),
-      ...(metadata && { metadata }),
-      prompt: text,
-      thread_id: thread.id,
-      ...(thread.userId !== null && { user_id: thread.userId }),
-      exchange_id: exchangeId,
-    });
+    const body = { ...this.#bodyOf(thread, { text, metadata, documentIds }), exchange_id: exchangeId };
+    const request = this.#enqueue(thread, { exchangeId, body });
     const abort = (): void => {
       this.#fail(thread, request, stoppedError());
     };
@@ -52,6 +51,68 @@ export class Turns {
     const answer = await request.done;
     signal?.removeEventListener('abort', abort);
     return answer;
+  }
+
+  /**
+   * Replaces a question and its answer, by default the newest. Without a message, asks the same question again.
+   *
+   * Resolves with the answer; with undefined after a failure. Never rejects.
+   */
+  async replace(thread: Thread, messageId?: string, message?: OutgoingText): Promise<ChatMessage | undefined> {
+    const shown =
+      messageId === undefined
+        ? thread.messages.findLast(({ role, exchangeId }) => role === 'assistant' && exchangeId !== null)
+        : thread.messages.find(({ id }) => id === messageId);
+    const exchangeId = shown?.exchangeId ?? undefined;
+    const question = exchangeId === undefined ? undefined : thread.find(`${exchangeId}:user`);
+    if (exchangeId === undefined || !question || question.status === 'pending') return undefined;
+    const metadata = message?.metadata ? { ...message.metadata } : metadataToKeep(question.metadata);
+    const text = message?.text ?? question.content;
+    const body = { ...this.#bodyOf(thread, { ...message, text, metadata }), replaces: exchangeId };
+    const before = thread.unsent.get(exchangeId);
+    // The server may have a failed message. If not, its replacement becomes a new exchange.
+    const original = question.status === 'failed' ? before?.original : thread.exchange(exchangeId);
+    const { metadata: _, error: __, ...rest } = question;
+    thread.restore({ ...rest, content: text, status: 'pending', ...(metadata && { metadata }) });
+    return this.#enqueue(thread, { exchangeId, body, key: newId(), original }).done;
+  }
+
+  /** Removes a failed message, or restores the exchange before its failed replacement. Never rejects. */
+  async discard(thread: Thread, messageId: string): Promise<void> {
+    const message = thread.messages.find(({ id, role, status }) => {
+      return id === messageId && role === 'user' && status === 'failed';
+    });
+    if (!message) return;
+    const { exchangeId, error } = message;
+    const original = thread.unsent.get(exchangeId ?? '')?.original;
+    thread.unsent.delete(exchangeId ?? '');
+    if (original) for (const each of original) thread.restore(each);
+    else thread.remove(message);
+    if (thread.error === error) thread.clearError();
+    this.#context.emit(thread);
+    if (original || exchangeId === null || !error?.mayHaveArrived) return;
+    try {
+      await deleteExchange(this.#context.options, thread.id, exchangeId, new AbortController().signal);
+      this.#share(thread, []);
+    } catch (caught) {
+      const { status, detail } = caught instanceof AgentChatError ? caught : noResponseError(caught);
+      const message = `The message is removed here. If the server has received it, it appears again. ${detail}`;
+      const failure = new AgentChatError({ status, title: 'Not deleted', detail: message, cause: caught });
+      thread.error = failure;
+      this.#context.notify(thread, (options) => options.onError?.(failure));
+      this.#context.emit(thread);
+    }
+  }
+
+  #bodyOf(thread: Thread, { text, metadata, documentIds }: OutgoingText): TurnRequest['body'] {
+    return {
+      ...this.#context.options.request,
+      ...(documentIds && { document_ids: [...documentIds] }),
+      ...(metadata && { metadata: { ...metadata } }),
+      prompt: text,
+      thread_id: thread.id,
+      ...(thread.userId !== null && { user_id: thread.userId }),
+    };
   }
 
   /** Sends a failed message again, as the same request: same key, same body, same exchange. */
@@ -78,7 +139,8 @@ export class Turns {
   /** Ends the running turn if the history already has its answer. */
   finishIfAnswered(thread: Thread): void {
     const { running } = thread;
-    if (running && thread.find(`${running.exchangeId}:assistant`)) this.#fail(thread, running, stoppedError());
+    if (running && thread.find(`${running.exchangeId}:assistant`)?.status === 'sent')
+      this.#fail(thread, running, stoppedError());
   }
 
   /** Stops waiting for answers. With `silently`, calls no callbacks, because the user left the thread. */
@@ -92,14 +154,16 @@ export class Turns {
     const before = thread.unsent.get(message.exchangeId ?? '');
     if (!before) return undefined;
     thread.update(message, { status: 'pending' });
-    return this.#enqueue(thread, before.exchangeId, before.body);
+    return this.#enqueue(thread, before);
   }
 
-  #enqueue(thread: Thread, exchangeId: string, body: TurnRequest['body']): TurnRequest {
+  #enqueue(thread: Thread, { exchangeId, body, key = exchangeId, original }: OutgoingTurn): TurnRequest {
     let settle: TurnRequest['settle'] = () => undefined;
     const done = new Promise<ChatMessage | undefined>((resolve) => (settle = resolve));
-    const request: TurnRequest = { exchangeId, body, controller: new AbortController(), done, settle };
+    const request: TurnRequest = { exchangeId, body, key, original, controller: new AbortController(), done, settle };
     thread.unsent.delete(exchangeId);
+    const replaced = original && thread.find(`${exchangeId}:assistant`);
+    if (replaced) thread.update(replaced, { status: 'pending' });
     thread.queue.push(request);
     thread.clearError();
     this.#next(thread);
@@ -116,25 +180,35 @@ export class Turns {
   async #deliver(thread: Thread, request: TurnRequest): Promise<void> {
     const startedAt = performance.now();
     try {
-      const result = await postRun(this.#context.options, request.body, request.exchangeId, request.controller.signal);
+      const result = await postRun(this.#context.options, request.body, request.key, request.controller.signal);
+      if (request.body.replaces && result.answer.memory.durability === 'none') throw notStoredError();
       this.#finish(thread, request, result, Math.round(performance.now() - startedAt));
     } catch (error) {
-      if (isIdRejected(error) && thread.running === request && isTimeOrdered(request.exchangeId)) {
+      const isRunning = thread.running === request;
+      const isUnknown = request.body.replaces
+        ? isMissing(error)
+        : isTimeOrdered(request.exchangeId) && isIdRejected(error);
+      if (isRunning && isUnknown) {
         this.#replaceId(thread, request);
         void this.#deliver(thread, request);
         return;
       }
       // The first exchange was deleted, so a retry needs a new id.
-      if (isKeyOfDeleted(error) && thread.running === request) this.#replaceId(thread, request);
+      if (isRunning && isKeyOfDeleted(error)) this.#replaceId(thread, request);
       this.#fail(thread, request, error instanceof AgentChatError ? error : noResponseError(error));
     }
   }
 
-  /** Gives the exchange a UUIDv4. The server stores nothing under the first id. */
+  /** Makes the request a new exchange with a UUIDv4, because the server stores nothing under the first id. */
   #replaceId(thread: Thread, request: TurnRequest): void {
     const question = thread.find(`${request.exchangeId}:user`);
-    request.exchangeId = newId();
-    request.body = { ...request.body, exchange_id: request.exchangeId };
+    // The exchange to replace does not exist, so its answer has no question any more.
+    const answer = request.body.replaces ? thread.find(`${request.exchangeId}:assistant`) : undefined;
+    if (answer) thread.remove(answer);
+    request.original = undefined;
+    request.key = request.exchangeId = newId();
+    const { replaces: _, ...body } = request.body;
+    request.body = { ...body, exchange_id: request.exchangeId };
     if (question) thread.update(question, { exchangeId: request.exchangeId });
     this.#context.emit(thread);
   }
@@ -145,7 +219,8 @@ export class Turns {
     const { source, degraded, durability, cached } = answer.memory;
     const context = { source, degraded, durability, cached, latencyMs, timings };
     const sent = thread.find(`${request.exchangeId}:user`);
-    const question = sent && thread.update(sent, { status: 'sent' });
+    const revision = request.body.replaces ? Math.max(0, ...(request.original ?? []).map(revisionOf)) + 1 : undefined;
+    const question = sent && thread.update(sent, { status: 'sent', ...(revision && { revision }) });
     const message = thread.answer({
       id: `${request.exchangeId}:assistant`,
       exchangeId: request.exchangeId,
@@ -154,6 +229,7 @@ export class Turns {
       createdAt: new Date().toISOString(),
       status: 'sent',
       context,
+      ...(revision && { revision }),
     });
     thread.lastContext = context;
     this.#end(thread, request, { message, aborted: false });
@@ -170,9 +246,12 @@ export class Turns {
       this.#end(thread, request, { ...(message && { message }), aborted: false }, silently);
     } else {
       if (question) thread.update(question, { status: 'failed', error });
-      const { exchangeId, body } = request;
+      const { exchangeId, body, key, original } = request;
+      const answer = thread.find(`${exchangeId}:assistant`);
+      // The answer that the failed request would have replaced still stands.
+      if (answer?.status === 'pending') thread.update(answer, { status: 'sent' });
       const isInterrupted = silently || (error.status === 0 && !error.isAbort);
-      thread.unsent.set(exchangeId, { exchangeId, body, isInterrupted });
+      thread.unsent.set(exchangeId, { exchangeId, body, key, original, isInterrupted });
       thread.error = error;
       thread.sendFailed = !error.isAbort;
       this.#end(thread, request, { aborted: error.isAbort, error }, silently);

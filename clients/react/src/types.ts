@@ -30,10 +30,12 @@ export interface ChatMessage {
   readonly content: string;
   /** ISO 8601. The browser's time, until the history returns the server's time. */
   readonly createdAt: string;
-  /** `pending` until the answer arrives, `failed` until it is sent again. */
+  /** Of a question: `pending` until the answer arrives, `failed` until it is sent again. Of an answer: `pending` while it is replaced. */
   readonly status: 'pending' | 'sent' | 'failed';
   /** The metadata given to `sendMessage`; the memory stores it. */
   readonly metadata?: Readonly<Record<string, unknown>>;
+  /** How often the exchange was replaced; absent if never. */
+  readonly revision?: number;
   /** Why sending failed. */
   readonly error?: AgentChatError;
   /** The memory report. Only answers that arrived while this page was open have one. */
@@ -117,10 +119,19 @@ export interface ChatActions {
     text: string | OutgoingText,
     options?: { signal?: AbortSignal | undefined },
   ) => Promise<ChatMessage | undefined>;
-  /** Stops waiting for answers. The server may still finish; `refresh` or `retry` shows its answer. */
+  /** Stops waiting for answers. The server may still finish; its answer then appears by itself. */
   readonly stop: () => void;
   /** Sends a failed message again (default: the newest) as the same request, so that the turn runs once. */
   readonly retry: (messageId?: string) => Promise<void>;
+  /**
+   * Replaces a question, and resolves with the new answer, which replaces the old one. Later messages stay. Until then, and after a failure, the old
+   * answer stays. Never rejects.
+   */
+  readonly edit: (messageId: string, text: string | OutgoingText) => Promise<ChatMessage | undefined>;
+  /** Replaces an answer (default: the newest): asks its question again. Takes the id of the question or of the answer. */
+  readonly regenerate: (messageId?: string) => Promise<ChatMessage | undefined>;
+  /** Removes a failed message, also from the server if it may have arrived. A failed replacement restores the question before it. Never rejects. */
+  readonly discard: (messageId: string) => Promise<void>;
   /** Starts an empty thread and returns its id. */
   readonly newThread: () => string;
   /** Removes a deleted thread from this device. If it is shown, an empty thread replaces it. */

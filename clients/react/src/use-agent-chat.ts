@@ -26,7 +26,9 @@ export function useAgentChat(options: UseAgentChatOptions = {}): UseAgentChatRes
   // Not a layout effect: React unmounts those when a sibling suspends, which would stop a running turn.
   useEffect(() => store.mount(), [store]);
   return useMemo(() => {
-    const { clearError, sendMessage, stop, retry, newThread, forgetThread, loadMore, refresh } = store;
-    return { ...snapshot, clearError, sendMessage, stop, retry, newThread, forgetThread, loadMore, refresh };
+    const { clearError, sendMessage, stop, retry, edit, regenerate, discard } = store;
+    const { newThread, forgetThread, loadMore, refresh } = store;
+    const sending = { sendMessage, stop, retry, edit, regenerate, discard };
+    return { ...snapshot, ...sending, clearError, newThread, forgetThread, loadMore, refresh };
   }, [snapshot, store]);
 }

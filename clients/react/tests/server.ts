@@ -100,8 +100,13 @@ function storeRun(
   answers.set(key ?? '', { body: JSON.stringify(body), answer });
   if (index >= 0) {
     const [question, old] = stored.slice(index, index + 2);
-    if (question) stored[index] = { ...question, content: body.prompt };
-    if (old) stored[index + 1] = { ...old, content: answer.response };
+    const revision = (question?.revision ?? 0) + 1;
+    const { metadata } = body;
+    if (question) {
+      const { metadata: _, ...rest } = question;
+      stored[index] = { ...rest, content: body.prompt, revision, ...(metadata && { metadata }) };
+    }
+    if (old) stored[index + 1] = { ...old, content: answer.response, revision };
   } else
     store(
       memory,
