@@ -140,9 +140,9 @@ bench-learning: $(VENV)/.stamp-dev ## Score the rules of learned memory with lab
 cost: $(VENV)/.stamp-dev ## Measure the resources of a turn, and generate docs/cost.md and the sizing recipe
 	@$(BIN)/python -m tests.cost
 
-chaos: $(VENV)/.stamp-dev ## Break the stack at random under load, and count lost exchanges (SECONDS=600 EXCHANGES= SEED=)
+chaos: $(VENV)/.stamp-dev ## Break the stack at random under load, and count lost exchanges (SECONDS=600 EXCHANGES= SEED= LEARNING=model|rules)
 	@$(BIN)/python -m tests.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(EXCHANGES),--exchanges $(EXCHANGES)) \
-	  $(if $(SEED),--seed $(SEED))
+	  $(if $(SEED),--seed $(SEED)) $(if $(LEARNING),--learning $(LEARNING))
 
 # BYTECODE and PAGE are auto, required or off. If the machine cannot build one, auto leaves it out with a warning, and
 # required fails.

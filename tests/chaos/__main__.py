@@ -10,9 +10,10 @@ import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
+from typing import get_args
 
 from infra.local.environment import ignore_user_configuration
-from tests.chaos.run import Size, run
+from tests.chaos.run import LearnsBy, Size, run
 
 SECONDS = 600.0
 EXCHANGES = 20_000
@@ -31,6 +32,7 @@ def main() -> int:
     parser.add_argument(
         "--hasten", action="store_true", help="run the sweep as soon as the callers have finished, for short runs"
     )
+    parser.add_argument("--learning", choices=get_args(LearnsBy), default="model", help="what learns (model)")
     arguments = parser.parse_args()
     ignore_user_configuration()
     # SIGTERM also shuts everything down in order.
@@ -39,7 +41,7 @@ def main() -> int:
     exchanges = arguments.exchanges or round(EXCHANGES * arguments.seconds / SECONDS)
     with tempfile.TemporaryDirectory(prefix="hybrid-memory-chaos-") as directory:
         size = Size(arguments.seconds, exchanges, invokes_sweep=arguments.hasten)
-        result = run(arguments.state_dir or Path(directory), seed, size, _print_progress)
+        result = run(arguments.state_dir or Path(directory), seed, size, _print_progress, learns_by=arguments.learning)
     if arguments.state_dir:
         (arguments.state_dir / "journal.json").write_text(json.dumps(asdict(result.journal), default=str))
     text = json.dumps(result.to_json(), indent=2) if arguments.json else result.table()

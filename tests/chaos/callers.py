@@ -17,6 +17,7 @@ TIMEOUT_SECONDS: Final = 30.0
 _RETRIES: Final = 3
 _RETRY_PAUSE_SECONDS: Final = 1.5
 _MAX_CONNECTIONS: Final = 40
+_OK: Final = 200
 
 
 class Callers:
@@ -107,6 +108,30 @@ class Callers:
             request.error = type(error).__name__
         request.ended = time.monotonic()
         return request
+
+    def list_memories(self, user_id: str) -> list[dict[str, Any]] | None:
+        """Return all memories of a user; None if PostgreSQL or the API did not respond."""
+        memories: list[dict[str, Any]] = []
+        query = {"include_superseded": "true"}
+        while True:
+            try:
+                response = self._http.get(f"/users/{user_id}/memories", params=query)
+                page: dict[str, Any] = response.json()
+            except (httpx.HTTPError, ValueError):
+                return None
+            if response.status_code != _OK or page["degraded"]:
+                return None
+            memories += page["items"]
+            if page["next_cursor"] is None:
+                return memories
+            query["cursor"] = page["next_cursor"]
+
+    def delete_memory(self, user_id: str, memory_id: str) -> int | None:
+        """Request the deletion of a memory, once; return the status, or None without a response."""
+        try:
+            return self._http.delete(f"/users/{user_id}/memories/{memory_id}").status_code
+        except httpx.HTTPError:
+            return None
 
     def _take_turns(self, caller: int) -> None:
         due = time.monotonic() + self._pause * caller / self._number

@@ -205,7 +205,7 @@ class Injector:
         self._end_period(period, _RECOVERY_SECONDS)
 
     def _set_clocks(self, fault: Fault) -> None:
-        """Set the clocks of the agent function's or the sync function's processes ahead or behind by days."""
+        """Set the clocks of one function's processes ahead or behind by days."""
         period = self._begin_period(fault)
         name = _random_of(fault).choice(sorted(self._clocks))
         days = _days(fault)

@@ -144,6 +144,20 @@ class LoggedDeletion:
 
 
 @dataclass(slots=True)
+class ForgottenMemory:
+    """The deletion of a memory.
+
+    Attributes:
+        label: The label of the exchange that the memory was learned from.
+        is_confirmed: Whether a response has said that the memory is deleted.
+    """
+
+    user_id: str
+    label: str
+    is_confirmed: bool = False
+
+
+@dataclass(slots=True)
 class FaultPeriod:
     """A fault and the time in which it had an effect, in monotonic seconds."""
 
@@ -160,6 +174,8 @@ class Journal:
     turns: list[Turn] = field(default_factory=list)
     faults: list[FaultPeriod] = field(default_factory=list)
     deletions: list[LoggedDeletion] = field(default_factory=list)
+    forgotten: list[ForgottenMemory] = field(default_factory=list)
+    returned_memories: list[str] = field(default_factory=list)
     final_reads: list[Request] = field(default_factory=list)
     copies_delivered: int = 0
     deliveries_delayed: int = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tests.chaos.journal import Journal, Request
@@ -14,6 +14,7 @@ from tests.chaos.verdict import Verdict
 
 DURABILITIES: Final = ("queue", "postgres", "redis", "none")
 _MAX_EXAMPLES: Final = 10
+_ANSWERS: Final = {"answers", "failures", "slow answers"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class RunReport:
         seconds: The duration of the faults.
         drain_seconds: The time from the end of the faults until everything was drained.
         sweeps: The number of sweeps that the schedule ran.
+        answers: The numbers of the model's answers and of what was wrong in them; empty if the rules learned.
     """
 
     seed: int
@@ -35,6 +37,7 @@ class RunReport:
     dead_letters: int
     journal: Journal
     verdict: Verdict
+    answers: Counter[str] = field(default_factory=Counter)
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures of the run."""
@@ -69,12 +72,15 @@ class RunReport:
                 "deletions": len(self.journal.deletions),
                 "erased": verdict.erased,
                 "statements": verdict.statements,
+                "memories": verdict.memories,
+                "deleted_memories": verdict.forgotten,
                 "not_degraded": sum(
                     request.route == "invoking" and request.is_answered and not request.degraded for request in requests
                 ),
                 "keys": sum(turn.planned.id_source == "key" for turn in journal.turns),
                 "repeated": sum(turn.planned.copies > 1 for turn in journal.turns),
             },
+            "model": dict(self.answers.most_common()),
             "violations": {kind: len(examples) for kind, examples in verdict.violations.items()},
             "latency_ms": {"during_faults": _latency(during), "outside": _latency(outside)},
             "examples": {kind: examples[:_MAX_EXAMPLES] for kind, examples in verdict.violations.items() if examples},
@@ -102,6 +108,10 @@ class RunReport:
             ("deliveries duplicated", f"{self.journal.copies_delivered:,}"),
             ("deliveries delayed", f"{self.journal.deliveries_delayed:,}"),
             ("deletions", f"{len(self.journal.deletions)}, of {checked['erased']:,} exchanges at least"),
+            *(
+                (f"the model's {name}" if name in _ANSWERS else f"  statements {name}", f"{count:,}")
+                for name, count in figures["model"].items()
+            ),
             ("scheduled sweeps", f"{self.sweeps}"),
             ("dead letters", f"{self.dead_letters}"),
             (
@@ -117,6 +127,7 @@ class RunReport:
             "incomplete responses": f" of {checked['not_degraded']:,} without a degraded layer",
             "two responses for one key or id": f" of {checked['repeated']:,} repeated",
             "statements not learned": f" of {checked['statements']:,}",
+            "memories deleted and returned": f" of {checked['deleted_memories']:,}",
         }
         rows += [(kind, f"{count}{checked_counts.get(kind, '')}") for kind, count in figures["violations"].items()]
         for name, figure in figures["latency_ms"].items():

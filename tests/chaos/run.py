@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 import psycopg
 
+from functions.derive.model_deriver import ModelDeriver
 from infra.local.client import StackProcess
+from shared.learning.rules.deriver import RuleDeriver
+from shared.learning.statements import Deriver
+from shared.model_name import ModelName
 from tests.chaos.backlog import Backlog, wait_until_drained
 from tests.chaos.callers import Callers
 from tests.chaos.clocks import Clock
 from tests.chaos.deletions import Deletions
 from tests.chaos.deliveries import Deliveries
 from tests.chaos.faults import Injector
+from tests.chaos.forgetting import MemoryDeletions
 from tests.chaos.journal import Journal
-from tests.chaos.memories import LearnedVerdict, check_memories
+from tests.chaos.learned import LearnedVerdict
+from tests.chaos.memories import check_memories, wait_until_learned
+from tests.chaos.model_server import BadModel, answer_truly
 from tests.chaos.plan import Plan
 from tests.chaos.postgres import Postgres
 from tests.chaos.report import RunReport
 from tests.chaos.stored import count_dead_letters, read_threads
-from tests.chaos.targets import Server, Targets, redirect_functions, sqs_client
+from tests.chaos.targets import FUNCTIONS, Server, Targets, redirect_functions, sqs_client
 from tests.chaos.tcp_proxy import TcpProxy
 from tests.chaos.valkey import Valkey
 from tests.chaos.verdict import Judge, Verdict
@@ -38,6 +46,7 @@ _SETTINGS: Final = {
     "AGENT__MODEL": "offline",
     "AUTH__MODE": "none",
 }
+LearnsBy = Literal["rules", "model"]
 _URLS: Final[dict[Server, str]] = {"valkey": "redis_url", "postgres": "database_url"}
 # In a new stack no exchange waits for the drain. Without this row, the first heartbeat counts as the end of a long
 # outage, and reads report a degraded queue until PostgreSQL was up for eleven minutes.
@@ -67,11 +76,23 @@ class Size:
     invokes_sweep: bool = False
 
 
-def run(state_dir: Path, seed: int, size: Size, print_progress: Callable[[str], None]) -> RunReport:
-    """Start a stack in `state_dir`, inject faults, wait for the drain, check, and stop the stack."""
+def run(
+    state_dir: Path, seed: int, size: Size, print_progress: Callable[[str], None], *, learns_by: LearnsBy = "rules"
+) -> RunReport:
+    """Start a stack in `state_dir`, inject faults, wait for the drain, check, and stop the stack.
+
+    Args:
+        state_dir: The stack's directory.
+        seed: The seed of the plan, and of the model's answers.
+        size: The size of the run.
+        print_progress: Prints a line.
+        learns_by: What learns from exchanges: the rules, or a model that also invents, repeats, injects and fails.
+    """
     plan, journal = Plan(seed, size.threads), Journal()
     with ExitStack() as resources:
-        stack = resources.enter_context(StackProcess(state_dir, env=_SETTINGS))
+        model = resources.enter_context(BadModel(seed)) if learns_by == "model" else None
+        environment = _SETTINGS | (model.environment() if model else {})
+        stack = resources.enter_context(StackProcess(state_dir, env=environment))
         print_progress(f"The stack is up. The seed is {seed}.")
         with psycopg.connect(stack.info["database_url"], autocommit=True) as database:
             database.execute(_NOTHING_UNDRAINED)
@@ -80,7 +101,7 @@ def run(state_dir: Path, seed: int, size: Size, print_progress: Callable[[str], 
             server: resources.enter_context(closing(TcpProxy(urlsplit(stack.info[url]).port or 0)))
             for server, url in _URLS.items()
         }
-        clocks = {name: Clock(stack.state_dir / "clocks" / name) for name in ("agent_function", "sync_function")}
+        clocks = {name: Clock(stack.state_dir / "clocks" / name) for name in FUNCTIONS}
         ports = {server: proxy.port for server, proxy in proxies.items()}
         redirect_functions(stack.info, ports, {name: clock.environment() for name, clock in clocks.items()})
         _inject_faults(stack, proxies, clocks, plan, journal, size, print_progress)
@@ -92,7 +113,7 @@ def run(state_dir: Path, seed: int, size: Size, print_progress: Callable[[str], 
         _read_threads(stack.info, plan, journal, size)
         print_progress("Comparing the responses with the stores.")
         verdict = Judge(journal).judge(read_threads(stack.info, [f"chaos-{number}" for number in range(size.threads)]))
-        _record_memories(verdict, check_memories(stack.info))
+        _check_memories(stack.info, plan, journal, size, verdict, _true_deriver(learns_by))
         total_seconds = time.monotonic() - journal.began
         sweeps = stack.log.read_text(errors="replace").count(_SWEEP_LOG_FIELD)
         sqs = sqs_client(stack.info)
@@ -105,7 +126,13 @@ def run(state_dir: Path, seed: int, size: Size, print_progress: Callable[[str], 
         dead_letter_count=dead_letter_count,
         has_swept=sweeps > 0 or total_seconds < _SWEEP_SECONDS,
     )
-    return RunReport(seed, size.exchanges, seconds, drain_seconds, sweeps, dead_letter_count, journal, verdict)
+    answers = model.counts if model else Counter[str]()
+    return RunReport(seed, size.exchanges, seconds, drain_seconds, sweeps, dead_letter_count, journal, verdict, answers)
+
+
+def _true_deriver(learns_by: LearnsBy) -> Deriver:
+    """Return a deriver that finds what the exchanges state, and nothing else."""
+    return RuleDeriver() if learns_by == "rules" else ModelDeriver(ModelName("ollama", "bad"), "true", answer_truly)
 
 
 def _inject_faults(
@@ -125,17 +152,18 @@ def _inject_faults(
     )
     injector, deliveries = Injector(targets, valkey, postgres, clocks, plan, journal), Deliveries(info, plan, journal)
     deletions = Deletions(callers, plan, journal)
+    memory_deletions = MemoryDeletions(callers, plan, journal)
     if size.invokes_sweep:
         targets.shorten_visibility()
     try:
         callers.warm_up()
         journal.began = time.monotonic()
-        for component in (callers, deliveries, deletions, injector):
+        for component in (callers, deliveries, deletions, memory_deletions, injector):
             component.start()
         _wait_for_exchanges(journal, size, print_progress)
     finally:
         # After an error at the start, `stop` has no effect on a component that did not start.
-        for component in (injector, deliveries, deletions, callers):
+        for component in (injector, deliveries, memory_deletions, deletions, callers):
             component.stop()
         callers.close()
         targets.close()
@@ -171,12 +199,35 @@ def _read_threads(info: dict[str, Any], plan: Plan, journal: Journal, size: Size
         callers.close()
 
 
-def _record_memories(verdict: Verdict, learned: LearnedVerdict) -> None:
-    verdict.statements = learned.statements
+def _check_memories(
+    info: dict[str, Any], plan: Plan, journal: Journal, size: Size, verdict: Verdict, deriver: Deriver
+) -> None:
+    if due := wait_until_learned(info):
+        verdict.unfinished.append(f"{due} threads are still to be learned from")
+    lists = _list_memories(info, plan, journal, size)
+    verdict.unfinished += [f"the memories of {user} are not listed" for user, each in lists.items() if each is None]
+    listed = {user: each for user, each in lists.items() if each is not None}
+    # A request whose key was lost has run twice, and its second exchange may teach the memory again.
+    with_lost_key = {each.partition(" ")[0] for each in verdict.keys_lost}
+    forgotten = {each.label: each.is_confirmed and each.label not in with_lost_key for each in journal.forgotten}
+    learned: LearnedVerdict = check_memories(info, deriver, listed, forgotten)
+    verdict.statements, verdict.memories = learned.statements, learned.memories
+    verdict.forgotten = sum(forgotten.values())
     verdict.not_learned += learned.missing
     verdict.learned_twice += learned.doubled
     verdict.unproven += learned.unproven
+    verdict.returned_memories += journal.returned_memories + learned.returned
     verdict.unfinished += learned.unfinished
+
+
+def _list_memories(
+    info: dict[str, Any], plan: Plan, journal: Journal, size: Size
+) -> dict[str, list[dict[str, Any]] | None]:
+    callers = Callers(info["api_url"], plan, journal, number=size.callers, rate=1)
+    try:
+        return {user_id: callers.list_memories(user_id) for user_id in plan.user_ids}
+    finally:
+        callers.close()
 
 
 def _record_unfinished(

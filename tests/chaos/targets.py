@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Server = Literal["postgres", "valkey", "emulator"]
 _URLS: Final[dict[Server, str]] = {"postgres": "database_url", "valkey": "redis_url", "emulator": "endpoint_url"}
+FUNCTIONS: Final = ("agent_function", "sync_function", "derive_function")
+"""The keys of the functions' names in `stack.json`."""
 _MIN_MESSAGE_BYTES: Final = 1_024
 _MAX_MESSAGE_BYTES: Final = 1_048_576
 _RESTART_SECONDS: Final = 30.0
@@ -38,15 +40,15 @@ def lambda_client(info: dict[str, Any]) -> LambdaClient:
 
 
 def redirect_functions(info: dict[str, Any], ports: dict[Server, int], clocks: dict[str, dict[str, str]]) -> None:
-    """Make both functions connect to Valkey and PostgreSQL on other ports and use other clocks.
+    """Make the functions connect to Valkey and PostgreSQL on other ports and use other clocks.
 
     Args:
         info: The content of `stack.json`.
         ports: The port of each server.
-        clocks: The environment of each function's clock, for `agent_function` and `sync_function`.
+        clocks: The environment of each function's clock, for each of `FUNCTIONS`.
     """
     functions = lambda_client(info)
-    for function in ("agent_function", "sync_function"):
+    for function in FUNCTIONS:
         name = info[function]
         variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
         variables["REDIS__PORT"] = str(ports["valkey"])

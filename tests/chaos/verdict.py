@@ -40,8 +40,11 @@ class Verdict:
         not_learned: Statements of stored exchanges that were not learned.
         learned_twice: Statements that were learned twice.
         unproven: Learned statements that their exchange does not make, or that do not quote it.
+        returned_memories: Memories of deleted exchanges, and deleted memories that are learned or listed again.
         unfinished: Work that was not finished at the end of the run.
         statements: The number of statements that the stored exchanges make.
+        memories: The number of memories in the users' lists at the end.
+        forgotten: The number of memories whose deletion was confirmed.
         ordered_pairs: The number of checked pairs of exchanges.
         erased: The number of turns whose exchange must be deleted.
         unknown_stored: The number of turns without a response, but with a stored exchange.
@@ -62,8 +65,11 @@ class Verdict:
     not_learned: list[str] = field(default_factory=list)
     learned_twice: list[str] = field(default_factory=list)
     unproven: list[str] = field(default_factory=list)
+    returned_memories: list[str] = field(default_factory=list)
     unfinished: list[str] = field(default_factory=list)
     statements: int = 0
+    memories: int = 0
+    forgotten: int = 0
     threads: int = 0
     cached_threads: int = 0
     ordered_pairs: int = 0
@@ -87,6 +93,7 @@ class Verdict:
             "statements not learned": self.not_learned,
             "statements learned twice": self.learned_twice,
             "unproven statements": self.unproven,
+            "memories deleted and returned": self.returned_memories,
             "unfinished": self.unfinished,
         }
 

@@ -26,6 +26,7 @@ _VECTORS: Final = "tests/integration/test_vectors.py"
 _SEARCH_PLANS: Final = "tests/integration/test_search_plans.py"
 _LEARNING: Final = "tests/integration/test_learning_contract.py"
 _KNOWN: Final = "tests/integration/test_known_memories.py"
+_BAD_MODEL: Final = "tests/integration/test_bad_model.py::test_a_bad_model_teaches_what_is_stated_once"
 _CONTRACT: Final = "tests/integration/test_archive_contract.py"
 
 
@@ -718,6 +719,33 @@ BREAKS: Final = (
         "[memory_id, *replaced]",
         "[memory_id]",
         (f"{_KNOWN}::test_a_newer_explicit_fact_ends_an_older_one_about_the_same",),
+    ),
+    Break(
+        "9 Proven",
+        "a quote that a model has invented is learned",
+        "shared/learning/gates.py",
+        """    if statement.quote not in side:
+        return "quote_not_found"
+    return None if statement.quote in without_injected(side) else "quote_injected"
+""",
+        "    return None\n",
+        (_BAD_MODEL,),
+    ),
+    Break(
+        "9 Proven",
+        "a quote from an injected context is learned",
+        "shared/learning/gates.py",
+        '    return None if statement.quote in without_injected(side) else "quote_injected"\n',
+        "    return None\n",
+        (_BAD_MODEL,),
+    ),
+    Break(
+        "9 Proven",
+        "one failure of a model leaves an exchange out",
+        "functions/derive/learning.py",
+        "if isinstance(error, StoreUnavailable) and self._count_failure(exchanges[0]) < _MAX_FAILURES:\n",
+        "if isinstance(error, StoreUnavailable) and self._count_failure(exchanges[0]) < 1:\n",
+        ("tests/unit/test_learning_derivation.py::test_a_deriver_that_fails_for_a_moment_is_asked_again",),
     ),
     Break(
         "9 Proven",
