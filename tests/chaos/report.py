@@ -25,7 +25,7 @@ class RunReport:
         wanted: The number of exchanges that the run should accept. A slow machine may accept fewer.
         seconds: The duration of the faults.
         drain_seconds: The time from the end of the faults until everything was drained.
-        sweeps: The number of sweeps that the schedule ran.
+        sweeps: The number of sweeps in the functions' log, which is emptied when it has become long.
         answers: The numbers of the model's answers and of what was wrong in them; empty if the rules learned.
     """
 
@@ -112,7 +112,7 @@ class RunReport:
                 (f"the model's {name}" if name in _ANSWERS else f"  statements {name}", f"{count:,}")
                 for name, count in figures["model"].items()
             ),
-            ("scheduled sweeps", f"{self.sweeps}"),
+            ("sweeps in the last log", f"{self.sweeps}"),
             ("dead letters", f"{self.dead_letters}"),
             (
                 "unknown outcomes",
