@@ -11,10 +11,17 @@ import orjson
 from fastapi.exceptions import RequestValidationError
 
 from functions.agent.agents.runner import AgentRunner
-from functions.agent.health import Layer, read_health
+from functions.agent.health import Health
 from functions.agent.outcomes import NOTHING_STORED_KEY_HELD
 from functions.agent.request_errors import AgentRunError, LimitTooLarge
-from functions.agent.results import RunResult, TurnMetrics, exchange_id_of, order_of
+from functions.agent.results import (
+    RunResult,
+    TurnMetrics,
+    exchange_id_of,
+    order_of,
+    with_selection,
+    without_selection,
+)
 from functions.agent.schemas import InvokedRequest, InvokingRequest, ReplaceRequest, RunRequest
 from functions.agent.searching import Searching
 from functions.agent.turn_json import append_result_json, invoking_json, memory_json
@@ -62,6 +69,7 @@ class Operations:
         self.exchanges = Exchanges(memory)
         self.users = Users(memory)
         self.memories = LearnedMemories(memory)
+        self.health = Health({"redis": memory.cache, "postgres": memory.archive, "queue": memory.queue}, memory.archive)
         self.searching = Searching(search or Search(memory), self.memories, adds_related=memory.settings.related)
 
     def _turn(
@@ -105,7 +113,8 @@ class Operations:
         # Absent fields are not part of the request's fingerprint, so that a release with new fields accepts keys that
         # an earlier release stored.
         absent = {name for name in ("metadata", "replaces", "max_context_tokens") if getattr(request, name) is None}
-        body = orjson.dumps(request.model_dump(exclude=absent), option=orjson.OPT_SORT_KEYS)
+        # `include` does not change the turn.
+        body = orjson.dumps(request.model_dump(exclude=absent | {"include"}), option=orjson.OPT_SORT_KEYS)
         new_id = self._memory.new_id(request.thread_id or "")
         lease = self._idempotency.acquire(request.user_id or "", idempotency_key, body, new_id)
         if lease.replayed is not None:
@@ -124,7 +133,7 @@ class Operations:
             if not is_taken_over:
                 lease.release()
             raise
-        lease.complete(result.answer)
+        lease.complete(without_selection(result.answer))
         return result
 
     async def _replay(self, lease: KeyLease, answer: dict[str, Any], request: RunRequest, turn: Turn) -> dict[str, Any]:
@@ -211,6 +220,8 @@ class Operations:
             "exchange_id": str(appended.exchange_id) if appended.exchange_id else None,
             "memory": memory_json(recall, appended, memory.selection, related),
         }
+        if request.include and stored_answer is None:
+            answer = with_selection(answer, recall, memory.selection, request.include)
         return RunResult(answer, seconds=seconds)
 
     async def _append(self, request: RunRequest, turn: Turn, response: str, exchange_id: UUID | None) -> AppendResult:
@@ -305,9 +316,3 @@ class Operations:
             self._metrics.count_recall(recall)
         if appended is not None and appended.exchange_id is not None:
             self._metrics.count_append(appended)
-
-    def health(self) -> dict[str, Any]:
-        """Test a write in every layer, and return the response to `GET /health`."""
-        memory = self._memory
-        layers: dict[str, Layer] = {"redis": memory.cache, "postgres": memory.archive, "queue": memory.queue}
-        return read_health(layers, memory.archive)

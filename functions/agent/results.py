@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
 
+from functions.agent.turn_json import selection_json
 from shared.ids import is_time_ordered
+from shared.memory.budget import Selection
 from shared.memory.idempotency import KeyLease
 from shared.memory.recall import Recall
+from shared.memory.sizes import fits
 from shared.memory.turn import AppendResult
 
 
@@ -38,6 +42,24 @@ class RunResult:
     answer: dict[str, Any]
     is_replayed: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
+
+
+def with_selection(
+    answer: dict[str, Any], recall: Recall, selection: Selection, include: Sequence[str]
+) -> dict[str, Any]:
+    """Return a response that also says what the agent got; only the numbers if the content does not fit."""
+    for parts in (include, ()):
+        memory = {**answer["memory"], "selection": selection_json(recall, selection, parts)}
+        complete = {**answer, "memory": memory}
+        if fits(complete):
+            return complete
+    return answer
+
+
+def without_selection(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return a response as it is stored for repeated requests, which is small."""
+    memory = {name: value for name, value in answer["memory"].items() if name != "selection"}
+    return {**answer, "memory": memory}
 
 
 def exchange_id_of(lease: KeyLease, answer: dict[str, Any]) -> UUID:

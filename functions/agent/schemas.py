@@ -167,6 +167,14 @@ class RunRequest(_Request):
     exchange_id: UUID | None = None
     metadata: Metadata | None = None
     max_context_tokens: ContextTokens | None = None
+    include: Annotated[
+        list[Included],
+        Field(
+            max_length=_MAX_LIST,
+            description="What `memory.selection` in the response shows of the memory that the agent got. Without any,"
+            " there is no `memory.selection`.",
+        ),
+    ] = []
     replaces: Annotated[
         UUID | None,
         Field(

@@ -16,15 +16,8 @@ def invoking_json(
     recall: Recall, selection: Selection, include: Sequence[str], related: Related | None = None
 ) -> dict[str, Any]:
     """Return the response to `invoking`, with the parts that the request includes."""
-    parts = {
-        "context": selection.context,
-        "messages": messages_json(selection.messages),
-        "preferences": selection.preferences,
-        "memories": selection.known,
-        "related": related_json(selection.related),
-    }
     return {
-        **{name: part for name, part in parts.items() if name in include},
+        **_content(selection, include),
         "context_tokens": selection.tokens,
         "omitted_exchanges": selection.omitted_exchanges,
         "source": recall.source,
@@ -55,6 +48,37 @@ def memory_json(
         "context_tokens": selection.tokens,
         "omitted_exchanges": selection.omitted_exchanges,
     }
+
+
+def selection_json(recall: Recall, selection: Selection, include: Sequence[str]) -> dict[str, Any]:
+    """Return what an agent got: the numbers of all parts, what the limits left out, and the content of some parts."""
+    known = recall.known
+    return {
+        "counts": {
+            "messages": len(selection.messages),
+            "preferences": len(selection.preferences),
+            "memories": len(selection.known),
+            "related": len(selection.related),
+        },
+        "omitted": {
+            "exchanges": selection.omitted_exchanges,
+            "preferences": len(recall.preferences) - len(selection.preferences),
+            "memories": len(known.items) + (known.summary is not None) - len(selection.known),
+        },
+        **_content(selection, include),
+    }
+
+
+def _content(selection: Selection, include: Sequence[str]) -> dict[str, Any]:
+    """Return the parts of a selection that a request includes."""
+    parts = {
+        "context": selection.context,
+        "messages": messages_json(selection.messages),
+        "preferences": selection.preferences,
+        "memories": selection.known,
+        "related": related_json(selection.related),
+    }
+    return {name: part for name, part in parts.items() if name in include}
 
 
 def _layers(*degraded: Sequence[str]) -> list[str]:

@@ -9,7 +9,7 @@ _WIDTH: Final = 200
 _ID_LENGTH: Final = 8
 _BAD_REQUEST: Final = 400
 # The page and load balancers send these requests every few seconds.
-_POLLS: Final = {"/health", "/status", "/threads/{thread_id}/layers"}
+_POLLS: Final = {"/health", "/status", "/overview", "/threads/{thread_id}/layers"}
 # Fields of every line, and ids and texts that only the file shows.
 _HIDDEN = {"level", "location", "message", "timestamp", "service", "cold_start", "xray_trace_id"}
 _HIDDEN |= {"correlation_id", "correlation_ids", "exception", "stack_trace"}

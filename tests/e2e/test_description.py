@@ -25,6 +25,7 @@ _ROUTES = {
     "/users/{user_id}": {"delete"},
     "/health": {"get"},
     "/status": {"get"},
+    "/overview": {"get"},
 }
 
 

@@ -14,6 +14,7 @@ from hybrid_memory_client import (
     InvalidRequest,
     MemoryClient,
     NotFound,
+    inspection,
 )
 from tests.e2e.deployment import Deployment
 from tests.e2e.servers import Servers
@@ -28,6 +29,25 @@ def client(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     with MemoryClient(deployment.api_url) as created:
         yield created
+
+
+def _check_overview(client: MemoryClient, layers: inspection.Layers, thread_id: str, user_id: str) -> None:
+    """Check the times of storage, and that the overview has the same data as the other routes."""
+    assert layers.window == 50
+    for row in layers.postgres.messages:
+        assert row.accepted_at is not None
+        assert row.stored_at is not None
+        # Redis' clock and PostgreSQL's are the same on this machine.
+        assert row.accepted_at < row.stored_at < layers.as_of
+    overview = client.read_overview(user_id, thread_id, messages=2, threads=1)
+    assert overview.thread is not None
+    assert overview.thread.postgres == layers.postgres
+    assert overview.stores is not None
+    assert {name: store.state for name, store in overview.stores.items()} == dict.fromkeys(
+        ("redis", "postgres", "queue"), "ok"
+    )
+    assert (overview.problems, [thread.thread_id for thread in overview.threads or ()]) == ({}, [thread_id])
+    assert [client.read_overview(user_id, include=["memories"]).memories] == [overview.memories]
 
 
 def test_the_client_uses_every_route(client: MemoryClient, thread_id: str, user_id: str) -> None:
@@ -51,13 +71,8 @@ def test_the_client_uses_every_route(client: MemoryClient, thread_id: str, user_
     eventually(lambda: client.read_layers(thread_id).undrained == 0)
     layers = client.read_layers(thread_id, limit=2)
     assert [each.preview for each in layers.redis.messages] == [each.preview for each in layers.postgres.messages]
-    assert layers.window == 50
-    for row in layers.postgres.messages:
-        assert row.accepted_at is not None
-        assert row.stored_at is not None
-        # Redis' clock and PostgreSQL's are the same on this machine.
-        assert row.accepted_at < row.stored_at < layers.as_of
     assert client.read_status().degraded == ()
+    _check_overview(client, layers, thread_id, user_id)
     hits = client.search("Ada", user_id=user_id)
     assert [(each.thread_id, each.user_message) for each in hits][:1] == [(thread_id, "My name is Ada.")]
     assert hits.is_complete

@@ -84,6 +84,7 @@ SAMPLES: Final = (
     Sample("GET /threads/{thread_id:path}/messages", is_on_thread=True),
     Sample("GET /threads/{thread_id:path}/layers", is_on_thread=True),
     Sample("GET /status", is_for_operators=True),
+    Sample("GET /overview", names_user="query"),
     Sample(
         "PUT /threads/{thread_id:path}/exchanges/{exchange_id}",
         {"user_message": "secret question", "assistant_message": "secret answer"},

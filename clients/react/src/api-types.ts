@@ -144,6 +144,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Overview
+         * @description Return what a page shows beside a conversation: the stores, a thread, the backlog, and the user's data.
+         *
+         *     A part that cannot be read does not affect the others.
+         */
+        get: operations["read_overview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/threads/{thread_id}/messages": {
         parameters: {
             query?: never;
@@ -617,6 +639,14 @@ export interface components {
             degraded: string[];
         };
         /**
+         * MemoriesVersion
+         * @description The version of a user's current memories. It changes with them.
+         */
+        MemoriesVersion: {
+            /** Version */
+            version: string;
+        };
+        /**
          * MemoryAnswer
          * @description Something that is known about a user.
          *
@@ -688,6 +718,8 @@ export interface components {
         /**
          * MemoryReport
          * @description The layer that served a turn's memory (`source`), and the store that accepted its exchange (`durability`).
+         *
+         *     `selection` is present only if the request has `include`, and not in the response to a repeated request.
          */
         MemoryReport: {
             /**
@@ -708,6 +740,7 @@ export interface components {
             context_tokens: number;
             /** Omitted Exchanges */
             omitted_exchanges: number;
+            selection?: components["schemas"]["SelectionAnswer"] | null;
         };
         /**
          * MemoryRequest
@@ -765,6 +798,29 @@ export interface components {
             next_cursor: string | null;
             /** Degraded */
             degraded: string[];
+        };
+        /**
+         * OverviewAnswer
+         * @description Response of `GET /overview`. A part that the query does not include is absent.
+         *
+         *     A part that could not be read is in `problems`, by its name, and is otherwise absent.
+         */
+        OverviewAnswer: {
+            stores?: components["schemas"]["StoresAnswer"] | null;
+            thread?: components["schemas"]["LayersAnswer"] | null;
+            backlog?: components["schemas"]["StatusAnswer"] | null;
+            threads?: components["schemas"]["ThreadsAnswer"] | null;
+            /** Preferences */
+            preferences?: {
+                [key: string]: string;
+            } | null;
+            memories?: components["schemas"]["MemoriesVersion"] | null;
+            /** Problems */
+            problems: {
+                [key: string]: components["schemas"]["ProblemAnswer"];
+            };
+            /** As Of */
+            as_of: string;
         };
         /**
          * PreferenceChanges
@@ -893,6 +949,12 @@ export interface components {
             /** Max Context Tokens */
             max_context_tokens?: number | null;
             /**
+             * Include
+             * @description What `memory.selection` in the response shows of the memory that the agent got. Without any, there is no `memory.selection`.
+             * @default []
+             */
+            include?: ("context" | "messages" | "preferences" | "memories" | "related")[];
+            /**
              * Replaces
              * @description The id of an exchange to replace. The agent gets only the messages before that exchange. The new exchange gets its id and its position. Later exchanges stay.
              */
@@ -987,6 +1049,71 @@ export interface components {
             kinds?: ("exchange" | "memory")[];
         };
         /**
+         * SelectionAnswer
+         * @description What the agent got. The parts after `omitted` are present only if the request's `include` names them.
+         *
+         *     They are also absent if they do not fit into a response.
+         */
+        SelectionAnswer: {
+            counts: components["schemas"]["SelectionCounts"];
+            omitted: components["schemas"]["SelectionOmitted"];
+            /**
+             * Context
+             * @default
+             */
+            context?: string;
+            /**
+             * Messages
+             * @default []
+             */
+            messages?: components["schemas"]["MessageAnswer"][];
+            /**
+             * Preferences
+             * @default {}
+             */
+            preferences?: {
+                [key: string]: string;
+            };
+            /**
+             * Memories
+             * @default []
+             */
+            memories?: components["schemas"]["MemoryAnswer"][];
+            /**
+             * Related
+             * @default []
+             */
+            related?: {
+                [key: string]: unknown;
+            }[];
+        };
+        /**
+         * SelectionCounts
+         * @description The numbers of what the agent got.
+         */
+        SelectionCounts: {
+            /** Messages */
+            messages: number;
+            /** Preferences */
+            preferences: number;
+            /** Memories */
+            memories: number;
+            /** Related */
+            related: number;
+        };
+        /**
+         * SelectionOmitted
+         * @description The numbers of what the limits on the context left out.
+         */
+        SelectionOmitted: {
+            /** Exchanges */
+            exchanges: number;
+            /** Preferences */
+            preferences: number;
+            /** Memories */
+            memories: number;
+        };
+        /**
          * StatusAnswer
          * @description Response of `GET /status`. Null means unknown.
          */
@@ -1002,6 +1129,19 @@ export interface components {
             degraded: string[];
             /** As Of */
             as_of: string;
+        };
+        /**
+         * StoreAnswer
+         * @description A store. `responded_at` is when it last accepted a write from this process; null if it has not yet.
+         */
+        StoreAnswer: {
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "ok" | "unavailable";
+            /** Responded At */
+            responded_at: string | null;
         };
         /**
          * StoredAnswer
@@ -1025,6 +1165,15 @@ export interface components {
             accepted_at: string | null;
             /** Stored At */
             stored_at: string | null;
+        };
+        /**
+         * StoresAnswer
+         * @description The stores.
+         */
+        StoresAnswer: {
+            redis: components["schemas"]["StoreAnswer"];
+            postgres: components["schemas"]["StoreAnswer"];
+            queue: components["schemas"]["StoreAnswer"];
         };
         /**
          * ThreadAnswer
@@ -1566,6 +1715,70 @@ export interface operations {
             };
             /** @description The request or the response is too large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description Unexpected error; the log has the details */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description A required layer did not respond */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+        };
+    };
+    read_overview: {
+        parameters: {
+            query?: {
+                user_id?: string | null;
+                thread_id?: string | null;
+                include?: ("stores" | "thread" | "backlog" | "threads" | "preferences" | "memories")[];
+                /** @description Maximum messages of the thread from each store. */
+                messages?: number;
+                /** @description Maximum threads, the newest first. */
+                threads?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OverviewAnswer"];
+                };
+            };
+            /** @description The request or the response is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemAnswer"];
+                };
+            };
+            /** @description A value is invalid; `errors` names the fields */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -14,11 +14,12 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from functions.agent.callers import Caller
-from functions.agent.http.auth import AuthorizedUser, Guard, ProblemsMiddleware, RequestCaller
+from functions.agent.http.auth import AuthorizedUser, Guard, ProblemsMiddleware, RequestCaller, require_user
 from functions.agent.http.inspection_routes import add_inspection_routes
 from functions.agent.http.json_body import JsonRoute, json_response
 from functions.agent.http.memory_routes import add_memory_routes
 from functions.agent.http.openapi import add_description_routes
+from functions.agent.http.overview_routes import add_overview_routes
 from functions.agent.http.page_routes import add_page_routes
 from functions.agent.http.problems import CONTENT_TYPE, Problem, problem_of
 from functions.agent.http.thread_json import thread_json
@@ -71,13 +72,6 @@ def _with_user(request: _Turn, caller: Caller) -> _Turn:
     """Return the request with the id of its user, which is the caller if the request names no user."""
     user_id = caller.resolve_user(request.user_id, "body")
     return request if user_id == request.user_id else request.model_copy(update={"user_id": user_id})
-
-
-def _required(user_id: str | None, location: str) -> str:
-    """Return the user id, which a request without a token must contain."""
-    if user_id is None:
-        raise RequestValidationError([{"type": "missing", "loc": (location, "user_id"), "msg": "Field required"}])
-    return user_id
 
 
 def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex function
@@ -144,18 +138,19 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
     @app.post("/search")
     async def search(request: SearchRequest, caller: RequestCaller) -> Response:
         """Search everything that a user said or was told, from the moment it is accepted."""
-        user_id = _required(caller.resolve_user(request.user_id, "body"), "body")
+        user_id = require_user(caller.resolve_user(request.user_id, "body"), "body")
         return json_response(operations.searching.search(request.model_copy(update={"user_id": user_id})))
 
     @app.get("/threads")
     async def list_threads(query: Annotated[ThreadsQuery, Query()], caller: RequestCaller) -> Response:
         """List a user's threads, newest first."""
-        user_id = _required(caller.resolve_user(query.user_id, "query"), "query")
+        user_id = require_user(caller.resolve_user(query.user_id, "query"), "query")
         page = operations.threads.list_for(user_id, query.limit, query.cursor)
         return json_response({"items": [thread_json(thread) for thread in page.items], "next_cursor": page.next_cursor})
 
     # An id may contain slashes, so routes with a suffix are registered before `/threads/{thread_id:path}`.
     add_inspection_routes(app, operations, guard.operator_scope)
+    add_overview_routes(app, operations, guard.operator_scope)
 
     @app.get("/threads/{thread_id:path}/messages")
     async def read_messages(
@@ -229,7 +224,7 @@ def create_app(  # noqa: C901, PLR0915 - a list of short routes, not a complex f
     @app.get("/health")
     async def health() -> Response:
         """Check whether each layer accepts writes."""
-        return json_response(operations.health())
+        return json_response(operations.health.to_json())
 
     add_page_routes(app)
     add_description_routes(app, requires_tokens=guard.requires_tokens)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Final
 
 from fastapi import Depends
+from fastapi.exceptions import RequestValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -126,6 +127,17 @@ async def _caller(request: Request) -> Caller:
 
 # The type of a route's parameter for its caller. A route without authentication has no caller and must not use it.
 RequestCaller = Annotated[Caller, Depends(_caller)]
+
+
+def require_user(user_id: str | None, location: str) -> str:
+    """Return the user id, which a request without a token must contain.
+
+    Raises:
+        RequestValidationError: There is none.
+    """
+    if user_id is None:
+        raise RequestValidationError([{"type": "missing", "loc": (location, "user_id"), "msg": "Field required"}])
+    return user_id
 
 
 # This function is a coroutine, because FastAPI would run a plain function in a thread.

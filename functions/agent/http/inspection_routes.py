@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 import orjson
 from fastapi import FastAPI, HTTPException, Query, Response
 
+from functions.agent.callers import Caller
 from functions.agent.http.auth import RequestCaller
 from functions.agent.operations import Operations
 from functions.agent.schemas import LayersQuery, ThreadPath
@@ -26,19 +27,35 @@ def add_inspection_routes(app: FastAPI, operations: Operations, operator_scope: 
         thread_id: ThreadPath, query: Annotated[LayersQuery, Query()], caller: RequestCaller
     ) -> Response:
         """Show a thread's newest messages in Redis and in PostgreSQL."""
-        if caller.owner is not None:
-            operations.threads.require(thread_id, caller.owner)
-        return _json(
-            {"thread_id": thread_id, **layers_json(operations.inspection.thread(thread_id, query.limit, caller.owner))}
-        )
+        return uncached_json(read_thread_layers(operations, thread_id, query.limit, caller.owner))
 
     @app.get("/status")
     async def read_status(caller: RequestCaller) -> Response:
         """Return the numbers of undrained exchanges and dead letters."""
-        if not caller.may_act_for_others:
-            # Only operators may see the traffic of other users.
-            raise HTTPException(403, f"Only operators can read the status: the token needs the scope {operator_scope}.")
-        return _json(status_json(operations.inspection.backlog_status()))
+        require_operator(caller, operator_scope)
+        return uncached_json(status_json(operations.inspection.backlog_status()))
+
+
+def require_operator(caller: Caller, operator_scope: str) -> None:
+    """Refuse other callers, because only operators may see the traffic of other users.
+
+    Raises:
+        HTTPException: The caller is no operator.
+    """
+    if not caller.may_act_for_others:
+        raise HTTPException(403, f"Only operators can read the status: the token needs the scope {operator_scope}.")
+
+
+def read_thread_layers(operations: Operations, thread_id: str, limit: int, owner: str | None) -> dict[str, Any]:
+    """Return the API's JSON of a thread's newest messages in each layer.
+
+    Raises:
+        ThreadNotFound: Neither layer has the thread, or it belongs to another user.
+        StoreUnavailable: A required layer did not respond.
+    """
+    if owner is not None:
+        operations.threads.require(thread_id, owner)
+    return {"thread_id": thread_id, **layers_json(operations.inspection.thread(thread_id, limit, owner))}
 
 
 def layers_json(layers: ThreadLayers) -> dict[str, Any]:
@@ -106,6 +123,7 @@ def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 3)
 
 
-def _json(content: object) -> Response:
+def uncached_json(content: object) -> Response:
+    """Return a response that caches do not store."""
     # Caches must not store the response, because the state changes all the time.
     return Response(orjson.dumps(content), media_type="application/json", headers={"Cache-Control": "no-store"})

@@ -89,7 +89,8 @@ def _routes_with_response_models(app: FastAPI) -> list[BaseRoute]:
 
     The models are built here instead of at the start, because that would slow down a cold start.
     """
-    from functions.agent.http.responses import RESPONSE_MODELS, ProblemAnswer  # noqa: PLC0415 - see above
+    from functions.agent.http.inspection_responses import ProblemAnswer  # noqa: PLC0415 - see above
+    from functions.agent.http.responses import RESPONSE_MODELS  # noqa: PLC0415 - see above
 
     described_app = FastAPI(responses={"default": {"model": ProblemAnswer}})
     for route in app.routes:

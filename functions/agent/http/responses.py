@@ -4,11 +4,54 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
+
+from functions.agent.http.inspection_responses import (
+    LayersAnswer,
+    OverviewAnswer,
+    StatusAnswer,
+    ThreadItem,
+    ThreadsAnswer,
+)
+
+
+class SelectionCounts(BaseModel):
+    """The numbers of what the agent got."""
+
+    messages: int
+    preferences: int
+    memories: int
+    related: int
+
+
+class SelectionOmitted(BaseModel):
+    """The numbers of what the limits on the context left out."""
+
+    exchanges: int
+    preferences: int
+    memories: int
+
+
+class SelectionAnswer(BaseModel):
+    """What the agent got. The parts after `omitted` are present only if the request's `include` names them.
+
+    They are also absent if they do not fit into a response.
+    """
+
+    counts: SelectionCounts
+    omitted: SelectionOmitted
+    context: str = ""
+    messages: list[MessageAnswer] = []
+    preferences: dict[str, str] = {}
+    memories: list[MemoryAnswer] = []
+    related: list[dict[str, Any]] = []
 
 
 class MemoryReport(BaseModel):
-    """The layer that served a turn's memory (`source`), and the store that accepted its exchange (`durability`)."""
+    """The layer that served a turn's memory (`source`), and the store that accepted its exchange (`durability`).
+
+    `selection` is present only if the request has `include`, and not in the response to a repeated request.
+    """
 
     source: Literal["redis", "postgres", "none"]
     degraded: list[str]
@@ -16,6 +59,7 @@ class MemoryReport(BaseModel):
     cached: bool
     context_tokens: int
     omitted_exchanges: int
+    selection: SelectionAnswer | None = None
 
 
 class RunAnswer(BaseModel):
@@ -61,29 +105,11 @@ class InvokedAnswer(BaseModel):
     degraded: list[str] = []
 
 
-class ThreadItem(BaseModel):
-    """A thread in a list."""
-
-    thread_id: str
-    user_id: str | None
-    title: str | None
-    created_at: str
-    updated_at: str
-    message_count: int
-
-
 class ThreadAnswer(ThreadItem):
     """A thread with its documents. `omitted_documents` is present only if they do not all fit into the response."""
 
     document_ids: list[str]
     omitted_documents: int = 0
-
-
-class ThreadsAnswer(BaseModel):
-    """A page of threads."""
-
-    items: list[ThreadItem]
-    next_cursor: str | None
 
 
 class MessagesAnswer(BaseModel):
@@ -194,101 +220,6 @@ class SearchAnswerBody(BaseModel):
     degraded: list[str]
 
 
-class FieldError(BaseModel):
-    """An invalid field of a request. `in` is the part of the request that contains the field."""
-
-    field: str
-    location: Literal["body", "query", "path", "header"] = Field(alias="in")
-    detail: str
-
-
-class ProblemAnswer(BaseModel):
-    """An error response (RFC 9457)."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    request_id: str
-    errors: list[FieldError] = []
-
-
-class ListedAnswer(BaseModel):
-    """A message in a thread's list in Redis. `preview` is the beginning of its text."""
-
-    role: str
-    preview: str
-    exchange_id: str | None
-    created_at: str | None
-    is_drained: bool | None
-
-
-class StoredAnswer(BaseModel):
-    """A message in PostgreSQL. `preview` is the beginning of its text.
-
-    `accepted_at` is the time of the first acceptance, which a replacement does not change. `stored_at` is the time at
-    which PostgreSQL stored this revision, by its own clock; null if an earlier release stored it.
-    """
-
-    role: str
-    preview: str
-    exchange_id: str | None
-    created_at: str | None
-    revision: int
-    accepted_at: str | None
-    stored_at: str | None
-
-
-class ListLayerAnswer(BaseModel):
-    """A thread in Redis: its newest messages, oldest first."""
-
-    state: Literal["ok", "unavailable"]
-    message_count: int
-    ttl_seconds: float | None
-    messages: list[ListedAnswer]
-
-
-class RowsLayerAnswer(BaseModel):
-    """A thread in PostgreSQL: its newest messages, oldest first."""
-
-    state: Literal["ok", "unavailable"]
-    message_count: int
-    messages: list[StoredAnswer]
-
-
-class LayersAnswer(BaseModel):
-    """Response of `GET /threads/{thread_id}/layers`. Redis has the newest `window` exchanges, PostgreSQL all."""
-
-    thread_id: str
-    redis: ListLayerAnswer
-    postgres: RowsLayerAnswer
-    window: int
-    undrained: int
-    lag_seconds: float | None
-    as_of: str
-
-
-class WaitingAnswer(BaseModel):
-    """The numbers of messages in a queue or in the outbox."""
-
-    visible: int
-    in_flight: int
-    delayed: int
-    oldest_age_seconds: float | None
-
-
-class StatusAnswer(BaseModel):
-    """Response of `GET /status`. Null means unknown."""
-
-    queue: WaitingAnswer | None
-    dlq: WaitingAnswer | None
-    outbox: WaitingAnswer | None
-    sync_lag_seconds: float | None
-    learn_lag_seconds: float | None
-    degraded: list[str]
-    as_of: str
-
-
 # The model of each route's response, by the route's name.
 RESPONSE_MODELS: Final[dict[str, Any]] = {
     "run": RunAnswer,
@@ -310,4 +241,5 @@ RESPONSE_MODELS: Final[dict[str, Any]] = {
     "health": HealthAnswer,
     "read_layers": LayersAnswer,
     "read_status": StatusAnswer,
+    "read_overview": OverviewAnswer,
 }

@@ -33,6 +33,9 @@ RESPONSES = {
     "StoredAnswer": inspection.StoredMessage,
     "WaitingAnswer": inspection.Waiting,
     "StatusAnswer": inspection.Status,
+    "OverviewAnswer": inspection.Overview,
+    "StoreAnswer": inspection.Store,
+    "SelectionAnswer": models.Selection,
     "SearchAnswerBody": search.SearchResult,
     "SearchItemAnswer": search.SearchItem,
     "HighlightAnswer": search.Highlight,
@@ -102,6 +105,8 @@ def test_requests_have_the_described_method_and_path(description: dict[str, Any]
         "limit": 3,
         "max_context_tokens": 9,
         "include": ["context"],
+        "messages": 2,
+        "threads": 2,
         "order": "desc",
         "tools": ["t"],
         "document_ids": ["d"],
@@ -138,6 +143,8 @@ def test_every_field_of_a_response_is_read(description: dict[str, Any]) -> None:
     other_schemas = {"ThreadItem", "FieldError", "ProblemAnswer", "RunRequest", "InvokingRequest", "InvokedRequest"}
     other_schemas |= {"ReplaceRequest", "RenameRequest", "SearchRequest", "Preferences", "PreferenceChanges"}
     other_schemas |= {"MemoryRequest", "CorrectionRequest"}
+    # Objects that the client reads as dictionaries.
+    other_schemas |= {"StoresAnswer", "MemoriesVersion", "SelectionCounts", "SelectionOmitted"}
     assert set(schemas) == set(RESPONSES) | set(PAGES) | other_schemas
 
 

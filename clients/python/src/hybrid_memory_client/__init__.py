@@ -23,9 +23,9 @@ from hybrid_memory_client.errors import (
     Unavailable,
     UnexpectedAnswer,
 )
-from hybrid_memory_client.inspection import Layers, Status
+from hybrid_memory_client.inspection import Layers, Overview, Status
 from hybrid_memory_client.memories import Evidence, FoundMemory, Memories, Memory
-from hybrid_memory_client.models import Context, Health, Kept, MemoryReport, Message, Page, RunResult, Thread
+from hybrid_memory_client.models import Context, Health, Kept, MemoryReport, Message, Page, RunResult, Selection, Thread
 from hybrid_memory_client.retries import RetryPolicy
 from hybrid_memory_client.search import Highlight, SearchItem, SearchResult
 
@@ -59,12 +59,14 @@ __all__ = [
     "NotFound",
     "NotKept",
     "NotThisApi",
+    "Overview",
     "Page",
     "RefusedByGateway",
     "RetryPolicy",
     "RunResult",
     "SearchItem",
     "SearchResult",
+    "Selection",
     "ServerFault",
     "Status",
     "Thread",

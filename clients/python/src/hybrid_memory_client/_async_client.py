@@ -11,7 +11,7 @@ from hybrid_memory_client import _calls as calls
 from hybrid_memory_client._async_memories import AsyncMemoriesClient
 from hybrid_memory_client._calls import Order
 from hybrid_memory_client.errors import HistoryDegraded, InvalidRequest
-from hybrid_memory_client.inspection import Layers, Status
+from hybrid_memory_client.inspection import Layers, Overview, Status
 from hybrid_memory_client.models import Context, Health, Kept, Message, Page, RunResult, Thread
 from hybrid_memory_client.search import SearchResult
 
@@ -53,6 +53,7 @@ class AsyncMemoryClient(AsyncMemoriesClient):
         metadata: Mapping[str, Any] | None = None,
         replaces: UUID | str | None = None,
         max_context_tokens: int | None = None,
+        include: Sequence[str] = (),
         idempotency_key: str | None = None,
     ) -> RunResult:
         """Run a turn with the service's agent: load the memory, answer, store the exchange.
@@ -72,6 +73,8 @@ class AsyncMemoryClient(AsyncMemoriesClient):
             replaces: The id of an exchange of the thread. The agent gets the history before that exchange, and the new
                 exchange takes over its position and id.
             max_context_tokens: Limits the context from the memory, within the service's own limit.
+            include: What `memory.selection` shows of what the agent got: `context`, `messages`, `preferences`,
+                `memories`, `related`. Without any, there is no selection.
             idempotency_key: Identifies the turn. Two calls with the same key within a day are one run with one answer.
                 Generated if None.
         """
@@ -88,6 +91,7 @@ class AsyncMemoryClient(AsyncMemoriesClient):
                 metadata,
                 replaces,
                 max_context_tokens,
+                include,
                 str(self.new_id()) if idempotency_key is None else idempotency_key,
             )
         )
@@ -300,6 +304,26 @@ class AsyncMemoryClient(AsyncMemoriesClient):
     async def read_status(self) -> Status:
         """Return the depths of the queues and the outbox, and the sync lag."""
         return await self._send(calls.read_status())
+
+    async def read_overview(
+        self,
+        user_id: str | None = None,
+        thread_id: str | None = None,
+        *,
+        include: Sequence[str] | None = None,
+        messages: int | None = None,
+        threads: int | None = None,
+    ) -> Overview:
+        """Return the stores, a thread in both layers, the backlog, and the user's data in one response.
+
+        Args:
+            user_id: The user; that of the token by default.
+            thread_id: The thread to show; none by default.
+            include: The parts to read; all by default.
+            messages: The maximum number of the thread's messages from each layer.
+            threads: The maximum number of threads.
+        """
+        return await self._send(calls.read_overview(user_id, thread_id, include, messages, threads))
 
     async def openapi(self) -> dict[str, Any]:
         """Return the API's OpenAPI description."""

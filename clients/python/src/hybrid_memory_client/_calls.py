@@ -21,7 +21,7 @@ from hybrid_memory_client.errors import (
     CannotBeKept,
     InvalidRequest,
 )
-from hybrid_memory_client.inspection import Layers, Status
+from hybrid_memory_client.inspection import Layers, Overview, Status
 from hybrid_memory_client.models import (
     Context,
     Health,
@@ -75,6 +75,7 @@ def run(
     metadata: Mapping[str, Any] | None,
     replaces: UUID | str | None,
     max_context_tokens: int | None,
+    include: Sequence[str],
     idempotency_key: str,
 ) -> Call[RunResult]:
     """`POST /run`. All attempts have the same key.
@@ -93,6 +94,8 @@ def run(
         "exchange_id": None if exchange_id is None else str(exchange_id),
     }
     lists = {"tools": _to_list(tools), "document_ids": _to_list(document_ids)}
+    # Without any, the field is left out for services of earlier releases.
+    lists |= {"include": _to_list(include)} if include else {}
     headers = {_KEY_HEADER: idempotency_key}
     return Call("POST", "/run", _parse_run_result, without_none(body) | lists, headers=headers, waits_for_first=True)
 
@@ -256,6 +259,15 @@ def health() -> Call[Health]:
 def read_status() -> Call[Status]:
     """`GET /status`."""
     return Call("GET", "/status", lambda response: Status.from_json(response.json()))
+
+
+def read_overview(
+    user_id: str | None, thread_id: str | None, include: Sequence[str] | None, messages: int | None, threads: int | None
+) -> Call[Overview]:
+    """`GET /overview`."""
+    query = without_none({"user_id": user_id, "thread_id": thread_id, "messages": messages, "threads": threads})
+    query |= {} if include is None else {"include": _to_list(include)}
+    return Call("GET", "/overview", lambda response: Overview.from_json(response.json()), query=query)
 
 
 def openapi() -> Call[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The responses of `GET /threads/{thread_id}/layers` and `GET /status`, as frozen dataclasses."""
+"""The responses of the routes that show the state of the layers, as frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Literal, Self
 from uuid import UUID
 
 from hybrid_memory_client._json import Json, to_time, to_uuid
+from hybrid_memory_client.models import Thread
 
 LayerState = Literal["ok", "unavailable"]
 
@@ -169,4 +170,57 @@ class Status:
             as_of=datetime.fromisoformat(body["as_of"]),
             # Missing in the answers of an earlier release.
             learn_lag_seconds=body.get("learn_lag_seconds"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A store.
+
+    Attributes:
+        responded_at: When it last accepted a write from the process that answered; None if it has not yet.
+    """
+
+    state: LayerState
+    responded_at: datetime | None
+
+    @classmethod
+    def from_json(cls, body: Json) -> Self:
+        """Parse the API's JSON."""
+        return cls(body["state"], to_time(body["responded_at"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The parts that a page watches. A part is None if it was not requested, or if `problems` has it.
+
+    Attributes:
+        threads: The user's newest threads.
+        memories: The version of the user's memories, which changes with them.
+        problems: The problem object of each part that could not be read.
+        as_of: The time of this reading.
+    """
+
+    stores: dict[str, Store] | None
+    thread: Layers | None
+    backlog: Status | None
+    threads: tuple[Thread, ...] | None
+    preferences: dict[str, str] | None
+    memories: str | None
+    problems: dict[str, Json]
+    as_of: datetime
+
+    @classmethod
+    def from_json(cls, body: Json) -> Self:
+        """Parse the API's JSON."""
+        stores = body.get("stores")
+        return cls(
+            stores=None if stores is None else {name: Store.from_json(each) for name, each in stores.items()},
+            thread=Layers.from_json(body["thread"]) if "thread" in body else None,
+            backlog=Status.from_json(body["backlog"]) if "backlog" in body else None,
+            threads=tuple(map(Thread.from_json, body["threads"]["items"])) if "threads" in body else None,
+            preferences=body.get("preferences"),
+            memories=body["memories"]["version"] if "memories" in body else None,
+            problems=dict(body["problems"]),
+            as_of=datetime.fromisoformat(body["as_of"]),
         )

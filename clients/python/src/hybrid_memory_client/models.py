@@ -120,8 +120,45 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class Selection:
+    """What the agent of a turn got. A part that `include` does not name, or that does not fit, is empty.
+
+    Attributes:
+        counts: The numbers of `messages`, `preferences`, `memories` and `related` exchanges.
+        omitted: The numbers of `exchanges`, `preferences` and `memories` that the limits on the context left out.
+        memories: The API's JSON of each memory.
+        related: The API's JSON of each related exchange.
+    """
+
+    counts: dict[str, int]
+    omitted: dict[str, int]
+    context: str = ""
+    messages: tuple[Message, ...] = ()
+    preferences: dict[str, str] = field(default_factory=dict)
+    memories: tuple[Json, ...] = ()
+    related: tuple[Json, ...] = ()
+
+    @classmethod
+    def from_json(cls, body: Json) -> Self:
+        """Parse the API's JSON."""
+        return cls(
+            counts=dict(body["counts"]),
+            omitted=dict(body["omitted"]),
+            context=body.get("context", ""),
+            messages=tuple(Message.from_json(each) for each in body.get("messages", ())),
+            preferences=dict(body.get("preferences", {})),
+            memories=tuple(body.get("memories", ())),
+            related=tuple(body.get("related", ())),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class MemoryReport:
-    """The layers that served and stored a turn; see `Context` and `Kept`."""
+    """The layers that served and stored a turn; see `Context` and `Kept`.
+
+    Attributes:
+        selection: What the agent got; None without `include`, and in the response to a repeated request.
+    """
 
     source: Source
     degraded: tuple[str, ...]
@@ -129,12 +166,14 @@ class MemoryReport:
     cached: bool
     context_tokens: int = 0
     omitted_exchanges: int = 0
+    selection: Selection | None = None
 
     @classmethod
     def from_json(cls, body: Json) -> Self:
         """Parse the API's JSON. A response that an older version of the service stored for replay has no counts."""
         counts = body.get("context_tokens", 0), body.get("omitted_exchanges", 0)
-        return cls(body["source"], tuple(body["degraded"]), body["durability"], body["cached"], *counts)
+        selection = Selection.from_json(body["selection"]) if body.get("selection") else None
+        return cls(body["source"], tuple(body["degraded"]), body["durability"], body["cached"], *counts, selection)
 
 
 @dataclass(frozen=True, slots=True)
