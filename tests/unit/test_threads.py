@@ -219,10 +219,10 @@ def test_a_deletion_includes_exchanges_of_a_fast_clock(
     threads: Threads, memory: MakeMemory, archive: InMemoryArchive, queue: InMemoryQueue
 ) -> None:
     """The cutoff is at least the order key of the newest known exchange, even if the clock of this key is ahead."""
-    Turn(memory(clock=lambda: time.time() + 3_600), "t", None).append("q", "a")
+    Turn(memory(clock=lambda: time.time() + 3_000), "t", None).append("q", "a")
     threads.delete("t")
     assert archive.store(queue.take()).tombstoned == 1
-    stored = exchange(1, "t2", exchange_id=ExchangeIds().new(now=time.time() + 3_600))
+    stored = exchange(1, "t2", exchange_id=ExchangeIds().new(now=time.time() + 3_000))
     archive.store([stored])
     threads.delete("t2")
     assert archive.deleted_threads["t2"] >= stored.order
