@@ -8,6 +8,17 @@ const check = (condition, error) => {
   if (!condition) errors.push(error);
 };
 
+/** Returns the packages that a built file imports, also through other files. */
+const reachable = (file, found = new Set()) => {
+  for (const [, target] of read(`dist/${file}`).matchAll(/from ['"]([^'"]+)['"]/g)) {
+    const next = target.replace(/^\.\//, '');
+    if (found.has(next)) continue;
+    found.add(next);
+    if (target.startsWith('./')) reachable(next, found);
+  }
+  return found;
+};
+
 check(manifest.dependencies === undefined, 'package.json has a run-time dependency');
 for (const field of ['keywords', 'homepage', 'bugs', 'license', 'author', 'engines']) {
   check(manifest[field]?.length !== 0 && manifest[field] !== undefined, `package.json has no ${field}`);
@@ -18,9 +29,12 @@ check(manifest.sideEffects === false, 'package.json must have sideEffects: false
 for (const file of ['dist/index.js', 'dist/use-agent-chat.js', 'dist/use-search.js']) {
   check(/^['"]use client['"];/.test(read(file)), `${file} does not begin with "use client"`);
 }
-check(!/from ['"]ai['"]/.test(read('dist/ai-sdk.js')), 'dist/ai-sdk.js must import only types of the optional `ai`');
+for (const file of ['dist/ai-sdk.js', 'dist/ai-sdk-server.js']) {
+  check(!/from ['"]ai['"]/.test(read(file)), `${file} must import only types of the optional \`ai\``);
+}
+check(!reachable('ai-sdk-server.js').has('react'), 'dist/ai-sdk-server.js must not import React');
 for (const [name, version] of Object.entries(manifest.devDependencies)) {
-  check(/^\d+\.\d+\.\d+$/.test(version), `package.json must have an exact version of ${name}`);
+  check(/^(npm:ai@)?\d+\.\d+\.\d+$/.test(version), `package.json must have an exact version of ${name}`);
 }
 for (const lock of ['package-lock.json', 'tests/react-18/package-lock.json']) {
   check(!read(lock).includes('"resolved"'), `${lock} must not name a registry: install with the .npmrc of its folder`);

@@ -99,7 +99,8 @@ export function isKeyOfDeleted(error: unknown): boolean {
   return error instanceof AgentChatError && error.status === 422 && error.errors.length === 0;
 }
 
-function pathOf(threadId: string): string {
+/** Returns the path of a thread. Throws an AgentChatError. */
+export function pathOf(threadId: string): string {
   try {
     return `/threads/${encodeURIComponent(threadId)}`;
   } catch (error) {
@@ -125,6 +126,6 @@ function isNothing(body: unknown): body is undefined {
   return body === undefined;
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
+export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null;
 }

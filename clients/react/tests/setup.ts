@@ -10,6 +10,8 @@ afterEach(() => {
   // First, because a test may have mocked the storage.
   vi.restoreAllMocks();
   server.resetHandlers();
+  // The tests of the server's modules have no DOM.
+  if (typeof window === 'undefined') return;
   sessionStorage.clear();
   localStorage.clear();
 });
