@@ -25,6 +25,8 @@ import {
 export { AgentChatError } from './errors.js';
 export { MAX_METADATA_BYTES, MAX_TEXT_CHARACTERS } from './exchanges.js';
 export type { Connection } from './http.js';
+export { exchangeIdOf } from './ui-message-codec.js';
+export { UIMessageStore, type SaveOptions, type UIMessageStoreOptions } from './ui-messages.js';
 
 /** The options of one turn. `providerOptions.hybridMemory` of a call takes precedence. */
 export interface TurnOptions {

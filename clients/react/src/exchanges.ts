@@ -90,13 +90,18 @@ export function requireFits(exchange: Pick<Exchange, 'user_message' | 'assistant
       throw tooLargeError(`The ${name} has ${format(length)} characters`, `${format(MAX_TEXT_CHARACTERS)} characters`);
     }
   }
-  const bytes = new TextEncoder().encode(JSON.stringify(exchange.metadata ?? {})).length;
+  const bytes = jsonBytes(exchange.metadata ?? {});
   if (bytes > MAX_METADATA_BYTES) {
     throw tooLargeError(
       `The exchange’s metadata has ${format(bytes)} bytes as JSON`,
       `${format(MAX_METADATA_BYTES)} bytes of metadata`,
     );
   }
+}
+
+/** Returns the size of a value as JSON, in bytes. */
+export function jsonBytes(value: unknown): number {
+  return new TextEncoder().encode(JSON.stringify(value)).length;
 }
 
 /** Yields the messages of a thread, newest first. Throws only AgentChatError. */
@@ -125,12 +130,14 @@ function requireStored(answer: InvokedAnswer): InvokedAnswer {
   throw new AgentChatError({ status: 503, title: 'Not stored', detail });
 }
 
-function tooLargeError(fact: string, limit: string): AgentChatError {
+/** Returns the error of an exchange that the API would refuse. */
+export function tooLargeError(fact: string, limit: string): AgentChatError {
   const detail = `${fact}. An exchange holds at most ${limit}. It is not stored.`;
   return new AgentChatError({ status: 413, title: 'Too large', detail });
 }
 
-function format(count: number): string {
+/** Returns a number with its thousands separated. */
+export function format(count: number): string {
   return count.toLocaleString('en-US');
 }
 

@@ -157,16 +157,21 @@ export class StepReader {
 
   /** Returns the steps of the whole turn, as far as they fit. */
   stepsAfter(steps: readonly Step[]): Step[] {
-    const encoder = new TextEncoder();
-    const fitting: Step[] = [];
-    let bytes = 2;
-    for (const step of [...steps, ...this.#steps]) {
-      bytes += encoder.encode(JSON.stringify(step)).length + 1;
-      if (bytes > MAX_STEPS_BYTES) break;
-      fitting.push(step);
-    }
-    return fitting;
+    return fittingSteps([...steps, ...this.#steps]);
   }
+}
+
+/** Returns the first steps, as many as fit. The steps are for display. */
+export function fittingSteps(steps: readonly Step[]): Step[] {
+  const encoder = new TextEncoder();
+  const fitting: Step[] = [];
+  let bytes = 2;
+  for (const step of steps) {
+    bytes += encoder.encode(JSON.stringify(step)).length + 1;
+    if (bytes > MAX_STEPS_BYTES) break;
+    fitting.push(step);
+  }
+  return fitting;
 }
 
 function partsOf({ content }: PromptMessage): readonly PromptPart[] {
@@ -177,11 +182,13 @@ function textsOf(parts: readonly PromptPart[]): string[] {
   return parts.filter(({ type }) => type === 'text').map(({ text = '' }) => text);
 }
 
-function callStep(id: string, name: string, input: unknown): Step {
+/** Returns the step of a tool's call. */
+export function callStep(id: string, name: string, input: unknown): Step {
   return { type: 'tool_call', id, name, text: shortened(input) };
 }
 
-function resultStep(id: string, result: unknown): Step {
+/** Returns the step of a tool's result. */
+export function resultStep(id: string, result: unknown): Step {
   return { type: 'tool_result', id, text: shortened(result) };
 }
 
