@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 REACT := clients/react
 # The apps of the recipes. They install a copy of the built React client.
-EXAMPLES := nextjs vite assistant-ui
+EXAMPLES := ai-sdk assistant-ui nextjs vite
 SITE := infra/site
 # The environments of the Python client's tests: one without a framework, and one for each supported framework.
 CLIENTS := core agent-framework langgraph openai-agents pydantic-ai strands

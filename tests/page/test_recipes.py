@@ -9,9 +9,11 @@ import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from uuid import uuid4
 
+import httpx
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
@@ -142,6 +144,38 @@ def test_the_assistant_ui_app_replaces_what_is_regenerated_and_edited(
         page.get_by_role("button", name="Send edited").click()
         expect(texts.nth(1)).to_contain_text("Nice to meet you, Grace!")
         _expect_stored(page, ["My name is Grace.", "Nice to meet you, Grace!"])
+
+
+def test_the_ai_sdk_app_stores_its_messages_with_their_parts(
+    context: BrowserContext, api_url: str, issuer: Issuer
+) -> None:
+    """The route's model gets the preferences. A reload shows the tool's output, and a regenerated answer once."""
+    _build("ai-sdk")
+    user = f"user_{uuid4().hex[:12]}"
+    settings = {"MEMORY_API": api_url, "MEMORY_USER": user, "MEMORY_TOKEN": issuer.token(user)}
+    headers = {"Authorization": f"Bearer {settings['MEMORY_TOKEN']}"}
+    set_tone = httpx.patch(f"{api_url}/users/{user}/preferences", json={"tone": "brief"}, headers=headers)
+    assert set_tone.status_code == HTTPStatus.OK, set_tone.text
+    with _serving("ai-sdk", "next/dist/bin/next", "start", "--hostname", "127.0.0.1", settings=settings) as url:
+        page = context.new_page()
+        page.goto(f"{url}/?thread={user}")
+        for text in ("My name is Ada.", "What time is it?"):
+            page.get_by_label("Message").fill(text)
+            page.get_by_role("button", name="Send").click()
+            answer = page.get_by_role("log", name="Conversation").get_by_text("assistant: I was told: ").last
+            expect(answer).to_contain_text(f"{text}. I know: User preferences:\ntone: brief.")
+            expect(page.get_by_role("button", name="Answer again")).to_be_enabled()
+        shown = ["user: My name is Ada.", "assistant: ", "user: What time is it?", 'tool: {"time":"20', "assistant: "]
+        _expect_stored(page, shown)
+
+        output = page.get_by_text('tool: {"time"').inner_text()
+        page.get_by_role("button", name="Answer again").click()
+        expect(page.get_by_text(output)).to_have_count(0)
+        expect(page.get_by_role("button", name="Answer again")).to_be_enabled()
+        _expect_stored(page, shown)
+    stored = httpx.get(f"{api_url}/threads/{user}/messages", headers=headers).json()["items"]
+    assert [message["role"] for message in stored] == ["user", "assistant"] * 2
+    assert [step["type"] for step in stored[2]["metadata"]["steps"]] == ["tool_call", "tool_result"]
 
 
 def _expect_stored(page: Page, beginnings: list[str]) -> None:

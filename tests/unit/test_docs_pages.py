@@ -36,7 +36,7 @@ REASONS = {
     "later commands need Redis": 1,
     "starts the stack that this page is tested against": 3,
     "runs until Ctrl-C": 1,
-    "`make test-page` runs it": 6,
+    "`make test-page` runs it": 8,
     "needs an account at an identity provider": 2,
     "needs tokens of each provider, which its own test has": 3,
     "needs a stack with this page's plugins": 1,

@@ -24,7 +24,7 @@ def test_a_recipe_shows_its_files_unchanged(page: Path) -> None:
         assert content == (ROOT / name).read_text(), f"{page.name} shows another version of {name}"
 
 
-@pytest.mark.parametrize("name", ["assistant-ui", "nextjs", "vite"])
+@pytest.mark.parametrize("name", ["ai-sdk", "assistant-ui", "nextjs", "vite"])
 def test_the_recipe_of_an_app_shows_its_code(name: str) -> None:
     """The recipe shows all code of the app. Its lock file names no registry."""
     app = ROOT / "examples" / name
