@@ -14,6 +14,8 @@ export default defineConfig({
     // The licences of the packages in the bundle, which has no comments.
     license: { fileName: 'licences.txt' },
     modulePreload: { polyfill: false },
+    // In kB, without compression: React, the parser of Markdown and the grammars of code.
+    chunkSizeWarningLimit: 700,
     rolldownOptions: {
       onLog(level, log, handle) {
         // The hook has 'use client' for server rendering. This page does not need it.

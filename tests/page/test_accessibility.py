@@ -150,7 +150,7 @@ def test_announcements_for_screen_readers(chat: ChatPage) -> None:
     chat.composer.press("Enter")
     expect(chat.status).to_have_text("Sent. The agent is answering.")
     chat.page.get_by_role("button", name="Stop").click()
-    expect(chat.status).to_have_text("Not sent. You can send the message again.")
+    expect(chat.status).to_have_text("Stopped. It may have been received; sending again is safe.")
     expect(chat.composer).to_be_focused()
 
 

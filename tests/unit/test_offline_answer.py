@@ -44,6 +44,17 @@ def _talk(prompts: Sequence[str], preferences: Mapping[str, str] | None = None) 
     return [content for role, content in messages if role == "assistant"]
 
 
+def test_a_comparison_of_the_layers_has_a_table_and_code() -> None:
+    """The model shows what Markdown looks like on the page, if it is asked for a table or code about the layers."""
+    for prompt in ("Compare the two layers. Use a table, and show me the code.", "The layers in a table?"):
+        answer = _answer(prompt, [("user", FACTS[0])])
+        assert answer.startswith("## Two layers, compared\n")
+        assert "\n| Layer | Holds | If it is down |\n|---|---|---|\n" in answer
+        assert "\n```python\ndef load_history(" in answer
+        assert remembered(answer) == [FACTS[0]]
+    assert "|---|" not in _answer("I have a table with two layers of paint.")
+
+
 @pytest.mark.parametrize(
     ("question", "start"),
     [

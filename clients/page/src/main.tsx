@@ -7,6 +7,8 @@ import './styles/parts.css';
 import './styles/threads.css';
 import './styles/search.css';
 import './styles/chat.css';
+import './styles/conversation.css';
+import './styles/markdown.css';
 import './styles/inspector.css';
 import './styles/memories.css';
 // Imported last, because it hides parts on a narrow screen.

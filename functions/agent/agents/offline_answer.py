@@ -39,6 +39,23 @@ _QUESTION: Final = re.compile(
     re.IGNORECASE,
 )
 _ASKS_NAME: Final = re.compile(r"\b(?:my name|who (?:am i|i am)|what am i called)\b", re.IGNORECASE)
+_ASKS_COMPARISON: Final = re.compile(r"\blayers?\b.*\b(?:table|code)\b", re.IGNORECASE | re.DOTALL)
+_COMPARISON: Final = """## Two layers, compared
+
+Redis holds the **newest exchanges** of a thread, and PostgreSQL holds *everything*.
+
+| Layer | Holds | If it is down |
+|---|---|---|
+| Redis | the newest 50 exchanges of a thread | PostgreSQL answers |
+| PostgreSQL | every exchange | the queue keeps new exchanges |
+
+```python
+def load_history(thread_id: str) -> list[Message]:
+    cached = redis.lrange(f"thread:{thread_id}:messages", 0, -1)
+    if is_complete(cached):
+        return parse(cached)
+    return postgres.messages(thread_id)  # and Redis is refilled
+```"""
 _ASKS_MODEL: Final = re.compile(r"\b(?:who|what|how) are you\b|\bwhat can you do\b|\byour name\b", re.IGNORECASE)
 
 
@@ -65,6 +82,8 @@ def compose(prompt: str, instructions: str, tool_results: Sequence[tuple[str, st
 
 def _reply(prompt: str, memory: VisibleMemory) -> str:
     """Return the first part of the answer, in the words of a person."""
+    if _ASKS_COMPARISON.search(prompt):
+        return _COMPARISON
     name = find_name(memory)
     to_name = f", {name}" if name else ""
     if new_name := name_in(prompt):

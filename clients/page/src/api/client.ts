@@ -10,6 +10,10 @@ export type Preferences = Record<string, string>;
 
 const MAX_THREADS = 1_000;
 const THREADS_PER_PAGE = 200;
+/** The API Gateway gives up after 29 s, too. */
+const TIMEOUT_MS = 30_000;
+const TRANSIENT = new Set([0, 502, 503, 504]);
+const RETRY_PAUSES_MS = [500, 1_500];
 
 /** An error response of the API. Its message is the `detail` of the problem. */
 export class ApiError extends Error {
@@ -108,13 +112,28 @@ export class Api {
       init.body = JSON.stringify(body);
       init.headers = { 'Content-Type': 'application/json' };
     }
-    return this.#request(path, init);
+    return this.#retry(() => this.#request<T>(path, init));
+  }
+
+  /** Repeats a change that a store or the network has prevented. Each of these changes is idempotent. */
+  async #retry<T>(request: () => Promise<T>): Promise<T> {
+    for (const pause of RETRY_PAUSES_MS) {
+      try {
+        return await request();
+      } catch (error) {
+        if (!(error instanceof ApiError && TRANSIENT.has(error.status) && navigator.onLine)) throw error;
+        await new Promise((resolve) => setTimeout(resolve, pause));
+      }
+    }
+    return request();
   }
 
   async #request<T>(path: string, init?: RequestInit): Promise<T> {
     let response: Response;
+    const timeout = AbortSignal.timeout(TIMEOUT_MS);
+    const signal = init?.signal ? AbortSignal.any([init.signal, timeout]) : timeout;
     try {
-      response = await this.fetch(this.baseUrl + path, init);
+      response = await this.fetch(this.baseUrl + path, { ...init, signal });
     } catch (error) {
       if (init?.signal?.aborted) throw error;
       throw new ApiError(0, navigator.onLine ? 'The server is not responding.' : 'You are offline.');

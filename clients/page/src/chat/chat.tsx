@@ -1,14 +1,19 @@
 import { useEffect, useRef, useState, type RefObject } from 'react';
-import type { UseAgentChatResult } from '@hybrid-memory/react';
+import { toolStepsOf, type ChatMessage, type UseAgentChatResult } from '@hybrid-memory/react';
 import type { ThreadItem } from '../api/client.ts';
 import { useFoundExchange, type FoundExchange, type FoundState } from '../hooks/use-found-exchange.ts';
+import { useFollow } from '../hooks/use-follow.ts';
+import { useOnline } from '../hooks/use-online.ts';
 import { useScrollAnchor } from '../hooks/use-scroll-anchor.ts';
 import type { Turn } from '../hooks/use-turns.ts';
 import { notRespondingText, memorySourceText } from '../parts/badge.tsx';
 import { formatMilliseconds } from '../format.ts';
 import { Composer } from './composer.tsx';
+import { failureText } from './failure-text.ts';
 import { Message } from './message.tsx';
 import { ThreadHeader } from './thread-header.tsx';
+import { Waiting } from './waiting.tsx';
+import { Welcome } from './welcome.tsx';
 
 interface Props {
   chat: UseAgentChatResult;
@@ -31,22 +36,29 @@ export function Chat(props: Props) {
   const { chat, thread, turns, found, composer, onContinue, onRename, onDelete, onReload } = props;
   const { messages, historyStatus, hasMore, error, status } = chat;
   const log = useRef<HTMLDivElement>(null);
-  const last = messages.at(-1);
+  const isOnline = useOnline();
   const prepareLoadMore = useScrollAnchor(log, chat.threadId, messages[0]?.id, hasMore);
   const isAtFound = found !== undefined && found.threadId === chat.threadId;
-  useEffect(() => {
-    const box = log.current;
-    if (box && !isAtFound) box.scrollTop = box.scrollHeight;
-  }, [last?.id, last?.status, chat.threadId, isAtFound]);
+  const { hasNew, showNewest } = useFollow(log, chat.threadId, messages, isAtFound);
   const foundState = useFoundExchange(chat, found, log);
 
   const isLoading = historyStatus === 'loading' && messages.length === 0;
+  const running = messages.find((message) => message.role === 'user' && message.status === 'pending');
+  const steps = new Map(messages.map((message) => [message.exchangeId ?? '', toolStepsOf(message)] as const).reverse());
+  const send = (text: string): void => {
+    onContinue();
+    void chat.sendMessage(text);
+    composer.current?.focus();
+  };
+  const onAction = (): void => {
+    onContinue();
+    composer.current?.focus();
+  };
   return (
     <section className="chat" aria-label="Chat">
       <ThreadHeader
         key={chat.threadId ?? ''}
-        threadId={chat.threadId}
-        title={thread?.title ?? messages.find(({ role }) => role === 'user')?.content ?? 'New thread'}
+        title={thread?.title ?? titleOf(messages.find(({ role, content }) => role === 'user' && content !== '')?.content)}
         isStored={messages.some((message) => message.status === 'sent')}
         isBusy={status === 'submitted'}
         onRename={onRename}
@@ -67,34 +79,45 @@ export function Chat(props: Props) {
           </button>
         )}
         {isLoading && <p className="hint loading">Loading the conversation …</p>}
-        {!isLoading && messages.length === 0 && <Welcome />}
-        {messages.map((message) => (
-          <Message
-            key={message.id}
-            message={message}
-            turn={message.role === 'assistant' ? turns.get(message.exchangeId ?? '') : undefined}
-            isFound={isAtFound && message.exchangeId === found.exchangeId}
-            onRetry={() => {
-              onContinue();
-              void chat.retry(message.id);
-              composer.current?.focus();
-            }}
-          />
-        ))}
-        {status === 'submitted' && (
-          // The status line announces this to screen readers.
-          <p className="waiting" aria-hidden="true">
-            The agent is answering …
-          </p>
-        )}
+        {/* A history that cannot be loaded is not an empty one: the alert says so. */}
+        {!isLoading && messages.length === 0 && historyStatus !== 'error' && <Welcome onSend={send} />}
+        {messages.map((message, index) => {
+          const { id, role, exchangeId, content } = message;
+          // An agent framework stores steps without texts. The answer of the exchange shows them.
+          const messageSteps = role === 'assistant' ? (steps.get(exchangeId ?? '') ?? []) : [];
+          if (content === '' && messageSteps.length === 0) return null;
+          const isOther = (other: ChatMessage | undefined): boolean => other?.exchangeId !== exchangeId;
+          return (
+            <Message
+              key={id}
+              message={message}
+              steps={messageSteps}
+              turn={role === 'assistant' ? turns.get(exchangeId ?? '') : undefined}
+              isFound={isAtFound && exchangeId === found.exchangeId}
+              isAnswered={role === 'user' && messages[index + 1]?.exchangeId === exchangeId && exchangeId !== null}
+              hasLater={messages.slice(index + 1).some(isOther)}
+              chat={chat}
+              onContinue={onAction}
+            />
+          );
+        })}
+        {running && <Waiting key={running.id} />}
       </div>
+      {hasNew && (
+        <button type="button" className="button new-messages" onClick={showNewest}>
+          New messages
+        </button>
+      )}
+      {!isOnline && (
+        <p className="note">You are offline. Your messages stay here, and are sent when you are back.</p>
+      )}
       {foundState !== undefined && foundState !== 'shown' && <p className="note">{FOUND_TEXTS[foundState]}</p>}
       {chat.historyDegraded.length > 0 && (
         <p className="note">
           {notRespondingText(chat.historyDegraded)}, so some messages may be missing here.
         </p>
       )}
-      {error && !error.isAbort && (
+      {error && !error.isAbort && (isOnline || error.status > 0) && (
         <div role="alert" className="alert">
           <p>
             {error.status > 0 && <strong>{error.title}. </strong>}
@@ -123,10 +146,8 @@ export function Chat(props: Props) {
       <Composer
         isBusy={status === 'submitted'}
         field={composer}
-        onSend={(text) => {
-          onContinue();
-          void chat.sendMessage(text);
-        }}
+        draftName={JSON.stringify([chat.userId, chat.threadId])}
+        onSend={send}
         onStop={() => {
           chat.stop();
           composer.current?.focus();
@@ -143,15 +164,11 @@ const FOUND_TEXTS: Record<Exclude<FoundState, 'shown'>, string> = {
   distant: 'The found message is further back than this page loads. “Earlier messages” loads more.',
 };
 
-function Welcome() {
-  return (
-    <div className="welcome">
-      <p>Tell the agent something about you, then ask about it.</p>
-      <p className="hint">
-        Each answer shows where its memory came from. This demo agent runs offline and answers only from what it remembers.
-      </p>
-    </div>
-  );
+const MAX_TITLE = 80;
+
+/** Returns the title of a thread that the server does not have in its list yet: the beginning of the first message. */
+function titleOf(message: string | undefined): string {
+  return message === undefined ? 'New thread' : message.trim().replaceAll(/\s+/g, ' ').slice(0, MAX_TITLE);
 }
 
 /** The status for screen readers. The conversation itself is a log. */
@@ -161,10 +178,13 @@ function StatusLine({ chat, turns }: Pick<Props, 'chat' | 'turns'>) {
   const answer = messages.findLast(({ role, context }) => role === 'assistant' && context !== undefined);
   const turn = turns.get(answer?.exchangeId ?? '');
   const last = messages.at(-1);
+  const failed = messages.findLast((message) => message.role === 'user');
+  const isOnline = useOnline();
 
   let announcement = '';
   if (status === 'submitted') announcement = 'Sent. The agent is answering.';
-  else if (last?.status === 'failed') announcement = 'Not sent. You can send the message again.';
+  else if (!isOnline) announcement = 'You are offline.';
+  else if (failed?.status === 'failed') announcement = failureText(failed, failed !== last);
   else if (historyStatus === 'loading') announcement = 'Loading the conversation.';
   else if (turn && last === answer)
     announcement = `Answered in ${formatMilliseconds(turn.latencyMs)}. Memory: ${memorySourceText(turn)}.`;

@@ -1,20 +1,25 @@
 import { useId, type FormEvent, type KeyboardEvent, type RefObject } from 'react';
+import { useDraft } from '../hooks/use-draft.ts';
 
 interface Props {
   isBusy: boolean;
+  /** Whose unsent text this is: the user and the thread. */
+  draftName: string;
   field: RefObject<HTMLTextAreaElement | null>;
   onSend: (text: string) => void;
   onStop: () => void;
 }
 
 /** The text field for the next message, with its buttons. */
-export function Composer({ isBusy, field, onSend, onStop }: Props) {
+export function Composer({ isBusy, draftName, field, onSend, onStop }: Props) {
   const id = useId();
+  const saveDraft = useDraft(field, draftName);
 
   function send(): void {
     const text = field.current?.value ?? '';
     if (!field.current || text.trim() === '') return;
     field.current.value = '';
+    saveDraft();
     field.current.focus();
     onSend(text);
   }
@@ -41,8 +46,10 @@ export function Composer({ isBusy, field, onSend, onStop }: Props) {
         id={id}
         ref={field}
         rows={1}
+        dir="auto"
         placeholder="Message the agent"
         autoFocus
+        onInput={saveDraft}
         onKeyDown={onKeyDown}
         aria-describedby={`${id}-keys`}
       />

@@ -2,7 +2,6 @@ import { useId, useRef, useState, type FormEvent } from 'react';
 import { DeleteDialog } from './delete-dialog.tsx';
 
 interface Props {
-  threadId: string | null;
   title: string;
   /** Whether the server has stored at least one message of the thread. */
   isStored: boolean;
@@ -15,7 +14,7 @@ interface Props {
 }
 
 /** The thread's title, with buttons to rename and delete the thread. */
-export function ThreadHeader({ threadId, title, isStored, isBusy, onRename, onDelete, onDone }: Props) {
+export function ThreadHeader({ title, isStored, isBusy, onRename, onDelete, onDone }: Props) {
   const [isRenaming, setIsRenaming] = useState(false);
   const [error, setError] = useState<string>();
   const dialog = useRef<HTMLDialogElement>(null);
@@ -63,8 +62,9 @@ export function ThreadHeader({ threadId, title, isStored, isBusy, onRename, onDe
       ) : (
         <>
           <div className="names">
-            <h2 title={title}>{title}</h2>
-            {threadId !== null && <code>{threadId}</code>}
+            <h2 title={title} dir="auto">
+              {title}
+            </h2>
           </div>
           <button type="button" className="button" disabled={!isStored} onClick={() => setIsRenaming(true)}>
             Rename

@@ -82,11 +82,14 @@ export function usePoll<T>(
     };
     pollNow.current = () => void poll();
     document.addEventListener('visibilitychange', onVisible);
+    // The network is back.
+    window.addEventListener('online', onVisible);
     void poll();
     return () => {
       controller.abort();
       clearTimeout(timer);
       document.removeEventListener('visibilitychange', onVisible);
+      window.removeEventListener('online', onVisible);
       pollNow.current = () => undefined;
     };
   }, [key]);
