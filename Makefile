@@ -5,6 +5,7 @@ STATE_DIR ?= .local
 VENV := .venv
 BIN := $(VENV)/bin
 REACT := clients/react
+TYPESCRIPT := clients/typescript
 # The apps of the recipes. They install a copy of the built React client.
 EXAMPLES := ai-sdk assistant-ui nextjs vite
 SITE := infra/site
@@ -59,25 +60,27 @@ test-localstack: $(VENV)/.stamp-dev ## Run the end-to-end tests against the Loca
 test-localstack-core: $(VENV)/.stamp-dev .venv-localstack/.stamp ## Run the end-to-end tests against LocalStack's own code, without Docker
 	@$(BIN)/python -m tests.localstack
 
-test-react: $(VENV)/.stamp-dev $(REACT)/node_modules/.stamp ## Check and test the React client, on React 19 and 18 (needs Node)
-	@$(BIN)/python $(REACT)/scripts/openapi.py --check
+test-react: $(VENV)/.stamp-dev $(REACT)/node_modules/.stamp $(TYPESCRIPT)/node_modules/.stamp ## Check and test the TypeScript client and the React client, on React 19 and 18 (needs Node)
+	@$(BIN)/python $(TYPESCRIPT)/scripts/openapi.py --check
+	@cd $(TYPESCRIPT) && npm run --silent verify
 	@cd $(REACT) && npm run --silent verify
 
 test-clients: $(VENV)/.stamp-dev $(CLIENTS:%=.venv-clients/%/.stamp) ## Test the Python client's wheel, with the real frameworks
 	@$(BIN)/python -m tests.clients
 
-clients-types: $(VENV)/.stamp-dev $(REACT)/node_modules/.stamp ## Generate the React client's types from the API's description
-	@$(BIN)/python $(REACT)/scripts/openapi.py
-	@cd $(REACT) && npm run --silent types
+clients-types: $(VENV)/.stamp-dev $(TYPESCRIPT)/node_modules/.stamp ## Generate the TypeScript client's types from the API's description
+	@$(BIN)/python $(TYPESCRIPT)/scripts/openapi.py
+	@cd $(TYPESCRIPT) && npm run --silent types
 
 test-packages: $(VENV)/.stamp-dev .venv-packages/.stamp ## Build, check and install the packages as in a release (needs Node)
 	@$(BIN)/python -m pytest tests/packages
 
-packages: sbom $(REACT)/node_modules/.stamp ## Build the packages of a release into dist/ (needs Node)
+packages: sbom $(REACT)/node_modules/.stamp $(TYPESCRIPT)/node_modules/.stamp ## Build the packages of a release into dist/ (needs Node)
 	@rm -rf dist/python dist/npm && mkdir -p dist/npm
 	@for folder in . clients/python; do $(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python \
 	  --out-dir dist/python $$folder || exit 1; done
-	@cd $(REACT) && npm pack --silent --pack-destination "$(CURDIR)/dist/npm" >/dev/null
+	@for folder in $(TYPESCRIPT) $(REACT); do \
+	  (cd $$folder && npm pack --silent --pack-destination "$(CURDIR)/dist/npm" >/dev/null) || exit 1; done
 	@ls dist/python dist/npm
 
 sbom: $(VENV)/.stamp-dev .venv-packages/.stamp ## Write the software bills of materials into dist/ (needs npm)
@@ -237,7 +240,7 @@ $(SITE)/node_modules/.stamp: $(SITE)/package.json $(SITE)/package-lock.json
 	@$(BIN)/uv pip install --quiet --python .venv-clients/$*/bin/python --require-hashes -r clients/python/requirements/$*.txt
 	@touch $@
 
-# Only the React client and the page need Node.js.
+# Only the npm packages and the page need Node.js.
 $(REACT)/node_modules/.stamp: $(addprefix $(REACT)/,package.json package-lock.json tests/react-18/package-lock.json)
 	@node -e 'const [major, minor] = process.versions.node.split("."); process.exit(major * 100 + +minor < 2019 ? 1 : 0)' \
 	  2>/dev/null && command -v npm >/dev/null || \
@@ -247,6 +250,11 @@ $(REACT)/node_modules/.stamp: $(addprefix $(REACT)/,package.json package-lock.js
 	@cd $(REACT)/tests/react-18 && npm ci --silent
 	@touch $@
 
+$(TYPESCRIPT)/node_modules/.stamp: $(addprefix $(TYPESCRIPT)/,package.json package-lock.json)
+	@echo "Installing what the TypeScript client is checked with ..."
+	@cd $(TYPESCRIPT) && npm ci --silent
+	@touch $@
+
 # A separate environment, because only the packages' checks need its tools.
 .venv-packages/.stamp: $(VENV)/.stamp-venv requirements/packages.txt
 	@echo "Installing the checks of the packages ..."
@@ -254,7 +262,7 @@ $(REACT)/node_modules/.stamp: $(addprefix $(REACT)/,package.json package-lock.js
 	@$(BIN)/uv pip install --quiet --python .venv-packages/bin/python --require-hashes -r requirements/packages.txt
 	@touch $@
 
-$(REACT)/node_modules/.built: $(REACT)/node_modules/.stamp $(REACT)/tsconfig.build.json $(wildcard $(REACT)/src/*.ts)
+$(REACT)/node_modules/.built: $(REACT)/node_modules/.stamp $(wildcard $(REACT)/tsconfig.*.json $(REACT)/src/*.ts $(TYPESCRIPT)/src/*.ts)
 	@cd $(REACT) && npm run --silent build
 	@touch $@
 
@@ -310,7 +318,7 @@ lock: $(VENV)/.stamp-venv ## Pin the newest versions, with hashes, in requiremen
 
 clean: ## Remove installed packages and build results; keep the data in .local
 	rm -rf $(VENV) .venv-build .venv-check .venv-docs .venv-localstack .venv-clients .venv-packages dist .aws-sam .site .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage coverage.xml htmlcov
-	rm -rf $(SITE)/node_modules $(REACT)/node_modules $(REACT)/dist $(REACT)/tests/react-18/node_modules
+	rm -rf $(SITE)/node_modules $(REACT)/node_modules $(REACT)/dist $(REACT)/tests/react-18/node_modules $(TYPESCRIPT)/node_modules $(TYPESCRIPT)/dist
 	rm -rf clients/page/node_modules functions/agent/http/static/built
 	rm -rf $(foreach app,$(EXAMPLES),examples/$(app)/node_modules examples/$(app)/dist examples/$(app)/.next)
 	find . -name __pycache__ -prune -exec rm -rf {} +

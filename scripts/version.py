@@ -20,7 +20,9 @@ COPIES: Final = {
     "clients/python/src/hybrid_memory_client/__init__.py": (_PYTHON, 1),
     "clients/react/package.json": (_JSON, 1),
     "clients/react/package-lock.json": (_JSON, 2),
-    "clients/react/openapi.json": (_JSON, 1),
+    "clients/typescript/package.json": (_JSON, 1),
+    "clients/typescript/package-lock.json": (_JSON, 2),
+    "clients/typescript/openapi.json": (_JSON, 1),
     "clients/page/package.json": (_JSON, 1),
     "clients/page/package-lock.json": (_JSON, 2),
 }

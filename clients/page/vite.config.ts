@@ -24,8 +24,8 @@ export default defineConfig({
     },
   },
   resolve: {
-    // The hook's sources, so that the page needs no build of the hook.
-    alias: { '@hybrid-memory/react': pathTo('../react/src/index.ts') },
+    // The hook's and the client's sources, so that the page needs no build of them.
+    alias: { '@hybrid-memory/react': pathTo('../react/src/index.ts'), '#client': pathTo('../typescript/src') },
     dedupe: ['react', 'react-dom'],
   },
   server: {

@@ -10,12 +10,16 @@ const alias = isReact18
     }))
   : [];
 
+// The sources of the client, which the build copies into the package.
+const client = new URL('../typescript/src', import.meta.url).pathname;
+
 export default defineConfig({
   resolve: {
     // The tested example has no packages of its own here.
     dedupe: ['react', 'react-dom', '@assistant-ui/react', '@assistant-ui/react-ai-sdk'],
     alias: [
       ...alias,
+      { find: /^#client\/(.+)\.js$/, replacement: `${client}/$1.ts` },
       { find: '@hybrid-memory/react/ai-sdk', replacement: new URL('src/ai-sdk.ts', import.meta.url).pathname },
       { find: '@hybrid-memory/react', replacement: new URL('src/index.ts', import.meta.url).pathname },
     ],

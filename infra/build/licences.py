@@ -21,7 +21,7 @@ from packaging.licenses import InvalidLicenseExpression, canonicalize_license_ex
 ROOT: Final = Path(__file__).resolve().parents[2]
 POLICY: Final = ROOT / "requirements" / "licences.toml"
 REQUIREMENTS: Final = ("agent", "sync", "derive", "migrate", "deploy", "local", "embeddings")
-LOCKS: Final = ("clients/page/package-lock.json", "clients/react/package-lock.json")
+LOCKS: Final = tuple(f"clients/{name}/package-lock.json" for name in ("page", "react", "typescript"))
 _PIN: Final = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==", re.MULTILINE)
 _CLASSIFIER: Final = "License :: "
 
@@ -46,7 +46,7 @@ def python_licences(policy: Mapping[str, Any]) -> dict[str, str | None]:
 
 
 def page_licences() -> dict[str, str | None]:
-    """Return the licence of each npm package that the browser loads or the React client requires."""
+    """Return the licence of each npm package that the browser loads or an npm package requires."""
     locks = [json.loads((ROOT / name).read_text())["packages"] for name in LOCKS]
     return {
         path.removeprefix("node_modules/"): package.get("license")

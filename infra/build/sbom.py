@@ -30,6 +30,7 @@ PYTHON: Final = {
 NPM: Final = {
     "hybrid-memory-page": ("clients/page", "application"),
     "hybrid-memory-react": ("clients/react", "library"),
+    "hybrid-memory-typescript": ("clients/typescript", "library"),
 }
 """The folder of each npm component, and the component's type."""
 

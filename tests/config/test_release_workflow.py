@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -38,6 +39,13 @@ def test_only_approved_jobs_publish() -> None:
         assert "id-token" not in job["permissions"] or name in {*publishing, "attest"}
         assert job["permissions"].get("contents", "read") == "read"
     assert [JOBS[name]["needs"] for name in ("attest", "pypi", "npm")] == ["build", "attest", "attest"]
+
+
+def test_each_npm_package_is_published() -> None:
+    """The matrix of the job `npm` has every npm package that is not private."""
+    manifests = [json.loads(path.read_text()) for path in (ROOT / "clients").glob("*/package.json")]
+    names = sorted(manifest["name"] for manifest in manifests if not manifest.get("private"))
+    assert [f"@hybrid-memory/{name}" for name in JOBS["npm"]["strategy"]["matrix"]["package"]] == names
 
 
 def test_no_secret_and_no_address_of_an_index_is_written() -> None:

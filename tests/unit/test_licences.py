@@ -28,14 +28,15 @@ POLICY: dict[str, Any] = {
 
 def test_each_package_has_the_whole_licence() -> None:
     """The repository and each published package contain the licence's official text."""
-    for folder in (".", "clients/python", "clients/react"):
+    for folder in (".", "clients/python", "clients/react", "clients/typescript"):
         assert hashlib.sha256((ROOT / folder / "LICENSE").read_bytes()).hexdigest() == OFFICIAL, folder
 
 
 def test_each_manifest_names_the_licence() -> None:
     """Each manifest names the same licence."""
     python = [tomllib.loads((ROOT / name).read_text()) for name in ("pyproject.toml", "clients/python/pyproject.toml")]
-    npm = [json.loads((ROOT / "clients" / name / "package.json").read_text()) for name in ("page", "react")]
+    folders = [ROOT / "clients" / name for name in ("page", "react", "typescript")]
+    npm = [json.loads((folder / "package.json").read_text()) for folder in folders]
     assert {manifest["project"]["license"] for manifest in python} == {"Apache-2.0"}
     assert {manifest["license"] for manifest in npm} == {"Apache-2.0"}
 

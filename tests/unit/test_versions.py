@@ -35,11 +35,11 @@ def _npm_versions(name: str) -> list[str]:
 
 def test_every_version_is_the_same() -> None:
     """The packages, the API's description and the command line have the project's version."""
-    description = json.loads((ROOT / "clients" / "react" / "openapi.json").read_text())
+    description = json.loads((ROOT / "clients" / "typescript" / "openapi.json").read_text())
     api_version = create_app(cast("Operations", object())).version
     output = CliRunner().invoke(app, ["--version"]).stdout
-    npm = {name: _npm_versions(f"clients/{name}") for name in ("page", "react")}
-    assert npm == {"page": [VERSION] * 3, "react": [VERSION] * 3}
+    npm = {name: _npm_versions(f"clients/{name}") for name in ("page", "react", "typescript")}
+    assert npm == {"page": [VERSION] * 3, "react": [VERSION] * 3, "typescript": [VERSION] * 3}
     assert {shared.__version__, hybrid_memory_client.__version__, metadata.version("hybrid-memory"), api_version} == {
         VERSION
     }

@@ -1,20 +1,25 @@
-// Packs the package in a clean clone and checks its files. Run it from the package's directory.
+// Packs an npm package in a clean clone and checks its files. Run it in the package's folder.
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 
 const MAX_BYTES = 260_000;
 const run = (cwd, command, ...args) =>
   execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
 
-const clone = mkdtempSync(join(tmpdir(), 'react-pack-'));
+// The files that git does not ignore, so no build output.
+const filesOf = (...paths) =>
+  run('.', 'git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard', '--', ...paths)
+    .split('\0')
+    .filter((path) => path !== '' && existsSync(path));
+
+const clones = mkdtempSync(join(tmpdir(), 'pack-'));
+const clone = join(clones, basename(process.cwd()));
 const errors = [];
 try {
-  // The files that git does not ignore, so no build output.
-  for (const file of run('.', 'git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard').split('\0')) {
-    if (file !== '') cpSync(file, join(clone, file));
-  }
+  // The React package contains a part of the client's sources.
+  for (const file of filesOf('.', '../typescript/package.json', '../typescript/src')) cpSync(file, join(clone, file));
   symlinkSync(join(process.cwd(), 'node_modules'), join(clone, 'node_modules'));
   const [{ files, filename, size }] = JSON.parse(run(clone, 'npm', 'pack', '--json'));
   const packed = new Set(files.map(({ path }) => path));
@@ -27,14 +32,16 @@ try {
   )) {
     has(target.replace(/^\.\//, ''));
   }
-  for (const source of run('.', 'git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard', 'src').split(
-    '\0',
-  )) {
+  for (const source of filesOf('src')) {
     const path = source.replace(/^src/, 'dist').replace(/\.ts$/, '');
-    if (source !== '') for (const ending of ['.js', '.js.map', '.d.ts', '.d.ts.map']) has(path + ending);
+    for (const ending of ['.js', '.js.map', '.d.ts', '.d.ts.map']) has(path + ending);
   }
   for (const path of packed) {
-    if (!/^(dist\/[\w-]+\.(js|d\.ts)(\.map)?|src\/[\w-]+\.ts|(CHANGELOG|README)\.md|package\.json|LICENSE)$/.test(path))
+    if (
+      !/^(dist\/(client\/)?[\w-]+\.(js|d\.ts)(\.map)?|src\/[\w-]+\.ts|(CHANGELOG|README)\.md|package\.json|LICENSE)$/.test(
+        path,
+      )
+    )
       errors.push(`${filename} has the unexpected file ${path}`);
   }
   run(clone, 'tar', '-xzf', filename);
@@ -43,16 +50,16 @@ try {
     if (path.endsWith('.map')) {
       const { sources, sourcesContent } = JSON.parse(text);
       // Editors follow a map of declarations to the source. Bundlers use the source within a map of code.
-      for (const source of sources) has(join(dirname(path), source));
+      if (!path.startsWith('dist/client/')) for (const source of sources) has(join(dirname(path), source));
       if (path.endsWith('.js.map') && sourcesContent?.length !== 1) errors.push(`${path} has no source content`);
     }
-    for (const [, target] of /^dist\/.*\.(js|d\.ts)$/.test(path) ? text.matchAll(/from ['"](\.[^'"]+)['"]/g) : []) {
-      has(join(dirname(path), target));
+    for (const [, target] of /^dist\/.*\.(js|d\.ts)$/.test(path) ? text.matchAll(/from ['"]([.#][^'"]+)['"]/g) : []) {
+      has(target.startsWith('#client/') ? target.replace('#client', 'dist/client') : join(dirname(path), target));
     }
   }
   if (size > MAX_BYTES) errors.push(`${filename} has ${String(size)} bytes`);
 } finally {
-  rmSync(clone, { recursive: true, force: true });
+  rmSync(clones, { recursive: true, force: true });
 }
 
 for (const error of new Set(errors)) console.error(error);

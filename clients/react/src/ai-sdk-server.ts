@@ -9,8 +9,8 @@ import {
   type Exchange,
   type InvokedAnswer,
 } from './exchanges.js';
-import type { Connection } from './http.js';
-import { isTimeOrdered, newExchangeId, newId } from './ids.js';
+import type { Connection } from '#client/http.js';
+import { isTimeOrdered, newExchangeId, newId } from '#client/ids.js';
 import {
   addContext,
   contextWithoutConversation,
@@ -24,7 +24,7 @@ import {
 
 export { AgentChatError } from './errors.js';
 export { MAX_METADATA_BYTES, MAX_TEXT_CHARACTERS } from './exchanges.js';
-export type { Connection } from './http.js';
+export type { Connection } from '#client/http.js';
 export { exchangeIdOf } from './ui-message-codec.js';
 export { UIMessageStore, type SaveOptions, type UIMessageStoreOptions } from './ui-messages.js';
 

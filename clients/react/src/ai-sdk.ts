@@ -2,7 +2,7 @@ import type { ChatTransport, CreateUIMessage, UIMessage, UIMessageChunk } from '
 import { getMessages, type RunRequest } from './api.js';
 import { ChatThread } from './chat-thread.js';
 import { deleteAll, findExchange, run, type Turn } from './chat-turn.js';
-import type { Connection } from './http.js';
+import type { Connection } from '#client/http.js';
 import type { TurnContext, UseAgentChatOptions } from './types.js';
 import { messageOf } from './merge.js';
 

@@ -1,6 +1,6 @@
-import type { components } from './api-types.js';
+import type { components } from '#client/api-types.js';
 import { AgentChatError, unsendableError } from './errors.js';
-import { send, type Connection } from './http.js';
+import { send, type Connection } from '#client/http.js';
 
 type Schemas = components['schemas'];
 export type RunRequest = Schemas['RunRequest'];

@@ -10,8 +10,8 @@ import {
 } from './api.js';
 import type { Attempt, ChatThread } from './chat-thread.js';
 import { AgentChatError, notStoredError } from './errors.js';
-import type { Connection } from './http.js';
-import { isTimeOrdered, newestOf, newExchangeId, newId } from './ids.js';
+import type { Connection } from '#client/http.js';
+import { isTimeOrdered, newestOf, newExchangeId, newId } from '#client/ids.js';
 
 /** A turn of the AI SDK. */
 export interface Turn {

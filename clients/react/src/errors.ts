@@ -1,62 +1,9 @@
-import type { components } from './api-types.js';
+import { MemoryClientError as AgentChatError } from '#client/errors.js';
 
-/** A validation error of one field of the request. */
-export type FieldError = components['schemas']['FieldError'];
+export { AgentChatError };
+export { noResponseError, unsendableError, type FieldError } from '#client/errors.js';
 
-const NO_ROUTE = new Set([404, 405]);
-const RUNNING = 409;
-
-interface ServerProblem {
-  status: number;
-  title: string;
-  detail: string;
-  requestId?: string | undefined;
-  retryAfter?: number | undefined;
-  isAbort?: boolean;
-  isTimeout?: boolean;
-  isForeign?: boolean;
-  errors?: readonly FieldError[];
-  cause?: unknown;
-}
-
-/** An error to show to the user. Its texts come from the API's problem, never from a raw body. */
-export class AgentChatError extends Error {
-  override readonly name = 'AgentChatError';
-  /** The HTTP status; 0 without a response. */
-  readonly status: number;
-  readonly title: string;
-  readonly detail: string;
-  /** The id of the request in the server's log. */
-  readonly requestId: string | undefined;
-  /** The server's `Retry-After`, in seconds. */
-  readonly retryAfter: number | undefined;
-  /** Whether the client stopped waiting; the server may have finished the turn. */
-  readonly isAbort: boolean;
-  /** Whether the answer took longer than `timeoutMs`; the server may have finished the turn. */
-  readonly isTimeout: boolean;
-  /** Whether the response does not come from this API: the address is wrong, or a proxy answered. */
-  readonly isForeign: boolean;
-  readonly errors: readonly FieldError[];
-  /** Whether the server may have received the request. If it did, its answer appears later. Sending again is safe. */
-  readonly mayHaveArrived: boolean;
-
-  constructor(problem: ServerProblem) {
-    super(problem.detail, { cause: problem.cause });
-    this.status = problem.status;
-    this.title = problem.title;
-    this.detail = problem.detail;
-    this.requestId = problem.requestId;
-    this.retryAfter = problem.retryAfter;
-    this.isAbort = problem.isAbort ?? false;
-    this.isTimeout = problem.isTimeout ?? false;
-    this.isForeign = problem.isForeign ?? false;
-    this.errors = problem.errors ?? [];
-    // A client error is a rejection, except that 409 reports a running request.
-    this.mayHaveArrived = this.status < 400 || this.status >= 500 || this.status === RUNNING;
-  }
-}
-
-/** Returns the error of a request that the client stopped. */
+/** Returns the error of a turn that the user stopped. */
 export function stoppedError(): AgentChatError {
   const detail = 'You stopped waiting. The server may still finish; its answer then appears here.';
   return new AgentChatError({ status: 0, title: 'Stopped', detail, isAbort: true });
@@ -68,97 +15,8 @@ export function interruptedError(): AgentChatError {
   return new AgentChatError({ status: 0, title: 'Interrupted', detail, isAbort: true });
 }
 
-/** Returns the error of a request without a response. */
-export function noResponseError(cause: unknown): AgentChatError {
-  const [title, detail] = isOnline()
-    ? ['No response', 'The server is not responding.']
-    : ['Offline', 'You are offline.'];
-  return new AgentChatError({ status: 0, title, detail, cause });
-}
-
-/** Returns the error of a request that timed out. */
-export function timeoutError(): AgentChatError {
-  const detail = 'The server did not answer in time. It may still finish.';
-  return new AgentChatError({ status: 0, title: 'Timeout', detail, isTimeout: true });
-}
-
-/** Returns the error of a response that does not come from this API: a proxy's page, a wrong address. */
-export function unreadableError(response: Response, cause?: unknown): AgentChatError {
-  const detail = 'The response does not come from this API. Check the address.';
-  const requestId = requestIdOf(response);
-  const title = 'Unreadable response';
-  return new AgentChatError({ status: response.status, title, detail, requestId, isForeign: true, cause });
-}
-
-/** Returns the error of a request that cannot be sent: a value is not JSON, an id does not fit into a URL. */
-export function unsendableError(
-  cause: unknown,
-  detail = 'The message, its metadata or its thread id has a value that cannot be sent.',
-): AgentChatError {
-  return new AgentChatError({ status: 400, title: 'Not sent', detail, cause });
-}
-
 /** Returns the error of a replacement that no store accepted. */
 export function notStoredError(): AgentChatError {
   const detail = 'The new answer could not be stored. Nothing has changed. Try again.';
   return new AgentChatError({ status: 503, title: 'Not stored', detail });
-}
-
-/** Returns the error of a response with an error status. */
-export async function errorOf(response: Response): Promise<AgentChatError> {
-  const problem = await problemOf(response);
-  // Any server uses these statuses for an unknown route. This API always adds a problem.
-  if (NO_ROUTE.has(response.status) && problem['status'] !== response.status) return unreadableError(response);
-  const field = (name: string): string | undefined => {
-    const value = problem[name];
-    return typeof value === 'string' && value !== '' ? value : undefined;
-  };
-  const title = field('title') ?? titleOf(response.status);
-  return new AgentChatError({
-    status: response.status,
-    title,
-    detail: field('detail') ?? `${title}. The server gave no details.`,
-    requestId: field('request_id') ?? requestIdOf(response),
-    retryAfter: retryAfterOf(response),
-    errors: Array.isArray(problem['errors']) ? problem['errors'].filter(isFieldError) : [],
-  });
-}
-
-/** Returns the seconds of a `Retry-After`, which may also be a date. */
-export function retryAfterOf(response: Response): number | undefined {
-  const value = response.headers.get('Retry-After')?.trim();
-  if (value === undefined || value === '') return undefined;
-  const seconds = /^\d+$/.test(value) ? Number(value) : (Date.parse(value) - Date.now()) / 1000;
-  return Number.isNaN(seconds) ? undefined : Math.max(0, seconds);
-}
-
-async function problemOf(response: Response): Promise<Record<string, unknown>> {
-  if (!response.headers.get('Content-Type')?.includes('application/problem+json')) return {};
-  try {
-    const body: unknown = await response.json();
-    return typeof body === 'object' && body !== null ? { ...body } : {};
-  } catch {
-    // The body is truncated or not JSON. The status is enough.
-    return {};
-  }
-}
-
-function isFieldError(value: unknown): value is FieldError {
-  return typeof value === 'object' && value !== null && 'field' in value && 'detail' in value;
-}
-
-function requestIdOf(response: Response): string | undefined {
-  return response.headers.get('x-request-id') ?? response.headers.get('x-amzn-requestid') ?? undefined;
-}
-
-/** Returns false if the browser knows that it has no network. */
-export function isOnline(): boolean {
-  return typeof navigator === 'undefined' || (navigator as { onLine?: boolean }).onLine !== false;
-}
-
-function titleOf(status: number): string {
-  if (status === 401) return 'Not signed in';
-  if (status === 403) return 'Not allowed';
-  if (status === 429) return 'Too many requests';
-  return status >= 500 ? 'The server failed' : 'The request failed';
 }

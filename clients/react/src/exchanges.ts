@@ -1,7 +1,7 @@
-import type { components } from './api-types.js';
+import type { components } from '#client/api-types.js';
 import { getMessages, isMissing, isObject, pathOf, type MessageAnswer } from './api.js';
 import { AgentChatError } from './errors.js';
-import { send, type Connection } from './http.js';
+import { send, type Connection } from '#client/http.js';
 
 type Schemas = components['schemas'];
 export type InvokingRequest = Schemas['InvokingRequest'];

@@ -1,5 +1,5 @@
 import type { AgentChatError } from './errors.js';
-import type { Connection } from './http.js';
+import type { Connection } from '#client/http.js';
 import {
   addMemory,
   correctMemory,

@@ -1,7 +1,7 @@
 import { isMissing } from './api.js';
-import type { components } from './api-types.js';
+import type { components } from '#client/api-types.js';
 import { unsendableError } from './errors.js';
-import { send, type Connection } from './http.js';
+import { send, type Connection } from '#client/http.js';
 
 type Schemas = components['schemas'];
 type MemoryAnswer = Schemas['MemoryAnswer'];

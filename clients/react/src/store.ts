@@ -2,8 +2,8 @@ import { cachedThread, cacheThread, dropOtherThreads, dropThread } from './cache
 import { Checks } from './checks.js';
 import { check, loadMore, refresh, stopReading } from './history.js';
 import type { ChatContext } from './chat-context.js';
-import { baseUrlOf } from './http.js';
-import { newId } from './ids.js';
+import { baseUrlOf } from '#client/http.js';
+import { newId } from '#client/ids.js';
 import { onReturn } from './on-return.js';
 import { restoreThreadId, storeThreadId, scopeOf, type Persist } from './storage.js';
 import { onOtherTab, tellOtherTabs } from './tabs.js';

@@ -2,7 +2,7 @@ import { deleteExchange, isIdRejected, isKeyOfDeleted, isMissing, postRun, type 
 import type { ChatContext } from './chat-context.js';
 import type { Unsent } from './cache.js';
 import { AgentChatError, interruptedError, noResponseError, notStoredError, stoppedError } from './errors.js';
-import { isTimeOrdered, newestOf, newExchangeId, newId } from './ids.js';
+import { isTimeOrdered, newestOf, newExchangeId, newId } from '#client/ids.js';
 import { revisionOf } from './merge.js';
 import { metadataToKeep } from './metadata.js';
 import type { Thread, TurnRequest } from './thread.js';

@@ -1,4 +1,5 @@
-import type { components } from './api-types.js';
+import type { components } from '#client/api-types.js';
+import type { Connection } from '#client/http.js';
 import type { AgentChatError } from './errors.js';
 import type { Persist } from './storage.js';
 
@@ -48,21 +49,11 @@ export interface FinishedTurn {
   readonly error?: AgentChatError;
 }
 
-export interface UseAgentChatOptions {
+export interface UseAgentChatOptions extends Connection {
   /** The thread to show. Without it, the hook creates one and stores its id. */
   readonly threadId?: string | null | undefined;
   /** The user. A server that checks tokens takes the user from the token. */
   readonly userId?: string | undefined;
-  /** The URL of the API with its stage. Default: the origin of the page. */
-  readonly baseUrl?: string | undefined;
-  /** Headers of every request. A function is called for each request, so that it can refresh a token. */
-  readonly headers?: HeadersInit | (() => HeadersInit | Promise<HeadersInit>) | undefined;
-  readonly credentials?: RequestCredentials | undefined;
-  readonly fetch?: typeof fetch | undefined;
-  /** The timeout of a request in milliseconds. Default: 60,000. */
-  readonly timeoutMs?: number | undefined;
-  /** How often to retry after no response, 429, 502, 503 or 504. Default: 3. */
-  readonly retries?: number | undefined;
   /** Where to store a created thread id: `session` (the tab, the default), `local` or `false`. */
   readonly persist?: Persist | undefined;
   /** Messages to show immediately, also in server rendering; merged with the history. */

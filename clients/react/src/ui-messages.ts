@@ -11,7 +11,7 @@ import {
   storeExchange,
   tooLargeError,
 } from './exchanges.js';
-import type { Connection } from './http.js';
+import type { Connection } from '#client/http.js';
 import {
   decodeExchange,
   encodeGroup,

@@ -1,7 +1,7 @@
 'use client';
 
 import { useEffect, useMemo, useSyncExternalStore } from 'react';
-import { baseUrlOf, type Connection } from './http.js';
+import { baseUrlOf, type Connection } from '#client/http.js';
 import { MemoriesStore, type MemoriesActions, type MemoriesSnapshot } from './memories-store.js';
 
 export interface UseMemoriesOptions extends Connection {

@@ -2,7 +2,7 @@
 
 import { useCallback, useEffect, useRef, useState } from 'react';
 import type { AgentChatError } from './errors.js';
-import type { Connection } from './http.js';
+import type { Connection } from '#client/http.js';
 import { search, type FoundMemory, type SearchItem, type SearchResult, type SearchScope } from './search.js';
 
 const DEBOUNCE_MS = 200;

@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import { clock, syncClock } from '../src/clock.js';
-import { isTimeOrdered, newestOf, newExchangeId, newId } from '../src/ids.js';
+import { clock, syncClock } from '#client/clock.js';
+import { isTimeOrdered, newestOf, newExchangeId, newId } from '#client/ids.js';
 import { renderChat } from './render-chat.js';
 import { problem, serve, store } from './server.js';
 

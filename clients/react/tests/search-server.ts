@@ -1,5 +1,5 @@
 import { http, HttpResponse } from 'msw';
-import type { components } from '../src/api-types.js';
+import type { components } from '#client/api-types.js';
 import { API, server } from './server.js';
 
 type Item = components['schemas']['SearchItemAnswer'];

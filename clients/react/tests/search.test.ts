@@ -73,7 +73,7 @@ test.each([
   ['a service without search', () => new HttpResponse('Not Found', { status: 404 })],
 ])('the response of %s is an error', async (_, respond) => {
   serveSearch(respond);
-  await expect(search('rex', options)).rejects.toMatchObject({ name: 'AgentChatError', isForeign: true });
+  await expect(search('rex', options)).rejects.toMatchObject({ name: 'MemoryClientError', isForeign: true });
 });
 
 test('an outage is an error, never an empty result', async () => {

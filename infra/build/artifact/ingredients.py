@@ -35,6 +35,7 @@ _SOURCES: Final = (
     "NOTICE",
     "clients/page",
     "clients/react/src",
+    "clients/typescript/src",
     "functions",
     "infra",
     "requirements/agent.txt",

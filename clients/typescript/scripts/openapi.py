@@ -38,7 +38,7 @@ def main() -> int:
         return 0
     if FILE.exists() and FILE.read_bytes() == current:
         return 0
-    sys.stderr.write("clients/react/openapi.json is out of date: run `make clients-types` and commit the changes.\n")
+    sys.stderr.write("clients/typescript/openapi.json is out of date: run `make clients-types` and commit it.\n")
     return 1
 
 

@@ -1,6 +1,6 @@
 import { syncClock } from './clock.js';
 import {
-  AgentChatError,
+  MemoryClientError,
   errorOf,
   isOnline,
   stoppedError,
@@ -9,13 +9,20 @@ import {
   unreadableError,
   unsendableError,
 } from './errors.js';
-import type { UseAgentChatOptions } from './types.js';
 
 /** How to reach the API. */
-export type Connection = Pick<
-  UseAgentChatOptions,
-  'baseUrl' | 'headers' | 'credentials' | 'fetch' | 'timeoutMs' | 'retries'
->;
+export interface Connection {
+  /** The URL of the API with its stage. Default: the origin of the page. */
+  readonly baseUrl?: string | undefined;
+  /** Headers of every request. A function is called for each request, so that it can refresh a token. */
+  readonly headers?: HeadersInit | (() => HeadersInit | Promise<HeadersInit>) | undefined;
+  readonly credentials?: RequestCredentials | undefined;
+  readonly fetch?: typeof fetch | undefined;
+  /** The timeout of a request in milliseconds. Default: 60,000. */
+  readonly timeoutMs?: number | undefined;
+  /** How often to retry after no response, 429, 502, 503 or 504. Default: 3. */
+  readonly retries?: number | undefined;
+}
 
 /** An idempotent request, which may be sent again. */
 export interface RetryableRequest<T> {
@@ -51,7 +58,7 @@ export function baseUrlOf(connection: Connection): string {
 /**
  * Sends a request, with retries after no response, 429, 502, 503 and 504.
  *
- * Throws only AgentChatError.
+ * Throws only MemoryClientError.
  */
 export async function send<T>(
   connection: Connection,
@@ -61,7 +68,7 @@ export async function send<T>(
     try {
       return await sendOnce(connection, request);
     } catch (caught) {
-      const error = caught as AgentChatError;
+      const error = caught as MemoryClientError;
       const isRunning = error.status === CONFLICT && Date.now() <= (request.conflictDeadline ?? 0);
       const wait = isRunning
         ? waitForRunning(error)
@@ -142,7 +149,7 @@ async function read<T>(response: Response, isAnswer: (body: unknown) => body is 
 }
 
 /** Returns the pause before the next attempt; undefined if no attempt follows. */
-function pauseAfter(error: AgentChatError, failures: number, retries: number): number | undefined {
+function pauseAfter(error: MemoryClientError, failures: number, retries: number): number | undefined {
   const isUnreachable = error.status === 0 && !error.isAbort && !error.isTimeout && isOnline();
   if (failures >= retries || !(isUnreachable || TRANSIENT.has(error.status))) return undefined;
   if (error.retryAfter !== undefined) {
@@ -154,7 +161,7 @@ function pauseAfter(error: AgentChatError, failures: number, retries: number): n
   return (full * (1 + Math.random())) / 2;
 }
 
-function waitForRunning({ retryAfter }: AgentChatError): number {
+function waitForRunning({ retryAfter }: MemoryClientError): number {
   const wait = retryAfter === undefined ? DEFAULT_WAIT_MS : Math.max(MIN_WAIT_MS, retryAfter * 1000);
   return Math.min(wait, MAX_WAIT_MS);
 }
@@ -173,7 +180,7 @@ async function unlessStopped<T>(signal: AbortSignal, work: () => Promise<T>): Pr
     });
   } catch (error) {
     if (signal.aborted) throw stoppedError();
-    throw error instanceof AgentChatError ? error : noResponseError(error);
+    throw error instanceof MemoryClientError ? error : noResponseError(error);
   } finally {
     if (stop) signal.removeEventListener('abort', stop);
   }

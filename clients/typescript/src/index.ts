@@ -1,0 +1,2 @@
+export { MemoryClientError, type FieldError } from './errors.js';
+export type { Connection } from './http.js';
