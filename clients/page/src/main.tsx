@@ -13,6 +13,8 @@ import './styles/inspector.css';
 import './styles/memories.css';
 // Imported last, because it hides parts on a narrow screen.
 import './styles/layout.css';
+import './styles/forced-colors.css';
+import './styles/print.css';
 
 const root = document.getElementById('root');
 if (root === null) throw new Error('index.html has no element with the id root');

@@ -1,4 +1,5 @@
 import { useId, type FormEvent } from 'react';
+import { IS_APPLE } from './search/use-search-shortcut.ts';
 
 export type View = 'threads' | 'chat' | 'memory';
 const VIEWS: readonly [View, string][] = [
@@ -14,10 +15,12 @@ interface Props {
   onUserId: (userId: string) => void;
   view: View;
   onView: (view: View) => void;
+  /** Moves the focus to the search. */
+  onSearch: () => void;
 }
 
 /** The title and the user; on a narrow screen also the buttons that switch between the parts. */
-export function TopBar({ userId, isUserFixed, onUserId, view, onView }: Props) {
+export function TopBar({ userId, isUserFixed, onUserId, view, onView, onSearch }: Props) {
   const id = useId();
 
   function change(form: HTMLFormElement): void {
@@ -32,6 +35,12 @@ export function TopBar({ userId, isUserFixed, onUserId, view, onView }: Props) {
         <span className="mark" aria-hidden="true" />
         Hybrid agent memory
       </h1>
+      <a className="docs" href="docs">
+        API
+      </a>
+      <button type="button" className="button search-button" aria-keyshortcuts="Control+K Meta+K" onClick={onSearch}>
+        Search <kbd aria-hidden="true">{IS_APPLE ? '⌘K' : 'Ctrl K'}</kbd>
+      </button>
       <form
         className="who"
         onSubmit={(event: FormEvent<HTMLFormElement>) => {
@@ -48,12 +57,10 @@ export function TopBar({ userId, isUserFixed, onUserId, view, onView }: Props) {
           readOnly={isUserFixed}
           maxLength={255}
           autoComplete="off"
+          dir="auto"
           spellCheck={false}
         />
       </form>
-      <a className="docs" href="docs">
-        API
-      </a>
       <nav className="views" aria-label="Parts of the page">
         {VIEWS.map(([name, label]) => (
           <button key={name} type="button" aria-pressed={view === name} onClick={() => onView(name)}>

@@ -6,9 +6,14 @@ import type { FoundExchange } from './hooks/use-found-exchange.ts';
 import { usePoll } from './hooks/use-poll.ts';
 import { useThreadAddress } from './hooks/use-thread-address.ts';
 import { useTurns } from './hooks/use-turns.ts';
+import { useVisibleHeight } from './hooks/use-visible-height.ts';
 import { Inspector } from './inspector/inspector.tsx';
 import { TopBar, type View } from './top-bar.tsx';
+import { useSearchShortcut } from './search/use-search-shortcut.ts';
+import { ExportThread } from './threads/export-dialog.tsx';
 import { ThreadList } from './threads/thread-list.tsx';
+import { titleOf, useDocumentTitle } from './threads/thread-title.ts';
+import { useThreads } from './threads/use-threads.ts';
 
 const LAYER_MESSAGES = 24;
 const POLL_BUSY_MS = 1_000;
@@ -29,6 +34,7 @@ export function Workspace({ api, userId, isUserFixed, onUserId }: Props) {
   const { turns, addTurn, markStored } = useTurns();
   const [view, setView] = useState<View>('chat');
   const [found, setFound] = useState<FoundExchange>();
+  const searchField = useRef<HTMLInputElement>(null);
   const composer = useRef<HTMLTextAreaElement>(null);
   const onFinish = useRef<() => void>(() => undefined);
 
@@ -50,11 +56,12 @@ export function Workspace({ api, userId, isUserFixed, onUserId }: Props) {
     (signal) => api.layers(threadId ?? '', LAYER_MESSAGES, signal),
     (found) => (found && found.undrained > 0 ? POLL_BUSY_MS : POLL_IDLE_MS),
   );
-  const threads = usePoll(
+  const firstThreads = usePoll(
     `${api.version} ${userId}`,
-    (signal) => api.threads(userId, signal),
+    (signal) => api.threads(userId, undefined, signal),
     () => POLL_THREADS_MS,
   );
+  const threads = useThreads(api, userId, firstThreads, threadId);
   const refreshThreads = threads.refresh;
   // The drain adds a new thread to the list, and moves an existing one to the top.
   const stored = layers.data?.postgres.message_count;
@@ -81,6 +88,12 @@ export function Workspace({ api, userId, isUserFixed, onUserId }: Props) {
     // Focus in the next frame, because a hidden element cannot take the focus.
     requestAnimationFrame(() => composer.current?.focus());
   }, []);
+  const startSearch = useCallback(() => {
+    setView('threads');
+    requestAnimationFrame(() => searchField.current?.select());
+  }, []);
+  useSearchShortcut(startSearch);
+  useVisibleHeight();
   const select = (id: string): void => {
     if (id !== threadId) goTo(id);
     setFound(undefined);
@@ -98,10 +111,12 @@ export function Workspace({ api, userId, isUserFixed, onUserId }: Props) {
     focusComposer();
   };
 
-  const thread = threads.data?.find((each) => each.thread_id === threadId);
+  const thread = threads.items?.find((each) => each.thread_id === threadId);
+  const title = titleOf(thread, chat.messages);
+  useDocumentTitle(title);
   return (
     <div className="workspace" data-view={view}>
-      <TopBar userId={userId} isUserFixed={isUserFixed} onUserId={onUserId} view={view} onView={setView} />
+      <TopBar userId={userId} isUserFixed={isUserFixed} onUserId={onUserId} view={view} onView={setView} onSearch={startSearch} />
       <main>
         <ThreadList
           api={api}
@@ -109,6 +124,7 @@ export function Workspace({ api, userId, isUserFixed, onUserId }: Props) {
           threads={threads}
           current={threadId}
           found={found}
+          field={searchField}
           onSelect={select}
           onOpen={open}
           onNew={startThread}
@@ -120,14 +136,18 @@ export function Workspace({ api, userId, isUserFixed, onUserId }: Props) {
           found={found}
           onContinue={() => setFound(undefined)}
           composer={composer}
+          threadActions={
+            <ExportThread key={threadId ?? ''} api={api} chat={chat} title={title} onDone={() => composer.current?.focus()} />
+          }
           onRename={async (title) => {
-            if (threadId !== null) await api.rename(threadId, title);
+            if (threadId !== null) threads.put(await api.rename(threadId, title));
             refreshThreads();
           }}
           onDelete={async () => {
             if (threadId !== null) {
               await api.delete(threadId);
               chat.forgetThread(threadId);
+              threads.remove(threadId);
             }
             refreshThreads();
             focusComposer();

@@ -6,10 +6,12 @@ export type Status = Schemas['StatusAnswer'];
 export type QueueDepth = Schemas['WaitingAnswer'];
 export type Health = Schemas['HealthAnswer'];
 export type ThreadItem = Schemas['ThreadItem'];
+export type ThreadsPage = Schemas['ThreadsAnswer'];
+export type StoredMessage = Schemas['MessageAnswer'];
 export type Preferences = Record<string, string>;
 
-const MAX_THREADS = 1_000;
-const THREADS_PER_PAGE = 200;
+const THREADS_PER_PAGE = 100;
+const MESSAGES_PER_PAGE = 200;
 /** The API Gateway gives up after 29 s, too. */
 const TIMEOUT_MS = 30_000;
 const TRANSIENT = new Set([0, 502, 503, 504]);
@@ -75,18 +77,28 @@ export class Api {
     }
   }
 
-  /** Returns the user's newest threads, at most a thousand, newest first. */
-  async threads(userId: string, signal?: AbortSignal): Promise<ThreadItem[]> {
-    const items: ThreadItem[] = [];
-    let cursor: string | null = null;
-    do {
-      const query = new URLSearchParams({ user_id: userId, limit: String(THREADS_PER_PAGE) });
-      if (cursor !== null) query.set('cursor', cursor);
-      const page: Schemas['ThreadsAnswer'] = await this.#request(`/threads?${query.toString()}`, signal && { signal });
-      items.push(...page.items);
-      cursor = page.next_cursor;
-    } while (cursor !== null && items.length < MAX_THREADS);
-    return items;
+  /** Returns a page of the user's threads, newest first: the first page, or the page of the cursor. */
+  threads(userId: string, cursor?: string, signal?: AbortSignal): Promise<ThreadsPage> {
+    const query = new URLSearchParams({ user_id: userId, limit: String(THREADS_PER_PAGE) });
+    if (cursor !== undefined) query.set('cursor', cursor);
+    return this.#request(`/threads?${query.toString()}`, signal && { signal });
+  }
+
+  /** Returns a thread; null if it does not exist, or is not stored yet. */
+  async thread(threadId: string, signal?: AbortSignal): Promise<ThreadItem | null> {
+    try {
+      return await this.#request<ThreadItem>(threadPath(threadId), signal && { signal });
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return null;
+      throw error;
+    }
+  }
+
+  /** Returns a page of a thread's messages, oldest first: the first page, or the page of the cursor. */
+  messages(threadId: string, cursor?: string, signal?: AbortSignal): Promise<Schemas['MessagesAnswer']> {
+    const query = new URLSearchParams({ limit: String(MESSAGES_PER_PAGE) });
+    if (cursor !== undefined) query.set('cursor', cursor);
+    return this.#request(`${threadPath(threadId)}/messages?${query.toString()}`, signal && { signal });
   }
 
   rename(threadId: string, title: string): Promise<ThreadItem> {

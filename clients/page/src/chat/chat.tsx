@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState, type RefObject } from 'react';
+import { useEffect, useRef, useState, type ReactNode, type RefObject } from 'react';
 import { toolStepsOf, type ChatMessage, type UseAgentChatResult } from '@hybrid-memory/react';
 import type { ThreadItem } from '../api/client.ts';
 import { useFoundExchange, type FoundExchange, type FoundState } from '../hooks/use-found-exchange.ts';
@@ -25,6 +25,8 @@ interface Props {
   /** Called when the user continues the conversation. */
   onContinue: () => void;
   composer: RefObject<HTMLTextAreaElement | null>;
+  /** Further buttons of the thread. */
+  threadActions: ReactNode;
   onRename: (title: string) => Promise<void>;
   onDelete: () => Promise<void>;
   /** Loads the history again. */
@@ -33,7 +35,7 @@ interface Props {
 
 /** The conversation and the composer. */
 export function Chat(props: Props) {
-  const { chat, thread, turns, found, composer, onContinue, onRename, onDelete, onReload } = props;
+  const { chat, thread, turns, found, composer, threadActions, onContinue, onRename, onDelete, onReload } = props;
   const { messages, historyStatus, hasMore, error, status } = chat;
   const log = useRef<HTMLDivElement>(null);
   const isOnline = useOnline();
@@ -61,6 +63,7 @@ export function Chat(props: Props) {
         title={thread?.title ?? titleOf(messages.find(({ role, content }) => role === 'user' && content !== '')?.content)}
         isStored={messages.some((message) => message.status === 'sent')}
         isBusy={status === 'submitted'}
+        actions={threadActions}
         onRename={onRename}
         onDelete={onDelete}
         onDone={() => composer.current?.focus()}

@@ -1,4 +1,4 @@
-import { useId, useRef, useState, type FormEvent } from 'react';
+import { useId, useRef, useState, type FormEvent, type ReactNode } from 'react';
 import { DeleteDialog } from './delete-dialog.tsx';
 
 interface Props {
@@ -7,6 +7,8 @@ interface Props {
   isStored: boolean;
   /** Whether a turn is running. A running turn's answer would create a deleted thread again. */
   isBusy: boolean;
+  /** Further buttons. */
+  actions: ReactNode;
   onRename: (title: string) => Promise<void>;
   onDelete: () => Promise<void>;
   /** Called after renaming, so that the caller can move the focus. */
@@ -14,7 +16,7 @@ interface Props {
 }
 
 /** The thread's title, with buttons to rename and delete the thread. */
-export function ThreadHeader({ title, isStored, isBusy, onRename, onDelete, onDone }: Props) {
+export function ThreadHeader({ title, isStored, isBusy, actions, onRename, onDelete, onDone }: Props) {
   const [isRenaming, setIsRenaming] = useState(false);
   const [error, setError] = useState<string>();
   const dialog = useRef<HTMLDialogElement>(null);
@@ -69,6 +71,7 @@ export function ThreadHeader({ title, isStored, isBusy, onRename, onDelete, onDo
           <button type="button" className="button" disabled={!isStored} onClick={() => setIsRenaming(true)}>
             Rename
           </button>
+          {actions}
           <button
             type="button"
             className="button danger"

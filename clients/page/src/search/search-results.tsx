@@ -5,6 +5,7 @@ import { formatCount } from '../format.ts';
 import type { FoundExchange } from '../hooks/use-found-exchange.ts';
 import { notRespondingText } from '../parts/badge.tsx';
 import { Loading } from '../parts/panel.tsx';
+import { useRovingFocus } from '../threads/use-roving-focus.ts';
 import { Hit } from './hit.tsx';
 
 const MAX_ITEMS = 20;
@@ -22,6 +23,10 @@ interface Props {
 export function SearchResults({ api, userId, query, opened, onOpen }: Props) {
   const search = useSearch({ query, userId, baseUrl: api.baseUrl, fetch: api.fetch, limit: MAX_ITEMS });
   const { status, items, error } = search;
+  const { tabStop, container } = useRovingFocus(
+    items.map(({ exchangeId }) => exchangeId),
+    opened?.exchangeId ?? null,
+  );
   const isNothing = status === 'ready' && items.length === 0 && search.isComplete;
   return (
     <section aria-label="Messages" aria-busy={status === 'loading'}>
@@ -37,16 +42,19 @@ export function SearchResults({ api, userId, query, opened, onOpen }: Props) {
       {status === 'loading' && items.length === 0 && <Loading what="results" />}
       {isNothing && <p className="hint">No matching messages</p>}
       {status === 'ready' && !search.isComplete && <p className="note">{incompleteText(search)}</p>}
-      <ul className="hits">
+      <div {...container}>
+        <ul className="hits">
         {items.map((item) => (
           <Hit
             key={item.exchangeId}
             item={item}
             isOpened={opened?.exchangeId === item.exchangeId}
+            isTabStop={item.exchangeId === tabStop}
             onOpen={() => onOpen(item)}
           />
         ))}
-      </ul>
+        </ul>
+      </div>
       <StatusLine search={search} />
     </section>
   );

@@ -1,46 +1,45 @@
-import { useId, useState } from 'react';
+import { useEffect, useId, useState, type KeyboardEvent, type RefObject } from 'react';
 import type { SearchItem } from '@hybrid-memory/react';
-import type { Api, ThreadItem } from '../api/client.ts';
-import { formatCount, formatDayAndTime } from '../format.ts';
+import type { Api } from '../api/client.ts';
+import { formatCount } from '../format.ts';
 import type { FoundExchange } from '../hooks/use-found-exchange.ts';
-import type { Poll } from '../hooks/use-poll.ts';
 import { Loading } from '../parts/panel.tsx';
 import { SearchResults } from '../search/search-results.tsx';
+import { ThreadGroups } from './thread-groups.tsx';
+import type { Threads } from './use-threads.ts';
 
 interface Props {
   api: Api;
   userId: string;
-  threads: Poll<ThreadItem[]>;
+  threads: Threads;
   current: string | null;
   /** The exchange that the user has opened from the results of a search. */
   found: FoundExchange | undefined;
+  /** The field of the search. */
+  field: RefObject<HTMLInputElement | null>;
   onSelect: (threadId: string) => void;
   onOpen: (item: SearchItem) => void;
   onNew: () => void;
 }
 
 /** The user's threads, newest first. With a query, the titles and messages that match it. */
-export function ThreadList({ api, userId, threads, current, found, onSelect, onOpen, onNew }: Props) {
+export function ThreadList({ api, userId, threads, current, found, field, onSelect, onOpen, onNew }: Props) {
   const [query, setQuery] = useState('');
   const id = useId();
   const searchWords = query.toLowerCase().split(/\s+/).filter(Boolean);
   const isSearching = searchWords.length > 0;
-  const shownThreads = threads.data?.filter(({ title, thread_id }) => {
+  const shown = threads.items?.filter(({ title, thread_id }) => {
     const text = `${title ?? ''} ${thread_id}`.toLowerCase();
     return searchWords.every((word) => text.includes(word));
   });
-  const list = (
-    <ul>
-      {shownThreads?.map((thread) => (
-        <ThreadButton
-          key={thread.thread_id}
-          thread={thread}
-          isCurrent={thread.thread_id === current}
-          onSelect={() => onSelect(thread.thread_id)}
-        />
-      ))}
-    </ul>
-  );
+  const hasGroups = shown !== undefined && (shown.length > 0 || threads.hasMore);
+
+  function onKeyDown(event: KeyboardEvent<HTMLInputElement>): void {
+    if (event.key === 'Escape') setQuery('');
+    if (event.key !== 'ArrowDown') return;
+    event.preventDefault();
+    field.current?.closest('.threads')?.querySelector<HTMLElement>('[data-item][tabindex="0"]')?.focus();
+  }
 
   return (
     <nav className="threads" aria-label="Threads">
@@ -55,53 +54,59 @@ export function ThreadList({ api, userId, threads, current, found, onSelect, onO
       </label>
       <input
         id={id}
+        ref={field}
         type="search"
         placeholder="Search messages"
+        aria-keyshortcuts="Control+K Meta+K"
+        dir={query === '' ? undefined : 'auto'}
         value={query}
         onChange={(event) => setQuery(event.target.value)}
+        onKeyDown={onKeyDown}
       />
       {threads.error && (
         <p className="fault" role="alert">
           {threads.error.message}
         </p>
       )}
-      {shownThreads === undefined && !threads.error && <Loading what="threads" />}
-      {shownThreads?.length === 0 && !isSearching && <p className="hint">No conversations yet</p>}
+      {shown === undefined && !threads.error && <Loading what="threads" />}
+      {shown?.length === 0 && !isSearching && <p className="hint">No conversations yet</p>}
       <div className="threads-body">
-        {isSearching ? (
-          <>
-            {shownThreads && shownThreads.length > 0 && (
-              <section aria-label="Titles">
-                <h3>Titles</h3>
-                {list}
-              </section>
-            )}
-            {/* A new token searches again. */}
-            <SearchResults key={api.version} api={api} userId={userId} query={query} opened={found} onOpen={onOpen} />
-          </>
-        ) : (
-          list
+        {hasGroups && (
+          <ThreadGroups
+            key={isSearching ? 'search' : 'days'}
+            threads={threads}
+            shown={shown}
+            isSearching={isSearching}
+            current={current}
+            onSelect={onSelect}
+          />
+        )}
+        {isSearching && (
+          // A new token searches again.
+          <SearchResults key={api.version} api={api} userId={userId} query={query} opened={found} onOpen={onOpen} />
         )}
       </div>
+      <LoadedStatus threads={threads} />
     </nav>
   );
 }
 
-interface ThreadButtonProps {
-  thread: ThreadItem;
-  isCurrent: boolean;
-  onSelect: () => void;
-}
-
-function ThreadButton({ thread, isCurrent, onSelect }: ThreadButtonProps) {
+/** Announces further threads to screen readers when they are loaded. */
+function LoadedStatus({ threads }: { threads: Threads }) {
+  const { items, isLoadingMore } = threads;
+  const [countBefore, setCountBefore] = useState<number>();
+  const [text, setText] = useState('');
+  const count = items?.length ?? 0;
+  useEffect(() => {
+    if (isLoadingMore) setCountBefore((before) => before ?? count);
+    else if (countBefore !== undefined) {
+      setCountBefore(undefined);
+      if (count > countBefore) setText(`${formatCount(count, 'thread')} loaded.`);
+    }
+  }, [isLoadingMore, count, countBefore]);
   return (
-    <li>
-      <button type="button" aria-current={isCurrent ? 'true' : undefined} onClick={onSelect}>
-        <span className="title">{thread.title ?? thread.thread_id}</span>
-        <span className="detail">
-          {formatDayAndTime(thread.updated_at, new Date())} · {formatCount(thread.message_count, 'message')}
-        </span>
-      </button>
-    </li>
+    <p role="status" className="visually-hidden">
+      {text}
+    </p>
   );
 }
