@@ -86,10 +86,10 @@ packages: sbom $(REACT)/node_modules/.stamp $(TYPESCRIPT)/node_modules/.stamp ##
 sbom: $(VENV)/.stamp-dev .venv-packages/.stamp ## Write the software bills of materials into dist/ (needs npm)
 	@$(BIN)/python -m infra.build.sbom
 
-test-page: $(VENV)/.stamp-dev $(EXAMPLES:%=examples/%/node_modules/.stamp) ## Test the page and the example apps in Chromium against the embedded stack (IMAGES=docs/images updates the pictures)
+test-page: $(VENV)/.stamp-dev $(EXAMPLES:%=examples/%/node_modules/.stamp) ## Test the page and the example apps in Chromium against the embedded stack (IMAGES=docs/images updates the pictures, SCREENSHOTS=FOLDER takes every part)
 	@$(BIN)/python -m infra.build.page --required
 	@cd clients/page && npm run --silent check
-	@IMAGES="$(IMAGES)" $(BIN)/python -m pytest tests/page
+	@IMAGES="$(IMAGES)" SCREENSHOTS="$(SCREENSHOTS)" $(BIN)/python -m pytest tests/page
 
 lint: $(VENV)/.stamp-dev ## Check style, types, imports, templates and the dependencies' licences
 	$(BIN)/ruff check .

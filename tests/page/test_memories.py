@@ -39,6 +39,7 @@ def test_a_quote_opens_its_message(chat: ChatPage, api: MemoryApi, screenshot: C
     _panel(chat).get_by_label("Show what is no longer true").check()
     expect(memory.filter(has_text="until")).to_have_count(1)
     assert not axe_violations(chat.page)
+    _panel(chat).evaluate("panel => panel.scrollIntoView()")
     screenshot(chat, "page-memories")
 
 

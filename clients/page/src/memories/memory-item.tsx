@@ -15,7 +15,7 @@ interface Props {
   onForget: () => void;
 }
 
-/** One memory with its quotes. A summary cannot be corrected, and nothing can be done with what has ended but forget it. */
+/** One memory with its quotes. A summary cannot be corrected, and a memory that has ended can only be forgotten. */
 export function MemoryItem({ memory, successor, onOpen, onCorrect, onForget }: Props) {
   const [mode, setMode] = useState<'shown' | 'correcting' | 'forgetting'>('shown');
   const correctButton = useRef<HTMLButtonElement>(null);
@@ -43,7 +43,7 @@ export function MemoryItem({ memory, successor, onOpen, onCorrect, onForget }: P
       ) : (
         <p className="known-text">
           {memory.key !== null && <span className="key">{memory.key}: </span>}
-          {memory.text}
+          <bdi>{memory.text}</bdi>
         </p>
       )}
       <p className="detail">{detailOf(memory, successor, now)}</p>
@@ -118,7 +118,7 @@ function Quote({ evidence, onOpen }: QuoteProps) {
   }
   return (
     <blockquote>
-      <a href={`#thread=${encodeURIComponent(threadId)}`} onClick={open} title="Open the message">
+      <a dir="auto" href={`#thread=${encodeURIComponent(threadId)}`} onClick={open} title="Open the message">
         “{quote}”
       </a>
     </blockquote>
