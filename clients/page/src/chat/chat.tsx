@@ -8,6 +8,7 @@ import { useScrollAnchor } from '../hooks/use-scroll-anchor.ts';
 import type { Turn } from '../hooks/use-turns.ts';
 import { notRespondingText, memorySourceText } from '../parts/badge.tsx';
 import { formatMilliseconds } from '../format.ts';
+import { titleOf } from '../threads/thread-title.ts';
 import { Composer } from './composer.tsx';
 import { failureText } from './failure-text.ts';
 import { Message } from './message.tsx';
@@ -60,7 +61,7 @@ export function Chat(props: Props) {
     <section className="chat" aria-label="Chat">
       <ThreadHeader
         key={chat.threadId ?? ''}
-        title={thread?.title ?? titleOf(messages.find(({ role, content }) => role === 'user' && content !== '')?.content)}
+        title={titleOf(thread, messages)}
         isStored={messages.some((message) => message.status === 'sent')}
         isBusy={status === 'submitted'}
         actions={threadActions}
@@ -167,12 +168,6 @@ const FOUND_TEXTS: Record<Exclude<FoundState, 'shown'>, string> = {
   distant: 'The found message is further back than this page loads. “Earlier messages” loads more.',
 };
 
-const MAX_TITLE = 80;
-
-/** Returns the title of a thread that the server does not have in its list yet: the beginning of the first message. */
-function titleOf(message: string | undefined): string {
-  return message === undefined ? 'New thread' : message.trim().replaceAll(/\s+/g, ' ').slice(0, MAX_TITLE);
-}
 
 /** The status for screen readers. The conversation itself is a log. */
 function StatusLine({ chat, turns }: Pick<Props, 'chat' | 'turns'>) {

@@ -3,11 +3,15 @@ import type { ChatMessage } from '@hybrid-memory/react';
 import type { ThreadItem } from '../api/client.ts';
 
 const PRODUCT = 'Hybrid agent memory';
+/** The length of the titles that the server makes from first messages. */
+const MAX_TITLE = 80;
 const MAX_CHARACTERS = 60;
 
 /** Returns the title of a thread: its own, or else the first message, or else `New thread`. */
 export function titleOf(thread: ThreadItem | undefined, messages: readonly ChatMessage[]): string {
-  return thread?.title ?? messages.find(({ role }) => role === 'user')?.content ?? 'New thread';
+  if (thread?.title) return thread.title;
+  const first = messages.find(({ role, content }) => role === 'user' && content !== '');
+  return first === undefined ? 'New thread' : first.content.trim().replaceAll(/\s+/g, ' ').slice(0, MAX_TITLE);
 }
 
 /** Shows the thread's title in the browser's tab and history. */
