@@ -30,7 +30,7 @@ help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 30
 
 run: $(VENV)/.stamp-local $(if $(filter local,$(SEARCH__EMBEDDINGS)),$(VENV)/.stamp-embeddings) ## Start the local stack in STATE_DIR (.local); Ctrl-C stops it
-	@$(BIN)/python -m infra.build.page
+	@$(BIN)/python -m infra.build.page --local
 	@exec $(BIN)/python -m infra.local run --state-dir "$(STATE_DIR)" --with-parent
 
 check: $(VENV)/.stamp-dev ## Check format, style, types and imports, and run the unit tests: in less than a minute
@@ -87,7 +87,7 @@ sbom: $(VENV)/.stamp-dev .venv-packages/.stamp ## Write the software bills of ma
 	@$(BIN)/python -m infra.build.sbom
 
 test-page: $(VENV)/.stamp-dev $(EXAMPLES:%=examples/%/node_modules/.stamp) ## Test the page and the example apps in Chromium against the embedded stack (IMAGES=docs/images updates the pictures, SCREENSHOTS=FOLDER takes every part)
-	@$(BIN)/python -m infra.build.page --required
+	@$(BIN)/python -m infra.build.page --required --local
 	@cd clients/page && npm run --silent check
 	@IMAGES="$(IMAGES)" SCREENSHOTS="$(SCREENSHOTS)" $(BIN)/python -m pytest tests/page
 

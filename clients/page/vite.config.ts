@@ -3,11 +3,13 @@ import { defineConfig } from 'vite';
 
 const pathTo = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
-export default defineConfig({
+// `vite build --mode breakable` builds the local stack's page, which has the panel "Break it and see". It is outside of the
+// folders that a deployment contains.
+export default defineConfig(({ mode }) => ({
   // Relative URLs work behind any stage prefix.
   base: './',
   build: {
-    outDir: pathTo('../../functions/agent/http/static/built'),
+    outDir: mode === 'breakable' ? pathTo('dist/local') : pathTo('../../functions/agent/http/static/built'),
     emptyOutDir: true,
     // No data: URLs, because the page's content security policy blocks them.
     assetsInlineLimit: 0,
@@ -17,6 +19,7 @@ export default defineConfig({
     // In kB, without compression: React, the parser of Markdown and the grammars of code.
     chunkSizeWarningLimit: 700,
     rolldownOptions: {
+      input: pathTo(mode === 'breakable' ? 'local.html' : 'index.html'),
       onLog(level, log, handle) {
         // The hook has 'use client' for server rendering. This page does not need it.
         if (log.code !== 'MODULE_LEVEL_DIRECTIVE') handle(level, log);
@@ -33,4 +36,4 @@ export default defineConfig({
     // `npm run dev` serves the page and forwards its requests to the API.
     proxy: process.env.API ? { '^/(run|search|threads|users|health|status|docs|openapi)': { target: process.env.API } } : {},
   },
-});
+}));

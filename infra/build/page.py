@@ -1,8 +1,8 @@
 """Builds the page in clients/page with Node.js if its sources have changed.
 
 `python -m infra.build.page` does not fail without Node.js, because all other parts work without the page. With
-`--required` it fails if it cannot build the page. This module imports only the standard library, because it also runs
-before any package is installed.
+`--required` it fails if it cannot build the page. With `--local` it also builds the local stack's page, which only
+`make run` serves. This module imports only the standard library, because it also runs before any package is installed.
 """
 
 import argparse
@@ -20,9 +20,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "clients" / "page"
 BUILT = ROOT / "functions" / "agent" / "http" / "static" / "built"
+LOCAL = PAGE / "dist" / "local"
 # The page's build includes the sources of the React client.
 SOURCES = (PAGE / "src", ROOT / "clients" / "react" / "src")
-FILES = ("index.html", "package.json", "package-lock.json", "tsconfig.json", "vite.config.ts")
+FILES = ("index.html", "local.html", "package.json", "package-lock.json", "tsconfig.json", "vite.config.ts")
 OLDEST_NODE = (20, 19)
 INSTALL_SECONDS = 180
 BUILD_SECONDS = 90
@@ -32,14 +33,21 @@ class PageError(Exception):
     """The page cannot be built; the message gives the reason."""
 
 
-def build() -> bool:
-    """Build the page unless it is up to date; return whether a build was necessary.
+def build(built: Path | None = None, mode: str = "production") -> bool:
+    """Build the page unless it is up to date.
+
+    Args:
+        built: The directory of the build; None for that of the deployed page.
+        mode: The mode in `vite.config.ts`, which decides about the entry and the directory.
+
+    Returns:
+        Whether a build was necessary.
 
     Raises:
         PageError: Node.js is missing, or one of its tools failed.
     """
     with _build_lock():
-        now, stamp = _fingerprint(), BUILT / "sources"
+        now, stamp = _fingerprint(), (built or BUILT) / "sources"
         if stamp.is_file() and stamp.read_text() == now:
             return False
         node, npm = _tools()
@@ -48,7 +56,7 @@ def build() -> bool:
         if not installed.is_file() or installed.read_text() != lock:
             _run([npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"], INSTALL_SECONDS)
             installed.write_text(lock)
-        _run([node, "node_modules/vite/bin/vite.js", "build", "--logLevel", "warn"], BUILD_SECONDS)
+        _run([node, "node_modules/vite/bin/vite.js", "build", "--mode", mode, "--logLevel", "warn"], BUILD_SECONDS)
         stamp.write_text(now)
     return True
 
@@ -112,9 +120,11 @@ def main() -> int:
         prog="python -m infra.build.page", description="Builds the page if its sources have changed."
     )
     parser.add_argument("--required", action="store_true", help="fail if the page cannot be built")
+    parser.add_argument("--local", action="store_true", help="build the local stack's page, too")
     arguments = parser.parse_args()
     try:
-        if build():
+        # Both builds run, even if the first one was necessary.
+        if any([build(), arguments.local and build(LOCAL, "breakable")]):
             print("The page is built.", flush=True)
     except PageError as error:
         effect = "The previous build of the page is used" if BUILT.is_dir() else "There is no page"

@@ -15,6 +15,7 @@ _NAMES = {"postgres": "PostgreSQL", "valkey": "Redis (Valkey)", "emulator": "AWS
 def announce(
     api_url: str,
     *,
+    page_url: str,
     model: str,
     needs_token: bool,
     ports: Mapping[str, int],
@@ -25,13 +26,14 @@ def announce(
 
     Args:
         api_url: The API's URL.
+        page_url: The URL of the local page, with the token of its local controls in the fragment.
         model: The value of `AGENT__MODEL`.
         needs_token: Whether requests need a bearer token.
         ports: The port of each server, by its name in `stack.json`.
         stack_file: The path of `stack.json`.
         valkey_pid: Valkey's process id.
     """
-    rows = [("Page", f"{api_url}/"), ("API", api_url), ("Model", _describe_model(model))]
+    rows = [("Page", page_url), ("API", api_url), ("Model", _describe_model(model))]
     if needs_token:
         rows.append(("Sign-in", "requests need a token in HYBRID_MEMORY_TOKEN (AUTH__MODE=jwt)"))
     rows += [(_NAMES[name], _describe_port(port, USUAL_PORTS[name])) for name, port in ports.items()]
@@ -48,7 +50,8 @@ Three things to try:
      {_chat_command(stack_file.parent)}
      API={api_url}
      curl -s $API/run{token} -d '{{"prompt": "What is my name?", "thread_id": "demo"}}'
-  3. Break it: kill Valkey, and ask again. The answer comes from PostgreSQL.
+  3. Break it: use "Break it and see" on the page, or kill Valkey, and ask
+     again. The answer comes from PostgreSQL.
      kill -9 {valkey_pid}
 
 Ctrl-C stops everything and keeps the data. The functions' logs follow.

@@ -7,6 +7,7 @@ The patches depend on the pinned version:
 - an SQS event source fills batches up to its BatchSize, not only up to ten;
 - only one thread at a time changes a queue, so that a message sent while a batch is deleted is not lost;
 - an invalid delay is refused, as by SQS, because `/health` tests the queue with a message that SQS refuses;
+- SQS is down until the time in the file QUEUE_STOP_FILE: it refuses messages and delivers none;
 - a burst of requests waits for one of a few workers instead of starting one process each;
 - a worker ends with the emulator, even in the middle of a request;
 - the functions' logs are also appended to a file, which `make run` follows, and old log streams are dropped.
@@ -19,6 +20,7 @@ This script imports no module of the project, because its function workers must 
 import os
 import re
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import wraps
@@ -39,6 +41,7 @@ MAX_WORKERS = int(os.environ.get("LAMBDA_WORKERS") or min(16, max(4, 4 * (os.cpu
 MAX_LOG_BYTES = 10_000_000
 MAX_LOG_STREAMS = 500
 MAX_DELAY = 900
+STOPPED_ACTIONS = ("SendMessage", "SendMessageBatch", "ReceiveMessage")
 GENERATED_NAME = re.compile(r"^.+-(\w+)-[0-9A-F]{8,}$")  # stack, logical name, unique suffix
 WATCH_PARENT = """
 import os, threading, time
@@ -127,6 +130,36 @@ def with_checked_delay(send: Callable[..., T]) -> Callable[..., T]:
     return checked
 
 
+def is_queue_stopped() -> bool:
+    """Return whether SQS is down. The file's time ends the outage, even if nobody removes the file."""
+    try:
+        return time.time() < float(Path(os.environ["QUEUE_STOP_FILE"]).read_text())
+    except (OSError, KeyError, ValueError):
+        return False
+
+
+def with_outage(action: Callable[..., T]) -> Callable[..., T]:
+    """Return an action that SQS refuses while it is down."""
+
+    @wraps(action)
+    def checked(data: dict[str, Any], queue_url: str) -> T:
+        if is_queue_stopped():
+            raise sqs._Err("ServiceUnavailable", "The local stack has stopped the queue.", 503)
+        return action(data, queue_url)
+
+    return checked
+
+
+def with_paused_delivery(receive: Callable[[str, int], list[Any]]) -> Callable[[str, int], list[Any]]:
+    """Return a receive function of event sources that receives nothing while SQS is down."""
+
+    @wraps(receive)
+    def receive_unless_stopped(queue_url: str, limit: int) -> list[Any]:
+        return [] if is_queue_stopped() else receive(queue_url, limit)
+
+    return receive_unless_stopped
+
+
 def lock_queues() -> None:
     """Make the API's thread use the lock of the event source mappings' threads.
 
@@ -185,7 +218,9 @@ def main() -> None:
     app.app = with_stage_redirects(with_encoded_paths(app.app))
     sqs._HANDLERS["SendMessage"] = with_checked_delay(sqs._HANDLERS["SendMessage"])
     lock_queues()
-    sqs._receive_messages_for_esm = with_full_batches(sqs._receive_messages_for_esm)
+    for name in STOPPED_ACTIONS:
+        sqs._HANDLERS[name] = with_outage(sqs._HANDLERS[name])
+    sqs._receive_messages_for_esm = with_paused_delivery(with_full_batches(sqs._receive_messages_for_esm))
     lambda_svc._execute_function_warm = with_limited_workers(lambda_svc._execute_function_warm)
     lambda_svc._emit_lambda_logs = with_log_file(lambda_svc._emit_lambda_logs, Path(os.environ["FUNCTION_LOG"]))
     lambda_runtime._PYTHON_WORKER_SCRIPT = WATCH_PARENT + lambda_runtime._PYTHON_WORKER_SCRIPT

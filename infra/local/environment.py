@@ -9,6 +9,7 @@ from dotenv import dotenv_values
 from infra.local import LocalStackError
 
 USUAL_PORTS = {"postgres": 5432, "valkey": 6379, "emulator": 4566}
+USUAL_PAGE_PORT = 8765
 REGION = "us-east-1"
 ACCESS_KEY = "test"
 # The prefixes of all settings of the project, and of variables that model providers and OpenTelemetry read themselves.

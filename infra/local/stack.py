@@ -10,19 +10,22 @@ from contextlib import ExitStack, suppress
 from io import StringIO
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.local import PROJECT_ROOT, LocalStackError
 from infra.local.console import Console
 from infra.local.deploy import Deployer, Deployment
-from infra.local.environment import REGION, USUAL_PORTS, read_settings
+from infra.local.environment import REGION, USUAL_PAGE_PORT, USUAL_PORTS, read_settings
 from infra.local.processes import kill_all, leftovers
 from infra.local.servers import PostgresServer, ValkeyServer
 from infra.local.servers.child import ChildServer
 from infra.local.servers.emulator import EmulatorServer
 from infra.local.state_directory import StateDirectory
+
+if TYPE_CHECKING:
+    from infra.local.page.server import LocalPage
 
 WARM_UP_SECONDS = 30
 WARM_UP_SECONDS_AFTER_RESTART = 3
@@ -44,12 +47,14 @@ class Stack:
         self._api_id = str(saved_info["api_id"])
         # A server tries its usual port first, and then the port of the last run.
         preferred_ports = {name: (port, saved_info.get(name)) for name, port in USUAL_PORTS.items()}
+        self.preferred_page_ports = (USUAL_PAGE_PORT, saved_info.get("page"))
         path = self.state.path
         self.postgres = PostgresServer(path / "postgres", preferred=preferred_ports["postgres"])
         self.valkey = ValkeyServer(path / "valkey", preferred=preferred_ports["valkey"])
         self.emulator = EmulatorServer(path / "emulator", self._settings, preferred=preferred_ports["emulator"])
         self._deployer: Deployer | None = None
         self.deployment: Deployment | None = None
+        self.page: LocalPage | None = None
 
     @property
     def servers(self) -> dict[str, ChildServer]:
@@ -80,6 +85,9 @@ class Stack:
             self._deploy()
             self._warm_up()
         ports = {name: server.port for name, server in self.servers.items()}
+        if self.page is not None:
+            self.page.start()
+            ports["page"] = self.page.port
         self.state.save({"api_id": self._api_id, **ports})
         self.publish()
 
@@ -99,8 +107,10 @@ class Stack:
     def publish(self) -> None:
         """Write `stack.json` with the current state."""
         deployment = self._deployed()
+        page_url = {} if self.page is None else {"page_url": self.page.url}
         self.state.publish(
             {
+                **page_url,
                 "api_url": deployment.api_url,
                 "endpoint_url": self.emulator.url,
                 "region": REGION,
@@ -127,6 +137,8 @@ class Stack:
             for server in self.servers.values():
                 steps.callback(server.stop)
             self.state.withdraw()
+            if self.page is not None:
+                self.page.stop()  # ends a break, which would disturb the drain
             if self.deployment is not None and self.emulator.is_running():
                 self._drain(self.deployment)
 

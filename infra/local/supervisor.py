@@ -15,6 +15,7 @@ from infra.local.announcement import announce
 from infra.local.console import Console
 from infra.local.environment import read_settings
 from infra.local.function_logs import LogFollower
+from infra.local.page.server import LocalPage
 from infra.local.processes import adopt_orphans, dead_children, reap_adopted
 from infra.local.stack import Stack
 
@@ -49,6 +50,7 @@ class Supervisor:
         try:
             settings = self._read_settings()
             stack = Stack(self._state_dir, settings, self._console)
+            stack.page = LocalPage(stack, preferred=stack.preferred_page_ports)
             return self._run(stack, settings)
         except _StopRequested:
             return 0
@@ -164,6 +166,7 @@ class Supervisor:
         self.echo(
             announce(
                 deployment.api_url,
+                page_url=stack.page.url if stack.page is not None else f"{deployment.api_url}/",
                 model=settings.get("AGENT__MODEL") or OFFLINE,
                 needs_token=settings.get("AUTH__MODE") == "jwt",
                 ports={name: server.port for name, server in stack.servers.items()},

@@ -102,6 +102,17 @@ def test_the_artifact_has_the_licences(artifacts: dict[str, Path], function: str
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_artifact_breaks_nothing(artifacts: dict[str, Path], function: str) -> None:
+    """The artifact has no code of the panel "Break it and see", which only the local stack serves."""
+    root = artifacts[function]
+    page = root / "functions" / "agent" / "http" / "static" / "built"
+    scripts = "".join(path.read_text() for path in page.rglob("*") if path.suffix in {".js", ".css", ".html"})
+    assert [name for name in ("_local/", "X-Local-Token", "freeze-postgres") if name in scripts] == []
+    assert not (root / "infra" / "local").exists()
+    assert not (root / "clients").exists()
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
 def test_every_module_is_compiled(artifacts: dict[str, Path], runtime_python: Path, function: str) -> None:
     """Each module is unchecked bytecode of the runtime's version. Only the project and some packages have sources."""
     magic = subprocess.run(

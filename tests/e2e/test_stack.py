@@ -60,11 +60,12 @@ def test_stack_json_has_every_address(stack: StackProcess, api: MemoryApi, layer
         "derive_function",
         "derive_queue_url",
         "derive_dlq_url",
+        "page_url",
         "redis_url",
         "database_url",
         "pids",
     }
-    for name in ("api_url", "endpoint_url", "queue_url", "redis_url"):
+    for name in ("api_url", "endpoint_url", "page_url", "queue_url", "redis_url"):
         assert "127.0.0.1" in info[name]
     assert "@127.0.0.1:" in info["database_url"]
     assert info["pids"].keys() >= {"postgres", "valkey", "emulator"}

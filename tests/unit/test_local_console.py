@@ -13,6 +13,7 @@ from infra.local.console import Console
 from infra.local.environment import USUAL_PORTS
 
 _URL = "http://127.0.0.1:31999/_aws/execute-api/1a2b3c4d/local"
+_PAGE_URL = "http://127.0.0.1:28765/#local=abcdefghijklmnopqrstuv"
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +46,7 @@ def _announce(
 ) -> str:
     return announce(
         _URL,
+        page_url=_PAGE_URL,
         model=model,
         needs_token=needs_token,
         ports=ports or USUAL_PORTS,
@@ -101,7 +103,7 @@ def test_the_announcement_fits_a_terminal() -> None:
 def test_the_announcement_says_what_runs() -> None:
     """The announcement names the addresses, the model and the ports. It says whether each port is the usual port."""
     text = _announce(ports=USUAL_PORTS | {"valkey": 20_001})
-    assert f"  Page            {_URL}/\n  API             {_URL}\n" in text
+    assert f"  Page            {_PAGE_URL}\n  API             {_URL}\n" in text
     assert "  Model           offline, a built-in demo without a key (AGENT__MODEL chooses)\n" in text
     assert "  PostgreSQL      127.0.0.1:5432, the usual port\n" in text
     assert "  Redis (Valkey)  127.0.0.1:20001, because 6379 is taken\n" in text

@@ -11,7 +11,7 @@ from fastapi import FastAPI, HTTPException, Request, Response
 
 # Text files only, because API Gateway passes binary bodies through only for configured types.
 _TYPES: Final = {".js": "text/javascript", ".css": "text/css"}
-_HEADERS: Final = {
+PAGE_HEADERS: Final = {
     # Only files from this origin and no inline scripts: a message with markup stays text even if the page has a bug.
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self';"
@@ -20,6 +20,7 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
+"""The security headers of the page and of its files."""
 _FOLDER: Final = files("functions.agent.http") / "static"
 
 
@@ -31,7 +32,7 @@ def add_page_routes(app: FastAPI) -> None:
         if (last := _segment_without_slash(request)) is not None:
             # The page's own URLs are relative, so that they work behind any prefix.
             return Response(status_code=307, headers={"Location": f"{last}/"})
-        return Response(_index(), media_type="text/html", headers={**_HEADERS, "Cache-Control": "no-cache"})
+        return Response(_index(), media_type="text/html", headers={**PAGE_HEADERS, "Cache-Control": "no-cache"})
 
     @app.get("/assets/{name}", include_in_schema=False)
     async def asset(name: str) -> Response:
@@ -41,7 +42,7 @@ def add_page_routes(app: FastAPI) -> None:
         # A changed file has a new name.
         caching = {"Cache-Control": "public, max-age=31536000, immutable"}
         media_type = _TYPES[name[name.rindex(".") :]]
-        return Response(content, media_type=media_type, headers={**_HEADERS, **caching})
+        return Response(content, media_type=media_type, headers={**PAGE_HEADERS, **caching})
 
 
 def _segment_without_slash(request: Request) -> str | None:

@@ -13,6 +13,8 @@ from infra.local.servers.child import ChildServer
 
 SCRIPT = Path(__file__).parents[1] / "aws_emulator.py"
 START_SECONDS = 30
+QUEUE_STOP_FILE = "queue-stopped"
+"""A file in the data directory. Until the Unix time in it, SQS refuses messages and delivers none."""
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -38,6 +40,7 @@ class EmulatorServer(ChildServer):
         environment = emulator_environment(
             self._settings, port=self.port, temporary=self.data_dir, log=self.function_log
         )
+        environment["QUEUE_STOP_FILE"] = str(self.data_dir / QUEUE_STOP_FILE)
         # With -P, the script's own directory is not on the import path.
         program = [sys.executable, "-P", str(SCRIPT)]
         self._process = spawn(program, self.log, environment=environment, cwd=self.data_dir)

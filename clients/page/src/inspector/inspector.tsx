@@ -5,6 +5,7 @@ import { usePoll, type Poll } from '../hooks/use-poll.ts';
 import type { Turn } from '../hooks/use-turns.ts';
 import { KnownMemories } from '../memories/known-memories.tsx';
 import { Backlog } from './backlog.tsx';
+import { inspectorExtension } from './extension.ts';
 import { OutageCommands } from './outage-commands.tsx';
 import { LastTurn } from './last-turn.tsx';
 import { Preferences } from './preferences.tsx';
@@ -37,16 +38,19 @@ export function Inspector({ api, userId, chat, turns, layers, onOpen }: Props) {
   );
   const newest = chat.messages.findLast(({ exchangeId }) => exchangeId !== null && turns.has(exchangeId));
 
+  const Extension = inspectorExtension();
+
   return (
     <section className="inspector" aria-label="Memory">
       <h2>Memory</h2>
       <Stores health={health} />
       <LastTurn turn={turns.get(newest?.exchangeId ?? '')} />
+      {Extension && <Extension api={api} threadId={chat.threadId} />}
       <ThreadLayers layers={layers} />
       <Backlog status={status} />
       <KnownMemories key={`${api.version} ${userId}`} api={api} userId={userId} onOpen={onOpen} />
       <Preferences api={api} userId={userId} />
-      <OutageCommands />
+      {!Extension && <OutageCommands />}
     </section>
   );
 }
