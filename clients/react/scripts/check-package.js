@@ -37,7 +37,9 @@ if (manifest.name === '@hybrid-memory/react') {
   for (const file of ['dist/ai-sdk.js', 'dist/ai-sdk-server.js']) {
     check(!/from ['"]ai['"]/.test(read(file)), `${file} must import only types of the optional \`ai\``);
   }
-  check(!reachable('dist/ai-sdk-server.js').has('react'), 'dist/ai-sdk-server.js must not import React');
+  for (const file of ['dist/ai-sdk-server.js', 'dist/server.js']) {
+    check(!reachable(file).has('react'), `${file} must not import React`);
+  }
 }
 for (const [name, version] of Object.entries(manifest.devDependencies)) {
   check(/^(npm:ai@)?\d+\.\d+\.\d+$/.test(version), `package.json must have an exact version of ${name}`);

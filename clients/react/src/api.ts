@@ -1,6 +1,9 @@
 import type { components } from '#client/api-types.js';
 import { AgentChatError, unsendableError } from './errors.js';
 import { send, type Connection } from '#client/http.js';
+import { isIdRejected, isMissing } from '#client/kinds.js';
+
+export { isIdRejected, isMissing };
 
 type Schemas = components['schemas'];
 export type RunRequest = Schemas['RunRequest'];
@@ -80,18 +83,6 @@ export async function deleteExchange(
   } catch (error) {
     if (!isMissing(error)) throw error;
   }
-}
-
-/** Returns whether the thread or exchange does not exist. */
-export function isMissing(error: unknown): boolean {
-  return error instanceof AgentChatError && error.status === 404 && !error.isForeign;
-}
-
-/** Returns whether the API rejected the exchange id: the clock of this machine is ahead of the server's. */
-export function isIdRejected(error: unknown): boolean {
-  return (
-    error instanceof AgentChatError && error.status === 422 && error.errors.some(({ field }) => field === 'exchange_id')
-  );
 }
 
 /** Returns whether the API rejected the Idempotency-Key because its exchange has been deleted. */

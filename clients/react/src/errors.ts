@@ -1,7 +1,7 @@
 import { MemoryClientError as AgentChatError } from '#client/errors.js';
 
 export { AgentChatError };
-export { noResponseError, unsendableError, type FieldError } from '#client/errors.js';
+export { noResponseError, requireComplete, unsendableError, type FieldError } from '#client/errors.js';
 
 /** Returns the error of a turn that the user stopped. */
 export function stoppedError(): AgentChatError {

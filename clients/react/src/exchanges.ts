@@ -1,6 +1,6 @@
 import type { components } from '#client/api-types.js';
 import { getMessages, isMissing, isObject, pathOf, type MessageAnswer } from './api.js';
-import { AgentChatError } from './errors.js';
+import { AgentChatError, requireComplete } from './errors.js';
 import { send, type Connection } from '#client/http.js';
 
 type Schemas = components['schemas'];
@@ -32,16 +32,6 @@ export async function postInvoking(
   const [answer] = await send(connection, request);
   if (!allowDegraded) requireComplete(answer.degraded);
   return answer;
-}
-
-/** Throws an AgentChatError if messages may be missing, by the layers that did not respond. */
-export function requireComplete(degraded: readonly string[]): void {
-  // If only one of the two stores is down, the other one has the messages. The search has none.
-  const missing = degraded.filter((layer) => layer !== 'search');
-  const [layer] = missing;
-  if (layer === undefined || (missing.length === 1 && (layer === 'redis' || layer === 'postgres'))) return;
-  const detail = `Earlier messages may be missing, because these layers did not respond: ${missing.join(', ')}.`;
-  throw new AgentChatError({ status: 503, title: 'Memory incomplete', detail });
 }
 
 /**

@@ -92,6 +92,16 @@ export function unsendableError(
   return new MemoryClientError({ status: 400, title: 'Not sent', detail, cause });
 }
 
+/** Throws a MemoryClientError if messages may be missing, by the layers that did not respond. */
+export function requireComplete(degraded: readonly string[]): void {
+  // If only one of the two stores is down, the other one has the messages. The search has none.
+  const missing = degraded.filter((layer) => layer !== 'search');
+  const [layer] = missing;
+  if (layer === undefined || (missing.length === 1 && (layer === 'redis' || layer === 'postgres'))) return;
+  const detail = `Earlier messages may be missing, because these layers did not respond: ${missing.join(', ')}.`;
+  throw new MemoryClientError({ status: 503, title: 'Memory incomplete', detail });
+}
+
 /** Returns the error of a response with an error status. */
 export async function errorOf(response: Response): Promise<MemoryClientError> {
   const problem = await problemOf(response);

@@ -45,6 +45,14 @@ export function newExchangeId(after?: string): string {
   return textOf(bytes);
 }
 
+/** Returns a new UUIDv7 of a past time in Unix milliseconds, for an import. */
+export function exchangeIdAt(milliseconds: number): string {
+  const time = Math.max(0, Math.floor(milliseconds) || 0)
+    .toString(16)
+    .padStart(12, '0');
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${newId().slice(15)}`;
+}
+
 /** Returns a UUIDv4. */
 export function newId(): string {
   const bytes = randomBytes();
