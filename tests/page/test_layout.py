@@ -89,6 +89,10 @@ def test_each_width_shows_its_parts(
             expect(part).to_be_in_viewport()
             assert sum(other.is_visible() for other in parts.values()) == 1
             picture(chat, f"{name.lower()}-{scheme}-{width}")
+        chat.show_part("Chat")
+        heading = chat.page.get_by_role("heading", level=2, name="I live in Haifa").bounding_box()
+        assert heading
+        assert heading["width"] > 0.9 * width - 2 * 16
     chat.page.keyboard.press("Control+k")
     chat.search_field.fill("Haifa")
     expect(chat.hits.first).to_be_visible()

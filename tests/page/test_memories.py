@@ -13,7 +13,7 @@ from tests.support.browser import axe_violations, scrolls_sideways
 
 
 def _panel(chat: ChatPage) -> Locator:
-    return chat.panel("What I know about you")
+    return chat.panel("What the agent knows about you")
 
 
 def _memories(chat: ChatPage) -> Locator:

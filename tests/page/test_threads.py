@@ -140,12 +140,12 @@ def test_another_user_has_other_threads(chat: ChatPage) -> None:
     name.press("Enter")
     expect(chat.messages).to_have_count(0)
     expect(chat.threads).to_contain_text("No conversations yet")
-    expect(chat.panel(re.compile("^What the agent knows about"))).to_contain_text(f"{chat.user_id}_other")
+    expect(chat.panel(re.compile("^Preferences of"))).to_contain_text(f"{chat.user_id}_other")
 
 
 def test_preferences_are_edited_in_place(chat: ChatPage, api: MemoryApi) -> None:
     """A user adds, changes, reverts and removes preferences. The next turn gets the saved preferences."""
-    panel = chat.panel(re.compile("^What the agent knows about"))
+    panel = chat.panel(re.compile("^Preferences of"))
     panel.get_by_label("New preference").fill("tone")
     panel.get_by_label("Preference value").fill("brief")
     panel.get_by_label("Preference value").press("Enter")
@@ -169,7 +169,7 @@ def test_a_late_response_does_not_revert_a_preference(chat: ChatPage, api: Memor
     """The page ignores a response from before the change, and then reads the preferences again immediately."""
     api.put_preferences(chat.user_id, {"tone": "brief"})
     chat.page.reload()
-    tone = chat.panel(re.compile("^What the agent knows about")).get_by_label("tone", exact=True)
+    tone = chat.panel(re.compile("^Preferences of")).get_by_label("tone", exact=True)
     expect(tone).to_have_value("brief")
     blocked: list[Route] = []
 
@@ -208,16 +208,14 @@ def test_text_typed_during_a_save_stays(chat: ChatPage, api: MemoryApi) -> None:
             route.continue_()
 
     chat.page.route("**/preferences", block)
-    tone = chat.panel(re.compile("^What the agent knows about")).get_by_label("tone", exact=True)
+    tone = chat.panel(re.compile("^Preferences of")).get_by_label("tone", exact=True)
     tone.fill("warm")
     with chat.page.expect_request(lambda request: request.method == "PATCH"):
         tone.press("Enter")
     tone.fill("warm and dry")
     with chat.page.expect_response(lambda response: response.request.method == "PATCH"):
         blocked[0].continue_()
-    expect(chat.panel(re.compile("^What the agent knows about")).get_by_label("tone", exact=True)).to_have_value(
-        "warm and dry"
-    )
+    expect(chat.panel(re.compile("^Preferences of")).get_by_label("tone", exact=True)).to_have_value("warm and dry")
     with chat.page.expect_response(lambda response: response.request.method == "PATCH"):
         tone.press("Enter")
     expect(tone).to_have_value("warm and dry")

@@ -54,7 +54,7 @@ export function Preferences({ api, userId }: { api: Api; userId: string }) {
   }
 
   return (
-    <Panel title={`What the agent knows about ${userId}`} error={loaded.error}>
+    <Panel title={`Preferences of ${userId}`} error={loaded.error}>
       {all === undefined && !loaded.error && <Loading what="preferences" />}
       {all !== undefined && entries.length === 0 && (
         <p className="hint">Nothing yet. Preferences are sent with every message.</p>

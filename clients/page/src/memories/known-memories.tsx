@@ -50,7 +50,7 @@ export function KnownMemories({ api, userId, onOpen }: Props) {
   }
 
   return (
-    <Panel title="What I know about you" className="known">
+    <Panel title="What the agent knows about you" className="known">
       {error && (
         <div className="fault" role="alert">
           <p>{error.detail}</p>
