@@ -21,3 +21,4 @@ export type {
 export { useAgentChat } from './use-agent-chat.js';
 export { useMemories, type UseMemoriesOptions, type UseMemoriesResult } from './use-memories.js';
 export { useSearch, type UseSearchOptions, type UseSearchResult } from './use-search.js';
+export { usePreferences, type UsePreferencesResult } from './use-preferences.js';
