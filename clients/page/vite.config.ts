@@ -34,6 +34,6 @@ export default defineConfig(({ mode }) => ({
   server: {
     host: '127.0.0.1',
     // `npm run dev` serves the page and forwards its requests to the API.
-    proxy: process.env.API ? { '^/(run|search|threads|users|health|status|docs|openapi)': { target: process.env.API } } : {},
+    proxy: process.env.API ? { '^/(run|search|threads|users|overview|docs|openapi)': { target: process.env.API } } : {},
   },
 }));

@@ -134,7 +134,8 @@ class Operations:
                 lease.release()
             raise
         lease.complete(without_selection(result.answer))
-        return result
+        timer.record("record")
+        return replace(result, seconds={**result.seconds, "record": timer.seconds["record"]})
 
     async def _replay(self, lease: KeyLease, answer: dict[str, Any], request: RunRequest, turn: Turn) -> dict[str, Any]:
         """Return the first request's response. If no store accepted its exchange then, store the exchange now.

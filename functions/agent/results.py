@@ -34,9 +34,10 @@ class RunResult:
 
     Attributes:
         is_replayed: Whether it is the stored response of an earlier request with the same key.
-        seconds: The durations of the turn's parts: `recall`, `claim` (acquiring the idempotency key), `agent`, and
-            `keep` (storing the exchange). Within `keep`: `queue` (acceptance by the queue, otherwise by PostgreSQL) and
-            `cache` (the write to Redis). Within all of them: `postgres` (waiting for PostgreSQL), if it was called.
+        seconds: The durations of the turn's parts: `recall`, `claim` (acquiring the idempotency key), `agent`, `keep`
+            (storing the exchange), and `record` (storing the response for repeated requests). Within `keep`: `queue`
+            (acceptance by the queue, otherwise by PostgreSQL) and `cache` (the write to Redis). Within all of them:
+            `postgres` (waiting for PostgreSQL), if it was called.
     """
 
     answer: dict[str, Any]

@@ -47,7 +47,8 @@ def _check_overview(client: MemoryClient, layers: inspection.Layers, thread_id: 
         ("redis", "postgres", "queue"), "ok"
     )
     assert (overview.problems, [thread.thread_id for thread in overview.threads or ()]) == ({}, [thread_id])
-    assert [client.read_overview(user_id, include=["memories"]).memories] == [overview.memories]
+    parts = client.read_overview(user_id, include=["memories", "preferences"])
+    assert (parts.memories, parts.stores) == (overview.memories, None)
 
 
 def test_the_client_uses_every_route(client: MemoryClient, thread_id: str, user_id: str) -> None:

@@ -173,15 +173,16 @@ def test_the_page_keeps_its_content_without_a_server(chat: ChatPage) -> None:
     """Without a server, the page keeps its content and marks it as possibly outdated."""
     chat.send_message("Still here?")
     chat.wait_drained()
-    chat.page.route(re.compile(r"/(health|status|layers|threads|messages)"), lambda route: route.abort())
-    expect(chat.panel("This thread in both layers")).to_contain_text("The server is not responding.")
+    chat.page.route(re.compile(r"/(overview|threads)\b"), lambda route: route.abort())
+    alert = chat.inspector.get_by_role("alert")
+    expect(alert).to_contain_text("The server is not responding. What is shown here is from")
     expect(chat.inspector.get_by_role("list", name="Stores")).to_contain_text("unknown")
     expect(chat.panel("This thread in both layers").get_by_role("table")).to_be_visible()
     expect(chat.messages).to_have_count(2)
 
 
 def test_a_persistent_error_is_announced_once(chat: ChatPage) -> None:
-    """A panel shows its error as an alert. Later polls do not repeat the alert."""
+    """The inspector shows an error as an alert. Later polls do not repeat the alert."""
     chat.wait_until_loaded()
     polls: list[Route] = []
 
@@ -190,9 +191,9 @@ def test_a_persistent_error_is_announced_once(chat: ChatPage) -> None:
         route.abort()
 
     # The user's own requests fail too: the list of threads has its own alert.
-    chat.page.route(re.compile(r"/(status|layers|threads)\b"), fail)
-    alert = chat.panel("Waiting to be stored").get_by_role("alert")
-    expect(alert).to_have_text("The server is not responding.")
+    chat.page.route("**/overview?*", fail)
+    alert = chat.inspector.get_by_role("alert").first
+    expect(alert).to_contain_text("The server is not responding.")
     chat.page.evaluate("""
         window.changes = 0;
         const observer = new MutationObserver(() => { window.changes += 1; });
@@ -201,20 +202,20 @@ def test_a_persistent_error_is_announced_once(chat: ChatPage) -> None:
           observer.observe(alert, { childList: true, characterData: true, subtree: true, attributes: true });
         }
     """)
-    count_before = sum("/status" in route.request.url for route in polls)
-    with chat.page.expect_request("**/status"):
+    count_before = sum("/overview" in route.request.url for route in polls)
+    with chat.page.expect_request("**/overview?*"):
         pass
-    with chat.page.expect_request("**/status"):
+    with chat.page.expect_request("**/overview?*"):
         pass
-    assert sum("/status" in route.request.url for route in polls) >= count_before + 1
+    assert sum("/overview" in route.request.url for route in polls) >= count_before + 1
     assert chat.page.evaluate("window.changes") == 0
-    chat.page.unroute(re.compile(r"/(status|layers|threads)\b"))
+    chat.page.unroute("**/overview?*")
     expect(alert).to_have_count(0)
 
 
 def test_the_list_of_threads_shows_its_error(chat: ChatPage) -> None:
     """The list of threads shows its error as an alert."""
-    chat.page.route("**/threads?*", lambda route: route.abort())
+    chat.page.route("**/overview?*", lambda route: route.abort())
     chat.page.reload()
     expect(chat.threads.get_by_role("alert")).to_have_text("The server is not responding.")
 
@@ -279,7 +280,7 @@ def test_the_page_requires_a_token(context: BrowserContext, page_url: str) -> No
         else:
             route.fulfill(status=401, content_type="application/problem+json", body='{"detail": "Who are you?"}')
 
-    context.route(re.compile(r"/(run|status|layers|threads|users)\b"), check_token)
+    context.route(re.compile(r"/(run|overview|threads|users)\b"), check_token)
     chat = ChatPage(context.new_page(), page_url, "nobody")
     chat.page.goto(page_url)
     token = chat.page.get_by_label("Bearer token")

@@ -172,26 +172,21 @@ def test_a_late_response_does_not_revert_a_preference(chat: ChatPage, api: Memor
     tone = chat.panel(re.compile("^Preferences of")).get_by_label("tone", exact=True)
     expect(tone).to_have_value("brief")
     blocked: list[Route] = []
-
-    def block(route: Route) -> None:
-        if route.request.method == "GET":
-            blocked.append(route)
-        else:
-            route.continue_()
-
-    chat.page.route("**/preferences", block)
+    has_preferences = re.compile(r"/overview\?.*include=[^&]*preferences")
+    chat.page.route(has_preferences, blocked.append)
     # The user returns to the page, which then reloads the data.
-    with chat.page.expect_request("**/preferences"):
+    with chat.page.expect_request(has_preferences):
         chat.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     tone.fill("warm")
     with chat.page.expect_response(lambda response: response.request.method == "PATCH"):
         tone.press("Enter")
     expect(tone).to_have_value("warm")
-    with chat.page.expect_request("**/preferences", timeout=10_000):
-        blocked[0].fulfill(json={"tone": "brief"})
+    overview = blocked[0].fetch().json()
+    with chat.page.expect_request(has_preferences, timeout=10_000):
+        blocked[0].fulfill(json={**overview, "preferences": {"tone": "brief"}})
     chat.page.evaluate("new Promise(requestAnimationFrame)")
     expect(tone).to_have_value("warm", timeout=1)
-    blocked[1].fulfill(json={"tone": "changed elsewhere"})
+    blocked[1].fulfill(json={**overview, "preferences": {"tone": "changed elsewhere"}})
     expect(tone).to_have_value("changed elsewhere")
 
 

@@ -55,14 +55,14 @@ def test_the_overview_has_what_the_other_routes_have(api: Api) -> None:
 
 def test_the_overview_has_only_the_included_parts(api: Api) -> None:
     """A query that includes some parts gets these parts. The thread is absent without its id."""
-    assert _overview(api, "user_id=u&include=stores&include=preferences").keys() == {
+    assert _overview(api, "user_id=u&include=stores,preferences").keys() == {
         "stores",
         "preferences",
         "problems",
         "as_of",
     }
     assert "thread" not in _overview(api, "user_id=u")
-    problem(api.ask("GET", "/overview?user_id=u&include=secrets"), 422, "include.0")
+    problem(api.ask("GET", "/overview?user_id=u&include=secrets"), 422, "include")
     problem(api.ask("GET", "/overview"), 422, "user_id")
 
 

@@ -39,3 +39,13 @@ export function formatDayAndTime(timestamp: string, now: Date): string {
 export function formatCount(count: number, singular: string, plural = `${singular}s`): string {
   return `${count.toLocaleString()} ${count === 1 ? singular : plural}`;
 }
+
+/** Formats how long ago something was, up to a minute: `just now`, `3 s ago`. */
+export function formatWait(seconds: number): string {
+  return seconds < 1.5 ? 'just now' : `${Math.round(seconds)} s ago`;
+}
+
+/** Formats the time of day of a `performance.now()`. */
+export function formatClock(moment: number): string {
+  return formatTime(new Date(performance.timeOrigin + moment).toISOString());
+}

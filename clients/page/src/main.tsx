@@ -11,6 +11,7 @@ import './styles/conversation.css';
 import './styles/markdown.css';
 import './styles/inspector.css';
 import './styles/memories.css';
+import './styles/story.css';
 // Imported last, because it hides parts on a narrow screen.
 import './styles/layout.css';
 import './styles/forced-colors.css';

@@ -1,13 +1,15 @@
-import { useCallback, useEffect, useRef, useState } from 'react';
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { useAgentChat, type FinishedTurn } from '@hybrid-memory/react';
 import type { Api } from './api/client.ts';
 import { Chat } from './chat/chat.tsx';
 import type { FoundExchange } from './hooks/use-found-exchange.ts';
-import { usePoll } from './hooks/use-poll.ts';
+import { useOverview } from './hooks/use-overview.ts';
 import { useThreadAddress } from './hooks/use-thread-address.ts';
 import { useTurns } from './hooks/use-turns.ts';
 import { useVisibleHeight } from './hooks/use-visible-height.ts';
 import { Inspector } from './inspector/inspector.tsx';
+import { useReceipts } from './story/receipts.ts';
+import { StoryContext } from './story/story-context.ts';
 import { TopBar, type View } from './top-bar.tsx';
 import { useSearchShortcut } from './search/use-search-shortcut.ts';
 import { ExportThread } from './threads/export-dialog.tsx';
@@ -15,10 +17,8 @@ import { ThreadList } from './threads/thread-list.tsx';
 import { titleOf, useDocumentTitle } from './threads/thread-title.ts';
 import { useThreads } from './threads/use-threads.ts';
 
-const LAYER_MESSAGES = 24;
-const POLL_BUSY_MS = 1_000;
-const POLL_IDLE_MS = 4_000;
-const POLL_THREADS_MS = 15_000;
+// What the agent got is shown below each answer.
+const RUN_FIELDS = { include: ['messages', 'preferences', 'memories', 'related'] } as const;
 
 interface Props {
   api: Api;
@@ -31,12 +31,13 @@ interface Props {
 /** Threads, chat and inspector; side by side on a wide screen. */
 export function Workspace({ api, userId, isUserFixed, onUserId }: Props) {
   const [address, goTo] = useThreadAddress();
-  const { turns, addTurn, markStored } = useTurns();
+  const { turns, selections, addTurn, markStored } = useTurns();
   const [view, setView] = useState<View>('chat');
   const [found, setFound] = useState<FoundExchange>();
   const searchField = useRef<HTMLInputElement>(null);
   const composer = useRef<HTMLTextAreaElement>(null);
-  const onFinish = useRef<() => void>(() => undefined);
+  const [selected, setSelected] = useState<string>();
+  const current = useRef<{ threadId: string | null; poll: () => void }>({ threadId: null, poll: () => undefined });
 
   const chat = useAgentChat({
     threadId: address ?? undefined,
@@ -45,22 +46,21 @@ export function Workspace({ api, userId, isUserFixed, onUserId }: Props) {
     fetch: api.fetch,
     onThreadId: (id) => goTo(id, address === null ? 'replace' : 'push'),
     onFinish: ({ message }: FinishedTurn) => {
-      if (message) addTurn(message);
-      onFinish.current();
+      if (message) addTurn(message, current.current.threadId);
+      current.current.poll();
+      // The newest message is shown.
+      setSelected(undefined);
     },
+    request: { include: [...RUN_FIELDS.include] },
   });
   const { threadId, refresh: refreshChat } = chat;
 
-  const layers = usePoll(
-    threadId === null ? null : `${api.version} ${threadId}`,
-    (signal) => api.layers(threadId ?? '', LAYER_MESSAGES, signal),
-    (found) => (found && found.undrained > 0 ? POLL_BUSY_MS : POLL_IDLE_MS),
+  const isWaiting = [...turns.values()].some(
+    (turn) => turn.threadId === threadId && !turn.isStored && turn.durability !== 'none',
   );
-  const firstThreads = usePoll(
-    `${api.version} ${userId}`,
-    (signal) => api.threads(userId, undefined, signal),
-    () => POLL_THREADS_MS,
-  );
+  const overview = useOverview(api, userId, threadId, isWaiting);
+  const { thread: layers } = overview;
+  const firstThreads = { ...overview.threads, error: overview.error ?? overview.threads.error };
   const threads = useThreads(api, userId, firstThreads, threadId);
   const refreshThreads = threads.refresh;
   // The drain adds a new thread to the list, and moves an existing one to the top.
@@ -69,11 +69,29 @@ export function Workspace({ api, userId, isUserFixed, onUserId }: Props) {
     if (stored !== undefined) refreshThreads();
   }, [stored, refreshThreads]);
   useEffect(() => {
-    if (layers.data) markStored(layers.data.postgres.messages.map((message) => message.exchange_id));
-  }, [layers.data, markStored]);
+    if (layers.data) markStored(layers.data, layers.requestedAt);
+  }, [layers.data, layers.requestedAt, markStored]);
   useEffect(() => {
-    onFinish.current = layers.refresh;
-  }, [layers.refresh]);
+    current.current = { threadId, poll: layers.refresh };
+  }, [threadId, layers.refresh]);
+  useEffect(() => setSelected(undefined), [threadId]);
+  const receipts = useReceipts(chat.messages, turns, layers);
+  const story = useMemo(
+    () => ({
+      receipts,
+      selections,
+      selected,
+      select: (exchangeId: string) => {
+        setSelected(exchangeId);
+        setView('memory');
+        // On a narrow screen, the focused button is now hidden.
+        setTimeout(() => {
+          if (document.activeElement === document.body) document.querySelector<HTMLElement>('.story button')?.focus();
+        }, 50);
+      },
+    }),
+    [receipts, selections, selected],
+  );
 
   // After a sign-in, load the history that the server rejected before.
   const version = useRef(api.version);
@@ -117,45 +135,55 @@ export function Workspace({ api, userId, isUserFixed, onUserId }: Props) {
   return (
     <div className="workspace" data-view={view}>
       <TopBar userId={userId} isUserFixed={isUserFixed} onUserId={onUserId} view={view} onView={setView} onSearch={startSearch} />
-      <main>
-        <ThreadList
-          api={api}
-          userId={userId}
-          threads={threads}
-          current={threadId}
-          found={found}
-          field={searchField}
-          onSelect={select}
-          onOpen={open}
-          onNew={startThread}
-        />
-        <Chat
-          chat={chat}
-          thread={thread}
-          turns={turns}
-          found={found}
-          onContinue={() => setFound(undefined)}
-          composer={composer}
-          threadActions={
-            <ExportThread key={threadId ?? ''} api={api} chat={chat} title={title} onDone={() => composer.current?.focus()} />
-          }
-          onRename={async (title) => {
-            if (threadId !== null) threads.put(await api.rename(threadId, title));
-            refreshThreads();
-          }}
-          onDelete={async () => {
-            if (threadId !== null) {
-              await api.delete(threadId);
-              chat.forgetThread(threadId);
-              threads.remove(threadId);
+      <StoryContext value={story}>
+        <main>
+          <ThreadList
+            api={api}
+            userId={userId}
+            threads={threads}
+            current={threadId}
+            found={found}
+            field={searchField}
+            onSelect={select}
+            onOpen={open}
+            onNew={startThread}
+          />
+          <Chat
+            chat={chat}
+            thread={thread}
+            turns={turns}
+            found={found}
+            onContinue={() => setFound(undefined)}
+            composer={composer}
+            threadActions={
+              <ExportThread key={threadId ?? ''} api={api} chat={chat} title={title} onDone={() => composer.current?.focus()} />
             }
-            refreshThreads();
-            focusComposer();
-          }}
-          onReload={() => void refreshChat()}
-        />
-        <Inspector api={api} userId={userId} chat={chat} turns={turns} layers={layers} onOpen={open} />
-      </main>
+            onRename={async (title) => {
+              if (threadId !== null) threads.put(await api.rename(threadId, title));
+              refreshThreads();
+            }}
+            onDelete={async () => {
+              if (threadId !== null) {
+                await api.delete(threadId);
+                chat.forgetThread(threadId);
+                threads.remove(threadId);
+              }
+              refreshThreads();
+              focusComposer();
+            }}
+            onReload={() => void refreshChat()}
+          />
+          <Inspector
+            api={api}
+            userId={userId}
+            chat={chat}
+            turns={turns}
+            overview={overview}
+            onOpen={open}
+            onShowNewest={() => setSelected(undefined)}
+          />
+        </main>
+      </StoryContext>
     </div>
   );
 }

@@ -217,7 +217,7 @@ export class Turns {
     // The turn was stopped before the response arrived, and its callbacks have run.
     if (thread.running !== request) return;
     const { source, degraded, durability, cached } = answer.memory;
-    const context = { source, degraded, durability, cached, latencyMs, timings };
+    const context = { source, degraded, durability, cached, latencyMs, timings, report: answer.memory };
     const sent = thread.find(`${request.exchangeId}:user`);
     const revision = request.body.replaces ? Math.max(0, ...(request.original ?? []).map(revisionOf)) + 1 : undefined;
     const question = sent && thread.update(sent, { status: 'sent', ...(revision && { revision }) });

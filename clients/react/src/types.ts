@@ -18,8 +18,10 @@ export interface TurnContext {
   readonly cached: boolean;
   /** Milliseconds from sending to the answer, measured in the browser. */
   readonly latencyMs: number;
-  /** The durations of `Server-Timing` (`recall`, `agent`, `keep` for storing the exchange, …) in milliseconds; empty without that header. */
+  /** The durations of `Server-Timing` (`recall`, `agent`, `queue`, `cache`, …) in milliseconds; empty without that header. */
   readonly timings: Readonly<Record<string, number>>;
+  /** The memory report as the server sent it. With `include` in the option `request`, its `selection` says what the agent got. */
+  readonly report?: MemoryReport;
 }
 
 export interface ChatMessage {
@@ -65,7 +67,7 @@ export interface UseAgentChatOptions extends Connection {
   /** Creates thread ids. Default: UUIDs. */
   readonly generateId?: (() => string) | undefined;
   /** More fields for every `POST /run`. */
-  readonly request?: Partial<Pick<RunRequest, 'agent_name' | 'instructions' | 'tools' | 'document_ids'>> | undefined;
+  readonly request?: Partial<Pick<RunRequest, 'agent_name' | 'instructions' | 'tools' | 'document_ids' | 'include'>> | undefined;
   /** Called with the thread id when the hook has chosen it. */
   readonly onThreadId?: ((threadId: string) => void) | undefined;
   readonly onFinish?: ((turn: FinishedTurn) => void) | undefined;

@@ -103,6 +103,7 @@ test('lastContext and the answer have the layers that served the turn, and its d
     durability: 'queue',
     cached: true,
     timings: { recall: 12.5, agent: 3 },
+    report: { source: 'postgres', omitted_exchanges: 0 },
   });
   expect(chat.current.lastContext?.latencyMs).toBeGreaterThanOrEqual(0);
   expect(chat.current.messages[1]?.context).toBe(chat.current.lastContext);

@@ -1747,7 +1747,8 @@ export interface operations {
             query?: {
                 user_id?: string | null;
                 thread_id?: string | null;
-                include?: ("stores" | "thread" | "backlog" | "threads" | "preferences" | "memories")[];
+                /** @description Parts, separated by commas. */
+                include?: string;
                 /** @description Maximum messages of the thread from each store. */
                 messages?: number;
                 /** @description Maximum threads, the newest first. */

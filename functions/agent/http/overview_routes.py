@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final
 
 import orjson
 from fastapi import FastAPI, HTTPException, Query, Response
@@ -27,7 +27,8 @@ from shared.errors import HybridMemoryError
 from shared.models import format_time
 from shared.request_ids import current_request_id
 
-OverviewPart = Literal["stores", "thread", "backlog", "threads", "preferences", "memories"]
+_PARTS: Final = ("stores", "thread", "backlog", "threads", "preferences", "memories")
+_PART: Final = f"({'|'.join(_PARTS)})"
 
 
 class OverviewQuery(BaseModel):
@@ -37,8 +38,12 @@ class OverviewQuery(BaseModel):
 
     user_id: Id | None = None
     thread_id: Id | None = None
-    include: list[OverviewPart] = Field(
-        default=["stores", "thread", "backlog", "threads", "preferences", "memories"], max_length=20
+    # A list would be sent as a repeated parameter, which the API refuses, because gateways treat it differently.
+    include: str = Field(
+        default=",".join(_PARTS),
+        pattern=f"^{_PART}(,{_PART})*$",
+        max_length=200,
+        description="Parts, separated by commas.",
     )
     messages: int = Field(default=20, ge=1, le=MAX_PAGE, description="Maximum messages of the thread from each store.")
     threads: int = Field(default=50, ge=1, le=MAX_PAGE, description="Maximum threads, the newest first.")
@@ -68,7 +73,7 @@ class _Overview:
     def read(self, user_id: str, query: OverviewQuery) -> dict[str, Any]:
         """Return the parts that the query includes, and a problem for each one that cannot be read."""
         thread_id = query.thread_id
-        parts: dict[OverviewPart, Callable[[], Any]] = {
+        parts: dict[str, Callable[[], Any]] = {
             "stores": self._stores,
             "backlog": self._backlog,
             "threads": lambda: self._threads(user_id, query.threads),
@@ -78,10 +83,11 @@ class _Overview:
         if thread_id is not None:
             owner = self._caller.owner
             parts["thread"] = lambda: read_thread_layers(self._operations, thread_id, query.messages, owner)
+        included = query.include.split(",")
         answer: dict[str, Any] = {}
         problems: dict[str, Any] = {}
         for name, read in parts.items():
-            if name not in query.include:
+            if name not in included:
                 continue
             try:
                 answer[name] = read()

@@ -4,7 +4,9 @@ type Schemas = components['schemas'];
 export type Layers = Schemas['LayersAnswer'];
 export type Status = Schemas['StatusAnswer'];
 export type QueueDepth = Schemas['WaitingAnswer'];
-export type Health = Schemas['HealthAnswer'];
+export type Overview = Schemas['OverviewAnswer'];
+export type OverviewPart = Exclude<keyof Overview, 'problems' | 'as_of'>;
+export type Stores = Schemas['StoresAnswer'];
 export type ThreadItem = Schemas['ThreadItem'];
 export type ThreadsPage = Schemas['ThreadsAnswer'];
 export type StoredMessage = Schemas['MessageAnswer'];
@@ -12,6 +14,8 @@ export type Preferences = Record<string, string>;
 
 const THREADS_PER_PAGE = 100;
 const MESSAGES_PER_PAGE = 200;
+/** The newest messages of the thread that are compared in both layers. */
+const LAYER_MESSAGES = 24;
 /** The API Gateway gives up after 29 s, too. */
 const TIMEOUT_MS = 30_000;
 const TRANSIENT = new Set([0, 502, 503, 504]);
@@ -59,22 +63,16 @@ export class Api {
     return response;
   };
 
-  health(signal?: AbortSignal): Promise<Health> {
-    return this.#request<Health>('/health', signal && { signal });
-  }
-
-  status(signal?: AbortSignal): Promise<Status> {
-    return this.#request<Status>('/status', signal && { signal });
-  }
-
-  /** Returns the thread's messages in each layer; null if the thread does not exist yet. */
-  async layers(threadId: string, limit: number, signal?: AbortSignal): Promise<Layers | null> {
-    try {
-      return await this.#request<Layers>(`${threadPath(threadId)}/layers?limit=${limit}`, signal && { signal });
-    } catch (error) {
-      if (error instanceof ApiError && error.status === 404) return null;
-      throw error;
-    }
+  /** Returns these parts of what the page watches, in one response. */
+  overview(userId: string, threadId: string | null, parts: readonly OverviewPart[], signal: AbortSignal): Promise<Overview> {
+    const query = new URLSearchParams({
+      user_id: userId,
+      messages: String(LAYER_MESSAGES),
+      threads: String(THREADS_PER_PAGE),
+      include: parts.join(','),
+    });
+    if (threadId !== null) query.set('thread_id', threadId);
+    return this.#request(`/overview?${query.toString()}`, { signal });
   }
 
   /** Returns a page of the user's threads, newest first: the first page, or the page of the cursor. */
@@ -107,10 +105,6 @@ export class Api {
 
   async delete(threadId: string): Promise<void> {
     await this.#send('DELETE', threadPath(threadId));
-  }
-
-  preferences(userId: string, signal?: AbortSignal): Promise<Preferences> {
-    return this.#request(preferencesPath(userId), signal && { signal });
   }
 
   /** Sets preferences, removes those with the value null, and returns all of them. */

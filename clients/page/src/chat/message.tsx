@@ -1,8 +1,8 @@
 import { useState } from 'react';
 import type { ChatMessage, ToolStep, UseAgentChatResult } from '@hybrid-memory/react';
-import { formatDayAndTime, formatMilliseconds } from '../format.ts';
+import { formatDayAndTime } from '../format.ts';
 import type { Turn } from '../hooks/use-turns.ts';
-import { LayerBadge, durabilityText } from '../parts/badge.tsx';
+import { MessageFooter } from '../story/message-footer.tsx';
 import { CopyButton } from './copy-button.tsx';
 import { EditForm } from './edit-form.tsx';
 import { failureText } from './failure-text.ts';
@@ -78,19 +78,7 @@ export function Message(props: Props) {
           </Foldable>
         )
       )}
-      {turn && (
-        <footer>
-          <span className="visually-hidden">Memory: </span>
-          <LayerBadge turn={turn} />
-          <span className="detail">
-            Answered in {formatMilliseconds(turn.latencyMs)}
-            {turn.recallMs !== undefined && <>, memory in {formatMilliseconds(turn.recallMs)}</>}
-          </span>
-          <span className="detail" data-durability={turn.durability}>
-            {durabilityText(turn.durability)}
-          </span>
-        </footer>
-      )}
+      <MessageFooter message={message} turn={turn} />
       {status === 'pending' && (
         <footer className="detail">{isUser ? 'Sending …' : 'The agent is writing a new answer …'}</footer>
       )}

@@ -5,7 +5,7 @@ import { notRespondingText } from '../parts/badge.tsx';
 import { Loading, Panel } from '../parts/panel.tsx';
 
 /** The accepted exchanges of the whole deployment that are not in PostgreSQL yet. */
-export function Backlog({ status }: { status: Poll<Status> }) {
+export function Backlog({ status, isUnreachable }: { status: Poll<Status>; isUnreachable: boolean }) {
   const { data, error } = status;
   const isForOperators = error instanceof ApiError && error.status === 403;
   return (
@@ -15,7 +15,7 @@ export function Backlog({ status }: { status: Poll<Status> }) {
       error={isForOperators ? undefined : error}
     >
       {isForOperators && <p className="hint">Only operators can see the queues of the whole deployment.</p>}
-      {data === undefined && !error && <Loading what="the queues" />}
+      {data === undefined && !error && !isUnreachable && <Loading what="the queues" />}
       {data && (
         <>
           <dl className="facts">

@@ -1,17 +1,17 @@
 import { useId, useRef, useState, type FormEvent } from 'react';
-import type { Api } from '../api/client.ts';
-import { usePoll } from '../hooks/use-poll.ts';
+import type { Api, Preferences as PreferenceValues } from '../api/client.ts';
+import type { Poll } from '../hooks/use-poll.ts';
 import { Loading, Panel } from '../parts/panel.tsx';
 
-const POLL_MS = 20_000;
+interface Props {
+  api: Api;
+  userId: string;
+  loaded: Poll<PreferenceValues>;
+  isUnreachable: boolean;
+}
 
 /** The user's preferences, editable in place. */
-export function Preferences({ api, userId }: { api: Api; userId: string }) {
-  const loaded = usePoll(
-    `${api.version} ${userId}`,
-    (signal) => api.preferences(userId, signal),
-    () => POLL_MS,
-  );
+export function Preferences({ api, userId, loaded, isUnreachable }: Props) {
   const [saved, setSaved] = useState<{ savedAt: number; all: Record<string, string> }>();
   const [error, setError] = useState<string>();
   const id = useId();
@@ -55,7 +55,7 @@ export function Preferences({ api, userId }: { api: Api; userId: string }) {
 
   return (
     <Panel title={`Preferences of ${userId}`} error={loaded.error}>
-      {all === undefined && !loaded.error && <Loading what="preferences" />}
+      {all === undefined && !loaded.error && !isUnreachable && <Loading what="preferences" />}
       {all !== undefined && entries.length === 0 && (
         <p className="hint">Nothing yet. Preferences are sent with every message.</p>
       )}

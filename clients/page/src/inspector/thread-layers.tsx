@@ -6,11 +6,11 @@ import { Loading, Panel } from '../parts/panel.tsx';
 import { alignLayers, type Row } from './align-layers.ts';
 
 /** The thread's messages in Redis beside those in PostgreSQL, newest first. */
-export function ThreadLayers({ layers }: { layers: Poll<Layers | null> }) {
+export function ThreadLayers({ layers, isUnreachable }: { layers: Poll<Layers | null>; isUnreachable: boolean }) {
   const { data, error, receivedAt } = layers;
   return (
     <Panel title="This thread in both layers" asOf={data ? formatTime(data.as_of) : undefined} error={error}>
-      {data === undefined && !error && <Loading what="the layers" />}
+      {data === undefined && !error && !isUnreachable && <Loading what="the layers" />}
       {data === null && <p className="hint">Nothing stored yet</p>}
       {data && <LayerComparison layers={data} receivedAt={receivedAt} />}
     </Panel>

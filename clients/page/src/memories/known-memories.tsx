@@ -3,22 +3,24 @@ import { useMemories } from '@hybrid-memory/react';
 import type { Api } from '../api/client.ts';
 import { formatCount } from '../format.ts';
 import type { FoundExchange } from '../hooks/use-found-exchange.ts';
+import type { Poll } from '../hooks/use-poll.ts';
 import { notRespondingText } from '../parts/badge.tsx';
 import { Loading, Panel } from '../parts/panel.tsx';
 import { MemoryItem } from './memory-item.tsx';
 
-const POLL_MS = 5_000;
 const MAX_TEXT = 500;
 
 interface Props {
   api: Api;
   userId: string;
+  /** Changes with the user's memories. */
+  version: Poll<string>;
   /** Opens the message that a memory quotes. */
   onOpen: (exchange: FoundExchange) => void;
 }
 
 /** What is known about the user: each memory with its quotes. The user can correct, forget and add memories. */
-export function KnownMemories({ api, userId, onOpen }: Props) {
+export function KnownMemories({ api, userId, version, onOpen }: Props) {
   const [showsHistory, setShowsHistory] = useState(false);
   const known = useMemories(userId, { baseUrl: api.baseUrl, fetch: api.fetch, includeSuperseded: showsHistory });
   const { status, memories, degraded, omitted, error, refresh } = known;
@@ -26,12 +28,11 @@ export function KnownMemories({ api, userId, onOpen }: Props) {
   const field = useRef<HTMLInputElement>(null);
 
   // Memories are learned a moment after a message is stored.
+  const { data: newest, error: failure } = version;
+  const hasFailed = failure !== undefined;
   useEffect(() => {
-    const timer = setInterval(() => {
-      if (!document.hidden) void refresh();
-    }, POLL_MS);
-    return () => clearInterval(timer);
-  }, [refresh]);
+    if (newest !== undefined || hasFailed) void refresh();
+  }, [newest, hasFailed, refresh]);
 
   async function add(event: FormEvent<HTMLFormElement>): Promise<void> {
     event.preventDefault();

@@ -2,13 +2,6 @@ import type { Turn } from '../hooks/use-turns.ts';
 
 const LAYER_NAMES: Record<string, string> = { redis: 'Redis', postgres: 'PostgreSQL', queue: 'Queue' };
 
-const DURABILITY_TEXTS: Record<Turn['durability'], string> = {
-  queue: 'Safe in the queue',
-  postgres: 'Stored in PostgreSQL',
-  redis: 'Safe in Redis until PostgreSQL is back',
-  none: 'Not saved',
-};
-
 /** Returns the display name of a layer. */
 export function layerName(layer: string): string {
   return LAYER_NAMES[layer] ?? layer;
@@ -17,11 +10,6 @@ export function layerName(layer: string): string {
 /** Returns a text about layers that are down: `Redis and PostgreSQL are not responding`. */
 export function notRespondingText(layers: readonly string[]): string {
   return `${joinNames(layers)} ${layers.length === 1 ? 'is' : 'are'} not responding`;
-}
-
-/** Returns a text about the store that holds an exchange. */
-export function durabilityText(durability: Turn['durability']): string {
-  return DURABILITY_TEXTS[durability];
 }
 
 /** Returns a text about the source of a turn's memory: `Remembered from Redis`, `Redis down, answered from PostgreSQL`. */

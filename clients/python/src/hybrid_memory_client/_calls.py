@@ -266,7 +266,7 @@ def read_overview(
 ) -> Call[Overview]:
     """`GET /overview`."""
     query = without_none({"user_id": user_id, "thread_id": thread_id, "messages": messages, "threads": threads})
-    query |= {} if include is None else {"include": _to_list(include)}
+    query |= {} if include is None else {"include": ",".join(_to_list(include))}
     return Call("GET", "/overview", lambda response: Overview.from_json(response.json()), query=query)
 
 
