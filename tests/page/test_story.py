@@ -61,7 +61,7 @@ def test_a_receipt_goes_from_queued_to_stored(chat: ChatPage, api: MemoryApi, qu
         answer, question = chat.messages.last, chat.messages.first
         expect(answer).to_contain_text("Safe in the queue")
         expect(question).to_contain_text("Safe in the queue")
-        expect(chat.panel(_LAST).get_by_role("list", name="Stores on the way")).to_contain_text("has it")
+        expect(chat.panel(_LAST).get_by_role("list", name="Way of the message")).to_contain_text("has it")
         assert _steps(chat.panel(_LAST))["Stored in PostgreSQL"] == "not yet"
         expect(chat.fact("This thread in both layers", "Not stored yet")).to_contain_text("1 exchange")
         expect(answer).to_contain_text("Safe in the queue")
@@ -110,7 +110,7 @@ def test_the_timeline_has_the_servers_numbers(chat: ChatPage, api: MemoryApi) ->
     assert f"the agent ({_milliseconds(took['agent'])})" in panel.inner_text()
     assert f"the queue ({_milliseconds(took['queue'])})" in panel.inner_text()
     assert "never for storing in PostgreSQL" in panel.inner_text()
-    expect(panel.get_by_role("list", name="Stores on the way")).to_contain_text("4 of 4")
+    expect(panel.get_by_role("list", name="Way of the message")).to_contain_text("4 of 4")
 
     assert first.json()["exchange_id"] != second.json()["exchange_id"]
     chat.messages.nth(1).get_by_role("button", name="What happened").click()
@@ -178,7 +178,7 @@ def test_different_numbers_of_messages_are_explained(open_page: OpenPage, api: M
         "Redis keeps the newest 50 exchanges (100 messages) of a thread for fast answers."
         " PostgreSQL keeps all 106 messages."
     )
-    expect(panel.get_by_role("list", name="Stores on the way")).to_contain_text("100 of 100")
+    expect(panel.get_by_role("list", name="Way of the message")).to_contain_text("100 of 100")
     expect(panel).to_contain_text("The times are known only for messages that this tab has sent.")
     expect(chat.messages.first).to_contain_text("Stored in PostgreSQL")
 

@@ -173,7 +173,11 @@ def test_a_late_response_does_not_revert_a_preference(chat: ChatPage, api: Memor
     expect(tone).to_have_value("brief")
     blocked: list[Route] = []
     has_preferences = re.compile(r"/overview\?.*include=[^&]*preferences")
-    chat.page.route(has_preferences, blocked.append)
+
+    def hold(route: Route) -> None:
+        blocked.append(route)
+
+    chat.page.route(has_preferences, hold)
     # The user returns to the page, which then reloads the data.
     with chat.page.expect_request(has_preferences):
         chat.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")

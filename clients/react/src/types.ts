@@ -67,7 +67,8 @@ export interface UseAgentChatOptions extends Connection {
   /** Creates thread ids. Default: UUIDs. */
   readonly generateId?: (() => string) | undefined;
   /** More fields for every `POST /run`. */
-  readonly request?: Partial<Pick<RunRequest, 'agent_name' | 'instructions' | 'tools' | 'document_ids' | 'include'>> | undefined;
+  readonly request?:
+    Partial<Pick<RunRequest, 'agent_name' | 'instructions' | 'tools' | 'document_ids' | 'include'>> | undefined;
   /** Called with the thread id when the hook has chosen it. */
   readonly onThreadId?: ((threadId: string) => void) | undefined;
   readonly onFinish?: ((turn: FinishedTurn) => void) | undefined;

@@ -48,11 +48,17 @@ export function useFollow(
     const observer = new ResizeObserver(() => {
       if (isAtEnd.current) box.scrollTop = box.scrollHeight;
     });
+    // The receipts below the messages appear later than the messages.
+    const changes = new MutationObserver(() => {
+      if (isAtEnd.current) box.scrollTop = box.scrollHeight;
+    });
     box.addEventListener('scroll', onScroll, { passive: true });
     observer.observe(box);
+    changes.observe(box, { childList: true, subtree: true });
     return () => {
       box.removeEventListener('scroll', onScroll);
       observer.disconnect();
+      changes.disconnect();
     };
   }, [log]);
 

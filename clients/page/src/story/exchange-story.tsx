@@ -73,7 +73,7 @@ function Flow({ turn, receipt, layers, backlog }: FlowProps) {
   const depth = backlog?.queue && backlog.queue.visible + backlog.queue.in_flight + backlog.queue.delayed;
   const isQueued = receipt?.state === 'queued';
   return (
-    <ol className="flow" aria-label="Stores on the way">
+    <ol className="flow" aria-label="Way of the message">
       <Stop name="API" layer="api" text={turn ? formatMilliseconds(turn.latencyMs) : 'answered'} isDone />
       <Stop
         name="Redis"
