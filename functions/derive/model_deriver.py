@@ -11,7 +11,7 @@ from typing import Any, Final
 from functions.derive.model_clients import Answer, create_client
 from shared.learning.fold import FREE_SLOT
 from shared.learning.normalize import normalized
-from shared.learning.statements import Kind, SourceExchange, Statement
+from shared.learning.statements import ENDED, Kind, SourceExchange, Statement
 from shared.learning.summary import summary_statements
 from shared.model_name import ModelName
 
@@ -31,9 +31,12 @@ _SINGLE: Final[dict[str, Kind]] = {
     **dict.fromkeys(("birthday", "anniversary", "editor", "operating_system"), "fact"),
 }
 _SEVERAL: Final[dict[str, Kind]] = {
-    **dict.fromkeys(("answer_style", "likes", "dislikes"), "preference"),
+    "answer_style": "preference",
+    **dict.fromkeys(("likes", "dislikes"), "fact"),
     **dict.fromkeys(("allergy", "family", "pet", "programming_language", "tool", "hobby", "skill", "goal"), "fact"),
 }
+# Two answers to one question, so a newer one replaces the older.
+_TASTES: Final = frozenset({"likes", "dislikes"})
 _OTHER: Final = "other"
 _SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
@@ -45,7 +48,10 @@ _SCHEMA: Final[dict[str, Any]] = {
                 "properties": {
                     "exchange": {"type": "integer", "description": "The number of the exchange."},
                     "slot": {"type": "string", "enum": [*_SINGLE, *_SEVERAL, _OTHER]},
-                    "value": {"type": "string", "description": "The value alone, such as Rome."},
+                    "value": {
+                        "type": "string",
+                        "description": "The value alone, such as Rome. For a fact, in words of the quote, unchanged.",
+                    },
                     "text": {
                         "type": "string",
                         "description": "A short sentence, such as Lives in Rome.",
@@ -69,6 +75,7 @@ true next week: preferences and facts. Record few and certain statements. Most e
 - Only what the user says counts, never what the assistant says or guesses, and no question, wish, joke, hypothesis,
   role play, quotation or pasted text.
 - Each statement quotes the user's message: the shortest words that prove it, copied exactly.
+- The value of a fact consists of words of its quote, unchanged. What is in no quote is not recorded.
 - No passwords, keys, numbers of cards, accounts or documents.
 - If the user says that something no longer holds, record it as ended.
 - Resolve relative dates from the date of the exchange.
@@ -141,14 +148,17 @@ def _statement(item: object) -> tuple[int, Statement] | None:
     if kind == "preference":
         # The text of a preference is its value.
         text = value
-    return number, Statement(kind, slot, "" if has_ended else normalized(value), text, quote, "user", _day(valid_from))
+    content = key.removesuffix("s") if key in _TASTES else normalized(value)
+    if has_ended:
+        content = ENDED + content if value else ""
+    return number, Statement(kind, slot, content, text, quote, "user", _day(valid_from))
 
 
 def _slot(key: str, value: str, text: str) -> tuple[Kind, str]:
     if key in _SINGLE:
         return _SINGLE[key], key
     if key in _SEVERAL:
-        return _SEVERAL[key], f"{key}:{_tail(value)}"[:_MAX_SLOT]
+        return _SEVERAL[key], f"{'likes' if key in _TASTES else key}:{_tail(value)}"[:_MAX_SLOT].rstrip()
     return "fact", f"{FREE_SLOT}{_tail(text)}"[:_MAX_SLOT].rstrip()
 
 

@@ -183,14 +183,14 @@ def _of_slot(
     runs = _runs(slot, statements)
     for number, run in enumerate(runs):
         following = runs[number + 1] if number + 1 < len(runs) else None
-        if _is_end(run[0]):
+        if run[0].statement.is_end:
             continue
         started = run[0].valid_from
         ends = [each.said_from for each in deleted if each.first > run[0].order]
         superseded_by = None
         if following is not None:
             ends.append(following[0].valid_from)
-            superseded_by = None if _is_end(following[0]) else following[0].statement_id
+            superseded_by = None if following[0].statement.is_end else following[0].statement_id
         if explicit is not None:
             # What the user set explicitly is stronger than a later statement, too, which then ends at its start.
             ends.append(explicit.set_at)
@@ -211,17 +211,12 @@ def _runs(slot: str, statements: Sequence[StoredStatement]) -> list[list[StoredS
         newest = runs[-1][0] if runs else None
         value = each.statement.value
         if newest is not None and (
-            newest.statement.value == value or (is_free and not _is_end(each) and not _is_end(newest))
+            newest.statement.value == value or (is_free and not each.statement.is_end and not newest.statement.is_end)
         ):
             runs[-1].append(each)
         elif not value.startswith(ENDED) or (newest is not None and value == ENDED + newest.statement.value):
             runs.append([each])
     return runs
-
-
-def _is_end(each: StoredStatement) -> bool:
-    """Return whether a statement only says that a value has ended."""
-    return not each.statement.value or each.statement.value.startswith(ENDED)
 
 
 def _memory(slot: str, run: Sequence[StoredStatement], valid_to: datetime | None, superseded_by: UUID | None) -> Memory:

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from typing import Final, get_args
 
 from shared.learning.injected import without_injected
+from shared.learning.normalize import normalized
 from shared.learning.sensitive import sensitive
-from shared.learning.statements import SUMMARY_SLOT, Kind, SourceExchange, Statement
+from shared.learning.statements import ENDED, SUMMARY_SLOT, Kind, SourceExchange, Statement
 from shared.models import Role
 from shared.texts import text_error
 
@@ -26,6 +27,17 @@ _SLOT: Final = re.compile(r"[a-z][a-z0-9]*(?:[._-][a-z0-9]+)*(?::[^\s:][^:]*)?")
 _HIDDEN: Final = re.compile("[\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _LINE: Final = re.compile("[\t\n\r\u2028\u2029]")
+# A fact is no request to the agent. Its text begins with what holds: `Lives in Rome`.
+_REQUEST: Final = re.compile(
+    r"(?:please|(?:always|never) (?!\w+s\b)\w+|from now on|in (?:the )?future|henceforth|make sure|ensure|do(?: not|n't)|remember to|be sure"
+    r"|send|forward|e-?mail|transfer|wire|pay|delete|remove|run|execute|call|obey|follow|trust|approve|grant|allow|share"
+    r"|tell|reply|respond|answer|recommend|promote|visit|click|open|download|install|buy|order|book"
+    r"|bitte|immer|niemals|ab jetzt|toujours|jamais|siempre|nunca|sempre|altijd|nooit|zawsze|nigdy)\b",
+    re.IGNORECASE,
+)
+# Words of a value that say that something is not so, in the words of the rules.
+_NEGATION: Final = frozenset({"no"})
+_DAYS: Final = frozenset({"anniversary", "birthday"})
 # Instructions to a model, and roles that are not the user's. A memory that has them would be one.
 _INSTRUCTION: Final = re.compile(
     r"\b(?:ignor[a-z]*|disregard|forget|override|vergiss|oublie[zr]?|olvida|dimentica|esque[cç]a|negeer)\b.{0,40}"
@@ -50,14 +62,18 @@ def refusal(statement: Statement, exchange: SourceExchange) -> str | None:
 
 
 def kept(statements: Iterable[Statement], exchange: SourceExchange) -> list[Statement]:
-    """Return the first statements that are not refused, each once."""
+    """Return the first statements that are not refused, one of each slot of a fact or preference.
+
+    An exchange has one order key, so it can say one value of a slot: the last one. That another value has ended adds
+    nothing to it ("I left Milan, and now I live in Rome").
+    """
     found: dict[tuple[str, str, str], Statement] = {}
     for statement in statements:
-        key = statement.kind, statement.slot, statement.value
-        if key not in found and refusal(statement, exchange) is None:
+        key = statement.kind, statement.slot, statement.value if statement.kind == "summary" else ""
+        if refusal(statement, exchange) is not None or (key in found and statement.is_end):
+            continue
+        if key in found or len(found) < MAX_STATEMENTS:
             found[key] = statement
-            if len(found) == MAX_STATEMENTS:
-                break
     return list(found.values())
 
 
@@ -96,6 +112,19 @@ def _quote_error(statement: Statement, exchange: SourceExchange) -> str | None:
     return None if statement.quote in without_injected(side) else "quote_injected"
 
 
+def _is_quoted(statement: Statement) -> bool:
+    """Return whether a fact's quote has the words of its value. A preference has a value in words of its own (`de`)."""
+    key, _, thing = statement.slot.partition(":")
+    # A day is resolved against the exchange's date.
+    if statement.kind != "fact" or key in _DAYS:
+        return True
+    # What somebody likes is the slot's thing; the value says whether they do.
+    value = thing if key == "likes" else statement.value.removeprefix(ENDED)
+    missing = set(value.split()) - _NEGATION - set(normalized(statement.quote).split())
+    # Scripts without spaces have no words: the value is made of the quote's characters.
+    return all(not each.isascii() and set(each) <= set(statement.quote) for each in missing)
+
+
 def _content_error(statement: Statement) -> str | None:
     """Return what a statement has that is never learned, or None."""
     for field in (statement.slot, statement.text, statement.value, statement.quote):
@@ -104,4 +133,6 @@ def _content_error(statement: Statement) -> str | None:
     for field in (statement.slot.partition(":")[2], statement.text, statement.value):
         if _INSTRUCTION.search(unicodedata.normalize("NFKC", field)):
             return "instruction"
-    return None
+    if statement.kind == "fact" and _REQUEST.match(unicodedata.normalize("NFKC", statement.text).lstrip()):
+        return "instruction"
+    return None if _is_quoted(statement) else "value_not_quoted"

@@ -17,12 +17,13 @@ _KEY: Final = re.compile(
     re.IGNORECASE,
 )
 _NAME: Final = (
-    r"pass(?:word|phrase|code|wd)s?|pwd|pin(?:[ -]?(?:code|number|nummer))?|cvv2?|cvc|passwort|kennwort|geheimzahl|mot de passe"
+    r"pass(?:word|phrase|code|wd)s?|pwd|pw|(?:wi-?fi|wlan|door|alarm|gate|safe|lock|voicemail|entry)[ -]?(?:code|key|password)|pin(?:[ -]?(?:code|number|nummer))?|cvv2?|cvc|passwort|kennwort|geheimzahl|mot de passe"
     r"|code secret|contrase[nñ]as?|clave|senha|palavra-passe|parola d'ordine|wachtwoord|has[lł]o"
     r"|(?:api|access|secret|private|license|recovery|seed)[ _-]?(?:key|token|phrase|code)|secret|client_secret|token"
 )
 _PASSWORD: Final = re.compile(
     rf"\b(?:{_NAME})\b[^.!?\n]{{0,40}}?(?:[:=]|\b(?:is|are|was|to|ist|lautet|est|es|è|é|jest|as)\b)"
+    r"|\b(?:pw|pwd|passwd)\s+\S*\d"
     r"|密码|密碼|口令|パスワード|暗証番号|비밀번호|пароль",
     re.IGNORECASE,
 )

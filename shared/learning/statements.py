@@ -47,6 +47,11 @@ class Statement:
     role: Role = "user"
     valid_from: datetime | None = None
 
+    @property
+    def is_end(self) -> bool:
+        """Whether it only says that a value has ended."""
+        return not self.value or self.value.startswith(ENDED)
+
 
 class SourceExchange(NamedTuple):
     """An exchange that statements are derived from. Relative dates count from `created_at`."""

@@ -16,7 +16,7 @@ _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\
 _BASE_PATH: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._-]+)*/?")
 # A base path equal to a route of the API would be ambiguous.
 _ROUTES: Final = frozenset(
-    {"assets", "docs", "health", "invoked", "invoking", "openapi.json", "run", "status", "threads", "users"}
+    {"assets", "docs", "health", "invoked", "invoking", "openapi.json", "overview", "run", "status", "threads", "users"}
     | {"mcp", "search", ".well-known"}  # used by later releases
 )
 

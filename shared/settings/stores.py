@@ -16,7 +16,7 @@ _MAX_PORT: Final = 65_535
 RULES_DERIVER: Final = "rules:3"
 """The name and the version of the rules. Another name derives all exchanges again."""
 # The version of the prompt by which a model learns. Another version derives all exchanges again.
-_PROMPT_VERSION: Final = 1
+_PROMPT_VERSION: Final = 2
 _MAX_LEARNING: Final = 250
 _NAMED_PROVIDERS: Final = ("bedrock", "openai")
 Auth = Literal["password", "iam", "secret"]

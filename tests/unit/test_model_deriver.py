@@ -71,7 +71,7 @@ def test_a_proven_statement_is_learned() -> None:
     )
     assert {(each.kind, each.key, each.text, each.slot.partition(":")[0]) for each in learned} == {
         ("fact", None, "Lives in Rome", "home"),
-        ("preference", "likes", "sushi", "likes"),
+        ("fact", None, "Likes sushi", "likes"),
         ("fact", None, "Sings in a choir", "fact"),
     }
 
@@ -81,6 +81,24 @@ def test_a_later_statement_ends_an_earlier_one() -> None:
     ended = ROME | {"exchange": 1, "ended": True, "text": "No longer lives in Rome", "quote": "I left Rome"}
     (memory,) = _learned({"statements": [ROME, ended]}, "I live in Rome", "I left Rome")
     assert (memory.text, memory.valid_to is not None) == ("Lives in Rome", True)
+
+
+def test_what_has_ended_ends_no_other_value() -> None:
+    """The end of another home than the current one ends nothing."""
+    milan = ROME | {"exchange": 1, "ended": True, "value": "Milan", "text": "Left Milan", "quote": "left Milan"}
+    (memory,) = _learned({"statements": [ROME, milan]}, "I live in Rome", "I left Milan long ago")
+    assert (memory.text, memory.valid_to) == ("Lives in Rome", None)
+
+
+def test_a_dislike_ends_a_like() -> None:
+    """What the user no longer likes is not listed as liked."""
+    sushi = {"value": "sushi", "quote": "sushi"}
+    items = [
+        {"exchange": 0, "slot": "likes", "text": "Likes sushi", **sushi},
+        {"exchange": 1, "slot": "dislikes", "text": "Dislikes sushi", **sushi},
+    ]
+    learned = _learned({"statements": items}, "I like sushi", "I hate sushi now")
+    assert [each.text for each in learned if each.valid_to is None] == ["Dislikes sushi"]
 
 
 @pytest.mark.parametrize("value", [None, 9, "", " "])

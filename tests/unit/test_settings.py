@@ -225,7 +225,7 @@ def test_an_invalid_value_is_reported_with_its_variable(
 
 @pytest.mark.parametrize(
     ("value", "deriver"),
-    [("", "rules:3"), ("rules", "rules:3"), ("off", ""), ("bedrock:anthropic.x-v1:0", "bedrock:anthropic.x-v1:0/1")],
+    [("", "rules:3"), ("rules", "rules:3"), ("off", ""), ("bedrock:anthropic.x-v1:0", "bedrock:anthropic.x-v1:0/2")],
 )
 def test_a_deriver_has_a_name(value: str, deriver: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The name of the deriver changes with the model, and is empty if nothing is learned."""
