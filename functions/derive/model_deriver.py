@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from functions.derive.model_clients import Answer, create_client
-from shared.learning.fold import FREE_SLOT
-from shared.learning.normalize import normalized
-from shared.learning.statements import ENDED, Kind, SourceExchange, Statement
+from shared.learning.normalize import free_slot, normalized, slot_tail
+from shared.learning.statements import ENDED, MAX_SLOT, Kind, SourceExchange, Statement
 from shared.learning.summary import summary_statements
 from shared.model_name import ModelName
 
@@ -21,7 +20,6 @@ TEXT_CHARACTERS: Final = 8_000
 """The number of characters of a text that the model reads."""
 # The function has 15 s for the last request, its transaction and its requests to SQS.
 _TIMEOUT_SECONDS: Final = 12.0
-_MAX_SLOT: Final = 255
 _TOOL: Final = "record_statements"
 
 # Slots of one value at a time, and slots of several; see tests/data/learning/README.md.
@@ -158,12 +156,8 @@ def _slot(key: str, value: str, text: str) -> tuple[Kind, str]:
     if key in _SINGLE:
         return _SINGLE[key], key
     if key in _SEVERAL:
-        return _SEVERAL[key], f"{'likes' if key in _TASTES else key}:{_tail(value)}"[:_MAX_SLOT].rstrip()
-    return "fact", f"{FREE_SLOT}{_tail(text)}"[:_MAX_SLOT].rstrip()
-
-
-def _tail(words: str) -> str:
-    return normalized(words).replace(":", " ").strip()
+        return _SEVERAL[key], f"{'likes' if key in _TASTES else key}:{slot_tail(value)}"[:MAX_SLOT].rstrip()
+    return "fact", free_slot(text)
 
 
 def _day(value: object) -> datetime | None:

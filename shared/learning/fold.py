@@ -16,13 +16,11 @@ from uuid import UUID
 from shared.learning.forgetting import Forgetting
 from shared.learning.memories import Evidence, ExplicitMemory, Forgotten, Memory, StoredStatement
 from shared.learning.selection import covering_sentences
-from shared.learning.statements import ENDED, id_from
+from shared.learning.statements import ENDED, FREE_SLOT, id_from
 
-# Slots of facts whose wording is free, as a model gives them. Two of them are the same if most of their words are.
-FREE_SLOT: Final = "fact:"
 MAX_SUMMARY: Final = 2_000
 """The maximum number of characters of a thread's summary."""
-# The part of all words of two free facts that both have, from which on they are the same.
+# Two free facts are the same if both have this part of all their words.
 _SIMILARITY: Final = 0.8
 
 
@@ -89,7 +87,9 @@ def explicit_memories(knowledge: UserKnowledge) -> Iterator[Memory]:
     for each in sorted(knowledge.explicit, key=lambda each: each.set_at, reverse=True):
         if each.memory_id is not None:
             yield explicit_memory(each, each.memory_id, following.get(each.slot))
-            following[each.slot] = each
+            # The slot of a long free fact is shortened, so two of them may have the same.
+            if not each.slot.startswith(FREE_SLOT):
+                following[each.slot] = each
 
 
 def explicit_memory(each: ExplicitMemory, memory_id: UUID, following: ExplicitMemory | None = None) -> Memory:
@@ -110,8 +110,11 @@ def learned_memories(knowledge: UserKnowledge) -> Iterator[LearnedMemory]:
     # The first one of a slot ended what was learned before it.
     newest_first = sorted(knowledge.explicit, key=lambda each: each.set_at, reverse=True)
     explicit = {free.united(each.slot): each for each in newest_first}
+    # A preference's key may have several slots, such as `answer_style:length`. One that was set ends all of them.
+    preferences = {each.slot: each for each in newest_first if each.kind == "preference"}
     for slot, statements in slots.items():
-        yield from _of_slot(slot, statements, explicit.get(slot), forgetting.of_slot(slot))
+        of_key = preferences.get(slot.partition(":")[0]) if statements[-1].statement.kind == "preference" else None
+        yield from _of_slot(slot, statements, explicit.get(slot) or of_key, forgetting.of_slot(slot))
     for slot, sentences in _by_slot(_allowed(knowledge.summaries, forgetting), free).items():
         yield _summary(slot, sentences)
 
@@ -127,7 +130,7 @@ def _allowed(statements: Iterable[StoredStatement], forgetting: Forgetting) -> l
 
 
 def _is_refused(each: StoredStatement, forgetting: Forgetting) -> bool:
-    return forgetting.refuses(each.statement, each.slot, each.exchange_id, each.order, each.accepted_at)
+    return forgetting.refuses(each.statement, each.slot, each.exchange_id, each.revision, each.order, each.accepted_at)
 
 
 def _by_slot(statements: Iterable[StoredStatement], free: _FreeSlots) -> dict[str, list[StoredStatement]]:

@@ -46,20 +46,25 @@ class Forgetting:
         """Return the deleted memories of a slot."""
         return self._by_slot.get(keyed_hash(self._key, slot), ()) if self._by_slot else ()
 
-    def refuses(self, statement: Statement, slot: str, exchange_id: UUID, order: UUID, accepted_at: datetime) -> bool:
+    def refuses(
+        self, statement: Statement, slot: str, exchange_id: UUID, revision: int, order: UUID, accepted_at: datetime
+    ) -> bool:
         """Return whether a deletion refuses a statement.
 
         Args:
             statement: The statement.
             slot: Its slot among the user's memories.
             exchange_id: The exchange that makes it.
+            revision: The revision of this exchange.
             order: The order key of this exchange.
             accepted_at: When this exchange was accepted.
         """
         if not self._by_slot:
             return False
-        quoted = self._by_hash(self._quote_hash(exchange_id, statement.quote)) if ":" in slot else ()
-        if any(accepted_at <= each.deleted_at for each in (*self._by_hash(_EVERYTHING), *quoted)):
+        if any(accepted_at <= each.deleted_at for each in self._by_hash(_EVERYTHING)):
+            return True
+        of_exchange = self._by_hash(self._exchange_hash(exchange_id, revision))
+        if of_exchange and self._statement_hash(slot, statement.value) not in {each.value_hash for each in of_exchange}:
             return True
         reached = [each for each in self.of_slot(slot) if accepted_at <= each.deleted_at]
         if not reached:
@@ -71,28 +76,48 @@ class Forgetting:
     def _by_hash(self, slot_hash: bytes) -> Sequence[Forgotten]:
         return self._by_slot.get(slot_hash, ())
 
-    def _quote_hash(self, exchange_id: UUID, quote: str) -> bytes:
-        return keyed_hash(self._key, "quote", str(exchange_id), quote)
+    def _exchange_hash(self, exchange_id: UUID, revision: int) -> bytes:
+        return keyed_hash(self._key, "exchange", str(exchange_id), str(revision))
 
-    def of_learned(self, run: Sequence[StoredStatement], following: UUID | None, at: datetime) -> list[Forgotten]:
+    def _statement_hash(self, slot: str, value: str) -> bytes:
+        return keyed_hash(self._key, "statement", slot, value)
+
+    def of_learned(
+        self,
+        run: Sequence[StoredStatement],
+        following: UUID | None,
+        at: datetime,
+        others: Iterable[StoredStatement] = (),
+    ) -> list[Forgotten]:
         """Return the records of the deletion of a learned memory.
 
-        A run of similar free facts has several slots. A model may give a free fact another slot the next time, so its
-        quotes are refused, too.
+        A run of similar free facts has several slots. Another deriver, or a model at its next answer, may say the same
+        in another slot and with another quote. So the exchanges of the run teach nothing new: only what is known from
+        them already, and stays.
 
         Args:
             run: The statements that the memory is learned from, the first one first.
             following: The order key of the exchange that states the next value; None if there is none.
             at: The time of the deletion.
+            others: The user's other statements. Those of the run's exchanges stay, except for sentences that contain
+                what is deleted.
         """
         runs: dict[str, list[StoredStatement]] = {}
         for each in run:
             runs.setdefault(each.statement.slot, []).append(each)
         forgotten = [self.of_run(slot, statements, following, at) for slot, statements in runs.items()]
-        quotes = {
-            self._quote_hash(each.exchange_id, each.statement.quote) for each in run if ":" in each.statement.slot
-        }
-        return [*forgotten, *(Forgotten(each, b"", _FIRST, _LAST, at) for each in sorted(quotes))]
+        quotes: dict[bytes, list[str]] = {}
+        for each in run:
+            quotes.setdefault(self._exchange_hash(each.exchange_id, each.revision), []).append(each.statement.quote)
+        hashes = {(exchange_hash, b"") for exchange_hash in quotes}
+        for each in others:
+            deleted = quotes.get(self._exchange_hash(each.exchange_id, each.revision))
+            if deleted is not None and not (
+                each.statement.kind == "summary" and any(quote in each.statement.text for quote in deleted)
+            ):
+                kept = self._statement_hash(each.slot, each.statement.value)
+                hashes.add((self._exchange_hash(each.exchange_id, each.revision), kept))
+        return [*forgotten, *(Forgotten(*pair, _FIRST, _LAST, at) for pair in sorted(hashes))]
 
     def of_run(self, slot: str, run: Sequence[StoredStatement], following: UUID | None, at: datetime) -> Forgotten:
         """Return the record of the deletion of a learned memory.

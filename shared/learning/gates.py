@@ -10,12 +10,11 @@ from typing import Final, get_args
 from shared.learning.injected import without_injected
 from shared.learning.normalize import normalized
 from shared.learning.sensitive import sensitive
-from shared.learning.statements import ENDED, SUMMARY_SLOT, Kind, SourceExchange, Statement
+from shared.learning.statements import ENDED, MAX_SLOT, SUMMARY_SLOT, Kind, SourceExchange, Statement
 from shared.models import Role
 from shared.texts import text_error
 
 MAX_STATEMENTS: Final = 10
-MAX_SLOT: Final = 255
 MAX_VALUE: Final = 500
 MAX_TEXT: Final = 500
 MAX_QUOTE: Final = 1_000

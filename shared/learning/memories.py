@@ -36,6 +36,7 @@ class StoredStatement:
         said_at: The time of the exchange; the caller's time for an import.
         accepted_at: When the exchange was accepted. A deletion of a memory reaches what was accepted before it.
         order: The order key of the exchange.
+        revision: The exchange's revision.
     """
 
     statement_id: UUID
@@ -45,6 +46,7 @@ class StoredStatement:
     said_at: datetime
     accepted_at: datetime
     order: UUID
+    revision: int = 0
 
     @property
     def slot(self) -> str:
@@ -80,6 +82,9 @@ class Forgotten:
 
     Statements that were accepted up to `deleted_at` are refused if they have this slot, and this value or an order key
     from `first` up to `last`. A model may word the same value in another way, so the order counts, too.
+
+    Other records have the hash of an exchange instead of a slot, and the hash of a statement that may still be learned
+    from it; see `Forgetting.of_learned`.
 
     Attributes:
         slot_hash: The keyed hash of the slot.

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from typing import Final
 
+from shared.learning.statements import FREE_SLOT, MAX_SLOT
 from shared.search_terms import asked_terms
 
 # What would lose its meaning as a set of terms: dates, times and versions, and names such as `C++` and `C#`.
@@ -23,3 +24,13 @@ def normalized(text: str) -> str:
     wholes = _WHOLE.findall(folded)
     terms = {*wholes, *_NEGATION.findall(folded), *asked_terms(_WHOLE.sub(" ", folded))}
     return " ".join(sorted(terms)) if terms else unicodedata.normalize("NFC", folded).strip()
+
+
+def slot_tail(text: str) -> str:
+    """Return a text as the second part of a slot."""
+    return normalized(text).replace(":", " ").strip()
+
+
+def free_slot(text: str) -> str:
+    """Return the slot of a fact whose wording is free. A long text's slot has the first of its terms only."""
+    return f"{FREE_SLOT}{slot_tail(text)}"[:MAX_SLOT].rstrip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
 from collections.abc import Sequence
 from typing import Final
@@ -29,14 +30,26 @@ def covering_sentences(sentences: Sequence[str], max_characters: int) -> list[in
     terms = [set(asked_terms(sentence)) for sentence in sentences]
     weights = Counter(term for each in terms for term in each)
     costs = [len(sentence) + _SEPARATOR for sentence in sentences]
-    remaining, chosen = set(range(len(sentences))), list[int]()
-    left = max_characters + _SEPARATOR
-    while remaining := {index for index in remaining if costs[index] <= left}:
+
+    def gain(index: int) -> tuple[float, int]:
         # Of two sentences that add equally much, the newer one counts.
-        best = max(remaining, key=lambda index: (sum(weights[term] for term in terms[index]) / costs[index], index))
-        remaining.discard(best)
-        chosen.append(best)
-        left -= costs[best]
-        for term in terms[best]:
+        return -sum(weights[term] for term in terms[index]) / costs[index], -index
+
+    # What a sentence adds only falls while others are taken, so an old value is a bound (lazy evaluation; Minoux:
+    # Accelerated greedy algorithms for maximizing submodular set functions, 1978).
+    queue = [(gain(index), index) for index in range(len(sentences))]
+    heapq.heapify(queue)
+    chosen: list[int] = []
+    left = max_characters + _SEPARATOR
+    while queue:
+        bound, index = heapq.heappop(queue)
+        if costs[index] > left:
+            continue
+        if (current := gain(index)) != bound:
+            heapq.heappush(queue, (current, index))
+            continue
+        chosen.append(index)
+        left -= costs[index]
+        for term in terms[index]:
             weights[term] = 0
     return sorted(chosen)

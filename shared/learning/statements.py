@@ -18,6 +18,10 @@ _VERSION_8: Final = 0x8000 << 64 | 0x8000 << 48
 Kind = Literal["preference", "fact", "summary"]
 SUMMARY_SLOT: Final = "summary"
 """The slot of all statements of the kind `summary`."""
+FREE_SLOT: Final = "fact:"
+"""How the slot of a fact begins whose wording is free, as a model or a user gives it."""
+MAX_SLOT: Final = 255
+"""The maximum number of characters of a slot."""
 ENDED: Final = "!"
 """What precedes a value that a statement says has ended."""
 

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from shared.listed_messages import Fields, ListedMessages, fields_of
 from shared.memory.context import conversation, join_parts, known_line, lines_of, preferences_text
-from shared.memory.learned import NOTHING_KNOWN, KnownMemories
+from shared.memory.known import NOTHING_KNOWN, KnownMemories
 from shared.memory.recall import Recall
 from shared.memory.search.related import Related
 from shared.memory.search.results import SearchItem

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Any, Literal
 from uuid import UUID
-
-import orjson
 
 from shared.errors import MemoryNotFound, StoreUnavailable, add_half_deleted_outcome
 from shared.ids import timestamp_of
 from shared.learning.fold import (
-    FREE_SLOT,
     LearnedMemory,
     UserKnowledge,
     explicit_memories,
@@ -25,97 +22,16 @@ from shared.learning.fold import (
     refused_statements,
 )
 from shared.learning.forgetting import Forgetting
-from shared.learning.memories import ExplicitMemory, Forgotten, Memory, summary_slot
-from shared.learning.normalize import normalized
-from shared.learning.statements import id_from
+from shared.learning.memories import ExplicitMemory, Forgotten, Memory
+from shared.learning.normalize import free_slot, normalized
+from shared.learning.statements import FREE_SLOT, id_from
+from shared.memory.known import KnownMemories, parsed
 from shared.memory.memory import Memory as Stores
 from shared.memory.memory_pages import MemoryPage, MemoryPages, cached_page
-from shared.memory.messages import add_layer
 from shared.search_terms import asked_terms
-from shared.stores.cache import CachedMemories, CacheRead
 
 _logger = logging.getLogger(__name__)
-# The longest slot of a free fact that fits into its column. A longer text has the hash of its words as its slot.
-_MAX_SLOT: Final = 255
 ExplicitKind = Literal["preference", "fact"]
-
-
-@dataclass(frozen=True, slots=True)
-class KnownMemories:
-    """What a turn knows about its user.
-
-    Attributes:
-        items: The API's JSON of each current memory, the newest first; without summaries.
-        summary: The API's JSON of the summary of the turn's thread; None without one.
-    """
-
-    items: Sequence[dict[str, Any]] = ()
-    summary: dict[str, Any] | None = None
-
-
-NOTHING_KNOWN: Final = KnownMemories()
-
-
-def load_memories(
-    stores: Stores, user_id: str, thread_id: str | None, cached: CacheRead | None, degraded: list[str]
-) -> KnownMemories:
-    """Return what is known about a user from Redis if it has all, otherwise from PostgreSQL, and refill Redis."""
-    now = datetime.fromtimestamp(stores.now(), UTC)
-    if cached is not None and cached.memories is not None and (thread_id is None or cached.memories.summary):
-        return _parsed(cached.memories, now)
-    try:
-        token = None
-        if cached is not None and not cached.state.refuses_writes:
-            token = _start_refill(stores, user_id, degraded)
-        window = stores.settings.max_thread_messages
-        memories = memories_of(stores.archive.knowledge(user_id, window, thread_id))
-    except StoreUnavailable as error:
-        add_layer(degraded, error.layer)
-        return KnownMemories() if cached is None or cached.memories is None else _parsed(cached.memories, now)
-    texts = _to_cache(memories, thread_id, now)
-    if token is not None:
-        _refill(stores, user_id, token, texts, degraded)
-    return _parsed(CachedMemories(texts["current"], texts[_summary_field(thread_id)]), now)
-
-
-def _start_refill(stores: Stores, user_id: str, degraded: list[str]) -> str | None:
-    try:
-        return stores.cache.start_refill(user_id)
-    except StoreUnavailable as error:
-        add_layer(degraded, error.layer)
-        return None
-
-
-def _refill(stores: Stores, user_id: str, token: str, texts: Mapping[str, str], degraded: list[str]) -> None:
-    try:
-        stores.cache.refill_memories(user_id, token, texts)
-    except StoreUnavailable as error:
-        add_layer(degraded, error.layer)
-
-
-def _summary_field(thread_id: str | None) -> str:
-    return f"summary:{thread_id or ''}"
-
-
-def _to_cache(memories: Sequence[Memory], thread_id: str | None, now: datetime) -> dict[str, str]:
-    """Return the fields of the user's hash in Redis. A thread without a summary has `null`."""
-    current = [each.to_json() for each in memories if each.is_current(now)]
-    slot = summary_slot(thread_id or "")
-    summary = next((each.to_json() for each in memories if each.slot == slot), None)
-    return {
-        "current": orjson.dumps([each for each in current if each["kind"] != "summary"]).decode(),
-        _summary_field(thread_id): orjson.dumps(summary).decode(),
-    }
-
-
-def _parsed(cached: CachedMemories, now: datetime) -> KnownMemories:
-    items = [each for each in orjson.loads(cached.current) if _is_current(each, now)]
-    return KnownMemories(items, orjson.loads(cached.summary) if cached.summary else None)
-
-
-def _is_current(memory: Mapping[str, Any], now: datetime) -> bool:
-    valid_to = memory.get("valid_to")
-    return valid_to is None or datetime.fromisoformat(valid_to) > now
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +94,7 @@ class LearnedMemories:
             cached = self._stores.cache.peek(None, user_id, has_memories=True)
         except StoreUnavailable:
             return None
-        return None if cached.memories is None else _parsed(cached.memories, self._now())
+        return None if cached.memories is None else parsed(cached.memories, self._now())
 
     def get(self, user_id: str, memory_id: UUID) -> dict[str, Any]:
         """Return one memory, even if it was superseded.
@@ -216,8 +132,7 @@ class LearnedMemories:
         """
         now, knowledge = self._now(), self._knowledge(user_id)
         slot = key if kind == "preference" and key is not None else _slot_of_fact(knowledge, text)
-        memory_id = id_from(user_id, kind, slot if kind == "preference" else free_slot(text))
-        known = next((each for each in knowledge.explicit if each.memory_id == memory_id), None)
+        memory_id, known = _own_id(user_id, knowledge, kind, slot, text)
         created_at = now if known is None else known.created_at
         return self._set(user_id, ExplicitMemory(memory_id, kind, slot, text, created_at, now), memory_id)
 
@@ -233,7 +148,10 @@ class LearnedMemories:
         if memory.kind == "summary" or not memory.is_current(now):
             raise MemoryNotFound(str(memory_id))
         forgotten, statement_ids = self._forgotten(user_id, knowledge, memory, learned)
-        slot = _slot_of_fact(knowledge, text) if memory.slot.startswith(FREE_SLOT) else memory.slot
+        slot = memory.slot
+        if memory.kind == "fact":
+            about = _slot_of_fact(knowledge, text)
+            slot = slot if about.startswith(FREE_SLOT) and not slot.startswith(FREE_SLOT) else about
         explicit = ExplicitMemory(memory_id, memory.kind, slot, text, memory.created_at, now)
         return self._set(user_id, explicit, memory_id, forgotten, statement_ids)
 
@@ -257,7 +175,7 @@ class LearnedMemories:
         replaced = [
             each.memory_id
             for each in explicit_memories(knowledge)
-            if memory.source == "explicit" and each.slot == memory.slot and each.valid_from < memory.valid_from
+            if memory.source == "explicit" and memory.superseded_by is None and each.slot == memory.slot
         ]
         self._stores.archive.forget_memories(user_id, forgotten, statement_ids, [memory_id, *replaced])
         with add_half_deleted_outcome("memory"):
@@ -301,12 +219,19 @@ class LearnedMemories:
         """Return the records of a memory's deletion, and the statements that they refuse."""
         deleted_at = timestamp_of(self._stores.new_cutoff())
         forgetting = Forgetting(self._stores.archive.hash_key(user_id))
-        if learned is None or memory.kind == "summary":
-            forgotten = [forgetting.of_slot_deletion(memory.slot, deleted_at)]
-        else:
+        forgotten: list[Forgotten] = []
+        runs = [learned] if learned is not None and memory.kind != "summary" else []
+        if memory.kind == "summary" or (learned is None and memory.superseded_by is None):
+            # What an explicit memory has ended goes with it. Otherwise it would be current again.
+            forgotten.append(forgetting.of_slot_deletion(memory.slot, deleted_at))
+            ended = (each for each in learned_memories(knowledge) if each.memory.superseded_by == memory.memory_id)
+            runs += ended if memory.source == "explicit" else ()
+        for each in runs:
             # Another process' clock may be ahead of this one's.
-            deleted_at = max(deleted_at, *(each.accepted_at for each in learned.run))
-            forgotten = forgetting.of_learned(learned.run, learned.following, deleted_at)
+            at = max(deleted_at, *(said.accepted_at for said in each.run))
+            run = {said.statement_id for said in each.run}
+            others = [said for said in (*knowledge.statements, *knowledge.summaries) if said.statement_id not in run]
+            forgotten += forgetting.of_learned(each.run, each.following, at, others)
         refusing = forgetting.with_deletions(forgotten)
         return forgotten, refused_statements(replace(knowledge, forgetting=refusing))
 
@@ -332,6 +257,28 @@ def _find(knowledge: UserKnowledge, memory_id: UUID) -> tuple[Memory, LearnedMem
     raise MemoryNotFound(str(memory_id))
 
 
+def _own_id(
+    user_id: str, knowledge: UserKnowledge, kind: ExplicitKind, slot: str, text: str
+) -> tuple[UUID, ExplicitMemory | None]:
+    """Return the id of an explicit memory, and the stored memory that it replaces.
+
+    A fact's id is made from its words. If the memory with this id has been corrected to other words, the fact gets
+    another id, so that the correction stays.
+    """
+    if kind == "preference":
+        memory_id = id_from(user_id, kind, slot)
+        return memory_id, next((each for each in knowledge.explicit if each.memory_id == memory_id), None)
+    words = normalized(text)
+    stored = {each.memory_id: each for each in knowledge.explicit}
+    same = (each for each in knowledge.explicit if each.kind == "fact" and normalized(each.text) == words)
+    if (known := next((each for each in same if each.memory_id is not None), None)) and known.memory_id is not None:
+        return known.memory_id, known
+    parts = [user_id, kind, f"{FREE_SLOT}{words}"]
+    while (memory_id := id_from(*parts)) in stored:
+        parts.append("")
+    return memory_id, None
+
+
 def _slot_of_fact(knowledge: UserKnowledge, text: str) -> str:
     """Return the slot of the learned facts that an explicit one replaces: what says the same, or is about the same."""
     from shared.learning.rules.slots import stated_slot  # noqa: PLC0415 - no turn needs the rules
@@ -339,9 +286,3 @@ def _slot_of_fact(knowledge: UserKnowledge, text: str) -> str:
     words = normalized(text)
     same = (each for each in memories_of(knowledge) if each.kind == "fact" and normalized(each.text) == words)
     return next((each.slot for each in same if each.source == "learned"), stated_slot(text) or free_slot(text))
-
-
-def free_slot(text: str) -> str:
-    """Return the slot of a fact whose wording is free."""
-    slot = f"{FREE_SLOT}{normalized(text)}"
-    return slot if len(slot) <= _MAX_SLOT else f"{FREE_SLOT}{id_from(slot)}"

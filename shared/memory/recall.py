@@ -10,7 +10,7 @@ from uuid import UUID
 from shared.cutoffs import is_deleted
 from shared.errors import ExchangeNotFound, StoreUnavailable
 from shared.memory.context import conversation_text, join_parts, preferences_text
-from shared.memory.learned import NOTHING_KNOWN, KnownMemories
+from shared.memory.known import NOTHING_KNOWN, KnownMemories
 from shared.memory.memory import Memory
 from shared.memory.messages import add_layer, sort_key
 from shared.models import Message, Source

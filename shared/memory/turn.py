@@ -16,7 +16,7 @@ from shared.listed_messages import newest_order
 from shared.memory.budget import Limits, Selection, select
 from shared.memory.durability import cutoff_in_archive, log_invalidation, make_durable
 from shared.memory.history import load_history, load_preferences, read_cache
-from shared.memory.learned import NOTHING_KNOWN, load_memories
+from shared.memory.known import NOTHING_KNOWN, load_memories
 from shared.memory.memory import Memory
 from shared.memory.messages import add_layer
 from shared.memory.ownership import Access

@@ -74,7 +74,8 @@ def allowed_statements(
     allowed: list[NewStatement] = []
     for each in statements:
         slot, exchange = slot_of(each.statement, thread_id), each.exchange
-        if not forgetting.refuses(each.statement, slot, exchange.exchange_id, exchange.order, exchange.accepted_at):
+        said = (exchange.exchange_id, exchange.revision, exchange.order, exchange.accepted_at)
+        if not forgetting.refuses(each.statement, slot, *said):
             allowed.append(each)
         elif each.statement.kind == "summary":
             allowed.append(each._replace(statement=replace(each.statement, value="", text="", quote="")))

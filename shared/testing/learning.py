@@ -190,6 +190,7 @@ class InMemoryLearning(InMemoryVectors):
                     exchange.created_at,
                     exchange.acceptance_time,
                     exchange.order,
+                    exchange.revision,
                 )
                 if new.statement.kind != "summary":
                     statements.append(stored)

@@ -17,10 +17,11 @@ from functions.sync.sweep import Sweep
 from infra.local.servers import PostgresServer, ValkeyServer
 from shared.errors import MemoryNotFound, StoreUnavailable
 from shared.learning.fold import MAX_SUMMARY
+from shared.learning.normalize import free_slot
 from shared.learning.statements import Statement, statement_id
 from shared.memory.budget import KNOWN_TITLE, SUMMARY_TITLE, Limits, select
 from shared.memory.exchanges import Exchanges
-from shared.memory.learned import LearnedMemories, free_slot
+from shared.memory.learned import LearnedMemories
 from shared.memory.memory import Memory
 from shared.memory.recall import Recall
 from shared.memory.threads import Threads

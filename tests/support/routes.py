@@ -10,8 +10,8 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from functions.agent.http.auth import is_open
+from shared.learning.normalize import free_slot
 from shared.learning.statements import id_from
-from shared.memory.learned import free_slot
 
 # The id in samples of routes about one exchange. A thread has this exchange only if the test stores it.
 EXCHANGE: Final = "0190a000-0000-4000-8000-000000000001"

@@ -9,10 +9,10 @@ from uuid import UUID
 
 import pytest
 
-from shared.learning.fold import FREE_SLOT, UserKnowledge, learned_memories, memories_of, refused_statements
+from shared.learning.fold import UserKnowledge, learned_memories, memories_of, refused_statements
 from shared.learning.forgetting import Forgetting
 from shared.learning.memories import ExplicitMemory, StoredStatement
-from shared.learning.statements import Statement
+from shared.learning.statements import FREE_SLOT, Statement
 
 _START: Final = datetime(2026, 3, 12, 9, 15, tzinfo=UTC)
 

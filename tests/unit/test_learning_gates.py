@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.learning.gates import MAX_QUOTE, MAX_SLOT, MAX_STATEMENTS, MAX_TEXT, MAX_VALUE, kept, refusal
+from shared.learning.gates import MAX_QUOTE, MAX_STATEMENTS, MAX_TEXT, MAX_VALUE, kept, refusal
 from shared.learning.injected import without_injected
 from shared.learning.normalize import normalized
 from shared.learning.sensitive import sensitive
-from shared.learning.statements import SourceExchange, Statement
+from shared.learning.statements import MAX_SLOT, SourceExchange, Statement
 from shared.memory.context import conversation_text, preferences_text
 from shared.memory.search.related import Related
 from shared.memory.search.results import SearchItem

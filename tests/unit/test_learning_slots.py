@@ -25,6 +25,8 @@ from shared.learning.rules.slots import stated_slot
         ("Birthday: 3 May", "birthday"),
         ("Prefers metric units", "units"),
         ("Dislikes olives", "likes:oliv"),
+        ("Does not like olives", "likes:oliv"),
+        ("The user is not allergic to nuts.", "allergy:nut"),
     ],
 )
 def test_a_sentence_about_the_user_has_its_slot(text: str, slot: str) -> None:
@@ -38,6 +40,7 @@ def test_a_sentence_about_the_user_has_its_slot(text: str, slot: str) -> None:
         "Lives in Rome in winter",
         "Lives in Rome and works at Siemens",
         "No longer lives in Rome",
+        "Does not live in Rome",
         "Has two cats",
         "Her sister lives in Rome",
         "Might live in Rome",

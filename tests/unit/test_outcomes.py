@@ -20,8 +20,8 @@ from functions.agent.agents.runner import AgentRunner
 from functions.agent.outcomes import has_outcome
 from shared.errors import StatementRefused, StoreBusy, StoreUnavailable
 from shared.learning.memories import ExplicitMemory
+from shared.learning.normalize import free_slot
 from shared.learning.statements import id_from
-from shared.memory.learned import free_slot
 from shared.models import Exchange
 from tests.support.api import Api
 from tests.support.issuer import OPERATOR, Issuer, bearer

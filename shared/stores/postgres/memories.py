@@ -165,6 +165,7 @@ def _stored(row: DictRow) -> StoredStatement:
         row["created_at"].astimezone(UTC),
         row["accepted_at"].astimezone(UTC),
         row["order_key"],
+        row["revision"],
     )
 
 

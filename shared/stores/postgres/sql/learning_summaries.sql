@@ -8,7 +8,7 @@ cross join lateral (
 ) as oldest
 cross join lateral (
     select s.id, s.kind, s.slot, s.value, s.text, s.quote, s.role, s.valid_from, c.thread_id, m.exchange_id, m.order_key,
-        m.created_at, coalesce(m.accepted_at, m.created_at) as accepted_at
+        m.revision, m.created_at, coalesce(m.accepted_at, m.created_at) as accepted_at
     from memory_statements s
     join messages m on m.id = s.message_id and m.order_key < oldest.order_key
     where s.conversation_id = c.id and s.kind = 'summary' and s.value <> ''
