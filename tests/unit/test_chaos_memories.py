@@ -54,7 +54,7 @@ def _memories() -> list[dict[str, object]]:
         {
             "id": str(each.statement_id),
             "kind": each.kind,
-            "text": each.value,
+            "text": f"{each.slot} {each.value}",
             "evidence": [
                 {"thread_id": "t", "exchange_id": str(UUID(int=100 + each.message_id.int)), "quote": each.quote}
             ],
@@ -79,7 +79,7 @@ def test_what_the_exchanges_state_is_no_violation() -> None:
     judge.check_list("user-1", _memories())
     judge.check_rebuilt(_statements(), _statements())
     assert (_violations(judge.verdict), judge.verdict.statements, judge.verdict.memories) == ({}, 4, 4)
-    assert [label_of(each.value) for each in _statements()] == ["", "c1n1", "", "c1n2"]
+    assert [label_of(each.slot) for each in _statements()] == ["", "c1n1", "", "c1n2"]
 
 
 _PLANTED: dict[str, tuple[Callable[[list[StoredStatement]], list[StoredStatement]], dict[str, int]]] = {
@@ -145,7 +145,7 @@ def test_a_deleted_memory_that_returns_is_a_violation() -> None:
         judge.check_list("user-1", _memories())
         assert _violations(judge.verdict) == expected
         judge = _judge({"c1n1": is_confirmed})
-        judge.check_statements([each for each in _statements() if label_of(each.value) != "c1n1"])
+        judge.check_statements([each for each in _statements() if label_of(f"{each.slot} {each.value}") != "c1n1"])
         judge.check_list("user-1", [each for each in _memories() if label_of(str(each["text"])) != "c1n1"])
         assert _violations(judge.verdict) == {}
 
