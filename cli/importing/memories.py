@@ -48,7 +48,7 @@ def _reasons(user_id: str, kind: str, text: str, key: str | None) -> Iterator[st
 
 
 class KnownMemories:
-    """The explicit memories that a user has. An import changes none of them, also not those that have ended.
+    """The explicit memories that a user has. An import sets none of them again, also not those that have ended.
 
     Args:
         memories: All memories of the user.
