@@ -97,7 +97,9 @@ def test_a_failed_change_is_reverted_with_its_reason(chat: ChatPage) -> None:
     expect(_panel(chat).get_by_role("alert")).to_contain_text(detail)
     expect(_memories(chat)).to_have_count(1)
     chat.page.route("**/memories", fail)
-    chat.page.reload()
+    # The first overview loads the memories again, too.
+    with chat.page.expect_response("**/overview?*"):
+        chat.page.reload()
     expect(_panel(chat).get_by_role("alert")).to_contain_text(detail)
     expect(_panel(chat)).not_to_contain_text("Nothing yet.")
     assert not axe_violations(chat.page)
