@@ -63,12 +63,22 @@ def test_a_bill_names_every_pinned_python_package(folder: Path, name: str) -> No
 
 @pytest.mark.parametrize("name", sbom.NPM)
 def test_a_bill_names_every_npm_package_that_ships(folder: Path, name: str) -> None:
-    """The components are the packages of the lock file that are not only for development, each with its hash."""
+    """The components are the packages of the lock file that are not only for development, each with its hash.
+
+    A package for development may also be a peer of one that ships, such as the types of React. It does not ship either.
+    """
     packages = json.loads((ROOT / sbom.NPM[name][0] / "package-lock.json").read_text())["packages"]
+    development = set(packages[""].get("devDependencies", {}))
+    needed, remaining = set[str](), list(packages[""].get("dependencies", {}))
+    while remaining:
+        package = remaining.pop()
+        if package not in needed | development and (found := packages.get(f"node_modules/{package}")):
+            needed.add(package)
+            remaining += [*found.get("dependencies", {}), *found.get("peerDependencies", {})]
     pins = {
         (path.rpartition("node_modules/")[2], package["version"])
         for path, package in packages.items()
-        if path and not package.get("dev")
+        if path.rpartition("node_modules/")[2] in needed and not package.get("dev")
     }
     components = _bill(folder, name)["components"]
     assert {(each["name"], each["version"]) for each in components} == pins
