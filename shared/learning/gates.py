@@ -119,7 +119,8 @@ def _is_quoted(statement: Statement) -> bool:
         return True
     # What somebody likes is the slot's thing; the value says whether they do.
     value = thing if key == "likes" else statement.value.removeprefix(ENDED)
-    missing = set(value.split()) - _NEGATION - set(normalized(statement.quote).split())
+    folded = statement.quote.casefold()
+    missing = set(value.split()) - _NEGATION - set(normalized(statement.quote).split()) - set(folded.split())
     # Scripts without spaces have no words: the value is made of the quote's characters.
     return all(not each.isascii() and set(each) <= set(statement.quote) for each in missing)
 
