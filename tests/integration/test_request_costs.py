@@ -168,8 +168,8 @@ CASES: Final = {
     ),
     "run, hit": _Case(
         lambda w: w.ask("/run", KNOWN, user_id="ana", prompt="q"),
-        open=Cost(296, 48, 2, 0, 1),
-        tokens=Cost(318, 51, 2, 0, 1),
+        open=Cost(316, 49, 2, 0, 1),
+        tokens=Cost(335, 51, 2, 0, 1),
     ),
     "invoked, hit": _Case(
         lambda w: w.ask("/invoked", KNOWN, **_SAID),
@@ -200,18 +200,18 @@ CASES: Final = {
     ),
     "run, new thread": _Case(
         lambda w: w.ask("/run", NEW, user_id=w.newcomer, prompt="q"),
-        open=Cost(400, 60, 5, 4, 1),
-        tokens=Cost(413, 63, 4, 2, 1),
+        open=Cost(420, 61, 5, 4, 1),
+        tokens=Cost(431, 64, 4, 2, 1),
     ),
     "invoked, new thread": _Case(
         lambda w: w.ask("/invoked", NEW, **_SAID),
-        open=Cost(287, 46, 4, 1, 1),
-        tokens=Cost(337, 52, 4, 2, 1),
+        open=Cost(303, 47, 4, 1, 1),
+        tokens=Cost(355, 53, 4, 2, 1),
     ),
     # The thread is in PostgreSQL, and its list has expired.
     "invoking, expired": _Case(
         lambda w: w.ask("/invoking", KNOWN, user_id="ana"),
-        open=Cost(297, 48, 3, 1, 0),
+        open=Cost(315, 50, 3, 1, 0),
         tokens=Cost(330, 52, 3, 1, 0),
         is_expired=True,
     ),

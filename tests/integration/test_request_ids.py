@@ -135,7 +135,7 @@ def test_unexpected_errors_have_the_id(agent: Function, monkeypatch: pytest.Monk
     def fail(*_: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr("functions.agent.operations.Operations.health", fail)
+    monkeypatch.setattr("functions.agent.health.Health.to_json", fail)
     named, answer = agent.ask("GET", "/health")
     assert (answer["statusCode"], answer["headers"]["x-request-id"]) == (500, named)
     lines = agent.lines()
